@@ -1,0 +1,125 @@
+"""What an array means: the spaces that X, X′, Y′ and Y live in.
+
+Shapes here are those of one example; a batch has one more axis in front.
+"""
+
+import dataclasses
+import math
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+
+
+@dataclasses.dataclass(frozen=True)
+class Category:
+    """One of `size` classes: int32 `[]` in `[0, size)`."""
+
+    size: int
+
+    shape: ClassVar[tuple[int, ...]] = ()
+    dtype: ClassVar = jnp.int32
+
+    def __post_init__(self):
+        _require(self.size >= 1, f"Category needs a positive size, not {self.size}")
+
+    def __str__(self) -> str:
+        return f"Category({self.size})"
+
+
+@dataclasses.dataclass(frozen=True)
+class Tokens:
+    """A sequence of ids: int32 `[length]`, or `[length, depth]` where `depth > 1`, in `[0, vocab)`.
+
+    Where `padded`, 0 is padding and sequences may be shorter than `length`.
+    """
+
+    length: int
+    vocab: int
+    depth: int = 1
+    padded: bool = False
+
+    dtype: ClassVar = jnp.int32
+
+    def __post_init__(self):
+        for name in ("length", "vocab", "depth"):
+            _require(
+                getattr(self, name) >= 1,
+                f"Tokens needs a positive {name}, not {getattr(self, name)}",
+            )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.length,) if self.depth == 1 else (self.length, self.depth)
+
+    def __str__(self) -> str:
+        depth = f" x {self.depth}" if self.depth > 1 else ""
+        return f"Tokens({self.length}{depth} of {self.vocab}{', padded' if self.padded else ''})"
+
+
+@dataclasses.dataclass(frozen=True)
+class Array:
+    """Real values: float32 `[*shape]` in `[low, high]`; the last axis is the channel.
+
+    Where `padded`, the first axis varies and a value travels with its length.
+    """
+
+    shape: tuple[int, ...]
+    low: float = -math.inf
+    high: float = math.inf
+    padded: bool = False
+
+    dtype: ClassVar = jnp.float32
+
+    def __post_init__(self):
+        object.__setattr__(self, "shape", tuple(self.shape))
+        _require(
+            len(self.shape) >= 1 and all(n >= 1 for n in self.shape),
+            f"Array needs positive sizes, not {self.shape}",
+        )
+        _require(
+            self.low < self.high,
+            f"Array needs low < high, not {self.low} and {self.high}",
+        )
+
+    @property
+    def bounded(self) -> bool:
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
+    @property
+    def size(self) -> int:
+        """Number of values in one example."""
+        return math.prod(self.shape)
+
+    def normalize(self, value: jax.Array) -> jax.Array:
+        """Maps `[low, high]` to `[-1, 1]` as float32; an unbounded space is left as it is."""
+        value = jnp.asarray(value, jnp.float32)
+        return (
+            (value - self.low) * (2 / (self.high - self.low)) - 1
+            if self.bounded
+            else value
+        )
+
+    def denormalize(self, value: jax.Array) -> jax.Array:
+        """The inverse of `normalize`, clipped to `[low, high]`."""
+        if not self.bounded:
+            return value
+        return jnp.clip(
+            (value + 1) * ((self.high - self.low) / 2) + self.low, self.low, self.high
+        )
+
+    def __str__(self) -> str:
+        return f"Array({', '.join(map(str, self.shape))}{', padded' if self.padded else ''})"
+
+
+Space = Category | Tokens | Array
+
+
+def zeros(space: Space, batch_size: int) -> jax.Array:
+    """A batch of the right shape and dtype, for initialization and shape inference."""
+    return jnp.zeros((batch_size, *space.shape), space.dtype)
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
