@@ -2,4 +2,4 @@
 
 
 class UserError(Exception):
-    """Something the user can mend; the message is one line that says what, where, and what would be right."""
+    """Something the user can mend: one line that says what, where, what would be right."""

@@ -29,9 +29,10 @@ class Category:
 
 @dataclasses.dataclass(frozen=True)
 class Tokens:
-    """A sequence of ids: int32 `[length]`, or `[length, depth]` where `depth > 1`, in `[0, vocab)`.
+    """A sequence of ids in `[0, vocab)`: int32 `[length]`, or `[length, depth]`.
 
-    Where `padded`, 0 is padding and sequences may be shorter than `length`.
+    The latter where `depth > 1`, for stacks of codes. Where `padded`, 0 is padding and
+    sequences may be shorter than `length`.
     """
 
     length: int
@@ -54,20 +55,23 @@ class Tokens:
 
     def __str__(self) -> str:
         depth = f" x {self.depth}" if self.depth > 1 else ""
-        return f"Tokens({self.length}{depth} of {self.vocab}{', padded' if self.padded else ''})"
+        padded = ", padded" if self.padded else ""
+        return f"Tokens({self.length}{depth} of {self.vocab}{padded})"
 
 
 @dataclasses.dataclass(frozen=True)
 class Array:
     """Real values: float32 `[*shape]` in `[low, high]`; the last axis is the channel.
 
-    Where `padded`, the first axis varies and a value travels with its length.
+    Where `padded`, the first axis varies and a value travels with its length. Where
+    `step` is positive, values are `low + k * step` (1 for 8-bit images); 0 is continuous.
     """
 
     shape: tuple[int, ...]
     low: float = -math.inf
     high: float = math.inf
     padded: bool = False
+    step: float = 0.0
 
     dtype: ClassVar = jnp.float32
 
@@ -92,7 +96,7 @@ class Array:
         return math.prod(self.shape)
 
     def normalize(self, value: jax.Array) -> jax.Array:
-        """Maps `[low, high]` to `[-1, 1]` as float32; an unbounded space is left as it is."""
+        """Maps `[low, high]` to `[-1, 1]`; an unbounded space is left as it is."""
         value = jnp.asarray(value, jnp.float32)
         return (
             (value - self.low) * (2 / (self.high - self.low)) - 1
@@ -109,7 +113,8 @@ class Array:
         )
 
     def __str__(self) -> str:
-        return f"Array({', '.join(map(str, self.shape))}{', padded' if self.padded else ''})"
+        padded = ", padded" if self.padded else ""
+        return f"Array({', '.join(map(str, self.shape))}{padded})"
 
 
 Space = Category | Tokens | Array
@@ -118,6 +123,11 @@ Space = Category | Tokens | Array
 def zeros(space: Space, batch_size: int) -> jax.Array:
     """A batch of the right shape and dtype, for initialization and shape inference."""
     return jnp.zeros((batch_size, *space.shape), space.dtype)
+
+
+def cast(space: Space, value: jax.Array) -> jax.Array:
+    """A value in the space's dtype; data travel in their own, such as uint8 images."""
+    return jnp.asarray(value, space.dtype)
 
 
 def _require(condition: bool, message: str) -> None:

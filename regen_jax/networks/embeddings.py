@@ -1,4 +1,4 @@
-"""From a source of any space to a sequence of vectors, and the randomness that belongs to an example."""
+"""From a source of any space to vectors, and the randomness that belongs to an example."""
 
 import math
 
@@ -25,8 +25,8 @@ def source_length(space: Space) -> int:
 class SourceEmbedding(nn.Module):
     """Embeds a [B, *space.shape] as [B, source_length, width].
 
-    A dropped source becomes a learned null vector, the condition that classifier-free guidance (Ho and Salimans, 2022,
-    arXiv 2207.12598) extrapolates away from.
+    A dropped source becomes a learned null vector, the condition that classifier-free
+    guidance (Ho and Salimans, arXiv 2207.12598) extrapolates away from.
     """
 
     space: Space
@@ -35,7 +35,7 @@ class SourceEmbedding(nn.Module):
 
     @nn.compact
     def __call__(self, a: jax.Array, drop: jax.Array) -> jax.Array:
-        """Arguments: a [B, *space.shape]; drop bool[B], true where the source is withheld."""
+        """Takes a [B, *space.shape] and drop bool[B], true where a is withheld."""
         match self.space:
             case Category(size):
                 x = nn.Embed(
@@ -69,7 +69,7 @@ class SourceEmbedding(nn.Module):
 
 
 def drop_sources(keys: jax.Array, rate: float, train: bool) -> jax.Array:
-    """bool[B]: which examples train without their source, for classifier-free guidance."""
+    """bool[B]: the examples that train without source, for classifier-free guidance."""
     if not train or rate == 0:
         return jnp.zeros(keys.shape, bool)
     return jax.vmap(lambda key: jax.random.bernoulli(jax.random.fold_in(key, 0), rate))(
@@ -78,7 +78,10 @@ def drop_sources(keys: jax.Array, rate: float, train: bool) -> jax.Array:
 
 
 def dropout(x: jax.Array, keys: jax.Array | None, rate: float, layer: int) -> jax.Array:
-    """Inverted dropout of x [B, …] with a key an example; `layer` sets uses of the same keys apart. No keys, no dropout."""
+    """Inverted dropout of x [B, …] with a key an example; without keys, x as it is.
+
+    `layer` sets several uses of the same keys apart.
+    """
     if keys is None or rate == 0:
         return x
     keep = jax.vmap(

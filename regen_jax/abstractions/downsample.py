@@ -1,0 +1,40 @@
+"""A handcrafted abstraction: the same array at a lower resolution."""
+
+import dataclasses
+
+import jax
+
+from regen_jax.interfaces import Abstraction, Variables
+from regen_jax.spaces import Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Downsample(Abstraction):
+    """Averages blocks of `factor` along every axis but the channel.
+
+    What it throws away, a decoder of its own has to invent: it has no inverse.
+    """
+
+    y: Array
+    factor: int = 4
+
+    decodes = False
+
+    def __post_init__(self):
+        if not isinstance(self.y, Array) or len(self.y.shape) < 2:
+            raise ValueError(f"needs an Array with a grid and channels, not {self.y}")
+        grid = self.y.shape[:-1]
+        if self.factor < 1 or any(n % self.factor for n in grid):
+            raise ValueError(f"factor {self.factor} does not divide the grid {grid}")
+
+    @property
+    def y_prime(self) -> Array:
+        *grid, channels = self.y.shape
+        shape = (*(n // self.factor for n in grid), channels)
+        return Array(shape, self.y.low, self.y.high)
+
+    def encode(self, variables: Variables, y: jax.Array) -> jax.Array:
+        *grid, channels = self.y_prime.shape
+        blocks = [size for n in grid for size in (n, self.factor)]
+        y = y.reshape(y.shape[0], *blocks, channels)
+        return y.mean(axis=tuple(range(2, 2 + 2 * len(grid), 2)))

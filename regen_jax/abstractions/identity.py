@@ -1,0 +1,27 @@
+"""Y′ = Y: no abstraction, which makes the pipeline the direct X → Y baseline."""
+
+import dataclasses
+
+import jax
+
+from regen_jax.interfaces import Abstraction, Variables
+from regen_jax.spaces import Space
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity(Abstraction):
+    """Leaves a value of any space as it is."""
+
+    y: Space
+
+    lossless = True
+
+    @property
+    def y_prime(self) -> Space:
+        return self.y
+
+    def encode(self, variables: Variables, y: jax.Array) -> jax.Array:
+        return y
+
+    def decode(self, variables: Variables, y_prime: jax.Array) -> jax.Array:
+        return y_prime

@@ -1,0 +1,45 @@
+"""Values as tokens in raster order: the direct baseline of a token model."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from regen_jax.interfaces import Abstraction, Variables
+from regen_jax.spaces import Array, Tokens
+
+
+@dataclasses.dataclass(frozen=True)
+class Pixels(Abstraction):
+    """Rounds each value of a bounded array to one of `levels` evenly spaced ones.
+
+    With 256 levels an 8-bit image comes back unchanged, and a likelihood of its tokens
+    is one of the image.
+    """
+
+    y: Array
+    levels: int = 256
+
+    def __post_init__(self):
+        if not isinstance(self.y, Array) or not self.y.bounded:
+            raise ValueError(f"needs an Array with bounds, not {self.y}")
+        if self.levels < 2:
+            raise ValueError(f"levels must be at least 2, not {self.levels}")
+
+    @property
+    def lossless(self) -> bool:
+        steps = self.y.step and (self.y.high - self.y.low) / self.y.step
+        return bool(steps) and (self.levels - 1) % steps == 0
+
+    @property
+    def y_prime(self) -> Tokens:
+        return Tokens(self.y.size, self.levels)
+
+    def encode(self, variables: Variables, y: jax.Array) -> jax.Array:
+        unit = (y.reshape(y.shape[0], -1) - self.y.low) / (self.y.high - self.y.low)
+        return jnp.round(unit * (self.levels - 1)).astype(jnp.int32)
+
+    def decode(self, variables: Variables, y_prime: jax.Array) -> jax.Array:
+        unit = y_prime.astype(jnp.float32) / (self.levels - 1)
+        y = unit * (self.y.high - self.y.low) + self.y.low
+        return y.reshape(y_prime.shape[0], *self.y.shape)

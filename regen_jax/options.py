@@ -1,0 +1,114 @@
+"""From names and sections of a config to classes and their options."""
+
+import dataclasses
+import importlib
+import inspect
+import json
+import pkgutil
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from regen_jax.errors import UserError
+
+
+def plain(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config as JSON holds it: nested dicts, and lists for tuples."""
+    to_dict = getattr(config, "to_dict", lambda: config)
+    return json.loads(json.dumps(to_dict()))
+
+
+def names(base: type) -> list[str]:
+    """Names that a config may give for `base`: the modules of its `home` with one."""
+    home = importlib.import_module(base.home)
+    modules = sorted(module.name for module in pkgutil.iter_modules(home.__path__))
+    return [name for name in modules if _class_in(f"{base.home}.{name}", base)]
+
+
+def find(base: type, name: str, where: str) -> type:
+    """The class of that name: a module of `base.home`, or `package.module:Class`.
+
+    Raises:
+      UserError: there is no such module or class, or it is not a subclass of `base`.
+    """
+    if ":" in name:
+        path, _, class_name = name.partition(":")
+        try:
+            found = getattr(importlib.import_module(path), class_name, None)
+        except ImportError as error:
+            raise UserError(f"{where}: cannot import {path}: {error}") from error
+        if not (inspect.isclass(found) and issubclass(found, base)):
+            raise UserError(f"{where}: {name} is not a subclass of {base.__name__}")
+        return found
+    if name not in names(base):
+        raise UserError(
+            f"{where}: no {base.__name__.lower()} is called {name!r}; known are "
+            f"{', '.join(names(base))}, or 'package.module:Class' for your own"
+        )
+    return _class_in(f"{base.home}.{name}", base)
+
+
+def make(cls: type, section: Mapping[str, Any], where: str, **given: Any) -> Any:
+    """An instance of the dataclass `cls` from `given` fields and a config section.
+
+    A `name` in the section, which chose the class, is left out unless `cls` has such a
+    field. A section within the section is made an object of its field's class.
+
+    Raises:
+      UserError: an unknown option, a value of the wrong type, or one `cls` refuses.
+    """
+    types = typing.get_type_hints(cls)
+    known = [f.name for f in dataclasses.fields(cls) if f.name not in given]
+    values = {}
+    for key, value in section.items():
+        if key == "name" and key not in known:
+            continue
+        if key not in known:
+            raise UserError(
+                f"{where}.{key} is not an option of {cls.__name__}; known are "
+                f"{', '.join(known) or 'none'}"
+            )
+        values[key] = _value(types[key], value, f"{where}.{key}")
+    try:
+        return cls(**given, **values)
+    except ValueError as error:
+        raise UserError(f"{where}: {error}") from error
+
+
+def _class_in(path: str, base: type) -> type | None:
+    """The subclass of `base` that the module defines, if it defines one."""
+    module = importlib.import_module(path)
+    for value in vars(module).values():
+        if (
+            inspect.isclass(value)
+            and issubclass(value, base)
+            and not inspect.isabstract(value)
+            and value.__module__ == path
+        ):
+            return value
+    return None
+
+
+def _value(kind: Any, value: Any, where: str) -> Any:
+    """`value` as a field of type `kind` holds it."""
+    if isinstance(value, Mapping):
+        if hasattr(kind, "home"):
+            if "name" not in value:
+                raise UserError(f"{where} needs a name: {', '.join(names(kind))}")
+            return make(find(kind, value["name"], where), value, where)
+        if dataclasses.is_dataclass(kind):
+            return make(kind, value, where)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if typing.get_origin(kind) is tuple and isinstance(value, list | tuple):
+        inner = typing.get_args(kind)
+        kinds = inner[:1] * len(value) if inner[-1:] == (...,) else inner
+        if len(kinds) == len(value):
+            return tuple(
+                _value(k, v, f"{where}[{i}]")
+                for i, (k, v) in enumerate(zip(kinds, value, strict=True))
+            )
+    elif kind in (int, float, str, bool) and type(value) is kind:
+        return value
+    wanted = kind.__name__ if inspect.isclass(kind) else kind
+    raise UserError(f"{where} must be a {wanted}, not {value!r}")

@@ -1,0 +1,154 @@
+"""From a task and its pipeline to the stages of a run, in the order they train."""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+
+from regen_jax.data.pipeline import evaluation_batches
+from regen_jax.evaluation import EvaluateOptions, likelihood, reconstruct, sample
+from regen_jax.interfaces import Abstraction, Judge, Task
+from regen_jax.regeneration import Regeneration
+from regen_jax.spaces import cast
+from regen_jax.training.held_out import held_out
+from regen_jax.training.stage import Report, Stage
+
+Reporter = Callable[[dict, Report], None]
+"""Adds to a report what it finds of the variables of all stages so far."""
+
+
+def make_stages(
+    task: Task, regeneration: Regeneration, options: EvaluateOptions, num_samples: int
+) -> list[Stage]:
+    """The task's judges, then the learned parts: source, abstraction, decoder, prior.
+
+    The decoder needs nothing of the prior, and comes before it so that the prior can
+    be judged by whole samples while it trains.
+    """
+    parts = regeneration
+    stages = [
+        _reporting(_judge_stage(name, judge), task, options)
+        for name, judge in task.judges.items()
+    ]
+    reconstructions = _reconstructions(task, parts, options)
+    if parts.source.learned:
+        stage = _abstraction_stage("source", parts.source, "x")
+        stages.append(_reporting(stage, task, options))
+    if parts.abstraction.learned:
+        stage = _abstraction_stage("abstraction", parts.abstraction, "y")
+        reporters = [reconstructions("abstraction")] if parts.decoder is None else []
+        stages.append(_reporting(stage, task, options, *reporters))
+    if parts.decoder is not None:
+        stage = _decoder_stage(parts)
+        stages.append(_reporting(stage, task, options, reconstructions("decoder")))
+    reporters = [
+        _likelihood(task, parts, options),
+        _samples(task, parts, options, num_samples),
+    ]
+    stages.append(_reporting(_prior_stage(parts), task, options, *reporters))
+    return stages
+
+
+def _judge_stage(name: str, judge: Judge) -> Stage:
+    def loss(variables, frozen, keys, batch, train):
+        return judge.loss(variables, keys, batch["x"], batch["y"], train)
+
+    return Stage(name, lambda rng, batch: judge.init(rng, batch["x"], batch["y"]), loss)
+
+
+def _abstraction_stage(name: str, abstraction: Abstraction, what: str) -> Stage:
+    def init(rng, batch):
+        return abstraction.init(rng, cast(abstraction.y, batch[what]))
+
+    def loss(variables, frozen, keys, batch, train):
+        y = cast(abstraction.y, batch[what])
+        return abstraction.loss(variables, keys, y, train)
+
+    return Stage(name, init, loss, abstraction.update, abstraction.summarize)
+
+
+def _decoder_stage(parts: Regeneration) -> Stage:
+    decoder = parts.decoder
+
+    def loss(variables, frozen, keys, batch, train):
+        y_prime = parts.encode(frozen, batch["y"])
+        y = cast(decoder.target, batch["y"])
+        return decoder.loss(variables, keys, y_prime, y, train)
+
+    return Stage("decoder", lambda rng, batch: decoder.init(rng), loss)
+
+
+def _prior_stage(parts: Regeneration) -> Stage:
+    prior = parts.prior
+
+    def loss(variables, frozen, keys, batch, train):
+        x_prime = parts.represent(frozen, batch["x"])
+        y_prime = parts.encode(frozen, batch["y"])
+        return prior.loss(variables, keys, x_prime, y_prime, train)
+
+    return Stage("prior", lambda rng, batch: prior.init(rng), loss)
+
+
+def _reporting(
+    stage: Stage, task: Task, options: EvaluateOptions, *reporters: Reporter
+) -> Stage:
+    """The stage with a report of its objective on the test split, and the reporters'."""
+    means = held_out(
+        stage,
+        lambda: evaluation_batches(task.examples("test"), options.batch_size),
+        jax.random.key(0),
+    )
+
+    def report(variables, frozen):
+        found = means(variables, frozen)
+        report = Report({f"{stage.name}/{k}": v for k, v in found.items()})
+        for reporter in reporters:
+            reporter({**frozen, stage.name: variables}, report)
+        return report
+
+    return dataclasses.replace(stage, report=report)
+
+
+def _reconstructions(
+    task: Task, parts: Regeneration, options: EvaluateOptions
+) -> Callable[[str], Reporter]:
+    def of(stage: str) -> Reporter:
+        def reporter(variables, report):
+            y, other = reconstruct(task, parts, variables, options.batch_size)
+            for name, value in task.fidelity(y, other).items():
+                report.scalars[f"{stage}/{name}"] = value
+            picture = task.compare(y, other)
+            if picture is not None:
+                report.images["reconstructions"] = picture
+
+        return reporter
+
+    return of
+
+
+def _likelihood(task: Task, parts: Regeneration, options: EvaluateOptions) -> Reporter:
+    def reporter(variables, report):
+        found = likelihood(task, parts, variables, options.batch_size)
+        report.scalars.update({f"prior/{name}": value for name, value in found.items()})
+
+    return reporter
+
+
+def _samples(
+    task: Task, parts: Regeneration, options: EvaluateOptions, number: int
+) -> Reporter:
+    judging = None
+
+    def reporter(variables, report):
+        nonlocal judging
+        if judging is None:
+            judging = task.judging(variables)
+        x = task.prompts(number)
+        _, y = sample(task, parts, variables, x, 0, options.batch_size)
+        for name, value in judging(x, y).items():
+            report.scalars[f"samples/{name}"] = value
+        picture = task.show(x, y)
+        if picture is not None:
+            report.images["samples"] = picture
+
+    return reporter

@@ -1,0 +1,169 @@
+"""Class → image, on any labelled image set."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from regen_jax.data.images import LabelledImages, open_images
+from regen_jax.interfaces import Judge, Judging, Objective, Task, Variables
+from regen_jax.metrics.frechet import frechet_distance
+from regen_jax.metrics.images import mean_pairwise_distance, mse, nearest, psnr
+from regen_jax.networks.classifier import Classifier, augment
+from regen_jax.rendering import grid
+from regen_jax.spaces import Array, Category
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassToImage(Task):
+    """X is a class, Y an 8-bit image; a small classifier judges the samples.
+
+    Attributes:
+      name: of a prepared TFDS set with images of one shape and labels.
+      dir: where it is prepared; TFDS's default folder if empty.
+    """
+
+    name: str = "digits"
+    dir: str = ""
+
+    @property
+    def x(self) -> Category:
+        return Category(self.examples("train").num_classes)
+
+    @property
+    def y(self) -> Array:
+        return Array(self.examples("train").shape, 0.0, 255.0, step=1.0)
+
+    def examples(self, split: str) -> LabelledImages:
+        return _images(self.name, split, self.dir)
+
+    @property
+    def judges(self) -> dict[str, Judge]:
+        return {"judge": ImageJudge(self.x, self.y)}
+
+    def prompts(self, number: int) -> np.ndarray:
+        """Every class in turn."""
+        return np.arange(number, dtype=np.int32) % self.x.size
+
+    def restore(self, y: np.ndarray) -> np.ndarray:
+        return np.clip(np.round(y), 0, 255).astype(np.uint8)
+
+    def judging(self, variables: Mapping[str, Variables]) -> Judging:
+        """What the judge network and the training images say of images y [N, H, W, C].
+
+        `accuracy`: share whose class the judge sees. `frechet`: Fréchet distance on the
+        judge's features between `frechet_samples` of them and all training images.
+        `nearest_training`: median root mean squared difference to the nearest training
+        image, in units of the range. `variety`: the mean one between images of a class.
+        """
+        judged = functools.partial(self.judges["judge"].judged, variables["judge"])
+        train = stacked(self.examples("train"), "y")
+        _, reference = judged(train)
+        test_size = len(self.examples("test"))
+
+        def figures(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
+            seen, features = judged(y)
+            # As many as there are test images, whose own distance is the yardstick.
+            count = min(len(y), test_size)
+            chosen = np.linspace(0, len(y) - 1, count).round().astype(int)
+            distances, _ = nearest(y, train)
+            classes = [y[x == k] for k in range(self.x.size) if np.sum(x == k) > 1]
+            variety = np.mean([mean_pairwise_distance(same) for same in classes])
+            return {
+                "accuracy": float(np.mean(seen == x)),
+                "frechet": frechet_distance(features[chosen], reference),
+                "frechet_samples": count,
+                "nearest_training": float(np.median(distances) / 255),
+                "variety": float(variety / 255),
+            }
+
+        return figures
+
+    def fidelity(self, y: np.ndarray, other: np.ndarray) -> dict[str, float]:
+        """Mean squared error in units of the range, and the PSNR of it in dB."""
+        error = float(np.mean(mse(y, other, peak=255.0)))
+        return {"mse": error, "psnr": psnr(error)}
+
+    def show(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """A row for each class asked for, at most ten images long."""
+        names = self.examples("train").label_names
+        rows = [y[x == k][:10] for k in range(self.x.size)]
+        length = max(1, min(map(len, rows)))
+        shown = [(name, row) for name, row in zip(names, rows, strict=True) if len(row)]
+        scale = max(1, round(56 / self.y.shape[1]))
+        return grid(
+            np.concatenate([row[:length] for _, row in shown]),
+            length,
+            row_labels=[name for name, _ in shown],
+            scale=scale,
+        )
+
+    def compare(self, y: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """Ten pairs: the first version above the second."""
+        pairs = np.concatenate([y[:10], other[:10]])
+        return grid(pairs, len(y[:10]), scale=max(1, round(56 / self.y.shape[1])))
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageJudge(Judge):
+    """A classifier that is trained on real, slightly moved images."""
+
+    x: Category
+    y: Array
+
+    def init(self, rng: jax.Array, x: jax.Array, y: jax.Array) -> Variables:
+        return self._network.init(rng, self.y.normalize(y))
+
+    def loss(
+        self,
+        variables: Variables,
+        keys: jax.Array,
+        x: jax.Array,
+        y: jax.Array,
+        train: bool,
+    ) -> Objective:
+        """Cross-entropy in nats."""
+        image = self.y.normalize(y)
+        if train:
+            image = augment(keys, image)
+        logits, _ = self._network.apply(variables, image, keys if train else None)
+        log_probs = jax.nn.log_softmax(logits)
+        hits = (jnp.argmax(logits, axis=-1) == x).astype(jnp.float32)
+        return Objective(
+            loss=-jnp.take_along_axis(log_probs, x[:, None], axis=-1)[:, 0],
+            metrics={"accuracy": hits},
+        )
+
+    def judged(
+        self, variables: Variables, y: np.ndarray, batch_size: int = 500
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Classes i32[N] and features f32[N, D] of images y [N, H, W, C]."""
+        count = math.ceil(len(y) / batch_size)
+        parts = [self._judged(variables, part) for part in np.array_split(y, count)]
+        classes, features = zip(*parts, strict=True)
+        return np.concatenate(classes), np.concatenate(features)
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def _judged(
+        self, variables: Variables, y: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        logits, features = self._network.apply(variables, self.y.normalize(y))
+        return jnp.argmax(logits, axis=-1), features
+
+    @property
+    def _network(self) -> Classifier:
+        return Classifier(self.x.size)
+
+
+@functools.lru_cache
+def _images(name: str, split: str, data_dir: str) -> LabelledImages:
+    return open_images(name, split, data_dir)
+
+
+def stacked(examples: LabelledImages, key: str) -> np.ndarray:
+    """That entry of every example, [N, …]."""
+    return np.stack([examples[i][key] for i in range(len(examples))])

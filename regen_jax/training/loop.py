@@ -1,0 +1,177 @@
+"""The training loop, one for every stage.
+
+A run starts from its own newest checkpoint if there is one, else from another run's
+finished stage (`init_from`), else from scratch. Each turn is: evaluate, save (state and
+data iterator), next batch, step.
+"""
+
+import dataclasses
+import functools
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import grain
+import jax
+import numpy as np
+
+from regen_jax.errors import UserError
+from regen_jax.training.checkpoint import CheckpointOptions, Checkpoints
+from regen_jax.training.flops import model_flops
+from regen_jax.training.parallel import Strategy
+from regen_jax.training.progress import Pace, Progress
+from regen_jax.training.stage import Batch, Frozen, Stage, StageOptions, Tree
+from regen_jax.training.state import TrainState, create, train_step
+from regen_jax.training.summaries import Summaries
+
+
+@dataclasses.dataclass(frozen=True)
+class LoopOptions:
+    """How often the loop looks up, in steps.
+
+    Attributes:
+      seed: of everything random.
+      log_every: scalars, the progress bar, and the check that losses are finite.
+      evaluate_every: reports on held-out data; also made after the last step.
+      checkpoint: how often to save, and how many to keep.
+    """
+
+    seed: int = 0
+    log_every: int = 50
+    evaluate_every: int = 500
+    checkpoint: CheckpointOptions = CheckpointOptions()
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A finished stage: variables with averaged weights, and what they took."""
+
+    variables: Tree
+    seconds: float
+
+
+def train(
+    stage: Stage,
+    options: StageOptions,
+    loop: LoopOptions,
+    strategy: Strategy,
+    workdir: Path,
+    frozen: Frozen,
+    first_batch: Batch,
+    batches: Callable[[], grain.DatasetIterator],
+) -> Trained:
+    """Trains a stage to its last step, or goes on where an earlier run stopped.
+
+    `first_batch`, on the host, sets shapes and data-dependent starts; `batches` makes
+    the iterator of training batches from its beginning.
+    """
+    rng = stage_rng(loop.seed, stage.name)
+    init = functools.partial(create, stage, options, rng, first_batch)
+    shapes = jax.eval_shape(init)
+    checkpoints = Checkpoints(workdir, stage.name, loop.checkpoint)
+    if options.init_from and checkpoints.latest is None:
+        _take(options.init_from, checkpoints, strategy.abstract(shapes))
+    iterator = None if options.init_from else batches()
+    found, seconds = checkpoints.restore(strategy.abstract(shapes), iterator) or (
+        None,
+        0,
+    )
+    if found is not None and (options.init_from or found.step == options.steps):
+        checkpoints.close()
+        return Trained(found.averaged, seconds)
+
+    if found is None:
+        state = strategy.spread(strategy.create(init))
+    else:
+        checkpoints.set_aside_after(int(found.step))
+        state = strategy.spread(found)
+    start = 0 if found is None else int(found.step)
+    step_fn = strategy.compile(functools.partial(train_step, stage, options), shapes)
+    frozen_everywhere = strategy.spread(frozen)
+    pace = Pace(options.batch_size, model_flops(stage, shapes, frozen, first_batch))
+    unchecked = []
+    began = time.perf_counter() - seconds
+    with (
+        Summaries(workdir / stage.name, purge_step=start + 1) as summaries,
+        Progress(stage.name, start, options.steps) as progress,
+    ):
+        for step in range(start, options.steps + 1):
+            last = step == options.steps
+            save = last or step % loop.checkpoint.every == 0
+            log = last or step % loop.log_every == 0
+            if step > start and (save or log):
+                scalars = _checked(stage.name, step, unchecked)
+                unchecked = []
+                if log:
+                    scalars |= pace.read(step)
+                    summaries.scalars(step, scalars)
+                    progress.show(step, scalars)
+            if step > start and (last or step % loop.evaluate_every == 0):
+                report = stage.report(strategy.single(state).averaged, frozen)
+                summaries.scalars(step, report.scalars)
+                summaries.images(step, report.images)
+                progress.note(step, report.scalars)
+                pace.pause(step)
+            if step > start and save:
+                seconds = time.perf_counter() - began
+                checkpoints.save(strategy.single(state), seconds, iterator)
+                pace.pause(step)
+            if not last:
+                batch = strategy.batch(next(iterator))
+                state, metrics = step_fn(state, frozen_everywhere, batch, rng)
+                unchecked.append(metrics)
+    checkpoints.finish()
+    checkpoints.close()
+    return Trained(strategy.single(state).averaged, seconds)
+
+
+def stage_rng(seed: int, name: str) -> jax.Array:
+    """A stage's own random key: stages may be added without changing the others."""
+    return jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
+
+
+def load(
+    stage: Stage, options: StageOptions, workdir: Path, first_batch: Batch
+) -> Trained:
+    """A stage that an earlier run trained to its end; `UserError` where none did."""
+    init = functools.partial(create, stage, options, jax.random.key(0), first_batch)
+    checkpoints = Checkpoints(workdir, stage.name, CheckpointOptions())
+    found, seconds = checkpoints.restore(jax.eval_shape(init)) or (None, 0)
+    checkpoints.close()
+    if found is None or (found.step < options.steps and not options.init_from):
+        taken = 0 if found is None else int(found.step)
+        raise UserError(
+            f"stage '{stage.name}' in {workdir} has {taken} of {options.steps} steps: "
+            f"finish it with python -m regen_jax.train --workdir={workdir} and its config"
+        )
+    return Trained(found.averaged, seconds)
+
+
+def _take(workdir: str, checkpoints: Checkpoints, abstract: TrainState) -> None:
+    """Copies a stage from another run."""
+    other = Checkpoints(Path(workdir), checkpoints.stage, checkpoints.options)
+    found = other.restore(abstract)
+    if found is None:
+        raise UserError(
+            f"config.train.{checkpoints.stage}.init_from: {workdir} has no checkpoint of "
+            f"stage '{checkpoints.stage}'"
+        )
+    checkpoints.save(*found)
+    checkpoints.finish()
+    other.close()
+
+
+def _checked(stage: str, step: int, unchecked: list) -> dict[str, float]:
+    """The newest metrics; `UserError` where a loss or gradient is not finite."""
+    values = jax.device_get(unchecked)
+    first = step - len(values) + 1
+    for number, metrics in enumerate(values, first):
+        if not np.isfinite(metrics["loss"]) or not np.isfinite(metrics["grad_norm"]):
+            raise UserError(
+                f"stage '{stage}': loss {metrics['loss']} and gradient norm "
+                f"{metrics['grad_norm']} at step {number}, found when checking steps "
+                f"{first} to {step}; the last good checkpoint is kept: lower "
+                f"config.train.{stage}.learning_rate or clip_norm"
+            )
+    return {name: float(value) for name, value in values[-1].items()}

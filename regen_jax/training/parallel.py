@@ -1,0 +1,242 @@
+"""Devices: the only module that knows there may be more than one.
+
+A strategy places states and batches and compiles steps. Both give the numbers of one
+device on the same global batch.
+"""
+
+import dataclasses
+import functools
+import re
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from regen_jax.errors import UserError
+from regen_jax.training.stage import Batch, Tree
+from regen_jax.training.state import Reduction
+
+AXIS = "devices"
+
+
+@dataclasses.dataclass(frozen=True)
+class ParallelOptions:
+    """`config.parallel`.
+
+    Attributes:
+      strategy: `sharded` (jit over a data × fsdp mesh) or `pmap` (replicated).
+      data: devices that hold different examples; -1 takes what `fsdp` leaves.
+      fsdp: devices that a parameter is split over; they hold different examples too.
+      rules: (pattern, tactic) pairs; the first pattern found in a parameter's path
+        decides: `fsdp` splits its largest axis that divides, `replicate` does not.
+      min_size: arrays with fewer values are replicated whatever the rules say.
+    """
+
+    strategy: str = "sharded"
+    data: int = -1
+    fsdp: int = 1
+    rules: tuple[tuple[str, str], ...] = ((".*", "fsdp"),)
+    min_size: int = 1024
+
+    def __post_init__(self):
+        if self.strategy not in ("sharded", "pmap"):
+            raise ValueError(
+                f"strategy must be 'sharded' or 'pmap', not {self.strategy!r}"
+            )
+        if self.strategy == "pmap" and self.fsdp != 1:
+            raise ValueError(
+                f"fsdp {self.fsdp} needs strategy 'sharded'; pmap keeps whole copies"
+            )
+        if self.fsdp < 1 or (self.data < 1 and self.data != -1):
+            raise ValueError(
+                f"needs fsdp of 1 or more and data of 1 or more or -1, "
+                f"not {self.fsdp} and {self.data}"
+            )
+        for pattern, tactic in self.rules:
+            if tactic not in ("fsdp", "replicate"):
+                raise ValueError(
+                    f"rule {pattern!r} has tactic {tactic!r}: known are fsdp, replicate"
+                )
+
+
+class Sharded:
+    """jit with `NamedSharding` over a data × fsdp mesh; parameters are split by rule."""
+
+    def __init__(self, options: ParallelOptions):
+        count = jax.device_count()
+        data = count // options.fsdp if options.data == -1 else options.data
+        if data * options.fsdp > count or data < 1:
+            raise UserError(
+                f"config.parallel asks for data {options.data} x fsdp {options.fsdp} "
+                f"devices, but there are {count}"
+            )
+        if options.data == -1 and count % options.fsdp:
+            raise UserError(
+                f"config.parallel.fsdp {options.fsdp} does not divide {count} devices"
+            )
+        self.options = options
+        # Auto axes: under Explicit ones the gathers of codebooks are refused.
+        self.mesh = jax.make_mesh(
+            (data, options.fsdp),
+            ("data", "fsdp"),
+            axis_types=(AxisType.Auto, AxisType.Auto),
+            devices=jax.devices()[: data * options.fsdp],
+        )
+        self.num_devices = data * options.fsdp
+        self._examples = self._sharding(("data", "fsdp"))
+        self._whole = self._sharding()
+
+    def shardings(self, state: Tree) -> Tree:
+        """Where each array of a state (or of its shapes) lies."""
+        return jax.tree_util.tree_map_with_path(self._rule, state)
+
+    def create(self, init: Callable[[], Tree]) -> Tree:
+        """One copy of a new state, made where it will lie."""
+        shardings = self.shardings(jax.eval_shape(init))
+        return jax.jit(init, out_shardings=shardings)()
+
+    def abstract(self, shapes: Tree) -> Tree:
+        """Shapes with shardings: what a checkpoint is restored to."""
+        return _with_shardings(shapes, self.shardings(shapes))
+
+    def batch(self, batch: Batch) -> Batch:
+        """A host batch spread over the devices."""
+        return jax.tree.map(
+            lambda x: jax.make_array_from_process_local_data(self._examples, x), batch
+        )
+
+    def compile(self, step: Callable, state: Tree) -> Callable:
+        """`step(reduce, state, frozen, batch, rng)` as (state, frozen, batch, rng)."""
+        return jax.jit(
+            functools.partial(step, Reduction()),
+            donate_argnums=0,
+            out_shardings=(self.shardings(state), self._whole),
+        )
+
+    def single(self, tree: Tree) -> Tree:
+        """One copy of a state or variables, for checkpoints and evaluation."""
+        return tree
+
+    def spread(self, tree: Tree) -> Tree:
+        """The inverse of `single`: as the compiled step takes it."""
+        return jax.device_put(tree, self.shardings(tree))
+
+    def _sharding(self, *spec) -> NamedSharding:
+        return NamedSharding(self.mesh, PartitionSpec(*spec))
+
+    def _rule(self, path: tuple, leaf) -> NamedSharding:
+        name = "/".join(
+            str(getattr(k, "key", getattr(k, "name", getattr(k, "idx", k))))
+            for k in path
+        )
+        tactic = next(
+            (t for p, t in self.options.rules if re.search(p, name)), "replicate"
+        )
+        size = self.options.fsdp
+        axes = [i for i, n in enumerate(leaf.shape) if n % size == 0]
+        if tactic == "replicate" or leaf.size < self.options.min_size or not axes:
+            return self._whole
+        spec = [None] * len(leaf.shape)
+        spec[max(axes, key=lambda i: leaf.shape[i])] = "fsdp"
+        return self._sharding(*spec)
+
+
+class Pmapped:
+    """`jax.pmap` over the local devices, each with a whole copy of the state."""
+
+    def __init__(self, options: ParallelOptions):
+        count = jax.local_device_count()
+        self.num_devices = count if options.data == -1 else options.data
+        if self.num_devices > count:
+            raise UserError(
+                f"config.parallel.data {options.data} is more than the {count} devices"
+            )
+        self.devices = jax.local_devices()[: self.num_devices]
+        self._one = jax.sharding.SingleDeviceSharding(self.devices[0])
+
+    def shardings(self, state: Tree) -> Tree:
+        return jax.tree.map(lambda _: self._one, state)
+
+    def create(self, init: Callable[[], Tree]) -> Tree:
+        return jax.jit(init)()
+
+    def abstract(self, shapes: Tree) -> Tree:
+        return _with_shardings(shapes, self.shardings(shapes))
+
+    def batch(self, batch: Batch) -> Batch:
+        return jax.tree.map(
+            lambda x: np.reshape(x, (self.num_devices, -1, *x.shape[1:])), batch
+        )
+
+    def compile(self, step: Callable, state: Tree) -> Callable:
+        pmapped = jax.pmap(
+            functools.partial(step, _OverDevices()),
+            axis_name=AXIS,
+            in_axes=(0, 0, 0, None),
+            donate_argnums=0,
+            devices=self.devices,
+        )
+
+        def run(state, frozen, batch, rng):
+            state, metrics = pmapped(state, frozen, batch, rng)
+            return state, jax.tree.map(lambda x: x[0], metrics)
+
+        return run
+
+    def single(self, tree: Tree) -> Tree:
+        return jax.tree.map(lambda x: x[0], tree)
+
+    def spread(self, tree: Tree) -> Tree:
+        copy = jax.pmap(
+            lambda x: x, in_axes=None, axis_size=self.num_devices, devices=self.devices
+        )
+        return copy(tree)
+
+
+class _OverDevices(Reduction):
+    """Reductions over the axis that `jax.pmap` names."""
+
+    def keys(self, keys: jax.Array) -> jax.Array:
+        shares = keys.reshape(jax.lax.axis_size(AXIS), -1)
+        return shares[jax.lax.axis_index(AXIS)]
+
+    def gradients(self, grads: Tree) -> Tree:
+        return jax.lax.pmean(grads, AXIS)
+
+    def objective(self, objective: Tree) -> Tree:
+        gather = functools.partial(jax.lax.all_gather, axis_name=AXIS, tiled=True)
+        return objective.replace(
+            loss=gather(objective.loss),
+            metrics=jax.tree.map(gather, objective.metrics),
+            totals=jax.lax.psum(objective.totals, AXIS),
+            examples=jax.tree.map(gather, objective.examples),
+        )
+
+
+Strategy = Sharded | Pmapped
+
+
+def make_strategy(options: ParallelOptions) -> Strategy:
+    """The strategy on this machine's devices; `UserError` where they are too few."""
+    return Pmapped(options) if options.strategy == "pmap" else Sharded(options)
+
+
+def check_batch(
+    where: str, batch_size: int, accumulate: int, strategy: Strategy
+) -> None:
+    """`UserError` where micro-batches do not divide among the devices."""
+    count = strategy.num_devices
+    if batch_size % (accumulate * count):
+        raise UserError(
+            f"{where}.batch_size {batch_size} does not divide into {accumulate} "
+            f"micro-batches on {count} devices: use a multiple of {accumulate * count}"
+        )
+
+
+def _with_shardings(shapes: Tree, shardings: Tree) -> Tree:
+    return jax.tree.map(
+        lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
+        shapes,
+        shardings,
+    )

@@ -1,0 +1,97 @@
+"""What the loop trains: a stage is some variables, a pure loss, and how it is judged."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+Tree = Any
+Batch = Mapping[str, jax.Array]
+Frozen = Mapping[str, Tree]
+"""Variables of the finished stages that a loss reads, by stage name."""
+
+
+@dataclasses.dataclass
+class Report:
+    """What an evaluation found, for TensorBoard and the terminal."""
+
+    scalars: dict[str, float] = dataclasses.field(default_factory=dict)
+    images: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One stage of a run.
+
+    Attributes:
+      name: of the stage, its folder and its section of the config.
+      init: (rng, batch) to variables: a dict of collections, `params` among them.
+      loss: (variables, frozen, keys, batch, train) to an objective: `loss` f32[B] and
+        `metrics` an entry an example, `totals` summed over examples, `examples` kept an
+        example. `keys` are one an example.
+      update: (variables, rng, objective) to variables: what changes in a step other
+        than by gradient, given the objective of the whole global batch.
+      summarize: (metrics, totals) to metrics, over a whole split.
+      report: (variables, frozen) to a report on held-out data; called now and then.
+    """
+
+    name: str
+    init: Callable[[jax.Array, Batch], Tree]
+    loss: Callable[[Tree, Frozen, jax.Array, Batch, bool], Any]
+    update: Callable[[Tree, jax.Array, Any], Tree] = lambda variables, rng, _: variables
+    summarize: Callable[[dict, dict], dict[str, float]] = lambda metrics, totals: (
+        metrics
+    )
+    report: Callable[[Tree, Frozen], Report] = lambda variables, frozen: Report()
+
+
+@dataclasses.dataclass(frozen=True)
+class StageOptions:
+    """`config.train.<stage>`.
+
+    Attributes:
+      steps: optimizer steps.
+      batch_size: examples a step, over all devices and micro-batches.
+      learning_rate: peak, reached after `warmup_steps`, then a cosine down to
+        `final_learning_rate` of it.
+      weight_decay: of AdamW, on arrays of two axes or more.
+      clip_norm: largest norm of the gradient.
+      ema_decay: of the average of weights that evaluation and sampling use.
+      accumulate: micro-batches a step.
+      init_from: a workdir to take the finished stage from, instead of training it.
+    """
+
+    steps: int = 1000
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    warmup_steps: int = 50
+    final_learning_rate: float = 0.0
+    beta1: float = 0.9
+    beta2: float = 0.99
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+    ema_decay: float = 0.999
+    accumulate: int = 1
+    init_from: str = ""
+
+    def __post_init__(self):
+        for name in ("steps", "batch_size", "accumulate"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} must be at least 1, not {getattr(self, name)}"
+                )
+        for name in ("learning_rate", "clip_norm"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError(f"ema_decay must be in [0, 1), not {self.ema_decay}")
+        if self.batch_size % self.accumulate:
+            raise ValueError(
+                f"accumulate {self.accumulate} does not divide batch_size {self.batch_size}"
+            )
+        if not 0 <= self.warmup_steps <= self.steps:
+            raise ValueError(
+                f"warmup_steps {self.warmup_steps} must be between 0 and steps {self.steps}"
+            )

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+
+from regen_jax.metrics.frechet import (
+    frechet_distance,
+    frechet_distance_of_moments,
+    moments,
+)
+
+
+def covariance(rng, size, rank=None):
+    root = rng.normal(size=(size, rank or size))
+    return root @ root.T
+
+
+def test_diagonal_gaussians_have_the_closed_form():
+    rng = np.random.default_rng(0)
+    mean_a, mean_b = rng.normal(size=(2, 6))
+    std_a, std_b = rng.uniform(0.1, 2, size=(2, 6))
+    expected = np.sum((mean_a - mean_b) ** 2) + np.sum((std_a - std_b) ** 2)
+    got = frechet_distance_of_moments(
+        mean_a, np.diag(std_a**2), mean_b, np.diag(std_b**2)
+    )
+    np.testing.assert_allclose(got, expected, rtol=1e-12)
+
+
+def test_commuting_full_covariances_have_the_closed_form():
+    """In a shared eigenbasis only the standard deviations differ."""
+    rng = np.random.default_rng(1)
+    basis = np.linalg.qr(rng.normal(size=(5, 5)))[0]
+    std_a, std_b = rng.uniform(0.1, 2, size=(2, 5))
+    got = frechet_distance_of_moments(
+        np.zeros(5),
+        basis * std_a**2 @ basis.T,
+        np.zeros(5),
+        basis * std_b**2 @ basis.T,
+    )
+    np.testing.assert_allclose(got, np.sum((std_a - std_b) ** 2), rtol=1e-11)
+
+
+def test_full_covariances_in_two_dimensions():
+    """tr(M^½) = sqrt(tr M + 2 sqrt(det M)) for 2 x 2 with positive eigenvalues."""
+    rng = np.random.default_rng(2)
+    cov_a, cov_b = covariance(rng, 2), covariance(rng, 2)
+    product = cov_a @ cov_b
+    root = np.sqrt(np.trace(product) + 2 * np.sqrt(np.linalg.det(product)))
+    got = frechet_distance_of_moments(np.zeros(2), cov_a, np.ones(2), cov_b)
+    expected = 2 + np.trace(cov_a + cov_b) - 2 * root
+    np.testing.assert_allclose(got, expected, rtol=1e-11)
+
+
+@pytest.mark.parametrize("rows", [3, 50])
+def test_identical_sets_are_at_zero_and_a_translation_at_its_square(rows):
+    features = np.random.default_rng(3).normal(size=(rows, 8))
+    shift = np.linspace(-1, 2, 8)
+    assert frechet_distance(features, features[::-1]) == pytest.approx(0, abs=1e-12)
+    np.testing.assert_allclose(
+        frechet_distance(features, features + shift), np.sum(shift**2), rtol=1e-11
+    )
+
+
+def test_orthogonal_supports_of_lower_rank():
+    cov_a, cov_b = np.diag([3.0, 2.0, 0.0, 0.0]), np.diag([0.0, 0.0, 1.0, 5.0])
+    got = frechet_distance_of_moments(np.zeros(4), cov_a, np.zeros(4), cov_b)
+    assert got == pytest.approx(11, rel=1e-12)
+
+
+def test_is_symmetric_and_takes_float32():
+    rng = np.random.default_rng(4)
+    a = rng.normal(size=(40, 6)).astype(np.float32)
+    b = (rng.normal(size=(30, 6)) @ rng.normal(size=(6, 6))).astype(np.float32)
+    np.testing.assert_allclose(
+        frechet_distance(a, b), frechet_distance(b, a), rtol=1e-12
+    )
+
+
+def test_moments_are_those_of_numpy():
+    features = np.random.default_rng(5).normal(size=(20, 4))
+    mean, cov = moments(features)
+    np.testing.assert_allclose(mean, features.mean(axis=0), rtol=1e-14)
+    np.testing.assert_allclose(cov, np.cov(features, rowvar=False), rtol=1e-12)
+
+
+def test_agrees_with_a_matrix_square_root():
+    linalg = pytest.importorskip("scipy.linalg")
+    rng = np.random.default_rng(6)
+    cov_a, cov_b = covariance(rng, 16), covariance(rng, 16)
+    root = linalg.sqrtm(cov_a @ cov_b).real
+    expected = np.trace(cov_a + cov_b - 2 * root)
+    got = frechet_distance_of_moments(np.zeros(16), cov_a, np.zeros(16), cov_b)
+    np.testing.assert_allclose(got, expected, rtol=1e-8)
+
+
+def test_bad_features():
+    good = np.ones((4, 2))
+    with pytest.raises(ValueError, match=r"features b must be \[N >= 2, D\]"):
+        frechet_distance(good, good[:1])
+    with pytest.raises(ValueError, match="differ in width: 2 and 3"):
+        frechet_distance(good, np.ones((4, 3)))
+    assert np.isnan(frechet_distance(good, np.full((4, 2), np.nan)))

@@ -1,0 +1,147 @@
+import io
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import metadata
+from tensorboard.util import tensor_util
+
+from regen_jax.training.summaries import Summaries, flatten, markdown_json
+
+CONFIG = {
+    "seed": 3,
+    "prior": {"name": "autoregressive", "dropout": 0.1, "init_from": None},
+    "train": {"prior": {"remat": True, "betas": (0.9, 0.99)}},
+}
+FLAT = {
+    "seed": 3,
+    "prior.name": "autoregressive",
+    "prior.dropout": 0.1,
+    "prior.init_from": "None",
+    "train.prior.remat": True,
+    "train.prior.betas": "[0.9, 0.99]",
+}
+
+
+def read(logdir):
+    events = EventAccumulator(str(logdir), size_guidance={"scalars": 0, "images": 0})
+    return events.Reload()
+
+
+def points(events, tag):
+    return [(e.step, e.value) for e in events.Scalars(tag)]
+
+
+def text(events, tag):
+    [event] = events.Tensors(f"{tag}/text_summary")
+    return tensor_util.make_ndarray(event.tensor_proto).item().decode()
+
+
+def test_scalars_come_back_as_float32(tmp_path):
+    values = [0.1, 1e-30, -3e30]
+    with Summaries(tmp_path) as summaries:
+        for step, value in enumerate(values):
+            summaries.scalars(
+                step, {"prior/loss": value, "prior/jax": jnp.float32(step)}
+            )
+    events = read(tmp_path)
+    assert points(events, "prior/loss") == list(enumerate(map(np.float32, values)))
+    assert points(events, "prior/jax") == [(0, 0), (1, 1), (2, 2)]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_come_back_exactly(tmp_path, channels):
+    image = np.random.default_rng(0).integers(0, 256, size=(7, 5, channels))
+    image = image.astype(np.uint8)
+    with Summaries(tmp_path) as summaries:
+        summaries.images(4, {"samples": image})
+    [event] = read(tmp_path).Images("samples")
+    decoded = np.asarray(Image.open(io.BytesIO(event.encoded_image_string)))
+    assert event.step == 4 and (event.height, event.width) == (7, 5)
+    np.testing.assert_array_equal(decoded, np.broadcast_to(image, (7, 5, 3)))
+
+
+def test_images_must_be_bytes(tmp_path):
+    with Summaries(tmp_path) as summaries:
+        with pytest.raises(ValueError, match=r"'x' must be uint8 .* float64 \[2, 2\]"):
+            summaries.images(0, {"x": np.zeros((2, 2))})
+
+
+def test_text_and_histograms(tmp_path):
+    counts = np.array([0, 0, 3, np.inf, np.nan])
+    with Summaries(tmp_path) as summaries:
+        summaries.text(1, {"config": markdown_json(CONFIG)})
+        summaries.histograms(2, {"counts": counts, "none": np.array([np.nan])})
+    events = read(tmp_path)
+    shown = text(events, "config")
+    assert shown.startswith("```json\n{\n") and shown.endswith("\n}\n```")
+    assert '"init_from": null' in shown
+    assert events.Tags()["histograms"] == ["counts"]
+    [event] = events.Histograms("counts")
+    value = event.histogram_value
+    assert (event.step, value.num, value.min, value.max) == (2, 3, 0, 3)
+
+
+def test_hparams_and_final_metrics_are_one_session_of_the_run(tmp_path):
+    with Summaries(tmp_path) as summaries:
+        summaries.scalars(5, {"abstraction/psnr": 24.0})
+        summaries.hparams(9, CONFIG, {"samples/accuracy": 0.5})
+    assert len(list(tmp_path.iterdir())) == 1
+    events = read(tmp_path)
+    contents = events.PluginTagToContent(metadata.PLUGIN_NAME)
+    assert set(contents) == {
+        metadata.SESSION_START_INFO_TAG,
+        metadata.SESSION_END_INFO_TAG,
+    }
+    start = metadata.parse_session_start_info_plugin_data(
+        contents[metadata.SESSION_START_INFO_TAG]
+    )
+    values = {
+        name: getattr(value, value.WhichOneof("kind"))
+        for name, value in start.hparams.items()
+    }
+    assert values == FLAT
+    end = metadata.parse_session_end_info_plugin_data(
+        contents[metadata.SESSION_END_INFO_TAG]
+    )
+    assert end.status == 1
+    assert points(events, "samples/accuracy") == [(9, 0.5)]
+    assert points(events, "abstraction/psnr") == [(5, 24.0)]
+
+
+def test_resuming_hides_what_will_be_written_again(tmp_path):
+    with Summaries(tmp_path) as summaries:
+        summaries.text(0, {"config": "first"})
+        for step in (10, 20, 30):
+            summaries.scalars(step, {"loss": step})
+    with Summaries(tmp_path, purge_step=20) as summaries:
+        summaries.scalars(20, {"loss": 21})
+    events = read(tmp_path)
+    assert points(events, "loss") == [(10, 10), (20, 21)]
+    assert text(events, "config") == "first"
+
+
+def test_flushed_events_are_on_disk_before_closing(tmp_path):
+    summaries = Summaries(tmp_path)
+    for step in range(50):
+        summaries.scalars(step, {"loss": step})
+    summaries.flush()
+    assert len(points(read(tmp_path), "loss")) == 50
+    summaries.close()
+
+
+def test_writes_nothing_where_not_enabled(tmp_path):
+    with Summaries(tmp_path / "run", enabled=False) as summaries:
+        summaries.scalars(0, {"loss": 1})
+        summaries.images(0, {"samples": np.zeros((2, 2, 1), np.uint8)})
+        summaries.text(0, {"config": "text"})
+        summaries.histograms(0, {"counts": np.ones(3)})
+        summaries.hparams(0, CONFIG, {"loss": 1})
+        summaries.flush()
+    assert not (tmp_path / "run").exists()
+
+
+def test_flatten_keeps_the_order_of_fields():
+    assert list(flatten(CONFIG).items()) == list(FLAT.items())
