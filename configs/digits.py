@@ -1,44 +1,124 @@
-"""Class → code → image on 5,000 real digits."""
+"""Class → image on 5,000 real digits, or on any other labelled TFDS image set.
+
+`--config=configs/digits.py:abstraction=fsq,size=base` chooses; see CHOICES. The default
+is class → codes of a VQ autoencoder → image. A part of your own is chosen by
+`package.module:Class`. `--config.data.name=cifar10` takes another data set, and any
+field of the result can be set in the same way.
+"""
+
+from typing import Any
 
 from ml_collections import ConfigDict
 
+CHOICES = {
+    "abstraction": ("vq", "fsq", "pixels", "downsample", "identity"),
+    "prior": ("autoregressive", "diffusion", "regression"),
+    "decoder": ("inverse", "regression", "diffusion"),
+    "size": ("demo", "base", "tiny"),
+}
+# What fits together: abstraction to priors and decoders, the default of each first.
+FITTING = {
+    "vq": (("autoregressive",), ("inverse", "regression", "diffusion")),
+    "fsq": (("autoregressive",), ("inverse", "regression", "diffusion")),
+    "pixels": (("autoregressive",), ("inverse",)),
+    "downsample": (("diffusion", "regression"), ("regression", "diffusion")),
+    "identity": (("diffusion", "regression"), ("inverse",)),
+}
+
 
 def get_config(arg: str = "") -> ConfigDict:
-    """The config; `arg` is `key=value` pairs: abstraction, prior, decoder, size."""
-    choice = dict(
-        abstraction="vq", prior="autoregressive", decoder="inverse", size="demo"
-    )
-    choice.update(pair.split("=") for pair in arg.split(",") if pair)
+    """The config; `arg` is `key=value` pairs of CHOICES, separated by commas."""
+    chosen = _choices(arg)
+    abstraction, size = chosen["abstraction"], chosen["size"]
+    priors, decoders = FITTING.get(abstraction, (("autoregressive",), ("inverse",)))
+    prior = chosen.get("prior", priors[0])
+    decoder = chosen.get("decoder", decoders[0])
     return ConfigDict(
         dict(
             seed=0,
             task="class_to_image",
             data=dict(name="digits", dir=""),
             source=dict(name="identity"),
-            abstraction=dict(
-                name="autoencoder",
-                widths=(32, 64),
-                num_blocks=0,
-                dtype="float32",
-                quantizer=dict(name="vq", codes=128, dim=16),
-            ),
-            prior=dict(
-                name="autoregressive",
-                width=128,
-                num_layers=3,
-                num_heads=4,
-                guidance=2.0,
-                dropout=0.1,
-            ),
-            decoder=dict(name="inverse"),
-            train=dict(
-                judge=dict(steps=400, batch_size=64, learning_rate=2e-3),
-                abstraction=dict(steps=1000, batch_size=64, learning_rate=2e-3),
-                prior=dict(steps=1000, batch_size=64, learning_rate=2e-3),
-            ),
+            abstraction=_abstraction(abstraction, size),
+            prior=_generator(prior, size) | _guided(prior),
+            decoder=_generator(decoder, size),
+            train={
+                stage: _training(stage, size)
+                for stage in ("judge", "abstraction", "decoder", "prior")
+            },
             parallel=dict(strategy="sharded", data=-1, fsdp=1),
-            checkpoint=dict(every=500, keep=2),
-            log=dict(every=50),
-            evaluate=dict(every=500, samples=1000, loop_samples=100, batch_size=250),
+            checkpoint=dict(every=20 if size == "tiny" else 500, keep=2),
+            log=dict(every=5 if size == "tiny" else 50),
+            evaluate=dict(
+                every=20 if size == "tiny" else 500,
+                samples=20 if size == "tiny" else 1000,
+                loop_samples=20 if size == "tiny" else 200,
+                batch_size=250,
+            ),
         )
+    )
+
+
+def _choices(arg: str) -> dict[str, str]:
+    chosen = {"abstraction": "vq", "size": "demo"}
+    for pair in filter(None, arg.split(",")):
+        key, _, value = pair.partition("=")
+        if key not in CHOICES:
+            raise ValueError(f"no choice {key!r}: known are {', '.join(CHOICES)}")
+        if value not in CHOICES[key] and (key == "size" or ":" not in value):
+            known = ", ".join(CHOICES[key])
+            raise ValueError(f"{key} cannot be {value!r}: known are {known}")
+        chosen[key] = value
+    return chosen
+
+
+def _abstraction(name: str, size: str) -> dict[str, Any]:
+    if ":" in name:
+        return dict(name=name)
+    if name in ("pixels", "downsample", "identity"):
+        options = {"pixels": dict(levels=256), "downsample": dict(factor=4)}
+        return dict(name=name, **options.get(name, {}))
+    quantizers = {
+        "vq": dict(name="vq", codes=128, dim=16),
+        "fsq": dict(name="fsq", levels=(8, 4, 4)),
+    }
+    widths = {"tiny": (4, 8), "demo": (32, 64), "base": (128, 256)}[size]
+    return dict(
+        name="autoencoder",
+        quantizer=quantizers[name],
+        widths=widths,
+        num_blocks=2 if size == "base" else 0,
+        dtype="float32",
+    )
+
+
+def _generator(name: str, size: str) -> dict[str, Any]:
+    if name == "inverse" or ":" in name:
+        return dict(name=name)
+    tiny, demo, base = (16, 1, 2), (128, 3, 4), (512, 8, 8)
+    width, num_layers, num_heads = {"tiny": tiny, "demo": demo, "base": base}[size]
+    options = dict(
+        name=name,
+        width=width,
+        num_layers=num_layers,
+        num_heads=num_heads,
+        dtype="float32",
+        remat=False,
+    )
+    if name == "autoregressive":
+        return options | dict(dropout=0.1)
+    return options | dict(patch=1)
+
+
+def _guided(name: str) -> dict[str, Any]:
+    return dict(guidance=2.0) if name in ("autoregressive", "diffusion") else {}
+
+
+def _training(stage: str, size: str) -> dict[str, Any]:
+    if size == "tiny":
+        return dict(steps=20, batch_size=16, learning_rate=1e-3, warmup_steps=5)
+    steps = {"judge": 400, "abstraction": 1000, "decoder": 1000, "prior": 1000}[stage]
+    scale = 10 if size == "base" else 1
+    return dict(
+        steps=steps * scale, batch_size=64, learning_rate=2e-3, warmup_steps=50 * scale
     )

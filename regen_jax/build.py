@@ -1,13 +1,13 @@
 """From a config to a run: parts joined, and refused where they do not fit."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from regen_jax.errors import UserError
 from regen_jax.evaluation import EvaluateOptions
 from regen_jax.interfaces import Abstraction, Generator, Task
-from regen_jax.options import find, make, names, plain
+from regen_jax.options import find, make, names, plain, require_section
 from regen_jax.regeneration import Regeneration
 from regen_jax.spaces import Space
 from regen_jax.stages import make_stages
@@ -73,6 +73,9 @@ def build(config: Mapping[str, Any], num_samples: int | None = None) -> Run:
     if unknown or missing:
         what = f"has unknown fields {unknown}" if unknown else f"lacks {missing}"
         raise UserError(f"config {what}; it needs {', '.join(SECTIONS)}")
+    for section in SECTIONS:
+        if section not in ("seed", "task"):
+            require_section(config[section], f"config.{section}")
     task = make(
         find(Task, config["task"], "config.task"), config["data"], "config.data"
     )
@@ -91,7 +94,7 @@ def build(config: Mapping[str, Any], num_samples: int | None = None) -> Run:
         task,
         regeneration,
         stages,
-        _train_options(config["train"], [stage.name for stage in stages]),
+        _train_options(config["train"], task, [stage.name for stage in stages]),
         loop,
         make(ParallelOptions, config["parallel"], "config.parallel"),
         evaluate,
@@ -107,22 +110,22 @@ def join(config: Mapping[str, Any], x: Space, y: Space) -> Regeneration:
     """
     source = _abstraction(config["source"], "config.source", x)
     abstraction = _abstraction(config["abstraction"], "config.abstraction", y)
-    prior = _generator(
-        config, "prior", "abstraction", source.y_prime, abstraction.y_prime
-    )
+    giver = f"abstraction {config['abstraction']['name']!r}"
+    prior = _generator(config, "prior", giver, source.y_prime, abstraction.y_prime)
     name = config["decoder"].get("name", "")
     if name == "inverse":
         if not abstraction.decodes:
             raise UserError(
-                f"config: decoder 'inverse' needs a way back, but abstraction "
-                f"{config['abstraction']['name']!r} has none: use decoder "
-                f"{_generators_for(abstraction.y_prime, y)}"
+                f"config: decoder 'inverse' needs a way back, but {giver} has none: "
+                f"use decoder {_generators_for(abstraction.y_prime, y)}"
             )
         # Options of other decoders would be ignored in silence.
         make(_Inverse, config["decoder"], "config.decoder")
         decoder = None
     else:
-        decoder = _generator(config, "decoder", "data", abstraction.y_prime, y)
+        giver = f"task {config['task']!r}"
+        others = ("inverse",) if abstraction.decodes else ()
+        decoder = _generator(config, "decoder", giver, abstraction.y_prime, y, others)
     return Regeneration(source, abstraction, prior, decoder)
 
 
@@ -137,44 +140,55 @@ def _abstraction(section: Mapping[str, Any], where: str, space: Space) -> Abstra
 
 
 def _generator(
-    config: Mapping[str, Any], role: str, giver: str, source: Space, target: Space
+    config: Mapping[str, Any],
+    role: str,
+    giver: str,
+    source: Space,
+    target: Space,
+    others: Sequence[str] = (),
 ) -> Generator:
-    """The generator of that role; `giver` is the section that its target comes from."""
+    """The generator of that role.
+
+    `giver` is what its target comes from, as words; `others` are names of what would
+    do in its place.
+    """
     section, where = config[role], f"config.{role}"
-    name = _name(section, where, Generator)
-    cls = find(Generator, name, where)
+    name = _name(section, where, Generator, others)
+    cls = find(Generator, name, where, others)
     if not isinstance(target, cls.targets):
         kinds = " or ".join(kind.__name__ for kind in cls.targets)
-        advice = f"use {role} {_generators_for(source, target)}"
+        advice = f"use {role} {_generators_for(source, target, others)}"
         if role == "prior":
             advice += f", or abstraction {_abstractions_for(config, cls)}"
-        given = config[giver]["name"]
         raise UserError(
-            f"config: {role} {name!r} generates {kinds}, but {giver} {given!r} gives "
-            f"{target}: {advice}"
+            f"config: {role} {name!r} generates {kinds}, but {giver} gives {target}: "
+            f"{advice}"
         )
     if not isinstance(source, cls.sources):
         kinds = " or ".join(kind.__name__ for kind in cls.sources)
         raise UserError(
             f"config: {role} {name!r} reads {kinds}, but its source is {source}: "
-            f"use {role} {_generators_for(source, target)}"
+            f"use {role} {_generators_for(source, target, others)}"
         )
     return make(cls, section, where, source=source, target=target)
 
 
-def _generators_for(source: Space, target: Space) -> str:
-    """Built-in generators from one space to the other, as words."""
+def _generators_for(source: Space, target: Space, others: Sequence[str] = ()) -> str:
+    """Built-in generators from one space to the other, and `others`, as words."""
     classes = {name: find(Generator, name, "") for name in names(Generator)}
-    return _either(
+    fitting = [
         name
         for name, cls in classes.items()
         if isinstance(target, cls.targets) and isinstance(source, cls.sources)
-    )
+    ]
+    return _either([*others, *fitting])
 
 
 def _abstractions_for(config: Mapping[str, Any], generator: type[Generator]) -> str:
     """Built-in abstractions of this task's Y that the generator makes, as words."""
-    task = make(find(Task, config["task"], "config.task"), config["data"], "config.data")
+    task = make(
+        find(Task, config["task"], "config.task"), config["data"], "config.data"
+    )
 
     def fits(name: str) -> bool:
         try:
@@ -190,9 +204,12 @@ def _either(options: Iterable[str]) -> str:
     return " or ".join(repr(option) for option in options) or "of your own"
 
 
-def _name(section: Mapping[str, Any], where: str, base: type) -> str:
+def _name(
+    section: Mapping[str, Any], where: str, base: type, others: Sequence[str] = ()
+) -> str:
     if "name" not in section:
-        raise UserError(f"{where} needs a name: {', '.join(names(base))}")
+        known = ", ".join([*others, *names(base)])
+        raise UserError(f"{where} needs a name: {known}")
     return section["name"]
 
 
@@ -203,13 +220,17 @@ def _seed(seed: Any) -> int:
 
 
 def _train_options(
-    train: Mapping[str, Any], stages: list[str]
+    train: Mapping[str, Any], task: Task, stages: list[str]
 ) -> dict[str, StageOptions]:
-    unknown = sorted(set(train) - set(stages))
+    """Options of this run's stages; those of stages that others need may be there."""
+    known = (*task.judges, "source", "abstraction", "decoder", "prior")
+    unknown = sorted(set(train) - set(known))
     missing = [name for name in stages if name not in train]
     if unknown or missing:
-        what = f"{unknown} are not" if unknown else f"lacks {missing}, which are"
-        raise UserError(f"config.train: {what} stages of this run: {', '.join(stages)}")
-    return {
-        name: make(StageOptions, train[name], f"config.train.{name}") for name in stages
+        what = f"has unknown {unknown}" if unknown else f"lacks {missing}"
+        raise UserError(f"config.train {what}; stages are {', '.join(known)}")
+    made = {
+        name: make(StageOptions, section, f"config.train.{name}")
+        for name, section in train.items()
     }
+    return {name: made[name] for name in stages}

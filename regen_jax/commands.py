@@ -8,10 +8,11 @@ from pathlib import Path
 
 from absl import app, flags
 from absl import logging as absl_logging
+from ml_collections import ConfigDict, config_flags
 
 from regen_jax.errors import UserError
 
-WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run", required=True)
+WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run")
 
 
 def run(main: Callable[[], None]) -> None:
@@ -34,8 +35,28 @@ def run(main: Callable[[], None]) -> None:
 
 
 def workdir() -> Path:
-    """The folder that --workdir names."""
+    """The folder that --workdir names; `UserError` where it is not given."""
+    if not WORKDIR.value:
+        raise UserError("--workdir is needed: the folder of the run, as in runs/demo")
     return Path(WORKDIR.value).expanduser().absolute()
+
+
+def define_config() -> flags.FlagHolder[ConfigDict]:
+    """The flag --config, a file with `get_config`, whose fields are flags too.
+
+    New fields are accepted here, so that any option of a part can be set though the
+    file does not list it; `build` refuses those that no part has.
+    """
+    return config_flags.DEFINE_config_file(
+        "config", None, "config file", lock_config=False, accept_new_attributes=True
+    )
+
+
+def given(config: flags.FlagHolder[ConfigDict]) -> ConfigDict:
+    """The config that --config names; `UserError` where it is not given."""
+    if config.value is None:
+        raise UserError("--config is needed, such as --config=configs/digits.py")
+    return config.value
 
 
 def _guarded(main: Callable[[], None]) -> None:

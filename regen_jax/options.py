@@ -6,7 +6,7 @@ import inspect
 import json
 import pkgutil
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from regen_jax.errors import UserError
@@ -25,25 +25,34 @@ def names(base: type) -> list[str]:
     return [name for name in modules if _class_in(f"{base.home}.{name}", base)]
 
 
-def find(base: type, name: str, where: str) -> type:
+def find(base: type, name: str, where: str, others: Sequence[str] = ()) -> type:
     """The class of that name: a module of `base.home`, or `package.module:Class`.
 
+    `others` are names that the caller knows besides, for the error to list.
+
     Raises:
-      UserError: there is no such module or class, or it is not a subclass of `base`.
+      UserError: there is no such module or class, or it is not a dataclass that
+        derives from `base` and defines what `base` leaves open.
     """
-    if ":" in name:
+    if isinstance(name, str) and ":" in name:
         path, _, class_name = name.partition(":")
         try:
             found = getattr(importlib.import_module(path), class_name, None)
-        except ImportError as error:
-            raise UserError(f"{where}: cannot import {path}: {error}") from error
+        except (ImportError, TypeError, ValueError) as error:
+            raise UserError(f"{where}: cannot import {path!r}: {error}") from error
         if not (inspect.isclass(found) and issubclass(found, base)):
             raise UserError(f"{where}: {name} is not a subclass of {base.__name__}")
+        if inspect.isabstract(found):
+            lacking = ", ".join(sorted(found.__abstractmethods__))
+            raise UserError(f"{where}: {name} does not define {lacking}")
+        if not dataclasses.is_dataclass(found):
+            raise UserError(f"{where}: {name} is not a dataclass")
         return found
     if name not in names(base):
         raise UserError(
             f"{where}: no {base.__name__.lower()} is called {name!r}; known are "
-            f"{', '.join(names(base))}, or 'package.module:Class' for your own"
+            f"{', '.join([*others, *names(base)])}, or 'package.module:Class' for your "
+            "own"
         )
     return _class_in(f"{base.home}.{name}", base)
 
@@ -55,8 +64,10 @@ def make(cls: type, section: Mapping[str, Any], where: str, **given: Any) -> Any
     field. A section within the section is made an object of its field's class.
 
     Raises:
-      UserError: an unknown option, a value of the wrong type, or one `cls` refuses.
+      UserError: an unknown option, one that is missing, a value of the wrong type, or
+        one that `cls` refuses.
     """
+    require_section(section, where)
     types = typing.get_type_hints(cls)
     known = [f.name for f in dataclasses.fields(cls) if f.name not in given]
     values = {}
@@ -69,10 +80,25 @@ def make(cls: type, section: Mapping[str, Any], where: str, **given: Any) -> Any
                 f"{', '.join(known) or 'none'}"
             )
         values[key] = _value(types[key], value, f"{where}.{key}")
+    missing = [
+        f.name
+        for f in dataclasses.fields(cls)
+        if f.name in known
+        and f.name not in values
+        and f.default is f.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise UserError(f"{where} needs {', '.join(missing)}, of {cls.__name__}")
     try:
         return cls(**given, **values)
     except ValueError as error:
         raise UserError(f"{where}: {error}") from error
+
+
+def require_section(value: Any, where: str) -> None:
+    """Raises a UserError where `value` is not a section of a config."""
+    if not isinstance(value, Mapping):
+        raise UserError(f"{where} must be a section of options, not {value!r}")
 
 
 def _class_in(path: str, base: type) -> type | None:
@@ -91,13 +117,12 @@ def _class_in(path: str, base: type) -> type | None:
 
 def _value(kind: Any, value: Any, where: str) -> Any:
     """`value` as a field of type `kind` holds it."""
-    if isinstance(value, Mapping):
-        if hasattr(kind, "home"):
-            if "name" not in value:
-                raise UserError(f"{where} needs a name: {', '.join(names(kind))}")
-            return make(find(kind, value["name"], where), value, where)
-        if dataclasses.is_dataclass(kind):
-            return make(kind, value, where)
+    if hasattr(kind, "home"):
+        if not isinstance(value, Mapping) or "name" not in value:
+            raise UserError(f"{where} needs a name: {', '.join(names(kind))}")
+        return make(find(kind, value["name"], where), value, where)
+    if dataclasses.is_dataclass(kind):
+        return make(kind, value, where)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if typing.get_origin(kind) is tuple and isinstance(value, list | tuple):
@@ -111,4 +136,4 @@ def _value(kind: Any, value: Any, where: str) -> Any:
     elif kind in (int, float, str, bool) and type(value) is kind:
         return value
     wanted = kind.__name__ if inspect.isclass(kind) else kind
-    raise UserError(f"{where} must be a {wanted}, not {value!r}")
+    raise UserError(f"{where} must be of type {wanted}, not {value!r}")

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ml_collections import config_flags
-
 from regen_jax import commands, workdir
 from regen_jax.build import build
 from regen_jax.data.pipeline import first_batch, training_batches
@@ -15,9 +13,7 @@ from regen_jax.training.loop import Trained, train
 from regen_jax.training.parallel import check_batch, make_strategy
 from regen_jax.training.summaries import Summaries, markdown_json
 
-CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "config file", lock_config=False, accept_new_attributes=True
-)
+CONFIG = commands.define_config()
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +56,7 @@ def train_all(config: Mapping[str, Any], directory: Path) -> dict[str, Trained]:
 def main() -> None:
     """The command."""
     directory = commands.workdir()
-    for name, trained in train_all(CONFIG.value, directory).items():
+    for name, trained in train_all(commands.given(CONFIG), directory).items():
         logger.info("stage %s: trained in %.0f s", name, trained.seconds)
     logger.info("next: python -m regen_jax.sample --workdir=%s", directory)
 

@@ -43,7 +43,16 @@ class Autoencoder(Abstraction):
         if not self.y.bounded:
             raise ValueError(f"needs an Array with bounds, not {self.y}")
         factor = 2 ** len(self.widths)
-        if not self.widths or any(n % factor for n in self.y.shape[:2]):
+        if not self.widths or min(self.widths) < 1 or self.num_blocks < 0:
+            raise ValueError(
+                "widths must be one or more positive numbers and num_blocks 0 or more, "
+                f"not {self.widths} and {self.num_blocks}"
+            )
+        if self.dtype not in ("float32", "bfloat16"):
+            raise ValueError(
+                f"dtype must be 'float32' or 'bfloat16', not {self.dtype!r}"
+            )
+        if any(n % factor for n in self.y.shape[:2]):
             raise ValueError(
                 f"widths has {len(self.widths)} levels, which reduce the resolution "
                 f"{factor} times, and {factor} does not divide {self.y.shape[:2]}"

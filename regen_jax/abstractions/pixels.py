@@ -40,6 +40,7 @@ class Pixels(Abstraction):
         return jnp.round(unit * (self.levels - 1)).astype(jnp.int32)
 
     def decode(self, variables: Variables, y_prime: jax.Array) -> jax.Array:
-        unit = y_prime.astype(jnp.float32) / (self.levels - 1)
-        y = unit * (self.y.high - self.y.low) + self.y.low
+        # The step is exact for 8-bit images, so that they come back to the last bit.
+        step = (self.y.high - self.y.low) / (self.levels - 1)
+        y = y_prime.astype(jnp.float32) * step + self.y.low
         return y.reshape(y_prime.shape[0], *self.y.shape)

@@ -53,12 +53,26 @@ class Autoregressive(Generator):
             raise ValueError(
                 f"conditioning must be 'prefix' or 'cross', not {self.conditioning!r}"
             )
+        if min(self.width, self.num_layers, self.num_heads) < 1:
+            raise ValueError(
+                "width, num_layers and num_heads must be at least 1, not "
+                f"{self.width}, {self.num_layers} and {self.num_heads}"
+            )
         if self.width % self.num_heads:
             raise ValueError(
                 f"num_heads {self.num_heads} does not divide width {self.width}"
             )
         if self.target.depth > 1 or self.target.padded:
             raise ValueError(f"generates one token a position, not {self.target}")
+        if self.mlp_ratio <= 0:
+            raise ValueError(f"mlp_ratio must be above 0, not {self.mlp_ratio}")
+        for name in ("dropout", "drop_source"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be in [0, 1), not {getattr(self, name)}")
+        if self.dtype not in ("float32", "bfloat16"):
+            raise ValueError(
+                f"dtype must be 'float32' or 'bfloat16', not {self.dtype!r}"
+            )
         if self.guidance != 1 and self.drop_source == 0:
             raise ValueError(
                 f"guidance {self.guidance} needs drop_source above 0: the prediction "
@@ -66,6 +80,8 @@ class Autoregressive(Generator):
             )
         if self.temperature < 0:
             raise ValueError(f"temperature must be 0 or more, not {self.temperature}")
+        if self.top_k < 0:
+            raise ValueError(f"top_k must be 0 or more, not {self.top_k}")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p must be in (0, 1], not {self.top_p}")
 

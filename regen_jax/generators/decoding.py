@@ -16,7 +16,7 @@ def restrict(logits_BxV: jax.Array, top_k: int, top_p: float) -> jax.Array:
     """Sets the logits outside top-k (0: all) and the top-p nucleus (1: all) to -inf.
 
     Top-p keeps the fewest likeliest tokens whose probabilities sum to at least p
-    (Holtzman et al., arXiv 1904.09751).
+    (Holtzman et al., arXiv 1904.09751). Of equally likely tokens all stay or none.
     """
     if 0 < top_k < logits_BxV.shape[-1]:
         least = jax.lax.top_k(logits_BxV, top_k)[0][..., -1:]

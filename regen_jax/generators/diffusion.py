@@ -5,6 +5,7 @@ Liu, Gong and Liu, arXiv 2209.03003).
 """
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 
 import jax
@@ -117,30 +118,22 @@ class Diffusion(DiTOptions, Generator):
         return guide(y[:batch], y[batch:], guidance) if guided else y
 
     def sample(self, variables: Variables, keys: jax.Array, a: jax.Array) -> jax.Array:
-        """Solves the ODE from noise, in one loop for each run of equally guided steps."""
+        """Solves the ODE from noise: a loop for each run of steps guided alike."""
         times = jnp.linspace(0, 1, self.num_steps + 1)
         x = self._noise(keys)
-        for first, last, guidance in self._spans():
+        for guidance, run in itertools.groupby(range(self.num_steps), self._guidance):
+            steps = list(run)
             x = integrate(
-                lambda x, t, w=guidance: self.velocity(variables, a, x, t, w),
+                lambda x, time, w=guidance: self.velocity(variables, a, x, time, w),
                 x,
-                times[first : last + 1],
+                times[steps[0] : steps[-1] + 2],
                 self.solver,
             )
         return jnp.clip(self.target.denormalize(x), self.target.low, self.target.high)
 
-    def _spans(self) -> list[tuple[int, int, float]]:
-        """Runs of steps of one guidance: first step, step after the last, guidance."""
+    def _guidance(self, step: int) -> float:
         low, high = self.guidance_interval
-        inside = [low <= i / self.num_steps <= high for i in range(self.num_steps)]
-        first = inside.index(True) if any(inside) else 0
-        last = first + sum(inside)
-        spans = [
-            (0, first, 1.0),
-            (first, last, self.guidance),
-            (last, self.num_steps, 1.0),
-        ]
-        return [span for span in spans if span[0] < span[1]]
+        return self.guidance if low <= step / self.num_steps <= high else 1.0
 
     def _times(self, keys: jax.Array) -> jax.Array:
         keys = _fold(keys, _TIME)

@@ -42,7 +42,7 @@ class Regression(DiTOptions, Generator):
         b: jax.Array,
         train: bool,
     ) -> Objective:
-        """Squared error of the normalized target; `mse` is that of the target itself."""
+        """Squared error of the normalized target; `mse` is that of b as it is."""
         error = self.predict(variables, a, keys if train else None)
         error -= self.target.normalize(b)
         loss = jnp.square(error).mean(axis=range(1, error.ndim))
@@ -51,4 +51,5 @@ class Regression(DiTOptions, Generator):
 
     def sample(self, variables: Variables, keys: jax.Array, a: jax.Array) -> jax.Array:
         """The mean itself, [B, *target.shape]: nothing is drawn from the keys."""
-        return self.target.denormalize(self.predict(variables, a))
+        b = self.target.denormalize(self.predict(variables, a))
+        return jnp.clip(b, self.target.low, self.target.high)

@@ -19,8 +19,8 @@ class Classifier(nn.Module):
     """
 
     num_classes: int
-    width: int = 32
-    num_blocks: int = 2
+    width: int = 48
+    num_blocks: int = 1
     feature_dim: int = 64
     dropout_rate: float = 0.2
     dtype: jnp.dtype = jnp.float32

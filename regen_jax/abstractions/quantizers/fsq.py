@@ -26,8 +26,9 @@ class FiniteScalarQuantizer(Quantizer):
 
     def __post_init__(self):
         object.__setattr__(self, "levels", tuple(self.levels))
-        if not self.levels or min(self.levels) < 2:
-            raise ValueError(f"levels must be two or more each, not {self.levels}")
+        # Beyond, the margin of `_bound` would reach past the outermost level.
+        if not self.levels or min(self.levels) < 2 or max(self.levels) > 1000:
+            raise ValueError(f"levels must be from 2 to 1000 each, not {self.levels}")
 
     @property
     def vocab(self) -> int:

@@ -41,8 +41,11 @@ class VectorQuantizer(Quantizer):
                 raise ValueError(
                     f"{name} must be at least 1, not {getattr(self, name)}"
                 )
-        if not 0 <= self.decay < 1:
-            raise ValueError(f"decay must be in [0, 1), not {self.decay}")
+        for name in ("decay", "revive_below"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be in [0, 1), not {getattr(self, name)}")
+        if self.commitment < 0:
+            raise ValueError(f"commitment must be 0 or more, not {self.commitment}")
 
     @property
     def vocab(self) -> int:
@@ -114,7 +117,12 @@ class VectorQuantizer(Quantizer):
         fresh = _draw(rng, examples["candidates"].reshape(-1, self.dim), self.codes)
         counts = jnp.where(dead, mean, counts)
         sums = jnp.where(dead[:, None], fresh * mean, sums)
-        return {"codes": sums / counts[:, None], "counts": counts, "sums": sums}
+        # Without revival a code may go unused until its averages are 0: it stays put.
+        least = jnp.finfo(jnp.float32).tiny
+        used = (counts > least)[:, None]
+        codes = sums / jnp.maximum(counts, least)[:, None]
+        codes = jnp.where(used, codes, codebook["codes"])
+        return {"codes": codes, "counts": counts, "sums": sums}
 
 
 def _draw(rng: jax.Array, latents: jax.Array, number: int) -> jax.Array:
