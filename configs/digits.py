@@ -33,6 +33,7 @@ def get_config(arg: str = "") -> ConfigDict:
     priors, decoders = FITTING.get(abstraction, (("autoregressive",), ("inverse",)))
     prior = chosen.get("prior", priors[0])
     decoder = chosen.get("decoder", decoders[0])
+    patch = 1 if abstraction == "downsample" else 4
     return ConfigDict(
         dict(
             seed=0,
@@ -40,8 +41,8 @@ def get_config(arg: str = "") -> ConfigDict:
             data=dict(name="digits", dir=""),
             source=dict(name="identity"),
             abstraction=_abstraction(abstraction, size),
-            prior=_generator(prior, size) | _guided(prior),
-            decoder=_generator(decoder, size),
+            prior=_generator(prior, size, patch) | _guided(prior),
+            decoder=_generator(decoder, size, patch=4),
             train={
                 stage: _training(stage, size)
                 for stage in ("judge", "abstraction", "decoder", "prior")
@@ -92,7 +93,7 @@ def _abstraction(name: str, size: str) -> dict[str, Any]:
     )
 
 
-def _generator(name: str, size: str) -> dict[str, Any]:
+def _generator(name: str, size: str, patch: int) -> dict[str, Any]:
     if name == "inverse" or ":" in name:
         return dict(name=name)
     tiny, demo, base = (16, 1, 2), (128, 3, 4), (512, 8, 8)
@@ -107,7 +108,7 @@ def _generator(name: str, size: str) -> dict[str, Any]:
     )
     if name == "autoregressive":
         return options | dict(dropout=0.1)
-    return options | dict(patch=1)
+    return options | dict(patch=patch)
 
 
 def _guided(name: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import jax
 
 from regen_jax.interfaces import Abstraction, Generator, Variables
-from regen_jax.spaces import cast
+from regen_jax.spaces import cast, checked
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,12 +37,15 @@ class Regeneration:
 
     def represent(self, variables: Mapping[str, Variables], x: jax.Array) -> jax.Array:
         """x [B, …] to x′ [B, …]."""
-        return self.source.encode(variables.get("source", {}), cast(self.source.y, x))
+        x = cast(self.source.y, x)
+        x_prime = self.source.encode(variables.get("source", {}), x)
+        return checked(self.source.y_prime, x_prime, "X′ of the source")
 
     def encode(self, variables: Mapping[str, Variables], y: jax.Array) -> jax.Array:
         """y [B, …] to y′ [B, …]."""
         y = cast(self.abstraction.y, y)
-        return self.abstraction.encode(variables.get("abstraction", {}), y)
+        y_prime = self.abstraction.encode(variables.get("abstraction", {}), y)
+        return checked(self.abstraction.y_prime, y_prime, "Y′ of the abstraction")
 
     def decode(
         self, variables: Mapping[str, Variables], keys: jax.Array, y_prime: jax.Array
@@ -65,6 +68,7 @@ class Regeneration:
         prior_keys, decoder_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
         x_prime = self.represent(variables, x)
         y_prime = self.prior.sample(variables["prior"], prior_keys, x_prime)
+        checked(self.abstraction.y_prime, y_prime, "Y′ of the prior")
         return y_prime, self.decode(variables, decoder_keys, y_prime)
 
     def log_prob(

@@ -7,6 +7,7 @@ import dataclasses
 import math
 from typing import ClassVar
 
+import chex
 import jax
 import jax.numpy as jnp
 
@@ -128,6 +129,16 @@ def zeros(space: Space, batch_size: int) -> jax.Array:
 def cast(space: Space, value: jax.Array) -> jax.Array:
     """A value in the space's dtype; data travel in their own, such as uint8 images."""
     return jnp.asarray(value, space.dtype)
+
+
+def checked(space: Space, value: jax.Array, what: str) -> jax.Array:
+    """The batch `value` as it is; `AssertionError` where it is not one of the space.
+
+    Shapes and dtypes are known while a program is traced: the check costs nothing.
+    """
+    chex.assert_shape(value, (None, *space.shape), custom_message=f"{what}: {space}")
+    chex.assert_type(value, space.dtype)
+    return value
 
 
 def _require(condition: bool, message: str) -> None:

@@ -1,0 +1,98 @@
+import math
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from regen_jax.spaces import Array, Category, Tokens, cast, zeros
+
+
+@pytest.mark.parametrize(
+    ("space", "shape", "dtype", "text"),
+    [
+        (Category(10), (), np.int32, "Category(10)"),
+        (Tokens(7, 32), (7,), np.int32, "Tokens(7 of 32)"),
+        (Tokens(7, 32, depth=3), (7, 3), np.int32, "Tokens(7 x 3 of 32)"),
+        (Tokens(7, 32, padded=True), (7,), np.int32, "Tokens(7 of 32, padded)"),
+        (Array((4, 5, 1)), (4, 5, 1), np.float32, "Array(4, 5, 1)"),
+        (Array([9, 2], padded=True), (9, 2), np.float32, "Array(9, 2, padded)"),
+    ],
+)
+def test_shape_dtype_and_words(space, shape, dtype, text):
+    batch = zeros(space, 3)
+    assert space.shape == shape and batch.shape == (3, *shape)
+    assert batch.dtype == dtype and not batch.any()
+    assert str(space) == text
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Category(0), "Category needs a positive size, not 0"),
+        (lambda: Tokens(0, 5), "Tokens needs a positive length, not 0"),
+        (lambda: Tokens(4, -1), "Tokens needs a positive vocab, not -1"),
+        (lambda: Tokens(4, 5, depth=0), "Tokens needs a positive depth, not 0"),
+        (lambda: Array(()), "Array needs positive sizes, not ()"),
+        (lambda: Array((3, 0)), "Array needs positive sizes, not (3, 0)"),
+        (lambda: Array((3,), 1.0, 1.0), "Array needs low < high, not 1.0 and 1.0"),
+        (lambda: Array((3,), math.nan), "Array needs low < high, not nan and inf"),
+    ],
+)
+def test_refuses_what_is_no_space(make, message):
+    with pytest.raises(ValueError) as error:
+        make()
+    assert str(error.value) == message
+
+
+def test_spaces_are_values():
+    assert Array([2, 1], 0.0, 1.0) == Array((2, 1), 0.0, 1.0)
+    assert len({Tokens(4, 5), Tokens(4, 5), Category(5)}) == 2
+    assert Array((4, 5, 2)).size == 40
+
+
+def test_cast_keeps_values_and_takes_the_dtype():
+    image = np.array([[0, 128, 255]], np.uint8)
+    value = cast(Array((3,), 0.0, 255.0), image)
+    assert value.dtype == jnp.float32
+    np.testing.assert_array_equal(value, image)
+    codes = cast(Tokens(3, 300), image)
+    assert codes.dtype == jnp.int32
+    np.testing.assert_array_equal(codes, image)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    low=st.floats(-1e3, 1e3, width=32),
+    width=st.floats(0.125, 1e3, width=32),
+    unit=st.lists(st.floats(0, 1, width=32), min_size=4, max_size=4),
+)
+def test_normalize_and_back(low, width, unit):
+    space = Array((4,), low, low + width)
+    value = np.clip(low + width * np.array([unit]), space.low, space.high)
+    normal = space.normalize(value)
+    # Rounding to float32 is relative to the bounds, however narrow they are.
+    slack = 1e-6 * (abs(low) + width)
+    np.testing.assert_allclose(
+        normal, 2 * (value - low) / width - 1, atol=4 * slack / width
+    )
+    back = np.asarray(space.denormalize(normal))
+    np.testing.assert_allclose(back, value, atol=slack)
+    assert np.all(back >= np.float32(space.low)) and back.dtype == np.float32
+    assert np.all(back <= np.float32(space.high))
+
+
+def test_bounds_become_one_and_are_kept():
+    space = Array((2,), -3.0, 5.0)
+    np.testing.assert_array_equal(space.normalize([[-3.0, 5.0]]), [[-1.0, 1.0]])
+    outside = jnp.array([[-1.5, 1.5]])
+    np.testing.assert_array_equal(space.denormalize(outside), [[-3.0, 5.0]])
+
+
+@pytest.mark.parametrize("space", [Array((2,)), Array((2,), low=0.0)])
+def test_a_space_without_bounds_is_left_as_it_is(space):
+    value = jnp.array([[-7.0, 9.0]])
+    assert not space.bounded
+    np.testing.assert_array_equal(space.normalize(value), value)
+    np.testing.assert_array_equal(space.denormalize(value), value)
