@@ -8,9 +8,16 @@ import pytest
 
 _cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_cache / "regen_jax" / "jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+# The same XLA program, but less work on its machine code: compiling is most of the time.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    import jax
+
+    # Not by a variable of the environment: commands that tests start see one device.
+    jax.config.update("jax_num_cpu_devices", 8)
     # JAX writes a cache entry in place, so another worker may read half of one, and a
     # killed process leaves it so for good. JAX warns and compiles.
     config.addinivalue_line(

@@ -173,7 +173,9 @@ def test_given_fields_are_no_options_and_the_name_chose_the_class():
     made = make(Pixels, {"name": "pixels", "levels": 4}, "config.abstraction", y=IMAGES)
     assert made == Pixels(IMAGES, levels=4)
     message = refusal(make, Pixels, {"y": 1}, "config.abstraction", y=IMAGES)
-    assert message == "config.abstraction.y is not an option of Pixels; known are levels"
+    assert (
+        message == "config.abstraction.y is not an option of Pixels; known are levels"
+    )
 
 
 def test_a_section_within_makes_the_part_that_it_names():
@@ -217,4 +219,6 @@ def test_a_class_without_options_says_so():
 
 def test_plain_is_what_json_keeps():
     config = ml_collections.ConfigDict({"a": {"sizes": (1, 2)}, "b": 0.5})
-    assert plain(config) == plain(config.to_dict()) == {"a": {"sizes": [1, 2]}, "b": 0.5}
+    assert (
+        plain(config) == plain(config.to_dict()) == {"a": {"sizes": [1, 2]}, "b": 0.5}
+    )

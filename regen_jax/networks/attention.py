@@ -6,6 +6,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from regen_jax.networks.linear import Linear
+
 
 def attend(
     q_BxQxHxD: jax.Array,
@@ -53,5 +55,5 @@ class MLP(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        x = nn.Dense(round(self.ratio * self.width), dtype=self.dtype, name="up")(x)
-        return nn.Dense(self.width, dtype=self.dtype, name="down")(nn.gelu(x))
+        x = Linear(round(self.ratio * self.width), dtype=self.dtype, name="up")(x)
+        return Linear(self.width, dtype=self.dtype, name="down")(nn.gelu(x))

@@ -1,12 +1,30 @@
 """A convolutional encoder and decoder for arrays on a grid: [B, H, W, C] images."""
 
+import functools
+import math
+from collections.abc import Sequence
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 
+def lecun_normal(
+    rng: jax.Array, shape: Sequence[int], dtype: jnp.dtype = jnp.float32
+) -> jax.Array:
+    """Flax's default for kernels, drawn as a matrix of fan-in by channels.
+
+    The numbers are the same; XLA takes seconds to compile those of four axes on a CPU.
+    """
+    matrix = (math.prod(shape[:-1]), shape[-1])
+    return nn.initializers.lecun_normal()(rng, matrix, dtype).reshape(shape)
+
+
+Conv = functools.partial(nn.Conv, kernel_init=lecun_normal)
+
+
 class ResidualBlock(nn.Module):
-    """x + Conv1x1(silu(Conv3x3(LayerNorm(x)))), at a constant shape [B, H, W, width]."""
+    """x + Conv1x1(silu(Conv3x3(LayerNorm(x)))): [B, H, W, width] to the same."""
 
     dtype: jnp.dtype = jnp.float32
 
@@ -14,8 +32,8 @@ class ResidualBlock(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         width = x.shape[-1]
         h = nn.LayerNorm(dtype=self.dtype)(x)
-        h = nn.Conv(width, (3, 3), dtype=self.dtype)(h)
-        h = nn.Conv(width, (1, 1), dtype=self.dtype)(nn.silu(h))
+        h = Conv(width, (3, 3), dtype=self.dtype)(h)
+        h = Conv(width, (1, 1), dtype=self.dtype)(nn.silu(h))
         return x + h
 
 
@@ -34,7 +52,7 @@ class Encoder(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         for width in self.widths:
-            x = nn.Conv(width, (3, 3), dtype=self.dtype)(space_to_depth(x))
+            x = Conv(width, (3, 3), dtype=self.dtype)(space_to_depth(x))
             for _ in range(self.num_blocks):
                 x = ResidualBlock(self.dtype)(x)
         x = nn.LayerNorm(dtype=self.dtype)(x)
@@ -51,12 +69,12 @@ class Decoder(nn.Module):
 
     @nn.compact
     def __call__(self, z: jax.Array) -> jax.Array:
-        x = nn.Conv(self.widths[-1], (3, 3), dtype=self.dtype)(z)
+        x = Conv(self.widths[-1], (3, 3), dtype=self.dtype)(z)
         for after in (*reversed(self.widths[:-1]), self.out_dim):
             for _ in range(self.num_blocks):
                 x = ResidualBlock(self.dtype)(x)
             x = nn.silu(x)
-            x = depth_to_space(nn.Conv(4 * after, (3, 3), dtype=self.dtype)(x))
+            x = depth_to_space(Conv(4 * after, (3, 3), dtype=self.dtype)(x))
         return x.astype(jnp.float32)
 
 

@@ -17,6 +17,7 @@ from regen_jax.networks.embeddings import (
     dropout,
     source_length,
 )
+from regen_jax.networks.linear import Linear
 from regen_jax.spaces import Space
 
 KeysValues = tuple[jax.Array, jax.Array]
@@ -51,14 +52,14 @@ class Block(nn.Module):
         head = (self.num_heads, width // self.num_heads)
 
         def project(name: str, x: jax.Array, number: int) -> Sequence[jax.Array]:
-            x = nn.Dense(number * width, dtype=self.dtype, name=name)(x)
+            x = Linear(number * width, dtype=self.dtype, name=name)(x)
             return jnp.split(
                 x.reshape(*x.shape[:2], number * head[0], head[1]), number, 2
             )
 
         def merge(name: str, x: jax.Array) -> jax.Array:
             x = x.reshape(*x.shape[:2], width)
-            return nn.Dense(width, dtype=self.dtype, name=name)(x)
+            return Linear(width, dtype=self.dtype, name=name)(x)
 
         x = x_BxQxW
         h = nn.LayerNorm(dtype=self.dtype, name="norm_self")(x)
@@ -115,7 +116,7 @@ class Transformer(nn.Module):
             for _ in range(self.num_layers)
         ]
         self.norm = nn.LayerNorm(dtype=self.dtype)
-        self.head = nn.Dense(self.vocab, dtype=self.dtype)
+        self.head = Linear(self.vocab, dtype=self.dtype)
 
     @property
     def prefix(self) -> int:

@@ -93,7 +93,9 @@ def train(
     unchecked = []
     began = time.perf_counter() - seconds
     with (
-        Summaries(workdir / stage.name, purge_step=start + 1) as summaries,
+        Summaries(
+            workdir / stage.name, start + 1, enabled=jax.process_index() == 0
+        ) as summaries,
         Progress(stage.name, start, options.steps) as progress,
     ):
         for step in range(start, options.steps + 1):
@@ -105,7 +107,8 @@ def train(
                 unchecked = []
                 if log:
                     scalars |= pace.read(step)
-                    summaries.scalars(step, scalars)
+                    named = {f"train/{name}": value for name, value in scalars.items()}
+                    summaries.scalars(step, named)
                     progress.show(step, scalars)
             if step > start and (last or step % loop.evaluate_every == 0):
                 report = stage.report(strategy.single(state).averaged, frozen)

@@ -180,18 +180,18 @@ class Pmapped:
 
         def run(state, frozen, batch, rng):
             state, metrics = pmapped(state, frozen, batch, rng)
-            return state, jax.tree.map(lambda x: x[0], metrics)
+            return state, self.single(metrics)
 
         return run
 
     def single(self, tree: Tree) -> Tree:
-        return jax.tree.map(lambda x: x[0], tree)
+        # `x[0]` of the whole would be copied to every device again.
+        return jax.tree.map(lambda x: x.addressable_data(0)[0], tree)
 
     def spread(self, tree: Tree) -> Tree:
-        copy = jax.pmap(
-            lambda x: x, in_axes=None, axis_size=self.num_devices, devices=self.devices
-        )
-        return copy(tree)
+        # `pmap` needs one argument to split, if only to count the devices.
+        copy = jax.pmap(lambda _, x: x, in_axes=(0, None), devices=self.devices)
+        return copy(np.arange(self.num_devices), tree)
 
 
 class _OverDevices(Reduction):

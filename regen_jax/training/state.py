@@ -93,7 +93,7 @@ def train_step(
     return new_state, {
         "loss": jnp.mean(objective.loss),
         **{name: jnp.mean(value) for name, value in objective.metrics.items()},
-        "grad_norm": optax.global_norm(grads),
+        "grad_norm": optax.tree.norm(grads),
         "learning_rate": jnp.asarray(learning_rate(options)(state.step), jnp.float32),
     }
 

@@ -6,7 +6,8 @@ from regen_jax.spaces import Array, Category
 
 
 @pytest.mark.parametrize(
-    ("shape", "factor"), [((6, 4, 3), 2), ((6, 9, 1), 3), ((8, 2), 4), ((4, 4, 2, 1), 2)]
+    ("shape", "factor"),
+    [((6, 4, 3), 2), ((6, 9, 1), 3), ((8, 2), 4), ((4, 4, 2, 1), 2)],
 )
 def test_is_the_mean_of_each_block(shape, factor):
     space = Array(shape, 0.0, 9.0)

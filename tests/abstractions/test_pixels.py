@@ -35,9 +35,7 @@ def test_every_token_comes_back_as_itself():
     space = Array((17,), -1.0, 0.5)
     pixels = Pixels(space, 17)
     tokens = np.arange(17, dtype=np.int32)[None]
-    np.testing.assert_array_equal(
-        pixels.encode({}, pixels.decode({}, tokens)), tokens
-    )
+    np.testing.assert_array_equal(pixels.encode({}, pixels.decode({}, tokens)), tokens)
 
 
 def test_order_is_raster_with_the_channel_last():

@@ -12,7 +12,7 @@ from regen_jax.spaces import Array, Category, Space, Tokens
 
 @dataclasses.dataclass(frozen=True)
 class Stripes(Task):
-    """X is one of 3 columns, Y an image in memory whose column of that number is lit."""
+    """X is one of 3 columns, Y an image in which that column is lit."""
 
     number: int = 12
     side: int = 4

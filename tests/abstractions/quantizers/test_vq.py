@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -6,9 +8,11 @@ import pytest
 from regen_jax.abstractions.quantizers.vq import VectorQuantizer
 from regen_jax.metrics.codebook import code_counts
 
-
-def keys(number: int) -> jax.Array:
-    return jax.random.split(jax.random.key(7), number)
+SMALL = VectorQuantizer(
+    codes=6, dim=2, decay=0.8, commitment=0.6, revive_below=0.2, candidates=2
+)
+GRID = np.array([[0, 0], [0, 2], [2, 0], [2, 2], [0, 4], [4, 0]], np.float32)
+KEYS = jax.random.split(jax.random.key(7), 4)
 
 
 def book(codes, counts) -> dict[str, jax.Array]:
@@ -17,9 +21,14 @@ def book(codes, counts) -> dict[str, jax.Array]:
     return {"codes": codes, "counts": counts, "sums": codes * counts[:, None]}
 
 
-def step(quantizer: VectorQuantizer, codebook, rng, latents):
-    """An update from one batch of latents, as the autoencoder makes it."""
-    quantized = quantizer.quantize(codebook, keys(len(latents)), latents)
+quantize = jax.jit(VectorQuantizer.quantize, static_argnums=0)
+update = jax.jit(VectorQuantizer.update, static_argnums=0)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def step(quantizer, codebook, rng, latents):
+    """An update from a batch [4, N, D], as the autoencoder makes it."""
+    quantized = quantizer.quantize(codebook, KEYS, latents)
     counts = code_counts(quantized.codes, quantizer.codes)
     totals = {"code_counts": counts, **quantized.totals}
     return quantizer.update(codebook, rng, totals, quantized.examples)
@@ -30,174 +39,160 @@ def nearest(codes: np.ndarray, latents: np.ndarray) -> np.ndarray:
     return distances.argmin(axis=-1)
 
 
+def normal(seed: int, *shape: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
 def test_codes_are_the_nearest():
-    rng = np.random.default_rng(0)
-    codes = rng.normal(size=(11, 3))
-    latents = rng.normal(size=(4, 5, 2, 3)).astype(np.float32)
+    codes, latents = normal(0, 11, 3), normal(1, 4, 5, 2, 3)
     quantizer = VectorQuantizer(codes=11, dim=3)
     codebook = book(codes, np.ones(11))
     found = quantizer.encode(codebook, latents)
     assert found.dtype == np.int32
     np.testing.assert_array_equal(found, nearest(codes, latents))
-    np.testing.assert_array_equal(
-        quantizer.decode(codebook, found), codes.astype(np.float32)[found]
-    )
+    np.testing.assert_array_equal(quantizer.decode(codebook, found), codes[found])
 
 
 def test_distances_are_float32_whatever_the_latents():
-    # Codes that bfloat16 cannot tell apart, and latents that it holds exactly.
-    codes = np.array([[1.0, 3.0], [1.0078125 + 2**-10, 3.0], [1.0078125, 3.0]])
-    quantizer = VectorQuantizer(codes=3, dim=2)
-    latents = jnp.array([[[1.0, 3.0], [1.0078125, 3.0]]], jnp.bfloat16)
-    codebook = book(codes, np.ones(3))
-    quantized = quantizer.quantize(codebook, keys(1), latents)
-    np.testing.assert_array_equal(quantized.codes, [[0, 2]])
-    np.testing.assert_array_equal(quantizer.encode(codebook, latents), [[0, 2]])
+    # bfloat16 holds the latents exactly, and cannot tell the last two codes apart.
+    codes = np.array([[1, 3], [1.0078125 + 2**-10, 3], [1.0078125, 3], *GRID[:3] + 9])
+    latents = jnp.tile(jnp.array([[1, 3], [1.0078125, 3]], jnp.bfloat16), (4, 1, 1))
+    codebook = book(codes, np.ones(6))
+    quantized = quantize(SMALL, codebook, KEYS, latents)
+    np.testing.assert_array_equal(quantized.codes, 4 * [[0, 2]])
+    np.testing.assert_array_equal(SMALL.encode(codebook, latents), 4 * [[0, 2]])
     floats = [quantized.values, quantized.loss, *quantized.totals.values()]
     assert {x.dtype for x in floats} == {np.dtype(np.float32)}
 
 
 def test_moving_averages_follow_the_reference():
     rng = np.random.default_rng(1)
-    quantizer = VectorQuantizer(codes=5, dim=2, decay=0.8, revive_below=0.0)
-    codes, counts = rng.normal(size=(5, 2)), rng.uniform(1, 3, 5)
+    codes, counts = GRID + 0.1, np.arange(2.0, 8.0)
     codebook = book(codes, counts)
     sums = codes * counts[:, None]
     for i in range(6):
-        latents = rng.normal(size=(3, 4, 2)).astype(np.float32)
-        codebook = step(quantizer, codebook, jax.random.key(i), latents)
-        flat = latents.reshape(-1, 2)
-        chosen = np.eye(5)[nearest(codes, flat)]
+        # Two latents near each code, so that none dies.
+        flat = rng.permutation(np.r_[GRID, GRID]) + rng.normal(0, 0.3, (12, 2))
+        flat = flat.astype(np.float32)
+        codebook = step(SMALL, codebook, jax.random.key(i), flat.reshape(4, 3, 2))
+        chosen = np.eye(6)[nearest(codes, flat)]
         counts = 0.8 * counts + 0.2 * chosen.sum(axis=0)
         sums = 0.8 * sums + 0.2 * chosen.T @ flat
         codes = sums / counts[:, None]
         np.testing.assert_allclose(codebook["counts"], counts, rtol=1e-5)
-        np.testing.assert_allclose(codebook["sums"], sums, rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(codebook["codes"], codes, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(codebook["sums"], sums, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(codebook["codes"], codes, rtol=1e-5, atol=1e-5)
+    assert np.abs(codes - GRID - 0.1).max() > 0.05
 
 
-def test_a_code_that_goes_unused_for_good_stays_put():
-    quantizer = VectorQuantizer(codes=2, dim=1, decay=0.0, revive_below=0.0)
-    codebook = book([[0.0], [9.0]], [1.0, 1.0])
-    for i in range(3):
-        codebook = step(quantizer, codebook, jax.random.key(i), jnp.full((1, 2, 1), 0.5))
-    np.testing.assert_array_equal(codebook["codes"], [[0.5], [9.0]])
+def test_gradients_reach_the_latents_and_not_the_codebook():
+    codebook = book(normal(2, 6, 2), np.ones(6))
+    codes, latents, weight = codebook["codes"], normal(3, 4, 3, 2), normal(4, 4, 3, 2)
 
+    @jax.jit
+    def gradients(codes, latents):
+        def weighed(take, codes, latents):
+            return take(
+                SMALL.quantize({**codebook, "codes": codes}, KEYS, latents)
+            ).sum()
 
-def test_commitment_reaches_the_latents_and_not_the_codebook():
-    quantizer = VectorQuantizer(codes=4, dim=3, commitment=0.6)
-    rng = np.random.default_rng(2)
-    codebook = book(rng.normal(size=(4, 3)), np.ones(4))
-    latents = rng.normal(size=(2, 5, 3)).astype(np.float32)
+        return [
+            jax.grad(functools.partial(weighed, take), (0, 1))(codes, latents)
+            for take in (lambda q: q.loss, lambda q: weight * q.values)
+        ]
 
-    def loss(codes, latents):
-        return quantizer.quantize(
-            {**codebook, "codes": codes}, keys(2), latents
-        ).loss.sum()
+    commitment, straight_through = gradients(codes, latents)
+    e = np.asarray(codes)[nearest(np.asarray(codes), latents)]
+    # The loss of an example is a mean over its n = 3 x 2 values.
+    np.testing.assert_allclose(commitment[1], 2 * 0.6 * (latents - e) / 6, rtol=1e-4)
+    np.testing.assert_array_equal(straight_through[1], weight)
+    np.testing.assert_array_equal(commitment[0], np.zeros((6, 2)))
+    np.testing.assert_array_equal(straight_through[0], np.zeros((6, 2)))
 
-    to_codes, to_latents = jax.grad(loss, (0, 1))(codebook["codes"], latents)
-    e = np.asarray(codebook["codes"])[nearest(np.asarray(codebook["codes"]), latents)]
-    # The loss of an example is a mean over its n = 5 x 3 values.
-    np.testing.assert_allclose(to_latents, 2 * 0.6 * (latents - e) / 15, rtol=1e-4)
-    np.testing.assert_array_equal(to_codes, np.zeros((4, 3)))
-    per_example = quantizer.quantize(codebook, keys(2), latents).loss
+    quantized = quantize(SMALL, codebook, KEYS, latents)
     expected = 0.6 * np.square(latents - e).mean(axis=(1, 2))
-    np.testing.assert_allclose(per_example, expected, rtol=1e-5)
+    np.testing.assert_allclose(quantized.loss, expected, rtol=1e-5)
+    np.testing.assert_allclose(quantized.values, e, atol=1e-6)
 
 
-def test_gradient_passes_straight_through():
-    quantizer = VectorQuantizer(codes=4, dim=3)
-    rng = np.random.default_rng(3)
-    codebook = book(rng.normal(size=(4, 3)), np.ones(4))
-    latents, weight = rng.normal(size=(2, 2, 5, 3)).astype(np.float32)
-
-    def weighed(codes, latents):
-        quantized = quantizer.quantize({**codebook, "codes": codes}, keys(2), latents)
-        return jnp.sum(weight * quantized.values), quantized.values
-
-    (to_codes, to_latents), values = jax.grad(weighed, (0, 1), has_aux=True)(
-        codebook["codes"], latents
-    )
-    np.testing.assert_array_equal(to_latents, weight)
-    np.testing.assert_array_equal(to_codes, np.zeros((4, 3)))
-    codes = quantizer.encode(codebook, latents)
-    np.testing.assert_allclose(values, codebook["codes"][codes], atol=1e-6)
-
-
-@pytest.mark.parametrize(("number", "distinct"), [(40, 8), (5, 5)])
+@pytest.mark.parametrize(("number", "distinct"), [(40, 6), (4, 4)])
 def test_starts_at_latents_of_the_batch(number, distinct):
-    quantizer = VectorQuantizer(codes=8, dim=2)
-    latents = np.random.default_rng(4).normal(size=(number, 2)).astype(np.float32)
-    codebook = quantizer.init(jax.random.key(0), jnp.asarray(latents))
+    latents = normal(5, number, 2)
+    init = jax.jit(SMALL.init)
+    codebook = init(jax.random.key(0), latents)
     codes = {tuple(code) for code in np.asarray(codebook["codes"])}
     assert codes <= {tuple(latent) for latent in latents} and len(codes) == distinct
-    np.testing.assert_allclose(codebook["counts"], np.full(8, number / 8), rtol=1e-6)
-    np.testing.assert_allclose(
-        codebook["sums"], codebook["codes"] * number / 8, rtol=1e-6
-    )
-    other = quantizer.init(jax.random.key(1), jnp.asarray(latents))
+    share = number / 6
+    np.testing.assert_allclose(codebook["counts"], np.full(6, share), rtol=1e-6)
+    np.testing.assert_allclose(codebook["sums"], codebook["codes"] * share, rtol=1e-6)
+    other = init(jax.random.key(1), latents)
     assert not np.array_equal(other["codes"], codebook["codes"])
-    bfloat16 = quantizer.init(jax.random.key(0), jnp.asarray(latents, jnp.bfloat16))
-    assert {x.dtype for x in bfloat16.values()} == {np.dtype(np.float32)}
+    shapes = jax.eval_shape(SMALL.init, jax.random.key(0), jnp.bfloat16(latents))
+    assert {x.dtype for x in shapes.values()} == {np.dtype(np.float32)}
 
 
-class TestRevival:
-    """Code 2 of 3 is far from every latent, and below the threshold after a step."""
+@pytest.fixture(scope="module")
+def revived():
+    """A codebook after a step in which code 5, far from every latent, died.
 
-    quantizer = VectorQuantizer(codes=3, dim=1, decay=0.5, revive_below=0.2)
-    latents = jnp.array([[[1.0], [3.0]], [[1.5], [2.5]]])
+    With it, its count and the mean count before the revival, and the batch.
+    """
+    latents = np.tile(GRID[:4], (3, 1)).reshape(4, 3, 2) + 0.01 * normal(6, 4, 3, 2)
+    before = book([*GRID[:4], [1, 1], [50, 50]], [3, 3, 3, 3, 3, 0.1])
+    counts = 0.8 * np.asarray(before["counts"]) + 0.2 * np.array([3, 3, 3, 3, 0, 0])
+    assert counts[5] < 0.2 * counts.mean() < counts[4]
+    return step(SMALL, before, jax.random.key(0), latents), counts, latents
 
-    def revived(self) -> dict[str, jax.Array]:
-        codebook = book([[1.0], [3.0], [-50.0]], [2.0, 2.0, 0.25])
-        return step(self.quantizer, codebook, jax.random.key(0), self.latents)
 
-    def test_a_dead_code_restarts_with_its_averages(self):
-        codebook = self.revived()
-        # Counts 0.5 * 2 + 0.5 * 2 twice, and 0.125, which is below 0.2 of their mean.
-        mean = (2 + 2 + 0.125) / 3
-        np.testing.assert_allclose(codebook["counts"], [2, 2, mean], rtol=1e-6)
-        np.testing.assert_allclose(codebook["codes"][:2, 0], [1.125, 2.875], rtol=1e-6)
-        fresh = float(codebook["codes"][2, 0])
-        assert np.min(np.abs(fresh - self.latents)) < 1e-6
-        np.testing.assert_allclose(codebook["sums"][2, 0], fresh * mean, rtol=1e-6)
+def test_a_dead_code_restarts_at_a_latent_with_its_averages(revived):
+    codebook, counts, latents = revived
+    fresh = np.asarray(codebook["codes"][5])
+    assert np.abs(latents.reshape(-1, 2) - fresh).max(axis=1).min() < 1e-6
+    np.testing.assert_allclose(codebook["sums"][5], fresh * counts.mean(), rtol=1e-6)
+    expected = [*counts[:5], counts.mean()]
+    np.testing.assert_allclose(codebook["counts"], expected, rtol=1e-6)
+    # The one that was merely little used goes on as it was.
+    np.testing.assert_allclose(codebook["codes"][4], [1, 1], rtol=1e-6)
 
-    def test_it_stays_alive_where_it_was_put(self):
-        codebook = self.revived()
-        fresh = float(codebook["codes"][2, 0])
-        # Nothing is assigned to it in either step: averages shrink, the vector stays.
-        totals = {
-            "code_counts": jnp.array([1.0, 1.0, 0.0]),
-            "code_sums": jnp.array([[1.0], [3.0], [0.0]]),
-        }
-        offered = {"candidates": jnp.full((2, 2, 1), 77.0)}
-        for i in range(2):
-            codebook = self.quantizer.update(
-                codebook, jax.random.key(i), totals, offered
-            )
-            np.testing.assert_allclose(codebook["codes"][2, 0], fresh, rtol=1e-5)
 
-    def test_stale_averages_would_kill_it_at_once(self):
-        """The bug that the two tests above hold off, in NumPy: only the code restarts."""
-        stale_sum, stale_count, fresh = -50.0 * 0.125, 0.125, 2.0
-        after = (0.5 * stale_sum + 0.5 * 0) / (0.5 * stale_count + 0.5 * 0)
-        assert abs(after - fresh) > 50
-        codebook = self.revived()
-        kept = codebook["sums"][2] / codebook["counts"][2]
-        np.testing.assert_allclose(kept, codebook["codes"][2], rtol=1e-6)
+def test_a_revived_code_stays_alive_where_it_was_put(revived):
+    codebook, counts, _ = revived
+    fresh = codebook["codes"][5]
+    totals = {
+        "code_counts": np.array([3, 3, 3, 3, 0, 0]),
+        "code_sums": 3 * np.r_[GRID[:4], np.zeros((2, 2))].astype(np.float32),
+    }
+    elsewhere = {"candidates": jnp.full((4, 2, 2), 77.0)}
+    # Nothing is assigned to it: its averages shrink together, and the vector stays.
+    for i in range(1, 4):
+        codebook = update(SMALL, codebook, jax.random.key(i), totals, elsewhere)
+        np.testing.assert_allclose(codebook["codes"][5], fresh, rtol=1e-5)
+        expected = 0.8**i * counts.mean()
+        np.testing.assert_allclose(codebook["counts"][5], expected, rtol=1e-5)
 
-    def test_draws_different_latents_for_different_codes(self):
-        quantizer = VectorQuantizer(codes=6, dim=1, decay=0.5, candidates=2)
-        codebook = book(np.r_[[0.5], np.full(5, 99.0)][:, None], [5.0] + [0.01] * 5)
-        latents = jnp.linspace(0, 1, 12).reshape(4, 3, 1)
-        codes = step(quantizer, codebook, jax.random.key(0), latents)["codes"][1:, 0]
-        assert len(np.unique(codes)) == 5
-        offered = quantizer.quantize(codebook, keys(4), latents).examples["candidates"]
-        assert offered.shape == (4, 2, 1)
-        np.testing.assert_array_less(
-            np.abs(codes[:, None] - offered.ravel()).min(axis=1), 1e-6
-        )
-        for example, latent in zip(offered, latents, strict=True):
-            assert len(np.unique(example)) == 2 and np.isin(example, latent).all()
+
+def test_dead_codes_restart_at_different_latents():
+    codebook = book(np.r_[[[0.5, 0.5]], np.full((5, 2), 99)], [9] + 5 * [0.01])
+    latents = normal(8, 4, 3, 2)
+    codes = np.asarray(step(SMALL, codebook, jax.random.key(0), latents)["codes"][1:])
+    assert len(np.unique(codes, axis=0)) == 5
+    offered = quantize(SMALL, codebook, KEYS, latents).examples["candidates"]
+    assert offered.shape == (4, 2, 2)
+    distances = np.abs(codes[:, None] - np.reshape(offered, (-1, 2))).max(axis=-1)
+    np.testing.assert_array_less(distances.min(axis=1), 1e-5)
+    for example, latent in zip(offered, latents, strict=True):
+        assert len(np.unique(example, axis=0)) == 2
+        assert all(any(np.array_equal(x, z) for z in latent) for x in example)
+
+
+def test_without_revival_an_unused_code_stays_put():
+    quantizer = VectorQuantizer(codes=2, dim=1, decay=0.0, revive_below=0.0)
+    codebook = book([[0.0], [9.0]], [1.0, 1.0])
+    totals = {"code_counts": np.array([4, 0]), "code_sums": np.array([[2.0], [0.0]])}
+    for i in range(2):
+        offered = {"candidates": jnp.ones((1, 2, 1))}
+        codebook = update(quantizer, codebook, jax.random.key(i), totals, offered)
+        np.testing.assert_array_equal(codebook["codes"], [[0.5], [9.0]])
 
 
 @pytest.mark.parametrize(

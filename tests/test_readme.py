@@ -1,0 +1,108 @@
+"""README's commands and Python examples run as they stand.
+
+Only the default size of the config is tiny here, by a copy of `configs/`.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from regen_jax.interfaces import Abstraction, Generator, Task
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def commands(module: str) -> list[str]:
+    lines = [line for block in blocks("bash") for line in block.splitlines()]
+    return [line.split("  #")[0] for line in lines if f"python -m {module}" in line]
+
+
+def defined(source: str, base: type) -> type | None:
+    scope = {"__name__": "readme"}
+    exec(source, scope)
+    found = [v for v in scope.values() if isinstance(v, type) and issubclass(v, base)]
+    return next((cls for cls in found if cls is not base), None)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder as README's reader has it: configs, and the file that README shows."""
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "configs").mkdir()
+    config = (ROOT / "configs/digits.py").read_text()
+    assert '"size": "demo"' in config
+    tiny = config.replace('"size": "demo"', '"size": "tiny"')
+    (folder / "configs/digits.py").write_text(tiny)
+    (parts,) = (block for block in blocks("python") if "# my_parts.py" in block)
+    (folder / "my_parts.py").write_text(parts)
+    return folder
+
+
+def test_commands_run_in_their_order(folder, digits_dir):
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "TFDS_DATA_DIR": str(digits_dir),
+    }
+    lines = commands("regen_jax")
+    assert len(lines) >= 6
+    for line in lines:
+        # The line sets PYTHONPATH itself where it needs the folder.
+        line = line.replace("PYTHONPATH=.", f"PYTHONPATH=.:{ROOT}")
+        done = subprocess.run(
+            line,
+            shell=True,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+    assert {path.name for path in (folder / "runs").iterdir()} >= {"digits", "shared"}
+
+
+def test_python_examples_run():
+    kinds = {Abstraction: 0, Generator: 0, Task: 0}
+    for source in blocks("python"):
+        for base in kinds:
+            kinds[base] += defined(source, base) is not None
+    assert kinds == {Abstraction: 1, Generator: 1, Task: 1}
+
+
+def example(base: type) -> type:
+    return next(cls for cls in (defined(s, base) for s in blocks("python")) if cls)
+
+
+def test_task_example_gives_what_its_spaces_say():
+    task = example(Task)()
+    for split in ("train", "test"):
+        for pair in task.examples(split)[:8]:
+            assert pair["x"].shape == task.x.shape and pair["x"] < task.x.size
+            assert pair["y"].shape == task.y.shape and pair["y"].dtype == np.uint8
+            image = pair["y"] if pair["x"] else pair["y"].swapaxes(0, 1)
+            assert (image == image[:, :1]).all() and np.ptp(image) == 255
+
+
+def test_generator_example_learns_and_draws():
+    from regen_jax.spaces import Category, Tokens
+
+    generator = example(Generator)(Category(2), Tokens(3, 4))
+    variables = {"params": {"logits": np.log([[1, 1, 1, 1], [1, 2, 3, 2]])}}
+    keys = jax.random.split(jax.random.key(0), 4000)
+    a = np.ones(4000, np.int32)
+    b = generator.sample(variables, keys, a)
+    shares = np.bincount(np.asarray(b).reshape(-1), minlength=4) / b.size
+    np.testing.assert_allclose(shares, np.array([1, 2, 3, 2]) / 8, atol=0.02)
+    log_prob = generator.log_prob(variables, a[:1], np.array([[2, 2, 1]]))
+    np.testing.assert_allclose(log_prob, np.log(3 / 8 * 3 / 8 * 2 / 8), rtol=1e-5)

@@ -1,0 +1,112 @@
+"""A stage so small that whole runs of it take no time."""
+
+import dataclasses
+from pathlib import Path
+
+import grain
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from regen_jax.data.pipeline import first_batch, training_batches
+from regen_jax.interfaces import Objective
+from regen_jax.training.checkpoint import CheckpointOptions
+from regen_jax.training.loop import LoopOptions, Trained, train
+from regen_jax.training.parallel import ParallelOptions, make_strategy
+from regen_jax.training.stage import Stage, StageOptions
+
+
+class Points:
+    """40 pairs of x f32[8] and y f32[16]."""
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.x = rng.normal(size=(40, 8)).astype(np.float32)
+        self.y = self.x @ rng.normal(size=(8, 16)).astype(np.float32)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        return {"x": self.x[index], "y": self.y[index]}
+
+
+def _init(rng, batch):
+    kernel = jax.random.normal(rng, (8, 16)) / 4
+    return {
+        "params": {"kernel": kernel, "bias": jnp.zeros(16)},
+        "seen": {"total": jnp.zeros(8), "chosen": jnp.zeros(8)},
+    }
+
+
+def _loss(variables, frozen, keys, batch, train):
+    """Regression of y on x; in training from noisy x, a number for each example."""
+    x = batch["x"]
+    if train:
+        x = x + 0.1 * jax.vmap(lambda key: jax.random.normal(key, (8,)))(keys)
+    params = variables["params"]
+    error = x @ params["kernel"] + params["bias"] - batch["y"]
+    squares = jnp.mean(error**2, axis=1)
+    return Objective(
+        squares, {"worst": jnp.max(error, axis=1)}, {"x": x.sum(0)}, {"candidates": x}
+    )
+
+
+def _update(variables, rng, objective):
+    candidates = objective.examples["candidates"]
+    chosen = candidates[jax.random.randint(rng, (), 0, len(candidates))]
+    total = variables["seen"]["total"] + objective.totals["x"]
+    return {**variables, "seen": {"total": total, "chosen": chosen}}
+
+
+@dataclasses.dataclass
+class Toy:
+    """The stage `toy`, its data, and a run of it."""
+
+    points: Points = dataclasses.field(default_factory=Points)
+    stage: Stage = Stage("toy", _init, _loss, _update)
+
+    def batch(self, size: int = 8) -> dict[str, np.ndarray]:
+        return first_batch(self.points, size)
+
+    def batches(self, size: int = 8) -> grain.DatasetIterator:
+        return training_batches(self.points, size, seed=3, num_threads=0)
+
+    def options(self, **changes) -> StageOptions:
+        defaults = dict(steps=6, batch_size=8, learning_rate=1e-2, warmup_steps=2)
+        return StageOptions(**(defaults | changes))
+
+    def train(
+        self,
+        workdir: Path,
+        stage: Stage | None = None,
+        options: StageOptions | None = None,
+        log_every: int = 1,
+        evaluate_every: int = 100,
+        every: int = 2,
+        keep: int = 2,
+        parallel: ParallelOptions = ParallelOptions(data=1),
+        batches=None,
+    ) -> Trained:
+        options = options or self.options()
+        return train(
+            stage or self.stage,
+            options,
+            LoopOptions(
+                seed=5,
+                log_every=log_every,
+                evaluate_every=evaluate_every,
+                checkpoint=CheckpointOptions(every, keep),
+            ),
+            make_strategy(parallel),
+            workdir,
+            {},
+            self.batch(options.batch_size),
+            batches or (lambda: self.batches(options.batch_size)),
+        )
+
+
+@pytest.fixture(scope="session")
+def toy() -> Toy:
+    return Toy()
