@@ -73,7 +73,7 @@ def _parse(argv: list[str]) -> list[str]:
     except FileNotFoundError as error:
         _fail(f"no such file: {error.filename or error}")
     # A config file is the user's own code: it may raise anything.
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         _fail(error if isinstance(error, flags.Error) else f"--config: {error!r}")
     if len(rest) > 1:
         _fail(f"unknown argument {rest[1]!r}: options look like --workdir=runs/demo")

@@ -28,7 +28,7 @@ class Autoencoder(Abstraction):
     """
 
     y: Array
-    quantizer: Quantizer = VectorQuantizer()
+    quantizer: Quantizer = dataclasses.field(default_factory=VectorQuantizer)
     widths: tuple[int, ...] = (32, 64)
     num_blocks: int = 1
     dtype: str = "float32"

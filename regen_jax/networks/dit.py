@@ -12,6 +12,7 @@ import numpy as np
 
 from regen_jax.networks.attention import MLP, attend
 from regen_jax.networks.embeddings import dropout
+from regen_jax.networks.linear import Linear
 
 
 def patchify(x_BxAxC: jax.Array, patch: int) -> jax.Array:
@@ -80,11 +81,11 @@ class Block(nn.Module):
 
         shift, scale, gate = modulations[:3]
         y = modulated_norm(x_BxLxW, shift, scale, self.dtype)
-        qkv = nn.Dense(3 * width, dtype=self.dtype, name="qkv")(y)
+        qkv = Linear(3 * width, dtype=self.dtype, name="qkv")(y)
         qkv = qkv.reshape(batch, length, 3, self.num_heads, width // self.num_heads)
         y = attend(qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2])
         y = y.reshape(batch, length, width)
-        y = nn.Dense(width, dtype=self.dtype, name="out")(y)
+        y = Linear(width, dtype=self.dtype, name="out")(y)
         x_BxLxW = x_BxLxW + gate * dropout(y, keys, self.dropout, 2 * layer)
 
         shift, scale, gate = modulations[3:]
@@ -136,7 +137,7 @@ class DiT(nn.Module):
         )
         x = jnp.broadcast_to(x, (condition_BxW.shape[0], patches, self.width))
         if x_BxAxC is not None:
-            embed = nn.Dense(self.width, dtype=self.dtype, name="patches")
+            embed = Linear(self.width, dtype=self.dtype, name="patches")
             x = x + embed(patchify(x_BxAxC, self.patch))
         if context_BxSxW is not None:
             x = jnp.concatenate([context_BxSxW.astype(self.dtype), x], axis=1)
@@ -153,7 +154,7 @@ class DiT(nn.Module):
 
         shift, scale = modulation(condition_BxW, 2, self.dtype)
         x = modulated_norm(x[:, -patches:], shift, scale, self.dtype)
-        x = nn.Dense(
+        x = Linear(
             self.patch ** len(axes) * channels,
             kernel_init=nn.initializers.zeros,
             dtype=self.dtype,

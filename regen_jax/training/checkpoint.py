@@ -88,7 +88,7 @@ class Checkpoints:
             try:
                 return self._read(step, abstract, iterator)
             # Damage shows as almost any exception: of tensorstore, JSON or Orbax.
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001
                 reason = _first_line(error)
                 logger.warning(
                     "checkpoint %d of stage '%s' is damaged (%s); trying the one before",

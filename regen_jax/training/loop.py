@@ -5,6 +5,7 @@ finished stage (`init_from`), else from scratch. Each turn is: evaluate, save (s
 data iterator), next batch, step.
 """
 
+import contextlib
 import dataclasses
 import functools
 import time
@@ -40,7 +41,7 @@ class LoopOptions:
     seed: int = 0
     log_every: int = 50
     evaluate_every: int = 500
-    checkpoint: CheckpointOptions = CheckpointOptions()
+    checkpoint: CheckpointOptions = dataclasses.field(default_factory=CheckpointOptions)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,64 +70,68 @@ def train(
     rng = stage_rng(loop.seed, stage.name)
     init = functools.partial(create, stage, options, rng, first_batch)
     shapes = jax.eval_shape(init)
-    checkpoints = Checkpoints(workdir, stage.name, loop.checkpoint)
-    if options.init_from and checkpoints.latest is None:
-        _take(options.init_from, checkpoints, strategy.abstract(shapes))
-    iterator = None if options.init_from else batches()
-    found, seconds = checkpoints.restore(strategy.abstract(shapes), iterator) or (
-        None,
-        0,
-    )
-    if found is not None and (options.init_from or found.step == options.steps):
-        checkpoints.close()
-        return Trained(found.averaged, seconds)
+    abstract = strategy.abstract(shapes)
+    with contextlib.closing(
+        Checkpoints(workdir, stage.name, loop.checkpoint)
+    ) as checkpoints:
+        if options.init_from and checkpoints.latest is None:
+            _take(options.init_from, checkpoints, abstract)
+        iterator = None if options.init_from else batches()
+        found = checkpoints.restore(abstract, iterator)
+        if found is None:
+            state, seconds = strategy.create(init), 0.0
+        else:
+            state, seconds = found
+            if options.init_from or state.step == options.steps:
+                return Trained(state.averaged, seconds)
+            checkpoints.set_aside_after(int(state.step))
 
-    if found is None:
-        state = strategy.spread(strategy.create(init))
-    else:
-        checkpoints.set_aside_after(int(found.step))
-        state = strategy.spread(found)
-    start = 0 if found is None else int(found.step)
-    step_fn = strategy.compile(functools.partial(train_step, stage, options), shapes)
-    frozen_everywhere = strategy.spread(frozen)
-    pace = Pace(options.batch_size, model_flops(stage, shapes, frozen, first_batch))
-    unchecked = []
-    began = time.perf_counter() - seconds
-    with (
-        Summaries(
-            workdir / stage.name, start + 1, enabled=jax.process_index() == 0
-        ) as summaries,
-        Progress(stage.name, start, options.steps) as progress,
-    ):
-        for step in range(start, options.steps + 1):
-            last = step == options.steps
-            save = last or step % loop.checkpoint.every == 0
-            log = last or step % loop.log_every == 0
-            if step > start and (save or log):
-                scalars = _checked(stage.name, step, unchecked)
-                unchecked = []
-                if log:
+        start = int(state.step)
+        state = strategy.spread(state)
+        step_fn = strategy.compile(
+            functools.partial(train_step, stage, options), shapes
+        )
+        frozen_everywhere = strategy.spread(frozen)
+        pace = Pace(options.batch_size, model_flops(stage, shapes, frozen, first_batch))
+        began = time.perf_counter() - seconds
+        unchecked = []
+        with (
+            Summaries(
+                workdir / stage.name, start + 1, enabled=jax.process_index() == 0
+            ) as summaries,
+            Progress(stage.name, start, options.steps) as progress,
+        ):
+            for step in range(start, options.steps + 1):
+                last = step == options.steps
+
+                def due(every: int, step: int = step, last: bool = last) -> bool:
+                    return step > start and (last or step % every == 0)
+
+                if due(loop.log_every) or due(loop.checkpoint.every):
+                    scalars = _checked(stage.name, step, unchecked)
+                    unchecked = []
+                if due(loop.log_every):
                     scalars |= pace.read(step)
-                    named = {f"train/{name}": value for name, value in scalars.items()}
-                    summaries.scalars(step, named)
+                    summaries.scalars(
+                        step, {f"train/{k}": v for k, v in scalars.items()}
+                    )
                     progress.show(step, scalars)
-            if step > start and (last or step % loop.evaluate_every == 0):
-                report = stage.report(strategy.single(state).averaged, frozen)
-                summaries.scalars(step, report.scalars)
-                summaries.images(step, report.images)
-                progress.note(step, report.scalars)
-                pace.pause(step)
-            if step > start and save:
-                seconds = time.perf_counter() - began
-                checkpoints.save(strategy.single(state), seconds, iterator)
-                pace.pause(step)
-            if not last:
-                batch = strategy.batch(next(iterator))
-                state, metrics = step_fn(state, frozen_everywhere, batch, rng)
-                unchecked.append(metrics)
-    checkpoints.finish()
-    checkpoints.close()
-    return Trained(strategy.single(state).averaged, seconds)
+                if due(loop.evaluate_every):
+                    report = stage.report(strategy.single(state).averaged, frozen)
+                    summaries.scalars(step, report.scalars)
+                    summaries.images(step, report.images)
+                    progress.note(step, report.scalars)
+                    pace.pause(step)
+                if due(loop.checkpoint.every):
+                    seconds = time.perf_counter() - began
+                    checkpoints.save(strategy.single(state), seconds, iterator)
+                    pace.pause(step)
+                if not last:
+                    batch = strategy.batch(next(iterator))
+                    state, metrics = step_fn(state, frozen_everywhere, batch, rng)
+                    unchecked.append(metrics)
+        checkpoints.finish()
+        return Trained(strategy.single(state).averaged, seconds)
 
 
 def stage_rng(seed: int, name: str) -> jax.Array:

@@ -189,8 +189,10 @@ class Pmapped:
         return jax.tree.map(lambda x: x.addressable_data(0)[0], tree)
 
     def spread(self, tree: Tree) -> Tree:
-        # `pmap` needs one argument to split, if only to count the devices.
-        copy = jax.pmap(lambda _, x: x, in_axes=(0, None), devices=self.devices)
+        # One argument to split, as `pmap` wants; the same axis, or steps compile twice.
+        copy = jax.pmap(
+            lambda _, x: x, axis_name=AXIS, in_axes=(0, None), devices=self.devices
+        )
         return copy(np.arange(self.num_devices), tree)
 
 

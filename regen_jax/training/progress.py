@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+from typing import Self
 
 from tqdm import tqdm
 
@@ -73,7 +74,7 @@ class Progress:
         else:
             self._bar.write(line, file=sys.stderr)
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_) -> None:

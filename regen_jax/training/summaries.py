@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from tensorboardX import summary as proto
@@ -46,7 +46,7 @@ class Summaries:
             start = SessionLog(status=SessionLog.START)
             self._write(Event(step=int(purge_step), session_log=start))
 
-    def __enter__(self) -> "Summaries":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:

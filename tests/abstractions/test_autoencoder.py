@@ -17,19 +17,37 @@ IMAGES = Array((8, 4, 1), 0.0, 255.0, step=1.0)
 VQ = Autoencoder(
     IMAGES, VectorQuantizer(codes=7, dim=3, candidates=2), widths=(4, 6), num_blocks=1
 )
-FSQ = dataclasses.replace(VQ, quantizer=FiniteScalarQuantizer((4, 3)), num_blocks=0)
+FSQ = dataclasses.replace(VQ, quantizer=FiniteScalarQuantizer((4, 3)))
 Y = np.random.default_rng(0).integers(0, 256, (6, *IMAGES.shape)).astype(np.float32)
 KEYS = jax.random.split(jax.random.key(1), 6)
 
-init = jax.jit(Autoencoder.init, static_argnums=0)
 encode = jax.jit(Autoencoder.encode, static_argnums=0)
 decode = jax.jit(Autoencoder.decode, static_argnums=0)
 loss = jax.jit(Autoencoder.loss, static_argnums=(0, 4))
 
 
+def drawn(autoencoder: Autoencoder) -> dict:
+    """Variables as `init` shapes them; its random numbers take seconds to compile."""
+    rng = np.random.default_rng(1)
+    shapes = jax.eval_shape(autoencoder.init, KEYS[0], Y)
+    assert {x.dtype for x in jax.tree.leaves(shapes)} == {np.dtype(np.float32)}
+
+    def draw(path: tuple, x: jax.ShapeDtypeStruct) -> jax.Array:
+        # Latents far apart, and images within the bounds.
+        scale = 0.2 if path[1].key == "decoder" else 1.5
+        fan_in = np.prod(x.shape[:-1]) if x.ndim > 1 else 100
+        value = rng.normal(path[-1].key == "scale", scale / np.sqrt(fan_in), x.shape)
+        return jnp.asarray(value, jnp.float32)
+
+    variables = jax.tree_util.tree_map_with_path(draw, shapes)
+    if variables["codebook"]:
+        variables["codebook"]["counts"] = jnp.ones(autoencoder.quantizer.vocab)
+    return variables
+
+
 @pytest.fixture(scope="module", params=[VQ, FSQ], ids=["vq", "fsq"])
 def model(request):
-    variables = init(request.param, jax.random.key(0), Y)
+    variables = drawn(request.param)
     return request.param, variables, loss(request.param, variables, KEYS, Y, True)
 
 
@@ -40,6 +58,7 @@ def test_codes_are_a_grid_in_raster_order(model):
     assert autoencoder.y_prime == Tokens(2, autoencoder.quantizer.vocab)
     assert codes.shape == (6, 2) and codes.dtype == np.int32
     assert codes.min() >= 0 and codes.max() < autoencoder.quantizer.vocab
+    assert len(np.unique(codes)) > 2
     counts = np.bincount(codes.ravel(), minlength=autoencoder.quantizer.vocab)
     np.testing.assert_array_equal(objective.totals["code_counts"], counts)
 
@@ -49,7 +68,7 @@ def test_the_way_back_gives_what_the_loss_saw(model):
     image = decode(autoencoder, variables, encode(autoencoder, variables, Y))
     assert image.shape == Y.shape and image.dtype == np.float32
     assert image.min() >= 0 and image.max() <= 255
-    # An untrained decoder stays within the bounds, so that nothing was clipped.
+    # Nothing was clipped, or the loss would differ.
     assert 0 < image.min() and image.max() < 255
     error = np.square((image - Y) / 127.5).mean(axis=(1, 2, 3))
     np.testing.assert_allclose(
@@ -60,10 +79,10 @@ def test_the_way_back_gives_what_the_loss_saw(model):
     )
 
 
-def test_loss_is_the_same_however_a_batch_is_split(model):
+def test_loss_is_the_same_evaluated_and_however_a_batch_is_split(model):
     autoencoder, variables, whole = model
     parts = [
-        loss(autoencoder, variables, KEYS[part], Y[part], True)
+        loss(autoencoder, variables, KEYS[part], Y[part], False)
         for part in (slice(0, 2), slice(2, 4), slice(4, 6))
     ]
 
@@ -80,12 +99,6 @@ def test_loss_is_the_same_however_a_batch_is_split(model):
     jax.tree.map(same, totals, whole.totals)
 
 
-def test_evaluation_has_the_same_loss(model):
-    autoencoder, variables, objective = model
-    evaluated = loss(autoencoder, variables, KEYS, Y, False)
-    np.testing.assert_array_equal(evaluated.loss, objective.loss)
-
-
 def test_gradient_reaches_the_encoder_and_the_decoder(model):
     autoencoder, variables, _ = model
 
@@ -99,8 +112,9 @@ def test_gradient_reaches_the_encoder_and_the_decoder(model):
 
 
 def test_vq_starts_at_latents_of_the_batch():
-    variables = init(VQ, jax.random.key(0), Y)
-    network = Encoder(VQ.widths, 3, VQ.num_blocks)
+    linear = dataclasses.replace(VQ, widths=(2,), num_blocks=0)
+    variables = jax.jit(linear.init)(jax.random.key(0), Y)
+    network = Encoder(linear.widths, 3, linear.num_blocks)
     encoder = {"params": variables["params"]["encoder"]}
     latents = jax.jit(network.apply)(encoder, IMAGES.normalize(Y)).reshape(-1, 3)
     distances = np.abs(variables["codebook"]["codes"][:, None] - latents).max(axis=-1)
@@ -108,7 +122,7 @@ def test_vq_starts_at_latents_of_the_batch():
 
 
 def test_update_gives_the_quantizer_the_statistics_of_the_batch():
-    variables = init(VQ, jax.random.key(0), Y)
+    variables = drawn(VQ)
     objective = loss(VQ, variables, KEYS, Y, True)
     updated = jax.jit(VQ.update)(variables, jax.random.key(2), objective)
     codebook, old = updated["codebook"], variables["codebook"]
@@ -128,8 +142,7 @@ def test_summary_is_of_the_counts_of_a_whole_split():
 @pytest.mark.parametrize("quantizer", [VQ.quantizer, FSQ.quantizer], ids=["vq", "fsq"])
 def test_quantizer_is_float32_under_bfloat16(quantizer):
     half = dataclasses.replace(VQ, quantizer=quantizer, dtype="bfloat16")
-    variables = init(half, jax.random.key(0), Y)
-    assert {x.dtype for x in jax.tree.leaves(variables)} == {np.dtype(np.float32)}
+    variables = drawn(half)
     objective = loss(half, variables, KEYS, Y, True)
     assert objective.loss.dtype == np.float32
 
@@ -143,10 +156,6 @@ def test_quantizer_is_float32_under_bfloat16(quantizer):
     counts = code_counts(codes, quantizer.vocab)
     np.testing.assert_array_equal(objective.totals["code_counts"], counts)
 
-    whole = dataclasses.replace(half, dtype="float32")
-    np.testing.assert_allclose(
-        objective.loss, loss(whole, variables, KEYS, Y, True).loss, rtol=0.05
-    )
     if isinstance(quantizer, VectorQuantizer):
         statistics = Objective(objective.loss, {}, objective.totals, objective.examples)
         updated = jax.eval_shape(half.update, variables, KEYS[0], statistics)
