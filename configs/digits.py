@@ -107,7 +107,7 @@ def _generator(name: str, size: str, patch: int) -> dict[str, Any]:
         remat=False,
     )
     if name == "autoregressive":
-        return options | dict(dropout=0.1)
+        return options | dict(dropout=0.1, top_p=0.95)
     return options | dict(patch=patch)
 
 
@@ -118,8 +118,17 @@ def _guided(name: str) -> dict[str, Any]:
 def _training(stage: str, size: str) -> dict[str, Any]:
     if size == "tiny":
         return dict(steps=20, batch_size=16, learning_rate=1e-3, warmup_steps=5)
-    steps = {"judge": 400, "abstraction": 1000, "decoder": 1000, "prior": 1000}[stage]
-    scale = 10 if size == "base" else 1
+    steps, batch_size, learning_rate = {
+        "judge": (700, 64, 2e-3),
+        "abstraction": (1200, 32, 2e-3),
+        "decoder": (1000, 32, 1e-3),
+        "prior": (1000, 32, 1.5e-3),
+    }[stage]
+    if size == "base":
+        steps, batch_size, learning_rate = 10 * steps, 128, learning_rate / 2
     return dict(
-        steps=steps * scale, batch_size=64, learning_rate=2e-3, warmup_steps=50 * scale
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        warmup_steps=steps // 20,
     )

@@ -9,7 +9,7 @@ from regen_jax.data.pipeline import evaluation_batches
 from regen_jax.restore import restore
 from regen_jax.training.summaries import Summaries
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("regen_jax")
 
 
 def evaluate(directory: Path) -> dict[str, float]:

@@ -18,7 +18,7 @@ GUIDANCE = flags.DEFINE_float("guidance", None, "of the prior; its own if not gi
 TEMPERATURE = flags.DEFINE_float("temperature", None, "likewise", lower_bound=0)
 OUT = flags.DEFINE_string("out", None, "folder for the files; the workdir if not given")
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("regen_jax")
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from regen_jax.training.summaries import Summaries, markdown_json
 
 CONFIG = commands.define_config()
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("regen_jax")
 
 
 def train_all(config: Mapping[str, Any], directory: Path) -> dict[str, Trained]:

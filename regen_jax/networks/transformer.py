@@ -4,13 +4,11 @@ Vaswani et al., "Attention Is All You Need" (arXiv 1706.03762), with the layer n
 front (Xiong et al., arXiv 2002.04745).
 """
 
-from collections.abc import Sequence
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from regen_jax.networks.attention import MLP, attend
+from regen_jax.networks.attention import MLP, attend_by_head
 from regen_jax.networks.embeddings import (
     INIT,
     SourceEmbedding,
@@ -45,37 +43,38 @@ class Block(nn.Module):
     ) -> tuple[jax.Array, KeysValues]:
         """Returns x and the keys and values that its self-attention read.
 
-        Without a cache these are those of x. With one, they are the cache [B, T, H, D]
-        with those of x written from `position` on.
+        Without a cache these are those of x, [B, H, D, Q] and [B, H, Q, D]. With one,
+        they are the cache, T long, with those of x written from `position` on.
         """
         width = x_BxQxW.shape[-1]
-        head = (self.num_heads, width // self.num_heads)
+        head_dim = width // self.num_heads
 
-        def project(name: str, x: jax.Array, number: int) -> Sequence[jax.Array]:
+        def project(name: str, x: jax.Array, number: int) -> list[jax.Array]:
+            """`number` arrays [B, H, Q, D] of x [B, Q, W]."""
             x = Linear(number * width, dtype=self.dtype, name=name)(x)
-            return jnp.split(
-                x.reshape(*x.shape[:2], number * head[0], head[1]), number, 2
-            )
+            x = x.reshape(*x.shape[:2], number, self.num_heads, head_dim)
+            return list(x.transpose(2, 0, 3, 1, 4))
 
         def merge(name: str, x: jax.Array) -> jax.Array:
-            x = x.reshape(*x.shape[:2], width)
+            x = x.transpose(0, 2, 1, 3).reshape(x.shape[0], -1, width)
             return Linear(width, dtype=self.dtype, name=name)(x)
 
         x = x_BxQxW
         h = nn.LayerNorm(dtype=self.dtype, name="norm_self")(x)
         q, k, v = project("qkv", h, 3)
+        k = k.swapaxes(2, 3)
         if cache is not None:
-            k, v = (
-                jax.lax.dynamic_update_slice_in_dim(old, new, position, axis=1)
-                for old, new in zip(cache, (k, v), strict=True)
-            )
-        h = merge("out", attend(q, k, v, mask))
+            write = jax.lax.dynamic_update_slice_in_dim
+            k = write(cache[0], k, position, axis=3)
+            v = write(cache[1], v, position, axis=2)
+        h = merge("out", attend_by_head(q, k, v, mask))
         x = x + dropout(h, keys, self.dropout, 3 * layer + 1)
 
         if self.cross:
             h = nn.LayerNorm(dtype=self.dtype, name="norm_cross")(x)
             (q,) = project("cross_q", h, 1)
-            h = merge("cross_out", attend(q, *project("cross_kv", memory_BxSxW, 2)))
+            memory_k, memory_v = project("cross_kv", memory_BxSxW, 2)
+            h = merge("cross_out", attend_by_head(q, memory_k.swapaxes(2, 3), memory_v))
             x = x + dropout(h, keys, self.dropout, 3 * layer + 2)
 
         h = nn.LayerNorm(dtype=self.dtype, name="norm_mlp")(x)
@@ -155,10 +154,11 @@ class Transformer(nn.Module):
         memory = self.embed_source(a, drop)
         x = self._prefix(memory) + self.positions[: self.prefix].astype(self.dtype)
         mask = jnp.arange(self.total) < self.prefix
-        shape = (x.shape[0], self.total, self.num_heads, self.width // self.num_heads)
+        heads, head_dim = self.num_heads, self.width // self.num_heads
+        keys = jnp.zeros((x.shape[0], heads, head_dim, self.total), self.dtype)
         caches = []
         for layer, block in enumerate(self.blocks):
-            empty = (jnp.zeros(shape, self.dtype), jnp.zeros(shape, self.dtype))
+            empty = (keys, keys.swapaxes(2, 3))
             x, cache = block(x, mask, memory, None, layer, empty, 0)
             caches.append(cache)
         return self._logits(x[:, -1:])[:, 0], memory, caches

@@ -1,6 +1,7 @@
 """A stage so small that whole runs of it take no time."""
 
 import dataclasses
+import runpy
 from pathlib import Path
 
 import grain
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from regen_jax.build import Run, build
 from regen_jax.data.pipeline import first_batch, training_batches
 from regen_jax.interfaces import Objective
 from regen_jax.training.checkpoint import CheckpointOptions
@@ -86,7 +88,7 @@ class Toy:
         evaluate_every: int = 100,
         every: int = 2,
         keep: int = 2,
-        parallel: ParallelOptions = ParallelOptions(data=1),
+        parallel: ParallelOptions | None = None,
         batches=None,
     ) -> Trained:
         options = options or self.options()
@@ -99,7 +101,7 @@ class Toy:
                 evaluate_every=evaluate_every,
                 checkpoint=CheckpointOptions(every, keep),
             ),
-            make_strategy(parallel),
+            make_strategy(parallel or ParallelOptions(data=1)),
             workdir,
             {},
             self.batch(options.batch_size),
@@ -110,3 +112,17 @@ class Toy:
 @pytest.fixture(scope="session")
 def toy() -> Toy:
     return Toy()
+
+
+@pytest.fixture(scope="session")
+def tiny_run(digits_dir):
+    """Builds `configs/digits.py` at its tiny size, of choices such as `decoder=…`."""
+    path = Path(__file__).parents[2] / "configs" / "digits.py"
+    get_config = runpy.run_path(str(path))["get_config"]
+
+    def make(choices: str) -> Run:
+        config = get_config(f"size=tiny,{choices}")
+        config.data.dir = digits_dir
+        return build(config)
+
+    return make

@@ -1,0 +1,200 @@
+import dataclasses
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from regen_jax.data.pipeline import first_batch
+from regen_jax.training.loop import stage_rng
+from regen_jax.training.optimizer import learning_rate, optimizer
+from regen_jax.training.stage import StageOptions
+from regen_jax.training.state import Reduction, create, train_step
+
+GOLDEN = {
+}
+
+
+@pytest.mark.parametrize("choices, name", GOLDEN)
+def test_two_steps_give_the_numbers_they_always_gave(tiny_run, choices, name):
+    """A change of these numbers is a change of what users get: say so where it is made.
+
+    They hold for every supported JAX, on a CPU.
+    """
+    run = tiny_run(choices)
+    stages = {stage.name: stage for stage in run.stages}
+    batch = first_batch(run.task.examples("train"), 16)
+    frozen = {}
+    if name not in ("judge", "abstraction"):
+        rng = stage_rng(0, "abstraction")
+        frozen["abstraction"] = jax.jit(stages["abstraction"].init)(rng, batch)
+
+    options = dataclasses.replace(run.train[name], warmup_steps=0)
+    rng = stage_rng(0, name)
+    step = jax.jit(functools.partial(train_step, stages[name], options, Reduction()))
+    state = jax.jit(functools.partial(create, stages[name], options))(rng, batch)
+    state, first = step(state, frozen, batch, rng)
+    _, second = step(state, frozen, batch, rng)
+    found = {
+        "loss": float(first["loss"]),
+        "grad_norm": float(first["grad_norm"]),
+        "next_loss": float(second["loss"]),
+    }
+    assert found == pytest.approx(GOLDEN[choices, name], rel=1e-5)
+
+
+@functools.cache
+def _step(stage, options):
+    return jax.jit(functools.partial(train_step, stage, options, Reduction()))
+
+
+def taken(toy, options, steps, batch_size=8, rng=7):
+    """States before and after each step of the toy stage, and metrics."""
+    rng = jax.random.key(rng)
+    states = [jax.jit(functools.partial(create, toy.stage, options))(rng, toy.batch())]
+    metrics, batches = [], toy.batches(batch_size)
+    for _ in range(steps):
+        state, found = _step(toy.stage, options)(states[-1], {}, next(batches), rng)
+        states.append(state)
+        metrics.append(found)
+    return jax.device_get(states), jax.device_get(metrics)
+
+
+def test_a_step_can_be_taken_again(toy):
+    options = toy.options()
+    first, second = taken(toy, options, 3), taken(toy, options, 3)
+    jax.tree.map(np.testing.assert_array_equal, first, second)
+
+
+def test_every_step_draws_anew(toy):
+    options = dataclasses.replace(toy.options(), learning_rate=1e-30, warmup_steps=0)
+    rng, batch = jax.random.key(0), toy.batch()
+    state = create(toy.stage, options, rng, batch)
+    losses = []
+    for _ in range(3):
+        state, metrics = _step(toy.stage, options)(state, {}, batch, rng)
+        losses.append(float(metrics["loss"]))
+    assert len(set(losses)) == 3
+
+
+def test_the_loop_sees_every_metric_as_a_number(toy):
+    _, [metrics] = taken(toy, toy.options(), 1)
+    assert set(metrics) == {"loss", "worst", "grad_norm", "learning_rate"}
+    for value in metrics.values():
+        assert value.shape == () and value.dtype == np.float32
+
+
+@pytest.mark.parametrize("accumulate", [2, 4])
+def test_micro_batches_change_nothing(toy, accumulate):
+    expected = taken(toy, toy.options(), 3)
+    found = taken(toy, toy.options(accumulate=accumulate), 3)
+    jax.tree.map(
+        functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6),
+        found,
+        expected,
+    )
+    # The statistic that picks one example tells that they come back in order.
+    for state, other in zip(found[0], expected[0], strict=True):
+        chosen = state.variables["seen"]["chosen"], other.variables["seen"]["chosen"]
+        np.testing.assert_array_equal(*chosen)
+
+
+@pytest.mark.parametrize("ema_decay", [0.3, 0.0, 0.999])
+def test_averaged_weights(toy, ema_decay):
+    states, _ = taken(toy, toy.options(ema_decay=ema_decay), 5)
+    average = states[0].variables["params"]["kernel"].astype(np.float64)
+    for step, state in enumerate(states[1:]):
+        decay = min(ema_decay, (1 + step) / (10 + step))
+        kernel = state.variables["params"]["kernel"]
+        average = decay * average + (1 - decay) * kernel
+        np.testing.assert_allclose(state.average["kernel"], average, rtol=1e-5)
+        np.testing.assert_array_equal(
+            state.averaged["params"]["kernel"], state.average["kernel"]
+        )
+        np.testing.assert_array_equal(
+            state.averaged["seen"]["total"], state.variables["seen"]["total"]
+        )
+
+
+def test_learning_rate():
+    options = StageOptions(
+        steps=20, warmup_steps=5, learning_rate=2e-3, final_learning_rate=0.1
+    )
+    steps = np.arange(25)
+    cosine = (1 + np.cos(np.pi * np.clip((steps - 5) / 15, 0, 1))) / 2
+    decaying = 2e-4 + (2e-3 - 2e-4) * cosine
+    expected = np.where(steps < 5, 2e-3 * steps / 5, decaying)
+    found = [learning_rate(options)(step) for step in steps]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("steps, warmup_steps", [(4, 0), (4, 4), (1, 0), (1, 1)])
+def test_learning_rate_without_warm_up_or_with_nothing_else(steps, warmup_steps):
+    options = StageOptions(
+        steps=steps, warmup_steps=warmup_steps, learning_rate=0.5
+    )
+    found = [float(learning_rate(options)(step)) for step in range(steps)]
+    if warmup_steps:
+        expected = [0.5 * step / warmup_steps for step in range(steps)]
+    else:
+        expected = [
+            0.25 * (1 + math.cos(math.pi * step / steps)) for step in range(steps)
+        ]
+    assert found == pytest.approx(expected, rel=1e-5, abs=1e-7)
+
+
+def test_optimizer_is_adamw_on_clipped_gradients():
+    options = StageOptions(
+        steps=10,
+        warmup_steps=0,
+        learning_rate=0.1,
+        beta1=0.8,
+        beta2=0.95,
+        weight_decay=0.3,
+        clip_norm=2.0,
+    )
+    rng = np.random.default_rng(0)
+    params = {"kernel": rng.normal(size=(3, 2)), "bias": rng.normal(size=3)}
+    moments = {name: (0.0, 0.0) for name in params}
+    transform = optimizer(options)
+    found = jax.tree.map(jnp.float32, params)
+    state = transform.init(found)
+    for step in range(4):
+        scale = 10.0 if step % 2 else 0.01
+        grads = {k: scale * rng.normal(size=p.shape) for k, p in params.items()}
+        updates, state = transform.update(jax.tree.map(jnp.float32, grads), state, found)
+        found = jax.tree.map(jnp.add, found, updates)
+
+        norm = math.sqrt(sum(np.sum(g**2) for g in grads.values()))
+        rate = 0.05 * (1 + math.cos(math.pi * step / 10))
+        for name, grad in grads.items():
+            grad = grad * min(1, 2.0 / norm)
+            first, second = moments[name]
+            first, second = 0.8 * first + 0.2 * grad, 0.95 * second + 0.05 * grad**2
+            moments[name] = first, second
+            size = np.sqrt(second / (1 - 0.95 ** (step + 1))) + 1e-8
+            move = first / (1 - 0.8 ** (step + 1)) / size
+            decay = 0.3 * params[name] if name == "kernel" else 0
+            params[name] = params[name] - rate * (move + decay)
+        for name, value in params.items():
+            np.testing.assert_allclose(found[name], value, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (dict(steps=0), "steps must be at least 1, not 0"),
+        (dict(batch_size=-1), "batch_size must be at least 1, not -1"),
+        (dict(learning_rate=0.0), "learning_rate must be above 0, not 0.0"),
+        (dict(clip_norm=-1.0), "clip_norm must be above 0, not -1.0"),
+        (dict(learning_rate=math.nan), "learning_rate must be above 0, not nan"),
+        (dict(ema_decay=1.0), r"ema_decay must be in \[0, 1\), not 1.0"),
+        (dict(batch_size=10, accumulate=4), "accumulate 4 does not divide batch_size 10"),
+        (dict(steps=9, warmup_steps=10), "warmup_steps 10 must be between 0 and steps 9"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options, words):
+    with pytest.raises(ValueError, match=words):
+        StageOptions(**options)
