@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,11 +61,19 @@ def given(config: flags.FlagHolder[ConfigDict]) -> ConfigDict:
 
 
 def _guarded(main: Callable[[], None]) -> None:
-    absl_logging.set_verbosity(absl_logging.WARNING)
+    # What goes wrong in a save is raised, and told there; Orbax also logs it, and a
+    # thread of TensorStore prints it, both with tracebacks.
+    absl_logging.set_verbosity(absl_logging.FATAL)
+    sys.excepthook = _only_of_main_thread
     try:
         main()
-    except UserError as error:
+    except (UserError, OSError) as error:
         _fail(error)
+
+
+def _only_of_main_thread(*exception) -> None:
+    if threading.current_thread() is threading.main_thread():
+        sys.__excepthook__(*exception)
 
 
 def _parse(argv: list[str]) -> list[str]:

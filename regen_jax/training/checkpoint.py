@@ -173,4 +173,6 @@ def fingerprint(tree: Tree) -> jax.Array:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).split("\n")[0][:200]
+    line = (str(error).strip() or type(error).__name__).split("\n")[0]
+    # The cause stands last, after the paths.
+    return line if len(line) <= 200 else f"{line[:60]} … {line[-140:]}"

@@ -84,7 +84,7 @@ def test_samples_are_those_of_whole_passes(model):
     b = sample(model, variables, KEYS, a)
     assert b.shape == (NUMBER, 4) and b.dtype == np.int32
     np.testing.assert_array_equal(b, uncached(model, variables, KEYS, a))
-    assert len(np.unique(b, axis=0)) > 6
+    assert len(np.unique(b, axis=0)) > 5
 
 
 def test_sampling_is_one_program_and_examples_are_independent():
@@ -163,33 +163,29 @@ def test_samples_are_as_frequent_as_log_prob_says():
 
 
 def test_samples_of_an_overfitted_model_are_its_data():
-    data = jnp.array([[0, 2, 1, 2, 3], [3, 3, 0, 1, 1], [1, 0, 0, 2, 2]])
-    model = dataclasses.replace(
-        PREFIX, source=CLASS, target=Tokens(5, 4), width=16, drop_source=0.1
-    )
-    a = jnp.arange(3)
-    optimizer = optax.adam(1e-2)
+    data, a = jnp.array([[0, 2, 1, 2], [2, 2, 0, 1], [1, 0, 0, 2]]), jnp.arange(3)
+    model = dataclasses.replace(PREFIX, source=CLASS)
+    optimizer = optax.adam(2e-2)
 
     @jax.jit
-    def train(rng):
-        def step(state, rng):
-            def mean(variables):
-                keys = jax.random.split(rng, 3)
-                return model.loss(variables, keys, a, data, True).loss.mean()
+    def step(variables, moments, keys):
+        def mean(variables):
+            return model.loss(variables, keys, a, data, True).loss.mean()
 
-            variables, moments = state
-            updates, moments = optimizer.update(jax.grad(mean)(variables), moments)
-            return (optax.apply_updates(variables, updates), moments), None
+        updates, moments = optimizer.update(jax.grad(mean)(variables), moments)
+        return optax.apply_updates(variables, updates), moments
 
-        variables = model.init(rng)
-        state = (variables, optimizer.init(variables))
-        return jax.lax.scan(step, state, jax.random.split(rng, 200))[0][0]
+    variables = drawn(model.network)
+    moments = jax.jit(optimizer.init)(variables)
+    for keys in jax.random.split(jax.random.key(0), (300, 3)):
+        variables, moments = step(variables, moments, keys)
 
-    variables = train(jax.random.key(0))
-    classes = jnp.tile(a, 20)
-    b = sample(model, variables, jax.random.split(jax.random.key(1), 60), classes)
-    np.testing.assert_array_equal(b, data[classes])
-    assert np.exp(log_prob(model, variables, a, data)).min() > 0.99
+    classes = SOURCES[CLASS]
+    np.testing.assert_array_equal(
+        sample(model, variables, KEYS, classes), data[classes]
+    )
+    likelihood = np.exp(log_prob(model, variables, classes, data[classes]))
+    assert likelihood.min() > 0.99
 
 
 def loss_and_grads(model: Autoregressive, keys: jax.Array):
@@ -219,17 +215,19 @@ def test_bfloat16_is_near_float32(reference):
     assert value.dtype == np.float32
     assert value != reference[0]
     np.testing.assert_allclose(value, reference[0], rtol=0.02)
-    apart = jax.tree.map(lambda x, y: x - y, grads, reference[1])
-    assert optax.tree.norm(apart) < 0.05 * optax.tree.norm(reference[1])
+    flat, exact = (
+        np.concatenate([np.ravel(x) for x in jax.tree.leaves(tree)])
+        for tree in (grads, reference[1])
+    )
+    assert np.linalg.norm(flat - exact) < 0.05 * np.linalg.norm(exact)
     assert {x.dtype for x in jax.tree.leaves(grads)} == {np.dtype(np.float32)}
 
 
 def test_dropout_is_of_training_and_of_each_example():
     variables, a = drawn(DROPPING.network), SOURCES[CLASS]
     trained = loss(DROPPING, variables, KEYS, a, B, True)
-    part = slice(3, 5)
-    alone = loss(DROPPING, variables, KEYS[part], a[part], B[part], True)
-    np.testing.assert_allclose(alone.loss, trained.loss[part], rtol=1e-5)
+    turned = loss(DROPPING, variables, KEYS[::-1], a[::-1], B[::-1], True)
+    np.testing.assert_allclose(turned.loss[::-1], trained.loss, rtol=1e-5)
     others = loss(DROPPING, variables, KEYS[::-1], a, B, True).loss
     assert np.abs(others - trained.loss).max() > 1e-2
 
@@ -302,6 +300,6 @@ def test_one_token_is_a_sequence_too():
     model = dataclasses.replace(
         PREFIX, source=Array((2, 3), 0.0, 1.0), target=Tokens(1, 3)
     )
-    a = jnp.full((4, 2, 3), 0.3)
+    a = jnp.full((NUMBER, 2, 3), 0.3)
     b = jax.eval_shape(lambda: model.sample(model.init(KEYS[0]), KEYS, a))
-    assert b.shape == (4, 1) and b.dtype == np.int32
+    assert b.shape == (NUMBER, 1) and b.dtype == np.int32

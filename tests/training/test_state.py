@@ -13,8 +13,7 @@ from regen_jax.training.optimizer import learning_rate, optimizer
 from regen_jax.training.stage import StageOptions
 from regen_jax.training.state import Reduction, create, train_step
 
-GOLDEN = {
-}
+GOLDEN = {}
 
 
 @pytest.mark.parametrize("choices, name", GOLDEN)
@@ -132,9 +131,7 @@ def test_learning_rate():
 
 @pytest.mark.parametrize("steps, warmup_steps", [(4, 0), (4, 4), (1, 0), (1, 1)])
 def test_learning_rate_without_warm_up_or_with_nothing_else(steps, warmup_steps):
-    options = StageOptions(
-        steps=steps, warmup_steps=warmup_steps, learning_rate=0.5
-    )
+    options = StageOptions(steps=steps, warmup_steps=warmup_steps, learning_rate=0.5)
     found = [float(learning_rate(options)(step)) for step in range(steps)]
     if warmup_steps:
         expected = [0.5 * step / warmup_steps for step in range(steps)]
@@ -164,7 +161,9 @@ def test_optimizer_is_adamw_on_clipped_gradients():
     for step in range(4):
         scale = 10.0 if step % 2 else 0.01
         grads = {k: scale * rng.normal(size=p.shape) for k, p in params.items()}
-        updates, state = transform.update(jax.tree.map(jnp.float32, grads), state, found)
+        updates, state = transform.update(
+            jax.tree.map(jnp.float32, grads), state, found
+        )
         found = jax.tree.map(jnp.add, found, updates)
 
         norm = math.sqrt(sum(np.sum(g**2) for g in grads.values()))
@@ -191,8 +190,14 @@ def test_optimizer_is_adamw_on_clipped_gradients():
         (dict(clip_norm=-1.0), "clip_norm must be above 0, not -1.0"),
         (dict(learning_rate=math.nan), "learning_rate must be above 0, not nan"),
         (dict(ema_decay=1.0), r"ema_decay must be in \[0, 1\), not 1.0"),
-        (dict(batch_size=10, accumulate=4), "accumulate 4 does not divide batch_size 10"),
-        (dict(steps=9, warmup_steps=10), "warmup_steps 10 must be between 0 and steps 9"),
+        (
+            dict(batch_size=10, accumulate=4),
+            "accumulate 4 does not divide batch_size 10",
+        ),
+        (
+            dict(steps=9, warmup_steps=10),
+            "warmup_steps 10 must be between 0 and steps 9",
+        ),
     ],
 )
 def test_options_that_make_no_sense_are_refused(options, words):

@@ -1,0 +1,320 @@
+import json
+import logging
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from regen_jax.errors import UserError
+from regen_jax.training.checkpoint import CheckpointOptions, Checkpoints, fingerprint
+from regen_jax.training.parallel import ParallelOptions, make_strategy
+from regen_jax.training.state import TrainState
+
+SPLIT = ParallelOptions(fsdp=8, min_size=16)
+PMAP = ParallelOptions("pmap", data=4)
+ONE = ParallelOptions(data=1)
+
+
+def make_state(step, seed=0):
+    rng = np.random.default_rng(seed)
+    params = {
+        "kernel": rng.normal(size=(16, 64)).astype(np.float32),
+        "bias": rng.normal(size=8).astype(np.float32),
+    }
+    return TrainState(
+        step=np.int32(step),
+        variables={"params": params, "seen": {"codes": np.arange(40, dtype=np.int32)}},
+        average=jax.tree.map(lambda p: p / 2, params),
+        optimizer=({"mu": jax.tree.map(jnp.bfloat16, params)}, {"count": np.int32(7)}),
+    )
+
+
+def abstract(parallel=ONE):
+    shapes = jax.eval_shape(lambda: make_state(0))
+    return make_strategy(parallel).abstract(shapes)
+
+
+def checkpoints(folder, keep=2):
+    return Checkpoints(folder, "prior", CheckpointOptions(1, keep))
+
+
+def save(folder, steps, iterator=None, keep=2, parallel=ONE):
+    strategy = make_strategy(parallel)
+    saving = checkpoints(folder, keep)
+    for step in steps:
+        state = strategy.spread(make_state(step, seed=step))
+        saving.save(strategy.single(state), 10.0 * step, iterator)
+        if iterator is not None:
+            next(iterator)
+    saving.finish()
+    saving.close()
+    return folder / "prior" / "checkpoints"
+
+
+def restore(folder, iterator=None, parallel=ONE):
+    reading = checkpoints(folder)
+    found = reading.restore(abstract(parallel), iterator)
+    reading.close()
+    return found
+
+
+def assert_same(found, expected):
+    def same(a, b):
+        np.testing.assert_array_equal(a, b)
+        assert a.dtype == b.dtype
+
+    jax.tree.map(same, jax.device_get(found), jax.device_get(expected))
+
+
+def test_round_trip(tmp_path):
+    save(tmp_path, [3, 4])
+    state, seconds = restore(tmp_path)
+    assert_same(state, make_state(4, seed=4))
+    assert seconds == 40.0
+
+
+def test_the_iterator_comes_back_with_the_state(tmp_path, toy):
+    iterator = toy.batches()
+    save(tmp_path, [1, 2, 3], iterator)
+    expected = next(iterator)
+    other = toy.batches()
+    restore(tmp_path, other)
+    # Checkpoint 3 was saved after two batches, and one more was taken since.
+    next(other)
+    assert_same(next(other), expected)
+
+
+def test_none_where_nothing_was_saved(tmp_path):
+    assert restore(tmp_path) is None
+    assert checkpoints(tmp_path).latest is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_newest_are_kept(tmp_path):
+    folder = save(tmp_path, [1, 2, 3, 4], keep=3)
+    assert sorted(path.name for path in folder.iterdir()) == ["2", "3", "4"]
+
+
+@pytest.mark.parametrize("first", [ONE, SPLIT, PMAP], ids=["one", "fsdp", "pmap"])
+@pytest.mark.parametrize("then", [ONE, SPLIT, PMAP], ids=["one", "fsdp", "pmap"])
+def test_saved_under_one_strategy_and_restored_under_another(tmp_path, first, then):
+    save(tmp_path, [5], parallel=first)
+    state, _ = restore(tmp_path, parallel=then)
+    assert_same(state, make_state(5, seed=5))
+    shardings = make_strategy(then).shardings(state)
+    assert jax.tree.map(lambda leaf: leaf.sharding, state) == shardings
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    leaf=st.sampled_from(["kernel", "bias", "codes", "mu", "step"]),
+    place=st.integers(0, 10**6),
+    bit=st.integers(0, 31),
+)
+def test_the_fingerprint_sees_any_bit(leaf, place, bit):
+    arrays = {
+        "kernel": np.linspace(-1, 1, 1024, dtype=np.float32).reshape(16, 64),
+        "bias": np.zeros(8, np.float32),
+        "codes": np.arange(40, dtype=np.int32),
+        "mu": np.linspace(0, 1, 40).astype(jnp.bfloat16),
+        "step": np.array([3], np.int32),
+    }
+    before = int(fingerprint(arrays))
+    changed = arrays[leaf].copy()
+    kind = np.dtype(f"uint{8 * changed.itemsize}")
+    flat = changed.reshape(-1).view(kind)
+    flat[place % flat.size] ^= kind.type(1 << (bit % (8 * changed.itemsize)))
+    assert int(fingerprint({**arrays, leaf: changed})) != before
+
+
+def test_the_fingerprint_sees_exchanged_values_and_arrays():
+    a, b = np.arange(8, dtype=np.int32), np.arange(8, 16, dtype=np.int32)
+    before = int(fingerprint({"a": a, "b": b}))
+    assert int(fingerprint({"a": b, "b": a})) != before
+    assert int(fingerprint({"a": a[::-1].copy(), "b": b})) != before
+
+
+@pytest.mark.parametrize("parallel", [SPLIT, ParallelOptions(fsdp=2, min_size=1), PMAP])
+def test_the_fingerprint_is_the_same_however_arrays_lie(parallel):
+    strategy = make_strategy(parallel)
+    state = make_state(3)
+    placed = strategy.single(strategy.spread(state))
+    assert int(fingerprint(placed)) == int(fingerprint(state))
+
+
+def truncate(checkpoint):
+    path = largest(checkpoint)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(checkpoint):
+    path = largest(checkpoint)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+
+
+def delete(checkpoint):
+    largest(checkpoint).unlink()
+
+
+def garble_metadata(checkpoint):
+    (checkpoint / "state" / "_METADATA").write_text("{ what")
+
+
+def garble_seal(checkpoint):
+    (checkpoint / "seal" / "metadata").write_text("")
+
+
+def other_seal(checkpoint):
+    path = checkpoint / "seal" / "metadata"
+    seal = json.loads(path.read_text())
+    path.write_text(json.dumps({**seal, "fingerprint": seal["fingerprint"] ^ 1}))
+
+
+def garble_iterator(checkpoint):
+    (path,) = (checkpoint / "iterator").glob("*.json")
+    path.write_text("[")
+
+
+def empty(checkpoint):
+    shutil.rmtree(checkpoint)
+    checkpoint.mkdir()
+
+
+DAMAGE = [
+    truncate,
+    flip,
+    delete,
+    garble_metadata,
+    garble_seal,
+    other_seal,
+    garble_iterator,
+    empty,
+]
+
+
+def largest(checkpoint: Path) -> Path:
+    files = [path for path in (checkpoint / "state").rglob("*") if path.is_file()]
+    return max(files, key=lambda path: path.stat().st_size)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory, toy):
+    """A folder with checkpoints 1 and 2."""
+    folder = tmp_path_factory.mktemp("saved")
+    save(folder, [1, 2], toy.batches())
+    return folder
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_checkpoint_is_told_and_the_one_before_taken(
+    tmp_path, saved, toy, damage, caplog
+):
+    shutil.copytree(saved, tmp_path, dirs_exist_ok=True)
+    folder = tmp_path / "prior" / "checkpoints"
+    damage(folder / "2")
+    files = {path: path.read_bytes() for path in tree(folder / "2")}
+    iterator = toy.batches()
+    reading = checkpoints(tmp_path)
+    with caplog.at_level(logging.WARNING, "regen_jax"):
+        state, seconds = reading.restore(abstract(), iterator)
+    assert_same(state, make_state(1, seed=1))
+    assert seconds == 10.0
+    assert_same(next(iterator), next(toy.batches()))
+    told = [r.getMessage() for r in caplog.records if r.name.startswith("regen_jax")]
+    if damage is not empty:
+        (line,) = told
+        assert line.startswith("checkpoint 2 of stage 'prior' is damaged (")
+        assert line.endswith("); trying the one before") and "\n" not in line
+
+    # Out of the way of the run that goes on, but not lost.
+    reading.set_aside_after(1)
+    reading.save(make_state(2, seed=9), 20.0, iterator)
+    reading.finish()
+    reading.close()
+    aside = tmp_path / "prior" / "damaged" / "2"
+    for path, data in files.items():
+        assert (aside / path.relative_to(folder / "2")).read_bytes() == data
+    state, _ = restore(tmp_path)
+    assert_same(state, make_state(2, seed=9))
+
+
+def tree(folder):
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_nothing_is_overwritten_where_it_is_set_aside(tmp_path, saved):
+    shutil.copytree(saved, tmp_path, dirs_exist_ok=True)
+    kept = tmp_path / "prior" / "damaged" / "2"
+    kept.mkdir(parents=True)
+    (kept / "mine").write_text("kept")
+    reading = checkpoints(tmp_path)
+    reading.set_aside_after(1)
+    reading.close()
+    assert (kept / "mine").read_text() == "kept"
+    assert (kept.with_name("2_") / "state").is_dir()
+    assert [path.name for path in (tmp_path / "prior/checkpoints").iterdir()] == ["1"]
+
+
+def test_all_damaged_is_an_error_of_one_line(tmp_path, saved):
+    shutil.copytree(saved, tmp_path, dirs_exist_ok=True)
+    folder = tmp_path / "prior" / "checkpoints"
+    flip(folder / "1")
+    delete(folder / "2")
+    with pytest.raises(UserError, match="no checkpoint of stage 'prior'") as error:
+        restore(tmp_path)
+    assert str(folder) in str(error.value) and "\n" not in str(error.value)
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+import jax.numpy as jnp
+import numpy as np
+from regen_jax.errors import UserError
+from regen_jax.training.checkpoint import CheckpointOptions, Checkpoints
+from regen_jax.training.state import TrainState
+
+def state(step):
+    noise = jnp.asarray(np.random.default_rng(step).normal(size=50_000))
+    return TrainState(jnp.int32(step), {"params": noise}, noise, ())
+
+saving = Checkpoints(Path(sys.argv[1]), "prior", CheckpointOptions(1, 2))
+saving.save(state(1), 0.0)
+saving.finish()
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, resource.RLIM_INFINITY))
+try:
+    saving.save(state(2), 0.0)
+    saving.finish()
+except UserError as error:
+    print(error)
+saving.close()
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+reading = Checkpoints(Path(sys.argv[1]), "prior", CheckpointOptions(1, 2))
+found, _ = reading.restore(state(0))
+print(np.array_equal(found.average, state(1).average))
+reading.save(state(2), 0.0)
+reading.finish()
+print(reading.latest)
+"""
+
+
+def test_a_full_disk_is_told_and_what_was_saved_is_kept(tmp_path):
+    # By a limit on the size of files, which ends a write as a full disk does.
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, tmp_path], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    told, kept, latest = done.stdout.splitlines()
+    assert told.startswith("could not save a checkpoint of stage 'prior' in ")
+    assert "File too large" in told
+    assert "step 1 is kept: free some disk space" in told
+    assert (kept, latest) == ("True", "2")
