@@ -35,28 +35,28 @@ def get_config(arg: str = "") -> ConfigDict:
     decoder = chosen.get("decoder", decoders[0])
     patch = 1 if abstraction == "downsample" else 4
     return ConfigDict(
-        dict(
-            seed=0,
-            task="class_to_image",
-            data=dict(name="digits", dir=""),
-            source=dict(name="identity"),
-            abstraction=_abstraction(abstraction, size),
-            prior=_generator(prior, size, patch) | _guided(prior),
-            decoder=_generator(decoder, size, patch=4),
-            train={
+        {
+            "seed": 0,
+            "task": "class_to_image",
+            "data": {"name": "digits", "dir": ""},
+            "source": {"name": "identity"},
+            "abstraction": _abstraction(abstraction, size),
+            "prior": _generator(prior, size, patch) | _guided(prior),
+            "decoder": _generator(decoder, size, patch=4),
+            "train": {
                 stage: _training(stage, size)
                 for stage in ("judge", "abstraction", "decoder", "prior")
             },
-            parallel=dict(strategy="sharded", data=-1, fsdp=1),
-            checkpoint=dict(every=20 if size == "tiny" else 500, keep=2),
-            log=dict(every=5 if size == "tiny" else 50),
-            evaluate=dict(
-                every=20 if size == "tiny" else 500,
-                samples=20 if size == "tiny" else 1000,
-                loop_samples=20 if size == "tiny" else 200,
-                batch_size=250,
-            ),
-        )
+            "parallel": {"strategy": "sharded", "data": -1, "fsdp": 1},
+            "checkpoint": {"every": 20 if size == "tiny" else 500, "keep": 2},
+            "log": {"every": 5 if size == "tiny" else 50},
+            "evaluate": {
+                "every": 20 if size == "tiny" else 500,
+                "samples": 20 if size == "tiny" else 1000,
+                "loop_samples": 20 if size == "tiny" else 200,
+                "batch_size": 250,
+            },
+        }
     )
 
 
@@ -75,49 +75,49 @@ def _choices(arg: str) -> dict[str, str]:
 
 def _abstraction(name: str, size: str) -> dict[str, Any]:
     if ":" in name:
-        return dict(name=name)
+        return {"name": name}
     if name in ("pixels", "downsample", "identity"):
-        options = {"pixels": dict(levels=256), "downsample": dict(factor=4)}
+        options = {"pixels": {"levels": 256}, "downsample": {"factor": 4}}
         return dict(name=name, **options.get(name, {}))
     quantizers = {
-        "vq": dict(name="vq", codes=128, dim=16),
-        "fsq": dict(name="fsq", levels=(8, 4, 4)),
+        "vq": {"name": "vq", "codes": 128, "dim": 16},
+        "fsq": {"name": "fsq", "levels": (8, 4, 4)},
     }
     widths = {"tiny": (4, 8), "demo": (32, 64), "base": (128, 256)}[size]
-    return dict(
-        name="autoencoder",
-        quantizer=quantizers[name],
-        widths=widths,
-        num_blocks=2 if size == "base" else 0,
-        dtype="float32",
-    )
+    return {
+        "name": "autoencoder",
+        "quantizer": quantizers[name],
+        "widths": widths,
+        "num_blocks": 2 if size == "base" else 0,
+        "dtype": "float32",
+    }
 
 
 def _generator(name: str, size: str, patch: int) -> dict[str, Any]:
     if name == "inverse" or ":" in name:
-        return dict(name=name)
+        return {"name": name}
     tiny, demo, base = (16, 1, 2), (128, 3, 4), (512, 8, 8)
     width, num_layers, num_heads = {"tiny": tiny, "demo": demo, "base": base}[size]
-    options = dict(
-        name=name,
-        width=width,
-        num_layers=num_layers,
-        num_heads=num_heads,
-        dtype="float32",
-        remat=False,
-    )
+    options = {
+        "name": name,
+        "width": width,
+        "num_layers": num_layers,
+        "num_heads": num_heads,
+        "dtype": "float32",
+        "remat": False,
+    }
     if name == "autoregressive":
-        return options | dict(dropout=0.1, top_p=0.95)
-    return options | dict(patch=patch)
+        return options | {"dropout": 0.1, "top_p": 0.95}
+    return options | {"patch": patch}
 
 
 def _guided(name: str) -> dict[str, Any]:
-    return dict(guidance=2.0) if name in ("autoregressive", "diffusion") else {}
+    return {"guidance": 2.0} if name in ("autoregressive", "diffusion") else {}
 
 
 def _training(stage: str, size: str) -> dict[str, Any]:
     if size == "tiny":
-        return dict(steps=20, batch_size=16, learning_rate=1e-3, warmup_steps=5)
+        return {"steps": 20, "batch_size": 16, "learning_rate": 1e-3, "warmup_steps": 5}
     steps, batch_size, learning_rate = {
         "judge": (700, 64, 2e-3),
         "abstraction": (1200, 32, 2e-3),
@@ -126,9 +126,9 @@ def _training(stage: str, size: str) -> dict[str, Any]:
     }[stage]
     if size == "base":
         steps, batch_size, learning_rate = 10 * steps, 128, learning_rate / 2
-    return dict(
-        steps=steps,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        warmup_steps=steps // 20,
-    )
+    return {
+        "steps": steps,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "warmup_steps": steps // 20,
+    }

@@ -76,13 +76,17 @@ def test_find_gives_the_class_of_a_module_or_a_path():
     [
         (
             "pixel",
-            f"no abstraction is called 'pixel'; known are {ABSTRACTIONS}, or "
-            "'package.module:Class' for your own",
+            (
+                f"no abstraction is called 'pixel'; known are {ABSTRACTIONS}, or "
+                "'package.module:Class' for your own"
+            ),
         ),
         (
             7,
-            f"no abstraction is called 7; known are {ABSTRACTIONS}, or "
-            "'package.module:Class' for your own",
+            (
+                f"no abstraction is called 7; known are {ABSTRACTIONS}, or "
+                "'package.module:Class' for your own"
+            ),
         ),
         ("nowhere:Thing", "cannot import 'nowhere': No module named 'nowhere'"),
         (":Thing", "cannot import '': Empty module name"),
@@ -132,8 +136,10 @@ def test_make_takes_plain_values():
     [
         (
             {"count": 1, "colour": 2},
-            ".colour is not an option of Options; known are count, share, label, on, "
-            "sizes, interval, rules, inner",
+            (
+                ".colour is not an option of Options; known are count, share, label, on, "
+                "sizes, interval, rules, inner"
+            ),
         ),
         ({}, " needs count, of Options"),
         (3, " must be a section of options, not 3"),
@@ -192,13 +198,17 @@ def test_a_section_within_makes_the_part_that_it_names():
         ("vq", f" needs a name: {QUANTIZERS}"),
         (
             {"name": "kmeans"},
-            f": no quantizer is called 'kmeans'; known are {QUANTIZERS}, or "
-            "'package.module:Class' for your own",
+            (
+                f": no quantizer is called 'kmeans'; known are {QUANTIZERS}, or "
+                "'package.module:Class' for your own"
+            ),
         ),
         (
             {"name": "vq", "levels": 3},
-            ".levels is not an option of VectorQuantizer; known are codes, dim, decay, "
-            "commitment, revive_below, candidates",
+            (
+                ".levels is not an option of VectorQuantizer; known are codes, dim, decay, "
+                "commitment, revive_below, candidates"
+            ),
         ),
         ({"name": "vq", "codes": 0}, ": codes must be at least 1, not 0"),
     ],

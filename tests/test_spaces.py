@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regen_jax.spaces import Array, Category, Tokens, cast, zeros
+from regen_jax.spaces import Array, Category, Tokens, cast, checked, zeros
 
 
 @pytest.mark.parametrize(
@@ -96,3 +96,19 @@ def test_a_space_without_bounds_is_left_as_it_is(space):
     assert not space.bounded
     np.testing.assert_array_equal(space.normalize(value), value)
     np.testing.assert_array_equal(space.denormalize(value), value)
+
+
+@pytest.mark.parametrize(
+    ("space", "value", "words"),
+    [
+        (Array((2, 1)), jnp.zeros((3, 2)), r"Y of a test: Array\(2, 1\)"),
+        (Tokens(4, 9), jnp.zeros((3, 5), jnp.int32), r"Y of a test: Tokens\(4 of 9\)"),
+        (Tokens(4, 9), jnp.zeros((3, 4)), "int32"),
+    ],
+)
+def test_checked_tells_what_is_not_of_the_space(space, value, words):
+    np.testing.assert_array_equal(
+        checked(space, zeros(space, 3), "Y of a test"), zeros(space, 3)
+    )
+    with pytest.raises(AssertionError, match=words):
+        checked(space, value, "Y of a test")

@@ -180,20 +180,26 @@ def test_quantizer_is_float32_under_bfloat16(quantizer):
         (
             Array((12, 6, 1), 0.0, 1.0),
             {},
-            "widths has 2 levels, which reduce the resolution 4 times, and 4 does not "
-            "divide (12, 6)",
+            (
+                "widths has 2 levels, which reduce the resolution 4 times, and 4 does not "
+                "divide (12, 6)"
+            ),
         ),
         (
             IMAGES,
             {"widths": ()},
-            "widths must be one or more positive numbers and num_blocks 0 or more, "
-            "not () and 1",
+            (
+                "widths must be one or more positive numbers and num_blocks 0 or more, "
+                "not () and 1"
+            ),
         ),
         (
             IMAGES,
             {"widths": (4, 0)},
-            "widths must be one or more positive numbers and num_blocks 0 or more, "
-            "not (4, 0) and 1",
+            (
+                "widths must be one or more positive numbers and num_blocks 0 or more, "
+                "not (4, 0) and 1"
+            ),
         ),
         (
             IMAGES,

@@ -61,8 +61,10 @@ def test_unknown_name_lists_near_ones(tmp_path, capsys):
         ),
         (
             ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow.io"),
-            "preparing 'failing' needs the package tensorflow: run `pip install "
-            "tensorflow`; reading the prepared set does not need it",
+            (
+                "preparing 'failing' needs the package tensorflow: run `pip install "
+                "tensorflow`; reading the prepared set does not need it"
+            ),
         ),
         (
             AssertionError("Put the files\n  there."),

@@ -282,8 +282,10 @@ def test_training_drops_the_source_at_its_rate():
         ),
         (
             {"guidance": 2.0, "drop_source": 0.0},
-            "guidance 2.0 needs drop_source above 0: the prediction without a source "
-            "would never be trained",
+            (
+                "guidance 2.0 needs drop_source above 0: the prediction without a source "
+                "would never be trained"
+            ),
         ),
         ({"temperature": -1.0}, "temperature must be 0 or more, not -1.0"),
         ({"top_k": -1}, "top_k must be 0 or more, not -1"),

@@ -67,7 +67,9 @@ class Toy:
     """The stage `toy`, its data, and a run of it."""
 
     points: Points = dataclasses.field(default_factory=Points)
-    stage: Stage = Stage("toy", _init, _loss, _update)
+    stage: Stage = dataclasses.field(
+        default_factory=lambda: Stage("toy", _init, _loss, _update)
+    )
 
     def batch(self, size: int = 8) -> dict[str, np.ndarray]:
         return first_batch(self.points, size)
@@ -76,7 +78,12 @@ class Toy:
         return training_batches(self.points, size, seed=3, num_threads=0)
 
     def options(self, **changes) -> StageOptions:
-        defaults = dict(steps=6, batch_size=8, learning_rate=1e-2, warmup_steps=2)
+        defaults = {
+            "steps": 6,
+            "batch_size": 8,
+            "learning_rate": 1e-2,
+            "warmup_steps": 2,
+        }
         return StageOptions(**(defaults | changes))
 
     def train(

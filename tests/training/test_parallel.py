@@ -289,11 +289,11 @@ def test_batches_that_do_not_divide_are_refused(parallel):
 @pytest.mark.parametrize(
     "options, words",
     [
-        (dict(strategy="ddp"), "'sharded' or 'pmap', not 'ddp'"),
-        (dict(strategy="pmap", fsdp=2), "fsdp 2 needs strategy 'sharded'"),
-        (dict(fsdp=0), "fsdp of 1 or more"),
-        (dict(data=0), "data of 1 or more or -1"),
-        (dict(rules=((".*", "split"),)), "tactic 'split': known are fsdp, replicate"),
+        ({"strategy": "ddp"}, "'sharded' or 'pmap', not 'ddp'"),
+        ({"strategy": "pmap", "fsdp": 2}, "fsdp 2 needs strategy 'sharded'"),
+        ({"fsdp": 0}, "fsdp of 1 or more"),
+        ({"data": 0}, "data of 1 or more or -1"),
+        ({"rules": ((".*", "split"),)}, "tactic 'split': known are fsdp, replicate"),
     ],
 )
 def test_options_are_checked(options, words):

@@ -184,18 +184,18 @@ def test_optimizer_is_adamw_on_clipped_gradients():
 @pytest.mark.parametrize(
     "options, words",
     [
-        (dict(steps=0), "steps must be at least 1, not 0"),
-        (dict(batch_size=-1), "batch_size must be at least 1, not -1"),
-        (dict(learning_rate=0.0), "learning_rate must be above 0, not 0.0"),
-        (dict(clip_norm=-1.0), "clip_norm must be above 0, not -1.0"),
-        (dict(learning_rate=math.nan), "learning_rate must be above 0, not nan"),
-        (dict(ema_decay=1.0), r"ema_decay must be in \[0, 1\), not 1.0"),
+        ({"steps": 0}, "steps must be at least 1, not 0"),
+        ({"batch_size": -1}, "batch_size must be at least 1, not -1"),
+        ({"learning_rate": 0.0}, "learning_rate must be above 0, not 0.0"),
+        ({"clip_norm": -1.0}, "clip_norm must be above 0, not -1.0"),
+        ({"learning_rate": math.nan}, "learning_rate must be above 0, not nan"),
+        ({"ema_decay": 1.0}, r"ema_decay must be in \[0, 1\), not 1.0"),
         (
-            dict(batch_size=10, accumulate=4),
+            {"batch_size": 10, "accumulate": 4},
             "accumulate 4 does not divide batch_size 10",
         ),
         (
-            dict(steps=9, warmup_steps=10),
+            {"steps": 9, "warmup_steps": 10},
             "warmup_steps 10 must be between 0 and steps 9",
         ),
     ],

@@ -64,9 +64,9 @@ def test_images_come_back_exactly(tmp_path, channels):
 
 
 def test_images_must_be_bytes(tmp_path):
-    with Summaries(tmp_path) as summaries:
-        with pytest.raises(ValueError, match=r"'x' must be uint8 .* float64 \[2, 2\]"):
-            summaries.images(0, {"x": np.zeros((2, 2))})
+    told = pytest.raises(ValueError, match=r"'x' must be uint8 .* float64 \[2, 2\]")
+    with Summaries(tmp_path) as summaries, told:
+        summaries.images(0, {"x": np.zeros((2, 2))})
 
 
 def test_text_and_histograms(tmp_path):
