@@ -12,6 +12,7 @@ from absl import logging as absl_logging
 from ml_collections import ConfigDict, config_flags
 
 from regen_jax.errors import UserError
+from regen_jax.training.memory import keep_freed_memory
 
 WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run")
 
@@ -28,6 +29,7 @@ def run(main: Callable[[], None]) -> None:
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
+    keep_freed_memory()
     try:
         app.run(lambda argv: _guarded(main), flags_parser=_parse)
     except KeyboardInterrupt:

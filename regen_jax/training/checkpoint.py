@@ -57,14 +57,12 @@ class Checkpoints:
 
         `seconds` is what training took so far.
         """
-        items = {
-            "state": ocp.args.StandardSave(state),
-            "seal": ocp.args.JsonSave(
-                {"fingerprint": int(fingerprint(state)), "seconds": seconds}
-            ),
-        }
+        seal = {"fingerprint": int(fingerprint(state)), "seconds": seconds}
+        items = {"state": ocp.args.StandardSave(state)}
         if iterator is not None:
+            seal["iterator"] = iterator.get_state()
             items["iterator"] = grain.checkpoint.CheckpointSave(iterator)
+        items["seal"] = ocp.args.JsonSave(seal)
         with self._telling():
             self._open().save(int(state.step), args=ocp.args.Composite(**items))
 
@@ -138,6 +136,8 @@ class Checkpoints:
         found = self._open().restore(step, args=ocp.args.Composite(**items))
         if int(fingerprint(found.state)) != found.seal["fingerprint"]:
             raise ValueError("its arrays are not those that were saved")
+        if iterator is not None and iterator.get_state() != found.seal["iterator"]:
+            raise ValueError("its place in the data is not the one that was saved")
         return found.state, found.seal["seconds"]
 
     @contextlib.contextmanager
@@ -174,5 +174,6 @@ def fingerprint(tree: Tree) -> jax.Array:
 
 def _first_line(error: Exception) -> str:
     line = (str(error).strip() or type(error).__name__).split("\n")[0]
-    # The cause stands last, after the paths.
+    # In TensorStore's own the cause stands after the paths, and before details in [].
+    line = line.split(" [")[0]
     return line if len(line) <= 200 else f"{line[:60]} … {line[-140:]}"

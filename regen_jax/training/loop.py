@@ -124,6 +124,8 @@ def train(
                     pace.pause(step)
                 if due(loop.checkpoint.every):
                     seconds = time.perf_counter() - began
+                    # A run that goes on from here does not write them again.
+                    summaries.flush()
                     checkpoints.save(strategy.single(state), seconds, iterator)
                     pace.pause(step)
                 if not last:

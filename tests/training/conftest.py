@@ -2,6 +2,7 @@
 
 import dataclasses
 import runpy
+from collections.abc import Callable
 from pathlib import Path
 
 import grain
@@ -15,7 +16,7 @@ from regen_jax.data.pipeline import first_batch, training_batches
 from regen_jax.interfaces import Objective
 from regen_jax.training.checkpoint import CheckpointOptions
 from regen_jax.training.loop import LoopOptions, Trained, train
-from regen_jax.training.parallel import ParallelOptions, make_strategy
+from regen_jax.training.parallel import ParallelOptions, Strategy, make_strategy
 from regen_jax.training.stage import Stage, StageOptions
 
 
@@ -95,8 +96,8 @@ class Toy:
         evaluate_every: int = 100,
         every: int = 2,
         keep: int = 2,
-        parallel: ParallelOptions | None = None,
-        batches=None,
+        strategy: Strategy | None = None,
+        batches: Callable | None = None,
     ) -> Trained:
         options = options or self.options()
         return train(
@@ -108,7 +109,7 @@ class Toy:
                 evaluate_every=evaluate_every,
                 checkpoint=CheckpointOptions(every, keep),
             ),
-            make_strategy(parallel or ParallelOptions(data=1)),
+            strategy or make_strategy(ParallelOptions(data=1)),
             workdir,
             {},
             self.batch(options.batch_size),

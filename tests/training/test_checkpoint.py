@@ -1,4 +1,4 @@
-import json
+import gc
 import logging
 import shutil
 import subprocess
@@ -20,6 +20,18 @@ from regen_jax.training.state import TrainState
 SPLIT = ParallelOptions(fsdp=8, min_size=16)
 PMAP = ParallelOptions("pmap", data=4)
 ONE = ParallelOptions(data=1)
+
+
+@pytest.fixture(autouse=True)
+def swept():
+    """Orbax leaves coroutines behind where it fails: swept up in the test they are of."""
+    yield
+    gc.collect()
+
+
+unraisable = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 
 
 def make_state(step, seed=0):
@@ -154,34 +166,18 @@ def truncate(checkpoint):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def flip(checkpoint):
-    path = largest(checkpoint)
+def flip(path, place=0.5):
     data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 4
+    data[int(len(data) * place)] ^= 1
     path.write_bytes(data)
 
 
-def delete(checkpoint):
-    largest(checkpoint).unlink()
-
-
-def garble_metadata(checkpoint):
+def garble(checkpoint):
     (checkpoint / "state" / "_METADATA").write_text("{ what")
 
 
-def garble_seal(checkpoint):
+def break_seal(checkpoint):
     (checkpoint / "seal" / "metadata").write_text("")
-
-
-def other_seal(checkpoint):
-    path = checkpoint / "seal" / "metadata"
-    seal = json.loads(path.read_text())
-    path.write_text(json.dumps({**seal, "fingerprint": seal["fingerprint"] ^ 1}))
-
-
-def garble_iterator(checkpoint):
-    (path,) = (checkpoint / "iterator").glob("*.json")
-    path.write_text("[")
 
 
 def empty(checkpoint):
@@ -189,16 +185,14 @@ def empty(checkpoint):
     checkpoint.mkdir()
 
 
-DAMAGE = [
-    truncate,
-    flip,
-    delete,
-    garble_metadata,
-    garble_seal,
-    other_seal,
-    garble_iterator,
-    empty,
-]
+DAMAGE = {
+    "truncated": truncate,
+    "flipped": lambda checkpoint: flip(largest(checkpoint)),
+    "deleted": lambda checkpoint: largest(checkpoint).unlink(),
+    "garbled": garble,
+    "unsealed": break_seal,
+    "empty": empty,
+}
 
 
 def largest(checkpoint: Path) -> Path:
@@ -214,7 +208,8 @@ def saved(tmp_path_factory, toy):
     return folder
 
 
-@pytest.mark.parametrize("damage", DAMAGE)
+@unraisable
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_a_damaged_checkpoint_is_told_and_the_one_before_taken(
     tmp_path, saved, toy, damage, caplog
 ):
@@ -230,10 +225,9 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_taken(
     assert seconds == 10.0
     assert_same(next(iterator), next(toy.batches()))
     told = [r.getMessage() for r in caplog.records if r.name.startswith("regen_jax")]
-    if damage is not empty:
-        (line,) = told
-        assert line.startswith("checkpoint 2 of stage 'prior' is damaged (")
-        assert line.endswith("); trying the one before") and "\n" not in line
+    (line,) = told
+    assert line.startswith("checkpoint 2 of stage 'prior' is damaged (")
+    assert line.endswith("); trying the one before") and "\n" not in line
 
     # Out of the way of the run that goes on, but not lost.
     reading.set_aside_after(1)
@@ -247,8 +241,34 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_taken(
     assert_same(state, make_state(2, seed=9))
 
 
+@unraisable
+def test_what_comes_back_is_what_was_saved_or_nothing(tmp_path, saved, toy):
+    """A bit of any one file changes, or the file is gone."""
+    newest = saved / "prior" / "checkpoints" / "2"
+    expected = {}
+    for step in (1, 2):
+        iterator = toy.batches()
+        for _ in range(step - 1):
+            next(iterator)
+        expected[step] = make_state(step, seed=step), iterator.get_state()
+    for number, path in enumerate(tree(newest)):
+        for place in (None, 0.2, 0.5, 0.9):
+            folder = tmp_path / f"{number}-{place}"
+            shutil.copytree(saved, folder)
+            damaged = folder / "prior/checkpoints/2" / path.relative_to(newest)
+            if place is None:
+                damaged.unlink()
+            else:
+                flip(damaged, place)
+            iterator = toy.batches()
+            state, _ = restore(folder, iterator)
+            expected_state, place_in_data = expected[int(state.step)]
+            assert_same(state, expected_state)
+            assert iterator.get_state() == place_in_data
+
+
 def tree(folder):
-    return [path for path in folder.rglob("*") if path.is_file()]
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def test_nothing_is_overwritten_where_it_is_set_aside(tmp_path, saved):
@@ -264,11 +284,12 @@ def test_nothing_is_overwritten_where_it_is_set_aside(tmp_path, saved):
     assert [path.name for path in (tmp_path / "prior/checkpoints").iterdir()] == ["1"]
 
 
+@unraisable
 def test_all_damaged_is_an_error_of_one_line(tmp_path, saved):
     shutil.copytree(saved, tmp_path, dirs_exist_ok=True)
     folder = tmp_path / "prior" / "checkpoints"
-    flip(folder / "1")
-    delete(folder / "2")
+    flip(largest(folder / "1"))
+    truncate(folder / "2")
     with pytest.raises(UserError, match="no checkpoint of stage 'prior'") as error:
         restore(tmp_path)
     assert str(folder) in str(error.value) and "\n" not in str(error.value)

@@ -1,0 +1,300 @@
+import contextlib
+import dataclasses
+import functools
+from unittest import mock
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from regen_jax.errors import UserError
+from regen_jax.training.checkpoint import CheckpointOptions, Checkpoints
+from regen_jax.training.loop import load, stage_rng
+from regen_jax.training.parallel import ParallelOptions, make_strategy
+from regen_jax.training.progress import Progress
+from regen_jax.training.stage import Report
+from regen_jax.training.state import Reduction, create, train_step
+
+
+class Stopped(Exception):
+    """What a test stops a run with."""
+
+
+@contextlib.contextmanager
+def stopped_at(step):
+    """Stops a run that logs every step, before it evaluates or saves at that one."""
+    show = Progress.show
+
+    def stop(self, now, scalars):
+        show(self, now, scalars)
+        if now == step:
+            raise Stopped
+
+    with mock.patch.object(Progress, "show", stop), pytest.raises(Stopped):
+        yield
+
+
+def saved(toy, workdir, options=None):
+    """The last state of the toy stage, and the place of its data iterator."""
+    options = options or toy.options()
+    init = functools.partial(
+        create, toy.stage, options, jax.random.key(0), toy.batch(options.batch_size)
+    )
+    iterator = toy.batches(options.batch_size)
+    checkpoints = Checkpoints(workdir, "toy", CheckpointOptions())
+    with contextlib.closing(checkpoints):
+        state, _ = checkpoints.restore(jax.eval_shape(init), iterator)
+    return jax.device_get(state), iterator.get_state()
+
+
+def assert_same(found, expected):
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+
+
+def scalars(workdir, tag):
+    """(step, value) as TensorBoard shows them after all starts of a run."""
+    events = EventAccumulator(str(workdir), size_guidance={"scalars": 0}).Reload()
+    return [(event.step, event.value) for event in events.Scalars(tag)]
+
+
+def snapshot(folder):
+    return {
+        path: (path.stat().st_mtime_ns, path.stat().st_size)
+        for path in folder.rglob("*")
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(toy, tmp_path_factory):
+    """A run of six steps that nothing stopped."""
+    workdir = tmp_path_factory.mktemp("whole")
+    toy.train(workdir)
+    return workdir
+
+
+def test_it_takes_the_steps_it_says(toy, whole):
+    options = toy.options()
+    rng = stage_rng(5, "toy")
+    state = create(toy.stage, options, rng, toy.batch())
+    step = jax.jit(functools.partial(train_step, toy.stage, options, Reduction()))
+    losses, batches = [], toy.batches()
+    for _ in range(6):
+        state, metrics = step(state, {}, next(batches), rng)
+        losses.append(float(metrics["loss"]))
+    found, place = saved(toy, whole)
+    jax.tree.map(
+        functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6),
+        found,
+        jax.device_get(state),
+    )
+    assert place == batches.get_state()
+    steps, values = zip(*scalars(whole / "toy", "train/loss"), strict=True)
+    assert steps == (1, 2, 3, 4, 5, 6)
+    np.testing.assert_allclose(values, losses, rtol=1e-5)
+
+
+def test_stopped_at_every_step_it_gives_the_same_bits(toy, whole, tmp_path):
+    for step in range(1, 7):
+        with stopped_at(step):
+            toy.train(tmp_path)
+    trained = toy.train(tmp_path)
+    expected = saved(toy, whole)
+    assert_same(saved(toy, tmp_path), expected)
+    assert_same(jax.device_get(trained.variables), expected[0].averaged)
+    for tag in ("train/loss", "train/grad_norm", "train/worst", "train/learning_rate"):
+        assert scalars(tmp_path / "toy", tag) == scalars(whole / "toy", tag)
+
+
+def test_seconds_add_up_over_starts(toy, tmp_path):
+    with stopped_at(5):
+        toy.train(tmp_path)
+    options, batch = toy.options(), toy.batch()
+    checkpoints = Checkpoints(tmp_path, "toy", CheckpointOptions())
+    shapes = jax.eval_shape(
+        functools.partial(create, toy.stage, options, jax.random.key(0), batch)
+    )
+    _, before = checkpoints.restore(shapes)
+    checkpoints.close()
+    trained = toy.train(tmp_path)
+    assert trained.seconds > before > 0
+    assert load(toy.stage, options, tmp_path, batch).seconds == trained.seconds
+
+
+def test_a_finished_stage_is_not_trained_again(toy, whole):
+    calls = []
+
+    def loss(*args):
+        calls.append(args)
+        return toy.stage.loss(*args)
+
+    before = snapshot(whole)
+    trained = toy.train(whole, dataclasses.replace(toy.stage, loss=loss))
+    assert calls == [] and snapshot(whole) == before
+    assert_same(jax.device_get(trained.variables), saved(toy, whole)[0].averaged)
+
+
+def test_load_gives_a_finished_stage(toy, whole):
+    trained = load(toy.stage, toy.options(), whole, toy.batch(2))
+    assert_same(jax.device_get(trained.variables), saved(toy, whole)[0].averaged)
+
+
+def test_load_refuses_what_is_not_finished(toy, whole, tmp_path):
+    with pytest.raises(UserError, match="stage 'toy' in .* has 6 of 7 steps"):
+        load(toy.stage, toy.options(steps=7), whole, toy.batch(2))
+    with pytest.raises(UserError, match="stage 'toy' in .* has 0 of 6 steps"):
+        load(toy.stage, toy.options(), tmp_path, toy.batch(2))
+
+
+def test_a_stage_of_another_run_is_copied(toy, whole, tmp_path):
+    # Another learning rate would show if it were trained.
+    options = toy.options(init_from=str(whole), learning_rate=1.0)
+    expected, _ = saved(toy, whole)
+    before = snapshot(whole)
+    for _ in range(2):
+        trained = toy.train(tmp_path, options=options)
+        assert_same(jax.device_get(trained.variables), expected.averaged)
+    assert snapshot(whole) == before
+    found = load(toy.stage, options, tmp_path, toy.batch(2))
+    assert_same(jax.device_get(found.variables), expected.averaged)
+
+
+def test_init_from_a_folder_without_the_stage_is_refused(toy, tmp_path):
+    options = toy.options(init_from=str(tmp_path / "other"))
+    words = "config.train.toy.init_from: .*other has no checkpoint of stage 'toy'"
+    with pytest.raises(UserError, match=words):
+        toy.train(tmp_path / "run", options=options)
+    assert not (tmp_path / "other").exists()
+
+
+def failing_from(toy, step):
+    """The toy stage, its loss not a number from that step on."""
+
+    def init(rng, batch):
+        variables = toy.stage.init(rng, batch)
+        return {**variables, "steps": {"taken": jnp.zeros(())}}
+
+    def loss(variables, *rest):
+        objective = toy.stage.loss(variables, *rest)
+        bad = variables["steps"]["taken"] + 1 >= step
+        return objective.replace(loss=jnp.where(bad, jnp.nan, objective.loss))
+
+    def update(variables, *rest):
+        taken = variables["steps"]["taken"] + 1
+        return {**toy.stage.update(variables, *rest), "steps": {"taken": taken}}
+
+    return dataclasses.replace(toy.stage, init=init, loss=loss, update=update)
+
+
+@pytest.mark.parametrize(
+    "log_every, every, checked, kept",
+    [(1, 2, "5 to 5", 4), (4, 2, "5 to 6", 4), (7, 3, "4 to 6", 3), (2, 9, "5 to 6", 0)],
+)
+def test_a_loss_that_is_not_finite_stops_the_run(
+    toy, tmp_path, log_every, every, checked, kept
+):
+    stage = failing_from(toy, 5)
+    words = f"stage 'toy': loss nan .* at step 5, found when checking steps {checked};"
+    for _ in range(2):
+        with pytest.raises(UserError, match=words):
+            toy.train(
+                tmp_path,
+                stage,
+                toy.options(steps=8),
+                log_every=log_every,
+                every=every,
+            )
+        words = words if kept else "stage 'toy'"
+    latest = Checkpoints(tmp_path, "toy", CheckpointOptions()).latest
+    assert (latest or 0) == kept
+
+
+def test_a_huge_learning_rate_is_told(toy, tmp_path):
+    options = toy.options(learning_rate=1e38, warmup_steps=0)
+    with pytest.raises(UserError, match="lower config.train.toy.learning_rate"):
+        toy.train(tmp_path, options=options, every=100)
+    assert Checkpoints(tmp_path, "toy", CheckpointOptions()).latest is None
+
+
+class Recorder:
+    """What a run does, in its order: (what, step)."""
+
+    def __init__(self, toy):
+        self.toy, self.log = toy, []
+
+    def report(self, variables, frozen):
+        self.log.append("evaluate")
+        return Report({"toy/figure": 1.0}, {"toy/picture": np.zeros((4, 4, 3), np.uint8)})
+
+    def run(self, workdir, **options):
+        recorder = self
+        iterators = type(self.toy.batches())
+        take, save = iterators.__next__, Checkpoints.save
+
+        def next_batch(iterator):
+            recorder.log.append("next")
+            return take(iterator)
+
+        def saving(checkpoints, state, *rest):
+            recorder.log.append(f"save {int(state.step)}")
+            save(checkpoints, state, *rest)
+
+        def loss(*args):
+            jax.debug.callback(lambda: recorder.log.append("step"))
+            return self.toy.stage.loss(*args)
+
+        stage = dataclasses.replace(self.toy.stage, loss=loss, report=self.report)
+        with (
+            mock.patch.object(iterators, "__next__", next_batch),
+            mock.patch.object(Checkpoints, "save", saving),
+            mock.patch("regen_jax.training.loop.model_flops", lambda *args: 1.0),
+        ):
+            self.toy.train(workdir, stage, self.toy.options(steps=5), **options)
+        return self.log
+
+
+def test_evaluate_then_save_then_next_then_step(toy, tmp_path):
+    log = Recorder(toy).run(tmp_path, evaluate_every=2, every=3)
+    expected = """
+        next, step, next, step, evaluate, next, step, save 3, next, step, evaluate,
+        next, step, evaluate, save 5
+    """
+    assert ", ".join(log).split() == expected.split()
+    assert scalars(tmp_path / "toy", "toy/figure") == [(2, 1.0), (4, 1.0), (5, 1.0)]
+    events = EventAccumulator(str(tmp_path / "toy")).Reload()
+    assert [event.step for event in events.Images("toy/picture")] == [2, 4, 5]
+
+
+@pytest.mark.parametrize(
+    "first, then",
+    [
+        (ParallelOptions(fsdp=8, min_size=16), ParallelOptions("pmap")),
+        (ParallelOptions("pmap", data=4), ParallelOptions(fsdp=2, min_size=16)),
+    ],
+    ids=["fsdp-pmap", "pmap-fsdp"],
+)
+def test_a_run_goes_on_under_another_strategy(toy, whole, tmp_path, first, then):
+    stage = dataclasses.replace(
+        toy.stage,
+        report=lambda variables, frozen: Report(
+            {"toy/bias": float(jax.jit(jnp.sum)(variables["params"]["bias"]))}
+        ),
+    )
+    with stopped_at(4):
+        toy.train(tmp_path, stage, strategy=make_strategy(first), evaluate_every=3)
+    trained = toy.train(tmp_path, stage, strategy=make_strategy(then), evaluate_every=3)
+    (state, place), (expected, expected_place) = saved(toy, tmp_path), saved(toy, whole)
+    near = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6)
+    jax.tree.map(near, state, expected)
+    assert place == expected_place
+    assert_same(jax.device_get(trained.variables), state.averaged)
+    assert [step for step, _ in scalars(tmp_path / "toy", "toy/bias")] == [3, 6]
+
+
+def test_speed_is_told_without_pauses(toy, whole):
+    for tag in ("step_seconds", "examples_per_second", "model_flops_per_second"):
+        found = scalars(whole / "toy", f"train/{tag}")
+        # Nothing at the first reading, which has compilation in it.
+        assert [step for step, _ in found] == [2, 3, 4, 5, 6]
+        assert all(value > 0 for _, value in found)
