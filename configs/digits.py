@@ -107,7 +107,7 @@ def _generator(name: str, size: str, patch: int) -> dict[str, Any]:
         "remat": False,
     }
     if name == "autoregressive":
-        return options | {"dropout": 0.1, "top_p": 0.95}
+        return options | {"dropout": 0.1, "top_p": 0.9}
     return options | {"patch": patch}
 
 
@@ -122,7 +122,7 @@ def _training(stage: str, size: str) -> dict[str, Any]:
         "judge": (700, 64, 2e-3),
         "abstraction": (1200, 32, 2e-3),
         "decoder": (1000, 32, 1e-3),
-        "prior": (1000, 32, 1.5e-3),
+        "prior": (1500, 32, 1.5e-3),
     }[stage]
     if size == "base":
         steps, batch_size, learning_rate = 10 * steps, 128, learning_rate / 2
