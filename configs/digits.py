@@ -48,10 +48,10 @@ def get_config(arg: str = "") -> ConfigDict:
                 for stage in ("judge", "abstraction", "decoder", "prior")
             },
             "parallel": {"strategy": "sharded", "data": -1, "fsdp": 1},
-            "checkpoint": {"every": 20 if size == "tiny" else 500, "keep": 2},
+            "checkpoint": {"every": 20 if size == "tiny" else 1000, "keep": 2},
             "log": {"every": 5 if size == "tiny" else 50},
             "evaluate": {
-                "every": 20 if size == "tiny" else 500,
+                "every": 20 if size == "tiny" else 1000,
                 "samples": 20 if size == "tiny" else 1000,
                 "loop_samples": 20 if size == "tiny" else 200,
                 "batch_size": 250,
@@ -122,7 +122,7 @@ def _training(stage: str, size: str) -> dict[str, Any]:
         "judge": (700, 64, 2e-3),
         "abstraction": (1200, 32, 2e-3),
         "decoder": (1000, 32, 1e-3),
-        "prior": (1500, 32, 1.5e-3),
+        "prior": (1300, 32, 1.5e-3),
     }[stage]
     if size == "base":
         steps, batch_size, learning_rate = 10 * steps, 128, learning_rate / 2

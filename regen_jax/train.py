@@ -7,7 +7,7 @@ from typing import Any
 
 from regen_jax import commands, workdir
 from regen_jax.build import build
-from regen_jax.data.pipeline import first_batch, training_batches
+from regen_jax.data.pipeline import check_batch_size, first_batch, training_batches
 from regen_jax.options import plain
 from regen_jax.training.loop import Trained, train
 from regen_jax.training.parallel import check_batch, make_strategy
@@ -25,16 +25,19 @@ def train_all(config: Mapping[str, Any], directory: Path) -> dict[str, Trained]:
     before anything is compiled or written.
     """
     run = build(config)
+    examples = run.task.examples("train")
     strategy = make_strategy(run.parallel)
     for name, options in run.train.items():
         check_batch(
             f"config.train.{name}", options.batch_size, options.accumulate, strategy
         )
+        check_batch_size(examples, options.batch_size)
+        if options.init_from:
+            workdir.check_same_part(Path(options.init_from), config, name)
     workdir.claim(directory, config)
     with Summaries(directory) as summaries:
         summaries.text(0, {"config": markdown_json(plain(config))})
 
-    examples = run.task.examples("train")
     trained: dict[str, Trained] = {}
     for stage in run.stages:
         options = run.train[stage.name]

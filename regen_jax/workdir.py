@@ -32,6 +32,19 @@ def claim(workdir: Path, config: Mapping[str, Any]) -> None:
         )
 
 
+def check_same_part(workdir: Path, config: Mapping[str, Any], part: str) -> None:
+    """`UserError` where the run in that folder made the part in another way."""
+    old, new = read(workdir), plain(config)
+    for section in ("task", "data", part):
+        where = f"config.{section}"
+        differing = list(_differences(old.get(section), new.get(section), where))
+        if differing:
+            raise UserError(
+                f"config.train.{part}.init_from: the run in {workdir} differs: "
+                f"{'; '.join(differing)}"
+            )
+
+
 def read(workdir: Path) -> dict[str, Any]:
     """The config of the run in that folder; `UserError` where there is none."""
     path = workdir / CONFIG

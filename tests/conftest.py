@@ -1,10 +1,18 @@
 """What all tests share. Read before any test module, and so before JAX."""
 
+import contextlib
 import fcntl
+import json
 import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parent.parent
 
 _cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_cache / "regen_jax" / "jax"))
@@ -31,11 +39,98 @@ def digits_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A data folder that holds the digits, prepared once for all workers."""
     from regen_jax.data.prepare import prepare
 
-    shared = tmp_path_factory.getbasetemp()
+    with _shared(tmp_path_factory, "data") as folder:
+        prepare("digits", str(folder))
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_flags(digits_dir: str) -> list[str]:
+    """Flags of `train` for a run of seconds, that saves often and logs every step."""
+    return [
+        f"--config={ROOT}/configs/digits.py:size=tiny",
+        f"--config.data.dir={digits_dir}",
+        "--config.checkpoint.every=5",
+        "--config.log.every=1",
+    ]
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, tiny_flags: list[str]) -> Path:
+    """The workdir of a run of those flags, for all workers: to be copied or read.
+
+    What `train` wrote on its outputs is in the file `output` of the folder above.
+    """
+    with _shared(tmp_path_factory, "trained") as folder:
+        output = folder / "output"
+        if not output.exists():
+            command = [sys.executable, "-m", "regen_jax.train", *tiny_flags]
+            done = subprocess.run(
+                [*command, f"--workdir={folder}/run"],
+                cwd=ROOT,
+                check=False,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            assert done.returncode == 0, done.stdout
+            output.write_text(done.stdout)
+    return folder / "run"
+
+
+@pytest.fixture(scope="session")
+def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Commands"]:
+    """Runs `regen_jax.train` and the others, as (name, *flags, **environment)."""
+    with Commands(tmp_path_factory.mktemp("commands")) as commands:
+        yield commands
+
+
+class Commands:
+    """A client of `command_server.py`."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def __enter__(self) -> "Commands":
+        server = [sys.executable, Path(__file__).parent / "command_server.py"]
+        self._server = subprocess.Popen(
+            server,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._server.communicate()
+
+    def __call__(
+        self, name: str, *flags: str, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        output = Path(tempfile.mkdtemp(dir=self.folder))
+        request = {
+            "module": f"regen_jax.{name}",
+            "arguments": flags,
+            "environment": environment,
+            "output": str(output),
+        }
+        self._server.stdin.write(json.dumps(request) + "\n")
+        self._server.stdin.flush()
+        status = int(self._server.stdout.readline())
+        texts = [(output / name).read_text() for name in ("stdout", "stderr")]
+        return subprocess.CompletedProcess(flags, status, *texts)
+
+
+@contextlib.contextmanager
+def _shared(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
+    """A folder that all workers share, for one of them at a time."""
+    shared = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
-    data_dir = str(shared / "data")
-    with open(shared / "data.lock", "w") as lock:
+    folder = shared / name
+    folder.mkdir(exist_ok=True)
+    with open(shared / f"{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        prepare("digits", data_dir)
-    return data_dir
+        yield folder

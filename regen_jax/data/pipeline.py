@@ -55,11 +55,7 @@ def training_batches(
     Raises:
       UserError: the source is smaller than a batch, or hosts cannot share it equally.
     """
-    if not 1 <= batch_size <= len(source):
-        raise UserError(
-            f"a batch of {batch_size} cannot be drawn from {len(source)} training "
-            f"examples: choose a batch size from 1 to {len(source)}"
-        )
+    check_batch_size(source, batch_size)
     if batch_size % shard_count:
         raise UserError(
             f"a batch of {batch_size} cannot be shared by {shard_count} hosts: choose "
@@ -70,6 +66,15 @@ def training_batches(
         num_threads=num_threads, prefetch_buffer_size=2 * num_threads
     )
     return iter(grain.MapDataset.source(batches).to_iter_dataset(ahead))
+
+
+def check_batch_size(source: Source, batch_size: int) -> None:
+    """`UserError` where a training set is smaller than a batch."""
+    if not 1 <= batch_size <= len(source):
+        raise UserError(
+            f"a batch of {batch_size} cannot be drawn from {len(source)} training "
+            f"examples: choose a batch size from 1 to {len(source)}"
+        )
 
 
 def evaluation_batches(source: Source, batch_size: int) -> Iterator[Batch]:

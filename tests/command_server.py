@@ -1,0 +1,46 @@
+"""Runs commands as forks of an interpreter that has imported what they need.
+
+A request a line on stdin, as JSON; the exit status of each on stdout. Commands start in
+milliseconds so, and each is still a process of its own.
+"""
+
+import json
+import os
+import runpy
+import sys
+import traceback
+import warnings
+
+import regen_jax.build
+import regen_jax.rendering
+import regen_jax.training.summaries  # noqa: F401
+
+
+def become(module: str, arguments: list[str], environment: dict, output: str) -> None:
+    """`python -m module arguments` in this process."""
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        os.dup2(os.open(f"{output}/{name}", os.O_CREAT | os.O_WRONLY), number)
+    os.environ.update(environment)
+    sys.argv = [module, *arguments]
+    status = 0
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as exit:
+        status = exit.code or 0
+    except BaseException:  # noqa: BLE001
+        traceback.print_exc()
+        status = 1
+    sys.stdout.flush()
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    # JAX warns of forks; nothing of it has started here.
+    warnings.simplefilter("ignore", RuntimeWarning)
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            become(**json.loads(line))
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
