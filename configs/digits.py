@@ -119,10 +119,10 @@ def _training(stage: str, size: str) -> dict[str, Any]:
     if size == "tiny":
         return {"steps": 20, "batch_size": 16, "learning_rate": 1e-3, "warmup_steps": 5}
     steps, batch_size, learning_rate = {
-        "judge": (700, 64, 2e-3),
-        "abstraction": (1200, 32, 2e-3),
+        "judge": (500, 64, 2e-3),
+        "abstraction": (900, 32, 2e-3),
         "decoder": (1000, 32, 1e-3),
-        "prior": (1300, 32, 1.5e-3),
+        "prior": (1100, 32, 1.5e-3),
     }[stage]
     if size == "base":
         steps, batch_size, learning_rate = 10 * steps, 128, learning_rate / 2
