@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import ConfigDict, config_flags
 
+from regen_jax.build import SECTIONS
 from regen_jax.errors import UserError
 from regen_jax.training.memory import keep_freed_memory
 
@@ -29,6 +31,7 @@ def run(main: Callable[[], None]) -> None:
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
+    absl_logging.set_verbosity(absl_logging.FATAL)
     keep_freed_memory()
     try:
         app.run(lambda argv: _guarded(main), flags_parser=_parse)
@@ -65,7 +68,6 @@ def given(config: flags.FlagHolder[ConfigDict]) -> ConfigDict:
 def _guarded(main: Callable[[], None]) -> None:
     # What goes wrong in a save is raised, and told there; Orbax also logs it, and a
     # thread of TensorStore prints it, both with tracebacks.
-    absl_logging.set_verbosity(absl_logging.FATAL)
     sys.excepthook = _only_of_main_thread
     try:
         main()
@@ -79,10 +81,14 @@ def _only_of_main_thread(*exception) -> None:
 
 
 def _parse(argv: list[str]) -> list[str]:
+    for arg in argv:
+        path = arg.partition("=")[2].partition(":")[0]
+        if re.match("--?config=", arg) and not Path(path).is_file():
+            _fail(f"--config: no such file: {path}")
     try:
         rest = flags.FLAGS(argv)
-    except FileNotFoundError as error:
-        _fail(f"no such file: {error.filename or error}")
+    except KeyError as error:
+        _fail(f"--config has no section {error.args[0]}; it needs {', '.join(SECTIONS)}")
     # A config file is the user's own code: it may raise anything.
     except Exception as error:  # noqa: BLE001
         _fail(error if isinstance(error, flags.Error) else f"--config: {error!r}")

@@ -15,7 +15,12 @@ from regen_jax.errors import UserError
 def plain(config: Mapping[str, Any]) -> dict[str, Any]:
     """A config as JSON holds it: nested dicts, and lists for tuples."""
     to_dict = getattr(config, "to_dict", lambda: config)
-    return json.loads(json.dumps(to_dict()))
+    try:
+        return json.loads(json.dumps(to_dict()))
+    except TypeError as error:
+        raise UserError(
+            f"config holds what is no number, text, list or section: {error}"
+        ) from error
 
 
 def names(base: type) -> list[str]:

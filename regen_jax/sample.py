@@ -46,7 +46,8 @@ def main() -> None:
             save_png(out / "samples.png", picture)
     except OSError as error:
         raise UserError(f"--out={out} cannot be written: {error}") from error
-    logger.info("%d samples: %s and samples.png", NUM.value, out / "samples.npz")
+    files = " and ".join(str(out / name) for name in ("samples.npz", "samples.png"))
+    logger.info("%d samples: %s", NUM.value, files)
 
 
 if __name__ == "__main__":

@@ -31,8 +31,8 @@ def commands(module: str) -> list[str]:
 def defined(source: str, base: type) -> type | None:
     scope = {"__name__": "readme"}
     exec(source, scope)  # noqa: S102
-    found = [v for v in scope.values() if isinstance(v, type) and issubclass(v, base)]
-    return next((cls for cls in found if cls is not base), None)
+    classes = [v for v in scope.values() if isinstance(v, type) and issubclass(v, base)]
+    return next((cls for cls in classes if cls.__module__ == "readme"), None)
 
 
 @pytest.fixture(scope="module")
