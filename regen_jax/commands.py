@@ -88,7 +88,9 @@ def _parse(argv: list[str]) -> list[str]:
     try:
         rest = flags.FLAGS(argv)
     except KeyError as error:
-        _fail(f"--config has no section {error.args[0]}; it needs {', '.join(SECTIONS)}")
+        _fail(
+            f"--config has no section {error.args[0]}; it needs {', '.join(SECTIONS)}"
+        )
     # A config file is the user's own code: it may raise anything.
     except Exception as error:  # noqa: BLE001
         _fail(error if isinstance(error, flags.Error) else f"--config: {error!r}")

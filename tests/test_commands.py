@@ -1,7 +1,6 @@
 import io
 import json
 import math
-import os
 import re
 import shutil
 import subprocess

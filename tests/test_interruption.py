@@ -9,8 +9,6 @@ import subprocess
 import sys
 import time
 
-import numpy as np
-import orbax.checkpoint as ocp
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 STAGES = ("judge", "abstraction", "prior")
@@ -47,14 +45,6 @@ def scalars(folder):
     }
 
 
-def arrays(checkpoint):
-    """All arrays of a checkpoint, by path."""
-    with ocp.PyTreeCheckpointer() as checkpointer:
-        restored = checkpointer.restore(checkpoint / "state")
-    flat = ocp.tree.to_flat_dict(restored)
-    return {path: np.asarray(value) for path, value in flat.items()}
-
-
 def test_stopped_and_killed_it_ends_with_the_same_bits(
     command, trained, tiny_flags, tmp_path
 ):
@@ -81,12 +71,9 @@ def test_stopped_and_killed_it_ends_with_the_same_bits(
         found, expected = (
             run / stage / "checkpoints" / "20" for run in (workdir, trained)
         )
-        state, expected_state = arrays(found), arrays(expected)
-        assert state.keys() == expected_state.keys()
-        kinds = {path[0] for path in state}
-        assert kinds == {"step", "variables", "average", "optimizer"}
-        for path, value in state.items():
-            np.testing.assert_array_equal(value, expected_state[path], str(path))
+        # The seal holds a fingerprint of all bits of parameters, averages and optimizer.
         for name in ("iterator/process_0-of-1.json", "seal/metadata"):
-            mine, theirs = (json.loads((c / name).read_text()) for c in (found, expected))
+            mine, theirs = (
+                json.loads((c / name).read_text()) for c in (found, expected)
+            )
             assert {**mine, "seconds": 0} == {**theirs, "seconds": 0}

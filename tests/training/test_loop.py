@@ -189,7 +189,12 @@ def failing_from(toy, step):
 
 @pytest.mark.parametrize(
     "log_every, every, checked, kept",
-    [(1, 2, "5 to 5", 4), (4, 2, "5 to 6", 4), (7, 3, "4 to 6", 3), (2, 9, "5 to 6", 0)],
+    [
+        (1, 2, "5 to 5", 4),
+        (4, 2, "5 to 6", 4),
+        (7, 3, "4 to 6", 3),
+        (2, 9, "5 to 6", 0),
+    ],
 )
 def test_a_loss_that_is_not_finite_stops_the_run(
     toy, tmp_path, log_every, every, checked, kept
@@ -225,7 +230,9 @@ class Recorder:
 
     def report(self, variables, frozen):
         self.log.append("evaluate")
-        return Report({"toy/figure": 1.0}, {"toy/picture": np.zeros((4, 4, 3), np.uint8)})
+        return Report(
+            {"toy/figure": 1.0}, {"toy/picture": np.zeros((4, 4, 3), np.uint8)}
+        )
 
     def run(self, workdir, **options):
         recorder = self
