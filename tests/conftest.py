@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -91,7 +92,7 @@ class Commands:
     def __init__(self, folder: Path):
         self.folder = folder
 
-    def __enter__(self) -> "Commands":
+    def __enter__(self) -> Self:
         server = [sys.executable, Path(__file__).parent / "command_server.py"]
         self._server = subprocess.Popen(
             server,
