@@ -22,17 +22,11 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     import jax
 
     # Not by a variable of the environment: commands that tests start see one device.
     jax.config.update("jax_num_cpu_devices", 8)
-    # JAX writes a cache entry in place, so another worker may read half of one, and a
-    # killed process leaves it so for good. JAX warns and compiles.
-    config.addinivalue_line(
-        "filterwarnings",
-        "ignore:Error (reading|writing) persistent compilation cache:UserWarning",
-    )
 
 
 @pytest.fixture(scope="session")
