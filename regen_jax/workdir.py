@@ -21,7 +21,9 @@ def claim(workdir: Path, config: Mapping[str, Any]) -> None:
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         if not (workdir / CONFIG).exists():
-            (workdir / CONFIG).write_text(text + "\n")
+            # Renamed when it is whole: a kill in between leaves no half of one.
+            (workdir / f"{CONFIG}.new").write_text(text + "\n")
+            (workdir / f"{CONFIG}.new").rename(workdir / CONFIG)
     except OSError as error:
         raise UserError(f"--workdir={workdir} cannot be used: {error}") from error
     differing = list(_differences(read(workdir), json.loads(text), "config"))

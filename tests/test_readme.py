@@ -55,8 +55,8 @@ def test_commands_run_in_their_order(folder, digits_dir):
         "PYTHONPATH": str(ROOT),
         "TFDS_DATA_DIR": str(digits_dir),
     }
-    lines = commands("regen_jax")
-    assert len(lines) >= 6
+    lines = commands("regen_jax") + commands("experiments")
+    assert len(lines) >= 7
     for line in lines:
         # The line sets PYTHONPATH itself where it needs the folder.
         line = line.replace("PYTHONPATH=.", f"PYTHONPATH=.:{ROOT}")

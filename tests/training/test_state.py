@@ -13,7 +13,38 @@ from regen_jax.training.optimizer import learning_rate, optimizer
 from regen_jax.training.stage import StageOptions
 from regen_jax.training.state import Reduction, create, train_step
 
-GOLDEN = {}
+GOLDEN = {
+    ("abstraction=vq", "judge"): {
+        "loss": 2.1378212,
+        "grad_norm": 11.785172,
+        "next_loss": 2.0083835,
+    },
+    ("abstraction=vq", "abstraction"): {
+        "loss": 1.1016653,
+        "grad_norm": 3.1915038,
+        "next_loss": 1.0274479,
+    },
+    ("abstraction=vq", "prior"): {
+        "loss": 5.3192544,
+        "grad_norm": 3.0163176,
+        "next_loss": 5.1637363,
+    },
+    ("abstraction=fsq", "abstraction"): {
+        "loss": 0.97319937,
+        "grad_norm": 0.87170714,
+        "next_loss": 0.95627671,
+    },
+    ("decoder=regression", "decoder"): {
+        "loss": 0.92061728,
+        "grad_norm": 1.2028202,
+        "next_loss": 0.90224439,
+    },
+    ("decoder=diffusion", "decoder"): {
+        "loss": 1.9291915,
+        "grad_norm": 1.0493155,
+        "next_loss": 1.8755057,
+    },
+}
 
 
 @pytest.mark.parametrize("choices, name", GOLDEN)
