@@ -1,0 +1,1 @@
+"""Regeneration learning in JAX: X → Y′ → Y."""

@@ -1,0 +1,1 @@
+"""Y → Y′: one module an abstraction."""

@@ -1,0 +1,1 @@
+"""Latents to codes and back: one module a quantizer."""

@@ -1,0 +1,1 @@
+"""p(b | a), for either arrow: one module a generator."""

@@ -1,0 +1,1 @@
+"""Flax modules that abstractions and generators are made of."""

@@ -1,0 +1,1 @@
+"""What X and Y are, and how Y is judged: one module a task."""

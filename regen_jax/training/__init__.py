@@ -1,0 +1,1 @@
+"""Stages, states, the loop, devices and checkpoints."""
