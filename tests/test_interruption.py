@@ -17,22 +17,22 @@ TIMES = ("step_seconds", "examples_per_second", "model_flops_per_second")
 
 def interrupt(flags, workdir, stage, step, delay, number):
     """Starts a run, and sends it the signal a moment after that step was told."""
-    run = subprocess.Popen(
+    told = []
+    with subprocess.Popen(
         [sys.executable, "-m", "regen_jax.train", *flags, f"--workdir={workdir}"],
         stderr=subprocess.PIPE,
         text=True,
         # In a group of its own, as only this one is meant.
         start_new_session=True,
-    )
-    told = []
-    for line in run.stderr:
-        told.append(line)
-        if line.startswith(f"{stage} {step}/20 loss"):
-            time.sleep(delay)
-            os.kill(run.pid, number)
-            break
-    told += run.stderr.readlines()
-    return run.wait(), "".join(told)
+    ) as run:
+        for line in run.stderr:
+            told.append(line)
+            if line.startswith(f"{stage} {step}/20 loss"):
+                time.sleep(delay)
+                os.kill(run.pid, number)
+                break
+        told += run.stderr.readlines()
+    return run.returncode, "".join(told)
 
 
 def scalars(folder):
