@@ -20,6 +20,7 @@ from absl import flags
 
 from regen_jax import commands
 from regen_jax.build import Run, build
+from regen_jax.data.annotated import as_batch, open_examples
 from regen_jax.data.pipeline import first_batch
 from regen_jax.evaluation import sample
 from regen_jax.training.flops import model_flops
@@ -58,7 +59,9 @@ def measure_stage(
     """Variables at the start, seconds of a training step, and model FLOPs of it."""
     options = run.train[stage.name]
     rng = stage_rng(run.loop.seed, stage.name)
-    batch = first_batch(run.task.examples("train"), options.batch_size)
+    batch = first_batch(
+        open_examples(run.task, run.regeneration, "train"), options.batch_size
+    )
     init = functools.partial(create, stage, options, rng, batch)
     shapes = jax.eval_shape(init)
     variables = strategy.create(init).variables
@@ -100,10 +103,10 @@ def main() -> None:
 
     length = int(np.prod(run.regeneration.abstraction.y_prime.shape))
     for number in SAMPLES.value:
-        x = run.task.prompts(number)
+        prompts = as_batch(run.task.prompts(number), run.regeneration)
         seconds = median_seconds(
-            lambda x=x: sample(
-                run.task, run.regeneration, variables, x, batch_size=len(x)
+            lambda prompts=prompts, number=number: sample(
+                run.task, run.regeneration, variables, prompts, batch_size=number
             ),
             REPEATS.value,
         )

@@ -1,13 +1,14 @@
 """From a config to a run: parts joined, and refused where they do not fit."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from regen_jax.errors import UserError
 from regen_jax.evaluation import EvaluateOptions
-from regen_jax.interfaces import Abstraction, Generator, Task
-from regen_jax.options import find, make, names, plain, require_section
+from regen_jax.interfaces import Task
+from regen_jax.joining import join_arrows, make_abstraction
+from regen_jax.options import find, make, plain, require_section
 from regen_jax.regeneration import Regeneration
 from regen_jax.spaces import Space
 from regen_jax.stages import make_stages
@@ -108,109 +109,11 @@ def join(config: Mapping[str, Any], x: Space, y: Space) -> Regeneration:
     Raises:
       UserError: one line that names two parts that do not fit, and what would.
     """
-    source = _abstraction(config["source"], "config.source", x)
-    abstraction = _abstraction(config["abstraction"], "config.abstraction", y)
-    giver = f"abstraction {config['abstraction']['name']!r}"
-    prior = _generator(config, "prior", giver, source.y_prime, abstraction.y_prime)
-    name = config["decoder"].get("name", "")
-    if name == "inverse":
-        if not abstraction.decodes:
-            raise UserError(
-                f"config: decoder 'inverse' needs a way back, but {giver} has none: "
-                f"use decoder {_generators_for(abstraction.y_prime, y)}"
-            )
-        # Options of other decoders would be ignored in silence.
-        make(_Inverse, config["decoder"], "config.decoder")
-        decoder = None
-    else:
-        giver = f"task {config['task']!r}"
-        others = ("inverse",) if abstraction.decodes else ()
-        decoder = _generator(config, "decoder", giver, abstraction.y_prime, y, others)
-    return Regeneration(source, abstraction, prior, decoder)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Inverse:
-    """The decoder `inverse` has no options."""
-
-
-def _abstraction(section: Mapping[str, Any], where: str, space: Space) -> Abstraction:
-    cls = find(Abstraction, _name(section, where, Abstraction), where)
-    return make(cls, section, where, y=space)
-
-
-def _generator(
-    config: Mapping[str, Any],
-    role: str,
-    giver: str,
-    source: Space,
-    target: Space,
-    others: Sequence[str] = (),
-) -> Generator:
-    """The generator of that role.
-
-    `giver` is what its target comes from, as words; `others` are names of what would
-    do in its place.
-    """
-    section, where = config[role], f"config.{role}"
-    name = _name(section, where, Generator, others)
-    cls = find(Generator, name, where, others)
-    if not isinstance(target, cls.targets):
-        kinds = " or ".join(kind.__name__ for kind in cls.targets)
-        advice = f"use {role} {_generators_for(source, target, others)}"
-        if role == "prior":
-            advice += f", or abstraction {_abstractions_for(config, cls)}"
-        raise UserError(
-            f"config: {role} {name!r} generates {kinds}, but {giver} gives {target}: "
-            f"{advice}"
-        )
-    if not isinstance(source, cls.sources):
-        kinds = " or ".join(kind.__name__ for kind in cls.sources)
-        raise UserError(
-            f"config: {role} {name!r} reads {kinds}, but its source is {source}: "
-            f"use {role} {_generators_for(source, target, others)}"
-        )
-    return make(cls, section, where, source=source, target=target)
-
-
-def _generators_for(source: Space, target: Space, others: Sequence[str] = ()) -> str:
-    """Built-in generators from one space to the other, and `others`, as words."""
-    classes = {name: find(Generator, name, "") for name in names(Generator)}
-    fitting = [
-        name
-        for name, cls in classes.items()
-        if isinstance(target, cls.targets) and isinstance(source, cls.sources)
-    ]
-    return _either([*others, *fitting])
-
-
-def _abstractions_for(config: Mapping[str, Any], generator: type[Generator]) -> str:
-    """Built-in abstractions of this task's Y that the generator makes, as words."""
-    task = make(
-        find(Task, config["task"], "config.task"), config["data"], "config.data"
+    source = make_abstraction(config["source"], "config.source", x)
+    giver = f"task {config['task']!r}"
+    return Regeneration(
+        source, *join_arrows(config, "config", source.y_prime, y, giver)
     )
-
-    def fits(name: str) -> bool:
-        try:
-            abstraction = find(Abstraction, name, "")(task.y)
-        except ValueError:
-            return False
-        return isinstance(abstraction.y_prime, generator.targets)
-
-    return _either(name for name in names(Abstraction) if fits(name))
-
-
-def _either(options: Iterable[str]) -> str:
-    return " or ".join(repr(option) for option in options) or "of your own"
-
-
-def _name(
-    section: Mapping[str, Any], where: str, base: type, others: Sequence[str] = ()
-) -> str:
-    if "name" not in section:
-        known = ", ".join([*others, *names(base)])
-        raise UserError(f"{where} needs a name: {known}")
-    return section["name"]
 
 
 def _seed(seed: Any) -> int:

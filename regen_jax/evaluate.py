@@ -2,10 +2,16 @@
 
 import json
 import logging
+import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from regen_jax import commands, workdir
+from regen_jax.build import Run
+from regen_jax.data.annotated import as_batch, open_examples
 from regen_jax.data.pipeline import evaluation_batches
+from regen_jax.evaluation import sample
+from regen_jax.interfaces import Variables
 from regen_jax.restore import restore
 from regen_jax.training.summaries import Summaries
 
@@ -25,15 +31,27 @@ def evaluate(directory: Path) -> dict[str, float]:
         report = stage.report(variables[stage.name], variables)
         metrics |= report.scalars
         metrics[f"train/{stage.name}_seconds"] = trained[stage.name].seconds
-    examples = run.task.examples("test")
+    examples = open_examples(run.task, run.regeneration, "test")
     (test,) = evaluation_batches(examples, len(examples))
-    real = run.task.judging(variables)(test["x"], test["y"])
+    real = run.task.judging(variables)(test, run.task.restore(test["y"]))
     metrics |= {f"real/{name}": value for name, value in real.items()}
+    metrics |= {f"samples/{k}": v for k, v in measure_pace(run, variables).items()}
     metrics["samples/number"] = run.num_samples
     (directory / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
     with Summaries(directory) as summaries:
         summaries.hparams(0, config, metrics)
     return metrics
+
+
+def measure_pace(run: Run, variables: Mapping[str, Variables]) -> dict[str, float]:
+    """Figures of how fast one batch of samples is drawn, compiled before."""
+    number = min(run.evaluate.batch_size, run.num_samples)
+    prompts = as_batch(run.task.prompts(number), run.regeneration)
+    arguments = run.task, run.regeneration, variables, prompts, 0, number
+    sample(*arguments)
+    start = time.perf_counter()
+    _, y = sample(*arguments)
+    return run.task.pace(y, time.perf_counter() - start)
 
 
 def main() -> None:

@@ -2,19 +2,22 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from regen_jax.data.annotated import open_examples
 from regen_jax.data.pipeline import evaluation_batches
-from regen_jax.interfaces import Task, Variables
+from regen_jax.interfaces import Example, Task, Variables
 from regen_jax.metrics.likelihood import bits_per_dim, nats_per_token
 from regen_jax.regeneration import Regeneration
-from regen_jax.spaces import Array
+from regen_jax.spaces import Array, lengths
 
 _generate = jax.jit(Regeneration.generate, static_argnums=0)
 _reconstruct = jax.jit(Regeneration.reconstruct, static_argnums=0)
+_encode = jax.jit(Regeneration.encode, static_argnums=0)
 _log_prob = jax.jit(Regeneration.log_prob, static_argnums=0)
 
 
@@ -52,26 +55,27 @@ def sample(
     task: Task,
     regeneration: Regeneration,
     variables: Mapping[str, Variables],
-    x: np.ndarray,
+    prompts: Example,
     seed: int = 0,
     batch_size: int = 250,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draws y′ [N, …] and restored y [N, …] for x [N, …].
+) -> tuple[Any, Any]:
+    """Draws y′ [N, …] and restored y [N, …] for a batch of prompts.
 
     Example i of a seed is the same however many are drawn, in whatever batches.
     """
     parts = []
-    batch_size = min(batch_size, len(x))
-    for first in range(0, len(x), batch_size):
-        part = x[first : first + batch_size]
+    given = regeneration.prompt(prompts)
+    number = _count(given)
+    batch_size = min(batch_size, number)
+    for first in range(0, number, batch_size):
         # Filled up, so that the last batch does not compile anew.
-        filled = np.concatenate(
-            [part, np.repeat(x[:1], batch_size - len(part), axis=0)]
-        )
+        rows = np.minimum(np.arange(first, first + batch_size), number - 1)
+        filled = jax.tree.map(lambda x, rows=rows: x[rows], given)
         keys = example_keys(seed, first, batch_size)
         drawn = jax.device_get(_generate(regeneration, variables, keys, filled))
-        parts.append([value[: len(part)] for value in drawn])
-    y_prime, y = (np.concatenate(part) for part in zip(*parts, strict=True))
+        kept = min(batch_size, number - first)
+        parts.append(jax.tree.map(lambda x, kept=kept: x[:kept], drawn))
+    y_prime, y = _joined(parts)
     return y_prime, task.restore(y)
 
 
@@ -80,14 +84,30 @@ def reconstruct(
     regeneration: Regeneration,
     variables: Mapping[str, Variables],
     batch_size: int,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Any, Any]:
     """Restored y of the test split [N, …], and the same after Y → Y′ → Y."""
     originals, others = [], []
-    for batch in evaluation_batches(task.examples("test"), batch_size):
-        keys = example_keys(0, 0, len(batch["y"]))
-        others.append(_reconstruct(regeneration, variables, keys, batch["y"]))
+    examples = open_examples(task, regeneration, "test")
+    for batch in evaluation_batches(examples, batch_size):
+        keys = example_keys(0, 0, _count(batch))
+        found = _reconstruct(regeneration, variables, keys, batch)
+        others.append(jax.device_get(found))
         originals.append(batch["y"])
-    return np.concatenate(originals), task.restore(np.concatenate(others))
+    return _joined(originals), task.restore(_joined(others))
+
+
+def encode(
+    regeneration: Regeneration,
+    variables: Mapping[str, Variables],
+    batch: Example,
+    batch_size: int,
+) -> Any:
+    """y′ [N, …] of a large batch."""
+    parts = []
+    for first in range(0, _count(batch), batch_size):
+        part = jax.tree.map(lambda x, i=first: x[i : i + batch_size], batch)
+        parts.append(jax.device_get(_encode(regeneration, variables, part)))
+    return _joined(parts)
 
 
 def likelihood(
@@ -98,17 +118,30 @@ def likelihood(
 ) -> dict[str, float]:
     """`nll`, nats a token of Y′ on the test split; empty where the prior has none.
 
-    Also `bits_per_dim` of Y where the abstraction is lossless.
+    The token that ends a padded sequence counts. Also `bits_per_dim` of Y where the
+    abstraction is lossless.
     """
     if not regeneration.prior.has_log_prob:
         return {}
-    batches = evaluation_batches(task.examples("test"), batch_size)
-    nats = [
-        -_log_prob(regeneration, variables, batch["x"], batch["y"]) for batch in batches
-    ]
-    mean = float(np.mean(np.concatenate(nats)))
-    tokens = int(np.prod(regeneration.abstraction.y_prime.shape))
-    figures = {"nll": nats_per_token(mean, tokens)}
+    examples = open_examples(task, regeneration, "test")
+    space = regeneration.abstraction.y_prime
+    nats, tokens, count = 0.0, 0, 0
+    for batch in evaluation_batches(examples, batch_size):
+        nats -= float(_log_prob(regeneration, variables, batch).sum())
+        ends = np.minimum(
+            lengths(space, _encode(regeneration, variables, batch)) + 1, space.length
+        )
+        tokens += int(ends.sum()) * space.depth
+        count += len(ends)
+    figures = {"nll": nats_per_token(nats, tokens)}
     if regeneration.abstraction.lossless and isinstance(task.y, Array):
-        figures["bits_per_dim"] = bits_per_dim(mean, task.y.size)
+        figures["bits_per_dim"] = bits_per_dim(nats / count, task.y.size)
     return figures
+
+
+def _count(batch: Any) -> int:
+    return len(jax.tree.leaves(batch)[0])
+
+
+def _joined(parts: list[Any]) -> Any:
+    return jax.tree.map(lambda *values: np.concatenate(values), *parts)

@@ -15,10 +15,15 @@ import flax.struct
 import jax
 import numpy as np
 
-from regen_jax.spaces import Array, Category, Space, Tokens
+from regen_jax.errors import UserError
+from regen_jax.exhibits import Exhibit
+from regen_jax.spaces import Array, Category, Padded, Space, Tokens, Value
 
 Variables = Mapping[str, Any]
-Judging = Callable[[np.ndarray, np.ndarray], dict[str, float]]
+Example = Mapping[str, Any]
+"""`x`, `y` where it is known, `x_prime` and `y_prime` where a rule for the host made
+them, and notes: whatever else a data set says. A batch of examples has no notes."""
+Judging = Callable[[Example, Any], dict[str, float]]
 
 
 @flax.struct.dataclass
@@ -54,6 +59,8 @@ class Abstraction(abc.ABC):
     """Whether Y′ determines Y, so that a likelihood of Y′ is one of Y."""
     decodes: bool = True
     """Whether `decode` exists, so that the decoder `inverse` can be chosen."""
+    on_host: ClassVar[bool] = False
+    """Whether the input pipeline applies it, example by example: see `HostRule`."""
 
     y: Space
 
@@ -70,10 +77,10 @@ class Abstraction(abc.ABC):
         raise NotImplementedError(f"{type(self).__name__} is not learned")
 
     @abc.abstractmethod
-    def encode(self, variables: Variables, y: jax.Array) -> jax.Array:
+    def encode(self, variables: Variables, y: Value) -> Value:
         """Maps y [B, *y.shape] to y′ [B, *y_prime.shape]."""
 
-    def decode(self, variables: Variables, y_prime: jax.Array) -> jax.Array:
+    def decode(self, variables: Variables, y_prime: Value) -> Value:
         """Maps y′ [B, *y_prime.shape] back to y [B, *y.shape]."""
         raise NotImplementedError(f"{type(self).__name__} has no way back")
 
@@ -89,6 +96,10 @@ class Abstraction(abc.ABC):
         """Variables after a step, from its statistics over the whole global batch."""
         return variables
 
+    def distance(self, y_prime: Any, other: Any) -> dict[str, float]:
+        """Figures of how near a prior's y′ [N, …] are to the true ones."""
+        return {}
+
     def summarize(
         self, metrics: dict[str, float], totals: dict[str, Any]
     ) -> dict[str, float]:
@@ -97,6 +108,27 @@ class Abstraction(abc.ABC):
         PSNR from the mean MSE, for example, or perplexity from the code counts.
         """
         return metrics
+
+
+class HostRule(Abstraction):
+    """An abstraction that looks things up and cannot run within a compiled step.
+
+    The input pipeline applies it, and keeps what it says with the prepared data.
+    """
+
+    on_host = True
+    decodes = False
+
+    @abc.abstractmethod
+    def annotate(self, y: np.ndarray | Padded, notes: Example) -> np.ndarray:
+        """y′ of one example, by NumPy; `notes` are all that the data set says of it.
+
+        Raises:
+          UserError: the rule has no answer for this y.
+        """
+
+    def encode(self, variables: Variables, y: Value) -> Value:
+        raise TypeError(f"{type(self).__name__} runs in the input pipeline: annotate")
 
 
 class Generator(abc.ABC):
@@ -140,6 +172,19 @@ class Generator(abc.ABC):
         """Exact log p(b | a) in nats, f32[B]; only where `has_log_prob`."""
         raise NotImplementedError(f"{type(self).__name__} has no exact likelihood")
 
+    def alignment(self, variables: Variables, a: Value, b: Value) -> jax.Array | None:
+        """Where each position of b looks in a: weights f32[B, of b, of a], to be shown.
+
+        None where the generator has no such thing.
+        """
+        return None
+
+    def update(
+        self, variables: Variables, rng: jax.Array, objective: Objective
+    ) -> Variables:
+        """Variables after a step, as `Abstraction.update`."""
+        return variables
+
 
 class Task(abc.ABC):
     """What X and Y are, where examples come from, and how a generated Y is judged.
@@ -160,8 +205,8 @@ class Task(abc.ABC):
         """The space of Y."""
 
     @abc.abstractmethod
-    def examples(self, split: str) -> Sequence[dict[str, np.ndarray]]:
-        """Random access to the examples of `train` or `test`: dicts of one x and y.
+    def examples(self, split: str) -> Sequence[Example]:
+        """Random access to the examples of `train` or `test`.
 
         Raises:
           UserError: the data are not prepared.
@@ -172,33 +217,45 @@ class Task(abc.ABC):
         """Models that the task trains on real pairs, to judge generated ones by."""
         return {}
 
-    def prompts(self, number: int) -> np.ndarray:
-        """`number` values of X to generate from, [number, *x.shape]."""
+    def prompts(self, number: int) -> list[Example]:
+        """`number` examples whose x to generate from; y is there to compare with."""
         test = self.examples("test")
-        return np.stack([test[i % len(test)]["x"] for i in range(number)])
+        return [test[i % len(test)] for i in range(number)]
 
-    def restore(self, y: np.ndarray) -> np.ndarray:
+    def read(self, kind: str, value: str) -> Example:
+        """An example from what a user gave: `kind` is `text` or `audio`, a path.
+
+        Raises:
+          UserError: the task takes no such thing, or not this one.
+        """
+        raise UserError(f"this task generates from its own prompts, not from --{kind}")
+
+    def restore(self, y: Any) -> Any:
         """Y in the data's own range and dtype, from values in the space of Y."""
         return y
 
     def judging(self, variables: Mapping[str, Variables]) -> Judging:
-        """A function of generated (or real) y [N, …], restored, and the x asked for.
+        """A function of a batch of prompts and the restored y [N, …] for them.
 
         It returns figures by name. `variables` holds those of the judges, by name.
         """
-        return lambda x, y: {}
+        return lambda prompts, y: {}
 
-    def fidelity(self, y: np.ndarray, other: np.ndarray) -> dict[str, float]:
+    def fidelity(self, y: Any, other: Any) -> dict[str, float]:
         """Figures of how near reconstructions are to y [N, …], both restored."""
         return {}
 
-    def show(self, x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
-        """A picture, uint8 [H, W, 3], of restored y beside its x; None if none is apt."""
-        return None
+    def pace(self, y: Any, seconds: float) -> dict[str, float]:
+        """Figures of how fast restored y [N, …] were generated in that time."""
+        return {"per_second": len(jax.tree.leaves(y)[0]) / seconds}
 
-    def compare(self, y: np.ndarray, other: np.ndarray) -> np.ndarray | None:
-        """A picture, uint8 [H, W, 3], of restored y beside another version of each."""
-        return None
+    def show(self, prompts: Example, y: Any) -> Exhibit:
+        """Some of restored y beside their prompts."""
+        return Exhibit()
+
+    def compare(self, y: Any, other: Any) -> Exhibit:
+        """Some of restored y beside another version of each."""
+        return Exhibit()
 
 
 class Judge(abc.ABC):

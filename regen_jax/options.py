@@ -66,13 +66,16 @@ def make(cls: type, section: Mapping[str, Any], where: str, **given: Any) -> Any
     """An instance of the dataclass `cls` from `given` fields and a config section.
 
     A `name` in the section, which chose the class, is left out unless `cls` has such a
-    field. A section within the section is made an object of its field's class.
+    field. A section within the section is made an object of its field's class. A class
+    whose parts depend on one another makes them by `join(section, where, **given)`.
 
     Raises:
       UserError: an unknown option, one that is missing, a value of the wrong type, or
         one that `cls` refuses.
     """
     require_section(section, where)
+    if hasattr(cls, "join"):
+        return cls.join(section, where, **given)
     types = typing.get_type_hints(cls)
     known = [f.name for f in dataclasses.fields(cls) if f.name not in given]
     values = {}

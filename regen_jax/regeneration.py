@@ -13,15 +13,16 @@ from collections.abc import Mapping
 
 import jax
 
-from regen_jax.interfaces import Abstraction, Generator, Variables
-from regen_jax.spaces import cast, checked
+from regen_jax.interfaces import Abstraction, Example, Generator, Variables
+from regen_jax.spaces import Value, cast, checked
 
 
 @dataclasses.dataclass(frozen=True)
 class Regeneration:
     """X → X′ → Y′ → Y.
 
-    `variables` holds those of each learned part, by the names of the fields.
+    `variables` holds those of each learned part, by the names of the fields. A batch has
+    `x` or `y` [B, …], or `x_prime` or `y_prime` of a rule that ran on the host.
 
     Attributes:
       source: X → X′; the identity unless a representation of X is wanted.
@@ -35,48 +36,60 @@ class Regeneration:
     prior: Generator
     decoder: Generator | None = None
 
-    def represent(self, variables: Mapping[str, Variables], x: jax.Array) -> jax.Array:
-        """x [B, …] to x′ [B, …]."""
-        x = cast(self.source.y, x)
-        x_prime = self.source.encode(variables.get("source", {}), x)
-        return checked(self.source.y_prime, x_prime, "X′ of the source")
+    def represent(self, variables: Mapping[str, Variables], batch: Example) -> Value:
+        """x′ [B, …] of the batch."""
+        return _abstracted(self.source, variables.get("source", {}), batch, "x")
 
-    def encode(self, variables: Mapping[str, Variables], y: jax.Array) -> jax.Array:
-        """y [B, …] to y′ [B, …]."""
-        y = cast(self.abstraction.y, y)
-        y_prime = self.abstraction.encode(variables.get("abstraction", {}), y)
-        return checked(self.abstraction.y_prime, y_prime, "Y′ of the abstraction")
+    def encode(self, variables: Mapping[str, Variables], batch: Example) -> Value:
+        """y′ [B, …] of the batch."""
+        found = variables.get("abstraction", {})
+        return _abstracted(self.abstraction, found, batch, "y")
+
+    def prompt(self, batch: Example) -> Example:
+        """Of a batch what `generate` reads, so that nothing else is sent to devices."""
+        name = "x_prime" if self.source.on_host else "x"
+        return {name: batch[name]}
 
     def decode(
-        self, variables: Mapping[str, Variables], keys: jax.Array, y_prime: jax.Array
-    ) -> jax.Array:
+        self, variables: Mapping[str, Variables], keys: jax.Array, y_prime: Value
+    ) -> Value:
         """y′ [B, …] to y [B, …]."""
         if self.decoder is None:
             return self.abstraction.decode(variables.get("abstraction", {}), y_prime)
         return self.decoder.sample(variables["decoder"], keys, y_prime)
 
     def reconstruct(
-        self, variables: Mapping[str, Variables], keys: jax.Array, y: jax.Array
-    ) -> jax.Array:
+        self, variables: Mapping[str, Variables], keys: jax.Array, batch: Example
+    ) -> Value:
         """y [B, …] through its abstraction and back."""
-        return self.decode(variables, keys, self.encode(variables, y))
+        return self.decode(variables, keys, self.encode(variables, batch))
 
     def generate(
-        self, variables: Mapping[str, Variables], keys: jax.Array, x: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
-        """Draws y′ and then y, [B, …] each, for x [B, …]; `keys` are one an example."""
+        self, variables: Mapping[str, Variables], keys: jax.Array, batch: Example
+    ) -> tuple[Value, Value]:
+        """Draws y′ and then y, [B, …] each, for the x of a batch; a key an example."""
         prior_keys, decoder_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
-        x_prime = self.represent(variables, x)
+        x_prime = self.represent(variables, batch)
         y_prime = self.prior.sample(variables["prior"], prior_keys, x_prime)
         checked(self.abstraction.y_prime, y_prime, "Y′ of the prior")
         return y_prime, self.decode(variables, decoder_keys, y_prime)
 
-    def log_prob(
-        self, variables: Mapping[str, Variables], x: jax.Array, y: jax.Array
-    ) -> jax.Array:
+    def log_prob(self, variables: Mapping[str, Variables], batch: Example) -> jax.Array:
         """log p(y′ | x) in nats, f32[B], where the prior has it.
 
         It is log p(y | x) where the abstraction is lossless.
         """
-        x_prime, y_prime = self.represent(variables, x), self.encode(variables, y)
+        x_prime = self.represent(variables, batch)
+        y_prime = self.encode(variables, batch)
         return self.prior.log_prob(variables["prior"], x_prime, y_prime)
+
+
+def _abstracted(
+    abstraction: Abstraction, variables: Variables, batch: Example, name: str
+) -> Value:
+    space = abstraction.y_prime
+    if abstraction.on_host:
+        value = cast(space, batch[f"{name}_prime"])
+    else:
+        value = abstraction.encode(variables, cast(abstraction.y, batch[name]))
+    return checked(space, value, f"{name}′ of {type(abstraction).__name__}")

@@ -1,4 +1,4 @@
-"""Pictures for people to look at: labelled grids of images, as arrays and as PNG."""
+"""Pictures for people to look at: grids of images, spectrograms, alignments, and PNG."""
 
 import math
 from collections.abc import Sequence
@@ -9,6 +9,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 _PAPER, _INK, _FRAME = 255, 40, 200
 _TEXT_SIZE = 14
+# Five of the colours of matplotlib's map "magma", which brightens evenly to the eye.
+_COLOURS = np.array(
+    [(0, 0, 4), (81, 18, 124), (183, 55, 121), (252, 137, 97), (252, 253, 191)],
+    np.float32,
+)
+_LEAST_SIDE = 256
 
 
 def grid(
@@ -94,6 +100,64 @@ def grid(
     return np.asarray(paper).reshape(size[1], size[0], channels)
 
 
+def spectrogram_picture(
+    mels: Sequence[np.ndarray],
+    labels: Sequence[str],
+    *,
+    low: float = -11.5,
+    high: float = 1.5,
+    scale: int = 2,
+) -> np.ndarray:
+    """Stacks spectrograms, each above its label: time to the right, frequency upwards.
+
+    Arguments:
+      mels: float [T, bands] each, of as many bands; T may differ.
+      labels: a text for each, cut to the width of the picture.
+      low: the value that is darkest, and high: the one that is brightest. The defaults
+        span the log-mel magnitudes of speech, so that pictures compare.
+      scale: how many pixels a value becomes each way.
+
+    Returns:
+      uint8 [H, W, 3]. Shorter ones end in white.
+
+    Raises:
+      ValueError: for other shapes, or a number of labels that does not match.
+    """
+    shapes = [np.shape(mel) for mel in mels]
+    if not mels or any(len(s) != 2 or s[1] != shapes[0][1] for s in shapes):
+        raise ValueError(
+            "spectrogram_picture needs one or more [T, bands] of as many bands, "
+            f"not {shapes}"
+        )
+    width = max(1, max(frames for frames, _ in shapes))
+    images = np.full((len(mels), shapes[0][1], width, 3), _PAPER, np.uint8)
+    for image, mel in zip(images, mels, strict=True):
+        unit = (np.asarray(mel, np.float32) - low) / (high - low)
+        image[:, : len(mel)] = _colours(unit).swapaxes(0, 1)[::-1]
+    return grid(images, 1, captions=labels, scale=scale)
+
+
+def alignment_picture(weights: np.ndarray) -> np.ndarray:
+    """Where each position of a target looks in its source, brightest where most.
+
+    Arguments:
+      weights: float [L, S], not negative; the picture has the L to the right and the S
+        upwards.
+
+    Returns:
+      uint8 [H, W, 3], enlarged where it would be small.
+
+    Raises:
+      ValueError: for other shapes.
+    """
+    weights = np.asarray(weights, np.float32)
+    if weights.ndim != 2 or 0 in weights.shape:
+        raise ValueError(f"alignment_picture needs [L, S], not {list(weights.shape)}")
+    top = np.nanmax(weights, initial=0.0)
+    image = _colours(weights / (top if top > 0 else 1.0)).swapaxes(0, 1)[::-1]
+    return grid(image[None], 1, scale=max(1, _LEAST_SIDE // max(weights.shape)))
+
+
 def save_png(path: str | Path, image: np.ndarray) -> None:
     """Writes uint8 [H, W, C] with 1, 3 or 4 channels, as small as PNG goes."""
     image = image.squeeze(-1) if image.shape[-1] == 1 else image
@@ -106,3 +170,11 @@ def _fit(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
     while text and font.getlength(text + "…") > width:
         text = text[:-1]
     return text + "…"
+
+
+def _colours(values: np.ndarray) -> np.ndarray:
+    """uint8 [..., 3] of values float [...], darkest at 0 or less or where not a number."""
+    unit = np.clip(np.nan_to_num(values, nan=0.0), 0, 1)
+    points = np.linspace(0, 1, len(_COLOURS))
+    channels = [np.interp(unit, points, channel) for channel in _COLOURS.T]
+    return np.rint(np.stack(channels, axis=-1)).astype(np.uint8)

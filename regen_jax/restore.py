@@ -6,6 +6,7 @@ from typing import Any
 
 from regen_jax import workdir
 from regen_jax.build import Run, build
+from regen_jax.data.annotated import open_examples
 from regen_jax.data.pipeline import first_batch
 from regen_jax.training.loop import Trained, load
 
@@ -21,7 +22,7 @@ def restore(
     config = workdir.read(directory)
     config["prior"] = {**config["prior"], **overrides}
     run = build(config, num_samples)
-    batch = first_batch(run.task.examples("train"), 2)
+    batch = first_batch(open_examples(run.task, run.regeneration, "train"), 2)
     return run, {
         stage.name: load(stage, run.train[stage.name], directory, batch)
         for stage in run.stages

@@ -5,11 +5,27 @@ Shapes here are those of one example; a batch has one more axis in front.
 
 import dataclasses
 import math
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import chex
 import jax
 import jax.numpy as jnp
+
+
+class Padded(NamedTuple):
+    """A value of a padded Array, or a batch of them.
+
+    Attributes:
+      values: float32 [..., *shape]; what lies beyond the length means nothing and is 0
+        where the package wrote it.
+      length: int32 [...], how much of the first axis of `shape` counts.
+    """
+
+    values: jax.Array
+    length: jax.Array
+
+
+Value = jax.Array | Padded
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,14 +48,18 @@ class Category:
 class Tokens:
     """A sequence of ids in `[0, vocab)`: int32 `[length]`, or `[length, depth]`.
 
-    The latter where `depth > 1`, for stacks of codes. Where `padded`, 0 is padding and
-    sequences may be shorter than `length`.
+    The latter where `depth > 1`, for stacks of codes. Where `padded`, 0 stands behind
+    the end of a sequence shorter than `length`, never within it.
+
+    `symbols` are the names of the ids, where they have any: characters or phonemes, for
+    example. The first is that of 0, which is empty where `padded`.
     """
 
     length: int
     vocab: int
     depth: int = 1
     padded: bool = False
+    symbols: tuple[str, ...] = ()
 
     dtype: ClassVar = jnp.int32
 
@@ -49,6 +69,11 @@ class Tokens:
                 getattr(self, name) >= 1,
                 f"Tokens needs a positive {name}, not {getattr(self, name)}",
             )
+        object.__setattr__(self, "symbols", tuple(self.symbols))
+        _require(
+            len(self.symbols) in (0, self.vocab),
+            f"Tokens of {self.vocab} ids cannot have {len(self.symbols)} symbols",
+        )
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -64,7 +89,7 @@ class Tokens:
 class Array:
     """Real values: float32 `[*shape]` in `[low, high]`; the last axis is the channel.
 
-    Where `padded`, the first axis varies and a value travels with its length. Where
+    Where `padded`, the first axis varies and a value is a `Padded`. Where
     `step` is positive, values are `low + k * step` (1 for 8-bit images); 0 is continuous.
     """
 
@@ -121,24 +146,55 @@ class Array:
 Space = Category | Tokens | Array
 
 
-def zeros(space: Space, batch_size: int) -> jax.Array:
-    """A batch of the right shape and dtype, for initialization and shape inference."""
-    return jnp.zeros((batch_size, *space.shape), space.dtype)
+def zeros(space: Space, batch_size: int) -> Value:
+    """A batch of the right shape and dtype, for initialization and shape inference.
+
+    Padded values have their full length.
+    """
+    values = jnp.zeros((batch_size, *space.shape), space.dtype)
+    if isinstance(space, Array) and space.padded:
+        return Padded(values, jnp.full(batch_size, space.shape[0], jnp.int32))
+    return values
 
 
-def cast(space: Space, value: jax.Array) -> jax.Array:
+def cast(space: Space, value: Value) -> Value:
     """A value in the space's dtype; data travel in their own, such as uint8 images."""
+    if isinstance(value, Padded):
+        length = jnp.asarray(value.length, jnp.int32)
+        return Padded(jnp.asarray(value.values, space.dtype), length)
     return jnp.asarray(value, space.dtype)
 
 
-def checked(space: Space, value: jax.Array, what: str) -> jax.Array:
+def checked(space: Space, value: Value, what: str) -> Value:
     """The batch `value` as it is; `AssertionError` where it is not one of the space.
 
     Shapes and dtypes are known while a program is traced: the check costs nothing.
     """
-    chex.assert_shape(value, (None, *space.shape), custom_message=f"{what}: {space}")
-    chex.assert_type(value, space.dtype)
+    values = value
+    if isinstance(space, Array) and space.padded:
+        assert isinstance(value, Padded), f"{what}: {space} needs its lengths"
+        chex.assert_shape(value.length, (None,), custom_message=f"{what}: {space}")
+        values = value.values
+    chex.assert_shape(values, (None, *space.shape), custom_message=f"{what}: {space}")
+    chex.assert_type(values, space.dtype)
     return value
+
+
+def within(length: jax.Array, size: int) -> jax.Array:
+    """bool [..., size]: the positions before each length [...]."""
+    return jnp.arange(size) < length[..., None]
+
+
+def lengths(space: Space, value: Value) -> jax.Array:
+    """int32[B]: how much of the first axis counts, in a batch of Tokens or an Array."""
+    if isinstance(value, Padded):
+        return value.length
+    size = space.shape[0]
+    if isinstance(space, Tokens) and space.padded:
+        first = value if space.depth == 1 else value[..., 0]
+        # The first 0 ends a sequence, whatever stands behind it.
+        return jnp.sum(jnp.cumprod(first != 0, axis=1), axis=1, dtype=jnp.int32)
+    return jnp.full(value.shape[0], size, jnp.int32)
 
 
 def _require(condition: bool, message: str) -> None:

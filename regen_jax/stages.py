@@ -4,11 +4,20 @@ import dataclasses
 from collections.abc import Callable
 
 import jax
+import numpy as np
 
-from regen_jax.data.pipeline import evaluation_batches
-from regen_jax.evaluation import EvaluateOptions, likelihood, reconstruct, sample
+from regen_jax.data.annotated import as_batch, open_examples
+from regen_jax.data.pipeline import evaluation_batches, first_batch
+from regen_jax.evaluation import (
+    EvaluateOptions,
+    encode,
+    likelihood,
+    reconstruct,
+    sample,
+)
 from regen_jax.interfaces import Abstraction, Judge, Task
 from regen_jax.regeneration import Regeneration
+from regen_jax.rendering import alignment_picture
 from regen_jax.spaces import cast
 from regen_jax.training.held_out import held_out
 from regen_jax.training.stage import Report, Stage
@@ -27,25 +36,28 @@ def make_stages(
     """
     parts = regeneration
     stages = [
-        _reporting(_judge_stage(name, judge), task, options)
+        _reporting(_judge_stage(name, judge), task, parts, options)
         for name, judge in task.judges.items()
     ]
     reconstructions = _reconstructions(task, parts, options)
     if parts.source.learned:
         stage = _abstraction_stage("source", parts.source, "x")
-        stages.append(_reporting(stage, task, options))
+        stages.append(_reporting(stage, task, parts, options))
     if parts.abstraction.learned:
         stage = _abstraction_stage("abstraction", parts.abstraction, "y")
         reporters = [reconstructions("abstraction")] if parts.decoder is None else []
-        stages.append(_reporting(stage, task, options, *reporters))
+        stages.append(_reporting(stage, task, parts, options, *reporters))
     if parts.decoder is not None:
         stage = _decoder_stage(parts)
-        stages.append(_reporting(stage, task, options, reconstructions("decoder")))
+        stages.append(
+            _reporting(stage, task, parts, options, reconstructions("decoder"))
+        )
     reporters = [
         _likelihood(task, parts, options),
+        _alignment(task, parts),
         _samples(task, parts, options, num_samples),
     ]
-    stages.append(_reporting(_prior_stage(parts), task, options, *reporters))
+    stages.append(_reporting(_prior_stage(parts), task, parts, options, *reporters))
     return stages
 
 
@@ -71,31 +83,38 @@ def _decoder_stage(parts: Regeneration) -> Stage:
     decoder = parts.decoder
 
     def loss(variables, frozen, keys, batch, train):
-        y_prime = parts.encode(frozen, batch["y"])
+        y_prime = parts.encode(frozen, batch)
         y = cast(decoder.target, batch["y"])
         return decoder.loss(variables, keys, y_prime, y, train)
 
-    return Stage("decoder", lambda rng, batch: decoder.init(rng), loss)
+    init = lambda rng, batch: decoder.init(rng)
+    return Stage("decoder", init, loss, decoder.update)
 
 
 def _prior_stage(parts: Regeneration) -> Stage:
     prior = parts.prior
 
     def loss(variables, frozen, keys, batch, train):
-        x_prime = parts.represent(frozen, batch["x"])
-        y_prime = parts.encode(frozen, batch["y"])
+        x_prime = parts.represent(frozen, batch)
+        y_prime = parts.encode(frozen, batch)
         return prior.loss(variables, keys, x_prime, y_prime, train)
 
-    return Stage("prior", lambda rng, batch: prior.init(rng), loss)
+    return Stage("prior", lambda rng, batch: prior.init(rng), loss, prior.update)
 
 
 def _reporting(
-    stage: Stage, task: Task, options: EvaluateOptions, *reporters: Reporter
+    stage: Stage,
+    task: Task,
+    parts: Regeneration,
+    options: EvaluateOptions,
+    *reporters: Reporter,
 ) -> Stage:
     """The stage with a report of its objective on the test split, and the reporters'."""
     means = held_out(
         stage,
-        lambda: evaluation_batches(task.examples("test"), options.batch_size),
+        lambda: evaluation_batches(
+            open_examples(task, parts, "test"), options.batch_size
+        ),
         jax.random.key(0),
     )
 
@@ -117,9 +136,7 @@ def _reconstructions(
             y, other = reconstruct(task, parts, variables, options.batch_size)
             for name, value in task.fidelity(y, other).items():
                 report.scalars[f"{stage}/{name}"] = value
-            picture = task.compare(y, other)
-            if picture is not None:
-                report.images["reconstructions"] = picture
+            report.exhibit.add(task.compare(y, other))
 
         return reporter
 
@@ -134,6 +151,24 @@ def _likelihood(task: Task, parts: Regeneration, options: EvaluateOptions) -> Re
     return reporter
 
 
+def _alignment(task: Task, parts: Regeneration) -> Reporter:
+    """A picture of where the prior looks, of the first test example."""
+
+    @jax.jit
+    def weights(variables, batch):
+        x_prime = parts.represent(variables, batch)
+        y_prime = parts.encode(variables, batch)
+        return parts.prior.alignment(variables["prior"], x_prime, y_prime)
+
+    def reporter(variables, report):
+        batch = first_batch(open_examples(task, parts, "test"), 1)
+        found = weights(variables, batch)
+        if found is not None:
+            report.exhibit.images["alignment"] = alignment_picture(np.asarray(found[0]))
+
+    return reporter
+
+
 def _samples(
     task: Task, parts: Regeneration, options: EvaluateOptions, number: int
 ) -> Reporter:
@@ -143,12 +178,13 @@ def _samples(
         nonlocal judging
         if judging is None:
             judging = task.judging(variables)
-        x = task.prompts(number)
-        _, y = sample(task, parts, variables, x, 0, options.batch_size)
-        for name, value in judging(x, y).items():
-            report.scalars[f"samples/{name}"] = value
-        picture = task.show(x, y)
-        if picture is not None:
-            report.images["samples"] = picture
+        prompts = as_batch(task.prompts(number), parts)
+        y_prime, y = sample(task, parts, variables, prompts, 0, options.batch_size)
+        figures = judging(prompts, y)
+        if "y" in prompts:
+            true = encode(parts, variables, prompts, options.batch_size)
+            figures |= parts.abstraction.distance(y_prime, true)
+        report.scalars |= {f"samples/{name}": value for name, value in figures.items()}
+        report.exhibit.add(task.show(prompts, y))
 
     return reporter

@@ -7,7 +7,13 @@ from typing import Any
 
 from regen_jax import commands, workdir
 from regen_jax.build import build
-from regen_jax.data.pipeline import check_batch_size, first_batch, training_batches
+from regen_jax.data.annotated import open_examples
+from regen_jax.data.pipeline import (
+    check_batch_size,
+    first_batch,
+    share,
+    training_batches,
+)
 from regen_jax.options import plain
 from regen_jax.training.loop import Trained, train
 from regen_jax.training.parallel import check_batch, make_strategy
@@ -25,13 +31,13 @@ def train_all(config: Mapping[str, Any], directory: Path) -> dict[str, Trained]:
     before anything is compiled or written.
     """
     run = build(config)
-    examples = run.task.examples("train")
+    examples = open_examples(run.task, run.regeneration, "train")
     strategy = make_strategy(run.parallel)
     for name, options in run.train.items():
         check_batch(
             f"config.train.{name}", options.batch_size, options.accumulate, strategy
         )
-        check_batch_size(examples, options.batch_size)
+        check_batch_size(share(examples, options.share, 0), options.batch_size)
         if options.init_from:
             workdir.check_same_part(Path(options.init_from), config, name)
     workdir.claim(directory, config)
@@ -49,8 +55,10 @@ def train_all(config: Mapping[str, Any], directory: Path) -> dict[str, Trained]:
             directory,
             {name: other.variables for name, other in trained.items()},
             first_batch(examples, options.batch_size),
-            lambda size=options.batch_size: training_batches(
-                examples, size, run.loop.seed
+            lambda options=options: training_batches(
+                share(examples, options.share, run.loop.seed),
+                options.batch_size,
+                run.loop.seed,
             ),
         )
     return trained

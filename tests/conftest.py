@@ -40,6 +40,23 @@ def digits_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
+def speech_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A data folder that holds the speech sets, few utterances of those made here."""
+    from regen_jax.data import spoken_bible
+    from regen_jax.data.prepare import prepare
+
+    with (
+        _shared(tmp_path_factory, "speech") as folder,
+        pytest.MonkeyPatch.context() as m,
+    ):
+        m.setattr(spoken_bible, "TRAIN_SIZE", 120)
+        m.setattr(spoken_bible, "TEST_SIZE", 40)
+        for name in ("spoken_bible", "spoken_digits", "pronunciations"):
+            prepare(name, str(folder))
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
 def tiny_flags(digits_dir: str) -> list[str]:
     """Flags of `train` for a run of seconds, that saves often and logs every step."""
     return [

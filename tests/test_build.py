@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from regen_jax.build import build
+from regen_jax.data.annotated import as_batch
 from regen_jax.data.pipeline import first_batch
 from regen_jax.errors import UserError
 from regen_jax.evaluation import sample
@@ -66,7 +67,7 @@ def test_parts_from_outside_train_and_generate():
         state, metrics = step(state, frozen, batch, jax.random.key(1))
         assert np.isfinite(metrics["loss"]) and metrics["grad_norm"] > 0
         frozen[stage.name] = state.averaged
-    x = run.task.prompts(5)
+    x = as_batch(run.task.prompts(5), run.regeneration)
     y_prime, y = sample(run.task, run.regeneration, frozen, x, batch_size=2)
     assert y_prime.shape == (5, 4, 1) and y.shape == (5, 4, 4, 1)
     report = run.stages[-1].report(frozen["prior"], frozen)

@@ -2,15 +2,19 @@
 
 import functools
 import importlib.util
+import itertools
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from regen_jax.build import build
+from regen_jax.data.annotated import as_batch, open_examples
 from regen_jax.data.pipeline import first_batch
 from regen_jax.evaluation import sample
+from regen_jax.spaces import checked
 from regen_jax.training.state import Reduction, create, train_step
 
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -23,56 +27,86 @@ def load(name: str):
     return module
 
 
-digits = load("digits")
-COMBINATIONS = [
-    (abstraction, prior, decoder)
-    for abstraction, (priors, decoders) in digits.FITTING.items()
-    for prior in priors
-    for decoder in decoders
+NAMES = sorted(path.stem for path in CONFIGS.glob("*.py"))
+
+
+def offered(name: str) -> list[str]:
+    """Every combination that a config offers, as its argument."""
+    module = load(name)
+    if hasattr(module, "FITTING"):
+        return [
+            f"abstraction={abstraction},prior={prior},decoder={decoder}"
+            for abstraction, (priors, decoders) in module.FITTING.items()
+            for prior in priors
+            for decoder in decoders
+        ]
+    choices = {k: v for k, v in module.CHOICES.items() if k != "size"}
+    pairs = [[f"{key}={value}" for value in values] for key, values in choices.items()]
+    return [",".join(chosen) for chosen in itertools.product(*pairs)]
+
+
+COMBINATIONS = [(name, arg) for name in NAMES for arg in offered(name)]
+OTHERS = [
+    ("speech_synthesis", "source=identity"),
+    ("speech_recognition", "data=spoken_bible"),
+    ("speech_recognition", "data=spoken_bible,abstraction=identity"),
 ]
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.py")), ids=lambda p: p.stem)
-def test_configs_are_data(path):
-    config = load(path.stem).get_config()
-    assert config == load(path.stem).get_config("")
-    assert "regen_jax" not in path.read_text().replace("regen_jax.train", "")
+@pytest.fixture
+def config_of(digits_dir, speech_dir):
+    """A config of that name and argument on the data of the tests."""
+
+    def get(name: str, arg: str):
+        config = load(name).get_config(arg)
+        config.data.dir = digits_dir if name == "digits" else speech_dir
+        if "max_seconds" in config.data:
+            config.data.max_seconds = 1.024
+        return config
+
+    return get
 
 
-@pytest.mark.parametrize("abstraction, prior, decoder", COMBINATIONS)
-def test_combinations_step_and_generate(abstraction, prior, decoder, digits_dir):
-    config = digits.get_config(
-        f"abstraction={abstraction},prior={prior},decoder={decoder},size=tiny"
-    )
-    config.data.dir = digits_dir
-    if abstraction == "pixels":
+@pytest.mark.parametrize("name", NAMES)
+def test_configs_are_data(name):
+    config = load(name).get_config()
+    assert config == load(name).get_config("")
+    text = (CONFIGS / f"{name}.py").read_text()
+    assert "regen_jax" not in text.replace("regen_jax.train", "")
+
+
+@pytest.mark.parametrize("name, arg", COMBINATIONS + OTHERS)
+def test_combinations_step_and_generate(name, arg, config_of):
+    config = config_of(name, f"{arg},size=tiny")
+    if "levels" in config.abstraction:
         config.abstraction.levels = 4
     run = build(config)
-    batch = first_batch(run.task.examples("train"), 2)
+    examples = open_examples(run.task, run.regeneration, "train")
+    batch = first_batch(examples, 2)
     variables = {}
     for stage in run.stages:
         options = run.train[stage.name]
         options = type(options)(steps=2, batch_size=2, warmup_steps=0)
-        if stage.name == "judge":
-            continue
         init = functools.partial(create, stage, options, jax.random.key(0), batch)
         state = jax.jit(init)()
-        step = jax.jit(functools.partial(train_step, stage, options, Reduction()))
-        state, metrics = step(state, variables, batch, jax.random.key(1))
-        assert np.isfinite(metrics["loss"]) and metrics["grad_norm"] > 0
+        if stage.name != "judge":
+            step = jax.jit(functools.partial(train_step, stage, options, Reduction()))
+            state, metrics = step(state, variables, batch, jax.random.key(1))
+            assert np.isfinite(metrics["loss"]) and metrics["grad_norm"] > 0
         variables[stage.name] = state.averaged
-    y_prime, y = sample(run.task, run.regeneration, variables, run.task.prompts(2))
-    assert y_prime.shape == (2, *run.regeneration.abstraction.y_prime.shape)
-    assert y.shape == (2, 28, 28, 1) and y.dtype == np.uint8
+    prompts = as_batch(run.task.prompts(2), run.regeneration)
+    y_prime, y = sample(run.task, run.regeneration, variables, prompts)
+    y_space = run.regeneration.abstraction.y_prime
+    checked(y_space, jax.tree.map(jnp.asarray, y_prime), "Y′")
+    assert jax.tree.leaves(y)[0].shape == (2, *run.task.y.shape)
 
 
 @pytest.mark.parametrize("size", ["demo", "base"])
-@pytest.mark.parametrize("abstraction", list(digits.FITTING))
-def test_other_sizes_are_built(abstraction, size, digits_dir):
-    config = digits.get_config(f"abstraction={abstraction},size={size}")
-    config.data.dir = digits_dir
-    run = build(config)
-    batch = first_batch(run.task.examples("train"), 2)
+@pytest.mark.parametrize("name, arg", COMBINATIONS)
+def test_other_sizes_are_built(name, arg, size, config_of):
+    run = build(config_of(name, f"{arg},size={size}"))
+    examples = open_examples(run.task, run.regeneration, "train")
+    batch = first_batch(examples, 2)
     for stage in run.stages:
         options = run.train[stage.name]
         shapes = jax.eval_shape(
@@ -91,10 +125,10 @@ def test_other_sizes_are_built(abstraction, size, digits_dir):
 )
 def test_unknown_choices_are_told(arg, words):
     with pytest.raises(ValueError, match=words):
-        digits.get_config(arg)
+        load("digits").get_config(arg)
 
 
 def test_a_part_of_ones_own_can_be_chosen():
-    config = digits.get_config("abstraction=my.parts:Edges,prior=diffusion")
+    config = load("digits").get_config("abstraction=my.parts:Edges,prior=diffusion")
     assert config.abstraction.to_dict() == {"name": "my.parts:Edges"}
     assert config.prior.name == "diffusion"

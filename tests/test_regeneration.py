@@ -90,23 +90,23 @@ generate = jax.jit(Regeneration.generate, static_argnums=0)
 
 def test_represent_and_encode_cast_and_apply_the_parts():
     np.testing.assert_array_equal(
-        WHOLE.represent(VARIABLES, x), [[10], [40], [20], [40], [10]]
+        WHOLE.represent(VARIABLES, {"x": x}), [[10], [40], [20], [40], [10]]
     )
-    np.testing.assert_array_equal(WHOLE.encode(VARIABLES, y), 4.0 * y)
+    np.testing.assert_array_equal(WHOLE.encode(VARIABLES, {"y": y}), 4.0 * y)
 
 
 def test_the_way_back_is_the_abstraction_or_the_decoder():
     y_prime = jnp.asarray(4.0 * y)
     np.testing.assert_array_equal(INVERSE.decode(VARIABLES, KEYS, y_prime), y)
-    np.testing.assert_array_equal(INVERSE.reconstruct(VARIABLES, KEYS, y), y)
+    np.testing.assert_array_equal(INVERSE.reconstruct(VARIABLES, KEYS, {"y": y}), y)
     decoded = WHOLE.decode(VARIABLES, KEYS, y_prime)
     expected = WHOLE.decoder.sample({"shift": -100.0}, KEYS, y_prime)
     np.testing.assert_array_equal(decoded, expected)
-    np.testing.assert_array_equal(WHOLE.reconstruct(VARIABLES, KEYS, y), decoded)
+    np.testing.assert_array_equal(WHOLE.reconstruct(VARIABLES, KEYS, {"y": y}), decoded)
 
 
 def test_generate_composes_prior_and_decoder_on_keys_of_their_own():
-    y_prime, found = generate(WHOLE, VARIABLES, KEYS, x)
+    y_prime, found = generate(WHOLE, VARIABLES, KEYS, {"x": x})
     assert y_prime.shape == found.shape == (5, 2)
     # What is left after the means is the noise of each arrow.
     sizes = np.array([10.0, 40.0, 20.0, 40.0, 10.0])[:, None]
@@ -116,21 +116,22 @@ def test_generate_composes_prior_and_decoder_on_keys_of_their_own():
         assert np.abs(noise).max() < 5 and len(np.unique(np.round(noise, 4))) == 10
     assert np.abs(prior_noise - decoder_noise).min() > 1e-3
     np.testing.assert_allclose(
-        generate(INVERSE, VARIABLES, KEYS, x)[1], y_prime / 4, rtol=1e-6
+        generate(INVERSE, VARIABLES, KEYS, {"x": x})[1], y_prime / 4, rtol=1e-6
     )
 
 
 def test_an_example_is_the_same_in_any_batch():
-    whole = generate(WHOLE, VARIABLES, KEYS, x)
+    whole = generate(WHOLE, VARIABLES, KEYS, {"x": x})
     parts = [
-        generate(WHOLE, VARIABLES, KEYS[i : i + 1], x[i : i + 1]) for i in range(5)
+        generate(WHOLE, VARIABLES, KEYS[i : i + 1], {"x": x[i : i + 1]})
+        for i in range(5)
     ]
     for found, expected in zip(zip(*parts, strict=True), whole, strict=True):
         np.testing.assert_allclose(np.concatenate(found), expected, rtol=1e-6)
 
 
 def test_log_prob_is_that_of_the_abstraction_given_the_representation():
-    found = WHOLE.log_prob(VARIABLES, x, y)
+    found = WHOLE.log_prob(VARIABLES, {"x": x, "y": y})
     sizes = np.array([10.0, 40.0, 20.0, 40.0, 10.0])[:, None]
     apart = 4.0 * y - sizes - 0.5
     expected = np.sum(-0.5 * apart**2 - 0.5 * np.log(2 * np.pi), axis=1)
@@ -140,10 +141,10 @@ def test_log_prob_is_that_of_the_abstraction_given_the_representation():
 def test_parts_that_are_not_learned_need_no_variables():
     direct = Regeneration(Identity(Y), Identity(Y), Normal(Y, Y))
     variables = {"prior": {"shift": 0.0}}
-    y_prime, found = direct.generate(variables, KEYS, np.float32(y))
+    y_prime, found = direct.generate(variables, KEYS, {"x": np.float32(y)})
     np.testing.assert_array_equal(y_prime, found)
-    np.testing.assert_array_equal(direct.represent(variables, y), y)
-    np.testing.assert_array_equal(direct.reconstruct(variables, KEYS, y), y)
+    np.testing.assert_array_equal(direct.represent(variables, {"x": y}), y)
+    np.testing.assert_array_equal(direct.reconstruct(variables, KEYS, {"y": y}), y)
 
 
 def test_a_generator_without_a_likelihood_says_so():
@@ -152,7 +153,7 @@ def test_a_generator_without_a_likelihood_says_so():
 
     parts = Regeneration(Identity(Y), Identity(Y), Sampler(Y, Y))
     with pytest.raises(NotImplementedError, match="Sampler has no exact likelihood"):
-        parts.log_prob({"prior": {}}, y, y)
+        parts.log_prob({"prior": {}}, {"x": y, "y": y})
 
 
 def test_parts_that_leave_their_space_are_told():
@@ -169,10 +170,10 @@ def test_parts_that_leave_their_space_are_told():
             return super().sample(variables, keys, a)[:, :1]
 
     flat = dataclasses.replace(WHOLE, source=Flat(X))
-    with pytest.raises(AssertionError, match=r"X′ of the source: Array\(1\)"):
-        flat.represent(VARIABLES, x)
+    with pytest.raises(AssertionError, match=r"x′ of Flat: Array\(1\)"):
+        flat.represent(VARIABLES, {"x": x})
     with pytest.raises(AssertionError, match="int32"):
-        dataclasses.replace(WHOLE, abstraction=Rounded(Y)).encode(VARIABLES, y)
+        dataclasses.replace(WHOLE, abstraction=Rounded(Y)).encode(VARIABLES, {"y": y})
     halved = dataclasses.replace(WHOLE, prior=Halved(X_PRIME, Y))
     with pytest.raises(AssertionError, match=r"Y′ of the prior: Array\(2\)"):
-        halved.generate(VARIABLES, KEYS, x)
+        halved.generate(VARIABLES, KEYS, {"x": x})

@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from regen_jax.rendering import grid, save_png
+from regen_jax.rendering import (
+    alignment_picture,
+    grid,
+    save_png,
+    spectrogram_picture,
+)
+
+DARKEST, BRIGHTEST = [0, 0, 4], [252, 253, 191]
 
 
 def pictures(count, height=4, width=5, channels=1):
@@ -79,3 +86,59 @@ def test_png_holds_the_exact_pixels(tmp_path):
 def test_errors(images, options, message):
     with pytest.raises(ValueError, match=message):
         grid(images, **{"columns": 2, **options})
+
+
+def test_spectrograms_stand_above_one_another_with_low_bands_below():
+    long, short = np.full((9, 4), -99.0), np.full((5, 4), 99.0)
+    long[0, 0] = 99.0
+    sheet = spectrogram_picture([long, short], ["", ""], scale=1)
+    assert sheet.dtype == np.uint8 and sheet.shape[1:] == (6 + 9 + 6, 3)
+    first, second = sheet[6:10, 6:15], sheet[-(18 + 6 + 4) : -(18 + 6), 6:15]
+    bright = (first == BRIGHTEST).all(axis=-1)
+    np.testing.assert_array_equal(np.argwhere(bright), [[3, 0]])
+    assert (first[~bright] == DARKEST).all()
+    assert (second[:, :5] == BRIGHTEST).all() and (second[:, 5:] == 255).all()
+    labelled = spectrogram_picture([long, short], ["a", "b"], scale=1)
+    np.testing.assert_array_equal(labelled[6:10], sheet[6:10])
+    assert ink(labelled[12:28], (6, 15)) and not ink(sheet[12:28], (6, 15))
+
+
+def test_colours_brighten_with_the_value():
+    ramp = np.linspace(-2, 3, 101)[:, None]
+    sheet = spectrogram_picture([ramp], [""], low=-2, high=3, scale=1)
+    colours = sheet[6, 6 : 6 + 101].astype(float)
+    luminance = colours @ [0.2126, 0.7152, 0.0722]
+    assert (np.diff(luminance) > 0).all()
+    assert colours[0].tolist() == DARKEST and colours[-1].tolist() == BRIGHTEST
+    broken = spectrogram_picture([np.full((3, 1), np.nan)], [""], scale=1)
+    assert (broken[6, 6:9] == DARKEST).all()
+
+
+def test_alignment_goes_up_from_left_to_right():
+    weights = np.zeros((4, 3))
+    weights[0, 0] = weights[3, 2] = 0.5
+    weights[1, 1] = 0.25
+    sheet = alignment_picture(weights)
+    cells = sheet[6:-6, 6:-6][32::64, 32::64]
+    assert cells.shape == (3, 4, 3)
+    assert cells[2, 0].tolist() == cells[0, 3].tolist() == BRIGHTEST
+    assert cells[1, 1].tolist() == [183, 55, 121]
+    assert cells[0, 0].tolist() == DARKEST
+    assert (alignment_picture(np.zeros((2, 2)))[50, 50] == DARKEST).all()
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda: spectrogram_picture([], []), r"needs one or more \[T, bands\]"),
+        (
+            lambda: spectrogram_picture([np.zeros((2, 3)), np.zeros((2, 4))], "ab"),
+            "not",
+        ),
+        (lambda: spectrogram_picture([np.zeros((2, 3))], "ab"), "1 captions, not 2"),
+        (lambda: alignment_picture(np.zeros(3)), r"needs \[L, S\], not \[3\]"),
+    ],
+)
+def test_pictures_refuse(draw, message):
+    with pytest.raises(ValueError, match=message):
+        draw()

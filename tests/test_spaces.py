@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regen_jax.spaces import Array, Category, Tokens, cast, checked, zeros
+from regen_jax.spaces import (
+    Array,
+    Category,
+    Padded,
+    Tokens,
+    cast,
+    checked,
+    lengths,
+    within,
+    zeros,
+)
 
 
 @pytest.mark.parametrize(
@@ -22,6 +32,9 @@ from regen_jax.spaces import Array, Category, Tokens, cast, checked, zeros
 )
 def test_shape_dtype_and_words(space, shape, dtype, text):
     batch = zeros(space, 3)
+    if isinstance(batch, Padded):
+        batch, length = batch
+        np.testing.assert_array_equal(length, [9, 9, 9])
     assert space.shape == shape and batch.shape == (3, *shape)
     assert batch.dtype == dtype and not batch.any()
     assert str(space) == text
@@ -34,6 +47,10 @@ def test_shape_dtype_and_words(space, shape, dtype, text):
         (lambda: Tokens(0, 5), "Tokens needs a positive length, not 0"),
         (lambda: Tokens(4, -1), "Tokens needs a positive vocab, not -1"),
         (lambda: Tokens(4, 5, depth=0), "Tokens needs a positive depth, not 0"),
+        (
+            lambda: Tokens(4, 3, symbols=("a", "b")),
+            "Tokens of 3 ids cannot have 2 symbols",
+        ),
         (lambda: Array(()), "Array needs positive sizes, not ()"),
         (lambda: Array((3, 0)), "Array needs positive sizes, not (3, 0)"),
         (lambda: Array((3,), 1.0, 1.0), "Array needs low < high, not 1.0 and 1.0"),
@@ -112,3 +129,24 @@ def test_checked_tells_what_is_not_of_the_space(space, value, words):
     )
     with pytest.raises(AssertionError, match=words):
         checked(space, value, "Y of a test")
+
+
+def test_a_sequence_ends_at_its_first_0():
+    tokens = np.array([[1, 2, 0, 3], [1, 2, 3, 4], [0, 0, 0, 0]])
+    padded, whole = Tokens(4, 5, padded=True), Tokens(4, 5)
+    np.testing.assert_array_equal(lengths(padded, tokens), [2, 4, 0])
+    np.testing.assert_array_equal(lengths(whole, tokens), [4, 4, 4])
+    stacks = Tokens(4, 5, depth=2, padded=True)
+    pairs = np.stack([tokens, np.ones_like(tokens)], axis=-1)
+    np.testing.assert_array_equal(lengths(stacks, pairs), [2, 4, 0])
+
+
+def test_a_padded_value_travels_with_its_length():
+    space = Array((4, 1), padded=True)
+    value = cast(space, Padded(np.ones((2, 4, 1), np.int16), np.array([3, 1])))
+    assert value.values.dtype == jnp.float32 and value.length.dtype == jnp.int32
+    assert checked(space, value, "it") is value
+    np.testing.assert_array_equal(lengths(space, value), [3, 1])
+    np.testing.assert_array_equal(within(value.length, 4), [[1, 1, 1, 0], [1, 0, 0, 0]])
+    with pytest.raises(AssertionError, match=r"it: Array\(4, 1, padded\) needs"):
+        checked(space, value.values, "it")

@@ -1,21 +1,22 @@
 """Batches of examples: endless and shuffled to train, in one pass to evaluate.
 
 A source is any object with `__len__`, and with a `__getitem__` that gives a dict of
-NumPy values with the same keys, shapes and dtypes for every index.
+NumPy values, or trees of them, with the same keys, shapes and dtypes for every index.
 """
 
 import dataclasses
 import functools
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import grain
+import jax
 import numpy as np
 
 from regen_jax.errors import UserError
 
-Batch = dict[str, np.ndarray]
+Batch = dict[str, Any]
 
 
 class Source(Protocol):
@@ -83,6 +84,26 @@ def evaluation_batches(source: Source, batch_size: int) -> Iterator[Batch]:
         yield _stacked(source, range(start, min(start + batch_size, len(source))))
 
 
+def share(source: Source, part: float, seed: int) -> Source:
+    """That part of a source, drawn by the seed; the source itself where it is 1."""
+    if part == 1:
+        return source
+    rows = _order(len(source), seed, epoch=0)
+    return _Rows(source, rows[: max(1, round(part * len(source)))])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Rows:
+    source: Source
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.source[int(self.rows[index])]
+
+
 def first_batch(source: Source, batch_size: int) -> Batch:
     """The first examples in order: for shapes and data-dependent starts."""
     return _stacked(source, range(min(batch_size, len(source))))
@@ -124,5 +145,9 @@ def _order(length: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def _stacked(source: Source, rows: Iterable[int]) -> Batch:
-    examples = [source[row] for row in rows]
-    return {key: np.stack([e[key] for e in examples]) for key in examples[0]}
+    return stack([source[row] for row in rows])
+
+
+def stack(examples: Sequence[dict[str, Any]]) -> Batch:
+    """Examples as one batch."""
+    return jax.tree.map(lambda *values: np.stack(values), *examples)

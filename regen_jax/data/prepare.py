@@ -17,7 +17,13 @@ from tensorflow_datasets.core.download import downloader
 from regen_jax.data import prepared
 from regen_jax.errors import UserError
 
-EMBEDDED = {"digits": "regen_jax.data.digits:Digits"}
+EMBEDDED = {
+    "digits": "regen_jax.data.digits:Digits",
+    "pronunciations": "regen_jax.data.pronunciations:Pronunciations",
+    "spoken_bible": "regen_jax.data.spoken_bible:SpokenBible",
+    "spoken_digits": "regen_jax.data.spoken_digits:SpokenDigits",
+    "tuxpaint_spanish": "regen_jax.data.tuxpaint:TuxpaintSpanish",
+}
 """Sets made from what ordinary packages ship: name -> `module:Builder`."""
 
 

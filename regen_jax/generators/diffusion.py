@@ -12,10 +12,12 @@ import jax
 import jax.numpy as jnp
 
 from regen_jax.generators.decoding import guide
+from regen_jax.generators.objectives import mean_square, normalized, with_alignment
 from regen_jax.interfaces import Generator, Objective, Variables
+from regen_jax.networks.aligned import Canvas
 from regen_jax.networks.conditioning import DiTOptions
 from regen_jax.networks.embeddings import drop_sources
-from regen_jax.spaces import Array, zeros
+from regen_jax.spaces import Array, Padded, Value
 
 # What an example's key is folded with; `drop_sources` takes 0.
 _TIME, _NOISE, _DROPOUT = 1, 2, 3
@@ -74,36 +76,33 @@ class Diffusion(DiTOptions, Generator):
             )
 
     def init(self, rng: jax.Array) -> Variables:
-        a, b = zeros(self.source, 1), zeros(self.target, 1)
-        return self.network.init(rng, a, jnp.zeros(1, bool), b, jnp.zeros(1))
+        b = jnp.zeros((1, *self.target.shape))
+        return self.start(rng, jnp.zeros(1, bool), b, jnp.zeros(1))
 
     def loss(
-        self,
-        variables: Variables,
-        keys: jax.Array,
-        a: jax.Array,
-        b: jax.Array,
-        train: bool,
+        self, variables: Variables, keys: jax.Array, a: Value, b: Value, train: bool
     ) -> Objective:
         """Squared error of the velocity at one time an example, a mean over values."""
-        noise, b = self._noise(keys), self.target.normalize(b)
+        dropout_keys = _fold(keys, _DROPOUT) if train else None
+        found = self.align(variables, a, b, dropout_keys) if self.aligned else None
+        noise, data = self._noise(keys), normalized(self.target, b)
         time_B = self._times(keys)
-        time = time_B.reshape(-1, *[1] * (b.ndim - 1))
+        time = time_B.reshape(-1, *[1] * (data.ndim - 1))
         velocity = self.network.apply(
             variables,
-            a,
+            found.canvas if found else a,
             drop_sources(keys, self.drop_source, train),
-            (1 - time) * noise + time * b,
+            (1 - time) * noise + time * data,
             time_B,
-            _fold(keys, _DROPOUT) if train else None,
+            dropout_keys,
         )
-        error = velocity - (b - noise)
-        return Objective(loss=jnp.square(error).mean(axis=range(1, b.ndim)))
+        loss = mean_square(velocity - (data - noise), b)
+        return with_alignment("velocity_loss", loss, found, self.alignment_weight)
 
     def velocity(
         self,
         variables: Variables,
-        a: jax.Array,
+        a: Value | Canvas,
         x: jax.Array,
         time: jax.Array,
         guidance: float,
@@ -112,14 +111,15 @@ class Diffusion(DiTOptions, Generator):
         batch = x.shape[0]
         drop = jnp.full(batch, guidance == 0)
         if guided := guidance not in (0, 1):
-            a, x = jnp.concatenate([a, a]), jnp.concatenate([x, x])
+            a, x = jax.tree.map(lambda v: jnp.concatenate([v, v]), (a, x))
             drop = jnp.concatenate([drop, ~drop])
         time_B = jnp.full(x.shape[0], time)
         y = self.network.apply(variables, a, drop, x, time_B)
         return guide(y[:batch], y[batch:], guidance) if guided else y
 
-    def sample(self, variables: Variables, keys: jax.Array, a: jax.Array) -> jax.Array:
+    def sample(self, variables: Variables, keys: jax.Array, a: Value) -> Value:
         """Solves the ODE from noise: a loop for each run of steps done alike."""
+        told = self.plan(variables, a)
         times = jnp.linspace(0, 1, self.num_steps + 1)
         x = self._noise(keys)
         for (solver, guidance), run in itertools.groupby(
@@ -127,12 +127,15 @@ class Diffusion(DiTOptions, Generator):
         ):
             steps = list(run)
             x = integrate(
-                lambda x, time, w=guidance: self.velocity(variables, a, x, time, w),
+                lambda x, time, w=guidance: self.velocity(variables, told, x, time, w),
                 x,
                 times[steps[0] : steps[-1] + 2],
                 solver,
             )
-        return jnp.clip(self.target.denormalize(x), self.target.low, self.target.high)
+        return self.finish(x, told)
+
+    def alignment(self, variables: Variables, a: Value, b: Padded) -> jax.Array | None:
+        return self.path(variables, a, b)
 
     def _manner(self, step: int) -> tuple[str, float]:
         """Solver and guidance of one step."""

@@ -3,11 +3,12 @@
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 
+from regen_jax.generators.objectives import mean_square, normalized, with_alignment
 from regen_jax.interfaces import Generator, Objective, Variables
+from regen_jax.networks.aligned import Canvas
 from regen_jax.networks.conditioning import DiTOptions, as_canvas, is_canvas
-from regen_jax.spaces import Array, zeros
+from regen_jax.spaces import Array, Padded, Value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,41 +16,46 @@ class Regression(DiTOptions, Generator):
     """E[b | a], by least squares over the normalized target.
 
     Where a is an array that divides b's axes and has as many channels, the network
-    predicts the difference from a, resized, to b.
+    predicts the difference from a, resized, to b; where a is laid out over b, that from
+    the text encoder's means.
     """
 
     targets = (Array,)
 
     def init(self, rng: jax.Array) -> Variables:
-        return self.network.init(rng, zeros(self.source, 1))
+        return self.start(rng)
 
     def predict(
-        self, variables: Variables, a: jax.Array, keys: jax.Array | None = None
+        self,
+        variables: Variables,
+        a: Value | Canvas,
+        keys: jax.Array | None = None,
     ) -> jax.Array:
         """The normalized mean, float32 [B, *target.shape]; drops out with keys."""
         y = self.network.apply(variables, a, keys=keys)
-        if is_canvas(self.source, self.target):
+        if isinstance(a, Canvas):
+            y = y + a.mean
+        elif is_canvas(self.source, self.target):
             canvas = as_canvas(self.source, self.target, a)
             if canvas.shape == y.shape:
                 y = y + canvas
         return y
 
     def loss(
-        self,
-        variables: Variables,
-        keys: jax.Array,
-        a: jax.Array,
-        b: jax.Array,
-        train: bool,
+        self, variables: Variables, keys: jax.Array, a: Value, b: Value, train: bool
     ) -> Objective:
-        """Squared error of the normalized target; `mse` is that of b as it is."""
-        error = self.predict(variables, a, keys if train else None)
-        error -= self.target.normalize(b)
-        loss = jnp.square(error).mean(axis=range(1, error.ndim))
-        scale = (self.target.high - self.target.low) / 2 if self.target.bounded else 1
-        return Objective(loss=loss, metrics={"mse": loss * scale**2})
+        """Squared error of the normalized target, a mean over values that count."""
+        keys = keys if train else None
+        found = self.align(variables, a, b, keys) if self.aligned else None
+        told = found.canvas if found else a
+        error = self.predict(variables, told, keys) - normalized(self.target, b)
+        loss = mean_square(error, b)
+        return with_alignment("target_loss", loss, found, self.alignment_weight)
 
-    def sample(self, variables: Variables, keys: jax.Array, a: jax.Array) -> jax.Array:
+    def sample(self, variables: Variables, keys: jax.Array, a: Value) -> Value:
         """The mean itself, [B, *target.shape]: nothing is drawn from the keys."""
-        b = self.target.denormalize(self.predict(variables, a))
-        return jnp.clip(b, self.target.low, self.target.high)
+        told = self.plan(variables, a)
+        return self.finish(self.predict(variables, told), told)
+
+    def alignment(self, variables: Variables, a: Value, b: Padded) -> jax.Array | None:
+        return self.path(variables, a, b)

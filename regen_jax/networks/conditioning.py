@@ -2,14 +2,25 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from regen_jax.networks.aligned import (
+    Alignment,
+    Canvas,
+    Encoded,
+    TextEncoder,
+    align,
+    plan,
+)
 from regen_jax.networks.dit import DiT, sinusoids
-from regen_jax.networks.embeddings import INIT, SourceEmbedding
-from regen_jax.spaces import Array, Space
+from regen_jax.networks.embeddings import INIT, SourceEmbedding, source_mask
+from regen_jax.networks.options import TransformerOptions
+from regen_jax.spaces import Array, Padded, Space, Tokens, Value, within, zeros
 
 TIME_FEATURES = 256
 
@@ -38,9 +49,9 @@ def as_canvas(source: Array, target: Array, a: jax.Array) -> jax.Array:
 class ConditionalDiT(nn.Module):
     """A DiT told of a source, and of a time where there is one.
 
-    A source that `is_canvas` joins the input's channels; any other becomes tokens in
-    front of the patches, if more than one, and their mean joins the vector that
-    modulates every layer.
+    A source that `is_canvas`, or comes as a Canvas, joins the input's channels; any
+    other becomes tokens in front of the patches, if more than one, and their mean joins
+    the vector that modulates every layer. Padding is seen nowhere.
     """
 
     source: Space
@@ -50,7 +61,7 @@ class ConditionalDiT(nn.Module):
     @nn.compact
     def __call__(
         self,
-        a: jax.Array,
+        a: Value | Canvas,
         drop: jax.Array | None = None,
         x_BxAxC: jax.Array | None = None,
         time_B: jax.Array | None = None,
@@ -59,17 +70,24 @@ class ConditionalDiT(nn.Module):
         """Returns float32 [B, *target.shape], zero at the start of training.
 
         Args:
-          a: the source [B, *source.shape].
+          a: the source [B, *source.shape], or its Canvas, whose length is the target's.
           drop: bool[B], true where the source is withheld; None for nowhere.
           x_BxAxC: what is to be refined, [B, *target axes, any channels].
           time_B: f32[B] in [0, 1].
           keys: one key an example for dropout; None outside training.
         """
         width, dtype = self.dit.width, self.dit.dtype
-        condition_BxW = jnp.zeros((a.shape[0], width), dtype)
-        context = None
-        if is_canvas(self.source, self.target):
-            canvas = as_canvas(self.source, self.target, a)
+        batch = jax.tree.leaves(a)[0].shape[0]
+        condition_BxW = jnp.zeros((batch, width), dtype)
+        context = mask = valid = None
+        if isinstance(a, Canvas) or is_canvas(self.source, self.target):
+            if isinstance(a, Canvas):
+                canvas = jnp.concatenate([a.mean, a.hidden], axis=-1)
+                valid = within(a.length, self.target.shape[0])
+                # A last patch that is full in part counts.
+                mask = valid[:, :: self.dit.patch]
+            else:
+                canvas = as_canvas(self.source, self.target, a)
             if drop is not None:
                 null = self.param("null", INIT, (width,)).astype(dtype)
                 condition_BxW += jnp.where(drop[:, None], null, 0)
@@ -78,47 +96,59 @@ class ConditionalDiT(nn.Module):
             inputs = [canvas] if x_BxAxC is None else [x_BxAxC, canvas]
             x_BxAxC = jnp.concatenate(inputs, axis=-1)
         else:
-            drop = jnp.zeros(a.shape[0], bool) if drop is None else drop
+            drop = jnp.zeros(batch, bool) if drop is None else drop
             embed = SourceEmbedding(self.source, width, dtype, name="embed_source")
             tokens_BxSxW = embed(a, drop)
-            condition_BxW += tokens_BxSxW.mean(axis=1)
+            mask = source_mask(self.source, a)
+            if mask is None:
+                condition_BxW += tokens_BxSxW.mean(axis=1)
+            else:
+                # Without its source an example shall not know the length either.
+                mask = mask | drop[:, None]
+                total = jnp.where(mask[..., None], tokens_BxSxW, 0).sum(axis=1)
+                condition_BxW += total / jnp.maximum(mask.sum(axis=1), 1)[:, None]
+                patches = math.prod(self.target.shape[:-1])
+                patches //= self.dit.patch ** (len(self.target.shape) - 1)
+                mask = jnp.pad(mask, ((0, 0), (0, patches)), constant_values=True)
             context = tokens_BxSxW if tokens_BxSxW.shape[1] > 1 else None
         if time_B is not None:
             # In thousandths, so that the shortest wavelengths tell nearby times apart.
             y = sinusoids(1000 * time_B, TIME_FEATURES).astype(dtype)
             y = nn.Dense(width, dtype=dtype, name="time_in")(y)
             condition_BxW += nn.Dense(width, dtype=dtype, name="time_out")(nn.silu(y))
-        return self.dit(x_BxAxC, condition_BxW, context, keys)
+        if valid is not None:
+            x_BxAxC = jnp.where(valid[..., None], x_BxAxC, 0)
+        y = self.dit(x_BxAxC, condition_BxW, context, keys, mask)
+        return y if valid is None else jnp.where(valid[..., None], y, 0)
 
 
 @dataclasses.dataclass(frozen=True)
-class DiTOptions:
+class DiTOptions(TransformerOptions):
     """The options that every generator with a ConditionalDiT has.
 
+    Tokens to a padded Array of frames are laid out over its time axis: a text encoder
+    gives the mean and the duration of each token, and the DiT refines what they draw.
+
     Attributes:
-      source: the space of a.
-      target: the space of b.
       patch: side of the patches that the network sees as one token.
-      dropout: of each layer's output, in training.
-      dtype: compute dtype; losses and results are float32.
-      remat: recompute activations in the backward pass, to save memory.
+      encoder_layers: convolutions of the text encoder.
+      alignment_weight: of the loss of the text encoder's means.
     """
 
-    source: Space
     target: Array
     patch: int = 1
-    width: int = 128
-    num_layers: int = 4
-    num_heads: int = 4
-    mlp_ratio: float = 4.0
-    dropout: float = 0.0
-    dtype: str = "float32"
-    remat: bool = False
+    encoder_layers: int = 2
+    alignment_weight: float = 1.0
 
     def __post_init__(self):
-        for role, space in (("source", self.source), ("target", self.target)):
-            if isinstance(space, Array) and space.padded:
-                raise ValueError(f"needs a {role} of constant length, not {space}")
+        super().__post_init__()
+        if isinstance(self.source, Array) and self.source.padded:
+            raise ValueError(f"needs a source of constant length, not {self.source}")
+        if self.target.padded and not self.aligned:
+            raise ValueError(
+                "needs a target of constant length, or Tokens to an Array of frames and "
+                f"channels, not {self.source} to {self.target}"
+            )
         axes = self.target.shape[:-1]
         if self.patch < 1 or any(n % self.patch for n in axes):
             common = math.gcd(*axes)
@@ -127,23 +157,17 @@ class DiTOptions:
                 f"patch {self.patch} does not divide the axes of {self.target}; "
                 f"known to fit are {fits}"
             )
-        if min(self.width, self.num_heads, self.num_layers) < 1:
+        if self.encoder_layers < 0 or self.alignment_weight <= 0:
             raise ValueError(
-                "width, num_layers and num_heads must be at least 1, not "
-                f"{self.width}, {self.num_layers} and {self.num_heads}"
+                "encoder_layers must be 0 or more and alignment_weight above 0, not "
+                f"{self.encoder_layers} and {self.alignment_weight}"
             )
-        if self.width % self.num_heads:
-            raise ValueError(
-                f"num_heads {self.num_heads} does not divide width {self.width}"
-            )
-        if self.mlp_ratio <= 0:
-            raise ValueError(f"mlp_ratio must be above 0, not {self.mlp_ratio}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must be in [0, 1), not {self.dropout}")
-        if self.dtype not in ("float32", "bfloat16"):
-            raise ValueError(
-                f"dtype must be 'float32' or 'bfloat16', not {self.dtype!r}"
-            )
+
+    @property
+    def aligned(self) -> bool:
+        """Whether the source is laid out over the target, by durations."""
+        frames = self.target.padded and len(self.target.shape) == 2
+        return frames and isinstance(self.source, Tokens)
 
     @property
     def network(self) -> ConditionalDiT:
@@ -159,3 +183,66 @@ class DiTOptions:
             remat=self.remat,
         )
         return ConditionalDiT(self.source, self.target, dit)
+
+    @property
+    def encoder(self) -> TextEncoder:
+        """Its parameters stand beside the network's, as `encoder`."""
+        return TextEncoder(
+            source=self.source,
+            target=self.target,
+            width=self.width,
+            num_layers=self.encoder_layers,
+            dropout=self.dropout,
+            dtype=jnp.dtype(self.dtype),
+        )
+
+    def encode(
+        self, variables: Mapping[str, Any], a: jax.Array, keys: jax.Array | None = None
+    ) -> Encoded:
+        """What the text encoder says of a; drops out with keys."""
+        encoder = {"params": variables["params"]["encoder"]}
+        return self.encoder.apply(encoder, a, keys)
+
+    def align(
+        self,
+        variables: Mapping[str, Any],
+        a: jax.Array,
+        b: Padded,
+        keys: jax.Array | None = None,
+    ) -> Alignment:
+        """How b lies over a; only where `aligned`."""
+        b = Padded(self.target.normalize(b.values), b.length)
+        return align(self.encode(variables, a, keys), b)
+
+    def path(
+        self, variables: Mapping[str, Any], a: jax.Array, b: Padded
+    ) -> jax.Array | None:
+        """f32 [B, T, S]: 1 where a frame of b belongs to a token of a."""
+        if not self.aligned:
+            return None
+        return self.align(variables, a, b).path.astype(jnp.float32)
+
+    def plan(self, variables: Mapping[str, Any], a: Value) -> Value | Canvas:
+        """What the network is told of a where b is not known."""
+        if not self.aligned:
+            return a
+        return plan(self.encode(variables, a), self.target.shape[0])
+
+    def start(self, rng: jax.Array, *inputs: jax.Array) -> dict[str, Any]:
+        """Variables of the network, given its inputs behind the source, and encoder."""
+        a = zeros(self.source, 1)
+        if not self.aligned:
+            return self.network.init(rng, a, *inputs)
+        network_rng, encoder_rng = jax.random.split(rng)
+        encoder = self.encoder.init(encoder_rng, a)["params"]
+        canvas = self.plan({"params": {"encoder": encoder}}, a)
+        network = self.network.init(network_rng, canvas, *inputs)["params"]
+        return {"params": {**network, "encoder": encoder}}
+
+    def finish(self, y: jax.Array, told: Value | Canvas) -> Value:
+        """A sample in the space of b, from one that is normalized."""
+        y = jnp.clip(self.target.denormalize(y), self.target.low, self.target.high)
+        if not isinstance(told, Canvas):
+            return y
+        valid = within(told.length, self.target.shape[0])
+        return Padded(jnp.where(valid[..., None], y, 0), told.length)

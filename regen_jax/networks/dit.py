@@ -75,6 +75,7 @@ class Block(nn.Module):
         condition_BxW: jax.Array,
         keys: jax.Array | None,
         layer: int,
+        mask: jax.Array | None = None,
     ) -> jax.Array:
         batch, length, width = x_BxLxW.shape
         modulations = modulation(condition_BxW, 6, self.dtype)
@@ -83,7 +84,7 @@ class Block(nn.Module):
         y = modulated_norm(x_BxLxW, shift, scale, self.dtype)
         qkv = Linear(3 * width, dtype=self.dtype, name="qkv")(y)
         qkv = qkv.reshape(batch, length, 3, self.num_heads, width // self.num_heads)
-        y = attend(qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2])
+        y = attend(qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2], mask)
         y = y.reshape(batch, length, width)
         y = Linear(width, dtype=self.dtype, name="out")(y)
         x_BxLxW = x_BxLxW + gate * dropout(y, keys, self.dropout, 2 * layer)
@@ -120,6 +121,7 @@ class DiT(nn.Module):
         condition_BxW: jax.Array,
         context_BxSxW: jax.Array | None = None,
         keys: jax.Array | None = None,
+        mask_BxL: jax.Array | None = None,
     ) -> jax.Array:
         """Maps x [B, *axes, any channels] to float32 [B, *axes, C]; zero at the start.
 
@@ -128,6 +130,8 @@ class DiT(nn.Module):
           condition_BxW: modulates every layer.
           context_BxSxW: tokens that the patches attend to, put before them.
           keys: one key an example for dropout; None outside training.
+          mask_BxL: bool, which of the context and the patches may be attended to; what
+            stands in the others' outputs means nothing.
         """
         axes, channels = self.shape[:-1], self.shape[-1]
         grid = tuple(n // self.patch for n in axes)
@@ -142,6 +146,7 @@ class DiT(nn.Module):
         if context_BxSxW is not None:
             x = jnp.concatenate([context_BxSxW.astype(self.dtype), x], axis=1)
 
+        mask = None if mask_BxL is None else mask_BxL[:, None, None]
         block = nn.remat(Block, static_argnums=(4,)) if self.remat else Block
         for layer in range(self.num_layers):
             x = block(
@@ -150,7 +155,7 @@ class DiT(nn.Module):
                 self.dropout,
                 self.dtype,
                 name=f"block_{layer}",
-            )(x, condition_BxW, keys, layer)
+            )(x, condition_BxW, keys, layer, mask)
 
         shift, scale = modulation(condition_BxW, 2, self.dtype)
         x = modulated_norm(x[:, -patches:], shift, scale, self.dtype)

@@ -6,12 +6,22 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from regen_jax.spaces import Array, Category, Space, Tokens
+from regen_jax.networks.linear import Linear
+from regen_jax.spaces import (
+    Array,
+    Category,
+    Padded,
+    Space,
+    Tokens,
+    Value,
+    lengths,
+    within,
+)
 
 INIT = nn.initializers.normal(0.02)
 
 
-def source_length(space: Space) -> int:
+def source_length(space: Space, stride: int = 1) -> int:
     """Number of vectors that `SourceEmbedding` makes of one example."""
     match space:
         case Category():
@@ -19,23 +29,43 @@ def source_length(space: Space) -> int:
         case Tokens():
             return space.length
         case Array():
-            return math.prod(space.shape[:-1])
+            return -(-space.shape[0] // stride) * math.prod(space.shape[1:-1])
+
+
+def source_mask(space: Space, a: Value, stride: int = 1) -> jax.Array | None:
+    """bool[B, source_length]: the vectors of `SourceEmbedding` that count.
+
+    None where nothing of the space is padded.
+    """
+    if isinstance(space, Category) or not space.padded:
+        return None
+    # A last group of frames that is full in part counts.
+    length = -(-lengths(space, a) // stride)
+    rows = -(-space.shape[0] // stride)
+    return jnp.repeat(within(length, rows), source_length(space, stride) // rows, 1)
 
 
 class SourceEmbedding(nn.Module):
     """Embeds a [B, *space.shape] as [B, source_length, width].
 
     A dropped source becomes a learned null vector, the condition that classifier-free
-    guidance (Ho and Salimans, arXiv 2207.12598) extrapolates away from.
+    guidance (Ho and Salimans, arXiv 2207.12598) extrapolates away from. The same vector
+    stands where `source_mask` is false, whatever the source holds there.
+
+    A `stride` above 1 folds that many frames of an Array, which is [time, channels],
+    into one vector, and a convolution over three of these follows: the stem of speech
+    encoders (Radford et al., arXiv 2212.04356, section 2.2) as two dense products.
     """
 
     space: Space
     width: int
     dtype: jnp.dtype = jnp.float32
+    stride: int = 1
 
     @nn.compact
-    def __call__(self, a: jax.Array, drop: jax.Array) -> jax.Array:
+    def __call__(self, a: Value, drop: jax.Array) -> jax.Array:
         """Takes a [B, *space.shape] and drop bool[B], true where a is withheld."""
+        mask = source_mask(self.space, a, self.stride)
         match self.space:
             case Category(size):
                 x = nn.Embed(
@@ -55,17 +85,42 @@ class SourceEmbedding(nn.Module):
                 )(a if depth == 1 else a + vocab * jnp.arange(depth))
                 x = x if depth == 1 else x.sum(axis=-2)
             case Array():
-                x = self.space.normalize(a).reshape(
-                    a.shape[0], -1, self.space.shape[-1]
-                )
-                x = nn.Dense(self.width, dtype=self.dtype, name="values")(x)
-        length = source_length(self.space)
+                values = a.values if isinstance(a, Padded) else a
+                x = self.space.normalize(values)
+                x = x.reshape(x.shape[0], -1, x.shape[-1])
+                if self.stride > 1:
+                    frames = source_mask(self.space, a)
+                    x = self._stem(x, frames, mask)
+                else:
+                    x = nn.Dense(self.width, dtype=self.dtype, name="values")(x)
+        length = source_length(self.space, self.stride)
         if length > 1:
             x = x + self.param("positions", INIT, (length, self.width)).astype(
                 self.dtype
             )
         null = self.param("null", INIT, (self.width,)).astype(self.dtype)
-        return jnp.where(drop[:, None, None], null, x)
+        hidden = drop[:, None] if mask is None else drop[:, None] | ~mask
+        return jnp.where(hidden[..., None], null, x)
+
+    def _stem(
+        self, x_BxTxC: jax.Array, frames: jax.Array | None, mask: jax.Array | None
+    ) -> jax.Array:
+        """[B, T, C] to [B, T / stride, width]; `frames` and `mask` count at each rate."""
+
+        def silence(x: jax.Array, counts: jax.Array | None) -> jax.Array:
+            return x if counts is None else jnp.where(counts[..., None], x, 0)
+
+        batch, time, channels = x_BxTxC.shape
+        rows = -(-time // self.stride)
+        x = silence(x_BxTxC, frames)
+        x = jnp.pad(x, ((0, 0), (0, rows * self.stride - time), (0, 0)))
+        x = x.reshape(batch, rows, self.stride * channels)
+        x = Linear(self.width, dtype=self.dtype, name="values")(x)
+        # The scale of an unbounded space is not known.
+        x = nn.gelu(nn.LayerNorm(dtype=self.dtype, name="norm")(x))
+        x = jnp.pad(silence(x, mask), ((0, 0), (1, 1), (0, 0)))
+        x = jnp.concatenate([x[:, :-2], x[:, 1:-1], x[:, 2:]], axis=-1)
+        return Linear(self.width, dtype=self.dtype, name="convolve")(x)
 
 
 def drop_sources(keys: jax.Array, rate: float, train: bool) -> jax.Array:

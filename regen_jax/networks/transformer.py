@@ -4,82 +4,34 @@ Vaswani et al., "Attention Is All You Need" (arXiv 1706.03762), with the layer n
 front (Xiong et al., arXiv 2002.04745).
 """
 
+from typing import NamedTuple
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from regen_jax.networks.attention import MLP, attend_by_head
+from regen_jax.networks.block import Block, KeysValues
 from regen_jax.networks.embeddings import (
     INIT,
     SourceEmbedding,
-    dropout,
     source_length,
+    source_mask,
 )
 from regen_jax.networks.linear import Linear
-from regen_jax.spaces import Space
-
-KeysValues = tuple[jax.Array, jax.Array]
+from regen_jax.spaces import Space, Value
 
 
-class Block(nn.Module):
-    """Self-attention, cross-attention where there is a memory, and an MLP."""
+class Memory(NamedTuple):
+    """What the decoder's steps read of a source.
 
-    num_heads: int
-    mlp_ratio: float = 4.0
-    dropout: float = 0.0
-    cross: bool = False
-    dtype: jnp.dtype = jnp.float32
+    Attributes:
+      keys_values: of each layer's cross-attention, [B, H, D, S] and [B, H, S, D]; none
+        where the source is a prefix.
+      mask: bool [B, S], the vectors that count; None where all do.
+    """
 
-    @nn.compact
-    def __call__(
-        self,
-        x_BxQxW: jax.Array,
-        mask: jax.Array,
-        memory_BxSxW: jax.Array,
-        keys: jax.Array | None,
-        layer: int,
-        cache: KeysValues | None = None,
-        position: jax.Array | int = 0,
-    ) -> tuple[jax.Array, KeysValues]:
-        """Returns x and the keys and values that its self-attention read.
-
-        Without a cache these are those of x, [B, H, D, Q] and [B, H, Q, D]. With one,
-        they are the cache, T long, with those of x written from `position` on.
-        """
-        width = x_BxQxW.shape[-1]
-        head_dim = width // self.num_heads
-
-        def project(name: str, x: jax.Array, number: int) -> list[jax.Array]:
-            """`number` arrays [B, H, Q, D] of x [B, Q, W]."""
-            x = Linear(number * width, dtype=self.dtype, name=name)(x)
-            x = x.reshape(*x.shape[:2], number, self.num_heads, head_dim)
-            return list(x.transpose(2, 0, 3, 1, 4))
-
-        def merge(name: str, x: jax.Array) -> jax.Array:
-            x = x.transpose(0, 2, 1, 3).reshape(x.shape[0], -1, width)
-            return Linear(width, dtype=self.dtype, name=name)(x)
-
-        x = x_BxQxW
-        h = nn.LayerNorm(dtype=self.dtype, name="norm_self")(x)
-        q, k, v = project("qkv", h, 3)
-        k = k.swapaxes(2, 3)
-        if cache is not None:
-            write = jax.lax.dynamic_update_slice_in_dim
-            k = write(cache[0], k, position, axis=3)
-            v = write(cache[1], v, position, axis=2)
-        h = merge("out", attend_by_head(q, k, v, mask))
-        x = x + dropout(h, keys, self.dropout, 3 * layer + 1)
-
-        if self.cross:
-            h = nn.LayerNorm(dtype=self.dtype, name="norm_cross")(x)
-            (q,) = project("cross_q", h, 1)
-            memory_k, memory_v = project("cross_kv", memory_BxSxW, 2)
-            h = merge("cross_out", attend_by_head(q, memory_k.swapaxes(2, 3), memory_v))
-            x = x + dropout(h, keys, self.dropout, 3 * layer + 2)
-
-        h = nn.LayerNorm(dtype=self.dtype, name="norm_mlp")(x)
-        h = MLP(width, self.mlp_ratio, self.dtype, name="mlp")(h)
-        return x + dropout(h, keys, self.dropout, 3 * layer + 3), (k, v)
+    keys_values: list[KeysValues]
+    mask: jax.Array | None
 
 
 class Transformer(nn.Module):
@@ -87,7 +39,14 @@ class Transformer(nn.Module):
 
     The sequence is a prefix and then the tokens. The prefix is the source itself, which
     sees all of itself, or with `cross` one start vector, and every block then attends to
-    the source.
+    the source. With `encoder_layers`, the source first goes through that many blocks in
+    which all of it sees all of it.
+
+    With a `depth` above 1 a position holds a stack of tokens, whose embeddings are summed
+    and which are predicted side by side. Their ids may be `vocab` too, which is read as
+    no token and never predicted.
+
+    With `ctc`, there is a head for the logits of tokens at each vector of the source.
     """
 
     source: Space
@@ -101,26 +60,42 @@ class Transformer(nn.Module):
     cross: bool = False
     remat: bool = False
     dtype: jnp.dtype = jnp.float32
+    depth: int = 1
+    encoder_layers: int = 0
+    source_stride: int = 1
+    ctc: bool = False
 
     def setup(self):
-        self.embed_source = SourceEmbedding(self.source, self.width, self.dtype)
-        self.embed = nn.Embed(self.vocab, self.width, embedding_init=INIT)
+        self.embed_source = SourceEmbedding(
+            self.source, self.width, self.dtype, self.source_stride
+        )
+        ids = self.vocab if self.depth == 1 else (self.vocab + 1) * self.depth
+        self.embed = nn.Embed(ids, self.width, embedding_init=INIT)
         self.positions = self.param("positions", INIT, (self.total, self.width))
         if self.cross:
             self.start = self.param("start", INIT, (1, self.width))
-        # The layer number is the 5th argument after self, and static.
-        block = nn.remat(Block, static_argnums=(5,)) if self.remat else Block
-        self.blocks = [
-            block(self.num_heads, self.mlp_ratio, self.dropout, self.cross, self.dtype)
-            for _ in range(self.num_layers)
-        ]
+        # The layer number is the 6th argument after self, and static.
+        block = nn.remat(Block, static_argnums=(6,)) if self.remat else Block
+
+        def stack(number: int, cross: bool) -> list[Block]:
+            return [
+                block(self.num_heads, self.mlp_ratio, self.dropout, cross, self.dtype)
+                for _ in range(number)
+            ]
+
+        self.blocks = stack(self.num_layers, self.cross)
+        if self.encoder_layers:
+            self.encoder = stack(self.encoder_layers, False)
+            self.encoder_norm = nn.LayerNorm(dtype=self.dtype)
         self.norm = nn.LayerNorm(dtype=self.dtype)
-        self.head = Linear(self.vocab, dtype=self.dtype)
+        self.head = Linear(self.depth * self.vocab, dtype=self.dtype)
+        if self.ctc:
+            self.ctc_head = Linear(self.vocab, dtype=self.dtype)
 
     @property
     def prefix(self) -> int:
         """Positions before the first token."""
-        return 1 if self.cross else source_length(self.source)
+        return 1 if self.cross else source_length(self.source, self.source_stride)
 
     @property
     def total(self) -> int:
@@ -129,56 +104,104 @@ class Transformer(nn.Module):
 
     def __call__(
         self,
-        a: jax.Array,
-        b_BxL: jax.Array,
+        a: Value,
+        b: jax.Array,
         drop: jax.Array,
         keys: jax.Array | None = None,
-    ) -> jax.Array:
-        """f32[B, L, V]: logits of every token of b, all at once.
+    ) -> jax.Array | tuple[jax.Array, jax.Array, jax.Array]:
+        """f32[B, L, V]: logits of every token of b [B, L], all at once.
+
+        They are [B, L, K, V] for b [B, L, K] of a depth K above 1. With `ctc`, what
+        follows them are f32[B, S, V], logits of tokens at each vector of the source,
+        and bool[B, S], the vectors that count.
 
         Drops activations where `keys`, one an example, are given.
         """
-        memory = self.embed_source(a, drop)
-        x = jnp.concatenate([self._prefix(memory), self._tokens(b_BxL[:, :-1])], axis=1)
+        memory, seen = self.encode(a, drop, keys)
+        x = jnp.concatenate([self._prefix(memory), self._tokens(b[:, :-1])], axis=1)
         x = x + self.positions.astype(self.dtype)
         rows, columns = jnp.arange(self.total)[:, None], jnp.arange(self.total)
         mask = (columns <= rows) | (columns < self.prefix)
+        mask = self._hide_prefix(mask, seen)
         for layer, block in enumerate(self.blocks):
-            x, _ = block(x, mask, memory, keys, layer)
-        return self._logits(x[:, self.prefix - 1 :])
+            x, _, _ = block(x, mask, memory, seen, keys, layer)
+        logits = self._logits(x[:, self.prefix - 1 :])
+        if not self.ctc:
+            return logits
+        if seen is None:
+            seen = jnp.ones(memory.shape[:2], bool)
+        return logits, self.ctc_head(memory).astype(jnp.float32), seen
+
+    def encode(
+        self, a: Value, drop: jax.Array, keys: jax.Array | None = None
+    ) -> tuple[jax.Array, jax.Array | None]:
+        """The source as vectors [B, S, W], and bool[B, S], those that count, or None."""
+        x = self.embed_source(a, drop)
+        seen = source_mask(self.source, a, self.source_stride)
+        if seen is not None:
+            # A dropped source is null vectors alone, and hides its length too; an empty
+            # one counts as a single null vector, so that attention has what to see.
+            seen = seen.at[:, 0].set(True) | drop[:, None]
+        if self.encoder_layers:
+            mask = None if seen is None else seen[:, None, None]
+            for layer, block in enumerate(self.encoder, start=self.num_layers):
+                x, _, _ = block(x, mask, None, None, keys, layer)
+            x = self.encoder_norm(x)
+        return x, seen
 
     def prefill(
-        self, a: jax.Array, drop: jax.Array
-    ) -> tuple[jax.Array, jax.Array, list[KeysValues]]:
-        """Reads the source: first logits f32[B, V], memory, and a cache a layer."""
-        memory = self.embed_source(a, drop)
+        self, a: Value, drop: jax.Array
+    ) -> tuple[jax.Array, Memory, list[KeysValues]]:
+        """Reads the source: first logits [B, V], its memory, and a cache a layer."""
+        memory, seen = self.encode(a, drop)
         x = self._prefix(memory) + self.positions[: self.prefix].astype(self.dtype)
-        mask = jnp.arange(self.total) < self.prefix
+        mask = self._hide_prefix(jnp.arange(self.total)[None] < self.prefix, seen)
         heads, head_dim = self.num_heads, self.width // self.num_heads
         keys = jnp.zeros((x.shape[0], heads, head_dim, self.total), self.dtype)
-        caches = []
+        caches, crossed = [], []
         for layer, block in enumerate(self.blocks):
             empty = (keys, keys.swapaxes(2, 3))
-            x, cache = block(x, mask, memory, None, layer, empty, 0)
+            x, cache, read = block(x, mask, memory, seen, None, layer, empty, 0)
             caches.append(cache)
-        return self._logits(x[:, -1:])[:, 0], memory, caches
+            crossed += [read] if self.cross else []
+        return self._logits(x[:, -1:])[:, 0], Memory(crossed, seen), caches
 
     def step(
         self,
-        token_B: jax.Array,
+        token: jax.Array,
         index: jax.Array,
-        memory: jax.Array,
+        memory: Memory,
         caches: list[KeysValues],
     ) -> tuple[jax.Array, list[KeysValues]]:
-        """Reads token number `index`: logits f32[B, V] of the next one, and caches."""
+        """Reads token number `index` [B]: logits f32[B, V] of the next one, and caches.
+
+        Both are [B, K] and [B, K, V] of a depth K above 1.
+        """
         position = self.prefix + index
-        x = self._tokens(token_B[:, None]) + self.positions[position].astype(self.dtype)
-        mask = jnp.arange(self.total) <= position
+        x = self._tokens(token[:, None]) + self.positions[position].astype(self.dtype)
+        mask = self._hide_prefix(jnp.arange(self.total)[None] <= position, memory.mask)
+        crossed = memory.keys_values or [None] * self.num_layers
         updated = []
-        for layer, (block, cache) in enumerate(zip(self.blocks, caches, strict=True)):
-            x, cache = block(x, mask, memory, None, layer, cache, position)
+        for layer, block in enumerate(self.blocks):
+            x, cache, _ = block(
+                x,
+                mask,
+                crossed[layer],
+                memory.mask,
+                None,
+                layer,
+                caches[layer],
+                position,
+            )
             updated.append(cache)
         return self._logits(x)[:, 0], updated
+
+    def _hide_prefix(self, mask: jax.Array, seen: jax.Array | None) -> jax.Array:
+        """Of a mask [Q, total], hides what does not count of a prefix."""
+        if self.cross or seen is None:
+            return mask
+        tokens = jnp.ones((seen.shape[0], self.total - self.prefix), bool)
+        return mask & jnp.concatenate([seen, tokens], axis=1)[:, None, None]
 
     def _prefix(self, memory: jax.Array) -> jax.Array:
         if not self.cross:
@@ -187,7 +210,13 @@ class Transformer(nn.Module):
         return jnp.broadcast_to(self.start.astype(self.dtype), shape)
 
     def _tokens(self, tokens: jax.Array) -> jax.Array:
-        return self.embed(tokens).astype(self.dtype)
+        if self.depth == 1:
+            return self.embed(tokens).astype(self.dtype)
+        level = (self.vocab + 1) * jnp.arange(self.depth)
+        return self.embed(tokens + level).sum(axis=-2).astype(self.dtype)
 
     def _logits(self, x: jax.Array) -> jax.Array:
-        return self.head(self.norm(x)).astype(jnp.float32)
+        logits = self.head(self.norm(x)).astype(jnp.float32)
+        if self.depth == 1:
+            return logits
+        return logits.reshape(*x.shape[:-1], self.depth, self.vocab)

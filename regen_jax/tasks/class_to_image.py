@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from regen_jax.data.images import LabelledImages, open_images
-from regen_jax.interfaces import Judge, Judging, Objective, Task, Variables
+from regen_jax.exhibits import Exhibit
+from regen_jax.interfaces import Example, Judge, Judging, Objective, Task, Variables
 from regen_jax.metrics.frechet import frechet_distance
 from regen_jax.metrics.images import mean_pairwise_distance, mse, nearest, psnr
 from regen_jax.networks.classifier import Classifier, augment
@@ -45,9 +46,9 @@ class ClassToImage(Task):
     def judges(self) -> dict[str, Judge]:
         return {"judge": ImageJudge(self.x, self.y)}
 
-    def prompts(self, number: int) -> np.ndarray:
+    def prompts(self, number: int) -> list[Example]:
         """Every class in turn."""
-        return np.arange(number, dtype=np.int32) % self.x.size
+        return [{"x": np.int32(i % self.x.size)} for i in range(number)]
 
     def restore(self, y: np.ndarray) -> np.ndarray:
         return np.clip(np.round(y), 0, 255).astype(np.uint8)
@@ -65,7 +66,8 @@ class ClassToImage(Task):
         _, reference = judged(train)
         test_size = len(self.examples("test"))
 
-        def figures(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
+        def figures(prompts: Example, y: np.ndarray) -> dict[str, float]:
+            x = prompts["x"]
             seen, features = judged(y)
             # As many as there are test images, whose own distance is the yardstick.
             count = min(len(y), test_size)
@@ -88,24 +90,27 @@ class ClassToImage(Task):
         error = float(np.mean(mse(y, other, peak=255.0)))
         return {"mse": error, "psnr": psnr(error)}
 
-    def show(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def show(self, prompts: Example, y: np.ndarray) -> Exhibit:
         """A row for each class asked for, at most ten images long."""
+        x = prompts["x"]
         names = self.examples("train").label_names
         rows = [y[x == k][:10] for k in range(self.x.size)]
         length = max(1, min(map(len, rows)))
         shown = [(name, row) for name, row in zip(names, rows, strict=True) if len(row)]
         scale = max(1, round(56 / self.y.shape[1]))
-        return grid(
+        picture = grid(
             np.concatenate([row[:length] for _, row in shown]),
             length,
             row_labels=[name for name, _ in shown],
             scale=scale,
         )
+        return Exhibit({"samples": picture})
 
-    def compare(self, y: np.ndarray, other: np.ndarray) -> np.ndarray:
+    def compare(self, y: np.ndarray, other: np.ndarray) -> Exhibit:
         """Ten pairs: the first version above the second."""
         pairs = np.concatenate([y[:10], other[:10]])
-        return grid(pairs, len(y[:10]), scale=max(1, round(56 / self.y.shape[1])))
+        scale = max(1, round(56 / self.y.shape[1]))
+        return Exhibit({"reconstructions": grid(pairs, len(y[:10]), scale=scale)})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -119,7 +119,7 @@ def train(
                 if due(loop.evaluate_every):
                     report = stage.report(strategy.single(state).averaged, frozen)
                     summaries.scalars(step, report.scalars)
-                    summaries.images(step, report.images)
+                    summaries.exhibit(step, report.exhibit)
                     progress.note(step, report.scalars)
                     pace.pause(step)
                 if due(loop.checkpoint.every):

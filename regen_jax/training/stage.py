@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import numpy as np
+
+from regen_jax.exhibits import Exhibit
 
 Tree = Any
 Batch = Mapping[str, jax.Array]
@@ -18,7 +19,7 @@ class Report:
     """What an evaluation found, for TensorBoard and the terminal."""
 
     scalars: dict[str, float] = dataclasses.field(default_factory=dict)
-    images: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    exhibit: Exhibit = dataclasses.field(default_factory=Exhibit)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +62,8 @@ class StageOptions:
       ema_decay: of the average of weights that evaluation and sampling use.
       accumulate: micro-batches a step.
       init_from: a workdir to take the finished stage from, instead of training it.
+      share: part of the training examples that the stage sees. A decoder may learn from
+        all Y while the prior has few pairs.
     """
 
     steps: int = 1000
@@ -75,6 +78,7 @@ class StageOptions:
     ema_decay: float = 0.999
     accumulate: int = 1
     init_from: str = ""
+    share: float = 1.0
 
     def __post_init__(self):
         for name in ("steps", "batch_size", "accumulate"):
@@ -85,6 +89,8 @@ class StageOptions:
         for name in ("learning_rate", "clip_norm"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+        if not 0 < self.share <= 1:
+            raise ValueError(f"share must be in (0, 1], not {self.share}")
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"ema_decay must be in [0, 1), not {self.ema_decay}")
         if self.batch_size % self.accumulate:

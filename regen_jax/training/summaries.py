@@ -11,6 +11,8 @@ from tensorboardX import summary as proto
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
+from regen_jax.exhibits import Exhibit
+
 
 class Summaries:
     """An event file in `logdir`; a context manager.
@@ -67,6 +69,14 @@ class Summaries:
                     f"not {image.dtype} {list(image.shape)}"
                 )
             self._add(step, proto.image, tag, image, dataformats="HWC")
+
+    def exhibit(self, step: int, exhibit: Exhibit) -> None:
+        """Pictures, sounds and texts."""
+        self.images(step, exhibit.images)
+        for tag, (wave, sample_rate) in exhibit.audio.items():
+            wave = np.clip(np.asarray(wave, np.float32), -1, 1)
+            self._add(step, proto.audio, tag, wave, sample_rate=sample_rate)
+        self.text(step, exhibit.texts)
 
     def text(self, step: int, values: Mapping[str, str]) -> None:
         """Markdown."""

@@ -6,8 +6,14 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
-from regen_jax.data.pipeline import evaluation_batches, first_batch, training_batches
+from regen_jax.data.pipeline import (
+    evaluation_batches,
+    first_batch,
+    share,
+    training_batches,
+)
 from regen_jax.errors import UserError
+from regen_jax.spaces import Padded
 
 
 class Numbers:
@@ -158,3 +164,19 @@ def test_first_batch_is_the_first_examples(batch_size, size):
 def test_unfit_batch_sizes_are_refused(batch_size, shard_count, message):
     with pytest.raises(UserError, match=message):
         training_batches(Numbers(10), batch_size, 0, shard_count=shard_count)
+
+
+def test_a_share_is_drawn_by_the_seed():
+    whole = [{"x": np.int32(i)} for i in range(40)]
+    assert share(whole, 1.0, 0) is whole
+    some, other = share(whole, 0.25, 0), share(whole, 0.25, 1)
+    rows = [int(some[i]["x"]) for i in range(len(some))]
+    assert len(set(rows)) == 10 and rows == [int(e["x"]) for e in share(whole, 0.25, 0)]
+    assert set(rows) != {int(other[i]["x"]) for i in range(len(other))}
+    assert len(share(whole, 1e-6, 0)) == 1
+
+
+def test_trees_are_stacked_leaf_by_leaf():
+    pair = {"x": Padded(np.ones((3, 2)), np.int32(2)), "y": np.int32(1)}
+    batch = first_batch([pair, pair], 2)
+    assert batch["x"].values.shape == (2, 3, 2) and batch["x"].length.tolist() == [2, 2]

@@ -273,14 +273,6 @@ def test_training_drops_the_source_at_its_rate():
         ({"drop_source": -0.1}, "drop_source must be in [0, 1), not -0.1"),
         ({"dtype": "half"}, "dtype must be 'float32' or 'bfloat16', not 'half'"),
         (
-            {"target": Tokens(4, 3, depth=2)},
-            "generates one token a position, not Tokens(4 x 2 of 3)",
-        ),
-        (
-            {"target": Tokens(4, 3, padded=True)},
-            "generates one token a position, not Tokens(4 of 3, padded)",
-        ),
-        (
             {"guidance": 2.0, "drop_source": 0.0},
             (
                 "guidance 2.0 needs drop_source above 0: the prediction without a source "
@@ -290,6 +282,29 @@ def test_training_drops_the_source_at_its_rate():
         ({"temperature": -1.0}, "temperature must be 0 or more, not -1.0"),
         ({"top_k": -1}, "top_k must be 0 or more, not -1"),
         ({"top_p": 0.0}, "top_p must be in (0, 1], not 0.0"),
+        ({"encoder_layers": -1}, "encoder_layers must be 0 or more, not -1"),
+        ({"length_penalty": -1.0}, "length_penalty must be 0 or more, not -1.0"),
+        ({"beam_size": -1}, "beam_size must be 0 or more, not -1"),
+        (
+            {"beam_size": 2, "target": Tokens(4, 3, depth=2)},
+            "beam_size 2 needs a target one token deep, not Tokens(4 x 2 of 3)",
+        ),
+        ({"source_stride": 0}, "source_stride must be at least 1, not 0"),
+        (
+            {"source_stride": 2},
+            (
+                "source_stride 2 needs a source Array(time, channels), not "
+                "Tokens(2 of 5)"
+            ),
+        ),
+        ({"ctc": 1.0}, "ctc must be in [0, 1), not 1.0"),
+        (
+            {"ctc": 0.3},
+            (
+                "ctc 0.3 needs encoder_layers of at least 1 and a padded target one token "
+                "deep, not 0 and Tokens(4 of 3)"
+            ),
+        ),
     ],
 )
 def test_refuses(options, message):

@@ -287,6 +287,9 @@ def test_an_overfitted_model_samples_its_data():
         ({"guidance_interval": (0.5, 0.2)}, "rising times in [0, 1]"),
         ({"source": Array((9, 3), padded=True)}, "source of constant length"),
         ({"target": Array((4, 4, 1), padded=True)}, "target of constant length"),
+        ({"target": Array((8, 3), padded=True)}, "or Tokens to an Array of frames"),
+        ({"encoder_layers": -1}, "encoder_layers must be 0 or more"),
+        ({"alignment_weight": 0.0}, "alignment_weight above 0"),
     ],
 )
 def test_options_that_do_not_fit_are_refused_in_one_line(options, message):

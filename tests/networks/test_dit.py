@@ -156,6 +156,21 @@ def test_canvas_is_normalized_and_linear_between_centres():
     np.testing.assert_allclose(canvas[0, :, 0], [-1, -0.5, 0.5, 1], atol=1e-6)
 
 
+def test_padding_of_a_source_is_not_seen():
+    source = Tokens(4, 5, padded=True)
+    net = ConditionalDiT(source, Array((4, 4, 1)), network())
+    a = jnp.array([[3, 1, 0, 0], [3, 1, 0, 4], [3, 1, 4, 0], [0, 0, 0, 0]])
+    x, drop = jnp.ones((4, 4, 4, 1)), jnp.zeros(4, bool)
+    variables = random_variables(net, a, drop, x)
+    y = jax.jit(net.apply)(variables, a, drop, x)
+    np.testing.assert_array_equal(y[0], y[1])
+    assert np.isfinite(y).all()
+    assert np.abs(y[0] - y[2]).max() > 1e-3
+    # Nor is a length, where the source itself is withheld.
+    y = jax.jit(net.apply)(variables, a, ~drop, x)
+    np.testing.assert_allclose(y[0], y[3], atol=1e-6)
+
+
 @pytest.mark.parametrize(
     "source", [Category(3), Tokens(2, 3), Tokens(2, 3, depth=2), Array((2, 2, 1))]
 )

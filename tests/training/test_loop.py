@@ -10,6 +10,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from regen_jax.errors import UserError
+from regen_jax.exhibits import Exhibit
 from regen_jax.training.checkpoint import CheckpointOptions, Checkpoints
 from regen_jax.training.loop import load, stage_rng
 from regen_jax.training.parallel import ParallelOptions, make_strategy
@@ -231,7 +232,8 @@ class Recorder:
     def report(self, variables, frozen):
         self.log.append("evaluate")
         return Report(
-            {"toy/figure": 1.0}, {"toy/picture": np.zeros((4, 4, 3), np.uint8)}
+            {"toy/figure": 1.0},
+            Exhibit({"toy/picture": np.zeros((4, 4, 3), np.uint8)}),
         )
 
     def run(self, workdir, **options):

@@ -11,7 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from regen_jax.abstractions.quantizers.interface import Codebook, Quantized, Quantizer
+from regen_jax.abstractions.quantizers.interface import (
+    Codebook,
+    Quantized,
+    Quantizer,
+    everywhere,
+)
+from regen_jax.metrics import codebook as codebook_metrics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,13 +52,23 @@ class FiniteScalarQuantizer(Quantizer):
         return ((digits - self._half) / self._half).astype(jnp.float32)
 
     def quantize(
-        self, codebook: Codebook, keys: jax.Array, latents: jax.Array
+        self,
+        codebook: Codebook,
+        keys: jax.Array,
+        latents: jax.Array,
+        mask: jax.Array | None = None,
+        train: bool = False,
     ) -> Quantized:
         bounded = self._bound(latents)
         rounded = jax.lax.stop_gradient(jnp.round(bounded))
         values = (bounded + jax.lax.stop_gradient(rounded - bounded)) / self._half
+        codes = self._index(rounded)
+        mask = everywhere(latents) if mask is None else mask
+        # Counts of a code that is none are dropped.
+        counted = jnp.where(mask, codes, self.vocab)
+        counts = codebook_metrics.code_counts(counted, self.vocab)
         loss = jnp.zeros(latents.shape[0], jnp.float32)
-        return Quantized(self._index(rounded), values, loss, {}, {})
+        return Quantized(codes, values, loss, {"code_counts": counts}, {})
 
     @property
     def _half(self) -> np.ndarray:

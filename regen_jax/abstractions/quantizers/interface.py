@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 Codebook = Mapping[str, jax.Array]
 
@@ -13,10 +14,11 @@ class Quantized(NamedTuple):
     """Latents after quantization.
 
     Attributes:
-      codes: i32[B, *grid].
+      codes: i32[B, *grid], or [B, *grid, depth] of a quantizer with depth.
       values: f32[B, *grid, D], with gradients passed straight through to the latents.
       loss: f32[B], what keeps latents and codes together.
-      totals: statistics summed over examples, for `update`.
+      totals: statistics summed over examples, for `update`; `code_counts` [K], or
+        [depth, K], among them.
       examples: statistics kept an example, for `update`.
     """
 
@@ -31,6 +33,8 @@ class Quantizer(abc.ABC):
     """A subclass is a frozen dataclass of options; a codebook is an argument."""
 
     home: ClassVar[str] = "regen_jax.abstractions.quantizers"
+    depth: int = 1
+    """Codes a latent; where more than one, they are the last axis of codes."""
 
     @property
     @abc.abstractmethod
@@ -48,17 +52,26 @@ class Quantizer(abc.ABC):
 
     @abc.abstractmethod
     def quantize(
-        self, codebook: Codebook, keys: jax.Array, latents: jax.Array
+        self,
+        codebook: Codebook,
+        keys: jax.Array,
+        latents: jax.Array,
+        mask: jax.Array | None = None,
+        train: bool = False,
     ) -> Quantized:
-        """Quantizes latents [B, *grid, D] of any float dtype, in float32."""
+        """Quantizes latents [B, *grid, D] of any float dtype, in float32.
+
+        `mask` bool[B, *grid] is true where a position counts, None for everywhere:
+        losses and statistics leave the others out. Their codes and values mean nothing.
+        """
 
     @abc.abstractmethod
     def encode(self, codebook: Codebook, latents: jax.Array) -> jax.Array:
-        """Codes i32[B, *grid] of latents [B, *grid, D]."""
+        """Codes i32[B, *grid] (or [B, *grid, depth]) of latents [B, *grid, D]."""
 
     @abc.abstractmethod
     def decode(self, codebook: Codebook, codes: jax.Array) -> jax.Array:
-        """Values f32[B, *grid, D] of codes i32[B, *grid]."""
+        """Values f32[B, *grid, D] of codes as `encode` makes them."""
 
     def update(
         self,
@@ -67,9 +80,10 @@ class Quantizer(abc.ABC):
         totals: dict[str, jax.Array],
         examples: dict[str, jax.Array],
     ) -> Codebook:
-        """The codebook after a step, from the statistics of the global batch.
-
-        `totals` also holds `code_counts` f32[K], which the autoencoder keeps for every
-        quantizer.
-        """
+        """The codebook after a step, from the statistics of the global batch."""
         return codebook
+
+
+def everywhere(latents: jax.Array) -> jax.Array:
+    """The mask of latents [B, *grid, D] that all count."""
+    return jnp.ones(latents.shape[:-1], bool)

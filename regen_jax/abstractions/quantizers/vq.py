@@ -10,7 +10,12 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from regen_jax.abstractions.quantizers.interface import Codebook, Quantized, Quantizer
+from regen_jax.abstractions.quantizers.interface import (
+    Codebook,
+    Quantized,
+    Quantizer,
+    everywhere,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,34 +75,54 @@ class VectorQuantizer(Quantizer):
         return codebook["codes"][codes]
 
     def quantize(
-        self, codebook: Codebook, keys: jax.Array, latents: jax.Array
+        self,
+        codebook: Codebook,
+        keys: jax.Array,
+        latents: jax.Array,
+        mask: jax.Array | None = None,
+        train: bool = False,
     ) -> Quantized:
+        mask = everywhere(latents) if mask is None else mask
         z = latents.astype(jnp.float32)
         codes = self.encode(codebook, jax.lax.stop_gradient(z))
         values = self.decode(codebook, codes)
-        inner = tuple(range(1, z.ndim))
-        commitment = jnp.mean((z - jax.lax.stop_gradient(values)) ** 2, axis=inner)
+        error = (z - jax.lax.stop_gradient(values)) ** 2
+        inner = tuple(range(1, mask.ndim))
+        number = jnp.maximum(mask.sum(axis=inner), 1)
+        # Not a product with the mask, which what is infinite would survive.
+        error = jnp.where(mask[..., None], error, 0).mean(axis=-1)
+        commitment = error.sum(axis=inner) / number
 
-        flat = jax.lax.stop_gradient(z).reshape(z.shape[0], -1, self.dim)
-        assigned = jax.nn.one_hot(codes.reshape(-1), self.codes)
+        flat = jnp.where(mask[..., None], jax.lax.stop_gradient(z), 0)
+        # No code at all where a position does not count.
+        assigned = jax.nn.one_hot(jnp.where(mask, codes, -1).reshape(-1), self.codes)
         sums = jnp.matmul(
             assigned.T,
             flat.reshape(-1, self.dim),
             precision=jax.lax.Precision.HIGHEST,
         )
-        offered = min(self.candidates, flat.shape[1])
-        candidates = jax.vmap(
-            lambda key, latent: jax.random.choice(
-                key, latent, (offered,), replace=False
-            )
-        )(keys, flat)
         return Quantized(
             codes=codes,
             values=z + jax.lax.stop_gradient(values - z),
             loss=self.commitment * commitment,
-            totals={"code_sums": sums},
-            examples={"candidates": candidates},
+            totals={"code_counts": assigned.sum(axis=0), "code_sums": sums},
+            examples={"candidates": self.offer(keys, z, mask)},
         )
+
+    def offer(self, keys: jax.Array, latents: jax.Array, mask: jax.Array) -> jax.Array:
+        """Candidates for revival, f32[B, candidates, D], of latents where `mask`.
+
+        Each latent of an example [*grid, D] is drawn once while there are enough.
+        """
+        flat = jax.lax.stop_gradient(latents.reshape(mask.shape[0], -1, self.dim))
+        number = min(self.candidates, flat.shape[1])
+
+        def draw(key: jax.Array, latents: jax.Array, mask: jax.Array) -> jax.Array:
+            order = jax.random.permutation(key, latents.shape[0])
+            order = order[jnp.argsort(~mask[order], stable=True)]
+            return latents[order[jnp.arange(number) % jnp.maximum(mask.sum(), 1)]]
+
+        return jax.vmap(draw)(keys, flat, mask.reshape(mask.shape[0], -1))
 
     def update(
         self,

@@ -1,0 +1,83 @@
+"""Words → phonemes and phonemes → words, on the CMU pronouncing dictionary.
+
+`--config=configs/pronunciation.py:direction=p2g` chooses; see CHOICES. These are the
+arrows between characters and phonemes that speech recognition goes through, on words
+that no training set has seen.
+"""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+CHOICES = {"direction": ("g2p", "p2g"), "size": ("demo", "base", "tiny")}
+
+
+def get_config(arg: str = "") -> ConfigDict:
+    """The config; `arg` is `key=value` pairs of CHOICES, separated by commas."""
+    chosen = {"direction": "g2p", "size": "demo"}
+    for pair in filter(None, arg.split(",")):
+        key, _, value = pair.partition("=")
+        if key not in CHOICES:
+            raise ValueError(f"no choice {key!r}: known are {', '.join(CHOICES)}")
+        if value not in CHOICES[key]:
+            known = ", ".join(CHOICES[key])
+            raise ValueError(f"{key} cannot be {value!r}: known are {known}")
+        chosen[key] = value
+    size = chosen["size"]
+    tiny = size == "tiny"
+    return ConfigDict(
+        {
+            "seed": 0,
+            "task": "pronunciation",
+            "data": {
+                "name": "pronunciations",
+                "dir": "",
+                "direction": chosen["direction"],
+                "max_length": 20,
+            },
+            "source": {"name": "identity"},
+            "abstraction": {"name": "identity"},
+            "prior": _generator(size),
+            "decoder": {"name": "inverse"},
+            "train": {"prior": _training(size)},
+            "parallel": {"strategy": "sharded", "data": -1, "fsdp": 1},
+            "checkpoint": {"every": 20 if tiny else 1000, "keep": 2},
+            "log": {"every": 5 if tiny else 50},
+            "evaluate": {
+                "every": 20 if tiny else 3000,
+                "samples": 10 if tiny else 12_000,
+                "loop_samples": 10 if tiny else 500,
+                "batch_size": 10 if tiny else 500,
+            },
+        }
+    )
+
+
+def _generator(size: str) -> dict[str, Any]:
+    tiny, demo, base = (16, 1, 2), (128, 2, 4), (512, 4, 8)
+    width, num_layers, num_heads = {"tiny": tiny, "demo": demo, "base": base}[size]
+    return {
+        "name": "autoregressive",
+        "width": width,
+        "num_layers": num_layers,
+        "encoder_layers": num_layers,
+        "num_heads": num_heads,
+        "conditioning": "cross",
+        "dropout": 0.1,
+        "drop_source": 0.0,
+        "beam_size": 4,
+        "dtype": "float32",
+        "remat": False,
+    }
+
+
+def _training(size: str) -> dict[str, Any]:
+    if size == "tiny":
+        return {"steps": 20, "batch_size": 8, "learning_rate": 1e-3, "warmup_steps": 5}
+    steps, batch_size = {"demo": (3000, 128), "base": (40_000, 512)}[size]
+    return {
+        "steps": steps,
+        "batch_size": batch_size,
+        "learning_rate": 2e-3 if size == "demo" else 1e-3,
+        "warmup_steps": steps // 20,
+    }

@@ -1,0 +1,171 @@
+"""Text → speech, by default a synthetic voice (espeak-ng) that reads real short texts.
+
+`--config=configs/speech_synthesis.py:abstraction=codec` chooses; see CHOICES. The default
+is text → phonemes → log-mel spectrogram → wave: a rule, a diffusion model that learns
+its own durations, and a vocoder. `data=tuxpaint_spanish` and `data=ljspeech` are human
+voices.
+"""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+CHOICES = {
+    "data": ("spoken_bible", "tuxpaint_spanish", "ljspeech"),
+    "source": ("phonemes", "identity"),
+    "abstraction": ("mel", "codec", "prosody", "frames"),
+    "prior": ("diffusion", "regression", "autoregressive"),
+    "decoder": ("vocoder", "inverse", "pipeline"),
+    "size": ("demo", "base", "tiny"),
+}
+# What fits together: abstraction to priors and decoders, the default of each first.
+FITTING = {
+    "mel": (("diffusion", "regression"), ("vocoder", "inverse")),
+    "codec": (("autoregressive",), ("inverse",)),
+    "prosody": (("autoregressive",), ("pipeline",)),
+    "frames": (("diffusion", "regression"), ("inverse",)),
+}
+# Seconds and characters of the longest example; phonemes are known for English alone.
+DATA = {
+    "spoken_bible": (2.048, 40, "english"),
+    "tuxpaint_spanish": (4.096, 64, "spanish"),
+    "ljspeech": (10.24, 192, "english"),
+}
+HOP = 256
+
+
+def get_config(arg: str = "") -> ConfigDict:
+    """The config; `arg` is `key=value` pairs of CHOICES, separated by commas."""
+    chosen = _choices(arg)
+    size, data, abstraction = chosen["size"], chosen["data"], chosen["abstraction"]
+    seconds, characters, alphabet = DATA[data]
+    priors, decoders = FITTING.get(abstraction, (("diffusion",), ("inverse",)))
+    default = "phonemes" if alphabet == "english" else "identity"
+    return ConfigDict(
+        {
+            "seed": 0,
+            "task": "speech_synthesis",
+            "data": {
+                "name": data,
+                "dir": "",
+                "alphabet": alphabet,
+                "max_characters": characters,
+                "max_seconds": seconds,
+                "judge_width": 16 if size == "tiny" else 144,
+                "judge_layers": 1 if size == "tiny" else 3,
+            },
+            "source": {"name": chosen.get("source", default)},
+            "abstraction": _abstraction(abstraction, size),
+            "prior": _prior(chosen.get("prior", priors[0]), size),
+            "decoder": _decoder(chosen.get("decoder", decoders[0]), size),
+            "train": {
+                stage: _training(stage, size)
+                for stage in ("judge", "abstraction", "decoder", "prior")
+            },
+            "parallel": {"strategy": "sharded", "data": -1, "fsdp": 1},
+            "checkpoint": {"every": 20 if size == "tiny" else 1000, "keep": 2},
+            "log": {"every": 5 if size == "tiny" else 50},
+            "evaluate": {
+                "every": 20 if size == "tiny" else 1000,
+                "samples": 10 if size == "tiny" else 400,
+                "loop_samples": 10 if size == "tiny" else 100,
+                "batch_size": 10 if size == "tiny" else 50,
+            },
+        }
+    )
+
+
+def _choices(arg: str) -> dict[str, str]:
+    chosen = {"data": "spoken_bible", "abstraction": "mel", "size": "demo"}
+    for pair in filter(None, arg.split(",")):
+        key, _, value = pair.partition("=")
+        if key not in CHOICES:
+            raise ValueError(f"no choice {key!r}: known are {', '.join(CHOICES)}")
+        own = ":" in value and key not in ("size", "data")
+        if value not in CHOICES[key] and not own:
+            known = ", ".join(CHOICES[key])
+            raise ValueError(f"{key} cannot be {value!r}: known are {known}")
+        chosen[key] = value
+    return chosen
+
+
+def _abstraction(name: str, size: str) -> dict[str, Any]:
+    if name == "mel":
+        return {"name": name, "num_mels": 80, "hop": HOP}
+    if name == "codec":
+        width, layers = {"tiny": (16, 1), "demo": (192, 4), "base": (512, 8)}[size]
+        return {
+            "name": name,
+            "quantizer": {"name": "rvq", "codes": 64, "depth": 4},
+            "width": width,
+            "num_layers": layers,
+            "hop": HOP,
+            "stride": 2,
+        }
+    if name == "frames":
+        return {"name": name, "size": HOP}
+    return {"name": name}
+
+
+def _transformer(size: str) -> dict[str, Any]:
+    tiny, demo, base = (16, 1, 2), (144, 4, 4), (512, 10, 8)
+    width, num_layers, num_heads = {"tiny": tiny, "demo": demo, "base": base}[size]
+    return {
+        "width": width,
+        "num_layers": num_layers,
+        "num_heads": num_heads,
+        "dtype": "float32",
+        "remat": False,
+    }
+
+
+def _prior(name: str, size: str) -> dict[str, Any]:
+    if ":" in name:
+        return {"name": name}
+    options = {"name": name} | _transformer(size)
+    if name == "autoregressive":
+        layers = {"tiny": 1, "demo": 2, "base": 6}[size]
+        encoder = {"conditioning": "cross", "encoder_layers": layers}
+        return options | encoder | {"top_p": 0.9, "dropout": 0.1}
+    options |= {"patch": 1, "encoder_layers": 2}
+    return options | ({"num_steps": 6} if name == "diffusion" else {})
+
+
+def _decoder(name: str, size: str) -> dict[str, Any]:
+    width, layers = {"tiny": (16, 1), "demo": (192, 4), "base": (512, 8)}[size]
+    vocoder = {
+        "name": "vocoder",
+        "width": width,
+        "num_layers": layers,
+        "segment": 4 if size == "tiny" else 32,
+        "adversarial": 0.0,
+    }
+    if name == "vocoder":
+        return vocoder
+    if name == "pipeline":
+        return {
+            "name": name,
+            "abstraction": _abstraction("mel", size),
+            "prior": _prior("regression", size),
+            "decoder": vocoder,
+        }
+    return {"name": name}
+
+
+def _training(stage: str, size: str) -> dict[str, Any]:
+    if size == "tiny":
+        return {"steps": 20, "batch_size": 8, "learning_rate": 1e-3, "warmup_steps": 5}
+    steps, batch_size, learning_rate = {
+        "judge": (2000, 32, 1.5e-3),
+        "abstraction": (1500, 16, 1e-3),
+        "decoder": (1500, 16, 1e-3),
+        "prior": (1500, 16, 1.5e-3),
+    }[stage]
+    if size == "base":
+        steps, batch_size, learning_rate = 20 * steps, 64, learning_rate / 2
+    return {
+        "steps": steps,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "warmup_steps": steps // 20,
+    }

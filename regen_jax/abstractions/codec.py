@@ -1,0 +1,283 @@
+"""A learned abstraction of sound: the codes of a neural codec, from waves alone."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from regen_jax.abstractions.quantizers.interface import Quantizer
+from regen_jax.abstractions.quantizers.rvq import ResidualVectorQuantizer
+from regen_jax.audio import segments
+from regen_jax.audio.mel import log_mel, mel_filters
+from regen_jax.audio.spectral_loss import check_resolutions, spectral_loss
+from regen_jax.interfaces import Abstraction, Objective, Variables
+from regen_jax.metrics import codebook
+from regen_jax.networks.discriminators import (
+    SpectrumDiscriminators,
+    adversarial_losses,
+)
+from regen_jax.networks.vocos import FoldedEncoder, UnfoldedVocos, Vocos
+from regen_jax.spaces import Array, Padded, Tokens, Value, lengths, within
+
+# What an example's key is folded with.
+_SEGMENT, _QUANTIZER = 1, 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Codec(Abstraction):
+    """A wave to a stack of codes each `stride * hop` samples.
+
+    The analysis is log-mel, blocks over time are ConvNeXt's, and the synthesis is that
+    of Vocos (arXiv 2306.00814); the stack is SoundStream's (arXiv 2107.03312). A padded
+    wave has codes as far as they touch it, 1 and up: 0 is what stands behind them.
+
+    Attributes:
+      y: the space of waves, [N].
+      quantizer: makes codes of the encoder's latents.
+      width: features a frame.
+      num_layers: ConvNeXt blocks of the encoder, and of the decoder.
+      stride: frames a code.
+      hop: samples from a frame to the next.
+      n_fft: samples in a frame.
+      num_mels: mel bands that the encoder sees.
+      sample_rate: of y, in Hz.
+      segment: frames of an example that train, drawn by its key; 0 for all of them.
+      resolutions: of the losses and of the discriminators, in samples a frame.
+      adversarial: weight of what fools the discriminators and of the distance of their
+        features; 0 for no discriminators.
+      adversarial_start: steps before they start.
+      dtype: compute dtype of the blocks; quantizer and spectra stay in float32.
+    """
+
+    y: Array
+    quantizer: Quantizer = dataclasses.field(default_factory=ResidualVectorQuantizer)
+    width: int = 192
+    num_layers: int = 3
+    stride: int = 2
+    hop: int = 256
+    n_fft: int = 1024
+    num_mels: int = 80
+    sample_rate: int = 16000
+    segment: int = 32
+    resolutions: tuple[int, ...] = (256, 512, 1024)
+    adversarial: float = 0.0
+    adversarial_start: int = 0
+    dtype: str = "float32"
+
+    learned = True
+
+    def __post_init__(self):
+        if not isinstance(self.y, Array) or len(self.y.shape) != 1:
+            raise ValueError(f"needs waves, an Array of samples, not {self.y}")
+        for name in ("width", "num_layers", "stride", "hop", "num_mels", "sample_rate"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} must be at least 1, not {getattr(self, name)}"
+                )
+        if self.n_fft % 2 or self.n_fft % self.hop or self.n_fft < 3 * self.hop:
+            raise ValueError(
+                "n_fft must be even and a multiple of hop, 3 times it or more, not "
+                f"{self.n_fft} with {self.hop}"
+            )
+        if self.y.shape[0] % self._samples:
+            raise ValueError(
+                f"stride {self.stride} times hop {self.hop} does not divide the samples "
+                f"of {self.y}"
+            )
+        if self.segment < 0 or self.segment % self.stride:
+            raise ValueError(
+                f"segment must be a multiple of stride {self.stride}, or 0, "
+                f"not {self.segment}"
+            )
+        mel_filters(self.sample_rate, self.n_fft, self.num_mels)
+        check_resolutions(self.resolutions)
+        for name in ("adversarial", "adversarial_start"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
+        if self.dtype not in ("float32", "bfloat16"):
+            raise ValueError(
+                f"dtype must be 'float32' or 'bfloat16', not {self.dtype!r}"
+            )
+
+    @property
+    def y_prime(self) -> Tokens:
+        return Tokens(
+            self.y.shape[0] // self._samples,
+            self.quantizer.vocab + self._shift,
+            self.quantizer.depth,
+            padded=self.y.padded,
+        )
+
+    def init(self, rng: jax.Array, y: Value) -> Variables:
+        encoder_rng, decoder_rng, codebook_rng, other_rng = jax.random.split(rng, 4)
+        wave, number = self._wave(y)
+        frames, mask = self._frames(wave, number)
+        params = {"encoder": self._encoder.init(encoder_rng, frames, mask)["params"]}
+        latents = self._encoder.apply({"params": params["encoder"]}, frames, mask)
+        params["decoder"] = self._decoder.init(decoder_rng, latents, mask)["params"]
+        # What lies beyond an example's end is no latent: its others stand in.
+        index = jnp.arange(latents.shape[1]) % jnp.maximum(number, 1)[:, None]
+        latents = jnp.take_along_axis(latents, index[..., None], axis=1)
+        flat = latents.reshape(-1, latents.shape[-1])
+        variables = {
+            "params": params,
+            "codebook": self.quantizer.init(codebook_rng, flat),
+        }
+        if self.adversarial:
+            start = self._discriminators.init(
+                other_rng, wave[:1], jnp.full(1, wave.shape[1])
+            )
+            params["discriminators"] = start["params"]
+            variables["progress"] = {"step": jnp.zeros((), jnp.int32)}
+        return variables
+
+    def encode(self, variables: Variables, y: Value) -> jax.Array:
+        wave, number = self._wave(y)
+        frames, mask = self._frames(wave, number)
+        encoder = {"params": variables["params"]["encoder"]}
+        latents = self._encoder.apply(encoder, frames, mask)
+        codes = self.quantizer.encode(variables["codebook"], latents) + self._shift
+        counts = within(number, codes.shape[1])
+        return jnp.where(
+            counts.reshape(*counts.shape, *[1] * (codes.ndim - 2)), codes, 0
+        )
+
+    def decode(self, variables: Variables, y_prime: jax.Array) -> Value:
+        """Waves as long as the codes; any 0 within them is read as the code 1."""
+        number = lengths(self.y_prime, y_prime)
+        codes = jnp.maximum(y_prime - self._shift, 0)
+        values = self.quantizer.decode(variables["codebook"], codes)
+        wave = self._synthesis(variables, values, number)
+        wave = jnp.clip(wave, self.y.low, self.y.high)
+        length = number * self._samples
+        wave = jnp.where(within(length, wave.shape[1]), wave, 0)
+        return Padded(wave, length) if self.y.padded else wave
+
+    def loss(
+        self, variables: Variables, keys: jax.Array, y: Value, train: bool
+    ) -> Objective:
+        """Spectral distances, the quantizer's own term, and adversarial ones."""
+        length = lengths(self.y, y)
+        wave, number = self._wave(y)
+        if train and 0 < self.segment * self.hop < wave.shape[1]:
+            size = self.segment // self.stride
+            start = self._samples * segments.starts(_fold(keys, _SEGMENT), number, size)
+            wave = segments.cut(wave, start, self.segment * self.hop)
+            length = jnp.clip(length - start, 0, wave.shape[1])
+            number = -(-length // self._samples)
+        frames, mask = self._frames(wave, number)
+        encoder = {"params": variables["params"]["encoder"]}
+        latents = self._encoder.apply(encoder, frames, mask)
+        quantized = self.quantizer.quantize(
+            variables["codebook"],
+            _fold(keys, _QUANTIZER),
+            latents,
+            within(number, latents.shape[1]),
+            train,
+        )
+        made = self._synthesis(variables, quantized.values, number)
+        made = jnp.where(within(length, made.shape[1]), made, 0)
+        terms = spectral_loss(made, wave, length, self.resolutions, self.sample_rate)
+        metrics = {f"{name}_loss": value for name, value in terms.items()}
+        metrics["quantizer_loss"] = quantized.loss
+        loss = sum(metrics.values())
+        if self.adversarial:
+            extra = adversarial_losses(
+                self._discriminators,
+                variables["params"]["discriminators"],
+                made,
+                wave,
+                length,
+                variables["progress"]["step"] >= self.adversarial_start,
+            )
+            metrics |= extra
+            fooling = extra["generator_loss"] + extra["feature_loss"]
+            loss += self.adversarial * fooling + extra["discriminator_loss"]
+        return Objective(loss, metrics, quantized.totals, quantized.examples)
+
+    def update(
+        self, variables: Variables, rng: jax.Array, objective: Objective
+    ) -> Variables:
+        updated = self.quantizer.update(
+            variables["codebook"], rng, objective.totals, objective.examples
+        )
+        variables = {**variables, "codebook": updated}
+        if self.adversarial:
+            variables["progress"] = {"step": variables["progress"]["step"] + 1}
+        return variables
+
+    def summarize(
+        self, metrics: dict[str, float], totals: dict[str, Any]
+    ) -> dict[str, float]:
+        """Adds use and perplexity of the codebook: of each level, and their means."""
+        counts = np.reshape(totals["code_counts"], (self.quantizer.depth, -1))
+        found = {
+            "codebook_use": [codebook.use(level) for level in counts],
+            "codebook_perplexity": [codebook.perplexity(level) for level in counts],
+        }
+        means = {name: float(np.mean(values)) for name, values in found.items()}
+        levels = {
+            f"{name}_{i + 1}": value
+            for name, values in found.items()
+            for i, value in enumerate(values)
+            if len(values) > 1
+        }
+        return {**metrics, **means, **levels}
+
+    @property
+    def _samples(self) -> int:
+        """Samples a code."""
+        return self.stride * self.hop
+
+    @property
+    def _shift(self) -> int:
+        """What is added to a code, so that 0 is free."""
+        return int(self.y.padded)
+
+    @property
+    def _encoder(self) -> FoldedEncoder:
+        return FoldedEncoder(
+            self.width,
+            self.num_layers,
+            self.stride,
+            self.quantizer.latent_dim,
+            jnp.dtype(self.dtype),
+        )
+
+    @property
+    def _decoder(self) -> UnfoldedVocos:
+        dtype = jnp.dtype(self.dtype)
+        vocos = Vocos(self.width, self.num_layers, self.n_fft, self.hop, dtype)
+        return UnfoldedVocos(self.stride, vocos)
+
+    @property
+    def _discriminators(self) -> SpectrumDiscriminators:
+        return SpectrumDiscriminators(self.resolutions)
+
+    def _wave(self, y: Value) -> tuple[jax.Array, jax.Array]:
+        """The wave f32[B, N], 0 beyond its end, and how many codes i32[B] it has."""
+        length = lengths(self.y, y)
+        values = y.values if isinstance(y, Padded) else y
+        wave = jnp.where(within(length, values.shape[1]), values, 0)
+        return wave, -(-length // self._samples)
+
+    def _frames(
+        self, wave: jax.Array, number: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """Log-mel frames f32[B, T, num_mels], and the mask bool[B, T] of its codes."""
+        frames = log_mel(wave, self.sample_rate, self.n_fft, self.hop, self.num_mels)
+        return frames, within(number * self.stride, frames.shape[1])
+
+    def _synthesis(
+        self, variables: Variables, values: jax.Array, number: jax.Array
+    ) -> jax.Array:
+        mask = within(number * self.stride, values.shape[1] * self.stride)
+        decoder = {"params": variables["params"]["decoder"]}
+        return self._decoder.apply(decoder, values, mask)
+
+
+def _fold(keys: jax.Array, number: int) -> jax.Array:
+    """A stream of its own from each example's key."""
+    return jax.vmap(jax.random.fold_in, (0, None))(keys, number)

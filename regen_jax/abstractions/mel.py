@@ -1,0 +1,109 @@
+"""A handcrafted abstraction of sound: its log-mel spectrogram, with Griffin-Lim back."""
+
+import dataclasses
+import math
+
+import jax.numpy as jnp
+import numpy as np
+
+from regen_jax.audio.griffin_lim import griffin_lim, mel_to_magnitude
+from regen_jax.audio.mel import FLOOR, log_mel, mel_filters
+from regen_jax.audio.stft import check_sizes
+from regen_jax.interfaces import Abstraction, Variables
+from regen_jax.spaces import Array, Padded, Value, within
+
+
+@dataclasses.dataclass(frozen=True)
+class Mel(Abstraction):
+    """A wave to the natural log of its mel magnitudes, a frame each `hop` samples.
+
+    A padded wave of n samples has ceil(n / hop) frames, and the wave of f frames has
+    f * hop samples.
+
+    Attributes:
+      y: the space of waves, bounded, [N] or [N, 1]; `hop` divides N.
+      sample_rate: in Hz.
+      n_fft: samples in a frame.
+      hop: samples from a frame to the next.
+      num_mels: bands from 0 to half the sample rate.
+      iterations: rounds of Griffin-Lim on the way back.
+      momentum: of Griffin-Lim; 0 is the classic algorithm.
+    """
+
+    y: Array
+    sample_rate: int = 16000
+    n_fft: int = 1024
+    hop: int = 256
+    num_mels: int = 80
+    iterations: int = 32
+    momentum: float = 0.99
+
+    def __post_init__(self):
+        if (
+            not isinstance(self.y, Array)
+            or not self.y.bounded
+            or self.y.shape not in (self.y.shape[:1], (self.y.shape[0], 1))
+        ):
+            raise ValueError(
+                f"needs a wave, an Array of samples with bounds, not {self.y}"
+            )
+        for name in ("sample_rate", "n_fft", "hop", "num_mels", "iterations"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
+        check_sizes(self.n_fft, self.hop)
+        if self.y.shape[0] % self.hop:
+            raise ValueError(
+                f"hop {self.hop} does not divide the {self.y.shape[0]} samples of a wave"
+            )
+        mel_filters(self.sample_rate, self.n_fft, self.num_mels)
+
+    @property
+    def y_prime(self) -> Array:
+        """Frames of log-mel, from the floor to the loudest steady tone that y allows.
+
+        Only a sound with several strong overtones in one band is louder; it is clipped.
+        """
+        filters = np.pad(
+            mel_filters(self.sample_rate, self.n_fft, self.num_mels), ((1, 1), (0, 0))
+        )
+        # Through Hann's window a tone of amplitude 1 at the centre of a bin is n_fft / 4
+        # there and half of that in the two bins beside it.
+        lobe = filters[1:-1] + filters[:-2] / 2 + filters[2:] / 2
+        amplitude = max(abs(self.y.low), abs(self.y.high))
+        return Array(
+            (self.y.shape[0] // self.hop, self.num_mels),
+            math.log(FLOOR),
+            math.log(amplitude * self.n_fft / 4 * lobe.max()),
+            padded=self.y.padded,
+        )
+
+    def encode(self, variables: Variables, y: Value) -> Value:
+        values, length = y if self.y.padded else (y, None)
+        wave = values.reshape(values.shape[0], -1)
+        if length is not None:
+            wave = jnp.where(within(length, wave.shape[1]), wave, 0.0)
+        space = self.y_prime
+        mel = log_mel(wave, self.sample_rate, self.n_fft, self.hop, self.num_mels)
+        mel = jnp.clip(mel, space.low, space.high)
+        if length is None:
+            return mel
+        frames = jnp.minimum(-(-length // self.hop), space.shape[0])
+        return Padded(
+            jnp.where(within(frames, space.shape[0])[..., None], mel, 0.0), frames
+        )
+
+    def decode(self, variables: Variables, y_prime: Value) -> Value:
+        values, frames = y_prime if self.y.padded else (y_prime, None)
+        space = self.y_prime
+        mel = jnp.exp(jnp.clip(values, space.low, space.high))
+        wave = griffin_lim(
+            mel_to_magnitude(mel, self.sample_rate, self.n_fft),
+            self.n_fft,
+            self.hop,
+            self.iterations,
+            self.momentum,
+            num_frames=frames,
+        )
+        wave = jnp.clip(wave, self.y.low, self.y.high)
+        wave = wave.reshape(wave.shape[0], *self.y.shape)
+        return wave if frames is None else Padded(wave, frames * self.hop)

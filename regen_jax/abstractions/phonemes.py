@@ -1,0 +1,72 @@
+"""Phonemes of a text: grapheme-to-phoneme conversion by rule, on the host."""
+
+import dataclasses
+
+import numpy as np
+
+from regen_jax.errors import UserError
+from regen_jax.interfaces import Example, HostRule
+from regen_jax.language import text
+from regen_jax.language.pronunciation import PHONES, pronounce, without_stress
+from regen_jax.metrics.error_rates import token_error_rate
+from regen_jax.spaces import Tokens
+
+
+@dataclasses.dataclass(frozen=True)
+class Phonemes(HostRule):
+    """ARPAbet phonemes of an English text; see `regen_jax.language.pronunciation`.
+
+    Attributes:
+      y: padded Tokens whose symbols are characters.
+      length: the most phonemes, word breaks among them; 0 is 5/4 of the characters, as
+        English has fewer phonemes than letters in all but a few words.
+      stress: whether vowels tell their stress.
+    """
+
+    y: Tokens
+    length: int = 0
+    stress: bool = True
+
+    def __post_init__(self):
+        if not (
+            isinstance(self.y, Tokens)
+            and self.y.padded
+            and self.y.depth == 1
+            and self.y.symbols
+            and set(self.y.symbols[1:]) <= set(text.ENGLISH)
+        ):
+            raise ValueError(
+                f"phonemes are those of padded Tokens of English characters, not of "
+                f"{self.y}"
+            )
+        if self.length < 0:
+            raise ValueError(f"length {self.length} is negative: choose 0 or more")
+
+    @property
+    def y_prime(self) -> Tokens:
+        phones = PHONES if self.stress else dict.fromkeys(without_stress(PHONES))
+        length = self.length or -(-5 * self.y.length // 4)
+        return Tokens(length, 1 + len(phones), padded=True, symbols=("", *phones))
+
+    def annotate(self, y: np.ndarray, notes: Example) -> np.ndarray:
+        """Ids int32[y_prime.length] of the phonemes of a text int32[y.length].
+
+        Raises:
+          UserError: the text is empty, has too many phonemes, or a package is missing.
+        """
+        written = text.decode_text(self.y, y)
+        phones = pronounce(written)
+        space = self.y_prime
+        if len(phones) > space.length:
+            raise UserError(
+                f"{written!r} has {len(phones)} phonemes, and at most {space.length} "
+                "fit: raise the option length of the abstraction 'phonemes'"
+            )
+        return text.encode(space, phones if self.stress else without_stress(phones))
+
+    def distance(self, y_prime: np.ndarray, other: np.ndarray) -> dict[str, float]:
+        """`per`: the phoneme error rate of y′ [N, length] against the true ones."""
+        spoken, true = (
+            [text.decode(self.y_prime, row) for row in ids] for ids in (y_prime, other)
+        )
+        return {"per": token_error_rate(true, spoken)}

@@ -1,0 +1,1 @@
+"""Signal processing of sampled sound as pure functions of arrays."""

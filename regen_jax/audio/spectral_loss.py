@@ -1,0 +1,72 @@
+"""How far one wave is from another, by their spectra at several resolutions."""
+
+import jax
+import jax.numpy as jnp
+
+from regen_jax.audio.mel import log_compress, mel_magnitude
+from regen_jax.audio.stft import stft
+
+OVERLAP = 4
+"""Samples in a frame over samples from a frame to the next."""
+
+
+def num_mels(n_fft: int) -> int:
+    """Mel bands at a resolution: 80 of 1024 samples, in proportion."""
+    return max(1, n_fft * 5 // 64)
+
+
+def spectral_loss(
+    wave: jax.Array,
+    target: jax.Array,
+    length: jax.Array,
+    resolutions: tuple[int, ...] = (256, 512, 1024),
+    sample_rate: int = 16000,
+) -> dict[str, jax.Array]:
+    """Two distances of waves [B, N], each f32[B], means over the resolutions.
+
+    What lies beyond `length` i32[B] does not count. `log_mel` is the mean absolute
+    difference of log-mel spectra (Kong, Kim and Bae, "HiFi-GAN", arXiv 2010.05646,
+    equation 5; at several resolutions as Kumar et al., arXiv 2306.06546, section 3.4).
+    `convergence` is |S - Ŝ| / |S|, Frobenius norms of magnitudes (Yamamoto, Song and
+    Kim, "Parallel WaveGAN", arXiv 1910.11480, equation 5).
+    `resolutions` are samples a frame.
+    """
+    counts = jnp.arange(wave.shape[-1]) < length[:, None]
+    both = jnp.where(counts, jnp.stack([wave, target]), 0)
+    parts = [_at_resolution(both, length, n_fft, sample_rate) for n_fft in resolutions]
+    return {
+        name: sum(part[name] for part in parts) / len(parts)
+        for name in ("log_mel", "convergence")
+    }
+
+
+def check_resolutions(resolutions: tuple[int, ...]) -> None:
+    """Raises a ValueError unless all are numbers of samples that spectra can have."""
+    if not resolutions or any(n < 64 or n % (2 * OVERLAP) for n in resolutions):
+        raise ValueError(
+            f"resolutions must be multiples of {2 * OVERLAP} from 64 on, "
+            f"not {resolutions}"
+        )
+
+
+def _at_resolution(
+    both: jax.Array, length: jax.Array, n_fft: int, sample_rate: int
+) -> dict[str, jax.Array]:
+    hop = n_fft // OVERLAP
+    spectrum = stft(both, n_fft, hop)
+    frames = jnp.arange(spectrum.shape[-2]) * hop < length[:, None]
+    power = jnp.square(spectrum.real) + jnp.square(spectrum.imag)
+    # A root has no finite gradient at 0, where sound is digital silence.
+    magnitude = jnp.sqrt(jnp.maximum(power, 1e-12)) * frames[..., None]
+
+    mel = mel_magnitude(magnitude, sample_rate, num_mels(n_fft))
+    wave, target = log_compress(mel)
+    difference = jnp.abs(wave - target).mean(axis=-1)
+    number = jnp.maximum(frames.sum(axis=-1), 1)
+    log_mel = jnp.where(frames, difference, 0).sum(axis=-1) / number
+
+    def norm(x: jax.Array) -> jax.Array:
+        return jnp.sqrt(jnp.square(x).sum(axis=(-2, -1)) + 1e-8)
+
+    wave, target = magnitude
+    return {"log_mel": log_mel, "convergence": norm(wave - target) / norm(target)}

@@ -1,0 +1,131 @@
+"""Examples with the x′ and y′ of rules that run on the host."""
+
+import dataclasses
+import functools
+import hashlib
+import inspect
+import logging
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from regen_jax.data.pipeline import Batch, stack
+from regen_jax.interfaces import Example, HostRule, Task
+from regen_jax.regeneration import Regeneration
+
+VALUES = ("x", "y", "x_prime", "y_prime")
+
+logger = logging.getLogger("regen_jax")
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """Where examples come from: a prepared data set, and which of it."""
+
+    folder: Path
+    selection: str
+
+
+@functools.lru_cache(maxsize=8)
+def open_examples(
+    task: Task, parts: Regeneration, split: str
+) -> Sequence[dict[str, Any]]:
+    """The task's examples without notes, and with what rules on the host say of them.
+
+    Where the task's examples have an `origin`, what the rules say is kept there, and
+    computed once; else it is found out whenever an example is read.
+    """
+    examples = task.examples(split)
+    origin = getattr(examples, "origin", None)
+    cached = {
+        name: _Cached(examples, rule, name[0], origin)
+        for name, rule in _rules(parts).items()
+    }
+    if not cached and set(examples[0]) <= set(VALUES):
+        return examples
+    return _Annotated(examples, cached)
+
+
+def annotate(example: Example, parts: Regeneration) -> dict[str, Any]:
+    """One example without notes, and with what rules on the host say of it."""
+    found = {name: example[name] for name in VALUES if name in example}
+    for name, rule in _rules(parts).items():
+        if name[0] in example:
+            found[name] = rule.annotate(example[name[0]], example)
+    return found
+
+
+def as_batch(examples: Iterable[Example], parts: Regeneration) -> Batch:
+    """A few examples, annotated, as one batch."""
+    return stack([annotate(example, parts) for example in examples])
+
+
+def _rules(parts: Regeneration) -> dict[str, HostRule]:
+    pairs = {"x_prime": parts.source, "y_prime": parts.abstraction}
+    return {name: rule for name, rule in pairs.items() if rule.on_host}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Annotated:
+    examples: Sequence[Example]
+    cached: dict[str, "_Cached"]
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        example = self.examples[index]
+        found = {name: example[name] for name in VALUES if name in example}
+        for name, values in self.cached.items():
+            found[name] = values.of(index, example)
+        return found
+
+
+class _Cached:
+    """What one rule says of every example: on disk, in memory, or when it is asked."""
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        rule: HostRule,
+        of: str,
+        origin: Origin | None,
+    ):
+        self.rule, self.name = rule, of
+        self.values = None
+        if origin is None:
+            return
+        # The rule's options and its code: another rule must not read these values.
+        code = inspect.getsource(inspect.getmodule(type(rule)))
+        key = hashlib.sha256(
+            f"{rule} of {of} in {origin.selection}: {code}".encode()
+        ).hexdigest()[:16]
+        path = origin.folder / "annotations" / f"{type(rule).__name__}-{key}.npy"
+        if path.exists():
+            self.values = np.load(path)
+            return
+        logger.info(
+            "%s of %s examples, once", type(rule).__name__, f"{len(examples):,}"
+        )
+        self.values = np.stack(
+            [
+                rule.annotate(e[of], e)
+                for e in map(examples.__getitem__, range(len(examples)))
+            ]
+        )
+        try:
+            path.parent.mkdir(exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+                np.save(file, self.values)
+            os.replace(file.name, path)
+        except OSError as error:
+            logger.warning("%s is kept in memory alone: %s", path.name, error)
+
+    def of(self, index: int, example: Example) -> np.ndarray:
+        if self.values is not None:
+            return self.values[index]
+        return self.rule.annotate(example[self.name], example)

@@ -1,0 +1,131 @@
+"""Strings of digits: recordings of single digits joined at random."""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from regen_jax.data import records
+from regen_jax.language import text
+from regen_jax.spaces import Array, Padded, Tokens
+
+WORDS = (
+    *("zero", "one", "two", "three", "four"),
+    *("five", "six", "seven", "eight", "nine"),
+)
+TRAIN_SIZE = 50_000
+TEST_SIZE = 300
+_TEST_SEED = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class JoinedDigits:
+    """Random access to MFCC frames of some digits in a row, and what is said.
+
+    `self[i]` is `{'x': Padded(f32[length, 13], int32), 'y': int32[y.length]}`: from 1 to
+    `max_digits` recordings, one after the other, chosen by the seed and i alone; the
+    frames in standard units, then 0; ids of the characters of `three one four`, then 0.
+    Recordings are never cut: one that would not fit, and those after it, are left out.
+
+    Attributes:
+      recordings: MFCC f32[T, 13] of each recording, standardized.
+      labels: the digit of each.
+      size: how many examples there are.
+      seed: what they depend on.
+      max_digits: the most digits in a row.
+      length: frames of an example. Recordings have 18 frames on average and 92 at most:
+        5 of them need more than 160 once in 500 times.
+    """
+
+    recordings: Sequence[np.ndarray] = dataclasses.field(repr=False)
+    labels: Sequence[int] = dataclasses.field(repr=False)
+    size: int
+    seed: int = 0
+    max_digits: int = 5
+    length: int = 160
+
+    def __post_init__(self):
+        longest = max(map(len, self.recordings))
+        if self.length < longest:
+            raise ValueError(
+                f"length {self.length} is too short for a recording of {longest} frames"
+            )
+        if self.max_digits < 1:
+            raise ValueError(f"max_digits {self.max_digits} must be at least 1")
+
+    @functools.cached_property
+    def x(self) -> Array:
+        return Array((self.length, self.recordings[0].shape[-1]), padded=True)
+
+    @functools.cached_property
+    def y(self) -> Tokens:
+        longest = max(map(len, WORDS))
+        return text.characters(self.max_digits * (longest + 1) - 1)
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        rows = self.rows(index)
+        frames = np.concatenate([self.recordings[row] for row in rows])
+        values = np.zeros(self.x.shape, np.float32)
+        values[: len(frames)] = frames
+        said = " ".join(WORDS[self.labels[row]] for row in rows)
+        x = Padded(values, np.int32(len(frames)))
+        return {"x": x, "y": text.encode(self.y, said)}
+
+    def rows(self, index: int) -> list[int]:
+        """Numbers of the recordings that an example joins."""
+        if not 0 <= index < self.size:
+            raise IndexError(f"example {index} of {self.size}")
+        seed = np.random.SeedSequence([self.seed, index])
+        # The remainders of 32 bits favour no recording by more than one in a million.
+        number, *rows = seed.generate_state(1 + self.max_digits).tolist()
+        rows = [
+            row % len(self.recordings) for row in rows[: 1 + number % self.max_digits]
+        ]
+        ends = np.cumsum([len(self.recordings[row]) for row in rows])
+        return rows[: np.searchsorted(ends, self.length, side="right")]
+
+
+def open_joined_digits(
+    split: str,
+    data_dir: str = "",
+    seed: int = 0,
+    max_digits: int = 5,
+    length: int = 160,
+    train_size: int = TRAIN_SIZE,
+) -> JoinedDigits:
+    """Joined recordings of the prepared set `spoken_digits`.
+
+    Args:
+      split: `train`, whose `train_size` examples depend on the seed, or `test`: always
+        the same 300 examples, joined from the recordings held out.
+      data_dir: the folder that holds the sets; TFDS's default if empty.
+      seed: see `JoinedDigits`, as for the rest.
+      max_digits: the most digits in a row.
+      length: frames of an example.
+      train_size: how many examples make an epoch.
+
+    Raises:
+      UserError: the set is not prepared there, is damaged, or has no such split.
+    """
+    spoken = {
+        name: list(records.load("spoken_digits", name, data_dir, ("mfcc", "label")))
+        for name in dict.fromkeys(("train", split))
+    }
+    frames = np.concatenate([example["mfcc"] for example in spoken["train"]])
+    mean, deviation = frames.mean(0, np.float64), frames.std(0, np.float64)
+    return JoinedDigits(
+        [
+            ((example["mfcc"] - mean) / deviation).astype(np.float32)
+            for example in spoken[split]
+        ],
+        [int(example["label"]) for example in spoken[split]],
+        TEST_SIZE if split == "test" else train_size,
+        _TEST_SEED if split == "test" else seed,
+        max_digits,
+        length,
+    )

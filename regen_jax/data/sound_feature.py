@@ -1,0 +1,45 @@
+"""TFDS's feature `Audio`, readable without TensorFlow.
+
+TFDS's own asks TensorFlow for the name of a dtype as soon as a prepared set is opened,
+and never needs it again to read sound that is stored as numbers.
+"""
+
+import importlib.util
+
+import numpy as np
+import tensorflow_datasets as tfds
+from tensorflow_datasets.core.features import audio_feature
+from tensorflow_datasets.core.proto import feature_pb2
+
+from regen_jax.errors import UserError
+
+_WITHOUT_TENSORFLOW = importlib.util.find_spec("tensorflow") is None
+
+
+class Sound(tfds.features.Tensor):
+    """Samples [N] or [N, channels] and their rate; stands in for `Audio` in a set."""
+
+    # By this TFDS finds the class of a feature that a prepared set names.
+    ALIASES = (
+        [f"{audio_feature.__name__}.{audio_feature.Audio.__name__}"]
+        if _WITHOUT_TENSORFLOW
+        else []
+    )
+
+    def __init__(self, *, sample_rate: int | None, **options):
+        super().__init__(**options)
+        self.sample_rate = sample_rate
+
+    @classmethod
+    def from_json_content(cls, value: feature_pb2.AudioFeature) -> "Sound":
+        if value.lazy_decode:
+            raise UserError(
+                "a data set that holds whole sound files, as `lazy_decode` does, cannot "
+                "be read: prepare it without"
+            )
+        return cls(
+            shape=tuple(n if n >= 0 else None for n in value.shape.dimensions),
+            dtype=np.dtype(value.dtype),
+            encoding=value.encoding or "none",
+            sample_rate=value.sample_rate or None,
+        )

@@ -1,0 +1,196 @@
+"""Speech beside its text, as the two speech tasks read it."""
+
+import dataclasses
+import functools
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from regen_jax.audio import files
+from regen_jax.data import prepared
+from regen_jax.data.annotated import Origin
+from regen_jax.data.joined import JoinedDigits, open_joined_digits
+from regen_jax.data.recordings import open_recordings
+from regen_jax.errors import UserError
+from regen_jax.language import text as language
+from regen_jax.spaces import Array, Padded, Tokens
+
+logger = logging.getLogger("regen_jax")
+
+ALPHABETS = {"english": language.ENGLISH, "spanish": language.SPANISH}
+
+
+@dataclasses.dataclass(frozen=True)
+class SpeechOptions:
+    """`config.data` of a speech task.
+
+    Attributes:
+      name: a prepared set: `spoken_bible` (a synthetic voice that reads real texts),
+        `tuxpaint_spanish`, `ljspeech` or another TFDS set of recordings with texts, or
+        `spoken_digits` (people's recordings as MFCC, joined to strings).
+      dir: where it is prepared; TFDS's default folder if empty.
+      alphabet: `english` or `spanish`.
+      max_characters: of a text; longer ones are left out.
+      max_seconds: of a recording; longer ones are left out.
+      sample_rate: to which recordings are brought, in Hz.
+      max_digits: most digits in a string of `spoken_digits`.
+    """
+
+    name: str = "spoken_bible"
+    dir: str = ""
+    alphabet: str = "english"
+    max_characters: int = 40
+    max_seconds: float = 2.048
+    sample_rate: int = 16_000
+    max_digits: int = 5
+
+    def __post_init__(self):
+        if self.alphabet not in ALPHABETS:
+            raise ValueError(
+                f"alphabet must be one of {', '.join(ALPHABETS)}, not {self.alphabet!r}"
+            )
+        for name in ("max_characters", "max_seconds", "sample_rate", "max_digits"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+
+    @property
+    def text(self) -> Tokens:
+        """The space of texts."""
+        return language.characters(self.max_characters, ALPHABETS[self.alphabet])
+
+    @property
+    def wave(self) -> Array:
+        """The space of waves at the sample rate."""
+        samples = round(self.max_seconds * self.sample_rate)
+        return Array((samples,), -1.0, 1.0, padded=True)
+
+    def encode(self, text: str) -> np.ndarray:
+        """Ids int32[max_characters] of a text as a user writes it; `UserError`."""
+        return language.encode(self.text, language.normalize(text))
+
+    def decode(self, ids: np.ndarray) -> list[str]:
+        """Texts of ids int[N, max_characters]."""
+        return [language.decode_text(self.text, row) for row in np.asarray(ids)]
+
+    def read_wave(self, path: str) -> Padded:
+        """The wave in a file; `UserError` where it cannot be used."""
+        wave = files.read(path, self.sample_rate)
+        most = self.wave.shape[0]
+        if len(wave) > most:
+            raise UserError(
+                f"{path} lasts {len(wave) / self.sample_rate:.2f} s: at most "
+                f"{most / self.sample_rate:.2f} s fit (config.data.max_seconds)"
+            )
+        return _padded(wave, most)
+
+
+@dataclasses.dataclass(frozen=True)
+class Speech:
+    """Pairs of speech and text, by index, with whatever else the set says of them.
+
+    `self[i]` has `speech` (`Padded` of `space`) and `text` (ids).
+
+    Attributes:
+      examples: what `self[i]` reads.
+      space: of the speech.
+      origin: of the prepared set, where an index always is the same example.
+    """
+
+    examples: Sequence[dict[str, Any]] = dataclasses.field(repr=False)
+    space: Array
+    origin: Origin | None = None
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.examples[index]
+
+
+@functools.lru_cache(maxsize=8)
+def open_speech(options: SpeechOptions, split: str) -> Speech:
+    """Opens a prepared set; `UserError` where it is missing or not one of speech."""
+    return READERS.get(options.name, _read_recordings)(options, split)
+
+
+def _read_recordings(options: SpeechOptions, split: str) -> Speech:
+    found = open_recordings(
+        options.name,
+        split,
+        options.dir,
+        options.sample_rate,
+        options.max_seconds,
+        ALPHABETS[options.alphabet],
+    )
+    sizes = [len(example["text"]) for example in found]
+    rows = [i for i, size in enumerate(sizes) if size <= options.max_characters]
+    if not rows:
+        raise UserError(
+            f"no text of {options.name!r} ({split}) has config.data.max_characters "
+            f"{options.max_characters} or fewer"
+        )
+    if left_out := len(sizes) - len(rows):
+        logger.info(
+            "%s (%s): left out are %d texts of more than %d characters",
+            *(options.name, split, left_out, options.max_characters),
+        )
+    folder = prepared.require(options.name, split, options.dir).data_dir
+    origin = Origin(Path(folder), f"{options} {split}")
+    return Speech(_Waves(found, rows, options), options.wave, origin)
+
+
+def _read_digits(options: SpeechOptions, split: str) -> Speech:
+    strings = open_joined_digits(split, options.dir, max_digits=options.max_digits)
+    if strings.y.length > options.max_characters:
+        raise UserError(
+            f"strings of {options.max_digits} digits have up to {strings.y.length} "
+            f"characters: config.data.max_characters {options.max_characters} is too few"
+        )
+    return Speech(_Strings(strings, options.max_characters), strings.x)
+
+
+READERS: dict[str, Callable[[SpeechOptions, str], Speech]] = {
+    "spoken_digits": _read_digits
+}
+"""Sets that are not recordings with texts."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Waves:
+    recordings: Sequence[dict[str, Any]]
+    rows: list[int]
+    options: SpeechOptions
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        found = dict(self.recordings[self.rows[index]])
+        wave = found.pop("audio").astype(np.float32) / 32768
+        return found | {
+            "speech": _padded(wave, self.options.wave.shape[0]),
+            "text": language.encode(self.options.text, found["text"]),
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class _Strings:
+    strings: JoinedDigits
+    length: int
+
+    def __len__(self) -> int:
+        return len(self.strings)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        found = self.strings[index]
+        text = np.pad(found["y"], (0, self.length - len(found["y"])))
+        return {"speech": found["x"], "text": text}
+
+
+def _padded(wave: np.ndarray, size: int) -> Padded:
+    return Padded(
+        np.pad(wave.astype(np.float32), (0, size - len(wave))), np.int32(len(wave))
+    )

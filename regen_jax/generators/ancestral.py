@@ -1,0 +1,77 @@
+"""Ancestral sampling: tokens drawn one step after the other, each given those before."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from regen_jax.generators.beam import Caches, Step
+from regen_jax.generators.delay import undelay
+from regen_jax.spaces import Tokens
+
+Choose = Callable[[jax.Array, jax.Array], jax.Array]
+
+
+def ancestral_sampling(
+    step: Step,
+    logits: jax.Array,
+    caches: Caches,
+    keys: jax.Array,
+    target: Tokens,
+    choose: Choose,
+) -> jax.Array:
+    """Draws i32[B, *target.shape], until every example has ended.
+
+    Levels of a depth K above 1 are drawn in the steps of `delay`, which reads
+    `target.vocab` where a level has not begun or is over. A padded target ends with the
+    first 0 of its first level.
+
+    Args:
+      step: reads the tokens i32[B] or [B, K] of a step number i32[] and gives the logits
+        of the next step, and caches.
+      logits: of the first step, f32[B, V] or [B, K, V].
+      caches: a tree of arrays, as they are before the first step.
+      keys: one an example.
+      target: the space to draw from.
+      choose: draws i32[N] by N keys from logits [N, V].
+    """
+    depth, vocab = target.depth, target.vocab
+    steps = target.length + depth - 1
+
+    def settle(
+        logits: jax.Array, index: jax.Array, length: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """The tokens of a step, and the length of each example as far as it is known."""
+        now = jax.vmap(jax.random.fold_in, (0, None))(keys, index)
+        if depth > 1:
+            fold = jax.vmap(jax.random.fold_in, (None, 0))
+            now = jax.vmap(fold, (0, None))(now, jnp.arange(depth)).reshape(-1)
+        tokens = choose(now, logits.reshape(-1, vocab)).reshape(-1, depth)
+        position = index - jnp.arange(depth)
+        if target.padded:
+            tokens = jnp.where(position < length[:, None], tokens, 0)
+            ends = (tokens[:, 0] == 0) & (index < length)
+            length = jnp.where(ends, index, length)
+        if depth == 1:
+            return tokens[:, 0], length
+        inside = (position >= 0) & (position < target.length)
+        return jnp.where(inside, tokens, vocab), length
+
+    def unfinished(state: tuple) -> jax.Array:
+        index, _, length, *_ = state
+        # The last level is `depth - 1` steps behind the first.
+        return (index < steps) & jnp.any(index < length + depth - 1)
+
+    def advance(state: tuple) -> tuple:
+        index, token, length, written, caches = state
+        logits, caches = step(token, index - 1, caches)
+        token, length = settle(logits, index, length)
+        return index + 1, token, length, written.at[index].set(token), caches
+
+    length = jnp.full(keys.shape[0], target.length, jnp.int32)
+    token, length = settle(logits, jnp.zeros((), jnp.int32), length)
+    written = jnp.zeros((steps, *token.shape), jnp.int32).at[0].set(token)
+    state = jnp.ones((), jnp.int32), token, length, written, caches
+    *_, written, _ = jax.lax.while_loop(unfinished, advance, state)
+    b = written.swapaxes(0, 1)
+    return b if depth == 1 else undelay(b)

@@ -1,0 +1,93 @@
+"""Speech → text."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from regen_jax.data.annotated import Origin
+from regen_jax.data.speech import Speech, SpeechOptions, open_speech
+from regen_jax.errors import UserError
+from regen_jax.exhibits import Exhibit
+from regen_jax.interfaces import Example, Judging, Task, Variables
+from regen_jax.spaces import Array, Padded, Tokens
+from regen_jax.tasks.transcripts import error_rates, table
+
+_SHOWN = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class SpeechRecognition(SpeechOptions, Task):
+    """X is speech, a wave or features of one, and Y its text in characters."""
+
+    name: str = "spoken_digits"
+
+    @property
+    def x(self) -> Array:
+        return open_speech(self, "test").space
+
+    @property
+    def y(self) -> Tokens:
+        return self.text
+
+    def examples(self, split: str) -> Sequence[Example]:
+        return Recognized(open_speech(self, split))
+
+    def read(self, kind: str, value: str) -> Example:
+        if kind != "audio":
+            raise UserError(f"speech recognition reads --audio=FILE, not --{kind}")
+        if self.x != self.wave:
+            raise UserError(
+                f"data set {self.name!r} has features of speech in place of waves, so "
+                "this run cannot read files: train with data=spoken_bible for that"
+            )
+        return {"x": self.read_wave(value)}
+
+    def judging(self, variables: Mapping[str, Variables]) -> Judging:
+        """`wer`, `cer` and `sentence_accuracy`."""
+
+        def figures(prompts: Example, y: np.ndarray) -> dict[str, float]:
+            return self.fidelity(prompts["y"], y)
+
+        return figures
+
+    def fidelity(self, y: np.ndarray, other: np.ndarray) -> dict[str, float]:
+        """The figures of `judging` for texts that came from the true Y′."""
+        return error_rates(self.decode(y), self.decode(other))
+
+    def show(self, prompts: Example, y: np.ndarray) -> Exhibit:
+        """Transcripts beside the true texts, and the first wave."""
+        heard = self.decode(y[:_SHOWN])
+        columns = {"recognized": heard}
+        if "y" in prompts:
+            columns = {"text": self.decode(prompts["y"][:_SHOWN])} | columns
+        exhibit = Exhibit(texts={"samples": table(list(columns), *columns.values())})
+        if self.x == self.wave:
+            waves = Padded(*prompts["x"])
+            wave = np.asarray(waves.values[0][: waves.length[0]])
+            exhibit.audio["heard"] = (wave, self.sample_rate)
+        return exhibit
+
+    def compare(self, y: np.ndarray, other: np.ndarray) -> Exhibit:
+        """Texts beside what came from their true Y′."""
+        columns = self.decode(y[:_SHOWN]), self.decode(other[:_SHOWN])
+        heads = ["text", "from the true abstraction"]
+        return Exhibit(texts={"reconstructions": table(heads, *columns)})
+
+
+@dataclasses.dataclass(frozen=True)
+class Recognized:
+    """Speech as x, its text as y."""
+
+    speech: Speech
+
+    @property
+    def origin(self) -> Origin | None:
+        return self.speech.origin
+
+    def __len__(self) -> int:
+        return len(self.speech)
+
+    def __getitem__(self, index: int) -> Example:
+        found = dict(self.speech[index])
+        return {"x": found.pop("speech"), "y": found.pop("text"), **found}

@@ -1,0 +1,207 @@
+"""Text → speech."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Mapping, Sequence
+
+import jax
+import numpy as np
+
+from regen_jax.abstractions.mel import Mel
+from regen_jax.data.annotated import Origin
+from regen_jax.data.speech import Speech, SpeechOptions, open_speech
+from regen_jax.errors import UserError
+from regen_jax.exhibits import Exhibit
+from regen_jax.generators.autoregressive import Autoregressive
+from regen_jax.interfaces import Example, Judge, Judging, Objective, Task, Variables
+from regen_jax.metrics.cepstral import mel_cepstral_distortion
+from regen_jax.rendering import spectrogram_picture
+from regen_jax.spaces import Array, Padded, Tokens
+from regen_jax.tasks.transcripts import error_rates
+
+_SHOWN = 6
+
+
+@dataclasses.dataclass(frozen=True)
+class SpeechSynthesis(SpeechOptions, Task):
+    """X is a text in characters, Y the wave of its speech; a recogniser judges.
+
+    Attributes:
+      judge_width, judge_layers: size of the recogniser, which is trained on real pairs.
+    """
+
+    judge_width: int = 128
+    judge_layers: int = 2
+
+    @property
+    def x(self) -> Tokens:
+        return self.text
+
+    @property
+    def y(self) -> Array:
+        return self.wave
+
+    def examples(self, split: str) -> Sequence[Example]:
+        speech = open_speech(self, split)
+        if speech.space != self.wave:
+            raise UserError(
+                f"data set {self.name!r} has features of speech in place of waves, "
+                "which cannot be learned to be spoken: use spoken_bible"
+            )
+        return Spoken(speech)
+
+    @property
+    def judges(self) -> dict[str, Judge]:
+        options = {"width": self.judge_width, "layers": self.judge_layers}
+        return {"judge": Recogniser(self.x, self.y, self.sample_rate, **options)}
+
+    def read(self, kind: str, value: str) -> Example:
+        if kind != "text":
+            raise UserError(f"speech synthesis reads --text=TEXT, not --{kind}")
+        return {"x": self.encode(value)}
+
+    def judging(self, variables: Mapping[str, Variables]) -> Judging:
+        """What the recogniser and the reference say of speech.
+
+        `wer`, `cer` and `sentence_accuracy` of the recogniser's transcripts; `mcd`, the
+        mel-cepstral distortion in dB after warping, where there is a reference.
+        """
+        transcribe = functools.partial(
+            self.judges["judge"].transcribe, variables["judge"]
+        )
+
+        def figures(prompts: Example, y: Padded) -> dict[str, float]:
+            heard = self.decode(transcribe(y))
+            found = error_rates(self.decode(prompts["x"]), heard)
+            if "y" in prompts:
+                found |= self.fidelity(prompts["y"], y)
+            return found
+
+        return figures
+
+    def fidelity(self, y: Padded, other: Padded) -> dict[str, float]:
+        """Mean mel-cepstral distortion in dB."""
+        mels, others = self._mels(y), self._mels(other)
+        pairs = zip(mels, others, strict=True)
+        return {"mcd": float(np.mean([mel_cepstral_distortion(*p) for p in pairs]))}
+
+    def pace(self, y: Padded, seconds: float) -> dict[str, float]:
+        """`real_time_factor`: seconds of work a second of speech; below 1 is faster."""
+        spoken = float(np.sum(y.length)) / self.sample_rate
+        return super().pace(y, seconds) | {"real_time_factor": seconds / spoken}
+
+    def show(self, prompts: Example, y: Padded) -> Exhibit:
+        """Spectrograms, above those of people or the synthesizer, and sounds."""
+        texts = self.decode(prompts["x"][:_SHOWN])
+        exhibit = self._sounds("samples", _first(y), texts)
+        if "y" in prompts:
+            reference = self._sounds("references", _first(prompts["y"]), texts)
+            exhibit.add(reference)
+        return exhibit
+
+    def compare(self, y: Padded, other: Padded) -> Exhibit:
+        """Waves and the same from their true Y′."""
+        labels = [str(i) for i in range(len(_first(y).length))]
+        original = self._sounds("originals", _first(y), labels)
+        return original.add(self._sounds("reconstructions", _first(other), labels))
+
+    def _sounds(self, name: str, y: Padded, labels: list[str]) -> Exhibit:
+        exhibit = Exhibit({name: spectrogram_picture(self._mels(y), labels)})
+        for index, (wave, length) in enumerate(zip(*y, strict=True)):
+            sound = np.asarray(wave[:length], np.float32), self.sample_rate
+            exhibit.audio[f"{name}_{index}"] = sound
+        return exhibit
+
+    def _mels(self, y: Padded) -> list[np.ndarray]:
+        """Log-mel spectrograms f32[T, 80] of each wave."""
+        mels = jax.device_get(_spectrograms(_mel(self.wave, self.sample_rate), y))
+        return [m[:n] for m, n in zip(mels.values, mels.length, strict=True)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Spoken:
+    """Text as x, its speech as y."""
+
+    speech: Speech
+
+    @property
+    def origin(self) -> Origin | None:
+        return self.speech.origin
+
+    def __len__(self) -> int:
+        return len(self.speech)
+
+    def __getitem__(self, index: int) -> Example:
+        found = dict(self.speech[index])
+        return {"x": found.pop("text"), "y": found.pop("speech"), **found}
+
+
+@dataclasses.dataclass(frozen=True)
+class Recogniser(Judge):
+    """Speech → characters, by the project's own generator, on log-mel frames."""
+
+    x: Tokens
+    y: Array
+    sample_rate: int
+    width: int
+    layers: int
+
+    def init(self, rng: jax.Array, x: jax.Array, y: Padded) -> Variables:
+        return self._generator.init(rng)
+
+    def loss(
+        self,
+        variables: Variables,
+        keys: jax.Array,
+        x: jax.Array,
+        y: Padded,
+        train: bool,
+    ) -> Objective:
+        return self._generator.loss(variables, keys, self._features(y), x, train)
+
+    def transcribe(
+        self, variables: Variables, y: Padded, batch_size: int = 100
+    ) -> np.ndarray:
+        """Ids int32[N, length] of the texts of waves [N, …]."""
+        count = math.ceil(len(y.length) / batch_size)
+        parts = zip(*(np.array_split(part, count) for part in y), strict=True)
+        heard = [self._transcribe(variables, Padded(*part)) for part in parts]
+        return np.concatenate(heard)
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def _transcribe(self, variables: Variables, y: Padded) -> jax.Array:
+        keys = jax.random.split(jax.random.key(0), y.length.shape[0])
+        return self._generator.sample(variables, keys, self._features(y))
+
+    def _features(self, y: Padded) -> Padded:
+        return _mel(self.y, self.sample_rate).encode({}, y)
+
+    @property
+    def _generator(self) -> Autoregressive:
+        return Autoregressive(
+            _mel(self.y, self.sample_rate).y_prime,
+            self.x,
+            width=self.width,
+            num_layers=self.layers,
+            encoder_layers=self.layers,
+            conditioning="cross",
+            source_stride=4,
+            ctc=0.3,
+            dropout=0.1,
+            drop_source=0.0,
+            beam_size=1,
+        )
+
+
+def _mel(wave: Array, sample_rate: int) -> Mel:
+    return Mel(wave, sample_rate=sample_rate)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _spectrograms(mel: Mel, y: Padded) -> Padded:
+    return mel.encode({}, y)
+
+
+def _first(y: Padded) -> Padded:
+    return Padded(*(part[:_SHOWN] for part in y))

@@ -1,0 +1,37 @@
+"""Texts beside what was recognized, for people and as figures."""
+
+from collections.abc import Sequence
+
+from regen_jax.errors import UserError
+from regen_jax.metrics.error_rates import (
+    character_error_rate,
+    sequence_error_rate,
+    word_error_rate,
+)
+
+
+def error_rates(
+    references: Sequence[str], hypotheses: Sequence[str]
+) -> dict[str, float]:
+    """`wer` and `cer` over all texts, and `sentence_accuracy`: the share all right.
+
+    Raises:
+      UserError: the package `jiwer` is missing.
+    """
+    try:
+        return {
+            "wer": word_error_rate(references, hypotheses),
+            "cer": character_error_rate(references, hypotheses),
+            "sentence_accuracy": 1 - sequence_error_rate(references, hypotheses),
+        }
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"error rates need the package {error.name}: run "
+            "`pip install 'regen-jax[speech]'`"
+        ) from error
+
+
+def table(heads: Sequence[str], *columns: Sequence[str]) -> str:
+    """A Markdown table."""
+    rows = [heads, ["---"] * len(heads), *zip(*columns, strict=True)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
