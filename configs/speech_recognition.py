@@ -39,6 +39,7 @@ def get_config(arg: str = "") -> ConfigDict:
     prior = chosen.get("prior", priors[0])
     decoder = chosen.get("decoder", decoders[0])
     heard = {"source_stride": stride, "ctc": 0.3}
+    heard |= {"encoder_layers": {"tiny": 1, "demo": 3, "base": 12}[size]}
     return ConfigDict(
         {
             "seed": 0,
@@ -88,7 +89,7 @@ def _choices(arg: str) -> dict[str, str]:
 def _generator(name: str, size: str) -> dict[str, Any]:
     if name == "inverse" or ":" in name:
         return {"name": name}
-    tiny, demo, base = (16, 1, 2), (128, 2, 4), (512, 6, 8)
+    tiny, demo, base = (16, 1, 2), (96, 2, 4), (512, 6, 8)
     width, num_layers, num_heads = {"tiny": tiny, "demo": demo, "base": base}[size]
     return {
         "name": name,
@@ -100,6 +101,7 @@ def _generator(name: str, size: str) -> dict[str, Any]:
         "dropout": 0.1,
         "drop_source": 0.0,
         "beam_size": 4,
+        "length_penalty": 0.6,
         "dtype": "float32",
         "remat": False,
     }
@@ -110,10 +112,10 @@ def _training(stage: str, data: str, size: str) -> dict[str, Any]:
         return {"steps": 20, "batch_size": 8, "learning_rate": 1e-3, "warmup_steps": 5}
     steps, batch_size = {
         "abstraction": (1000, 32),
-        "decoder": (1000 if data == "spoken_digits" else 3000, 64),
-        "prior": (2000 if data == "spoken_digits" else 2500, 32),
+        "decoder": (150 if data == "spoken_digits" else 1500, 64),
+        "prior": (1500 if data == "spoken_digits" else 1500, 32),
     }[stage]
-    learning_rate = 1.5e-3
+    learning_rate = 2e-3
     if size == "base":
         steps, batch_size, learning_rate = 10 * steps, 128, learning_rate / 3
     return {

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import subprocess
@@ -41,16 +42,19 @@ def digits_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def speech_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A data folder that holds the speech sets, few utterances of those made here."""
-    from regen_jax.data import spoken_bible
+    """The same folder with the speech sets too: few of those that are made here."""
+    from regen_jax.data import pronunciations, spoken_bible
     from regen_jax.data.prepare import prepare
+    from regen_jax.language.pronunciation import lexicon
 
     with (
-        _shared(tmp_path_factory, "speech") as folder,
+        _shared(tmp_path_factory, "data") as folder,
         pytest.MonkeyPatch.context() as m,
     ):
         m.setattr(spoken_bible, "TRAIN_SIZE", 120)
         m.setattr(spoken_bible, "TEST_SIZE", 40)
+        few = dict(itertools.islice(lexicon().items(), 0, None, 500))
+        m.setattr(pronunciations, "lexicon", lambda: few)
         for name in ("spoken_bible", "spoken_digits", "pronunciations"):
             prepare(name, str(folder))
     return str(folder)

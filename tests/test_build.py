@@ -139,13 +139,13 @@ def test_options_reach_the_parts():
             [
                 "config.abstraction",
                 "'edges'",
-                "identity, pixels",
+                "identity, mel, phonemes, pixels",
                 "package.module:Class",
             ],
         ),
         (
             {"abstraction": {"start": 1.0}},
-            ["config.abstraction needs a name", "autoencoder, downsample"],
+            ["config.abstraction needs a name", "autoencoder, codec, downsample"],
         ),
         (
             {"prior": {"name": "toy_parts:Table", "size": 3}},

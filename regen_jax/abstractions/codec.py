@@ -1,6 +1,7 @@
 """A learned abstraction of sound: the codes of a neural codec, from waves alone."""
 
 import dataclasses
+import math
 from typing import Any
 
 import jax
@@ -10,7 +11,7 @@ import numpy as np
 from regen_jax.abstractions.quantizers.interface import Quantizer
 from regen_jax.abstractions.quantizers.rvq import ResidualVectorQuantizer
 from regen_jax.audio import segments
-from regen_jax.audio.mel import log_mel, mel_filters
+from regen_jax.audio.mel import FLOOR, log_mel, mel_filters
 from regen_jax.audio.spectral_loss import check_resolutions, spectral_loss
 from regen_jax.interfaces import Abstraction, Objective, Variables
 from regen_jax.metrics import codebook
@@ -266,8 +267,12 @@ class Codec(Abstraction):
     def _frames(
         self, wave: jax.Array, number: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
-        """Log-mel frames f32[B, T, num_mels], and the mask bool[B, T] of its codes."""
+        """Log-mel frames f32[B, T, num_mels], and the mask bool[B, T] of its codes.
+
+        From the floor to log 1, they are scaled to [-2, 2].
+        """
         frames = log_mel(wave, self.sample_rate, self.n_fft, self.hop, self.num_mels)
+        frames = 2 - 4 * frames / math.log(FLOOR)
         return frames, within(number * self.stride, frames.shape[1])
 
     def _synthesis(

@@ -1,6 +1,7 @@
 """Sound files, and rates of samples."""
 
 import io
+import logging
 import os
 from types import ModuleType
 
@@ -8,13 +9,15 @@ import numpy as np
 
 from regen_jax.errors import UserError
 
+logger = logging.getLogger("regen_jax")
+
 
 def read(path: str | os.PathLike, sample_rate: int) -> np.ndarray:
     """Reads a sound file as one channel of float32 [N] in [-1, 1].
 
     WAV, FLAC, OGG and what else libsndfile knows, of 8 to 32 bits or floating point. Any
-    other rate is resampled to `sample_rate`, in Hz; channels are averaged; floating
-    point beyond [-1, 1] is clipped.
+    other rate is resampled to `sample_rate`, in Hz, and channels are averaged, which a
+    line of the log says; floating point beyond [-1, 1] is clipped.
 
     Raises:
       UserError: the file is missing, empty, damaged or of an unknown format, has
@@ -23,7 +26,16 @@ def read(path: str | os.PathLike, sample_rate: int) -> np.ndarray:
     if not os.path.isfile(path):
         raise UserError(f"there is no sound file {str(path)!r}")
     with open(path, "rb") as file:
-        return decode(file.read(), sample_rate, f"sound file {str(path)!r}")
+        data = file.read()
+    what = f"sound file {str(path)!r}"
+    wave = decode(data, sample_rate, what)
+    info = _require("soundfile").info(io.BytesIO(data))
+    if info.samplerate != sample_rate or info.channels > 1:
+        logger.info(
+            "%s: %d Hz, %d channels; brought to %d Hz and one channel",
+            *(what, info.samplerate, info.channels, sample_rate),
+        )
+    return wave
 
 
 def decode(data: bytes, sample_rate: int, what: str) -> np.ndarray:

@@ -6,6 +6,8 @@ import shlex
 
 import tensorflow_datasets as tfds
 
+# It makes TFDS's feature `Audio` readable.
+from regen_jax.data import sound_feature  # noqa: F401
 from regen_jax.errors import UserError
 
 _NAME = re.compile(r"(?P<path>\w+(/[\w.-]+)?)(:(?P<version>\d+\.\d+\.\d+))?")

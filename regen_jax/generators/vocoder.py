@@ -182,10 +182,10 @@ class Vocoder(Generator):
         return {**variables, "progress": {"step": variables["progress"]["step"] + 1}}
 
     def _frames(self, a: Value) -> tuple[jax.Array, jax.Array]:
-        """Normalized frames f32[B, T, bands] and the mask bool[B, T] of those in use."""
+        """Normalized frames f32[B, T, bands], 0 beyond the mask bool[B, T] of theirs."""
         values = a.values if isinstance(a, Padded) else a
         mask = within(lengths(self.source, a), values.shape[1])
-        return self.source.normalize(values), mask
+        return jnp.where(mask[..., None], self.source.normalize(values), 0), mask
 
     def _envelope(self, frames: jax.Array) -> jax.Array | float:
         if not self.envelope:

@@ -55,6 +55,12 @@ def pairs(garbage: float = 0.0) -> tuple[Padded, Padded]:
 @pytest.mark.parametrize("garbage", [3.0, np.nan])
 def test_what_lies_beyond_the_length_changes_nothing(garbage):
     variables = drawn(WHOLE)
+
+    @jax.jit
+    @jax.grad
+    def gradient(params, a, b):
+        return SEGMENT.loss({"params": params}, KEYS, a, b, True).loss.mean()
+
     (a, b), (dirty_a, dirty_b) = pairs(), pairs(garbage)
     wave = sample(WHOLE, variables, KEYS, dirty_a)
     assert isinstance(wave, Padded)
@@ -62,6 +68,8 @@ def test_what_lies_beyond_the_length_changes_nothing(garbage):
     np.testing.assert_array_equal(wave.values, sample(WHOLE, variables, KEYS, a).values)
     for values, end in zip(wave.values, LENGTH * HOP, strict=True):
         assert np.any(values[:end]) and not np.any(values[end:])
+    for name, x in gradient(variables["params"], dirty_a, dirty_b).items():
+        assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(x)), name
     for model, train in ((WHOLE, False), (SEGMENT, True)):
         found = loss(model, variables, KEYS, dirty_a, dirty_b, train)
         clean = loss(model, variables, KEYS, a, b, train)

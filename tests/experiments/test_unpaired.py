@@ -1,0 +1,35 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def test_the_study_runs_and_goes_on(speech_dir, tmp_path):
+    command = [sys.executable, "-m", "experiments.unpaired", f"--workdir={tmp_path}"]
+    command += [f"--data_dir={speech_dir}", "--seeds=1", "--size=tiny", "--share=0.2"]
+    command += [f"--{stage}_steps=5" for stage in ("prior", "decoder", "direct")]
+    outputs = []
+    for _ in range(2):
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=os.environ,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        outputs.append(done.stdout)
+    assert outputs[0] == outputs[1]
+    assert [line.split(" | ")[0] for line in outputs[0].splitlines()[2:]] == [
+        "| direct",
+        "| regeneration",
+    ]
+    rows = json.loads((tmp_path / "unpaired.json").read_text())
+    assert [row["method"] for row in rows] == ["direct", "regeneration"]
+    assert Image.open(tmp_path / "unpaired.png").size == (720, 360)
