@@ -11,7 +11,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 CHOICES = {
-    "abstraction": ("vq", "fsq", "pixels", "downsample", "identity"),
+    "abstraction": ("vq", "fsq", "rvq", "pixels", "downsample", "identity"),
     "prior": ("autoregressive", "diffusion", "regression"),
     "decoder": ("inverse", "regression", "diffusion"),
     "size": ("demo", "base", "tiny"),
@@ -20,6 +20,7 @@ CHOICES = {
 FITTING = {
     "vq": (("autoregressive",), ("inverse", "regression", "diffusion")),
     "fsq": (("autoregressive",), ("inverse", "regression", "diffusion")),
+    "rvq": (("autoregressive",), ("inverse",)),
     "pixels": (("autoregressive",), ("inverse",)),
     "downsample": (("diffusion", "regression"), ("regression", "diffusion")),
     "identity": (("diffusion", "regression"), ("inverse",)),
@@ -82,6 +83,7 @@ def _abstraction(name: str, size: str) -> dict[str, Any]:
     quantizers = {
         "vq": {"name": "vq", "codes": 128, "dim": 16},
         "fsq": {"name": "fsq", "levels": (8, 4, 4)},
+        "rvq": {"name": "rvq", "codes": 32, "dim": 16, "depth": 2},
     }
     widths = {"tiny": (4, 8), "demo": (32, 64), "base": (128, 256)}[size]
     return {

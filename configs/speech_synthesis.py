@@ -20,10 +20,10 @@ CHOICES = {
 }
 # What fits together: abstraction to priors and decoders, the default of each first.
 FITTING = {
-    "mel": (("diffusion", "regression"), ("vocoder", "inverse")),
+    "mel": (("regression", "diffusion"), ("vocoder", "inverse")),
     "codec": (("autoregressive",), ("inverse",)),
     "prosody": (("autoregressive",), ("pipeline",)),
-    "frames": (("diffusion", "regression"), ("inverse",)),
+    "frames": (("regression", "diffusion"), ("inverse",)),
 }
 # Seconds and characters of the longest example; phonemes are known for English alone.
 DATA = {
@@ -96,7 +96,7 @@ def _abstraction(name: str, size: str) -> dict[str, Any]:
         width, layers = {"tiny": (16, 1), "demo": (192, 4), "base": (512, 8)}[size]
         return {
             "name": name,
-            "quantizer": {"name": "rvq", "codes": 64, "depth": 4},
+            "quantizer": {"name": "rvq", "codes": 64, "depth": 4, "decay": 0.9},
             "width": width,
             "num_layers": layers,
             "hop": HOP,

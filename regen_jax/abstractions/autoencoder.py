@@ -65,7 +65,8 @@ class Autoencoder(Abstraction):
 
     @property
     def y_prime(self) -> Tokens:
-        return Tokens(math.prod(self.grid), self.quantizer.vocab)
+        quantizer = self.quantizer
+        return Tokens(math.prod(self.grid), quantizer.vocab, quantizer.depth)
 
     def init(self, rng: jax.Array, y: jax.Array) -> Variables:
         encoder_rng, decoder_rng, codebook_rng = jax.random.split(rng, 3)
@@ -83,31 +84,27 @@ class Autoencoder(Abstraction):
         codes = self.quantizer.encode(
             variables["codebook"], self._latents(variables, y)
         )
-        return codes.reshape(y.shape[0], -1)
+        return codes.reshape(y.shape[0], *self.y_prime.shape)
 
     def decode(self, variables: Variables, y_prime: jax.Array) -> jax.Array:
-        codes = y_prime.reshape(-1, *self.grid)
+        codes = y_prime.reshape(-1, *self.grid, *self.y_prime.shape[1:])
         values = self.quantizer.decode(variables["codebook"], codes)
         return self.y.denormalize(self._image(variables, values))
 
     def loss(
         self, variables: Variables, keys: jax.Array, y: jax.Array, train: bool
     ) -> Objective:
-        """Squared error in [-1, 1] plus the quantizer's own term; nothing in it differs
-        between training and evaluation."""
+        """Squared error in [-1, 1] plus the quantizer's own term."""
         latents = self._latents(variables, y)
-        quantized = self.quantizer.quantize(variables["codebook"], keys, latents)
+        quantized = self.quantizer.quantize(
+            variables["codebook"], keys, latents, train=train
+        )
         image = self._image(variables, quantized.values)
         error = jnp.mean((image - self.y.normalize(y)) ** 2, axis=(1, 2, 3))
         return Objective(
             loss=error + quantized.loss,
             metrics={"reconstruction_loss": error, "quantizer_loss": quantized.loss},
-            totals={
-                "code_counts": codebook.code_counts(
-                    quantized.codes, self.quantizer.vocab
-                ),
-                **quantized.totals,
-            },
+            totals=quantized.totals,
             examples=quantized.examples,
         )
 
@@ -122,12 +119,7 @@ class Autoencoder(Abstraction):
     def summarize(
         self, metrics: dict[str, float], totals: dict[str, Any]
     ) -> dict[str, float]:
-        counts = totals["code_counts"]
-        return {
-            **metrics,
-            "codebook_use": codebook.use(counts),
-            "codebook_perplexity": codebook.perplexity(counts),
-        }
+        return {**metrics, **codebook.summary(totals["code_counts"])}
 
     @property
     def _encoder(self) -> Encoder:

@@ -6,7 +6,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from regen_jax.abstractions.quantizers.interface import Quantizer
 from regen_jax.abstractions.quantizers.rvq import ResidualVectorQuantizer
@@ -212,20 +211,7 @@ class Codec(Abstraction):
     def summarize(
         self, metrics: dict[str, float], totals: dict[str, Any]
     ) -> dict[str, float]:
-        """Adds use and perplexity of the codebook: of each level, and their means."""
-        counts = np.reshape(totals["code_counts"], (self.quantizer.depth, -1))
-        found = {
-            "codebook_use": [codebook.use(level) for level in counts],
-            "codebook_perplexity": [codebook.perplexity(level) for level in counts],
-        }
-        means = {name: float(np.mean(values)) for name, values in found.items()}
-        levels = {
-            f"{name}_{i + 1}": value
-            for name, values in found.items()
-            for i, value in enumerate(values)
-            if len(values) > 1
-        }
-        return {**metrics, **means, **levels}
+        return {**metrics, **codebook.summary(totals["code_counts"])}
 
     @property
     def _samples(self) -> int:

@@ -110,6 +110,31 @@ class Speech:
         return self.examples[index]
 
 
+@dataclasses.dataclass(frozen=True)
+class Pairs:
+    """Speech as the examples of a task.
+
+    Attributes:
+      x, y: which is the source and which the target: `speech` and `text`, or the other
+        way round.
+    """
+
+    speech: Speech
+    x: str
+    y: str
+
+    @property
+    def origin(self) -> Origin | None:
+        return self.speech.origin
+
+    def __len__(self) -> int:
+        return len(self.speech)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        found = dict(self.speech[index])
+        return {"x": found.pop(self.x), "y": found.pop(self.y), **found}
+
+
 @functools.lru_cache(maxsize=8)
 def open_speech(options: SpeechOptions, split: str) -> Speech:
     """Opens a prepared set; `UserError` where it is missing or not one of speech."""

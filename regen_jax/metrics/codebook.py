@@ -30,3 +30,18 @@ def perplexity(counts: np.ndarray) -> float:
         raise ValueError("perplexity needs counts of at least one code")
     share = counts[counts > 0] / counts.sum()
     return float(np.exp(-np.sum(share * np.log(share))))
+
+
+def summary(counts: np.ndarray) -> dict[str, float]:
+    """`codebook_use` and `codebook_perplexity` of counts [vocab] or [levels, vocab].
+
+    Of several levels the mean, and each of them as `codebook_use_1` and so on.
+    """
+    levels = np.atleast_2d(counts)
+    figures = {}
+    for name, of in (("codebook_use", use), ("codebook_perplexity", perplexity)):
+        values = [of(level) for level in levels]
+        figures[name] = float(np.mean(values))
+        if len(values) > 1:
+            figures |= {f"{name}_{i}": value for i, value in enumerate(values, 1)}
+    return figures

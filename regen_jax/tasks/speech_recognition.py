@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from regen_jax.data.annotated import Origin
-from regen_jax.data.speech import Speech, SpeechOptions, open_speech
+from regen_jax.data.speech import Pairs, SpeechOptions, open_speech
 from regen_jax.errors import UserError
 from regen_jax.exhibits import Exhibit
 from regen_jax.interfaces import Example, Judging, Task, Variables
@@ -31,7 +30,7 @@ class SpeechRecognition(SpeechOptions, Task):
         return self.text
 
     def examples(self, split: str) -> Sequence[Example]:
-        return Recognized(open_speech(self, split))
+        return Pairs(open_speech(self, split), x="speech", y="text")
 
     def read(self, kind: str, value: str) -> Example:
         if kind != "audio":
@@ -73,21 +72,3 @@ class SpeechRecognition(SpeechOptions, Task):
         columns = self.decode(y[:_SHOWN]), self.decode(other[:_SHOWN])
         heads = ["text", "from the true abstraction"]
         return Exhibit(texts={"reconstructions": table(heads, *columns)})
-
-
-@dataclasses.dataclass(frozen=True)
-class Recognized:
-    """Speech as x, its text as y."""
-
-    speech: Speech
-
-    @property
-    def origin(self) -> Origin | None:
-        return self.speech.origin
-
-    def __len__(self) -> int:
-        return len(self.speech)
-
-    def __getitem__(self, index: int) -> Example:
-        found = dict(self.speech[index])
-        return {"x": found.pop("speech"), "y": found.pop("text"), **found}

@@ -9,8 +9,7 @@ import jax
 import numpy as np
 
 from regen_jax.abstractions.mel import Mel
-from regen_jax.data.annotated import Origin
-from regen_jax.data.speech import Speech, SpeechOptions, open_speech
+from regen_jax.data.speech import Pairs, SpeechOptions, open_speech
 from regen_jax.errors import UserError
 from regen_jax.exhibits import Exhibit
 from regen_jax.generators.autoregressive import Autoregressive
@@ -49,7 +48,7 @@ class SpeechSynthesis(SpeechOptions, Task):
                 f"data set {self.name!r} has features of speech in place of waves, "
                 "which cannot be learned to be spoken: use spoken_bible"
             )
-        return Spoken(speech)
+        return Pairs(speech, x="text", y="speech")
 
     @property
     def judges(self) -> dict[str, Judge]:
@@ -117,24 +116,6 @@ class SpeechSynthesis(SpeechOptions, Task):
         """Log-mel spectrograms f32[T, 80] of each wave."""
         mels = jax.device_get(_spectrograms(_mel(self.wave, self.sample_rate), y))
         return [m[:n] for m, n in zip(mels.values, mels.length, strict=True)]
-
-
-@dataclasses.dataclass(frozen=True)
-class Spoken:
-    """Text as x, its speech as y."""
-
-    speech: Speech
-
-    @property
-    def origin(self) -> Origin | None:
-        return self.speech.origin
-
-    def __len__(self) -> int:
-        return len(self.speech)
-
-    def __getitem__(self, index: int) -> Example:
-        found = dict(self.speech[index])
-        return {"x": found.pop("text"), "y": found.pop("speech"), **found}
 
 
 @dataclasses.dataclass(frozen=True)
