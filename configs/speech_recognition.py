@@ -56,7 +56,7 @@ def get_config(arg: str = "") -> ConfigDict:
             "prior": _generator(prior, size) | (heard if ":" not in prior else {}),
             "decoder": _generator(decoder, size),
             "train": {
-                stage: _training(stage, data, size)
+                stage: _training(stage, chosen)
                 for stage in ("abstraction", "decoder", "prior")
             },
             "parallel": {"strategy": "sharded", "data": -1, "fsdp": 1},
@@ -107,13 +107,15 @@ def _generator(name: str, size: str) -> dict[str, Any]:
     }
 
 
-def _training(stage: str, data: str, size: str) -> dict[str, Any]:
+def _training(stage: str, chosen: dict[str, str]) -> dict[str, Any]:
+    size, digits = chosen["size"], chosen["data"] == "spoken_digits"
     if size == "tiny":
         return {"steps": 20, "batch_size": 8, "learning_rate": 1e-3, "warmup_steps": 5}
     steps, batch_size = {
         "abstraction": (1000, 32),
-        "decoder": (150 if data == "spoken_digits" else 1500, 64),
-        "prior": (1500 if data == "spoken_digits" else 1500, 32),
+        "decoder": (500 if digits else 1500, 64),
+        # Without a decoder to train, the prior has the time of both.
+        "prior": (1800 if chosen["abstraction"] == "identity" else 1500, 32),
     }[stage]
     learning_rate = 2e-3
     if size == "base":

@@ -1,8 +1,8 @@
 """Text → speech, by default a synthetic voice (espeak-ng) that reads real short texts.
 
 `--config=configs/speech_synthesis.py:abstraction=codec` chooses; see CHOICES. The default
-is text → phonemes → log-mel spectrogram → wave: a rule, a diffusion model that learns
-its own durations, and a vocoder. `data=tuxpaint_spanish` and `data=ljspeech` are human
+is text → phonemes → log-mel spectrogram → wave: a rule, a model that learns durations
+by itself, and a vocoder. `data=tuxpaint_spanish` and `data=ljspeech` are human
 voices.
 """
 
@@ -108,7 +108,7 @@ def _abstraction(name: str, size: str) -> dict[str, Any]:
 
 
 def _transformer(size: str) -> dict[str, Any]:
-    tiny, demo, base = (16, 1, 2), (144, 4, 4), (512, 10, 8)
+    tiny, demo, base = (16, 1, 2), (128, 4, 4), (512, 10, 8)
     width, num_layers, num_heads = {"tiny": tiny, "demo": demo, "base": base}[size]
     return {
         "width": width,
@@ -127,7 +127,7 @@ def _prior(name: str, size: str) -> dict[str, Any]:
         layers = {"tiny": 1, "demo": 2, "base": 6}[size]
         encoder = {"conditioning": "cross", "encoder_layers": layers}
         return options | encoder | {"top_p": 0.9, "dropout": 0.1}
-    options |= {"patch": 1, "encoder_layers": 2}
+    options |= {"patch": 2, "encoder_layers": 2}
     return options | ({"num_steps": 6} if name == "diffusion" else {})
 
 
@@ -156,10 +156,10 @@ def _training(stage: str, size: str) -> dict[str, Any]:
     if size == "tiny":
         return {"steps": 20, "batch_size": 8, "learning_rate": 1e-3, "warmup_steps": 5}
     steps, batch_size, learning_rate = {
-        "judge": (2000, 32, 1.5e-3),
-        "abstraction": (1500, 16, 1e-3),
-        "decoder": (1500, 16, 1e-3),
-        "prior": (1500, 16, 1.5e-3),
+        "judge": (1800, 32, 1.5e-3),
+        "abstraction": (1500, 16, 2e-3),
+        "decoder": (1000, 16, 2e-3),
+        "prior": (2000, 16, 2e-3),
     }[stage]
     if size == "base":
         steps, batch_size, learning_rate = 20 * steps, 64, learning_rate / 2
