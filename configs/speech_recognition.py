@@ -63,7 +63,7 @@ def get_config(arg: str = "") -> ConfigDict:
             "checkpoint": {"every": 20 if size == "tiny" else 1000, "keep": 2},
             "log": {"every": 5 if size == "tiny" else 50},
             "evaluate": {
-                "every": 20 if size == "tiny" else 1000,
+                "every": 20 if size == "tiny" else 2000,
                 "samples": 10 if size == "tiny" else 300,
                 "loop_samples": 10 if size == "tiny" else 100,
                 "batch_size": 10 if size == "tiny" else 100,
@@ -113,9 +113,9 @@ def _training(stage: str, chosen: dict[str, str]) -> dict[str, Any]:
         return {"steps": 20, "batch_size": 8, "learning_rate": 1e-3, "warmup_steps": 5}
     steps, batch_size = {
         "abstraction": (1000, 32),
-        "decoder": (500 if digits else 1500, 64),
+        "decoder": (400, 32) if digits else (1500, 64),
         # Without a decoder to train, the prior has the time of both.
-        "prior": (1800 if chosen["abstraction"] == "identity" else 1500, 32),
+        "prior": (1700 if chosen["abstraction"] == "identity" else 1400, 32),
     }[stage]
     learning_rate = 2e-3
     if size == "base":

@@ -12,7 +12,7 @@ from regen_jax.errors import UserError
 from regen_jax.exhibits import Exhibit
 from regen_jax.interfaces import Example, Judging, Task, Variables
 from regen_jax.language import text as language
-from regen_jax.language.pronunciation import PHONES
+from regen_jax.language.pronunciation import PHONES, without_stress
 from regen_jax.metrics.error_rates import sequence_error_rate, token_error_rate
 from regen_jax.spaces import Tokens
 from regen_jax.tasks.transcripts import table
@@ -28,12 +28,14 @@ class Pronunciation(Task):
       name: a prepared set of words with their ARPAbet phonemes.
       dir: where it is prepared; TFDS's default folder if empty.
       direction: `g2p` (letters to phonemes) or `p2g`.
+      stress: whether vowels tell their stress; published error rates are without.
       max_length: of a word and of a pronunciation; longer ones are left out.
     """
 
     name: str = "pronunciations"
     dir: str = ""
     direction: str = "g2p"
+    stress: bool = False
     max_length: int = 20
 
     def __post_init__(self):
@@ -90,8 +92,9 @@ class Pronunciation(Task):
 
     @property
     def _spaces(self) -> dict[str, Tokens]:
+        unstressed = dict.fromkeys(without_stress(PHONES))
         letters = language.characters(self.max_length, language.ENGLISH[1:])
-        symbols = ("", *PHONES)
+        symbols = ("", *(PHONES if self.stress else unstressed))
         phonemes = Tokens(self.max_length, len(symbols), padded=True, symbols=symbols)
         pair = (letters, phonemes) if self.direction == "g2p" else (phonemes, letters)
         return dict(zip("xy", pair, strict=True))
@@ -100,14 +103,15 @@ class Pronunciation(Task):
         return [language.decode(space, row) for row in np.asarray(ids)]
 
     def _words(self, space: Tokens, ids: np.ndarray) -> list[str]:
-        between = " " if space.symbols[1:] == PHONES else ""
+        phonemes = space == (self.y if self.direction == "g2p" else self.x)
+        between = " " if phonemes else ""
         return [between.join(s) for s in self._symbols(space, ids[:_SHOWN])]
 
 
 @functools.lru_cache(maxsize=4)
 def _words(task: Pronunciation, split: str) -> list[dict[str, Any]]:
     pairs = [
-        (word, phones)
+        (word, phones if task.stress else without_stress(phones))
         for word, phones in open_pronunciations(task.name, split, task.dir)
         if max(len(word), len(phones)) <= task.max_length
     ]
