@@ -103,16 +103,18 @@ def grid(
 def spectrogram_picture(
     mels: Sequence[np.ndarray],
     labels: Sequence[str],
+    columns: int = 1,
     *,
     low: float = -11.5,
     high: float = 1.5,
     scale: int = 2,
 ) -> np.ndarray:
-    """Stacks spectrograms, each above its label: time to the right, frequency upwards.
+    """Rows of spectrograms above their labels: time to the right, frequency upwards.
 
     Arguments:
       mels: float [T, bands] each, of as many bands; T may differ.
-      labels: a text for each, cut to the width of the picture.
+      labels: a text for each, cut to its width.
+      columns: how many spectrograms make a row.
       low: the value that is darkest, and high: the one that is brightest. The defaults
         span the log-mel magnitudes of speech, so that pictures compare.
       scale: how many pixels a value becomes each way.
@@ -134,7 +136,7 @@ def spectrogram_picture(
     for image, mel in zip(images, mels, strict=True):
         unit = (np.asarray(mel, np.float32) - low) / (high - low)
         image[:, : len(mel)] = _colours(unit).swapaxes(0, 1)[::-1]
-    return grid(images, 1, captions=labels, scale=scale)
+    return grid(images, columns, captions=labels, scale=scale)
 
 
 def alignment_picture(weights: np.ndarray) -> np.ndarray:

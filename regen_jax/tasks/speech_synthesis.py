@@ -91,25 +91,36 @@ class SpeechSynthesis(SpeechOptions, Task):
         return super().pace(y, seconds) | {"real_time_factor": seconds / spoken}
 
     def show(self, prompts: Example, y: Padded) -> Exhibit:
-        """Spectrograms, above those of people or the synthesizer, and sounds."""
+        """Spectrograms, each beside its reference where there is one, and sounds."""
         texts = self.decode(prompts["x"][:_SHOWN])
-        exhibit = self._sounds("samples", _first(y), texts)
+        versions = {"samples": y}
         if "y" in prompts:
-            reference = self._sounds("references", _first(prompts["y"]), texts)
-            exhibit.add(reference)
-        return exhibit
+            versions["references"] = prompts["y"]
+        return self._beside("samples", versions, texts)
 
     def compare(self, y: Padded, other: Padded) -> Exhibit:
-        """Waves and the same from their true Y′."""
-        labels = [str(i) for i in range(len(_first(y).length))]
-        original = self._sounds("originals", _first(y), labels)
-        return original.add(self._sounds("reconstructions", _first(other), labels))
+        """Waves beside the same from their true Y′."""
+        numbers = [str(i) for i in range(len(y.length[:_SHOWN]))]
+        versions = {"originals": y, "reconstructions": other}
+        return self._beside("reconstructions", versions, numbers)
 
-    def _sounds(self, name: str, y: Padded, labels: list[str]) -> Exhibit:
-        exhibit = Exhibit({name: spectrogram_picture(self._mels(y), labels)})
-        for index, (wave, length) in enumerate(zip(*y, strict=True)):
-            sound = np.asarray(wave[:length], np.float32), self.sample_rate
-            exhibit.audio[f"{name}_{index}"] = sound
+    def _beside(
+        self, name: str, versions: dict[str, Padded], texts: list[str]
+    ) -> Exhibit:
+        """The first waves of each version as sounds, and one picture of all."""
+        exhibit, pictures, labels = Exhibit(), [], []
+        for version, y in versions.items():
+            y = Padded(*(part[:_SHOWN] for part in y))
+            for index, (wave, length) in enumerate(zip(*y, strict=True)):
+                sound = np.asarray(wave[:length], np.float32), self.sample_rate
+                exhibit.audio[f"{version}_{index}"] = sound
+            pictures.append(self._mels(y))
+            labels.append([f"{version}: {text}" for text in texts])
+        exhibit.images[name] = spectrogram_picture(
+            [mel for example in zip(*pictures, strict=True) for mel in example],
+            [label for example in zip(*labels, strict=True) for label in example],
+            columns=len(versions),
+        )
         return exhibit
 
     def _mels(self, y: Padded) -> list[np.ndarray]:
@@ -182,7 +193,3 @@ def _mel(wave: Array, sample_rate: int) -> Mel:
 @functools.partial(jax.jit, static_argnums=0)
 def _spectrograms(mel: Mel, y: Padded) -> Padded:
     return mel.encode({}, y)
-
-
-def _first(y: Padded) -> Padded:
-    return Padded(*(part[:_SHOWN] for part in y))

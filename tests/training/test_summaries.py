@@ -3,11 +3,13 @@ import io
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import soundfile
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata
 from tensorboard.util import tensor_util
 
+from regen_jax.exhibits import Exhibit
 from regen_jax.training.summaries import Summaries, flatten, markdown_json
 
 CONFIG = {
@@ -26,7 +28,7 @@ FLAT = {
 
 
 def read(logdir):
-    events = EventAccumulator(str(logdir), size_guidance={"scalars": 0, "images": 0})
+    events = EventAccumulator(str(logdir), size_guidance={"scalars": 0})
     return events.Reload()
 
 
@@ -82,6 +84,21 @@ def test_text_and_histograms(tmp_path):
     [event] = events.Histograms("counts")
     value = event.histogram_value
     assert (event.step, value.num, value.min, value.max) == (2, 3, 0, 3)
+
+
+def test_an_exhibit_is_seen_heard_and_read(tmp_path):
+    wave = np.sin(np.arange(400, dtype=np.float32) / 5) * 1.5
+    image = np.zeros((4, 4, 3), np.uint8)
+    exhibit = Exhibit({"picture": image}, {"sound": (wave, 8000)}, {"words": "| a |"})
+    with Summaries(tmp_path) as summaries:
+        summaries.exhibit(3, exhibit)
+    events = read(tmp_path)
+    assert text(events, "words") == "| a |"
+    assert [event.step for event in events.Images("picture")] == [3]
+    [event] = events.Audio("sound")
+    assert event.step == 3 and event.sample_rate == 8000
+    heard, _ = soundfile.read(io.BytesIO(event.encoded_audio_string))
+    np.testing.assert_allclose(heard, np.clip(wave, -1, 1), atol=1 / 2**14)
 
 
 def test_hparams_and_final_metrics_are_one_session_of_the_run(tmp_path):
