@@ -45,7 +45,7 @@ def get_config(arg: str = "") -> ConfigDict:
             "log": {"every": 5 if tiny else 50},
             "evaluate": {
                 "every": 20 if tiny else 3000,
-                "samples": 10 if tiny else 12_000,
+                "samples": 10 if tiny else 4000,
                 "loop_samples": 10 if tiny else 500,
                 "batch_size": 10 if tiny else 500,
             },
@@ -74,7 +74,7 @@ def _generator(size: str) -> dict[str, Any]:
 def _training(size: str) -> dict[str, Any]:
     if size == "tiny":
         return {"steps": 20, "batch_size": 8, "learning_rate": 1e-3, "warmup_steps": 5}
-    steps, batch_size = {"demo": (3000, 128), "base": (40_000, 512)}[size]
+    steps, batch_size = {"demo": (2500, 64), "base": (40_000, 512)}[size]
     return {
         "steps": steps,
         "batch_size": batch_size,

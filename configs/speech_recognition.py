@@ -113,7 +113,7 @@ def _training(stage: str, chosen: dict[str, str]) -> dict[str, Any]:
         return {"steps": 20, "batch_size": 8, "learning_rate": 1e-3, "warmup_steps": 5}
     steps, batch_size = {
         "abstraction": (1000, 32),
-        "decoder": (400, 32) if digits else (1500, 64),
+        "decoder": (400, 32) if digits else (1000, 32),
         # Without a decoder to train, the prior has the time of both.
         "prior": (1700 if chosen["abstraction"] == "identity" else 1400, 32),
     }[stage]

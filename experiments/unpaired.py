@@ -24,9 +24,9 @@ from regen_jax.train import train_all
 DATA_DIR = flags.DEFINE_string("data_dir", "", "of the prepared set; TFDS's default")
 SHARE = flags.DEFINE_float("share", 0.1, "of the pairs", lower_bound=0, upper_bound=1)
 SEEDS = flags.DEFINE_integer("seeds", 3, "how many", lower_bound=1)
-PRIOR_STEPS = flags.DEFINE_integer("prior_steps", 1000, "speech to phonemes")
-DECODER_STEPS = flags.DEFINE_integer("decoder_steps", 1500, "phonemes to characters")
-DIRECT_STEPS = flags.DEFINE_integer("direct_steps", 1500, "speech to characters")
+PRIOR_STEPS = flags.DEFINE_integer("prior_steps", 700, "speech to phonemes")
+DECODER_STEPS = flags.DEFINE_integer("decoder_steps", 500, "phonemes to characters")
+DIRECT_STEPS = flags.DEFINE_integer("direct_steps", 1100, "speech to characters")
 SIZE = flags.DEFINE_string("size", "demo", "as in configs/speech_recognition.py")
 
 CONFIG = Path(__file__).parent.parent / "configs/speech_recognition.py"
