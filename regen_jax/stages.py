@@ -18,7 +18,7 @@ from regen_jax.evaluation import (
 from regen_jax.interfaces import Abstraction, Judge, Task
 from regen_jax.regeneration import Regeneration
 from regen_jax.rendering import alignment_picture
-from regen_jax.spaces import cast
+from regen_jax.spaces import cast, lengths
 from regen_jax.training.held_out import held_out
 from regen_jax.training.stage import Report, Stage
 
@@ -155,16 +155,24 @@ def _alignment(task: Task, parts: Regeneration) -> Reporter:
     """A picture of where the prior looks, of the first test example."""
 
     @jax.jit
-    def weights(variables, batch):
+    def look(variables, batch):
         x_prime = parts.represent(variables, batch)
         y_prime = parts.encode(variables, batch)
-        return parts.prior.alignment(variables["prior"], x_prime, y_prime)
+        weights = parts.prior.alignment(variables["prior"], x_prime, y_prime)
+        if weights is None:
+            return None
+        return weights, lengths(parts.abstraction.y_prime, y_prime)
 
     def reporter(variables, report):
         batch = first_batch(open_examples(task, parts, "test"), 1)
-        found = weights(variables, batch)
+        found = jax.device_get(look(variables, batch))
         if found is not None:
-            report.exhibit.images["alignment"] = alignment_picture(np.asarray(found[0]))
+            weights, length = found
+            # The token that ends a sequence is shown, and nothing of what is behind.
+            rows = weights[0, : length[0] + 1]
+            seen = np.flatnonzero(rows.max(axis=0) > 1e-3)
+            picture = alignment_picture(rows[:, : seen[-1] + 1])
+            report.exhibit.images["alignment"] = picture
 
     return reporter
 
