@@ -2,13 +2,14 @@
 
 import contextlib
 import fcntl
+import functools
 import itertools
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -58,6 +59,14 @@ def speech_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
         for name in ("spoken_bible", "spoken_digits", "pronunciations"):
             prepare(name, str(folder))
     return str(folder)
+
+
+@pytest.fixture(scope="session")
+def shared(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str], contextlib.AbstractContextManager[Path]]:
+    """By name, a folder that all workers share, for one of them at a time."""
+    return functools.partial(_shared, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 import subprocess
 import sys
@@ -19,22 +20,22 @@ RECOGNITION = "speech_recognition.py:size=tiny,data=spoken_bible"
 
 
 @pytest.fixture(scope="module")
-def run(speech_dir, command, tmp_path_factory):
-    """Runs `train` on a config once; the folder of what came out."""
-    folders = {}
+def run(speech_dir, command, shared):
+    """Runs `train` on a config, once for all workers; the folder of what came out."""
 
     def trained(config: str, *flags: str) -> Path:
-        if config not in folders:
-            folders[config] = tmp_path_factory.mktemp("run") / "run"
-            done = command(
-                "train",
-                f"--config={ROOT}/configs/{config}",
-                f"--config.data.dir={speech_dir}",
-                f"--workdir={folders[config]}",
-                *flags,
-            )
-            assert done.returncode == 0, done.stderr
-        return folders[config]
+        with shared(re.sub(r"\W", "_", config)) as folder:
+            if not (folder / "done").exists():
+                done = command(
+                    "train",
+                    f"--config={ROOT}/configs/{config}",
+                    f"--config.data.dir={speech_dir}",
+                    f"--workdir={folder}/run",
+                    *flags,
+                )
+                assert done.returncode == 0, done.stderr
+                (folder / "done").touch()
+        return folder / "run"
 
     return trained
 
