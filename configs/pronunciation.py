@@ -74,7 +74,7 @@ def _generator(size: str) -> dict[str, Any]:
 def _training(size: str) -> dict[str, Any]:
     if size == "tiny":
         return {"steps": 20, "batch_size": 8, "learning_rate": 1e-3, "warmup_steps": 5}
-    steps, batch_size = {"demo": (2500, 64), "base": (40_000, 512)}[size]
+    steps, batch_size = {"demo": (1200, 64), "base": (40_000, 512)}[size]
     return {
         "steps": steps,
         "batch_size": batch_size,

@@ -2,9 +2,9 @@
 
 Speech recognition of an open vocabulary with few pairs of speech and text, and all the
 texts. Regeneration learns speech → phonemes from the pairs and phonemes → characters from
-every text; the direct model speech → characters can use the pairs alone, and gets the
-steps of both. Several seeds, each of which draws its own pairs. Writes `unpaired.json`
-and `unpaired.png`; runs again where it stopped.
+every text; the direct model speech → characters can use the pairs alone. Several seeds,
+each of which draws its own pairs; what needs no pairs is trained once. Writes
+`unpaired.json` and `unpaired.png`; goes on where it stopped.
 """
 
 import importlib.util
@@ -25,7 +25,7 @@ DATA_DIR = flags.DEFINE_string("data_dir", "", "of the prepared set; TFDS's defa
 SHARE = flags.DEFINE_float("share", 0.1, "of the pairs", lower_bound=0, upper_bound=1)
 SEEDS = flags.DEFINE_integer("seeds", 3, "how many", lower_bound=1)
 PRIOR_STEPS = flags.DEFINE_integer("prior_steps", 700, "speech to phonemes")
-DECODER_STEPS = flags.DEFINE_integer("decoder_steps", 500, "phonemes to characters")
+DECODER_STEPS = flags.DEFINE_integer("decoder_steps", 1500, "phonemes to characters")
 DIRECT_STEPS = flags.DEFINE_integer("direct_steps", 1100, "speech to characters")
 SIZE = flags.DEFINE_string("size", "demo", "as in configs/speech_recognition.py")
 
@@ -36,7 +36,7 @@ FIGURES = ("wer", "cer")
 logger = logging.getLogger("regen_jax")
 
 
-def configured(method: str, seed: int) -> ConfigDict:
+def configured(folder: Path, method: str, seed: int) -> ConfigDict:
     """The config of one run."""
     spec = importlib.util.spec_from_file_location("speech_recognition", CONFIG)
     module = importlib.util.module_from_spec(spec)
@@ -50,6 +50,8 @@ def configured(method: str, seed: int) -> ConfigDict:
     config.train.prior.share = SHARE.value
     config.train.prior.steps = DIRECT_STEPS.value if direct else PRIOR_STEPS.value
     config.train.decoder.steps = DECODER_STEPS.value
+    if seed and not direct:
+        config.train.decoder.init_from = str(folder / f"{method}-0")
     for stage in ("prior", "decoder"):
         section = config.train[stage]
         section.warmup_steps = section.steps // 20
@@ -64,7 +66,7 @@ def measure(folder: Path) -> list[dict[str, Any]]:
         for method in METHODS:
             run = folder / f"{method}-{seed}"
             found = run / "metrics.json"
-            config = configured(method, seed)
+            config = configured(folder, method, seed)
             if not found.exists():
                 train_all(config, run)
                 evaluate(run)
