@@ -111,7 +111,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
             axis.hlines(np.mean(values), place - 0.2, place + 0.2, color=f"C{place}")
         axis.set_xticks(range(len(METHODS)), METHODS)
         axis.set_xlim(-0.6, len(METHODS) - 0.4)
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, 110 * max(row[name] for row in rows))
         axis.set_title(f"{name.upper()}, %")
     figure.tight_layout()
     figure.savefig(path)

@@ -93,7 +93,9 @@ def _parse(argv: list[str]) -> list[str]:
         )
     # A config file is the user's own code: it may raise anything.
     except Exception as error:  # noqa: BLE001
-        _fail(error if isinstance(error, flags.Error) else f"--config: {error!r}")
+        # Of what a config file raises, ml_collections tells the whole traceback.
+        last = str(error).strip().splitlines()[-1:]
+        _fail(*last if isinstance(error, flags.Error) else [f"--config: {error!r}"])
     if len(rest) > 1:
         _fail(f"unknown argument {rest[1]!r}: options look like --workdir=runs/demo")
     return rest

@@ -300,7 +300,7 @@ def test_train_refuses_config_files(command, tmp_path, source, words):
 @pytest.mark.parametrize(
     "choices, words",
     [
-        ("abstraction=dwt", "abstraction cannot be 'dwt': known are vq, fsq, pixels"),
+        ("abstraction=dwt", "abstraction cannot be 'dwt': known are vq, fsq, rvq"),
         ("size=huge", "size cannot be 'huge': known are demo, base, tiny"),
         ("width=3", "no choice 'width': known are abstraction, prior, decoder, size"),
         ("tiny", "no choice 'tiny'"),
