@@ -32,6 +32,9 @@ def run(main: Callable[[], None]) -> None:
     logger.setLevel(logging.INFO)
     logger.propagate = False
     absl_logging.set_verbosity(absl_logging.FATAL)
+    # What Orbax's tasks fail with is raised; of those left behind asyncio would tell it
+    # again, with tracebacks.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     keep_freed_memory()
     try:
         app.run(lambda argv: _guarded(main), flags_parser=_parse)

@@ -32,4 +32,5 @@ def test_the_study_runs_and_goes_on(speech_dir, tmp_path):
     ]
     rows = json.loads((tmp_path / "unpaired.json").read_text())
     assert [row["method"] for row in rows] == ["direct", "regeneration"]
-    assert Image.open(tmp_path / "unpaired.png").size == (720, 360)
+    with Image.open(tmp_path / "unpaired.png") as picture:
+        assert picture.size == (720, 360)
