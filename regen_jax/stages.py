@@ -170,8 +170,8 @@ def _alignment(task: Task, parts: Regeneration) -> Reporter:
             weights, length = found
             # The token that ends a sequence is shown, and nothing of what is behind.
             rows = weights[0, : length[0] + 1]
-            seen = np.flatnonzero(rows.max(axis=0) > 1e-3)
-            picture = alignment_picture(rows[:, : seen[-1] + 1])
+            last = np.max(np.flatnonzero(rows.max(axis=0)), initial=0)
+            picture = alignment_picture(rows[:, : last + 1])
             report.exhibit.images["alignment"] = picture
 
     return reporter

@@ -1,5 +1,6 @@
 """Examples with the x′ and y′ of rules that run on the host."""
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -105,9 +106,12 @@ class _Cached:
             f"{rule} of {of} in {origin.selection}: {code}".encode()
         ).hexdigest()[:16]
         path = origin.folder / "annotations" / f"{type(rule).__name__}-{key}.npy"
-        if path.exists():
-            self.values = np.load(path)
-            return
+        # A file that is missing or damaged is made again.
+        with contextlib.suppress(OSError, ValueError, EOFError):
+            values = np.load(path)
+            if len(values) == len(examples):
+                self.values = values
+                return
         logger.info(
             "%s of %s examples, once", type(rule).__name__, f"{len(examples):,}"
         )

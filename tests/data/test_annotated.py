@@ -92,6 +92,19 @@ def test_what_a_rule_says_is_kept_with_the_data(tmp_path):
     assert len(list((tmp_path / "annotations").iterdir())) == 3
 
 
+@pytest.mark.parametrize("size", [0, 40, 129])
+def test_a_damaged_file_is_made_again(tmp_path, size):
+    task = Numbers(Origin(tmp_path, "all"))
+    first = open_examples(task, parts(), "train")[2]["y_prime"]
+    (path,) = (tmp_path / "annotations").iterdir()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:size])
+    open_examples.cache_clear()
+    again = open_examples(task, parts(), "train")[2]["y_prime"]
+    np.testing.assert_array_equal(again, first)
+    assert path.read_bytes() == whole
+
+
 def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path, caplog):
     (tmp_path / "annotations").write_text("in the way")
     task = Numbers(Origin(tmp_path, "all"))
