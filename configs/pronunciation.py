@@ -43,6 +43,7 @@ def get_config(arg: str = "") -> ConfigDict:
             "parallel": {"strategy": "sharded", "data": -1, "fsdp": 1},
             "checkpoint": {"every": 20 if tiny else 1000, "keep": 2},
             "log": {"every": 5 if tiny else 50},
+            "profile": {"steps": 0},
             "evaluate": {
                 "every": 20 if tiny else 3000,
                 "samples": 10 if tiny else 4000,

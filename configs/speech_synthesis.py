@@ -65,6 +65,7 @@ def get_config(arg: str = "") -> ConfigDict:
             "parallel": {"strategy": "sharded", "data": -1, "fsdp": 1},
             "checkpoint": {"every": 20 if size == "tiny" else 1000, "keep": 2},
             "log": {"every": 5 if size == "tiny" else 50},
+            "profile": {"steps": 0},
             "evaluate": {
                 "every": 20 if size == "tiny" else 1000,
                 "samples": 10 if size == "tiny" else 400,

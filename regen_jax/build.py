@@ -15,8 +15,10 @@ from regen_jax.stages import make_stages
 from regen_jax.training.checkpoint import CheckpointOptions
 from regen_jax.training.loop import LoopOptions
 from regen_jax.training.parallel import ParallelOptions
+from regen_jax.training.profile import ProfileOptions
 from regen_jax.training.stage import Stage, StageOptions
 
+OPTIONAL = ("profile",)
 SECTIONS = (
     "seed",
     "task",
@@ -69,12 +71,13 @@ def build(config: Mapping[str, Any], num_samples: int | None = None) -> Run:
         data that are not prepared.
     """
     config = plain(config)
-    unknown = sorted(set(config) - set(SECTIONS))
+    config = {name: {} for name in OPTIONAL} | config
+    unknown = sorted(set(config) - {*SECTIONS, *OPTIONAL})
     missing = [section for section in SECTIONS if section not in config]
     if unknown or missing:
         what = f"has unknown fields {unknown}" if unknown else f"lacks {missing}"
         raise UserError(f"config {what}; it needs {', '.join(SECTIONS)}")
-    for section in SECTIONS:
+    for section in config:
         if section not in ("seed", "task"):
             require_section(config[section], f"config.{section}")
     task = make(
@@ -90,6 +93,7 @@ def build(config: Mapping[str, Any], num_samples: int | None = None) -> Run:
         log_every=make(LogOptions, config["log"], "config.log").every,
         evaluate_every=evaluate.every,
         checkpoint=make(CheckpointOptions, config["checkpoint"], "config.checkpoint"),
+        profile=make(ProfileOptions, config["profile"], "config.profile"),
     )
     return Run(
         task,

@@ -1,10 +1,10 @@
 """What the three commands share: their flags, and errors as one line."""
 
 import logging
-import os
 import re
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +14,11 @@ from ml_collections import ConfigDict, config_flags
 
 from regen_jax.build import SECTIONS
 from regen_jax.errors import UserError
+from regen_jax.training import processes
 from regen_jax.training.memory import keep_freed_memory
+from regen_jax.training.preemption import REQUEUE, Preempted
+
+logger = logging.getLogger("regen_jax")
 
 WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run")
 
@@ -22,12 +26,12 @@ WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run")
 def run(main: Callable[[], None]) -> None:
     """Runs a command; an error the user can mend is one line on stderr and exit code 2.
 
-    A stop from the keyboard exits with 130; the same command goes on from there.
+    A stop from the keyboard exits with 130, and SIGTERM with 75 once what was done is
+    saved; the same command goes on from there.
     """
     # Only the package itself speaks at this level; its libraries are kept to warnings.
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
-    logger = logging.getLogger("regen_jax")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
@@ -40,6 +44,8 @@ def run(main: Callable[[], None]) -> None:
         app.run(lambda argv: _guarded(main), flags_parser=_parse)
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
+        if processes.count() > 1:
+            processes.abandon(130)
         sys.exit(130)
 
 
@@ -68,6 +74,20 @@ def given(config: flags.FlagHolder[ConfigDict]) -> ConfigDict:
     return config.value
 
 
+def fail(error: object) -> None:
+    """Tells an error in one line and ends this process."""
+    print("error:", " ".join(str(error).split()), file=sys.stderr, flush=True)
+    # Orbax and grain keep threads that a plain exit would wait for.
+    processes.abandon(2)
+
+
+def start_processes() -> None:
+    """Joins the processes of this run, if there are several; the first one speaks."""
+    processes.start(fail)
+    if not processes.first():
+        logger.setLevel(logging.WARNING)
+
+
 def _guarded(main: Callable[[], None]) -> None:
     # What goes wrong in a save is raised, and told there; Orbax also logs it, and a
     # thread of TensorStore prints it, both with tracebacks.
@@ -75,7 +95,18 @@ def _guarded(main: Callable[[], None]) -> None:
     try:
         main()
     except (UserError, OSError) as error:
-        _fail(error)
+        fail(error)
+    except Preempted:
+        logger.info("told to stop: saved, and the same command goes on from here")
+        processes.leave(REQUEUE)
+    except Exception:
+        if processes.count() == 1:
+            raise
+        # In the barrier of a plain exit it would wait for the others, and they for it.
+        traceback.print_exc()
+        processes.abandon(1)
+    if processes.count() > 1:
+        processes.leave(0)
 
 
 def _only_of_main_thread(*exception) -> None:
@@ -87,25 +118,16 @@ def _parse(argv: list[str]) -> list[str]:
     for arg in argv:
         path = arg.partition("=")[2].partition(":")[0]
         if re.match("--?config=", arg) and not Path(path).is_file():
-            _fail(f"--config: no such file: {path}")
+            fail(f"--config: no such file: {path}")
     try:
         rest = flags.FLAGS(argv)
     except KeyError as error:
-        _fail(
-            f"--config has no section {error.args[0]}; it needs {', '.join(SECTIONS)}"
-        )
+        fail(f"--config has no section {error.args[0]}; it needs {', '.join(SECTIONS)}")
     # A config file is the user's own code: it may raise anything.
     except Exception as error:  # noqa: BLE001
         # Of what a config file raises, ml_collections tells the whole traceback.
         last = str(error).strip().splitlines()[-1:]
-        _fail(*last if isinstance(error, flags.Error) else [f"--config: {error!r}"])
+        fail(*last if isinstance(error, flags.Error) else [f"--config: {error!r}"])
     if len(rest) > 1:
-        _fail(f"unknown argument {rest[1]!r}: options look like --workdir=runs/demo")
+        fail(f"unknown argument {rest[1]!r}: options look like --workdir=runs/demo")
     return rest
-
-
-def _fail(error: object) -> None:
-    print("error:", " ".join(str(error).split()), file=sys.stderr, flush=True)
-    # Orbax and grain keep threads that a plain exit would wait for.
-    sys.stdout.flush()
-    os._exit(2)

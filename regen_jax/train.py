@@ -1,12 +1,19 @@
-"""Trains every stage of a config: python -m regen_jax.train --config=… --workdir=…"""
+"""Trains every stage of a config: python -m regen_jax.train --config=… --workdir=…
 
+The same command goes on where an earlier run stopped. Started by `launch.local`, Slurm,
+Open MPI or on several TPU hosts, its processes train one run together.
+"""
+
+import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from absl import flags
+
 from regen_jax import commands, workdir
-from regen_jax.build import build
+from regen_jax.build import Run, build
 from regen_jax.data.annotated import open_examples
 from regen_jax.data.pipeline import (
     check_batch_size,
@@ -14,61 +21,98 @@ from regen_jax.data.pipeline import (
     share,
     training_batches,
 )
+from regen_jax.errors import UserError
 from regen_jax.options import plain
+from regen_jax.training import processes
 from regen_jax.training.loop import Trained, train
-from regen_jax.training.parallel import check_batch, make_strategy
+from regen_jax.training.parallel import Strategy, check_batch, make_strategy
+from regen_jax.training.preemption import Preemption
 from regen_jax.training.summaries import Summaries, markdown_json
 
 CONFIG = commands.define_config()
+STOP_AFTER = flags.DEFINE_string("stop_after", None, "the last stage to train")
+COMPILE_ONLY = flags.DEFINE_bool(
+    "compile_only", False, "print parameters, FLOPs and memory of each stage"
+)
 
 logger = logging.getLogger("regen_jax")
 
 
-def train_all(config: Mapping[str, Any], directory: Path) -> dict[str, Trained]:
+def train_all(
+    config: Mapping[str, Any], directory: Path, stop_after: str | None = None
+) -> dict[str, Trained]:
     """Trains the stages one after another; finished ones are only read.
 
     Returns them by name. `UserError` for anything wrong with the config or the folder,
-    before anything is compiled or written.
+    before anything is compiled or written. `Preempted` where the run was told to stop.
     """
     run = build(config)
     examples = open_examples(run.task, run.regeneration, "train")
+    strategy = checked_strategy(run, stop_after)
+    for name, options in run.train.items():
+        check_batch_size(share(examples, options.share, 0), options.batch_size)
+        if options.init_from:
+            workdir.check_same_part(Path(options.init_from), config, name)
+
+    trained: dict[str, Trained] = {}
+    with Preemption() as preemption, _claimed(directory, config):
+        for stage in run.stages:
+            options = run.train[stage.name]
+            trained[stage.name] = train(
+                stage,
+                options,
+                run.loop,
+                strategy,
+                directory,
+                {name: other.variables for name, other in trained.items()},
+                first_batch(examples, options.batch_size),
+                lambda options=options: training_batches(
+                    share(examples, options.share, run.loop.seed),
+                    options.batch_size,
+                    run.loop.seed,
+                    rows=strategy.rows(options.batch_size),
+                ),
+                preemption,
+            )
+            if stage.name == stop_after:
+                break
+    return trained
+
+
+def checked_strategy(run: Run, stop_after: str | None) -> Strategy:
+    """How the run lies on the devices; `UserError` where it does not fit them."""
     strategy = make_strategy(run.parallel)
     for name, options in run.train.items():
         check_batch(
             f"config.train.{name}", options.batch_size, options.accumulate, strategy
         )
-        check_batch_size(share(examples, options.share, 0), options.batch_size)
-        if options.init_from:
-            workdir.check_same_part(Path(options.init_from), config, name)
-    workdir.claim(directory, config)
-    with Summaries(directory) as summaries:
-        summaries.text(0, {"config": markdown_json(plain(config))})
-
-    trained: dict[str, Trained] = {}
-    for stage in run.stages:
-        options = run.train[stage.name]
-        trained[stage.name] = train(
-            stage,
-            options,
-            run.loop,
-            strategy,
-            directory,
-            {name: other.variables for name, other in trained.items()},
-            first_batch(examples, options.batch_size),
-            lambda options=options: training_batches(
-                share(examples, options.share, run.loop.seed),
-                options.batch_size,
-                run.loop.seed,
-            ),
+    if stop_after not in (None, *run.train):
+        raise UserError(
+            f"--stop_after={stop_after}: no such stage; there are {', '.join(run.train)}"
         )
-    return trained
+    return strategy
+
+
+@contextlib.contextmanager
+def _claimed(directory: Path, config: Mapping[str, Any]) -> Iterator[None]:
+    """The folder, held by the first process for all of them."""
+    with contextlib.ExitStack() as held:
+        with processes.together():
+            if processes.first():
+                held.enter_context(workdir.claimed(directory, config))
+                with Summaries(directory) as summaries:
+                    summaries.text(0, {"config": markdown_json(plain(config))})
+        yield
 
 
 def main() -> None:
     """The command."""
+    commands.start_processes()
+    config = commands.given(CONFIG)
     directory = commands.workdir()
-    for name, trained in train_all(commands.given(CONFIG), directory).items():
-        logger.info("stage %s: trained in %.0f s", name, trained.seconds)
+    trained = train_all(config, directory, STOP_AFTER.value)
+    for name, stage in trained.items():
+        logger.info("stage %s: trained in %.0f s", name, stage.seconds)
     logger.info("next: python -m regen_jax.sample --workdir=%s", directory)
 
 

@@ -1,37 +1,90 @@
-"""The folder of a run, and the config that it belongs to."""
+"""The folder of a run, the config that it belongs to, and the lock on it."""
 
+import contextlib
 import json
+import logging
+import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from filelock import SoftFileLease, Timeout
 
 from regen_jax.errors import UserError
 from regen_jax.options import plain
 
 CONFIG = "config.json"
+FREE = ("parallel", "checkpoint", "log", "profile")
+"""Sections that a run may go on with changed: they decide nothing about its results."""
+
+LEASE_SECONDS = 30.0
+"""A lock that was not renewed for so long belongs to a process that died."""
+
+logger = logging.getLogger("regen_jax")
 
 
-def claim(workdir: Path, config: Mapping[str, Any]) -> None:
-    """Makes the folder of a new run, or checks that it holds a run of this config.
+@contextlib.contextmanager
+def claimed(workdir: Path, config: Mapping[str, Any]) -> Iterator[None]:
+    """Holds the folder of a run; makes it, or checks that its run is of this config.
 
     Raises:
-      UserError: it is a file, cannot be written, or holds a run of another config.
+      UserError: it is a file, cannot be written, holds a run of another config, or
+        another process trains in it.
     """
-    text = json.dumps(plain(config), indent=2, sort_keys=True)
+    new = json.loads(json.dumps(plain(config)))
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        if not (workdir / CONFIG).exists():
-            # Renamed when it is whole: a kill in between leaves no half of one.
-            (workdir / f"{CONFIG}.new").write_text(text + "\n")
-            (workdir / f"{CONFIG}.new").rename(workdir / CONFIG)
+        lock = _locked(workdir)
     except OSError as error:
         raise UserError(f"--workdir={workdir} cannot be used: {error}") from error
-    differing = list(_differences(read(workdir), json.loads(text), "config"))
-    if differing:
-        raise UserError(
-            f"{workdir} holds a run of another config: {'; '.join(differing)}. "
-            "Use another --workdir, or the same config to go on with that run"
+    with lock:
+        old = read(workdir) if (workdir / CONFIG).exists() else new
+        differing = list(_differences(_bound(old), _bound(new), "config"))
+        if differing:
+            raise UserError(
+                f"{workdir} holds a run of another config: {'; '.join(differing)}. "
+                "Use another --workdir, or the same config to go on with that run"
+            )
+        if old != new or not (workdir / CONFIG).exists():
+            _write(workdir / CONFIG, new)
+        yield
+
+
+def _write(path: Path, config: dict[str, Any]) -> None:
+    try:
+        # Renamed when it is whole: a kill in between leaves no half of one.
+        path.with_suffix(".new").write_text(
+            json.dumps(config, indent=2, sort_keys=True) + "\n"
         )
+        path.with_suffix(".new").rename(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error}") from error
+
+
+def _locked(workdir: Path) -> SoftFileLease:
+    lock = SoftFileLease(workdir / "lock", lease_duration=LEASE_SECONDS)
+    try:
+        # The lock of a process of this machine that is gone is taken over at once.
+        lock.acquire(timeout=0)
+    except Timeout:
+        holder = lock.owner
+        if holder is None or holder.hostname != socket.gethostname():
+            logger.info(
+                "%s is in use from another machine: waiting up to %.0f s to see whether "
+                "that run is alive",
+                *(workdir, LEASE_SECONDS),
+            )
+            with contextlib.suppress(Timeout):
+                return lock.acquire(timeout=1.3 * LEASE_SECONDS).lock
+        who = f"process {holder.pid} on {holder.hostname}" if holder else "another"
+        raise UserError(
+            f"{workdir} is in use by {who}: wait until it ends, or use another --workdir"
+        ) from None
+    return lock
+
+
+def _bound(config: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in config.items() if name not in FREE}
 
 
 def check_same_part(workdir: Path, config: Mapping[str, Any], part: str) -> None:

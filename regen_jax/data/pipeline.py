@@ -32,9 +32,8 @@ def training_batches(
     batch_size: int,
     seed: int,
     *,
+    rows: np.ndarray | None = None,
     num_threads: int = 1,
-    shard_index: int = 0,
-    shard_count: int = 1,
 ) -> grain.DatasetIterator[Batch]:
     """Endless batches, every epoch in a new order; an epoch may end within a batch.
 
@@ -45,24 +44,19 @@ def training_batches(
       source: the examples.
       batch_size: examples a step, over all hosts.
       seed: any non-negative integer.
+      rows: those of each batch that this host reads, i64[R]; all of them if not given.
       num_threads: threads that prepare batches while a step runs; 0 prepares none
         ahead.
-      shard_index: number of this host.
-      shard_count: number of hosts; each gets its contiguous part of a global batch.
 
     Returns:
-      An iterator over dicts of arrays [batch_size / shard_count, ...].
+      An iterator over dicts of arrays [R, ...].
 
     Raises:
-      UserError: the source is smaller than a batch, or hosts cannot share it equally.
+      UserError: the source is smaller than a batch.
     """
     check_batch_size(source, batch_size)
-    if batch_size % shard_count:
-        raise UserError(
-            f"a batch of {batch_size} cannot be shared by {shard_count} hosts: choose "
-            f"a multiple of {shard_count}"
-        )
-    batches = _ShuffledBatches(source, batch_size, seed, shard_index, shard_count)
+    rows = np.arange(batch_size) if rows is None else rows
+    batches = _ShuffledBatches(source, batch_size, seed, rows)
     ahead = grain.ReadOptions(
         num_threads=num_threads, prefetch_buffer_size=2 * num_threads
     )
@@ -111,7 +105,7 @@ def first_batch(source: Source, batch_size: int) -> Batch:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _ShuffledBatches:
-    """This host's part of every batch, by step.
+    """This host's rows of every batch, by step.
 
     Grain's own `shuffle`, `repeat` and `batch` work example by example and need eight
     times the processor time, which the step that runs meanwhile would lack.
@@ -120,16 +114,14 @@ class _ShuffledBatches:
     source: Source
     batch_size: int
     seed: int
-    shard_index: int
-    shard_count: int
+    rows: np.ndarray
 
     def __len__(self) -> int:
         return sys.maxsize
 
     def __getitem__(self, step: int) -> Batch:
-        size = self.batch_size // self.shard_count
-        start = step * self.batch_size + self.shard_index * size
-        epochs, places = np.divmod(np.arange(start, start + size), len(self.source))
+        places = step * self.batch_size + self.rows
+        epochs, places = np.divmod(places, len(self.source))
         rows = [
             _order(len(self.source), self.seed, epoch)[places[epochs == epoch]]
             for epoch in np.unique(epochs).tolist()

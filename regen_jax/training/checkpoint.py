@@ -2,10 +2,13 @@
 
 import contextlib
 import dataclasses
+import json
 import logging
 import shutil
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grain
 import jax
@@ -13,8 +16,12 @@ import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
 from regen_jax.errors import UserError
+from regen_jax.training import processes
 from regen_jax.training.stage import Tree
 from regen_jax.training.state import TrainState
+
+BARRIER_SECONDS = 300
+"""How long processes wait for each other in a save."""
 
 logger = logging.getLogger(__name__)
 
@@ -58,11 +65,11 @@ class Checkpoints:
         `seconds` is what training took so far.
         """
         seal = {"fingerprint": int(fingerprint(state)), "seconds": seconds}
-        items = {"state": ocp.args.StandardSave(state)}
         if iterator is not None:
+            # The same in every process, and for any number of them.
             seal["iterator"] = iterator.get_state()
-            items["iterator"] = grain.checkpoint.CheckpointSave(iterator)
-        items["seal"] = ocp.args.JsonSave(seal)
+        seal["checksum"] = _checksum(seal)
+        items = {"state": ocp.args.StandardSave(state), "seal": ocp.args.JsonSave(seal)}
         with self._telling():
             self._open().save(int(state.step), args=ocp.args.Composite(**items))
 
@@ -84,7 +91,9 @@ class Checkpoints:
         reason = ""
         for step in sorted(self._steps(), reverse=True):
             try:
-                return self._read(step, abstract, iterator)
+                with processes.together():
+                    found = self._read(step, abstract)
+                return self._checked(found, iterator)
             # Damage shows as almost any exception: of tensorstore, JSON or Orbax.
             except Exception as error:  # noqa: BLE001
                 reason = _first_line(error)
@@ -102,7 +111,14 @@ class Checkpoints:
     def set_aside_after(self, step: int) -> None:
         """Moves checkpoints newer than `step`, all damaged, to `<stage>/damaged`."""
         newer = [other for other in self._steps() if other > step]
+        if not newer:
+            return
         self.close()
+        with processes.together():
+            if processes.first():
+                self._set_aside(newer)
+
+    def _set_aside(self, newer: list[int]) -> None:
         for other in newer:
             target = self.directory.parent / "damaged" / str(other)
             while target.exists():
@@ -117,28 +133,35 @@ class Checkpoints:
 
     def _open(self) -> ocp.CheckpointManager:
         if self._manager is None:
-            options = ocp.CheckpointManagerOptions(max_to_keep=self.options.keep)
+            # Bounded waits: a process that died must not keep the others for long.
+            options = ocp.CheckpointManagerOptions(
+                max_to_keep=self.options.keep,
+                async_options=ocp.AsyncOptions(timeout_secs=BARRIER_SECONDS),
+            )
             self._manager = ocp.CheckpointManager(self.directory, options=options)
         return self._manager
 
     def _steps(self) -> list[int]:
         return list(self._open().all_steps()) if self.directory.is_dir() else []
 
-    def _read(
-        self, step: int, abstract: TrainState, iterator: grain.DatasetIterator | None
-    ) -> tuple[TrainState, float]:
+    def _read(self, step: int, abstract: TrainState) -> ocp.args.Composite:
         items = {
             "state": ocp.args.StandardRestore(abstract),
             "seal": ocp.args.JsonRestore(),
         }
-        if iterator is not None:
-            items["iterator"] = grain.checkpoint.CheckpointRestore(iterator)
-        found = self._open().restore(step, args=ocp.args.Composite(**items))
-        if int(fingerprint(found.state)) != found.seal["fingerprint"]:
+        return self._open().restore(step, args=ocp.args.Composite(**items))
+
+    def _checked(
+        self, found: ocp.args.Composite, iterator: grain.DatasetIterator | None
+    ) -> tuple[TrainState, float]:
+        seal = found.seal
+        if int(fingerprint(found.state)) != seal["fingerprint"]:
             raise ValueError("its arrays are not those that were saved")
-        if iterator is not None and iterator.get_state() != found.seal["iterator"]:
+        if seal.pop("checksum") != _checksum(seal):
             raise ValueError("its place in the data is not the one that was saved")
-        return found.state, found.seal["seconds"]
+        if iterator is not None:
+            iterator.set_state(seal["iterator"])
+        return found.state, seal["seconds"]
 
     @contextlib.contextmanager
     def _telling(self) -> Iterator[None]:
@@ -170,6 +193,10 @@ def fingerprint(tree: Tree) -> jax.Array:
         weights = 2 * jnp.arange(bits.size, dtype=jnp.uint32) + 1
         total = 31 * total + jnp.sum(bits * weights)
     return total
+
+
+def _checksum(seal: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(seal, sort_keys=True).encode())
 
 
 def _first_line(error: Exception) -> str:

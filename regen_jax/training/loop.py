@@ -2,7 +2,7 @@
 
 A run starts from its own newest checkpoint if there is one, else from another run's
 finished stage (`init_from`), else from scratch. Each turn is: evaluate, save (state and
-data iterator), next batch, step.
+data iterator), next batch, step. A run that is told to stop saves before it does.
 """
 
 import contextlib
@@ -18,9 +18,12 @@ import jax
 import numpy as np
 
 from regen_jax.errors import UserError
+from regen_jax.training import processes
 from regen_jax.training.checkpoint import CheckpointOptions, Checkpoints
 from regen_jax.training.flops import model_flops
 from regen_jax.training.parallel import Strategy
+from regen_jax.training.preemption import Preempted, Preemption
+from regen_jax.training.profile import ProfileOptions, Profiler
 from regen_jax.training.progress import Pace, Progress
 from regen_jax.training.stage import Batch, Frozen, Stage, StageOptions, Tree
 from regen_jax.training.state import TrainState, create, train_step
@@ -36,12 +39,14 @@ class LoopOptions:
       log_every: scalars, the progress bar, and the check that losses are finite.
       evaluate_every: reports on held-out data; also made after the last step.
       checkpoint: how often to save, and how many to keep.
+      profile: which steps to record.
     """
 
     seed: int = 0
     log_every: int = 50
     evaluate_every: int = 500
     checkpoint: CheckpointOptions = dataclasses.field(default_factory=CheckpointOptions)
+    profile: ProfileOptions = dataclasses.field(default_factory=ProfileOptions)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,53 +66,68 @@ def train(
     frozen: Frozen,
     first_batch: Batch,
     batches: Callable[[], grain.DatasetIterator],
+    preemption: Preemption,
 ) -> Trained:
     """Trains a stage to its last step, or goes on where an earlier run stopped.
 
     `first_batch`, on the host, sets shapes and data-dependent starts; `batches` makes
-    the iterator of training batches from its beginning.
+    the iterator of this process's training batches from its beginning. Raises
+    `Preempted` where the run was told to stop.
     """
     rng = stage_rng(loop.seed, stage.name)
     init = functools.partial(create, stage, options, rng, first_batch)
     shapes = jax.eval_shape(init)
     abstract = strategy.abstract(shapes)
+    unreported = workdir / stage.name / "unreported"
     with contextlib.closing(
         Checkpoints(workdir, stage.name, loop.checkpoint)
     ) as checkpoints:
         if options.init_from and checkpoints.latest is None:
             _take(options.init_from, checkpoints, abstract)
         iterator = None if options.init_from else batches()
-        found = checkpoints.restore(abstract, iterator)
-        if found is None:
-            state, seconds = strategy.create(init), 0.0
-        else:
-            state, seconds = found
-            if options.init_from or state.step == options.steps:
-                return Trained(state.averaged, seconds)
-            checkpoints.set_aside_after(int(state.step))
-
+        state, seconds = checkpoints.restore(abstract, iterator) or (None, 0.0)
+        if state is None:
+            state = strategy.create(init)
+        owed = processes.agree(unreported.exists())
         start = int(state.step)
+        if options.init_from or (start == options.steps and not owed):
+            return Trained(state.averaged, seconds)
+        checkpoints.set_aside_after(start)
+
         state = strategy.spread(state)
         step_fn = strategy.compile(
             functools.partial(train_step, stage, options), shapes
         )
         frozen_everywhere = strategy.spread(frozen)
+        frozen_here = strategy.local(frozen)
         pace = Pace(options.batch_size, model_flops(stage, shapes, frozen, first_batch))
         began = time.perf_counter() - seconds
         unchecked = []
+        folder = workdir / stage.name
         with (
-            Summaries(
-                workdir / stage.name, start + 1, enabled=jax.process_index() == 0
-            ) as summaries,
+            Summaries(folder, start + 1, enabled=processes.first()) as summaries,
             Progress(stage.name, start, options.steps) as progress,
+            contextlib.closing(
+                Profiler(folder, loop.profile, enabled=processes.first())
+            ) as profiler,
+            preemption.deferred(),
         ):
+
+            def report(step: int, state: TrainState) -> None:
+                averaged = strategy.local(strategy.stored(state).averaged)
+                found = stage.report(averaged, frozen_here)
+                summaries.scalars(step, found.scalars)
+                summaries.exhibit(step, found.exhibit)
+                progress.note(step, found.scalars)
+
             for step in range(start, options.steps + 1):
                 last = step == options.steps
+                stopping = preemption.due(step)
 
                 def due(every: int, step: int = step, last: bool = last) -> bool:
                     return step > start and (last or step % every == 0)
 
-                if due(loop.log_every) or due(loop.checkpoint.every):
+                if due(loop.log_every) or due(loop.checkpoint.every) or stopping:
                     scalars = _checked(stage.name, step, unchecked)
                     unchecked = []
                 if due(loop.log_every):
@@ -116,24 +136,34 @@ def train(
                         step, {f"train/{k}": v for k, v in scalars.items()}
                     )
                     progress.show(step, scalars)
-                if due(loop.evaluate_every):
-                    report = stage.report(strategy.single(state).averaged, frozen)
-                    summaries.scalars(step, report.scalars)
-                    summaries.exhibit(step, report.exhibit)
-                    progress.note(step, report.scalars)
+                if due(loop.evaluate_every) or (owed and step == start):
+                    try:
+                        with preemption.at_once():
+                            report(step, state)
+                    except Preempted:
+                        # Reports take long: this one is made after the next start.
+                        unreported.touch()
+                        stopping = True
+                    else:
+                        unreported.unlink(missing_ok=True)
                     pace.pause(step)
-                if due(loop.checkpoint.every):
+                if due(loop.checkpoint.every) or (stopping and step > start):
                     seconds = time.perf_counter() - began
                     # A run that goes on from here does not write them again.
                     summaries.flush()
-                    checkpoints.save(strategy.single(state), seconds, iterator)
+                    checkpoints.save(strategy.stored(state), seconds, iterator)
                     pace.pause(step)
+                if stopping:
+                    checkpoints.finish()
+                    raise Preempted
                 if not last:
+                    profiler.before_step()
                     batch = strategy.batch(next(iterator))
                     state, metrics = step_fn(state, frozen_everywhere, batch, rng)
+                    profiler.after_step(metrics)
                     unchecked.append(metrics)
         checkpoints.finish()
-        return Trained(strategy.single(state).averaged, seconds)
+        return Trained(strategy.stored(state).averaged, seconds)
 
 
 def stage_rng(seed: int, name: str) -> jax.Array:
@@ -174,6 +204,8 @@ def _take(workdir: str, checkpoints: Checkpoints, abstract: TrainState) -> None:
 
 def _checked(stage: str, step: int, unchecked: list) -> dict[str, float]:
     """The newest metrics; `UserError` where a loss or gradient is not finite."""
+    if not unchecked:
+        return {}
     values = jax.device_get(unchecked)
     first = step - len(values) + 1
     for number, metrics in enumerate(values, first):

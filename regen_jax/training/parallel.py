@@ -1,7 +1,7 @@
 """Devices: the only module that knows there may be more than one.
 
 A strategy places states and batches and compiles steps. Both give the numbers of one
-device on the same global batch.
+device on the same global batch, on the devices of one process or of several.
 """
 
 import dataclasses
@@ -11,9 +11,11 @@ from collections.abc import Callable
 
 import jax
 import numpy as np
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jax.experimental import multihost_utils
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from regen_jax.errors import UserError
+from regen_jax.training import processes
 from regen_jax.training.stage import Batch, Tree
 from regen_jax.training.state import Reduction
 
@@ -75,6 +77,11 @@ class Sharded:
             raise UserError(
                 f"config.parallel.fsdp {options.fsdp} does not divide {count} devices"
             )
+        if processes.count() > 1 and data * options.fsdp < count:
+            raise UserError(
+                f"config.parallel asks for {data * options.fsdp} of the {count} devices "
+                f"of {processes.count()} processes: with several, all are used"
+            )
         self.options = options
         # Auto axes: under Explicit ones the gathers of codebooks are refused.
         self.mesh = jax.make_mesh(
@@ -86,6 +93,7 @@ class Sharded:
         self.num_devices = data * options.fsdp
         self._examples = self._sharding(("data", "fsdp"))
         self._whole = self._sharding()
+        self._replicate = jax.jit(lambda tree: tree, out_shardings=self._whole)
 
     def shardings(self, state: Tree) -> Tree:
         """Where each array of a state (or of its shapes) lies."""
@@ -100,8 +108,14 @@ class Sharded:
         """Shapes with shardings: what a checkpoint is restored to."""
         return _with_shardings(shapes, self.shardings(shapes))
 
+    def rows(self, batch_size: int) -> np.ndarray:
+        """The rows of a global batch that this process reads, in order."""
+        held = self._examples.addressable_devices_indices_map((batch_size,))
+        rows = np.arange(batch_size)
+        return np.unique(np.concatenate([rows[index] for index in held.values()]))
+
     def batch(self, batch: Batch) -> Batch:
-        """A host batch spread over the devices."""
+        """This process's rows of a batch, on its devices."""
         return jax.tree.map(
             lambda x: jax.make_array_from_process_local_data(self._examples, x), batch
         )
@@ -114,13 +128,22 @@ class Sharded:
             out_shardings=(self.shardings(state), self._whole),
         )
 
-    def single(self, tree: Tree) -> Tree:
-        """One copy of a state or variables, for checkpoints and evaluation."""
+    def stored(self, tree: Tree) -> Tree:
+        """One copy of a state or variables, as checkpoints hold it."""
         return tree
 
     def spread(self, tree: Tree) -> Tree:
-        """The inverse of `single`: as the compiled step takes it."""
+        """The inverse of `stored`: as the compiled step takes it."""
         return jax.device_put(tree, self.shardings(tree))
+
+    def local(self, tree: Tree) -> Tree:
+        """What `stored` gives, for this process alone: for reports.
+
+        Of several processes each has a copy, which one of its devices holds.
+        """
+        if processes.count() == 1:
+            return tree
+        return jax.tree.map(_of_one_device, self._replicate(tree))
 
     def _sharding(self, *spec) -> NamedSharding:
         return NamedSharding(self.mesh, PartitionSpec(*spec))
@@ -143,30 +166,50 @@ class Sharded:
 
 
 class Pmapped:
-    """`jax.pmap` over the local devices, each with a whole copy of the state."""
+    """`jax.pmap` over the devices, each with a whole copy of the state."""
 
     def __init__(self, options: ParallelOptions):
-        count = jax.local_device_count()
+        count = jax.device_count()
         self.num_devices = count if options.data == -1 else options.data
         if self.num_devices > count:
             raise UserError(
                 f"config.parallel.data {options.data} is more than the {count} devices"
             )
-        self.devices = jax.local_devices()[: self.num_devices]
-        self._one = jax.sharding.SingleDeviceSharding(self.devices[0])
+        if processes.count() > 1 and self.num_devices < count:
+            raise UserError(
+                f"config.parallel.data {options.data} is less than the {count} devices "
+                f"of {processes.count()} processes: with several, all are used"
+            )
+        self.devices = jax.devices()[: self.num_devices]
+        # Where in the axis this process's devices are.
+        self._places = [
+            place
+            for place, device in enumerate(self.devices)
+            if device.process_index == jax.process_index()
+        ]
+        mesh = Mesh(np.array(self.devices), AXIS)
+        self._one = (
+            jax.sharding.SingleDeviceSharding(self.devices[0])
+            if processes.count() == 1
+            else NamedSharding(mesh, PartitionSpec())
+        )
 
     def shardings(self, state: Tree) -> Tree:
         return jax.tree.map(lambda _: self._one, state)
 
     def create(self, init: Callable[[], Tree]) -> Tree:
-        return jax.jit(init)()
+        return jax.jit(init, out_shardings=self._one)()
 
     def abstract(self, shapes: Tree) -> Tree:
         return _with_shardings(shapes, self.shardings(shapes))
 
+    def rows(self, batch_size: int) -> np.ndarray:
+        rows = np.arange(batch_size).reshape(self.num_devices, -1)
+        return rows[self._places].reshape(-1)
+
     def batch(self, batch: Batch) -> Batch:
         return jax.tree.map(
-            lambda x: np.reshape(x, (self.num_devices, -1, *x.shape[1:])), batch
+            lambda x: np.reshape(x, (len(self._places), -1, *x.shape[1:])), batch
         )
 
     def compile(self, step: Callable, state: Tree) -> Callable:
@@ -180,20 +223,31 @@ class Pmapped:
 
         def run(state, frozen, batch, rng):
             state, metrics = pmapped(state, frozen, batch, rng)
-            return state, self.single(metrics)
+            return state, jax.tree.map(_first_copy, metrics)
 
         return run
 
-    def single(self, tree: Tree) -> Tree:
-        # `x[0]` of the whole would be copied to every device again.
-        return jax.tree.map(lambda x: x.addressable_data(0)[0], tree)
+    def stored(self, tree: Tree) -> Tree:
+        copy = jax.tree.map(_first_copy, tree)
+        if processes.count() == 1:
+            return copy
+        return multihost_utils.host_local_array_to_global_array(
+            copy, self._one.mesh, self._one.spec
+        )
 
     def spread(self, tree: Tree) -> Tree:
+        if not jax.tree.leaves(tree):
+            return tree
         # One argument to split, as `pmap` wants; the same axis, or steps compile twice.
         copy = jax.pmap(
             lambda _, x: x, axis_name=AXIS, in_axes=(0, None), devices=self.devices
         )
-        return copy(np.arange(self.num_devices), tree)
+        return copy(np.arange(len(self._places)), self.local(tree))
+
+    def local(self, tree: Tree) -> Tree:
+        if processes.count() == 1:
+            return tree
+        return jax.tree.map(_of_one_device, tree)
 
 
 class _OverDevices(Reduction):
@@ -234,6 +288,15 @@ def check_batch(
             f"{where}.batch_size {batch_size} does not divide into {accumulate} "
             f"micro-batches on {count} devices: use a multiple of {accumulate * count}"
         )
+
+
+def _of_one_device(x: jax.Array) -> jax.Array:
+    return x.addressable_data(0)
+
+
+def _first_copy(x: jax.Array) -> jax.Array:
+    # `x[0]` of the whole would be copied to every device again.
+    return x.addressable_data(0)[0]
 
 
 def _with_shardings(shapes: Tree, shardings: Tree) -> Tree:

@@ -17,6 +17,7 @@ from regen_jax.interfaces import Objective
 from regen_jax.training.checkpoint import CheckpointOptions
 from regen_jax.training.loop import LoopOptions, Trained, train
 from regen_jax.training.parallel import ParallelOptions, Strategy, make_strategy
+from regen_jax.training.preemption import Preemption
 from regen_jax.training.stage import Stage, StageOptions
 
 
@@ -98,6 +99,7 @@ class Toy:
         keep: int = 2,
         strategy: Strategy | None = None,
         batches: Callable | None = None,
+        preemption: Preemption | None = None,
     ) -> Trained:
         options = options or self.options()
         return train(
@@ -114,6 +116,7 @@ class Toy:
             {},
             self.batch(options.batch_size),
             batches or (lambda: self.batches(options.batch_size)),
+            preemption or Preemption(),
         )
 
 

@@ -62,7 +62,7 @@ def save(folder, steps, iterator=None, keep=2, parallel=ONE):
     saving = checkpoints(folder, keep)
     for step in steps:
         state = strategy.spread(make_state(step, seed=step))
-        saving.save(strategy.single(state), 10.0 * step, iterator)
+        saving.save(strategy.stored(state), 10.0 * step, iterator)
         if iterator is not None:
             next(iterator)
     saving.finish()
@@ -157,7 +157,7 @@ def test_the_fingerprint_sees_exchanged_values_and_arrays():
 def test_the_fingerprint_is_the_same_however_arrays_lie(parallel):
     strategy = make_strategy(parallel)
     state = make_state(3)
-    placed = strategy.single(strategy.spread(state))
+    placed = strategy.stored(strategy.spread(state))
     assert int(fingerprint(placed)) == int(fingerprint(state))
 
 

@@ -134,7 +134,7 @@ def spread_out(name, parallel, accumulate=1):
             metrics.append(jax.device_get(found))
             # Not after the second: views of NumPy keep buffers from being donated.
             if number != 1:
-                states.append(jax.device_get(strategy.single(state)))
+                states.append(jax.device_get(strategy.stored(state)))
             if number == 2:
                 assert all(leaf.is_deleted() for leaf in jax.tree.leaves(before))
     return states, metrics, state
@@ -253,7 +253,7 @@ def test_fewer_devices_than_there_are(parallel):
 def test_single_undoes_spread(parallel):
     strategy = make_strategy(parallel)
     tree = {"a": np.arange(128.0, dtype=np.float32).reshape(8, 16), "b": np.int32(3)}
-    again = strategy.single(strategy.spread(strategy.single(strategy.spread(tree))))
+    again = strategy.stored(strategy.spread(strategy.stored(strategy.spread(tree))))
     jax.tree.map(np.testing.assert_array_equal, jax.device_get(again), tree)
     # What `single` gives and what is read from a checkpoint can be computed with.
     restored = jax.device_put(tree, strategy.shardings(tree))

@@ -1,0 +1,1 @@
+"""Starting runs: on this machine, under Slurm, in sweeps; and reading what came out."""

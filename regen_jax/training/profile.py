@@ -1,0 +1,56 @@
+"""A trace of some steps, for XProf and Perfetto."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax
+
+
+@dataclasses.dataclass(frozen=True)
+class ProfileOptions:
+    """`config.profile`: record `steps` steps of each stage, after `skip` others."""
+
+    steps: int = 0
+    skip: int = 5
+
+    def __post_init__(self):
+        if self.steps < 0 or self.skip < 0:
+            raise ValueError(
+                f"steps and skip must be 0 or more, not {self.steps} and {self.skip}"
+            )
+
+
+class Profiler:
+    """Records steps into `<directory>/plugins/profile`, where TensorBoard finds them.
+
+    The first steps are skipped since they compile and fill the prefetch buffers.
+    """
+
+    def __init__(self, directory: Path, options: ProfileOptions, enabled: bool = True):
+        self.directory = directory
+        self._left = options.steps if enabled else 0
+        self._skip = options.skip
+        self._recording = False
+
+    def before_step(self) -> None:
+        """Starts to record where it is time to."""
+        if self._left and not self._skip and not self._recording:
+            jax.profiler.start_trace(self.directory, create_perfetto_trace=True)
+            self._recording = True
+
+    def after_step(self, result: Any) -> None:
+        """Stops after the last step to record, once its result is there."""
+        if self._recording:
+            self._left -= 1
+            if not self._left:
+                jax.block_until_ready(result)
+                self.close()
+        elif self._skip:
+            self._skip -= 1
+
+    def close(self) -> None:
+        """Stops where a stage is over before all steps were recorded."""
+        if self._recording:
+            jax.profiler.stop_trace()
+            self._recording = False
