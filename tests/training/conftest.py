@@ -18,6 +18,7 @@ from regen_jax.training.checkpoint import CheckpointOptions
 from regen_jax.training.loop import LoopOptions, Trained, train
 from regen_jax.training.parallel import ParallelOptions, Strategy, make_strategy
 from regen_jax.training.preemption import Preemption
+from regen_jax.training.profile import ProfileOptions
 from regen_jax.training.stage import Stage, StageOptions
 
 
@@ -76,8 +77,10 @@ class Toy:
     def batch(self, size: int = 8) -> dict[str, np.ndarray]:
         return first_batch(self.points, size)
 
-    def batches(self, size: int = 8) -> grain.DatasetIterator:
-        return training_batches(self.points, size, seed=3, num_threads=0)
+    def batches(
+        self, size: int = 8, rows: np.ndarray | None = None
+    ) -> grain.DatasetIterator:
+        return training_batches(self.points, size, seed=3, rows=rows, num_threads=0)
 
     def options(self, **changes) -> StageOptions:
         defaults = {
@@ -100,6 +103,7 @@ class Toy:
         strategy: Strategy | None = None,
         batches: Callable | None = None,
         preemption: Preemption | None = None,
+        profile: ProfileOptions = ProfileOptions(),
     ) -> Trained:
         options = options or self.options()
         return train(
@@ -110,6 +114,7 @@ class Toy:
                 log_every=log_every,
                 evaluate_every=evaluate_every,
                 checkpoint=CheckpointOptions(every, keep),
+                profile=profile,
             ),
             strategy or make_strategy(ParallelOptions(data=1)),
             workdir,
