@@ -89,9 +89,11 @@ def start_processes() -> None:
 
 
 def _guarded(main: Callable[[], None]) -> None:
-    # What goes wrong in a save is raised, and told there; Orbax also logs it, and a
-    # thread of TensorStore prints it, both with tracebacks.
+    # What goes wrong in a save or restore is raised, and told there; Orbax also logs it,
+    # and its tasks and TensorStore's threads print it when they are cleaned up, all with
+    # tracebacks.
     sys.excepthook = _only_of_main_thread
+    sys.unraisablehook = lambda unraisable: None
     try:
         main()
     except (UserError, OSError) as error:

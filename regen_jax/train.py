@@ -23,6 +23,7 @@ from regen_jax.data.pipeline import (
 )
 from regen_jax.errors import UserError
 from regen_jax.options import plain
+from regen_jax.preview import preview
 from regen_jax.training import processes
 from regen_jax.training.loop import Trained, train
 from regen_jax.training.parallel import Strategy, check_batch, make_strategy
@@ -109,6 +110,10 @@ def main() -> None:
     """The command."""
     commands.start_processes()
     config = commands.given(CONFIG)
+    if COMPILE_ONLY.value:
+        run = build(config)
+        preview(run, checked_strategy(run, STOP_AFTER.value))
+        return
     directory = commands.workdir()
     trained = train_all(config, directory, STOP_AFTER.value)
     for name, stage in trained.items():

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from filelock import SoftFileLease, Timeout
+from filelock import AcquireReturnProxy, SoftFileLease, Timeout
 
 from regen_jax.errors import UserError
 from regen_jax.options import plain
@@ -32,40 +32,47 @@ def claimed(workdir: Path, config: Mapping[str, Any]) -> Iterator[None]:
         another process trains in it.
     """
     new = json.loads(json.dumps(plain(config)))
+    _check(workdir, new)
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         lock = _locked(workdir)
     except OSError as error:
         raise UserError(f"--workdir={workdir} cannot be used: {error}") from error
     with lock:
-        old = read(workdir) if (workdir / CONFIG).exists() else new
-        differing = list(_differences(_bound(old), _bound(new), "config"))
-        if differing:
-            raise UserError(
-                f"{workdir} holds a run of another config: {'; '.join(differing)}. "
-                "Use another --workdir, or the same config to go on with that run"
-            )
-        if old != new or not (workdir / CONFIG).exists():
-            _write(workdir / CONFIG, new)
+        # Once more: another run may have begun since.
+        _check(workdir, new)
+        _write(workdir / CONFIG, new)
         yield
 
 
-def _write(path: Path, config: dict[str, Any]) -> None:
-    try:
-        # Renamed when it is whole: a kill in between leaves no half of one.
-        path.with_suffix(".new").write_text(
-            json.dumps(config, indent=2, sort_keys=True) + "\n"
+def _check(workdir: Path, config: dict[str, Any]) -> None:
+    if not (workdir / CONFIG).exists():
+        return
+    differing = list(_differences(_bound(read(workdir)), _bound(config), "config"))
+    if differing:
+        raise UserError(
+            f"{workdir} holds a run of another config: {'; '.join(differing)}. "
+            "Use another --workdir, or the same config to go on with that run"
         )
+
+
+def _write(path: Path, config: dict[str, Any]) -> None:
+    text = json.dumps(config, indent=2, sort_keys=True) + "\n"
+    try:
+        if path.exists() and path.read_text() == text:
+            return
+        # Renamed when it is whole: a kill in between leaves no half of one.
+        path.with_suffix(".new").write_text(text)
         path.with_suffix(".new").rename(path)
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error}") from error
 
 
-def _locked(workdir: Path) -> SoftFileLease:
+def _locked(workdir: Path) -> AcquireReturnProxy:
     lock = SoftFileLease(workdir / "lock", lease_duration=LEASE_SECONDS)
     try:
         # The lock of a process of this machine that is gone is taken over at once.
-        lock.acquire(timeout=0)
+        return lock.acquire(timeout=0)
     except Timeout:
         holder = lock.owner
         if holder is None or holder.hostname != socket.gethostname():
@@ -75,12 +82,11 @@ def _locked(workdir: Path) -> SoftFileLease:
                 *(workdir, LEASE_SECONDS),
             )
             with contextlib.suppress(Timeout):
-                return lock.acquire(timeout=1.3 * LEASE_SECONDS).lock
+                return lock.acquire(timeout=1.3 * LEASE_SECONDS)
         who = f"process {holder.pid} on {holder.hostname}" if holder else "another"
         raise UserError(
             f"{workdir} is in use by {who}: wait until it ends, or use another --workdir"
         ) from None
-    return lock
 
 
 def _bound(config: dict[str, Any]) -> dict[str, Any]:

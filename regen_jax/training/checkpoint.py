@@ -201,6 +201,8 @@ def _checksum(seal: dict[str, Any]) -> int:
 
 def _first_line(error: Exception) -> str:
     line = (str(error).strip() or type(error).__name__).split("\n")[0]
+    # What Orbax and TensorStore add of their own objects helps nobody here.
+    line = line.split(" See full TensorStore details")[0]
     # In TensorStore's own the cause stands after the paths, and before details in [].
     line = line.split(" [")[0]
     return line if len(line) <= 200 else f"{line[:60]} … {line[-140:]}"

@@ -157,9 +157,9 @@ def train(
                     checkpoints.finish()
                     raise Preempted
                 if not last:
-                    profiler.before_step()
-                    batch = strategy.batch(next(iterator))
-                    state, metrics = step_fn(state, frozen_everywhere, batch, rng)
+                    with profiler.step(step):
+                        batch = strategy.batch(next(iterator))
+                        state, metrics = step_fn(state, frozen_everywhere, batch, rng)
                     profiler.after_step(metrics)
                     unchecked.append(metrics)
         checkpoints.finish()

@@ -9,6 +9,7 @@ import contextlib
 import glob
 import importlib.util
 import os
+import re
 import sys
 import threading
 import time
@@ -81,14 +82,15 @@ def slurm_devices(environment: Mapping[str, str]) -> list[int] | None:
     """
     visible = environment.get("CUDA_VISIBLE_DEVICES", "")
     count = len(visible.split(",")) if visible else 0
-    tasks = int(environment.get("SLURM_NTASKS_PER_NODE", 1))
+    # Of this node, the first of those that `2(x3),1` counts.
+    tasks = int(re.match(r"\d+", environment.get("SLURM_STEP_TASKS_PER_NODE", "1"))[0])
     own = int(environment.get("SLURM_GPUS_PER_TASK", "0").rpartition(":")[2])
     if count == 0:
         return None
     if own == count or count % tasks:
         return list(range(count))
     share = count // tasks
-    first = int(environment["SLURM_LOCALID"]) * share
+    first = int(environment.get("SLURM_LOCALID", 0)) * share
     return list(range(first, first + share))
 
 

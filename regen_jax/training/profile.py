@@ -33,11 +33,12 @@ class Profiler:
         self._skip = options.skip
         self._recording = False
 
-    def before_step(self) -> None:
-        """Starts to record where it is time to."""
+    def step(self, number: int) -> jax.profiler.StepTraceAnnotation:
+        """A context for a step, which starts to record where it is time to."""
         if self._left and not self._skip and not self._recording:
             jax.profiler.start_trace(self.directory, create_perfetto_trace=True)
             self._recording = True
+        return jax.profiler.StepTraceAnnotation("train", step_num=number)
 
     def after_step(self, result: Any) -> None:
         """Stops after the last step to record, once its result is there."""

@@ -1,7 +1,6 @@
 """A stage so small that whole runs of it take no time."""
 
 import dataclasses
-import runpy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from regen_jax.build import Run, build
 from regen_jax.data.pipeline import first_batch, training_batches
 from regen_jax.interfaces import Objective
 from regen_jax.training.checkpoint import CheckpointOptions
@@ -103,7 +101,7 @@ class Toy:
         strategy: Strategy | None = None,
         batches: Callable | None = None,
         preemption: Preemption | None = None,
-        profile: ProfileOptions = ProfileOptions(),
+        profile: ProfileOptions | None = None,
     ) -> Trained:
         options = options or self.options()
         return train(
@@ -114,7 +112,7 @@ class Toy:
                 log_every=log_every,
                 evaluate_every=evaluate_every,
                 checkpoint=CheckpointOptions(every, keep),
-                profile=profile,
+                profile=profile or ProfileOptions(),
             ),
             strategy or make_strategy(ParallelOptions(data=1)),
             workdir,
@@ -128,17 +126,3 @@ class Toy:
 @pytest.fixture(scope="session")
 def toy() -> Toy:
     return Toy()
-
-
-@pytest.fixture(scope="session")
-def tiny_run(digits_dir):
-    """Builds `configs/digits.py` at its tiny size, of choices such as `decoder=…`."""
-    path = Path(__file__).parents[2] / "configs" / "digits.py"
-    get_config = runpy.run_path(str(path))["get_config"]
-
-    def make(choices: str) -> Run:
-        config = get_config(f"size=tiny,{choices}")
-        config.data.dir = digits_dir
-        return build(config)
-
-    return make

@@ -11,11 +11,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 
 from conftest import Toy
-from regen_jax.errors import UserError
+
 from regen_jax.training import processes
 from regen_jax.training.parallel import ParallelOptions, make_strategy
-from regen_jax.training.stage import Report
 from regen_jax.training.preemption import Preempted, Preemption
+from regen_jax.training.stage import Report
 
 STRATEGIES = {
     "data": ParallelOptions(),

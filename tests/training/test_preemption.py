@@ -33,16 +33,19 @@ def test_it_is_raised_at_once_and_the_handler_put_back():
 
 
 def test_deferred_it_waits():
-    with Preemption() as preemption:
-        with preemption.deferred():
-            assert not preemption.due(3)
-            terminate()
-            assert preemption.due(4)
-            with pytest.raises(Preempted), preemption.at_once():
-                pytest.fail("it was told before")
-    with pytest.raises(Preempted), Preemption() as preemption:
-        with preemption.deferred(), preemption.at_once():
-            terminate()
+    with Preemption() as preemption, preemption.deferred():
+        assert not preemption.due(3)
+        terminate()
+        assert preemption.due(4)
+        with pytest.raises(Preempted), preemption.at_once():
+            pytest.fail("it was told before")
+    with (
+        pytest.raises(Preempted),
+        Preemption() as preemption,
+        preemption.deferred(),
+        preemption.at_once(),
+    ):
+        terminate()
 
 
 class Signalled:
