@@ -16,13 +16,18 @@ import regen_jax.rendering
 import regen_jax.training.summaries  # noqa: F401
 
 
-def become(module: str, arguments: list[str], environment: dict, output: str) -> None:
-    """`python -m module arguments` in this process."""
+def become(
+    module: str, arguments: list[str], environment: dict, folder: str, output: str
+) -> None:
+    """`python -m module arguments` in this process, in that folder."""
+    os.chdir(folder)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number, name in ((1, "stdout"), (2, "stderr")):
         os.dup2(os.open(f"{output}/{name}", os.O_CREAT | os.O_WRONLY), number)
     os.environ.update(environment)
     sys.argv = [module, *arguments]
+    paths = environment.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:0] = [os.path.abspath(path) for path in paths if path]
     status = 0
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -6,6 +6,8 @@ import functools
 import itertools
 import json
 import os
+import re
+import runpy
 import subprocess
 import sys
 import tempfile
@@ -81,6 +83,22 @@ def tiny_flags(digits_dir: str) -> list[str]:
 
 
 @pytest.fixture(scope="session")
+def tiny_run(digits_dir):
+    """Builds `configs/digits.py` at its tiny size, of choices such as `decoder=…`."""
+    from regen_jax.build import build
+
+    path = ROOT / "configs" / "digits.py"
+    get_config = runpy.run_path(str(path))["get_config"]
+
+    def make(choices: str):
+        config = get_config(f"size=tiny,{choices}")
+        config.data.dir = digits_dir
+        return build(config)
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, tiny_flags: list[str]) -> Path:
     """The workdir of a run of those flags, for all workers: to be copied or read.
 
@@ -101,6 +119,39 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_flags: list[str]) -> 
             assert done.returncode == 0, done.stdout
             output.write_text(done.stdout)
     return folder / "run"
+
+
+@pytest.fixture(scope="session")
+def speech_run(
+    speech_dir: str,
+    command: "Commands",
+    shared: Callable[[str], contextlib.AbstractContextManager[Path]],
+) -> Callable[..., Path]:
+    """Runs `train` on a config (config, *flags), once for all workers: the workdir."""
+
+    def trained(config: str, *flags: str) -> Path:
+        with shared(re.sub(r"\W", "_", config)) as folder:
+            if not (folder / "done").exists():
+                done = command(
+                    "train",
+                    f"--config={ROOT}/configs/{config}",
+                    f"--config.data.dir={speech_dir}",
+                    f"--workdir={folder}/run",
+                    *flags,
+                )
+                assert done.returncode == 0, done.stderr
+                (folder / "done").touch()
+        return folder / "run"
+
+    return trained
+
+
+@pytest.fixture(scope="session")
+def synthesis(speech_run: Callable[..., Path]) -> Path:
+    """The workdir of a tiny run of text → mel → wave."""
+    return speech_run(
+        "speech_synthesis.py:size=tiny", "--config.data.max_seconds=1.024"
+    )
 
 
 @pytest.fixture(scope="session")
@@ -134,11 +185,18 @@ class Commands:
     def __call__(
         self, name: str, *flags: str, **environment: str
     ) -> subprocess.CompletedProcess[str]:
+        return self.run(f"regen_jax.{name}", *flags, **environment)
+
+    def run(
+        self, module: str, *flags: str, folder: Path = ROOT, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """`python -m module flags`, in that folder."""
         output = Path(tempfile.mkdtemp(dir=self.folder))
         request = {
-            "module": f"regen_jax.{name}",
+            "module": module,
             "arguments": flags,
             "environment": environment,
+            "folder": str(folder),
             "output": str(output),
         }
         self._server.stdin.write(json.dumps(request) + "\n")

@@ -446,7 +446,8 @@ def test_nothing_but_damaged_checkpoints(command, workdir):
     done = command("sample", f"--workdir={workdir}")
     assert done.returncode == 2
     *warnings, error = done.stderr.splitlines()
-    assert len(warnings) == 2 and all("is damaged" in line for line in warnings)
+    assert len(warnings) == 2, done.stderr
+    assert all("is damaged" in line for line in warnings)
     assert re.match("error: no checkpoint of stage 'judge' in .* can be read", error)
 
 

@@ -1,14 +1,17 @@
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parent.parent
+SCRIPTS = ("launch/demo", "launch/test", "launch/environment", ".ci/run")
 
 
 def test_demo_goes_from_nothing_to_measured_samples(tmp_path, digits_dir):
@@ -49,7 +52,49 @@ def test_demo_goes_from_nothing_to_measured_samples(tmp_path, digits_dir):
 
 
 def test_scripts_are_valid_and_executable():
-    for path in (ROOT / "launch/demo", ROOT / "launch/test", ROOT / ".ci/run"):
-        assert os.access(path, os.X_OK)
-    for path in ("launch/demo", "launch/test", "launch/environment", ".ci/run"):
+    for path in ("launch/demo", "launch/test", ".ci/run"):
+        assert os.access(ROOT / path, os.X_OK)
+    for path in SCRIPTS:
         subprocess.run(["bash", "-n", ROOT / path], check=True)
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="needs shellcheck")
+def test_shellcheck_finds_nothing_in_scripts():
+    done = subprocess.run(
+        ["shellcheck", "--shell=bash", "--exclude=SC1091", *SCRIPTS],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_ci_installs_what_is_missing_and_goes_on_without_it(tmp_path):
+    """With programs in place of Debian's, one of which cannot install a package."""
+    programs = {
+        "id": "echo 0",
+        "dpkg": '[ "$2" = shellcheck ]',
+        "apt-get": f'echo "$@" >>{tmp_path}/calls; [ "${{@: -1}}" != chromium ]',
+    }
+    for folder in (".ci", "launch", "bin"):
+        (tmp_path / folder).mkdir()
+    programs = {
+        f"bin/{name}": f"#!/bin/bash\n{does}\n" for name, does in programs.items()
+    }
+    programs["launch/test"] = "#!/bin/sh\necho tested\n"
+    programs[".ci/run"] = (ROOT / ".ci/run").read_text()
+    for name, text in programs.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(stat.S_IRWXU)
+    done = subprocess.run(
+        [tmp_path / ".ci/run"],
+        env={"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "chromium could not be installed." in done.stdout
+    assert done.stdout.endswith("tested\n")
+    calls = (tmp_path / "calls").read_text()
+    assert "update" in calls and "slurm-wlm" in calls and "shellcheck" not in calls

@@ -3,10 +3,8 @@
 Only the default size of the config is tiny here, by a copy of `configs/`.
 """
 
-import os
 import re
-import subprocess
-import sys
+import shlex
 from pathlib import Path
 
 import jax
@@ -23,9 +21,9 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
-def commands(module: str) -> list[str]:
+def commands() -> list[str]:
     lines = [line for block in blocks("bash") for line in block.splitlines()]
-    return [line.split("  #")[0] for line in lines if f"python -m {module}" in line]
+    return [line.split("  #")[0] for line in lines if "python -m regen_jax" in line]
 
 
 def defined(source: str, base: type) -> type | None:
@@ -43,37 +41,44 @@ def folder(tmp_path_factory):
     for path in (ROOT / "configs").glob("*.py"):
         config = path.read_text()
         assert '"size": "demo"' in config
+        assert '"steps": 20, ' in config
         tiny = config.replace('"size": "demo"', '"size": "tiny"')
+        tiny = tiny.replace('"steps": 20, ', '"steps": 5, ')
         (folder / "configs" / path.name).write_text(tiny)
     (parts,) = (block for block in blocks("python") if "# my_parts.py" in block)
     (folder / "my_parts.py").write_text(parts)
     return folder
 
 
-def test_commands_run_in_their_order(folder, digits_dir, speech_dir):
-    environment = os.environ | {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-        "TFDS_DATA_DIR": digits_dir,
-    }
-    lines = commands("regen_jax") + commands("experiments")
-    assert digits_dir == speech_dir and len(lines) >= 20
-    for line in lines:
-        if "unpaired" in line:
-            continue  # Six runs: tests/experiments has it at another size.
-        # The line sets PYTHONPATH itself where it needs the folder.
-        line = line.replace("PYTHONPATH=.", f"PYTHONPATH=.:{ROOT}")
-        done = subprocess.run(
-            line,
-            shell=True,
-            check=False,
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
+def test_commands_run_in_their_order(command, folder, digits_dir, speech_dir):
+    assert digits_dir == speech_dir and len(commands()) >= 20
+    for line in commands():
+        words = shlex.split(line)
+        python = words.index("python")
+        environment = dict(word.split("=", 1) for word in words[:python])
+        assert words[python + 1] == "-m"
+        done = command.run(
+            *words[python + 2 :],
+            folder=folder,
+            **environment,
+            TFDS_DATA_DIR=digits_dir,
         )
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
     assert {path.name for path in (folder / "runs").iterdir()} >= {"digits", "shared"}
+
+
+@pytest.mark.parametrize("package", ["experiments", "launch"])
+def test_other_commands_know_their_flags(command, package):
+    """They take long: tests of their own run them. Here, what they are given is read."""
+    lines = [line for block in blocks("bash") for line in block.splitlines()]
+    given = [shlex.split(x) for x in lines if f"python -m {package}" in x]
+    for words in given:
+        module, *flags = words[words.index("-m") + 1 :]
+        flags = flags[: flags.index("--")] if "--" in flags else flags
+        known = command.run(module, "--helpfull").stdout
+        for flag in flags:
+            name = flag.removeprefix("--").split("=")[0].split(".")[0]
+            assert f"--{name}:" in known or f"--[no]{name}:" in known, (module, flag)
 
 
 def test_python_examples_run():

@@ -123,10 +123,14 @@ class Sharded:
     def compile(self, step: Callable, state: Tree) -> Callable:
         """`step(reduce, state, frozen, batch, rng)` as (state, frozen, batch, rng)."""
         return jax.jit(
-            functools.partial(step, Reduction()),
+            functools.partial(step, _Gathering(self)),
             donate_argnums=0,
             out_shardings=(self.shardings(state), self._whole),
         )
+
+    def placed(self, shapes: Tree) -> Tree:
+        """Shapes of a state or variables as the compiled step takes them."""
+        return self.abstract(shapes)
 
     def stored(self, tree: Tree) -> Tree:
         """One copy of a state or variables, as checkpoints hold it."""
@@ -163,6 +167,43 @@ class Sharded:
         spec = [None] * len(leaf.shape)
         spec[max(axes, key=lambda i: leaf.shape[i])] = "fsdp"
         return self._sharding(*spec)
+
+
+class _Gathering(Reduction):
+    """Gathers what is split before a loss reads it, and splits its gradient again.
+
+    Left to itself, the partitioner also splits activations, by features, and sends
+    these around in every layer.
+    """
+
+    def __init__(self, strategy: "Sharded"):
+        self._strategy = strategy
+
+    def keys(self, keys: jax.Array) -> jax.Array:
+        return jax.lax.with_sharding_constraint(keys, self._strategy._examples)
+
+    def whole(self, variables: Tree) -> Tree:
+        strategy = self._strategy
+        if strategy.options.fsdp == 1:
+            return variables
+        places = strategy.shardings(variables)
+
+        @jax.custom_vjp
+        def gather(variables):
+            return jax.lax.with_sharding_constraint(variables, strategy._whole)
+
+        def split(_, grads):
+            return (jax.tree.map(_constrained, grads, places),)
+
+        gather.defvjp(lambda variables: (gather(variables), None), split)
+        return gather(variables)
+
+
+def _constrained(grad: jax.Array, place: NamedSharding) -> jax.Array:
+    # Integers have no gradient.
+    if grad.dtype == jax.dtypes.float0:
+        return grad
+    return jax.lax.with_sharding_constraint(grad, place)
 
 
 class Pmapped:
@@ -213,19 +254,20 @@ class Pmapped:
         )
 
     def compile(self, step: Callable, state: Tree) -> Callable:
-        pmapped = jax.pmap(
+        return jax.pmap(
             functools.partial(step, _OverDevices()),
             axis_name=AXIS,
             in_axes=(0, 0, 0, None),
+            out_axes=(0, None),
             donate_argnums=0,
             devices=self.devices,
         )
 
-        def run(state, frozen, batch, rng):
-            state, metrics = pmapped(state, frozen, batch, rng)
-            return state, jax.tree.map(_first_copy, metrics)
-
-        return run
+    def placed(self, shapes: Tree) -> Tree:
+        return jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct((len(self._places), *x.shape), x.dtype),
+            shapes,
+        )
 
     def stored(self, tree: Tree) -> Tree:
         copy = jax.tree.map(_first_copy, tree)

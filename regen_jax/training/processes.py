@@ -23,7 +23,7 @@ from jax.experimental import multihost_utils
 HEARTBEAT_SECONDS = 20
 """A process that is silent for so long is dead, and the others end."""
 
-JOIN_SECONDS = 45
+JOIN_SECONDS = int(os.environ.get("REGEN_JAX_JOIN_SECONDS", "45"))
 """How long processes wait for each other, at the start and at the end."""
 
 

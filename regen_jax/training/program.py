@@ -6,7 +6,6 @@ shapes alone.
 
 import dataclasses
 import functools
-import inspect
 import os
 from pathlib import Path
 
@@ -15,8 +14,8 @@ import numpy as np
 
 from regen_jax.training.collectives import Collective, collectives
 from regen_jax.training.flops import model_flops
-from regen_jax.training.parallel import Sharded, Strategy
-from regen_jax.training.stage import Batch, Frozen, Stage, StageOptions, Tree
+from regen_jax.training.parallel import Strategy
+from regen_jax.training.stage import Batch, Frozen, Stage, StageOptions
 from regen_jax.training.state import TrainState, train_step
 
 
@@ -103,16 +102,10 @@ def lower(
     step = strategy.compile(functools.partial(train_step, stage, options), shapes)
     rows = len(strategy.rows(options.batch_size))
     zeros = jax.tree.map(lambda x: np.zeros((rows, *x.shape[1:]), x.dtype), batch)
-    placed = strategy.batch(zeros)
-    copies = jax.tree.leaves(placed)[0].shape[0]
-    if not hasattr(step, "lower"):
-        # A function around the one that is compiled.
-        around = inspect.getclosurevars(step).nonlocals.values()
-        step = next(inner for inner in around if hasattr(inner, "lower"))
     return step.lower(
-        _placed(strategy, shapes, copies),
-        _placed(strategy, frozen, copies),
-        jax.tree.map(_shape, placed),
+        strategy.placed(shapes),
+        strategy.placed(frozen),
+        jax.tree.map(_shape, strategy.batch(zeros)),
         jax.eval_shape(jax.random.key, 0),
     )
 
@@ -151,15 +144,6 @@ def human(value: float) -> str:
             return f"{value:.3g} {prefix}"
         value /= 1000
     raise AssertionError
-
-
-def _placed(strategy: Strategy, shapes: Tree, copies: int) -> Tree:
-    """Shapes as the compiled step takes them: split, or so many copies in one array."""
-    if isinstance(strategy, Sharded):
-        return strategy.abstract(shapes)
-    return jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct((copies, *x.shape), x.dtype), shapes
-    )
 
 
 def _shape(x: jax.Array | np.ndarray) -> jax.ShapeDtypeStruct:

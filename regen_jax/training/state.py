@@ -67,8 +67,8 @@ def train_step(
     keys = reduce.keys(jax.random.split(examples_rng, options.batch_size))
 
     def loss(params, keys, batch):
-        variables = {**state.variables, "params": params}
-        objective = stage.loss(variables, frozen, keys, batch, True)
+        variables = reduce.whole({**state.variables, "params": params})
+        objective = stage.loss(variables, reduce.whole(frozen), keys, batch, True)
         return jnp.mean(objective.loss), objective
 
     gradient = _accumulated(jax.grad(loss, has_aux=True), options.accumulate)
@@ -103,6 +103,10 @@ class Reduction:
 
     This one is for programs that see the global batch: nothing is left to reduce.
     """
+
+    def whole(self, variables: Tree) -> Tree:
+        """Variables as a loss reads them: all of each array on this device."""
+        return variables
 
     def keys(self, keys: jax.Array) -> jax.Array:
         """This device's share of one key for each example of the global batch."""

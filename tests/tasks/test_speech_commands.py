@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 import shutil
 import subprocess
 import sys
@@ -15,39 +14,12 @@ import soundfile
 from regen_jax.audio import files
 
 ROOT = Path(__file__).parent.parent.parent
-SYNTHESIS = "speech_synthesis.py:size=tiny"
 RECOGNITION = "speech_recognition.py:size=tiny,data=spoken_bible"
 
 
 @pytest.fixture(scope="module")
-def run(speech_dir, command, shared):
-    """Runs `train` on a config, once for all workers; the folder of what came out."""
-
-    def trained(config: str, *flags: str) -> Path:
-        with shared(re.sub(r"\W", "_", config)) as folder:
-            if not (folder / "done").exists():
-                done = command(
-                    "train",
-                    f"--config={ROOT}/configs/{config}",
-                    f"--config.data.dir={speech_dir}",
-                    f"--workdir={folder}/run",
-                    *flags,
-                )
-                assert done.returncode == 0, done.stderr
-                (folder / "done").touch()
-        return folder / "run"
-
-    return trained
-
-
-@pytest.fixture(scope="module")
-def synthesis(run):
-    return run(SYNTHESIS, "--config.data.max_seconds=1.024")
-
-
-@pytest.fixture(scope="module")
-def recognition(run):
-    return run(RECOGNITION, "--config.data.max_seconds=1.024")
+def recognition(speech_run):
+    return speech_run(RECOGNITION, "--config.data.max_seconds=1.024")
 
 
 def refused(done: subprocess.CompletedProcess) -> str:
@@ -163,8 +135,8 @@ def test_prompts_that_are_not_for_the_task(recognition, synthesis, command, trai
     assert "not from --text" in refused(done)
 
 
-def test_digits_go_through_phonemes(run, command):
-    folder = run("speech_recognition.py:size=tiny")
+def test_digits_go_through_phonemes(speech_run, command):
+    folder = speech_run("speech_recognition.py:size=tiny")
     done = command("evaluate", f"--workdir={folder}")
     assert done.returncode == 0, done.stderr
     metrics = json.loads((folder / "metrics.json").read_text())

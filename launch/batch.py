@@ -1,0 +1,124 @@
+"""What jobs ask of Slurm, and the batch script that has them requeued."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from launch import task
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What one job runs.
+
+    Attributes:
+      name: what `squeue` shows.
+      commands: the first runs in every task; the others after it, each in the first
+        task alone, and only where those before ended with 0.
+    """
+
+    name: str
+    commands: list[list[str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class SlurmOptions:
+    """What a job asks for; None leaves it to the site.
+
+    Attributes:
+      nodes, tasks_per_node: a process of the run is one task.
+      gpus_per_task, cpus_per_task: what each task gets.
+      partition, account, qos: as `sbatch` takes them.
+      minutes: the wall limit. Shortly before it the run saves and is requeued.
+      directives: further options of `sbatch` as `key=value`, or `key=` for those
+        without a value. They go before all that is set here.
+      parallel: how many jobs of an array may run at once.
+    """
+
+    nodes: int = 1
+    tasks_per_node: int = 1
+    gpus_per_task: int = 0
+    cpus_per_task: int | None = None
+    partition: str | None = None
+    minutes: int = 60
+    account: str | None = None
+    qos: str | None = None
+    directives: tuple[str, ...] = ()
+    parallel: int | None = None
+
+    def __post_init__(self):
+        for name in ("nodes", "tasks_per_node", "minutes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: it is at least 1")
+        for directive in self.directives:
+            key, equals, _ = directive.partition("=")
+            if not key or not equals or "\n" in directive:
+                raise ValueError(
+                    f"directive {directive!r}: it is key=value, as in mem=16G, or key= "
+                    "for an option without a value"
+                )
+
+
+def parameters(
+    jobs: Sequence[Job], options: SlurmOptions, after: Sequence[str]
+) -> dict[str, Any]:
+    """Arguments of `SlurmExecutor.update_parameters`."""
+    given = {
+        "job_name": jobs[0].name if len(jobs) == 1 else "regen_jax",
+        "time": options.minutes,
+        "nodes": options.nodes,
+        "ntasks_per_node": options.tasks_per_node,
+        "gpus_per_task": options.gpus_per_task or None,
+        "cpus_per_task": options.cpus_per_task,
+        "partition": options.partition,
+        "account": options.account,
+        "qos": options.qos,
+        "array_parallelism": options.parallel,
+        "dependency": f"afterok:{':'.join(after)}" if after else None,
+    }
+    srun = ["--kill-on-bad-exit=1", "--open-mode=append", "--wait=0"]
+    if options.cpus_per_task:  # which srun does not take from sbatch since 22.05
+        srun.append(f"--cpus-per-task={options.cpus_per_task}")
+    further: dict[str, Any] = {
+        # To the tasks, so that they save; it may come a minute too early.
+        "signal": f"TERM@{min(90, 15 * options.minutes)}",
+        "requeue": True,
+    }
+    if after:
+        further["kill_on_invalid_dep"] = "yes"
+    for directive in options.directives:
+        key, _, value = directive.partition("=")
+        further[key.strip("- ").replace("-", "_")] = value or True
+    return {
+        **{name: value for name, value in given.items() if value is not None},
+        "stderr_to_stdout": True,
+        "setup": _SETUP.strip().splitlines(),
+        "teardown": _TEARDOWN.strip().splitlines(),
+        "srun_args": srun,
+        "additional_parameters": further,
+    }
+
+
+_SETUP = """
+# At a requeue or cancel Slurm ends this script too: the tasks need time to save.
+trap ':' TERM
+"""
+
+_TEARDOWN = f"""
+status=$?
+job=${{SLURM_ARRAY_JOB_ID:+${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID}}
+job=${{job:-$SLURM_JOB_ID}}
+# {task.STOPPED}: saved. 143: ended by SIGTERM before a task was ready for it.
+if [ $status = {task.STOPPED} ] || [ $status = 143 ]; then
+  # Of a job that is cancelled, or that Slurm requeues itself, the state is another.
+  if [ "$(squeue --noheader --jobs="$job" --format=%T)" = RUNNING ]; then
+    echo "saved and stopped: job $job is requeued"
+    scontrol requeue "$job"
+  fi
+fi
+# Codes below {task.STOPPED} come raised, so that srun reports them rather than {task.STOPPED}.
+if [ $status -gt {task.RAISED} ]; then
+  status=$((status - {task.RAISED}))
+fi
+exit $status
+"""

@@ -1,0 +1,178 @@
+from pathlib import Path
+
+import pytest
+
+from launch.algebra import chain, choose, over, product
+from launch.configured import Configured, flags_of
+from launch.naming import names
+from launch.plan import needed, plan, share, stage_keys, taking, waves
+from regen_jax.errors import UserError
+
+WORKDIR = Path("/runs/x")
+
+
+def configured(sweep, stages=("judge", "abstraction", "prior"), **given):
+    """The runs of a sweep on a config that is made here, without building anything."""
+    runs = []
+    for name, overrides in zip(names(sweep), sweep, strict=True):
+        config = {
+            "seed": 0,
+            "task": "images",
+            "data": {"name": "digits"},
+            "parallel": {"fsdp": 1},
+            "log": {"every": 1},
+            "source": {"name": "identity"},
+            "abstraction": {"name": overrides.get(":abstraction", "vq")},
+            "decoder": {"name": "inverse"},
+            "prior": {"width": 1},
+            "train": {stage: {"steps": 7} for stage in stages},
+        }
+        for field, value in {**given, **overrides}.items():
+            *path, last = field.replace("__", ".").removeprefix(":").split(".")
+            section = config
+            for part in path:
+                section = section[part]
+            if not field.startswith(":"):
+                section[last] = value
+        flags = flags_of("config.py", overrides, [])
+        steps = {stage: config["train"][stage]["steps"] for stage in stages}
+        runs.append(Configured(name, overrides, tuple(flags), config, steps))
+    return runs
+
+
+def outline(trainings):
+    return {t.name: (t.stop_after and t.stop_after[0], t.needs) for t in trainings}
+
+
+def taken(training):
+    """Where a training takes stages from, by stage."""
+    given = [flag.split("=", 1) for flag in training.flags if "init_from" in flag]
+    return {name.split(".")[2]: path for name, path in given}
+
+
+def test_stages_with_the_same_users_are_trained_together():
+    found = plan(configured(over("prior.width", 1, 2)), WORKDIR)
+    assert outline(found) == {
+        "shared/abstraction": ("abstraction", ()),
+        "width=1": (None, ("shared/abstraction",)),
+        "width=2": (None, ("shared/abstraction",)),
+    }
+    assert found[0].stop_after == ("abstraction", 7)
+    assert found[0].users == ("width=1", "width=2") and taken(found[0]) == {}
+    for run in found[1:]:
+        assert taken(run) == dict.fromkeys(
+            ("judge", "abstraction"), "/runs/x/shared/abstraction"
+        )
+
+
+def test_every_branch_of_a_sweep_shares_what_it_may():
+    sweep = product(choose("abstraction", "vq", "fsq"), over("prior.width", 1, 2))
+    found = plan(configured(sweep), WORKDIR)
+    names_of_waves = [[t.name for t in wave] for wave in waves(found)]
+    vq, fsq = (f"shared/abstraction,abstraction={name}" for name in ("vq", "fsq"))
+    assert names_of_waves == [["shared/judge"], [vq, fsq], names(sweep)]
+    assert taken(found[1]) == {"judge": "/runs/x/shared/judge"}
+    assert taken(found[-1]) == {
+        "judge": "/runs/x/shared/judge",
+        "abstraction": f"/runs/x/{fsq}",
+    }
+
+
+def test_a_stage_of_one_run_is_its_own():
+    found = plan(configured(choose("abstraction", "vq", "fsq")), WORKDIR)
+    assert list(outline(found)) == ["shared/judge", "abstraction=vq", "abstraction=fsq"]
+    assert plan(configured(over("seed", 0, 1)), WORKDIR)[0].needs == ()
+    assert len(plan(configured(over("seed", 0, 1)), WORKDIR)) == 2
+
+
+@pytest.mark.parametrize(
+    "field, shared",
+    [
+        ("log.every", ["shared/abstraction"]),
+        ("decoder.name", ["shared/abstraction"]),
+        ("source.name", ["shared/abstraction"]),
+        ("train.prior.steps", ["shared/abstraction"]),
+        ("train.abstraction.steps", ["shared/judge"]),
+        ("abstraction.name", ["shared/judge"]),
+        ("train.judge.steps", []),
+        ("data.name", []),
+        ("parallel.fsdp", []),
+        ("seed", []),
+    ],
+)
+def test_what_a_stage_depends_on(field, shared):
+    found = plan(configured(over(field, 1, 2)), WORKDIR)
+    assert [t.name for t in found if t.stop_after] == shared
+
+
+def test_a_decoder_depends_on_the_codes_it_reads():
+    stages = ("judge", "abstraction", "decoder", "prior")
+    keys = [
+        stage_keys(run)
+        for run in configured(
+            chain(over("prior.width", 3), over("train.abstraction.steps", 8)), stages
+        )
+    ]
+    assert keys[0]["judge"] == keys[1]["judge"]
+    assert keys[0]["decoder"] != keys[1]["decoder"]
+
+
+def test_without_a_learned_abstraction_its_section_still_counts():
+    stages = ("judge", "decoder", "prior")
+    same = plan(configured(over("prior.width", 1, 2), stages), WORKDIR)
+    assert same[0].stop_after == ("decoder", 7)
+    other = plan(configured(over("abstraction.name", "a", "b"), stages), WORKDIR)
+    assert other[0].stop_after == ("judge", 7)
+
+
+def test_a_part_that_the_user_takes_elsewhere_stays_so():
+    field = "train.abstraction.init_from"
+    runs = configured(over("prior.width", 1, 2), **{field: "/mine"})
+    found = plan(runs, WORKDIR)
+    assert outline(found)["shared/judge"] == ("judge", ())
+    assert taken(found[-1]) == {"judge": "/runs/x/shared/judge"}
+
+
+def test_shared_names_stay_apart_where_overrides_do_not_tell():
+    sweep = [{"prior.width": w, "abstraction.name": n} for w, n in ((1, 1), (2, 1))]
+    sweep += [{"prior.width": w, "abstraction.name": 2.5} for w in (3, 4)]
+    found = [t.name for t in plan(configured(sweep), WORKDIR)]
+    assert len(set(found)) == len(found) == 7
+
+
+def test_only_what_is_needed():
+    sweep = product(choose("abstraction", "vq", "fsq"), over("prior.width", 1, 2))
+    found = plan(configured(sweep), WORKDIR)
+    wanted = "abstraction=fsq,width=2"
+    assert [t.name for t in needed(found, {wanted})] == [
+        "shared/judge",
+        "shared/abstraction,abstraction=fsq",
+        wanted,
+    ]
+    assert needed(found, set()) == [] and waves([]) == []
+
+
+def test_a_run_that_comes_later_takes_what_has_its_keys():
+    shared = share(configured(over("prior.width", 1, 3)), WORKDIR)
+    same, other = (
+        taking(configured([overrides])[0], shared, WORKDIR)
+        for overrides in ({"prior.width": 2}, {"seed": 1})
+    )
+    assert same.needs == ("shared/abstraction",) and other.needs == ()
+
+
+def test_flags_merge_choices_into_the_argument():
+    overrides = {":abstraction": "fsq", "prior.width": 2, "abstraction.levels": (8, 4)}
+    assert flags_of(
+        "c.py:size=tiny,abstraction=vq", overrides, ["--config.seed=1"]
+    ) == [
+        "--config=c.py:size=tiny,abstraction=fsq",
+        "--config.seed=1",
+        "--config.prior.width=2",
+        "--config.abstraction.levels=(8, 4)",
+    ]
+    assert flags_of("c.py", {}, []) == ["--config=c.py"]
+    with pytest.raises(UserError, match="not '--workdir=x'"):
+        flags_of("c.py", {}, ["--workdir=x"])
+    with pytest.raises(UserError, match="config.seed is set after -- and by the sweep"):
+        flags_of("c.py", {"seed": 1}, ["--config.seed=1"])
