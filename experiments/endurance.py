@@ -29,6 +29,7 @@ import numpy as np
 from absl import flags
 
 import regen_jax.rendering  # noqa: F401  before the forks, as they take long
+from experiments.equality import differences
 from regen_jax import commands, train
 from regen_jax.errors import UserError
 
@@ -38,7 +39,6 @@ SEED = flags.DEFINE_integer("seed", None, "of the moments; drawn where not given
 
 EARLY = 0.1
 """Share of kills while a run starts, before it has told a step."""
-TIMES = ("step_seconds", "examples_per_second", "model_flops_per_second")
 
 Moment = tuple[str, int]
 
@@ -147,49 +147,6 @@ def endure(folder: Path, whole: Life, kills: int, draw: random.Random) -> dict:
     return seen
 
 
-def differences(run: Path, other: Path) -> list[str]:
-    """What is not the same bit for bit in two finished runs, but for times."""
-    import orbax.checkpoint as ocp
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    def arrays(folder: Path) -> dict[str, np.ndarray]:
-        with warnings.catch_warnings(action="ignore"):
-            tree = ocp.PyTreeCheckpointer().restore(folder / "state")
-        paths = jax.tree_util.tree_leaves_with_path(tree)
-        return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in paths}
-
-    def notes(folder: Path) -> dict[str, object]:
-        seal = json.loads((folder / "seal" / "metadata").read_text())
-        # The checksum is one of the seal, and so of the time.
-        return {**seal, "seconds": 0, "checksum": 0}
-
-    def scalars(folder: Path) -> dict[str, list]:
-        events = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
-        return {
-            tag: [(event.step, event.value) for event in events.Scalars(tag)]
-            for tag in events.Tags()["scalars"]
-            if tag.removeprefix("train/") not in TIMES
-        }
-
-    found = []
-    for stage in sorted(path.parent.name for path in other.glob("*/checkpoints")):
-        mine, theirs = (_newest(folder / stage) for folder in (run, other))
-        if mine.name != theirs.name:
-            found.append(f"{stage}: step {mine.name} is not {theirs.name}")
-            continue
-        a, b = arrays(mine), arrays(theirs)
-        found += [
-            f"{stage}: {name}"
-            for name in a.keys() | b.keys()
-            if name not in a or name not in b or a[name].tobytes() != b[name].tobytes()
-        ]
-        if notes(mine) != notes(theirs):
-            found.append(f"{stage}: seal")
-        if scalars(run / stage) != scalars(other / stage):
-            found.append(f"{stage}: scalars")
-    return found
-
-
 def main() -> None:
     folder = commands.workdir()
     if folder.exists() and any(folder.iterdir()):
@@ -249,13 +206,6 @@ def _pace(life: Life) -> float:
     """Median seconds from one step that is told to the next."""
     times = list(life.steps.values())
     return statistics.median(np.diff(times).tolist())
-
-
-def _newest(stage: Path) -> Path:
-    folders = [
-        path for path in (stage / "checkpoints").iterdir() if path.name.isdigit()
-    ]
-    return max(folders, key=lambda path: int(path.name))
 
 
 def _fail_if_damaged(life: Life) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from launch import task
+from regen_jax.exit_codes import REQUEUE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,15 +109,15 @@ _TEARDOWN = f"""
 status=$?
 job=${{SLURM_ARRAY_JOB_ID:+${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID}}
 job=${{job:-$SLURM_JOB_ID}}
-# {task.STOPPED}: saved. 143: ended by SIGTERM before a task was ready for it.
-if [ $status = {task.STOPPED} ] || [ $status = 143 ]; then
+# {REQUEUE}: saved. 143: ended by SIGTERM before a task was ready for it.
+if [ $status = {REQUEUE} ] || [ $status = 143 ]; then
   # Of a job that is cancelled, or that Slurm requeues itself, the state is another.
   if [ "$(squeue --noheader --jobs="$job" --format=%T)" = RUNNING ]; then
     echo "saved and stopped: job $job is requeued"
     scontrol requeue "$job"
   fi
 fi
-# Codes below {task.STOPPED} come raised, so that srun reports them rather than {task.STOPPED}.
+# Codes below {REQUEUE} come raised, so that srun reports them rather than {REQUEUE}.
 if [ $status -gt {task.RAISED} ]; then
   status=$((status - {task.RAISED}))
 fi

@@ -14,8 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TextIO
 
-STOPPED = 75
-"""Exit code of a run that saved and asks to be started again."""
+from regen_jax.exit_codes import REQUEUE
 
 SETTLE_SECONDS = 1.0
 """What the others have to end by themselves, and to say why, once one has failed."""
@@ -85,18 +84,18 @@ class Gang:
                 self.signal(pending.pop(0)[1])
                 continue
             self._codes[index] = code
-            if first == STOPPED and code:
+            if first == REQUEUE and code:
                 first = code
             elif code and not first:
                 first = code
                 # Those of a run that saves end together, and may need a moment for it.
-                wait = GRACE_SECONDS if code == STOPPED else SETTLE_SECONDS
+                wait = GRACE_SECONDS if code == REQUEUE else SETTLE_SECONDS
                 term = time.monotonic() + wait
                 pending = [
                     (term, signal.SIGTERM),
                     (term + GRACE_SECONDS, signal.SIGKILL),
                 ]
-                if code not in (2, STOPPED, 130):  # which speak for themselves
+                if code not in (2, REQUEUE, 130):  # which speak for themselves
                     count = len(self._processes)
                     self.say(f"process {index} of {count} {_ended(code)}")
         for thread in self._threads:
@@ -105,7 +104,7 @@ class Gang:
 
     def all_stopped(self) -> bool:
         """Whether every process saved and asks to be started again."""
-        return all(code == STOPPED for code in self._codes.values())
+        return all(code == REQUEUE for code in self._codes.values())
 
     def say(self, text: str) -> None:
         """A line of the launcher's own, where the output goes."""

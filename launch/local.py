@@ -10,14 +10,15 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Self, TextIO
 
 from absl import flags
 
 from launch import cli
-from launch.gang import STOPPED, Gang
+from launch.devices import visible_gpus
+from launch.gang import Gang
 from regen_jax.errors import UserError
+from regen_jax.exit_codes import REQUEUE
 
 SHORT_SECONDS = 60.0
 """A gang that asks for a restart sooner than this has made no progress."""
@@ -69,7 +70,7 @@ def run_gang(
             told = forwarding.to(gang)
             code = gang.wait()
             if told and told[-1] == signal.SIGTERM and code == 128 + signal.SIGTERM:
-                return STOPPED  # it came before the run could take it
+                return REQUEUE  # it came before the run could take it
             if told or not gang.all_stopped():
                 return code
             short = short + 1 if time.monotonic() - started < SHORT_SECONDS else 0
@@ -137,7 +138,7 @@ def _devices(
 ) -> list[dict[str, str]]:
     """The variables that give each process its devices."""
     cpu = {"JAX_NUM_CPU_DEVICES": str(each)} if each else {}
-    gpus = 0 if environment.get("JAX_PLATFORMS") == "cpu" else _gpus(environment)
+    gpus = len(visible_gpus(environment))
     if processes == 1 or not gpus:
         return [cpu] * processes
     if gpus % processes or (each or 0) * processes > gpus:
@@ -151,16 +152,6 @@ def _devices(
         | {"JAX_LOCAL_DEVICE_IDS": ",".join(str(i * share + j) for j in range(share))}
         for i in range(processes)
     ]
-
-
-def _gpus(environment: Mapping[str, str]) -> int:
-    """How many NVIDIA GPUs a process of this environment sees."""
-    visible = environment.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        # As the driver reads it: what follows an invalid number is not seen.
-        named = visible.split("-1")[0].strip(" ,")
-        return len(named.split(",")) if named else 0
-    return len(list(Path("/dev").glob("nvidia[0-9]*")))
 
 
 def main(rest: list[str]) -> int:

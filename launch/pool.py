@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Self
 
 from launch import runs
+from regen_jax.exit_codes import REQUEUE
 
-SAVED = 75
-"""Exit code of a command that saved and is to be started again."""
 POLL_SECONDS = 0.1
 GRACE_SECONDS = 60.0
 """What jobs have to save where something went wrong here."""
@@ -63,8 +62,8 @@ class Child:
             return None
         code = code if code >= 0 else 128 - code
         if self._stopping:
-            return code if len(self._left) == 1 or code else SAVED
-        if code == SAVED and self._may_restart():
+            return code if len(self._left) == 1 or code else REQUEUE
+        if code == REQUEUE and self._may_restart():
             self._start()
             return None
         if code == 0 and len(self._left) > 1:

@@ -26,6 +26,7 @@ from launch.devices import slots_for
 from launch.extras import optional
 from launch.plan import Training, share, taking
 from regen_jax.errors import UserError
+from regen_jax.exit_codes import REQUEUE
 
 READ_SECONDS = 5.0
 """Between two looks at the curves of runs that train."""
@@ -74,7 +75,7 @@ def search(asked: Search, options: Options) -> int:
         raise KeyboardInterrupt
     if stopped:
         logger.info("stopped; the same command goes on from here")
-        return pool.SAVED
+        return REQUEUE
     for name, why in {**failed, **trials.refused}.items():
         logger.info("%s failed: %s", name, why)
     return trials.conclude()

@@ -27,6 +27,7 @@ from launch.plan import Training, needed, plan, waves
 from launch.search import search
 from launch.sweep_file import read
 from regen_jax.errors import UserError
+from regen_jax.exit_codes import REQUEUE
 
 logger = logging.getLogger("launch")
 
@@ -124,7 +125,7 @@ def _conclude(options: Options, failed: dict[str, str], stopped: int | None) -> 
         raise KeyboardInterrupt
     if stopped:
         logger.info("stopped; the same command goes on from here")
-        return pool.SAVED
+        return REQUEUE
     for name, why in failed.items():
         logger.info("\n%s failed: %s", name, why)
         logger.info("  all it said: %s", options.workdir / name / runs.LOG)

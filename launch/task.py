@@ -8,8 +8,7 @@ import signal
 import subprocess
 from collections.abc import Sequence
 
-STOPPED = 75
-"""Exit code of a run that saved and asks to be started again."""
+from regen_jax.exit_codes import REQUEUE
 
 RAISED = 176
 """Added to the exit codes of failures that are below 75.
@@ -44,7 +43,7 @@ def run(commands: Sequence[Sequence[str]]) -> None:
     mine = commands if os.environ.get("SLURM_PROCID", "0") == "0" else commands[:1]
     for index, command in enumerate(mine):
         if told:
-            os._exit(STOPPED)
+            os._exit(REQUEUE)
         environment = {
             name: value
             for name, value in os.environ.items()
@@ -63,8 +62,8 @@ def run(commands: Sequence[Sequence[str]]) -> None:
 
 def _reported(code: int, told: bool, later: bool) -> int:
     """The code of the task, by that of a command that did not end well."""
-    if code == STOPPED or (told and (later or code == -signal.SIGTERM)):
-        return STOPPED  # killed by the signal is: before there was anything to save
+    if code == REQUEUE or (told and (later or code == -signal.SIGTERM)):
+        return REQUEUE  # killed by the signal is: before there was anything to save
     if code < 0:
         return 128 - code
-    return code + RAISED if code < STOPPED else code
+    return code + RAISED if code < REQUEUE else code

@@ -14,9 +14,10 @@ from ml_collections import ConfigDict, config_flags
 
 from regen_jax.build import SECTIONS
 from regen_jax.errors import UserError
+from regen_jax.exit_codes import REQUEUE
 from regen_jax.training import processes
 from regen_jax.training.memory import keep_freed_memory
-from regen_jax.training.preemption import REQUEUE, Preempted
+from regen_jax.training.preemption import Preempted
 
 logger = logging.getLogger("regen_jax")
 

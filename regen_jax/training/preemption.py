@@ -10,9 +10,6 @@ from jax.experimental import multihost_utils
 
 from regen_jax.training import processes
 
-REQUEUE = 75
-"""Exit code of a run that was told to stop and saved what it had (EX_TEMPFAIL)."""
-
 
 class Preempted(BaseException):
     """Raised in a run that was told to stop, at a moment when nothing is lost."""

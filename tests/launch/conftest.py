@@ -1,4 +1,4 @@
-"""What tests of sweeps and searches share."""
+"""What tests of launchers share."""
 
 import os
 import subprocess
@@ -100,3 +100,14 @@ def sweep_options(tmp_path, digits_dir):
         tmp_path / "run",
         extra=[f"--config.data.dir={digits_dir}"],
     )
+
+
+@pytest.fixture
+def arguments():
+    """Flags of `regen_jax.train` with all that shells, YAML and Kubernetes mind."""
+    return [
+        "--config=configs/digits.py:abstraction=fsq",
+        "--workdir=/runs/a b",
+        '--config.data.name=it\'s "quoted" $HOME $(HOME) $(date) `date` \\ # {a: b}',
+        "--config.data.dir=two\nlines: - é%!*?[]~",
+    ]
