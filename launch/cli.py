@@ -42,6 +42,9 @@ def _parse(argv: list[str]) -> list[str]:
     end = argv.index("--") if "--" in argv else len(argv)
     try:
         unknown = flags.FLAGS(argv[:end])[1:]
+    except flags.UnrecognizedFlagError as error:
+        told = str(error).splitlines()[-1]
+        sys.exit(_fail(f"{told} (flags of the run itself come after --)"))
     except flags.Error as error:
         sys.exit(_fail(str(error).splitlines()[-1]))
     if unknown:

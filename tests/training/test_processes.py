@@ -141,6 +141,38 @@ def test_others_that_do_not_come_are_told_in_one_line(present):
     assert "Traceback" not in output and "@" not in output
 
 
+FAILING = """
+import sys
+from absl import flags
+from jax.experimental import multihost_utils
+from regen_jax import commands
+from regen_jax.errors import UserError
+from regen_jax.training import processes
+
+def main():
+    commands.start_processes()
+    if processes.first() == (sys.argv[0] == "first"):
+        raise {"bug": ValueError, "user": UserError}[kind]("it went wrong")
+    multihost_utils.sync_global_devices("for ever")
+
+kind, who = sys.argv[1:3]
+sys.argv = [who]
+commands.run(main)
+"""
+
+
+@pytest.mark.parametrize("who", ["first", "second"])
+@pytest.mark.parametrize("kind, status", [("bug", 1), ("user", 2)])
+def test_where_one_fails_the_others_end(kind, status, who):
+    both = start(2, kind, who, python=("-c", FAILING))
+    failing, other = both if who == "first" else both[::-1]
+    output, _ = failing.communicate(timeout=60)
+    other.communicate(timeout=60)
+    assert failing.returncode == status, output
+    assert "it went wrong" in output
+    assert other.returncode != 0
+
+
 def test_one_process_is_not_joined():
     assert given({}) is None
     assert given({"SLURM_JOB_ID": "7", "SLURM_NTASKS": "2"}) is None
