@@ -21,14 +21,16 @@ ROOT = Path(__file__).parent.parent
 
 _cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_cache / "regen_jax" / "jax"))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.03")
 # The same XLA program, but less work on its machine code: compiling is most of the time.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     import jax
 
+    # Registered by xdist too, where that is used.
+    config.addinivalue_line("markers", "xdist_group(name): tests of one worker")
     # Not by a variable of the environment: commands that tests start see one device.
     jax.config.update("jax_num_cpu_devices", 8)
 

@@ -75,6 +75,10 @@ def assert_same(found, expected):
             np.testing.assert_allclose(found[name][key], value, rtol=1e-6, atol=1e-6)
 
 
+# One worker makes the runs.
+pytestmark = pytest.mark.xdist_group("processes")
+
+
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
     """What one process learns on four devices."""

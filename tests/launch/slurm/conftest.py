@@ -56,11 +56,6 @@ PartitionName=high Nodes=127.0.0.3 PriorityTier=2 PreemptMode=OFF
 """
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    # Registered by xdist too, where that is used.
-    config.addinivalue_line("markers", "xdist_group(name): tests of one worker")
-
-
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Starts it and points Slurm's commands to it; the folder of its logs.
