@@ -25,6 +25,7 @@ from regen_jax.training.parallel import Strategy
 from regen_jax.training.preemption import Preempted, Preemption
 from regen_jax.training.profile import ProfileOptions, Profiler
 from regen_jax.training.progress import Pace, Progress
+from regen_jax.training.reports import Reports
 from regen_jax.training.stage import Batch, Frozen, Stage, StageOptions, Tree
 from regen_jax.training.state import TrainState, create, train_step
 from regen_jax.training.summaries import Summaries
@@ -78,7 +79,7 @@ def train(
     init = functools.partial(create, stage, options, rng, first_batch)
     shapes = jax.eval_shape(init)
     abstract = strategy.abstract(shapes)
-    unreported = workdir / stage.name / "unreported"
+    folder = workdir / stage.name
     with contextlib.closing(
         Checkpoints(workdir, stage.name, loop.checkpoint)
     ) as checkpoints:
@@ -88,9 +89,9 @@ def train(
         state, seconds = checkpoints.restore(abstract, iterator) or (None, 0.0)
         if state is None:
             state = strategy.create(init)
-        owed = processes.agree(unreported.exists())
+        reports = Reports(stage, strategy, frozen, folder)
         start = int(state.step)
-        if options.init_from or (start == options.steps and not owed):
+        if options.init_from or (start == options.steps and not reports.owed):
             return Trained(state.averaged, seconds)
         checkpoints.set_aside_after(start)
 
@@ -99,11 +100,9 @@ def train(
             functools.partial(train_step, stage, options), shapes
         )
         frozen_everywhere = strategy.spread(frozen)
-        frozen_here = strategy.local(frozen)
         pace = Pace(options.batch_size, model_flops(stage, shapes, frozen, first_batch))
         began = time.perf_counter() - seconds
         unchecked = []
-        folder = workdir / stage.name
         with (
             Summaries(folder, start + 1, enabled=processes.first()) as summaries,
             Progress(stage.name, start, options.steps) as progress,
@@ -112,14 +111,6 @@ def train(
             ) as profiler,
             preemption.deferred(),
         ):
-
-            def report(step: int, state: TrainState) -> None:
-                averaged = strategy.local(strategy.stored(state).averaged)
-                found = stage.report(averaged, frozen_here)
-                summaries.scalars(step, found.scalars)
-                summaries.exhibit(step, found.exhibit)
-                progress.note(step, found.scalars)
-
             for step in range(start, options.steps + 1):
                 last = step == options.steps
                 stopping = preemption.due(step)
@@ -136,16 +127,9 @@ def train(
                         step, {f"train/{k}": v for k, v in scalars.items()}
                     )
                     progress.show(step, scalars)
-                if due(loop.evaluate_every) or (owed and step == start):
-                    try:
-                        with preemption.at_once():
-                            report(step, state)
-                    except Preempted:
-                        # Reports take long: this one is made after the next start.
-                        unreported.touch()
-                        stopping = True
-                    else:
-                        unreported.unlink(missing_ok=True)
+                if due(loop.evaluate_every) or (reports.owed and step == start):
+                    made = reports.make(step, state, summaries, progress, preemption)
+                    stopping = stopping or not made
                     pace.pause(step)
                 if due(loop.checkpoint.every) or (stopping and step > start):
                     seconds = time.perf_counter() - began
