@@ -1,0 +1,55 @@
+"""A sweep on a real cluster: what runs share, and then an array of them."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+SWEEP = """
+from launch.algebra import over
+get_sweep = lambda: over("prior.guidance", 1.0, 3.0)
+"""
+
+pytestmark = [pytest.mark.xdist_group("slurm"), pytest.mark.usefixtures("cluster")]
+
+
+def test_a_sweep_is_an_array_after_what_its_runs_share(tmp_path, tiny_flags, trained):
+    (tmp_path / "sweep.py").write_text(SWEEP)
+    config, *flags = tiny_flags
+    flags += [f"--config.train.judge.init_from={trained}"]
+    flags += [f"--config.train.{s}.steps=3" for s in ("abstraction", "prior")]
+    flags += [f"--config.train.{s}.warmup_steps=1" for s in ("abstraction", "prior")]
+    workdir = tmp_path / "run"
+    command = [sys.executable, "-m", "launch.sweep", "--on=slurm", config]
+    command += [f"--sweep={tmp_path}/sweep.py", f"--workdir={workdir}"]
+    done = subprocess.run(
+        [*command, "--", *flags],
+        cwd=ROOT,
+        env=os.environ,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    names = ["shared/abstraction", "guidance=1.0", "guidance=3.0"]
+    submitted = [x for x in done.stderr.splitlines() if x.startswith("submitted")]
+    assert [line.split()[1] for line in submitted] == names
+    shared, first, second = (line.split()[-1] for line in submitted)
+    assert first.removesuffix("_0") == second.removesuffix("_1") != shared
+
+    results = [workdir / name / "metrics.json" for name in names[1:]]
+    end = time.monotonic() + 150
+    while not all(path.exists() for path in results):
+        logs = [p.read_text() for p in sorted((workdir / "slurm").glob("*_log.out"))]
+        assert time.monotonic() < end, "\n".join(logs)
+        time.sleep(0.5)
+    for path in results:
+        assert "samples/accuracy" in json.loads(path.read_text())
+        # It was taken, and not trained again.
+        assert not list((path.parent / "abstraction").glob("events*"))
+    assert list((workdir / "shared/abstraction/abstraction").glob("events*"))
