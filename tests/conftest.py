@@ -26,11 +26,9 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.03")
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     import jax
 
-    # Registered by xdist too, where that is used.
-    config.addinivalue_line("markers", "xdist_group(name): tests of one worker")
     # Not by a variable of the environment: commands that tests start see one device.
     jax.config.update("jax_num_cpu_devices", 8)
 

@@ -155,12 +155,9 @@ def test_samples_are_a_function_of_seed_and_options(command, trained, tmp_path):
 
     before = snapshot(trained)
     first = draw("--num=12", "--seed=5")
-    for name, value in draw("--num=12", "--seed=5").items():
-        np.testing.assert_array_equal(value, first[name])
     # The same examples, however many are drawn.
-    np.testing.assert_array_equal(
-        draw("--num=20", "--seed=5")["y_prime"][:12], first["y_prime"]
-    )
+    for name, value in draw("--num=20", "--seed=5").items():
+        np.testing.assert_array_equal(value[:12] if value.ndim else value, first[name])
     for flag in ("--seed=6", "--guidance=0", "--temperature=0.5"):
         other = draw("--num=12", "--seed=5", flag)
         assert np.mean(other["y_prime"] != first["y_prime"]) > 0.1

@@ -16,10 +16,6 @@ from experiments.endurance import differences
 ROOT = Path(__file__).parent.parent.parent
 
 
-# One worker trains the run.
-pytestmark = pytest.mark.xdist_group("endurance")
-
-
 @pytest.fixture
 def copy(trained, tmp_path):
     return shutil.copytree(trained, tmp_path / "copy")

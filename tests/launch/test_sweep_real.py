@@ -8,9 +8,6 @@ from tensorboard.backend.event_processing.event_multiplexer import EventMultiple
 
 from launch import runs
 
-# One worker makes the sweep.
-pytestmark = pytest.mark.xdist_group("sweep")
-
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory, launched, tiny_flags):

@@ -17,10 +17,6 @@ ROOT = Path(__file__).parent.parent.parent
 RECOGNITION = "speech_recognition.py:size=tiny,data=spoken_bible"
 
 
-# One worker trains the runs.
-pytestmark = pytest.mark.xdist_group("speech")
-
-
 @pytest.fixture(scope="module")
 def recognition(speech_run):
     return speech_run(RECOGNITION, "--config.data.max_seconds=1.024")

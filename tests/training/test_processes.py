@@ -75,10 +75,6 @@ def assert_same(found, expected):
             np.testing.assert_allclose(found[name][key], value, rtol=1e-6, atol=1e-6)
 
 
-# One worker makes the runs.
-pytestmark = pytest.mark.xdist_group("processes")
-
-
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
     """What one process learns on four devices."""
@@ -159,6 +155,7 @@ def main():
         raise {"bug": ValueError, "user": UserError}[kind]("it went wrong")
     multihost_utils.sync_global_devices("for ever")
 
+processes.HEARTBEAT_SECONDS = 3
 kind, who = sys.argv[1:3]
 sys.argv = [who]
 commands.run(main)

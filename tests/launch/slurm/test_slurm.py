@@ -23,8 +23,7 @@ from regen_jax.errors import UserError
 ROOT = Path(__file__).parents[3]
 STAND_IN = str(ROOT / "tests/launch/stand_in.py")
 
-# With xdist's --dist=loadgroup they share one cluster.
-pytestmark = [pytest.mark.xdist_group("slurm"), pytest.mark.usefixtures("cluster")]
+pytestmark = pytest.mark.usefixtures("cluster")
 
 
 @pytest.fixture(autouse=True)

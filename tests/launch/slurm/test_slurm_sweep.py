@@ -15,7 +15,7 @@ from launch.algebra import over
 get_sweep = lambda: over("prior.guidance", 1.0, 3.0)
 """
 
-pytestmark = [pytest.mark.xdist_group("slurm"), pytest.mark.usefixtures("cluster")]
+pytestmark = pytest.mark.usefixtures("cluster")
 
 
 def test_a_sweep_is_an_array_after_what_its_runs_share(tmp_path, tiny_flags, trained):
