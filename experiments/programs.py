@@ -1,44 +1,13 @@
 """What the studies of compiled programs share: closed forms, and rows of a table."""
 
-import dataclasses
-import functools
 from collections import Counter
 from typing import Any
 
 import jax
 
 from regen_jax.training.parallel import ParallelOptions, Strategy, make_strategy
-from regen_jax.training.program import Program, analyse
-from regen_jax.training.stage import Batch, Frozen, Stage, StageOptions, Tree
-from regen_jax.training.state import TrainState, create
-
-
-@dataclasses.dataclass(frozen=True)
-class Inputs:
-    """A stage and all that its step takes, as shapes."""
-
-    stage: Stage
-    options: StageOptions
-    shapes: TrainState
-    frozen: Frozen
-    batch: Batch
-
-
-def state_shapes(stage: Stage, options: StageOptions, batch: Batch) -> TrainState:
-    init = functools.partial(create, stage, options, jax.random.key(0), batch)
-    return jax.eval_shape(init)
-
-
-def analysed(inputs: Inputs, parallel: ParallelOptions) -> Program:
-    """The program of the step under that strategy."""
-    return analyse(
-        inputs.stage,
-        inputs.options,
-        make_strategy(parallel),
-        inputs.shapes,
-        inputs.frozen,
-        inputs.batch,
-    )
+from regen_jax.training.program import Program
+from regen_jax.training.stage import Tree
 
 
 def closed_form(split: int, whole: int, data: int, fsdp: int) -> tuple[float, float]:

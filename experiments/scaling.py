@@ -16,24 +16,14 @@ from typing import Any
 import jax
 from absl import flags
 
-from experiments.programs import (
-    Inputs,
-    analysed,
-    bytes_by_place,
-    closed_form,
-    markdown,
-    row,
-    state_shapes,
-)
+from experiments.programs import bytes_by_place, closed_form, markdown, row
 from experiments.scaling_plan import Chip, Plan, table
 from regen_jax import commands
 from regen_jax.build import build
-from regen_jax.data.annotated import open_examples
-from regen_jax.data.pipeline import first_batch
 from regen_jax.errors import UserError
-from regen_jax.training.parallel import ParallelOptions
-from regen_jax.training.program import human
-from regen_jax.training.stage import Tree
+from regen_jax.preview import steps
+from regen_jax.training.parallel import ParallelOptions, make_strategy
+from regen_jax.training.program import Step, analyse, human
 
 CONFIG = commands.define_config()
 STAGE = flags.DEFINE_string("stage", "prior", "of the config")
@@ -52,7 +42,7 @@ MOST = flags.DEFINE_integer(
 )
 
 
-def scaling(inputs: Inputs, numbers: list[int]) -> list[dict[str, Any]]:
+def scaling(step: Step, numbers: list[int]) -> list[dict[str, Any]]:
     """A row for each strategy on each number of devices."""
     rows = []
     for number in numbers:
@@ -64,9 +54,9 @@ def scaling(inputs: Inputs, numbers: list[int]) -> list[dict[str, Any]]:
         for name, parallel in strategies.items():
             if number == 1 and name != "data":
                 continue
-            places = bytes_by_place(parallel, inputs.shapes.variables["params"])
+            places = bytes_by_place(parallel, step.state.variables["params"])
             expected = closed_form(*places, number // parallel.fsdp, parallel.fsdp)
-            found = row(analysed(inputs, parallel), expected)
+            found = row(analyse(step, make_strategy(parallel)), expected)
             rows.append(found | {"strategy": name, "devices": number})
     return rows
 
@@ -131,18 +121,12 @@ def main() -> None:
         path.write_text(json.dumps(rows, indent=2) + "\n")
 
 
-def _of_config() -> Inputs:
-    """The stage of the config; those before it are what it reads."""
+def _of_config() -> Step:
+    """That of the stage that the flags name."""
     run = build(commands.given(CONFIG))
-    examples = open_examples(run.task, run.regeneration, "train")
-    frozen: dict[str, Tree] = {}
-    for stage in run.stages:
-        options = run.train[stage.name]
-        batch = first_batch(examples, options.batch_size)
-        shapes = state_shapes(stage, options, batch)
-        if stage.name == STAGE.value:
-            return Inputs(stage, options, shapes, frozen, batch)
-        frozen[stage.name] = shapes.variables
+    for step in steps(run):
+        if step.stage.name == STAGE.value:
+            return step
     raise UserError(f"--stage={STAGE.value}: the config has {', '.join(run.train)}")
 
 

@@ -10,18 +10,15 @@ from typing import Any
 import numpy as np
 
 from experiments.programs import (
-    Inputs,
-    analysed,
     bytes_by_place,
     closed_form,
     markdown,
     row,
-    state_shapes,
 )
 from regen_jax.generators.autoregressive import Autoregressive
 from regen_jax.spaces import Category, Tokens
-from regen_jax.training.parallel import ParallelOptions
-from regen_jax.training.program import human
+from regen_jax.training.parallel import ParallelOptions, make_strategy
+from regen_jax.training.program import Step, analyse, human
 from regen_jax.training.stage import Stage, StageOptions
 
 
@@ -77,9 +74,9 @@ class Plan:
         What a chip holds and computes does not depend on how many groups there are, but
         for the keys of a global batch, 8 bytes an example.
         """
-        inputs, parallel = self._inputs(compiled), self._parallel(compiled)
-        program = analysed(inputs, parallel)
-        places = bytes_by_place(parallel, inputs.shapes.variables["params"])
+        step, parallel = self._step(compiled), self._parallel(compiled)
+        program = analyse(step, make_strategy(parallel))
+        places = bytes_by_place(parallel, step.state.variables["params"])
         expected = closed_form(*places, chips // self.fsdp, self.fsdp)
         near, far = 0.0, 0.0
         for collective in program.collectives:
@@ -102,7 +99,7 @@ class Plan:
     def _parallel(self, chips: int) -> ParallelOptions:
         return ParallelOptions(data=chips // self.fsdp, fsdp=self.fsdp)
 
-    def _inputs(self, chips: int) -> Inputs:
+    def _step(self, chips: int) -> Step:
         prior = Autoregressive(
             Category(1000),
             Tokens(self.length, self.vocab),
@@ -123,7 +120,7 @@ class Plan:
             "x": np.zeros(size, np.int32),
             "y_prime": np.zeros((size, self.length), np.int32),
         }
-        return Inputs(stage, options, state_shapes(stage, options, batch), {}, batch)
+        return Step.of(stage, options, {}, batch)
 
 
 def table(plan: Plan, rows: list[dict[str, Any]], chip: Chip) -> str:

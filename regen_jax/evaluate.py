@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from regen_jax import commands, workdir
-from regen_jax.build import Run
+from regen_jax.build import Run, build
 from regen_jax.data.annotated import as_batch, open_examples
 from regen_jax.data.pipeline import evaluation_batches
 from regen_jax.evaluation import sample
@@ -24,7 +24,8 @@ def evaluate(directory: Path) -> dict[str, float]:
     Also written to `metrics.json` in the folder, and to TensorBoard's HParams.
     """
     config = workdir.read(directory)
-    run, trained = restore(directory, num_samples=config["evaluate"]["samples"])
+    run = build(config, num_samples=config["evaluate"]["samples"])
+    trained = restore(run, directory)
     variables = {name: stage.variables for name, stage in trained.items()}
     metrics = {}
     for stage in run.stages:

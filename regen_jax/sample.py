@@ -12,7 +12,8 @@ import jax
 import numpy as np
 from absl import flags
 
-from regen_jax import commands
+from regen_jax import commands, workdir
+from regen_jax.build import build
 from regen_jax.data.annotated import as_batch
 from regen_jax.errors import UserError
 from regen_jax.evaluation import sample
@@ -36,9 +37,12 @@ def main() -> None:
     directory = commands.workdir()
     given = {"guidance": GUIDANCE.value, "temperature": TEMPERATURE.value}
     overrides = {name: value for name, value in given.items() if value is not None}
-    run, trained = restore(directory, overrides)
-    variables = {name: stage.variables for name, stage in trained.items()}
+    config = workdir.read(directory)
+    config["prior"] = {**config["prior"], **overrides}
+    run = build(config)
     prompts = as_batch(_examples(run.task), run.regeneration)
+    trained = restore(run, directory)
+    variables = {name: stage.variables for name, stage in trained.items()}
     y_prime, y = sample(
         run.task,
         run.regeneration,

@@ -48,8 +48,12 @@ def train_all(
     before anything is compiled or written. `Preempted` where the run was told to stop.
     """
     run = build(config)
+    if stop_after not in (None, *run.train):
+        raise UserError(
+            f"--stop_after={stop_after}: no such stage; there are {', '.join(run.train)}"
+        )
     examples = open_examples(run.task, run.regeneration, "train")
-    strategy = checked_strategy(run, stop_after)
+    strategy = checked_strategy(run)
     for name, options in run.train.items():
         check_batch_size(share(examples, options.share, 0), options.batch_size)
         if options.init_from:
@@ -80,16 +84,12 @@ def train_all(
     return trained
 
 
-def checked_strategy(run: Run, stop_after: str | None) -> Strategy:
+def checked_strategy(run: Run) -> Strategy:
     """How the run lies on the devices; `UserError` where it does not fit them."""
     strategy = make_strategy(run.parallel)
     for name, options in run.train.items():
         check_batch(
             f"config.train.{name}", options.batch_size, options.accumulate, strategy
-        )
-    if stop_after not in (None, *run.train):
-        raise UserError(
-            f"--stop_after={stop_after}: no such stage; there are {', '.join(run.train)}"
         )
     return strategy
 
@@ -112,7 +112,7 @@ def main() -> None:
     config = commands.given(CONFIG)
     if COMPILE_ONLY.value:
         run = build(config)
-        preview(run, checked_strategy(run, STOP_AFTER.value))
+        preview(run, checked_strategy(run))
         return
     directory = commands.workdir()
     trained = train_all(config, directory, STOP_AFTER.value)

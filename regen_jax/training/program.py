@@ -16,7 +16,32 @@ from regen_jax.training.collectives import Collective, collectives
 from regen_jax.training.flops import model_flops
 from regen_jax.training.parallel import Strategy
 from regen_jax.training.stage import Batch, Frozen, Stage, StageOptions
-from regen_jax.training.state import TrainState, train_step
+from regen_jax.training.state import TrainState, create, train_step
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """A stage's training step, and the shapes of all that it takes.
+
+    Attributes:
+      state: as `state.create` makes it.
+      frozen: variables of finished stages.
+      batch: a batch on the host, or its shapes.
+    """
+
+    stage: Stage
+    options: StageOptions
+    state: TrainState
+    frozen: Frozen
+    batch: Batch
+
+    @classmethod
+    def of(
+        cls, stage: Stage, options: StageOptions, frozen: Frozen, batch: Batch
+    ) -> "Step":
+        """The step of a stage that starts from scratch; its state is not allocated."""
+        init = functools.partial(create, stage, options, jax.random.key(0), batch)
+        return cls(stage, options, jax.eval_shape(init), frozen, batch)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,24 +86,13 @@ class Program:
     collectives: tuple[Collective, ...]
 
 
-def analyse(
-    stage: Stage,
-    options: StageOptions,
-    strategy: Strategy,
-    shapes: TrainState,
-    frozen: Frozen,
-    batch: Batch,
-) -> Program:
-    """Compiles a step for shapes and reads what it will take.
-
-    `shapes` and `frozen` hold arrays or their shapes, of the state as `state.create`
-    makes it and of finished stages; `batch` is a batch on the host, or its shapes.
-    """
-    compiled = lower(stage, options, strategy, shapes, frozen, batch).compile()
+def analyse(step: Step, strategy: Strategy) -> Program:
+    """Compiles a step for shapes and reads what it will take."""
+    compiled = lower(step, strategy).compile()
     found = compiled.memory_analysis()
     return Program(
-        parameters=sum(x.size for x in jax.tree.leaves(shapes.variables["params"])),
-        model_flops=model_flops(stage, shapes, frozen, batch),
+        parameters=sum(x.size for x in jax.tree.leaves(step.state.variables["params"])),
+        model_flops=model_flops(step.stage, step.state, step.frozen, step.batch),
         flops_per_device=compiled.cost_analysis().get("flops", 0.0),
         memory=Memory(
             found.argument_size_in_bytes,
@@ -90,21 +104,16 @@ def analyse(
     )
 
 
-def lower(
-    stage: Stage,
-    options: StageOptions,
-    strategy: Strategy,
-    shapes: TrainState,
-    frozen: Frozen,
-    batch: Batch,
-) -> jax.stages.Lowered:
+def lower(step: Step, strategy: Strategy) -> jax.stages.Lowered:
     """The loop's step of that strategy, for the shapes that it will be given."""
-    step = strategy.compile(functools.partial(train_step, stage, options), shapes)
-    rows = len(strategy.rows(options.batch_size))
-    zeros = jax.tree.map(lambda x: np.zeros((rows, *x.shape[1:]), x.dtype), batch)
-    return step.lower(
-        strategy.placed(shapes),
-        strategy.placed(frozen),
+    jitted = strategy.compile(
+        functools.partial(train_step, step.stage, step.options), step.state
+    )
+    rows = len(strategy.rows(step.options.batch_size))
+    zeros = jax.tree.map(lambda x: np.zeros((rows, *x.shape[1:]), x.dtype), step.batch)
+    return jitted.lower(
+        strategy.placed(step.state),
+        strategy.placed(step.frozen),
         jax.tree.map(_shape, strategy.batch(zeros)),
         jax.eval_shape(jax.random.key, 0),
     )

@@ -14,6 +14,7 @@ from regen_jax.training.parallel import ParallelOptions, make_strategy
 from regen_jax.training.program import (
     Memory,
     Program,
+    Step,
     analyse,
     describe,
     device_memory,
@@ -21,7 +22,6 @@ from regen_jax.training.program import (
     lower,
 )
 from regen_jax.training.stage import Stage, StageOptions
-from regen_jax.training.state import create
 
 IN, OUT, BATCH = 32, 64, 16
 
@@ -38,20 +38,15 @@ def stage(size=IN, out=OUT):
     return Stage("toy", init, loss)
 
 
-def inputs(size=IN, out=OUT):
-    made, options = stage(size, out), StageOptions(batch_size=BATCH)
+def step(size=IN, out=OUT):
     batch = {"x": np.zeros((BATCH, size), np.float32)}
-    shapes = jax.eval_shape(
-        functools.partial(create, made, options, jax.random.key(0), batch)
-    )
     frozen = {"other": {"scale": jax.ShapeDtypeStruct((out,), jnp.float32)}}
-    return made, options, shapes, frozen, batch
+    return Step.of(stage(size, out), StageOptions(batch_size=BATCH), frozen, batch)
 
 
 @functools.cache
 def program(parallel):
-    made, options, *rest = inputs()
-    return analyse(made, options, make_strategy(parallel), *rest)
+    return analyse(step(), make_strategy(parallel))
 
 
 def parameters():
@@ -110,9 +105,7 @@ def test_memory_of_state_and_batch(parallel, copies):
 
 
 def test_nothing_is_allocated():
-    made, options, shapes, frozen, batch = inputs(8, 2**37)
-    strategy = make_strategy(ParallelOptions())
-    lowered = lower(made, options, strategy, shapes, frozen, batch)
+    lowered = lower(step(8, 2**37), make_strategy(ParallelOptions()))
     assert lowered.out_info[0].variables["params"]["kernel"].size == 2**40
 
 
