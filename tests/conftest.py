@@ -122,6 +122,41 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_flags: list[str]) -> 
 
 
 @pytest.fixture(scope="session")
+def swept(
+    shared: Callable[[str], contextlib.AbstractContextManager[Path]],
+    tiny_flags: list[str],
+) -> Callable[[], contextlib.AbstractContextManager[Path]]:
+    """The folder of a sweep of three runs, whose last fails: for one worker at a time.
+
+    Its `runs` is the sweep's workdir. What the sweep wrote is in `stderr`, and how it is
+    started again in `command`, a JSON list.
+    """
+
+    @contextlib.contextmanager
+    def held() -> Iterator[Path]:
+        with shared("sweep") as folder:
+            if not (folder / "stderr").exists():
+                (folder / "sweep.py").write_text(
+                    "from launch.algebra import over\n"
+                    "field = 'train.prior.learning_rate'\n"
+                    "get_sweep = lambda: over(field, 1e-3, 2e-3, 1e20)\n"
+                )
+                config, *extra = tiny_flags
+                command = [sys.executable, "-m", "launch.sweep", config]
+                command += [f"--sweep={folder}/sweep.py", f"--workdir={folder}/runs"]
+                command += ["--parallel=2", "--", *extra]
+                (folder / "command").write_text(json.dumps(command))
+                done = subprocess.run(
+                    command, cwd=ROOT, capture_output=True, text=True, check=False
+                )
+                assert done.returncode == 1, done.stderr
+                (folder / "stderr").write_text(done.stderr)
+            yield folder
+
+    return held
+
+
+@pytest.fixture(scope="session")
 def speech_run(
     speech_dir: str,
     command: "Commands",

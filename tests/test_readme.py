@@ -90,6 +90,7 @@ def test_other_commands_know_their_flags(command, package):
     """They take long: tests of their own run them. Here, what they are given is read."""
     lines = [line for block in blocks("bash") for line in block.splitlines()]
     given = [shlex.split(x) for x in lines if f"python -m {package}" in x]
+    assert given
     for words in given:
         module, *flags = words[words.index("-m") + 1 :]
         flags = flags[: flags.index("--")] if "--" in flags else flags

@@ -1,6 +1,7 @@
 """A sweep as people see it: in the real TensorBoard, in a real browser."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,44 +13,19 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from experiments.screenshot import browser, chromium, show_time_series, tensorboard
 
 ROOT = Path(__file__).parent.parent
-SWEEP = """
-from launch.algebra import over
-
-def get_sweep():
-    return over("prior.guidance", 1.0, 3.0)
-"""
-NAMES = ["guidance=1.0", "guidance=3.0"]
+NAMES = ["learning_rate=0.001", "learning_rate=0.002"]
+FIELD = "train.prior.learning_rate"
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="needs chromium")
 
 
 @pytest.fixture(scope="module")
-def sweep(shared, tiny_flags, trained):
-    """The workdir of a sweep that trained the prior of two runs, for all workers."""
-    config, *flags = tiny_flags
-    flags += [
-        f"--config.train.{stage}.init_from={trained}"
-        for stage in ("judge", "abstraction")
-    ]
-    with shared("sweep") as folder:
-        if not (folder / "done").exists():
-            (folder / "two.py").write_text(SWEEP)
-            done = subprocess.run(
-                [sys.executable, "-m", "launch.sweep", config, "--parallel=2"]
-                + [
-                    f"--sweep={folder}/two.py",
-                    f"--workdir={folder}/runs",
-                    "--",
-                    *flags,
-                ],
-                cwd=ROOT,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert done.returncode == 0, done.stdout + done.stderr
-            (folder / "done").touch()
-    return folder / "runs"
+def sweep(swept, tmp_path_factory):
+    """A copy of the sweep's workdir, as another worker may start it again."""
+    with swept() as folder:
+        return shutil.copytree(
+            folder / "runs", tmp_path_factory.mktemp("sweep") / "runs"
+        )
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +40,11 @@ def address(sweep):
         yield address
 
 
-ROW = "tb-data-table-content-row"
+def rows(table):
+    """The words of each row, once there is one for each run."""
+    found = table.locator("tb-data-table-content-row")
+    found.nth(len(NAMES) - 1).wait_for()
+    return [row.split() for row in found.all_inner_texts()]
 
 
 def open_tab(page, address, name):
@@ -75,20 +55,18 @@ def open_tab(page, address, name):
 
 def test_scalars_of_runs_stand_side_by_side(page, address, sweep):
     show_time_series(
-        page, address, "^prior/loss$", "/prior$", ["prior.guidance"], tables=True
+        page, address, "^prior/loss$", "0.00./prior$", [FIELD], tables=True
     )
-    (card,) = page.locator("scalar-card").all()
-    assert card.locator("line-chart path").count() >= len(NAMES)
-
-    shown = [row.split() for row in card.locator(ROW).all_inner_texts()]
-    listed = [
-        row.split() for row in page.locator(f"runs-data-table {ROW}").all_inner_texts()
-    ]
-    for name, guidance, row, run in zip(NAMES, ("1", "3"), shown, listed, strict=True):
+    card = page.locator("scalar-card")
+    card.wait_for()
+    card.locator("line-chart .series-view circle").nth(len(NAMES) - 1).wait_for()
+    shown, listed = rows(card), rows(page.locator("runs-data-table"))
+    rates = ("0.001", "0.002")
+    for name, rate, row, run in zip(NAMES, rates, shown, listed, strict=True):
         events = EventAccumulator(str(sweep / name / "prior")).Reload()
         last = events.Scalars("prior/loss")[-1]
         assert row[0] == run[0] == f"{name}/prior"
-        assert guidance in row[1:] and guidance == run[1]
+        assert rate in row[1:] and rate == run[1]
         assert f"{last.value:.4f}" in row and str(last.step) in row
 
 
@@ -97,9 +75,11 @@ def test_images_of_runs_stand_side_by_side(page, address):
     sizes = []
     for name in NAMES:
         samples = page.locator("tf-image-loader").filter(has_text="samples")
-        (picture,) = samples.filter(has_text=name).locator("img").all()
+        picture = samples.filter(has_text=name).locator("img")
+        picture.wait_for()
+        size = "image => [image.naturalWidth, image.naturalHeight]"
         sizes.append(
-            picture.evaluate("image => [image.naturalWidth, image.naturalHeight]")
+            picture.evaluate(f"image => image.decode().then(() => ({size})(image))")
         )
     assert sizes[0] == sizes[1] and min(sizes[0]) > 28
 
@@ -107,10 +87,9 @@ def test_images_of_runs_stand_side_by_side(page, address):
 def test_configs_are_texts(page, address, sweep):
     open_tab(page, address, "Text")
     texts = page.locator("tf-text-loader pre code")
-    texts.nth(1).wait_for()
-    expected = [
-        json.loads((sweep / name / "config.json").read_text()) for name in NAMES
-    ]
+    expected = [json.loads(path.read_text()) for path in sweep.rglob("config.json")]
+    assert len(expected) == len(NAMES) + 2  # what they share, and the one that fails
+    texts.nth(len(expected) - 1).wait_for()
     shown = [json.loads(text) for text in texts.all_inner_texts()]
     assert sorted(shown, key=json.dumps) == sorted(expected, key=json.dumps)
 
@@ -120,11 +99,11 @@ def test_hparams_are_a_row_a_run(page, address, sweep):
     page.locator("#sessionGroupsTable").get_by_text(NAMES[1]).wait_for()
     cells = page.locator("vaadin-grid-cell-content").all_inner_texts()
     columns = cells[: cells.index("")]
-    assert columns[2] == "prior.guidance"  # what differs comes first
-    for name, guidance in zip(NAMES, ("1.0000", "3.0000"), strict=True):
+    assert columns[2] == FIELD  # what differs comes first
+    for name, rate in zip(NAMES, ("0.0010000", "0.0020000"), strict=True):
         start = cells.index(name)
         row = dict(zip(columns, cells[start:], strict=False))
-        assert row["prior.guidance"] == guidance
+        assert row[FIELD] == rate
         metrics = json.loads((sweep / name / "metrics.json").read_text())
         use = float(row["abstraction/codebook_use"])
         assert use == pytest.approx(metrics["abstraction/codebook_use"], rel=1e-4)

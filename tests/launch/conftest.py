@@ -87,7 +87,7 @@ def launched():
 
 
 @pytest.fixture
-def sweep_options(tmp_path, digits_dir):
+def options(tmp_path, digits_dir):
     """Options of a sweep over two widths of the prior."""
     path = tmp_path / "sweep.py"
     path.write_text(
@@ -100,6 +100,16 @@ def sweep_options(tmp_path, digits_dir):
         tmp_path / "run",
         extra=[f"--config.data.dir={digits_dir}"],
     )
+
+
+@pytest.fixture
+def write_sweep(options):
+    """Puts (text) below the import of the sweep file of `options`."""
+
+    def write(text):
+        options.sweep.write_text(f"from launch.algebra import *\n{text}\n")
+
+    return write
 
 
 @pytest.fixture

@@ -23,16 +23,6 @@ CONFIG = f"{ROOT}/configs/digits.py:size=tiny"
 SWEEPS = sorted((ROOT / "configs/sweeps").glob("*.py"))
 
 
-@pytest.fixture
-def options(sweep_options):
-    return sweep_options
-
-
-def changed(options, text):
-    options.sweep.write_text(f"from launch.algebra import *\n{text}\n")
-    return options
-
-
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
 def test_sweeps_of_the_repository_are_built(path, digits_dir):
     asked = read(path)
@@ -154,15 +144,16 @@ def test_a_stop_lets_runs_save_and_the_command_goes_on(options, stub, number):
     assert run_sweep(options) == 0
 
 
-def test_a_folder_holds_one_sweep(options, stub, tmp_path, digits_dir):
+def test_a_folder_holds_one_sweep(options, write_sweep, stub):
     assert run_sweep(options) == 0
     before = sorted(options.workdir.rglob("*"))
-    changed(options, "get_sweep = lambda: over('prior.width', 16, 64, 128)")
+    write_sweep("get_sweep = lambda: over('prior.width', 16, 64, 128)")
     with pytest.raises(UserError, match="holds another sweep: runs width=32 is"):
         run_sweep(options)
     other = dataclasses.replace(options, config=f"{CONFIG},abstraction=fsq")
+    write_sweep("get_sweep = lambda: over('prior.width', 16, 32)")
     with pytest.raises(UserError, match='config is .*tiny" in the folder and .*fsq'):
-        run_sweep(changed(other, "get_sweep = lambda: over('prior.width', 16, 32)"))
+        run_sweep(other)
     assert sorted(options.workdir.rglob("*")) == before
 
 

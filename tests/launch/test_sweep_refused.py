@@ -6,17 +6,6 @@ import pytest
 from launch.sweep import run_sweep
 from regen_jax.errors import UserError
 
-
-@pytest.fixture
-def options(sweep_options):
-    return sweep_options
-
-
-def changed(options, text):
-    options.sweep.write_text(f"from launch.algebra import *\n{text}\n")
-    return options
-
-
 BAD_FILES = {
     "raises": ("import nowhere", "No module named 'nowhere'"),
     "syntax": ("def get_sweep(:", "SyntaxError"),
@@ -64,8 +53,10 @@ BAD_FILES = {
 
 
 @pytest.mark.parametrize("text, words", BAD_FILES.values(), ids=BAD_FILES)
-def test_bad_sweep_files_are_one_line_and_write_nothing(options, text, words):
-    changed(options, text)
+def test_bad_sweep_files_are_one_line_and_write_nothing(
+    options, write_sweep, text, words
+):
+    write_sweep(text)
     with pytest.raises(UserError, match=words):
         run_sweep(options)
     assert not options.workdir.exists()
