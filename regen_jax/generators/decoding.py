@@ -1,25 +1,7 @@
-"""From logits to a drawn token: guidance, temperature, top-k and top-p; what counts."""
+"""From logits to a drawn token: guidance, temperature, top-k and top-p."""
 
 import jax
 import jax.numpy as jnp
-
-from regen_jax.spaces import Tokens, lengths, within
-
-
-def counted(space: Tokens, b: jax.Array) -> jax.Array | None:
-    """bool, the shape of b [B, *space.shape]: the tokens whose prediction counts.
-
-    These are the tokens before the end and, of the first level, the 0 that ends them,
-    which a sequence of full length lacks. None where the space is not padded.
-    """
-    if not space.padded:
-        return None
-    length = lengths(space, b)
-    until_end = within(length + 1, space.length)
-    if space.depth == 1:
-        return until_end
-    before_end = within(length, space.length)
-    return jnp.stack([until_end] + [before_end] * (space.depth - 1), axis=-1)
 
 
 def guide(with_source: jax.Array, without: jax.Array, guidance: float) -> jax.Array:

@@ -18,7 +18,8 @@ from regen_jax.networks.embeddings import (
     source_mask,
 )
 from regen_jax.networks.linear import Linear
-from regen_jax.spaces import Space, Value
+from regen_jax.networks.pointer import Copyable, Pointer
+from regen_jax.spaces import Space, Value, lengths, within
 
 
 class Memory(NamedTuple):
@@ -28,19 +29,25 @@ class Memory(NamedTuple):
       keys_values: of each layer's cross-attention, [B, H, D, S] and [B, H, S, D]; none
         where the source is a prefix.
       mask: bool [B, S], the vectors that count; None where all do.
+      aligned: [B, L, W], the vector of the source that belongs to each position.
+      copyable: of a source whose tokens can be copied.
     """
 
     keys_values: list[KeysValues]
     mask: jax.Array | None
+    aligned: jax.Array | None = None
+    copyable: Copyable | None = None
 
 
 class Transformer(nn.Module):
     """Logits of each token from the source and the tokens before it.
 
     The sequence is a prefix and then the tokens. The prefix is the source itself, which
-    sees all of itself, or with `cross` one start vector, and every block then attends to
-    the source. With `encoder_layers`, the source first goes through that many blocks in
-    which all of it sees all of it.
+    sees all of itself, or one start vector: with `cross` every block attends to the
+    source, and with `aligned`, the length of a target that keeps time with the source,
+    the vectors of the source are added to the positions that they belong to. With
+    `encoder_layers`, the source first goes through that many blocks in which all of it
+    sees all of it. With `copy`, tokens of the source can be copied.
 
     With a `depth` above 1 a position holds a stack of tokens, whose embeddings are summed
     and which are predicted side by side. Their ids may be `vocab` too, which is read as
@@ -58,6 +65,8 @@ class Transformer(nn.Module):
     mlp_ratio: float = 4.0
     dropout: float = 0.0
     cross: bool = False
+    aligned: int = 0
+    copy: bool = False
     remat: bool = False
     dtype: jnp.dtype = jnp.float32
     depth: int = 1
@@ -72,7 +81,7 @@ class Transformer(nn.Module):
         ids = self.vocab if self.depth == 1 else (self.vocab + 1) * self.depth
         self.embed = nn.Embed(ids, self.width, embedding_init=INIT)
         self.positions = self.param("positions", INIT, (self.total, self.width))
-        if self.cross:
+        if self.starts:
             self.start = self.param("start", INIT, (1, self.width))
         # The layer number is the 6th argument after self, and static.
         block = nn.remat(Block, static_argnums=(6,)) if self.remat else Block
@@ -91,11 +100,20 @@ class Transformer(nn.Module):
         self.head = Linear(self.depth * self.vocab, dtype=self.dtype)
         if self.ctc:
             self.ctc_head = Linear(self.vocab, dtype=self.dtype)
+        if self.aligned:
+            self.lay_out = Linear(self.width, dtype=self.dtype)
+        if self.copy:
+            self.pointer = Pointer(self.width, self.dtype)
+
+    @property
+    def starts(self) -> bool:
+        """Whether the prefix is a start vector."""
+        return self.cross or self.aligned > 0
 
     @property
     def prefix(self) -> int:
         """Positions before the first token."""
-        return 1 if self.cross else source_length(self.source, self.source_stride)
+        return 1 if self.starts else source_length(self.source, self.source_stride)
 
     @property
     def total(self) -> int:
@@ -120,12 +138,15 @@ class Transformer(nn.Module):
         memory, seen = self.encode(a, drop, keys)
         x = jnp.concatenate([self._prefix(memory), self._tokens(b[:, :-1])], axis=1)
         x = x + self.positions.astype(self.dtype)
+        if self.aligned:
+            x = x + self._laid_out(memory)
         rows, columns = jnp.arange(self.total)[:, None], jnp.arange(self.total)
         mask = (columns <= rows) | (columns < self.prefix)
         mask = self._hide_prefix(mask, seen)
         for layer, block in enumerate(self.blocks):
             x, _, _ = block(x, mask, memory, seen, keys, layer)
-        logits = self._logits(x[:, self.prefix - 1 :])
+        copyable = self._copyable(memory, a, drop)
+        logits = self._logits(x[:, self.prefix - 1 :], copyable)
         if not self.ctc:
             return logits
         if seen is None:
@@ -155,6 +176,9 @@ class Transformer(nn.Module):
         """Reads the source: first logits [B, V], its memory, and a cache a layer."""
         memory, seen = self.encode(a, drop)
         x = self._prefix(memory) + self.positions[: self.prefix].astype(self.dtype)
+        aligned = self._laid_out(memory) if self.aligned else None
+        if self.aligned:
+            x = x + aligned[:, :1]
         mask = self._hide_prefix(jnp.arange(self.total)[None] < self.prefix, seen)
         heads, head_dim = self.num_heads, self.width // self.num_heads
         keys = jnp.zeros((x.shape[0], heads, head_dim, self.total), self.dtype)
@@ -164,7 +188,9 @@ class Transformer(nn.Module):
             x, cache, read = block(x, mask, memory, seen, None, layer, empty, 0)
             caches.append(cache)
             crossed += [read] if self.cross else []
-        return self._logits(x[:, -1:])[:, 0], Memory(crossed, seen), caches
+        copyable = self._copyable(memory, a, drop)
+        logits = self._logits(x[:, -1:], copyable)[:, 0]
+        return logits, Memory(crossed, seen, aligned, copyable), caches
 
     def step(
         self,
@@ -179,6 +205,8 @@ class Transformer(nn.Module):
         """
         position = self.prefix + index
         x = self._tokens(token[:, None]) + self.positions[position].astype(self.dtype)
+        if self.aligned:
+            x += jax.lax.dynamic_slice_in_dim(memory.aligned, position, 1, axis=1)
         mask = self._hide_prefix(jnp.arange(self.total)[None] <= position, memory.mask)
         crossed = memory.keys_values or [None] * self.num_layers
         updated = []
@@ -194,17 +222,17 @@ class Transformer(nn.Module):
                 position,
             )
             updated.append(cache)
-        return self._logits(x)[:, 0], updated
+        return self._logits(x, memory.copyable)[:, 0], updated
 
     def _hide_prefix(self, mask: jax.Array, seen: jax.Array | None) -> jax.Array:
         """Of a mask [Q, total], hides what does not count of a prefix."""
-        if self.cross or seen is None:
+        if self.starts or seen is None:
             return mask
         tokens = jnp.ones((seen.shape[0], self.total - self.prefix), bool)
         return mask & jnp.concatenate([seen, tokens], axis=1)[:, None, None]
 
     def _prefix(self, memory: jax.Array) -> jax.Array:
-        if not self.cross:
+        if not self.starts:
             return memory
         shape = (memory.shape[0], 1, self.width)
         return jnp.broadcast_to(self.start.astype(self.dtype), shape)
@@ -215,8 +243,31 @@ class Transformer(nn.Module):
         level = (self.vocab + 1) * jnp.arange(self.depth)
         return self.embed(tokens + level).sum(axis=-2).astype(self.dtype)
 
-    def _logits(self, x: jax.Array) -> jax.Array:
-        logits = self.head(self.norm(x)).astype(jnp.float32)
+    def _laid_out(self, memory: jax.Array) -> jax.Array:
+        """[B, total, W]: several vectors of the source for a position, or one for several.
+
+        Steps behind the target, of a delay, get nothing.
+        """
+        batch, number, width = memory.shape
+        x = memory
+        if number > self.aligned:
+            x = memory.reshape(batch, self.aligned, number // self.aligned * width)
+        x = jnp.repeat(self.lay_out(x), self.aligned // x.shape[1], axis=1)
+        return jnp.pad(x, ((0, 0), (0, self.total - self.aligned), (0, 0)))
+
+    def _copyable(
+        self, memory: jax.Array, a: Value, drop: jax.Array
+    ) -> Copyable | None:
+        if not self.copy:
+            return None
+        keep = within(lengths(self.source, a), self.source.length)
+        return self.pointer.read(memory, a, keep & ~drop[:, None])
+
+    def _logits(self, x: jax.Array, copyable: Copyable | None) -> jax.Array:
+        x = self.norm(x)
+        logits = self.head(x).astype(jnp.float32)
+        if copyable is not None:
+            return self.pointer(x, logits, copyable)
         if self.depth == 1:
             return logits
         return logits.reshape(*x.shape[:-1], self.depth, self.vocab)

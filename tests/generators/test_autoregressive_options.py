@@ -13,7 +13,7 @@ MODEL = Autoregressive(Tokens(2, 5), Tokens(4, 3), width=8, num_layers=1, num_he
     [
         (
             {"conditioning": "film"},
-            "conditioning must be 'prefix' or 'cross', not 'film'",
+            "conditioning must be 'prefix', 'cross' or 'aligned', not 'film'",
         ),
         ({"num_heads": 3}, "num_heads 3 does not divide width 8"),
         (

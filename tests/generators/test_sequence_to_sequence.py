@@ -5,6 +5,7 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from regen_jax.generators.autoregressive import Autoregressive
@@ -24,7 +25,19 @@ LISTENER = dataclasses.replace(
     ctc=0.3,
 )
 STACKER = dataclasses.replace(READER, source=SPEECH, target=STACK, encoder_layers=1)
-MODELS = {"reader": READER, "listener": LISTENER, "stacker": STACKER}
+COPIER = dataclasses.replace(
+    READER, source=Tokens(4, 3, padded=True), conditioning="cross", copy=True
+)
+KEEPER = dataclasses.replace(
+    READER, target=STACK, conditioning="aligned", encoder_layers=1
+)
+MODELS = {
+    "reader": READER,
+    "listener": LISTENER,
+    "stacker": STACKER,
+    "copier": COPIER,
+    "keeper": KEEPER,
+}
 LENGTHS = np.array([4, 1, 2, 0, 3, 4])
 NUMBER = len(LENGTHS)
 KEYS = jax.random.split(jax.random.key(1), NUMBER)
@@ -65,8 +78,9 @@ def source(model: Autoregressive, garbage: int = 0) -> jax.Array | Padded:
         x, waste = rng.normal(size=shape), 50 * other.normal(size=shape)
         values = np.where(inside[..., None], x, waste if garbage else 0)
         return Padded(jnp.asarray(values, jnp.float32), jnp.asarray(LENGTHS))
-    x = rng.integers(1, 5, inside.shape)
-    waste = other.integers(1, 5, inside.shape) if garbage else np.zeros_like(x)
+    vocab = model.source.vocab
+    x = rng.integers(1, vocab, inside.shape)
+    waste = other.integers(1, vocab, inside.shape) if garbage else np.zeros_like(x)
     first = np.arange(model.source.shape[0]) == LENGTHS[:, None]
     return jnp.asarray(np.where(inside, x, np.where(first, 0, waste)))
 
@@ -288,3 +302,57 @@ def test_alignment_is_attention_over_what_counts():
     assert np.all(np.moveaxis(np.asarray(found), 1, 2)[beyond] == 0)
     assert np.ptp(found[0]) > 0.01
     assert alignment(READER, variables_of(READER), source(READER), b) is None
+
+
+def test_words_never_seen_are_copied():
+    """Trained on the first half of a vocabulary, it repeats the other half."""
+    space = Tokens(4, 40, padded=True)
+    model = Autoregressive(
+        space,
+        space,
+        width=32,
+        num_layers=1,
+        num_heads=2,
+        conditioning="cross",
+        copy=True,
+        drop_source=0.0,
+        beam_size=1,
+    )
+    rng = np.random.default_rng(0)
+    seen = jnp.asarray(rng.integers(1, 20, (150, 32, 4)))
+    optimizer = optax.adam(1e-2)
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def train(model, variables):
+        def step(carry, batch):
+            variables, state = carry
+            keys = jax.random.split(jax.random.key(0), len(batch))
+            grads = jax.grad(
+                lambda v: model.loss(v, keys, batch, batch, True).loss.mean()
+            )(variables)
+            updates, state = optimizer.update(grads, state)
+            return (optax.apply_updates(variables, updates), state), None
+
+        start = variables, optimizer.init(variables)
+        return jax.lax.scan(step, start, seen)[0][0]
+
+    variables = train(model, init(model, KEYS[0]))
+    new = jnp.asarray(rng.integers(20, 40, (NUMBER, 4)))
+    right = np.mean(sample(model, variables, KEYS, new) == new)
+    plain = dataclasses.replace(model, copy=False)
+    variables = train(plain, init(plain, KEYS[0]))
+    assert right > 0.9
+    assert np.mean(sample(plain, variables, KEYS, new) == new) < 0.1
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"copy": True}, "copy needs padded source Tokens of the target's vocabulary"),
+        ({"conditioning": "aligned"}, "has 4 positions for 3"),
+        ({"conditioning": "none"}, "must be 'prefix', 'cross' or 'aligned'"),
+    ],
+)
+def test_what_does_not_fit_is_told(change, words):
+    with pytest.raises(ValueError, match=words):
+        dataclasses.replace(READER, **change)

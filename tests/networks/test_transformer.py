@@ -17,6 +17,9 @@ MODELS = [
     ("prefix", Array((2, 2, 3), 0.0, 9.0)),
     ("cross", Category(3)),
     ("cross", Tokens(3, 6)),
+    ("aligned", Tokens(2, 6)),
+    ("aligned", Array((8, 3), 0.0, 9.0)),
+    ("copy", Tokens(3, VOCAB)),
 ]
 RNG = np.random.default_rng(0)
 B = jnp.asarray(RNG.integers(0, VOCAB, (3, LENGTH)))
@@ -37,7 +40,17 @@ def model(request):
     """A network, variables drawn from NumPy, and a source."""
     conditioning, source = request.param
     network = Transformer(
-        source, LENGTH, VOCAB, WIDTH, 2, 2, 2.0, cross=conditioning == "cross"
+        source,
+        LENGTH,
+        VOCAB,
+        WIDTH,
+        2,
+        2,
+        2.0,
+        cross=conditioning in ("cross", "copy"),
+        aligned=LENGTH if conditioning == "aligned" else 0,
+        copy=conditioning == "copy",
+        encoder_layers=1 if conditioning == "aligned" else 0,
     )
     a = values(source)
     shapes = jax.eval_shape(network.init, jax.random.key(0), a, B, DROP)

@@ -1,0 +1,109 @@
+"""The options of `autoregressive`, and which of them go together."""
+
+import dataclasses
+
+from regen_jax.networks.embeddings import source_length
+from regen_jax.networks.options import TransformerOptions
+from regen_jax.spaces import Array, Tokens
+
+
+@dataclasses.dataclass(frozen=True)
+class AutoregressiveOptions(TransformerOptions):
+    """Those of the network, and how the source enters and tokens are drawn.
+
+    Attributes:
+      conditioning: how a enters: `prefix` (in front of the tokens), `cross`
+        (cross-attention in every block), or `aligned` (added to b position by position,
+        where both keep time: the length of one divides that of the other).
+      copy: whether b may take tokens from a, which must have its vocabulary; see
+        `networks/pointer.py`.
+      encoder_layers: blocks that the source goes through before, all of it seeing all.
+      source_stride: frames of an Array that become one vector, by a convolutional stem.
+      ctc: share of the loss that is the CTC loss of the encoder's output, to the tokens
+        of b (λ of Kim et al., arXiv 1609.06773); the blank is token 0.
+      drop_source: share of examples that train without a, which guidance needs.
+      guidance: 1 samples p(b | a); more moves away from p(b).
+      temperature, top_k, top_p: of sampling; temperature 0 is greedy.
+      beam_size: 0 samples; 1 is greedy search; more is beam search. Neither search has a
+        use for the three options of sampling.
+      length_penalty: of beam search, an exponent; 0 compares log-probabilities, more
+        favours longer sequences (Wu et al., arXiv 1609.08144, equation 14).
+    """
+
+    target: Tokens
+    conditioning: str = "prefix"
+    copy: bool = False
+    encoder_layers: int = 0
+    source_stride: int = 1
+    ctc: float = 0.0
+    drop_source: float = 0.1
+    guidance: float = 1.0
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    beam_size: int = 0
+    length_penalty: float = 0.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.conditioning not in ("prefix", "cross", "aligned"):
+            raise ValueError(
+                "conditioning must be 'prefix', 'cross' or 'aligned', not "
+                f"{self.conditioning!r}"
+            )
+        number = source_length(self.source, self.source_stride)
+        if self.conditioning == "aligned" and (
+            max(number, self.target.length) % min(number, self.target.length)
+        ):
+            raise ValueError(
+                "conditioning 'aligned' needs a source that keeps time with the target: "
+                f"{self.source} has {number} positions for {self.target.length}"
+            )
+        if self.copy and not (
+            isinstance(self.source, Tokens)
+            and self.source.depth == self.target.depth == 1
+            and self.source.symbols == self.target.symbols
+            and self.source.vocab == self.target.vocab
+            and self.source.padded
+        ):
+            raise ValueError(
+                "copy needs padded source Tokens of the target's vocabulary, not "
+                f"{self.source} for {self.target}"
+            )
+        for name in ("encoder_layers", "temperature", "top_k", "length_penalty"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
+        if self.source_stride < 1:
+            raise ValueError(
+                f"source_stride must be at least 1, not {self.source_stride}"
+            )
+        frames = isinstance(self.source, Array) and len(self.source.shape) == 2
+        if self.source_stride > 1 and not frames:
+            raise ValueError(
+                f"source_stride {self.source_stride} needs a source Array(time, "
+                f"channels), not {self.source}"
+            )
+        for name in ("drop_source", "ctc"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be in [0, 1), not {getattr(self, name)}")
+        if self.ctc and not (
+            self.encoder_layers and self.target.padded and self.target.depth == 1
+        ):
+            raise ValueError(
+                f"ctc {self.ctc} needs encoder_layers of at least 1 and a padded target "
+                f"one token deep, not {self.encoder_layers} and {self.target}"
+            )
+        if self.guidance != 1 and self.drop_source == 0:
+            raise ValueError(
+                f"guidance {self.guidance} needs drop_source above 0: the prediction "
+                "without a source would never be trained"
+            )
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p must be in (0, 1], not {self.top_p}")
+        if self.beam_size < 0:
+            raise ValueError(f"beam_size must be 0 or more, not {self.beam_size}")
+        if self.beam_size > 1 and self.target.depth > 1:
+            raise ValueError(
+                f"beam_size {self.beam_size} needs a target one token deep, not "
+                f"{self.target}"
+            )
