@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from regen_jax.data.annotated import open_examples
+from regen_jax.data.pipeline import Source, share
 from regen_jax.errors import UserError
 from regen_jax.evaluation import EvaluateOptions
 from regen_jax.interfaces import Task
@@ -58,6 +60,12 @@ class Run:
     parallel: ParallelOptions
     evaluate: EvaluateOptions
     num_samples: int
+
+    def examples(self, stage: str) -> Source:
+        """What that stage trains on."""
+        options = self.train[stage]
+        examples = open_examples(self.task, self.regeneration, options.split)
+        return share(examples, options.share, self.loop.seed)
 
 
 def build(config: Mapping[str, Any], num_samples: int | None = None) -> Run:
@@ -140,4 +148,10 @@ def _train_options(
         name: make(StageOptions, section, f"config.train.{name}")
         for name, section in train.items()
     }
+    for name, options in made.items():
+        if options.split != "train" and name not in ("abstraction", "decoder"):
+            raise UserError(
+                f"config.train.{name}.split is {options.split!r}, but only an abstraction "
+                "and a decoder learn from Y alone: use 'train'"
+            )
     return {name: made[name] for name in stages}

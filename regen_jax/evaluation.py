@@ -19,6 +19,8 @@ _generate = jax.jit(Regeneration.generate, static_argnums=0)
 _reconstruct = jax.jit(Regeneration.reconstruct, static_argnums=0)
 _encode = jax.jit(Regeneration.encode, static_argnums=0)
 _log_prob = jax.jit(Regeneration.log_prob, static_argnums=0)
+_bound = jax.jit(Regeneration.bound, static_argnums=0)
+_decode = jax.jit(Regeneration.decode, static_argnums=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +81,20 @@ def sample(
     return y_prime, task.restore(y)
 
 
+def decode(
+    task: Task,
+    regeneration: Regeneration,
+    variables: Mapping[str, Variables],
+    y_prime: Any,
+    seed: int = 0,
+) -> Any:
+    """Restored y [N, …] of y′ [N, …]: with the keys that `sample` has for its decoder."""
+    keys = example_keys(seed, 0, _count(y_prime))
+    decoder_keys = jax.vmap(jax.random.split, out_axes=1)(keys)[1]
+    found = _decode(regeneration, variables, decoder_keys, y_prime)
+    return task.restore(jax.device_get(found))
+
+
 def reconstruct(
     task: Task,
     regeneration: Regeneration,
@@ -116,26 +132,35 @@ def likelihood(
     variables: Mapping[str, Variables],
     batch_size: int,
 ) -> dict[str, float]:
-    """`nll`, nats a token of Y′ on the test split; empty where the prior has none.
+    """What the test split costs in nats; empty where the prior has no likelihood.
 
-    The token that ends a padded sequence counts. Also `bits_per_dim` of Y where the
-    abstraction is lossless.
+    `prior/nll` is of a token of Y′, the one that ends a padded sequence among them, and
+    `prior/bits_per_dim` of Y where the abstraction is lossless. `pipeline/nll_per_word`,
+    or of another unit of the task, is of Y: exact of a direct model, and of X → Y′ → Y
+    the upper bound of `Regeneration.bound`, so that both stand on one axis.
     """
     if not regeneration.prior.has_log_prob:
         return {}
     examples = open_examples(task, regeneration, "test")
     space = regeneration.abstraction.y_prime
     nats, tokens, count = 0.0, 0, 0
+    bound, units, unit = 0.0, 0, ""
     for batch in evaluation_batches(examples, batch_size):
         nats -= float(_log_prob(regeneration, variables, batch).sum())
+        if regeneration.has_bound and (counted := task.units(batch["y"])):
+            unit, numbers = counted
+            bound -= float(_bound(regeneration, variables, batch).sum())
+            units += int(np.sum(numbers))
         ends = np.minimum(
             lengths(space, _encode(regeneration, variables, batch)) + 1, space.length
         )
         tokens += int(ends.sum()) * space.depth
         count += len(ends)
-    figures = {"nll": nats_per_token(nats, tokens)}
+    figures = {"prior/nll": nats_per_token(nats, tokens)}
+    if units:
+        figures[f"pipeline/nll_per_{unit}"] = bound / units
     if regeneration.abstraction.lossless and isinstance(task.y, Array):
-        figures["bits_per_dim"] = bits_per_dim(nats / count, task.y.size)
+        figures["prior/bits_per_dim"] = bits_per_dim(nats / count, task.y.size)
     return figures
 
 

@@ -61,6 +61,8 @@ class Abstraction(abc.ABC):
     """Whether `decode` exists, so that the decoder `inverse` can be chosen."""
     on_host: ClassVar[bool] = False
     """Whether the input pipeline applies it, example by example: see `HostRule`."""
+    editable: ClassVar[bool] = False
+    """Whether people can `write` a Y′ and `read` what they made of it."""
 
     y: Space
 
@@ -99,6 +101,22 @@ class Abstraction(abc.ABC):
     def distance(self, y_prime: Any, other: Any) -> dict[str, float]:
         """Figures of how near a prior's y′ [N, …] are to the true ones."""
         return {}
+
+    def adherence(self, y: Any, y_prime: Any) -> dict[str, float]:
+        """Figures of how far y [N, …] have the y′ [N, …] they were generated from."""
+        return {}
+
+    def write(self, y_prime: np.ndarray) -> str:
+        """One y′ as a text for people to edit; only where `editable`."""
+        raise NotImplementedError(f"{type(self).__name__} writes no texts")
+
+    def read(self, text: str) -> np.ndarray:
+        """The y′ of a text, the inverse of `write`; only where `editable`.
+
+        Raises:
+          UserError: names the place where the text is not that of a y′.
+        """
+        raise NotImplementedError(f"{type(self).__name__} reads no texts")
 
     def summarize(
         self, metrics: dict[str, float], totals: dict[str, Any]
@@ -208,8 +226,11 @@ class Task(abc.ABC):
     def examples(self, split: str) -> Sequence[Example]:
         """Random access to the examples of `train` or `test`.
 
+        A task that has more Y than pairs has a split `targets` too: y of `train` and
+        those that lack an x, none of them with one.
+
         Raises:
-          UserError: the data are not prepared.
+          UserError: there is no such split, or the data are not prepared.
         """
 
     @property
@@ -223,7 +244,7 @@ class Task(abc.ABC):
         return [test[i % len(test)] for i in range(number)]
 
     def read(self, kind: str, value: str) -> Example:
-        """An example from what a user gave: `kind` is `text` or `audio`, a path.
+        """An example from what a user gave: a `text`, or the path of `audio` or `midi`.
 
         Raises:
           UserError: the task takes no such thing, or not this one.
@@ -240,6 +261,13 @@ class Task(abc.ABC):
         It returns figures by name. `variables` holds those of the judges, by name.
         """
         return lambda prompts, y: {}
+
+    def units(self, y: Any) -> tuple[str, np.ndarray] | None:
+        """What likelihoods are told for each of, and how many of it y [N, …] have, [N].
+
+        Words or notes, for example, so that models of other tokens compare.
+        """
+        return None
 
     def fidelity(self, y: Any, other: Any) -> dict[str, float]:
         """Figures of how near reconstructions are to y [N, …], both restored."""

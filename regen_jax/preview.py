@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from regen_jax.build import Run
-from regen_jax.data.annotated import open_examples
 from regen_jax.data.pipeline import first_batch
 from regen_jax.errors import UserError
 from regen_jax.training.parallel import Strategy
@@ -19,11 +18,10 @@ from regen_jax.training.stage import Frozen
 
 def steps(run: Run) -> Iterator[Step]:
     """The training step of each stage in turn; those before it are what it reads."""
-    examples = open_examples(run.task, run.regeneration, "train")
     frozen: Frozen = {}
     for stage in run.stages:
         options = run.train[stage.name]
-        batch = first_batch(examples, options.batch_size)
+        batch = first_batch(run.examples(stage.name), options.batch_size)
         step = Step.of(stage, options, frozen, batch)
         yield step
         frozen = {**frozen, stage.name: step.state.averaged}

@@ -83,6 +83,27 @@ class Regeneration:
         y_prime = self.encode(variables, batch)
         return self.prior.log_prob(variables["prior"], x_prime, y_prime)
 
+    @property
+    def has_bound(self) -> bool:
+        """Whether `bound` exists."""
+        if self.decoder is None:
+            return self.prior.has_log_prob and self.abstraction.lossless
+        return self.prior.has_log_prob and self.decoder.has_log_prob
+
+    def bound(self, variables: Mapping[str, Variables], batch: Example) -> jax.Array:
+        """log p(y′ | x) + log p(y | y′) in nats, f32[B], for the y′ of y.
+
+        By the chain rule it is log p(y, y′ | x), where y′ is a function of y: at most
+        log p(y | x), which sums over every y′, and equal to it where no other y′ can
+        give y. Of a lossless abstraction it is log p(y | x) itself.
+        """
+        found = self.log_prob(variables, batch)
+        if self.decoder is not None:
+            y = cast(self.decoder.target, batch["y"])
+            y_prime = self.encode(variables, batch)
+            found += self.decoder.log_prob(variables["decoder"], y_prime, y)
+        return found
+
 
 def _abstracted(
     abstraction: Abstraction, variables: Variables, batch: Example, name: str

@@ -1,10 +1,13 @@
 """Draws samples of a trained run: python -m regen_jax.sample --workdir=… [--num=…]
 
-Where the task reads text or speech, `--text="…"` or `--audio=file.wav` gives what to
-generate from; both may be given several times.
+Where the task reads text, speech or notes, `--text="…"`, `--audio=file.wav` or
+`--midi=file.mid` gives what to generate from; each may be given several times. Where
+people can edit Y′, it is written beside the samples, and `--y_prime=file` generates Y
+from what they made of it.
 """
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +16,12 @@ import numpy as np
 from absl import flags
 
 from regen_jax import commands, workdir
-from regen_jax.build import build
+from regen_jax.build import Run, build
 from regen_jax.data.annotated import as_batch
 from regen_jax.errors import UserError
-from regen_jax.evaluation import sample
-from regen_jax.interfaces import Example, Task
+from regen_jax.evaluation import decode, sample
+from regen_jax.exhibits import Exhibit
+from regen_jax.interfaces import Abstraction, Example, Task, Variables
 from regen_jax.restore import restore
 from regen_jax.spaces import Padded
 
@@ -27,6 +31,8 @@ GUIDANCE = flags.DEFINE_float("guidance", None, "of the prior; its own if not gi
 TEMPERATURE = flags.DEFINE_float("temperature", None, "likewise", lower_bound=0)
 TEXT = flags.DEFINE_multi_string("text", [], "to generate from")
 AUDIO = flags.DEFINE_multi_string("audio", [], "a file of speech to generate from")
+MIDI = flags.DEFINE_multi_string("midi", [], "a file of notes to generate from")
+Y_PRIME = flags.DEFINE_multi_string("y_prime", [], "a file of Y′ to generate Y from")
 OUT = flags.DEFINE_string("out", None, "folder for the files; the workdir if not given")
 
 logger = logging.getLogger("regen_jax")
@@ -40,10 +46,66 @@ def main() -> None:
     config = workdir.read(directory)
     config["prior"] = {**config["prior"], **overrides}
     run = build(config)
-    prompts = as_batch(_examples(run.task), run.regeneration)
+    abstraction = run.regeneration.abstraction
+    edited = [_edited(abstraction, path) for path in Y_PRIME.value]
+    prompts = as_batch(_examples(run.task, len(edited)), run.regeneration)
     trained = restore(run, directory)
     variables = {name: stage.variables for name, stage in trained.items()}
-    y_prime, y = sample(
+    y_prime, y = _drawn(run, variables, prompts, edited)
+    shown = run.task.show(prompts, y)
+    if abstraction.editable:
+        shown.add(_editable(abstraction, y_prime))
+    out = Path(OUT.value).expanduser() if OUT.value else directory
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        arrays = {"x": prompts["x"], "y_prime": y_prime, "y": y, "seed": SEED.value}
+        np.savez(out / "samples.npz", **_flat(arrays))
+        files = [out / "samples.npz", *shown.save(out)]
+    except OSError as error:
+        raise UserError(f"--out={out} cannot be written: {error}") from error
+    count = len(jax.tree.leaves(y)[0])
+    logger.info("%d samples: %s", count, " and ".join(map(str, files)))
+
+
+def _examples(task: Task, number: int) -> list[Example]:
+    """The prompts: what the user gave, or the task's own; `number` of them if not 0."""
+    given = [("text", text) for text in TEXT.value]
+    given += [("audio", path) for path in AUDIO.value]
+    given += [("midi", path) for path in MIDI.value]
+    if given and number not in (0, len(given)):
+        raise UserError(f"--y_prime is given {number} times for {len(given)} prompts")
+    if given:
+        return [task.read(kind, value) for kind, value in given]
+    return task.prompts(number or NUM.value)
+
+
+def _edited(abstraction: Abstraction, path: str) -> np.ndarray:
+    """The y′ of a file; `UserError` where it cannot be read, or is not one."""
+    if not abstraction.editable:
+        raise UserError(
+            f"--y_prime={path}: the Y′ of this run is not for people to edit: its "
+            f"abstraction is {type(abstraction).__name__}"
+        )
+    try:
+        return abstraction.read(Path(path).expanduser().read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"--y_prime={path} cannot be read: {error}") from error
+    except UserError as error:
+        raise UserError(f"--y_prime={path}: {error}") from error
+
+
+def _drawn(
+    run: Run,
+    variables: dict[str, Variables],
+    prompts: Example,
+    edited: list[np.ndarray],
+) -> tuple[Any, Any]:
+    """y′ and y: drawn for the prompts, or y alone where y′ is given."""
+    if edited:
+        y_prime = np.stack(edited)
+        seed = SEED.value
+        return y_prime, decode(run.task, run.regeneration, variables, y_prime, seed)
+    return sample(
         run.task,
         run.regeneration,
         variables,
@@ -51,25 +113,20 @@ def main() -> None:
         SEED.value,
         run.evaluate.batch_size,
     )
-    out = Path(OUT.value).expanduser() if OUT.value else directory
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        arrays = {"x": prompts["x"], "y_prime": y_prime, "y": y, "seed": SEED.value}
-        np.savez(out / "samples.npz", **_flat(arrays))
-        files = [out / "samples.npz", *run.task.show(prompts, y).save(out)]
-    except OSError as error:
-        raise UserError(f"--out={out} cannot be written: {error}") from error
-    count = len(jax.tree.leaves(y)[0])
-    logger.info("%d samples: %s", count, " and ".join(map(str, files)))
 
 
-def _examples(task: Task) -> list[Example]:
-    """The prompts: what the user gave, or the task's own."""
-    given = [("text", text) for text in TEXT.value]
-    given += [("audio", path) for path in AUDIO.value]
-    if given:
-        return [task.read(kind, value) for kind, value in given]
-    return task.prompts(NUM.value)
+def _editable(abstraction: Abstraction, y_prime: np.ndarray) -> Exhibit:
+    """A file for each y′."""
+
+    def writer(text: str) -> Callable[[Path], None]:
+        return lambda path: path.write_text(text)
+
+    return Exhibit(
+        files={
+            f"y_prime_{index}.txt": writer(abstraction.write(one))
+            for index, one in enumerate(y_prime)
+        }
+    )
 
 
 def _flat(arrays: dict[str, Any]) -> dict[str, np.ndarray]:

@@ -145,8 +145,7 @@ def _reconstructions(
 
 def _likelihood(task: Task, parts: Regeneration, options: EvaluateOptions) -> Reporter:
     def reporter(variables, report):
-        found = likelihood(task, parts, variables, options.batch_size)
-        report.scalars.update({f"prior/{name}": value for name, value in found.items()})
+        report.scalars |= likelihood(task, parts, variables, options.batch_size)
 
     return reporter
 
@@ -192,6 +191,8 @@ def _samples(
         if "y" in prompts:
             true = encode(parts, variables, prompts, options.batch_size)
             figures |= parts.abstraction.distance(y_prime, true)
+        kept = parts.abstraction.adherence(y, y_prime)
+        figures |= {f"adherence_{name}": value for name, value in kept.items()}
         report.scalars |= {f"samples/{name}": value for name, value in figures.items()}
         report.exhibit.add(task.show(prompts, y))
 

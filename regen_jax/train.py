@@ -14,13 +14,7 @@ from absl import flags
 
 from regen_jax import commands, workdir
 from regen_jax.build import Run, build
-from regen_jax.data.annotated import open_examples
-from regen_jax.data.pipeline import (
-    check_batch_size,
-    first_batch,
-    share,
-    training_batches,
-)
+from regen_jax.data.pipeline import check_batch_size, first_batch, training_batches
 from regen_jax.errors import UserError
 from regen_jax.options import plain
 from regen_jax.preview import preview
@@ -52,10 +46,10 @@ def train_all(
         raise UserError(
             f"--stop_after={stop_after}: no such stage; there are {', '.join(run.train)}"
         )
-    examples = open_examples(run.task, run.regeneration, "train")
     strategy = checked_strategy(run)
+    examples = {name: run.examples(name) for name in run.train}
     for name, options in run.train.items():
-        check_batch_size(share(examples, options.share, 0), options.batch_size)
+        check_batch_size(examples[name], options.batch_size)
         if options.init_from:
             workdir.check_same_part(Path(options.init_from), config, name)
 
@@ -70,9 +64,9 @@ def train_all(
                 strategy,
                 directory,
                 {name: other.variables for name, other in trained.items()},
-                first_batch(examples, options.batch_size),
-                lambda options=options: training_batches(
-                    share(examples, options.share, run.loop.seed),
+                first_batch(examples[stage.name], options.batch_size),
+                lambda options=options, stage=stage: training_batches(
+                    examples[stage.name],
                     options.batch_size,
                     run.loop.seed,
                     rows=strategy.rows(options.batch_size),

@@ -139,7 +139,7 @@ def test_options_reach_the_parts():
             [
                 "config.abstraction",
                 "'edges'",
-                "identity, mel, phonemes, pixels",
+                "identity, mel",
                 "package.module:Class",
             ],
         ),

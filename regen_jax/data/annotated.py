@@ -45,6 +45,7 @@ def open_examples(
     cached = {
         name: _Cached(examples, rule, name[0], origin)
         for name, rule in _rules(parts).items()
+        if name[0] in examples[0]
     }
     if not cached and set(examples[0]) <= set(VALUES):
         return examples

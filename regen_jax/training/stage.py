@@ -64,6 +64,8 @@ class StageOptions:
       init_from: a workdir to take the finished stage from, instead of training it.
       share: part of the training examples that the stage sees. A decoder may learn from
         all Y while the prior has few pairs.
+      split: `train`, or for an abstraction or a decoder `targets`: all Y that the task
+        has, with or without X.
     """
 
     steps: int = 1000
@@ -79,6 +81,7 @@ class StageOptions:
     accumulate: int = 1
     init_from: str = ""
     share: float = 1.0
+    split: str = "train"
 
     def __post_init__(self):
         for name in ("steps", "batch_size", "accumulate"):
@@ -89,6 +92,8 @@ class StageOptions:
         for name in ("learning_rate", "clip_norm"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+        if self.split not in ("train", "targets"):
+            raise ValueError(f"split must be 'train' or 'targets', not {self.split!r}")
         if not 0 < self.share <= 1:
             raise ValueError(f"share must be in (0, 1], not {self.share}")
         if not 0 <= self.ema_decay < 1:
