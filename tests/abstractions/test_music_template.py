@@ -1,0 +1,299 @@
+import numpy as np
+import pytest
+
+from regen_jax.abstractions.music_template import MusicTemplate
+from regen_jax.errors import UserError
+from regen_jax.music import events
+from regen_jax.music.keys import KEYS
+from regen_jax.spaces import Tokens
+
+SCORES = events.space(32, 4)
+# A phrase that ends in the middle of a beat.
+PHRASE = """
+B4 -  - A4  G4 -  - -  B4 -  C5 -  A4 -  G4^ -  -
+G4 -  - F#4 G4 -  - -  G4 -  E4 -  D4 C4 B3  -  -
+D4 -  D4 -  D4 -  - -  D4 -  G3 -  F#3 - G3  -  -
+G3 -  D3 -  G2 -  - -  G3 -  C3 -  D3 -  G2  -  -
+"""
+LEAD_SHEET = """\
+beat  key  chord  rhythm  cadence    melody1  melody2
+1     G    G      x-      .          B4       -
+2     G    D      xx      .          -        A4
+3     G    G      x-      .          G4       -
+4     G    G      --      .          -        -
+5     G    G      x-      .          B4       -
+6     G    C      x-      .          C5       -
+7     G    D7     xx      .          A4       -
+8     G    G      x-      authentic  G4^      -
+9     G    G      -r      .          -        r
+"""
+
+
+def score(text, steps=32):
+    lines = [line.split() for line in text.strip().splitlines()]
+    ids = np.array([[events.SYMBOLS.index(s) for s in line] for line in lines]).T
+    return np.concatenate([ids, np.zeros((steps - len(ids), ids.shape[1]), int)])
+
+
+def random_scores(number, seed=0, space=SCORES):
+    """Scores that end anywhere, without a tie between keys."""
+    rng = np.random.default_rng(seed)
+    drawn = rng.random((number, space.length, space.depth))
+    notes = rng.choice([48, 50, 52, 53, 55, 57, 59, 60, 61, 66, 67, 69], drawn.shape)
+    notes += 3 - events.LOWEST + 49 * (rng.random(drawn.shape) < 0.2)
+    ids = np.where(drawn < 0.5, events.HOLD, np.where(drawn < 0.6, events.REST, notes))
+    ends = rng.integers(1, space.length + 1, number)
+    return np.where(np.arange(space.length)[:, None] < ends[:, None, None], ids, 0)
+
+
+def templates(template, scores):
+    return np.stack([template.annotate(ids, {}) for ids in scores])
+
+
+def column(template, y_prime, name):
+    lines = [line.split() for line in template.write(y_prime).splitlines()]
+    index = lines[0].index(name)
+    return [line[index] for line in lines[1:]]
+
+
+def test_a_phrase_as_a_lead_sheet():
+    template = MusicTemplate(SCORES, melody=True)
+    assert template.editable and template.on_host and not template.decodes
+    y_prime = template.annotate(score(PHRASE), {})
+    assert template.write(y_prime) == LEAD_SHEET
+    np.testing.assert_array_equal(template.read(LEAD_SHEET), y_prime)
+
+
+def test_levels_can_be_left_out():
+    full = LEAD_SHEET.splitlines()
+    template = MusicTemplate(SCORES, levels=("cadence", "chord"))
+    assert template.levels == ("chord", "cadence")
+    written = template.write(template.annotate(score(PHRASE), {})).splitlines()
+    assert [line.split() for line in written] == [
+        [line.split()[i] for i in (0, 2, 4)] for line in full
+    ]
+    melody = MusicTemplate(SCORES, levels=(), melody=True)
+    assert melody.y_prime.shape == (16, 2)
+
+
+def test_rhythm_is_that_of_the_first_voice_without_its_melody():
+    y_prime = MusicTemplate(SCORES).annotate(score(PHRASE), {})
+    expected = ["x-", "-x", "x-", "--", "x-", "x-", "x-", "x-", "-r"]
+    assert column(MusicTemplate(SCORES), y_prime, "rhythm") == expected
+
+
+@pytest.mark.parametrize("levels", [("key",), ("chord", "rhythm")])
+def test_one_voice(levels):
+    space = events.space(32)
+    template = MusicTemplate(space, levels=levels)
+    assert template.y_prime.shape == (16, 2)[: len(levels)]
+    scores = random_scores(3, space=space)[..., 0]
+    y_primes = templates(template, scores)
+    assert y_primes.shape == (3, *template.y_prime.shape)
+    for y_prime in y_primes:
+        np.testing.assert_array_equal(template.read(template.write(y_prime)), y_prime)
+    assert set(template.adherence(scores, y_primes)) >= set(levels)
+
+
+@pytest.mark.parametrize("division", [1, 2, 4])
+@pytest.mark.parametrize("melody", [False, True])
+def test_every_level_has_its_range_and_none_is_padding(division, melody):
+    template = MusicTemplate(SCORES, melody=melody, division=division)
+    space = template.y_prime
+    scores = random_scores(20)
+    y_primes = templates(template, scores)
+    assert y_primes.shape == (20, *space.shape) and y_primes.dtype == np.int32
+    beats = -(-(scores[:, :, 0] != 0).sum(axis=1) // division)
+    live = np.arange(space.length) < beats[:, None]
+    assert (y_primes[live] > 0).all() and (y_primes[~live] == 0).all()
+    assert y_primes.max() < space.vocab == len(space.symbols)
+    live_levels = y_primes[live].T
+    ranges = [
+        set(level.tolist()) for level in (*live_levels[:4], live_levels[4:].ravel())
+    ]
+    assert sum(map(len, ranges)) == len(set.union(*ranges))
+    for y_prime in y_primes:
+        np.testing.assert_array_equal(template.read(template.write(y_prime)), y_prime)
+
+
+def test_an_empty_score_has_an_empty_template():
+    empty = np.zeros((32, 4), int)
+    assert not MusicTemplate(SCORES).annotate(empty, {}).any()
+
+
+def test_the_melody_is_the_first_voice():
+    template = MusicTemplate(SCORES, levels=("chord",), melody=True)
+    (ids,) = random_scores(1, seed=3)
+    symbols = np.array(template.y_prime.symbols)[template.annotate(ids, {})]
+    length = int((ids[:, 0] != 0).sum())
+    melody = symbols[:, 1:].reshape(-1)
+    assert melody[:length].tolist() == [events.SYMBOLS[i] for i in ids[:length, 0]]
+
+
+@pytest.mark.parametrize("semitones", [-5, 1, 6])
+def test_transposes(semitones):
+    template = MusicTemplate(SCORES)
+    for ids in random_scores(10):
+        before = template.annotate(ids, {})
+        after = template.annotate(events.transpose(ids, semitones), {})
+        for name in ("rhythm", "cadence"):
+            assert column(template, before, name) == column(template, after, name)
+        np.testing.assert_array_equal(
+            template.chord_tones(after),
+            np.roll(template.chord_tones(before), semitones, axis=-1),
+        )
+        keys = [KEYS.index(column(template, y, "key")[0]) for y in (before, after)]
+        assert keys[1] == keys[0] // 12 * 12 + (keys[0] + semitones) % 12
+        assert template.chord_tones(before).any()
+
+
+@pytest.mark.parametrize("melody", [False, True])
+def test_ignores_what_it_should(melody):
+    template = MusicTemplate(SCORES, melody=melody)
+    ids = score(PHRASE)
+    expected = template.annotate(ids, {})
+    np.testing.assert_array_equal(
+        template.annotate(ids, {"key": "C", "lyrics": "a"}), expected
+    )
+    np.testing.assert_array_equal(template.annotate(ids[:, [0, 2, 3, 1]], {}), expected)
+    inner = ids.copy()
+    inner[:, 1] = events.transpose(ids[:, 1], 12)
+    np.testing.assert_array_equal(template.annotate(inner, {}), expected)
+    other = ids.copy()
+    other[0, 1] = events.note(66)
+    if not melody:
+        # Lower voices may move as they will.
+        np.testing.assert_array_equal(
+            template.annotate(np.where(other == 0, 0, other), {})[:, 2:],
+            expected[:, 2:],
+        )
+
+
+def test_adherence_is_that_of_the_score_analysed_again():
+    template = MusicTemplate(SCORES, melody=True)
+    scores = np.stack([score(PHRASE), score(PHRASE)])
+    y_primes = templates(template, scores)
+    full = template.adherence(scores, y_primes)
+    assert 0.9 < full.pop("in_chord") < 1
+    assert full == dict.fromkeys(("key", "chord", "rhythm", "cadence", "melody"), 1)
+    edited = LEAD_SHEET.replace("6     G    C  ", "6     G    Em ")
+    edited = edited.replace("C5       -", "C5       B4").replace(
+        "authentic", "other    "
+    )
+    changed = np.stack([y_primes[0], template.read(edited)])
+    shares = template.adherence(scores, changed)
+    assert 0.9 < shares.pop("in_chord") < 1
+    assert shares == {
+        "key": 1,
+        "chord": 17 / 18,
+        "rhythm": 1,
+        "cadence": 1 / 2,
+        "melody": 35 / 36,
+    }
+
+
+def test_in_chord_adherence_is_of_the_chords_that_were_asked_for():
+    template = MusicTemplate(events.space(4, 2), levels=("chord",))
+    ids = score("C4 - D4 -\nE3 - G3 -", steps=4)
+    asked = template.read("beat chord\n1 C\n2 C\n")
+    assert template.adherence(ids[None], asked[None])["in_chord"] == 6 / 8
+    silent = template.read("beat chord\n1 N\n2 C\n")
+    assert template.adherence(ids[None], silent[None])["in_chord"] == 2 / 4
+    shorter = template.read("beat chord\n1 C\n")
+    assert template.adherence(ids[None], shorter[None])["in_chord"] == 1
+
+
+def test_distance_of_templates_of_other_lengths():
+    template = MusicTemplate(SCORES)
+    text = "beat key chord rhythm cadence\n1 G G x- .\n2 G D x- .\n"
+    longer = template.read(text + "3 G G xx authentic\n4 e C x- .\n")[None]
+    shorter = template.read(text)[None]
+    assert template.distance(longer, shorter) == {
+        "key": 1 / 2,
+        "chord": 1 / 2,
+        "rhythm": 1 / 2,
+        "cadence": 0,
+    }
+    assert template.distance(shorter, shorter) == dict.fromkeys(template.levels, 1)
+    # What a prior puts behind the end means nothing.
+    ragged = shorter.copy()
+    ragged[0, 3:] = longer[0, 3]
+    assert template.distance(ragged, shorter) == dict.fromkeys(template.levels, 1)
+    np.testing.assert_array_equal(
+        template.chord_tones(ragged), template.chord_tones(shorter)
+    )
+
+
+def test_ids_that_are_none_of_their_level_are_written_as_such():
+    template = MusicTemplate(SCORES, levels=("chord", "rhythm"))
+    y_prime = template.read("beat chord rhythm\n1 C x-\n2 G x-\n")
+    y_prime[1] = y_prime[1, ::-1]
+    written = template.write(y_prime)
+    assert written.splitlines()[2].split() == ["2", "?", "?"]
+    with pytest.raises(UserError, match=r"line 3, beat 2: unknown chord '\?'"):
+        template.read(written)
+    assert not template.chord_tones(y_prime)[1].any()
+
+
+def test_empty_lines_and_numbers_of_beats_do_not_matter():
+    template = MusicTemplate(SCORES, levels=("chord", "rhythm"))
+    expected = template.read("beat chord rhythm\n1 C x-\n2 G x-\n")
+    loose = "\n  beat chord   rhythm\r\n1 C x-\r\n\r\n7 G x-"
+    np.testing.assert_array_equal(template.read(loose), expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "line 1: the header must be 'beat chord rhythm', not ''"),
+        ("\nbeat chord\n1 C", "line 2: the header must be .*, not 'beat chord'"),
+        ("beat chord rhythm\n", "line 1: no beat follows the header"),
+        (
+            "beat chord rhythm\n1 C",
+            "line 2: 2 columns where 3 are needed: beat chord rhythm",
+        ),
+        ("beat chord rhythm\n\n1 C x- .", "line 3: 4 columns where 3 are needed"),
+        (
+            "beat chord rhythm\nC x- .",
+            "line 2: 'C' where the number of a beat should be",
+        ),
+        (
+            "beat chord rhythm\n1 C x-\n2 H7 x-",
+            "line 3, beat 2: unknown chord 'H7': it must be C C# D … A# B and nothing",
+        ),
+        ("beat chord rhythm\n1 Bb x-", "line 2, beat 1: unknown chord 'Bb'"),
+        (
+            "beat chord rhythm\n1 C r-",
+            r"unknown rhythm 'r-': it must be 2 of x \(a note begins\), - \(it goes on\)",
+        ),
+        (
+            "beat chord rhythm\n" + "1 C x-\n" * 17,
+            "line 18: beat 17 is one too many: at most 16 fit",
+        ),
+    ],
+)
+def test_texts_that_do_not_fit_are_refused(text, message):
+    template = MusicTemplate(SCORES, levels=("chord", "rhythm"))
+    with pytest.raises(UserError, match=message) as caught:
+        template.read(text)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("space", "options", "message"),
+    [
+        (Tokens(32, 9, padded=True), {}, "is one of scores, not of Tokens"),
+        (
+            SCORES,
+            {"levels": ("tempo",)},
+            "unknown level 'tempo': choose from key, chord",
+        ),
+        (SCORES, {"levels": ()}, "levels must be one or more of key, chord"),
+        (SCORES, {"division": 0}, "division 0 must be from 1 to 6"),
+        (SCORES, {"division": 3}, "division 3 must divide the 32 steps of y"),
+        (events.space(32), {"melody": True}, "melody needs lower voices"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(space, options, message):
+    with pytest.raises(ValueError, match=message):
+        MusicTemplate(space, **options)
