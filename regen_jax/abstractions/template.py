@@ -1,0 +1,165 @@
+"""The content words of a text, in order: a template to write a text from."""
+
+import dataclasses
+import math
+from collections import Counter
+from typing import ClassVar
+
+import numpy as np
+
+from regen_jax.errors import UserError
+from regen_jax.interfaces import Example, HostRule
+from regen_jax.language import tokenizer
+from regen_jax.language.function_words import is_function_word
+from regen_jax.language.words import WORD, Word, speller, words
+from regen_jax.spaces import Tokens
+
+
+@dataclasses.dataclass(frozen=True)
+class Template(HostRule):
+    """A text to its content words, as many of them as `keep` says, in their order.
+
+    The rarest words stay. Function words are the least rare. Among the others a word of
+    more pieces is rarer, as the tokenizer has a piece for each frequent word; then one
+    whose last learned piece was learned later, as the tokenizer learned pieces in the
+    order of their frequency in the train split; then the one that comes first. So
+    templates are nested as `keep` grows. A text of function words keeps its rarest.
+
+    The template is a function of the text alone, and neither punctuation nor case
+    changes it: each word is written in lower case, or with a capital where the train
+    split seems to have one mostly, as in names (see `regen_jax.language.words`). Nor do
+    function words that are put into a text or taken out of it change it, unless they
+    are asked for.
+
+    Attributes:
+      y: padded Tokens whose symbols are the pieces of a tokenizer.
+      keep: the share of the content words that stay, in (0, 1], rounded up to whole
+        words; where `function_words`, the share of all words.
+      function_words: whether function words are among those that can stay; with
+        `keep` 1 all words do.
+      length: the most pieces of a template; 0 is as many as those of a text.
+    """
+
+    editable: ClassVar[bool] = True
+
+    y: Tokens
+    keep: float = 1.0
+    function_words: bool = False
+    length: int = 0
+
+    def __post_init__(self):
+        if not tokenizer.is_pieces(self.y):
+            raise ValueError(
+                "a template is that of padded Tokens of a tokenizer's pieces, not of "
+                f"{self.y}"
+            )
+        if not 0 < self.keep <= 1:
+            raise ValueError(
+                f"keep {self.keep} is no share of the words: choose one above 0, up to 1"
+            )
+        if self.length < 0:
+            raise ValueError(f"length {self.length} is negative: choose 0 or more")
+
+    @property
+    def y_prime(self) -> Tokens:
+        return dataclasses.replace(self.y, length=self.length or self.y.length)
+
+    def annotate(self, y: np.ndarray, notes: Example) -> np.ndarray:
+        """Ids int32[y_prime.length] of the template of a text int32[y.length].
+
+        Raises:
+          UserError: the text has no word, or its template too many pieces.
+        """
+        found = words(self.y, y)
+        if not found:
+            written = tokenizer.decode(self.y, y)
+            raise UserError(f"there is no word in {written!r} to make a template of")
+        grammar = [is_function_word(word.form) for word in found]
+        eligible = len(found) if self.function_words else grammar.count(False)
+        # Rounded first, as 0.28 * 25 is a little more than 7.
+        kept = max(1, math.ceil(round(self.keep * eligible, 9)))
+        rarity = [
+            (not grammar[i], len(word.pieces), max(word.pieces), -i)
+            for i, word in enumerate(found)
+        ]
+        ranked = sorted(range(len(found)), key=rarity.__getitem__, reverse=True)
+        return self._encode([found[i] for i in sorted(ranked[:kept])])
+
+    def write(self, y_prime: np.ndarray) -> str:
+        """A template int[length] as a line, its words with spaces between them."""
+        return tokenizer.decode(self.y_prime, y_prime)
+
+    def read(self, text: str) -> np.ndarray:
+        """Ids int32[length] of a template on one line; case does not matter.
+
+        Raises:
+          UserError: it has several lines, no word, anything that is not a word, an
+            unknown character, or too many pieces.
+        """
+        lines = text.strip().splitlines()
+        if len(lines) != 1:
+            raise UserError(
+                f"a template is one line of words, not {len(lines)} lines"
+                if lines
+                else "the template is empty: at least one word is needed"
+            )
+        spell = speller(self.y.symbols)
+        found = []
+        for place, word in enumerate(tokenizer.normalize(lines[0]).split(), 1):
+            if not WORD.fullmatch(word):
+                raise UserError(
+                    f"word {place} of the template, {word!r}, is not made of letters and "
+                    "digits alone: write words with spaces between them"
+                )
+            try:
+                found.append(spell(word))
+            except UserError as error:
+                raise UserError(f"word {place} of the template: {error}") from error
+        return self._encode(found)
+
+    def adherence(self, y: np.ndarray, y_prime: np.ndarray) -> dict[str, float]:
+        """`words`: the share of all words of y′ [N, …] that y [N, …] has, in order.
+
+        These are the longest common subsequences, added up over the batch.
+        """
+        from rapidfuzz.distance import LCSseq
+
+        wanted = [_forms(self.y_prime, row) for row in y_prime]
+        written = [_forms(self.y, row) for row in y]
+        common = sum(map(LCSseq.similarity, wanted, written))
+        return {"words": common / max(1, sum(map(len, wanted)))}
+
+    def distance(self, y_prime: np.ndarray, other: np.ndarray) -> dict[str, float]:
+        """`precision`, `recall` and `f1` of the words of y′ [N, …], in any order.
+
+        `other` are the true ones. Words that occur several times count as often.
+        """
+        given, true = (
+            [Counter(_forms(self.y_prime, row)) for row in ids]
+            for ids in (y_prime, other)
+        )
+        common = sum((a & b).total() for a, b in zip(given, true, strict=True))
+        sizes = [sum(c.total() for c in counters) for counters in (given, true)]
+        return {
+            "precision": common / max(1, sizes[0]),
+            "recall": common / max(1, sizes[1]),
+            "f1": 2 * common / max(1, sum(sizes)),
+        }
+
+    def _encode(self, found: list[Word]) -> np.ndarray:
+        length = self.y_prime.length
+        ends = np.cumsum([len(word.pieces) for word in found])
+        if ends[-1] > length:
+            place = int(np.argmax(ends > length))
+            raise UserError(
+                f"word {place + 1} of a template, {found[place].form!r}, is beyond its "
+                f"{length} pieces: use fewer words, or raise the option length of the "
+                "abstraction 'template'"
+            )
+        ids = np.zeros(length, np.int32)
+        ids[: ends[-1]] = [piece for word in found for piece in word.pieces]
+        return ids
+
+
+def _forms(space: Tokens, ids: np.ndarray) -> list[str]:
+    return [word.form for word in words(space, ids)]

@@ -1,0 +1,224 @@
+"""Texts as the pieces of words that byte pair encoding learns.
+
+Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Subword Units",
+https://aclanthology.org/P16-1162, as the package `tokenizers` has it. The pieces, in the
+order in which they were learned, say everything: they are the `symbols` of a space, and
+every function here needs nothing but that space. `▁` begins a word; pieces never join
+punctuation and letters.
+"""
+
+import functools
+import json
+import os
+import types
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from regen_jax.errors import UserError
+from regen_jax.spaces import Tokens
+
+if TYPE_CHECKING:
+    import tokenizers
+
+WORD_START = "▁"
+_PADDING = "<pad>"
+"""What `tokenizers` calls id 0, as it has no name for nothing."""
+_PLAIN = str.maketrans(
+    dict.fromkeys("‘’‚‛ʼ′`´", "'")
+    | dict.fromkeys("“”„‟″«»", '"')
+    | dict.fromkeys("‐‑‒–—―−", "-")
+    | {"ſ": "s", "æ": "ae", "Æ": "Ae", "…": "..."}
+)
+
+
+def normalize(text: str) -> str:
+    """Composed letters, plain quotes and dashes, and one space between words."""
+    return " ".join(unicodedata.normalize("NFC", text).translate(_PLAIN).split())
+
+
+def train(texts: Iterable[str], vocab: int) -> tuple[str, ...]:
+    """At most `vocab` pieces of normalized texts: padding, characters, what they merge to.
+
+    The same texts give the same pieces, in whatever order they come.
+
+    Raises:
+      ValueError: the characters alone are more than `vocab`.
+    """
+    library = _library()
+    trainer = library.trainers.BpeTrainer(
+        vocab_size=vocab,
+        special_tokens=[_PADDING],
+        initial_alphabet=[WORD_START],
+        show_progress=False,
+    )
+    learned = _untrained()
+    learned.train_from_iterator(map(normalize, texts), trainer)
+    if learned.get_vocab_size() > vocab:
+        raise ValueError(
+            f"a vocabulary of {vocab} pieces is too small: padding and the characters "
+            f"of the texts are {learned.get_vocab_size()}"
+        )
+    return _pieces(learned.get_vocab())
+
+
+def pieces_space(pieces: Sequence[str], length: int) -> Tokens:
+    """The space of texts of at most `length` of these pieces, the first of them `""`."""
+    return Tokens(length, len(pieces), padded=True, symbols=tuple(pieces))
+
+
+def is_pieces(space: object) -> bool:
+    """Whether texts are encoded in this space as pieces of words."""
+    return (
+        isinstance(space, Tokens)
+        and space.depth == 1
+        and space.padded
+        and WORD_START in space.symbols
+    )
+
+
+def encode(space: Tokens, text: str) -> np.ndarray:
+    """Ids int32[space.length] of the pieces of a text, 0 behind its end.
+
+    Raises:
+      UserError: the text is empty, has an unknown character, or too many pieces.
+    """
+    ids = pieces_of(space, text)
+    if not ids:
+        raise UserError("the text is empty: at least one word is needed")
+    if len(ids) > space.length:
+        raise UserError(
+            f"{_quote(text)} has {len(ids)} pieces: at most {space.length} fit"
+        )
+    encoded = np.zeros(space.length, np.int32)
+    encoded[: len(ids)] = ids
+    return encoded
+
+
+def pieces_of(space: Tokens, text: str) -> list[int]:
+    """Ids of the pieces of a text of any length, or of one word.
+
+    Words are independent of each other: those of a text are those of its words, joined.
+
+    Raises:
+      UserError: the text has a character that no piece has.
+    """
+    normalized = normalize(text)
+    of_word, known = _encoder(space.symbols)
+    if unknown := [character for character in normalized if character not in known]:
+        place = normalized.index(unknown[0]) + 1
+        raise UserError(
+            f"{unknown[0]!r}, character {place} of {_quote(normalized)}, is unknown: "
+            f"known are {''.join(sorted(known))!r}"
+        )
+    return [index for word in normalized.split() for index in of_word(word)]
+
+
+def words(space: Tokens, ids: np.ndarray) -> list[str]:
+    """The words, with the punctuation that is attached to them, of ids int[length].
+
+    They end at the first 0. Ids need not be what `encode` gives: a text that begins
+    within a word loses nothing.
+    """
+    row = np.asarray(ids).tolist()
+    pieces = [space.symbols[index] for index in row[: (row + [0]).index(0)]]
+    return "".join(pieces).replace(WORD_START, " ").split()
+
+
+def decode(space: Tokens, ids: np.ndarray) -> str:
+    """The text of ids int[length] up to the first 0: of `encode`, the normalized one."""
+    return " ".join(words(space, ids))
+
+
+def cached(path: Path, make: Callable[[], Sequence[str]]) -> tuple[str, ...]:
+    """The pieces in a file, or those of `make`, which are then written there.
+
+    The file is one that `tokenizers.Tokenizer.from_file` opens. Where it cannot be
+    written nothing is: the next call makes the pieces anew.
+
+    Raises:
+      UserError: the file is damaged, and whatever `make` raises.
+    """
+    try:
+        return _pieces(json.loads(path.read_text(encoding="utf-8"))["model"]["vocab"])
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is no tokenizer: delete it, and run again") from error
+    pieces = tuple(make())
+    content = _tokenizer(pieces).to_str(pretty=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_text(content, encoding="utf-8")
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+    return pieces
+
+
+@functools.lru_cache(maxsize=8)
+def _encoder(
+    pieces: tuple[str, ...],
+) -> tuple[Callable[[str], list[int]], frozenset[str]]:
+    """What gives the ids of a word, and the characters that it knows."""
+    encode_word = _tokenizer(pieces).encode
+    characters = {piece for piece in pieces if len(piece) == 1} - {WORD_START}
+    # Few words are most of a language: each is encoded once.
+    of_word = functools.lru_cache(maxsize=2**16)(lambda word: encode_word(word).ids)
+    return of_word, frozenset(characters | {" "})
+
+
+def _tokenizer(pieces: Sequence[str]) -> "tokenizers.Tokenizer":
+    """The tokenizer of these pieces, without the list of merges that it was trained to.
+
+    Any two neighbours merge that make a piece, those that make the earliest one first.
+    """
+    vocab = {piece or _PADDING: index for index, piece in enumerate(pieces)}
+    merges = []
+    for piece in pieces:
+        halves = ((piece[:cut], piece[cut:]) for cut in range(1, len(piece)))
+        known = [(a, b) for a, b in halves if a in vocab and b in vocab]
+        merges += sorted(known, key=lambda pair: (vocab[pair[0]], vocab[pair[1]]))
+    return _untrained(_library().models.BPE(vocab=vocab, merges=merges))
+
+
+def _untrained(
+    model: "tokenizers.models.Model | None" = None,
+) -> "tokenizers.Tokenizer":
+    library = _library()
+    tokenizer = library.Tokenizer(model or library.models.BPE())
+    # Punctuation stands alone, but for the word start in front of it.
+    marks = library.Regex(rf"{WORD_START}?[^\w'{WORD_START}]")
+    tokenizer.pre_tokenizer = library.pre_tokenizers.Sequence(
+        [
+            library.pre_tokenizers.Metaspace(WORD_START),
+            library.pre_tokenizers.Split(marks, "isolated"),
+        ]
+    )
+    tokenizer.decoder = library.decoders.Metaspace(WORD_START)
+    return tokenizer
+
+
+def _pieces(vocab: dict[str, int]) -> tuple[str, ...]:
+    ordered = sorted(vocab, key=vocab.__getitem__)
+    if ordered[0] != _PADDING or WORD_START not in vocab:
+        raise ValueError("the vocabulary is not one of `train`")
+    return ("", *ordered[1:])
+
+
+def _library() -> types.ModuleType:
+    try:
+        import tokenizers
+    except ImportError as error:
+        raise UserError(
+            "texts are cut into pieces by the package tokenizers, which is not "
+            "installed: run `pip install 'regen-jax[text]'`"
+        ) from error
+    return tokenizers
+
+
+def _quote(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")
