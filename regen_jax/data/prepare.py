@@ -18,8 +18,11 @@ from regen_jax.data import prepared
 from regen_jax.errors import UserError
 
 EMBEDDED = {
+    "chorales": "regen_jax.data.chorales:Chorales",
     "digits": "regen_jax.data.digits:Digits",
+    "folk_tunes": "regen_jax.data.folk_tunes:FolkTunes",
     "pronunciations": "regen_jax.data.pronunciations:Pronunciations",
+    "simple_bible": "regen_jax.data.simple_bible:SimpleBible",
     "spoken_bible": "regen_jax.data.spoken_bible:SpokenBible",
     "spoken_digits": "regen_jax.data.spoken_digits:SpokenDigits",
     "tuxpaint_spanish": "regen_jax.data.tuxpaint:TuxpaintSpanish",

@@ -31,20 +31,23 @@ class TransformerOptions:
     remat: bool = False
 
     def __post_init__(self):
-        if min(self.width, self.num_layers, self.num_heads) < 1:
-            raise ValueError(
-                "width, num_layers and num_heads must be at least 1, not "
-                f"{self.width}, {self.num_layers} and {self.num_heads}"
-            )
-        if self.width % self.num_heads:
-            raise ValueError(
-                f"num_heads {self.num_heads} does not divide width {self.width}"
-            )
-        if self.mlp_ratio <= 0:
-            raise ValueError(f"mlp_ratio must be above 0, not {self.mlp_ratio}")
+        check_size(self.width, self.num_layers, self.num_heads, self.mlp_ratio)
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), not {self.dropout}")
         if self.dtype not in ("float32", "bfloat16"):
             raise ValueError(
                 f"dtype must be 'float32' or 'bfloat16', not {self.dtype!r}"
             )
+
+
+def check_size(width: int, num_layers: int, num_heads: int, mlp_ratio: float) -> None:
+    """Raises ValueError where there is no transformer of that size."""
+    if min(width, num_layers, num_heads) < 1:
+        raise ValueError(
+            "width, num_layers and num_heads must be at least 1, not "
+            f"{width}, {num_layers} and {num_heads}"
+        )
+    if width % num_heads:
+        raise ValueError(f"num_heads {num_heads} does not divide width {width}")
+    if mlp_ratio <= 0:
+        raise ValueError(f"mlp_ratio must be above 0, not {mlp_ratio}")

