@@ -10,7 +10,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 CHOICES = {
-    "abstraction": ("music_template", "vq", "fsq", "identity"),
+    "abstraction": ("music_template", "fsq", "identity"),
     "prior": ("autoregressive",),
     "decoder": ("autoregressive", "inverse"),
     "size": ("demo", "base", "tiny"),
@@ -18,8 +18,7 @@ CHOICES = {
 # What fits together: abstraction to priors and decoders, the default of each first.
 FITTING = {
     "music_template": (("autoregressive",), ("autoregressive",)),
-    "vq": (("autoregressive",), ("autoregressive", "inverse")),
-    "fsq": (("autoregressive",), ("autoregressive", "inverse")),
+    "fsq": (("autoregressive",), ("autoregressive",)),
     "identity": (("autoregressive",), ("inverse",)),
 }
 
@@ -31,7 +30,7 @@ def get_config(arg: str = "") -> ConfigDict:
     tiny = size == "tiny"
     priors, decoders = FITTING.get(abstraction, (("autoregressive",), ("inverse",)))
     # Codes of a whole piece keep no time with it, and lyrics with nothing.
-    conditioning = "cross" if abstraction in ("vq", "fsq") else "aligned"
+    conditioning = "cross" if abstraction == "fsq" else "aligned"
     prior = _generator(chosen.get("prior", priors[0]), size, "cross")
     decoder = _generator(chosen.get("decoder", decoders[0]), size, conditioning)
     return ConfigDict(
@@ -84,16 +83,12 @@ def _choices(arg: str) -> dict[str, str]:
 def _abstraction(name: str, size: str) -> dict[str, Any]:
     if name == "music_template":
         return {"name": name, "division": 4 if size == "base" else 2}
-    quantizers = {
-        "vq": {"name": "vq", "codes": 512, "dim": 32},
-        "fsq": {"name": "fsq", "levels": (8, 8, 8)},
-    }
-    if name not in quantizers:
+    if name != "fsq":
         return {"name": name}
     width, num_layers, num_heads = _size(size)
     return {
         "name": "token_autoencoder",
-        "quantizer": quantizers[name],
+        "quantizer": {"name": "fsq", "levels": (8, 8, 8)},
         "num_latents": 32,
         "width": width,
         "num_layers": num_layers,

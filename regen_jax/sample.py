@@ -43,6 +43,8 @@ def main() -> None:
     directory = commands.workdir()
     given = {"guidance": GUIDANCE.value, "temperature": TEMPERATURE.value}
     overrides = {name: value for name, value in given.items() if value is not None}
+    out = Path(OUT.value).expanduser() if OUT.value else directory
+    workdir.check_output(out, directory=True, flag="--out=")
     config = workdir.read(directory)
     config["prior"] = {**config["prior"], **overrides}
     run = build(config)
@@ -55,7 +57,6 @@ def main() -> None:
     shown = run.task.show(prompts, y)
     if abstraction.editable:
         shown.add(_editable(abstraction, y_prime))
-    out = Path(OUT.value).expanduser() if OUT.value else directory
     try:
         out.mkdir(parents=True, exist_ok=True)
         arrays = {"x": prompts["x"], "y_prime": y_prime, "y": y, "seed": SEED.value}

@@ -66,6 +66,54 @@ def speech_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
+CHORALES = (
+    *("65.2", "66.6", "67.7", "84.5", "166.6", "197.10", "245.22", "255"),
+    *("265", "269", "286", "347", "377", "384", "396", "424"),
+)
+"""Short ones: 84.5, 166.6 and 197.10 are one tune, and so are 245.22 and 377."""
+
+
+@pytest.fixture(scope="session")
+def music_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The same folder with 16 chorales, 12 of them for training, and 12 folk tunes."""
+    from regen_jax.data import chorales, corpus, folk_tunes
+    from regen_jax.data.prepare import prepare
+
+    def pieces() -> list[Path]:
+        return [corpus.folder("bach") / f"bwv{number}.mxl" for number in CHORALES]
+
+    with (
+        _shared(tmp_path_factory, "data") as folder,
+        pytest.MonkeyPatch.context() as m,
+    ):
+        m.setattr(chorales, "pieces", pieces)
+        m.setattr(chorales, "TEST_SHARE", 0.25)
+        m.setattr(folk_tunes, "MAX_TUNES", 15)
+        for name in ("chorales", "folk_tunes"):
+            prepare(name, str(folder))
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def text_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The same folder with a verse in twenty of `simple_bible`."""
+    from regen_jax.data import simple_bible
+    from regen_jax.data.prepare import prepare
+
+    split_verses = simple_bible.split_verses
+
+    def few(*bibles: dict) -> dict[str, list[dict]]:
+        return {name: v[::20] for name, v in split_verses(*bibles).items()}
+
+    with (
+        _shared(tmp_path_factory, "data") as folder,
+        pytest.MonkeyPatch.context() as m,
+    ):
+        m.setattr(simple_bible, "split_verses", few)
+        prepare("simple_bible", str(folder))
+    return str(folder)
+
+
 @pytest.fixture(scope="session")
 def shared(
     tmp_path_factory: pytest.TempPathFactory,

@@ -53,13 +53,24 @@ OTHERS = [
 ]
 
 
+FOLDERS = {
+    "digits": "digits_dir",
+    "harmony": "music_dir",
+    "melody": "music_dir",
+    "pronunciation": "speech_dir",
+    "simplification": "text_dir",
+    "speech_recognition": "speech_dir",
+    "speech_synthesis": "speech_dir",
+}
+
+
 @pytest.fixture
-def config_of(digits_dir, speech_dir):
+def config_of(request):
     """A config of that name and argument on the data of the tests."""
 
     def get(name: str, arg: str):
         config = load(name).get_config(arg)
-        config.data.dir = digits_dir if name == "digits" else speech_dir
+        config.data.dir = request.getfixturevalue(FOLDERS[name])
         if "max_seconds" in config.data:
             config.data.max_seconds = 1.024
         return config

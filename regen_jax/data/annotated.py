@@ -1,12 +1,15 @@
 """Examples with the x′ and y′ of rules that run on the host."""
 
+import ast
 import contextlib
 import dataclasses
 import functools
 import hashlib
+import importlib
 import inspect
 import logging
 import os
+import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -66,6 +69,22 @@ def as_batch(examples: Iterable[Example], parts: Regeneration) -> Batch:
     return stack([annotate(example, parts) for example in examples])
 
 
+def sources(name: str) -> dict[str, str]:
+    """The code of a module and of all modules of this package that it rests on."""
+    found, asked = {}, [name]
+    package = __name__.partition(".")[0]
+    while asked:
+        module = importlib.import_module(asked.pop())
+        if module.__name__ in found:
+            continue
+        found[module.__name__] = code = inspect.getsource(module)
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.ImportFrom) and node.module.startswith(package):
+                inner = [f"{node.module}.{alias.name}" for alias in node.names]
+                asked += [node.module, *(set(inner) & set(sys.modules))]
+    return found
+
+
 def _rules(parts: Regeneration) -> dict[str, HostRule]:
     pairs = {"x_prime": parts.source, "y_prime": parts.abstraction}
     return {name: rule for name, rule in pairs.items() if rule.on_host}
@@ -102,9 +121,9 @@ class _Cached:
         if origin is None:
             return
         # The rule's options and its code: another rule must not read these values.
-        code = inspect.getsource(inspect.getmodule(type(rule)))
+        code = sources(inspect.getmodule(type(rule)).__name__)
         key = hashlib.sha256(
-            f"{rule} of {of} in {origin.selection}: {code}".encode()
+            f"{rule} of {of} in {origin.selection}: {sorted(code.items())}".encode()
         ).hexdigest()[:16]
         path = origin.folder / "annotations" / f"{type(rule).__name__}-{key}.npy"
         # A file that is missing or damaged is made again.

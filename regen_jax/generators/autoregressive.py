@@ -57,6 +57,7 @@ class Autoregressive(AutoregressiveOptions, Generator):
             encoder_layers=self.encoder_layers,
             source_stride=self.source_stride,
             ctc=self.ctc > 0,
+            rotary=self.rotary,
         )
 
     @property

@@ -17,6 +17,8 @@ class AutoregressiveOptions(TransformerOptions):
         where both keep time: the length of one divides that of the other).
       copy: whether b may take tokens from a, which must have its vocabulary; see
         `networks/pointer.py`.
+      rotary: whether self-attention sees how far apart positions are, besides where they
+        are: what repeats at a distance, as in music, is learned sooner.
       encoder_layers: blocks that the source goes through before, all of it seeing all.
       source_stride: frames of an Array that become one vector, by a convolutional stem.
       ctc: share of the loss that is the CTC loss of the encoder's output, to the tokens
@@ -33,6 +35,7 @@ class AutoregressiveOptions(TransformerOptions):
     target: Tokens
     conditioning: str = "prefix"
     copy: bool = False
+    rotary: bool = False
     encoder_layers: int = 0
     source_stride: int = 1
     ctc: float = 0.0

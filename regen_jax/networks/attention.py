@@ -63,6 +63,21 @@ def attend_by_head(
     return y_BxHxQxD.astype(v_BxHxKxD.dtype)
 
 
+def rotate(x_BxHxQxD: jax.Array, position: jax.Array | int) -> jax.Array:
+    """Turns queries or keys by their positions, from `position` on.
+
+    Rotary embedding (Su et al., arXiv 2104.09864, equation 34, with the halves of D as
+    the two coordinates): products of queries and keys then tell how far apart they are.
+    """
+    *_, length, dim = x_BxHxQxD.shape
+    speeds = 10_000 ** (-jnp.arange(dim // 2) / (dim // 2))
+    angles = (position + jnp.arange(length))[:, None] * speeds
+    cos, sin = jnp.cos(angles), jnp.sin(angles)
+    a, b = jnp.split(x_BxHxQxD.astype(jnp.float32), 2, axis=-1)
+    turned = jnp.concatenate([a * cos - b * sin, a * sin + b * cos], axis=-1)
+    return turned.astype(x_BxHxQxD.dtype)
+
+
 class MLP(nn.Module):
     """Two dense layers with a GELU between: [..., width] to [..., width]."""
 

@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from regen_jax.networks.attention import MLP, attend_by_head
+from regen_jax.networks.attention import MLP, attend_by_head, rotate
 from regen_jax.networks.embeddings import dropout
 from regen_jax.networks.linear import Linear
 
@@ -12,13 +12,17 @@ KeysValues = tuple[jax.Array, jax.Array]
 
 
 class Block(nn.Module):
-    """Self-attention, cross-attention where there is a memory, and an MLP."""
+    """Self-attention, cross-attention where there is a memory, and an MLP.
+
+    With `rotary`, self-attention sees how far apart positions are.
+    """
 
     num_heads: int
     mlp_ratio: float = 4.0
     dropout: float = 0.0
     cross: bool = False
     dtype: jnp.dtype = jnp.float32
+    rotary: bool = False
 
     @nn.compact
     def __call__(
@@ -57,6 +61,8 @@ class Block(nn.Module):
         x = x_BxQxW
         h = nn.LayerNorm(dtype=self.dtype, name="norm_self")(x)
         q, k, v = project("qkv", h, 3)
+        if self.rotary:
+            q, k = rotate(q, position), rotate(k, position)
         k = k.swapaxes(2, 3)
         if cache is not None:
             write = jax.lax.dynamic_update_slice_in_dim

@@ -73,6 +73,7 @@ class Transformer(nn.Module):
     encoder_layers: int = 0
     source_stride: int = 1
     ctc: bool = False
+    rotary: bool = False
 
     def setup(self):
         self.embed_source = SourceEmbedding(
@@ -88,7 +89,14 @@ class Transformer(nn.Module):
 
         def stack(number: int, cross: bool) -> list[Block]:
             return [
-                block(self.num_heads, self.mlp_ratio, self.dropout, cross, self.dtype)
+                block(
+                    self.num_heads,
+                    self.mlp_ratio,
+                    self.dropout,
+                    cross,
+                    self.dtype,
+                    self.rotary,
+                )
                 for _ in range(number)
             ]
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from regen_jax.networks.attention import MLP, attend
+from regen_jax.networks.attention import MLP, attend, rotate
 
 
 def draw(*shape: int, seed: int = 0) -> np.ndarray:
@@ -74,3 +74,20 @@ def test_mlp_matches_numpy():
     h = 0.5 * h * (1 + np.tanh(np.sqrt(2 / np.pi) * (h + 0.044715 * h**3)))
     expected = h @ params["down"]["kernel"] + params["down"]["bias"]
     np.testing.assert_allclose(mlp.apply({"params": params}, x), expected, atol=1e-6)
+
+
+def test_turned_queries_and_keys_tell_how_far_apart_they_are():
+    rng = np.random.default_rng(0)
+    q, k = jnp.asarray(rng.normal(size=(2, 1, 1, 1, 6)), jnp.float32)
+    scores = [
+        float(jnp.vdot(rotate(q, position + 3), rotate(k, position)))
+        for position in (0, 5, 40)
+    ]
+    np.testing.assert_allclose(scores, scores[0], rtol=1e-5)
+    assert abs(float(jnp.vdot(rotate(q, 1), rotate(k, 0))) - scores[0]) > 1e-2
+    # The first pair of coordinates turns by a radian a position (equation 34).
+    x = jnp.zeros((1, 1, 4, 6)).at[..., 0].set(1)
+    turned = np.asarray(rotate(x, 2))[0, 0]
+    angles = np.arange(2, 6)
+    np.testing.assert_allclose(turned[:, 0], np.cos(angles), atol=1e-6)
+    np.testing.assert_allclose(turned[:, 3], np.sin(angles), atol=1e-6)

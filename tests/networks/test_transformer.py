@@ -20,6 +20,7 @@ MODELS = [
     ("aligned", Tokens(2, 6)),
     ("aligned", Array((8, 3), 0.0, 9.0)),
     ("copy", Tokens(3, VOCAB)),
+    ("rotary", Tokens(3, 6)),
 ]
 RNG = np.random.default_rng(0)
 B = jnp.asarray(RNG.integers(0, VOCAB, (3, LENGTH)))
@@ -51,6 +52,7 @@ def model(request):
         aligned=LENGTH if conditioning == "aligned" else 0,
         copy=conditioning == "copy",
         encoder_layers=1 if conditioning == "aligned" else 0,
+        rotary=conditioning == "rotary",
     )
     a = values(source)
     shapes = jax.eval_shape(network.init, jax.random.key(0), a, B, DROP)

@@ -1,0 +1,165 @@
+"""Each task on texts and scores from its config to files, and what bad input gets."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from regen_jax.music import events, midi, musicxml
+from regen_jax.music.score import Note, Score
+
+ROOT = Path(__file__).parent.parent.parent
+LYRICS = "4/4 G: Wach auf, mein Herz, / und sin-ge"
+
+
+@pytest.fixture(scope="module")
+def trained_on(shared, command, text_dir, music_dir):
+    """The workdir of a tiny run of a config, for all workers."""
+
+    def train(name: str) -> Path:
+        with shared(name) as folder:
+            if not (folder / "done").exists():
+                done = command(
+                    "train",
+                    f"--config={ROOT}/configs/{name}.py:size=tiny",
+                    f"--config.data.dir={music_dir}",
+                    f"--workdir={folder}/run",
+                )
+                assert done.returncode == 0, done.stderr
+                (folder / "done").touch()
+        return folder / "run"
+
+    return train
+
+
+def drawn(command, workdir, out, *flags) -> dict[str, np.ndarray]:
+    done = command("sample", f"--workdir={workdir}", f"--out={out}", *flags)
+    assert done.returncode == 0, done.stderr
+    return np.load(out / "samples.npz")
+
+
+def refused(command, workdir, *flags) -> str:
+    out = workdir.parent / "refused"
+    done = command("sample", f"--workdir={workdir}", f"--out={out}", *flags)
+    assert done.returncode == 2, done.stdout + done.stderr
+    (line,) = (line for line in done.stderr.splitlines() if line.startswith("error"))
+    assert "Traceback" not in done.stderr and not out.exists()
+    return line
+
+
+def measured(command, workdir) -> dict[str, float]:
+    done = command("evaluate", f"--workdir={workdir}")
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((workdir / "metrics.json").read_text())
+    assert all(math.isfinite(value) for value in metrics.values())
+    return metrics
+
+
+def test_a_verse_becomes_another(trained_on, command, tmp_path):
+    run = trained_on("simplification")
+    metrics = measured(command, run)
+    names = ("bleu", "chrf", "sari", "perplexity", "novelty", "adherence_words")
+    assert {f"samples/{name}" for name in names} <= set(metrics)
+    assert {"pipeline/nll_per_word", "decoder/bleu", "real/perplexity"} <= set(metrics)
+    assert metrics["real/bleu"] == pytest.approx(100)
+
+    drawn(command, run, tmp_path / "a", "--text=And God said, Let there be light.")
+    table = (tmp_path / "a/samples.md").read_text().splitlines()
+    assert table[0] == "| source | generated |"
+    assert table[2].startswith("| And God said, Let there be light. |")
+    # What people make of a template is what Y is generated from.
+    edited = tmp_path / "edited.txt"
+    edited.write_text("men light")
+    drawn(command, run, tmp_path / "b", f"--y_prime={edited}")
+    assert (tmp_path / "b/y_prime_0.txt").read_text().split() == ["men", "light"]
+
+
+@pytest.mark.parametrize(
+    "flag, words",
+    [
+        ("--text=", "the text is empty"),
+        ("--text=a\nb", "has 2 lines"),
+        ("--text=Слово", "'С', character 1 of 'Слово', is unknown"),
+        (f"--text={'word ' * 40}", "pieces: at most 32 fit"),
+        ("--midi=a.mid", "simplification reads --text=TEXT, not --midi"),
+        ("--y_prime=none.txt", "--y_prime=none.txt cannot be read"),
+    ],
+)
+def test_texts_that_are_no_verses(trained_on, command, flag, words):
+    assert words in refused(command, trained_on("simplification"), flag)
+
+
+def test_a_template_that_does_not_fit(trained_on, command, tmp_path):
+    path = tmp_path / "template.txt"
+    path.write_text("light, Слово")
+    line = refused(command, trained_on("simplification"), f"--y_prime={path}")
+    assert f"--y_prime={path}: " in line
+
+
+def test_a_soprano_gets_its_voices(trained_on, command, tmp_path):
+    run = trained_on("harmony")
+    metrics = measured(command, run)
+    names = ("faults", "crossings", "in_key", "soprano_kept", "adherence_chord")
+    assert {f"samples/{name}" for name in names} <= set(metrics)
+    assert {"pipeline/nll_per_note", "decoder/token_accuracy_4"} <= set(metrics)
+    assert metrics["real/soprano_kept"] == 1
+
+    tune = [67, 69, 71, 72, 71, 69, 67]
+    notes = tuple(Note(2 * i, 2, pitch, i == 6) for i, pitch in enumerate(tune))
+    midi.write(tmp_path / "tune.mid", Score((notes,), division=2))
+    saved = drawn(command, run, tmp_path / "a", f"--midi={tmp_path}/tune.mid")
+    pitches = events.onsets(saved["x"][0, :, 0])
+    assert pitches[pitches > 0].tolist() == tune
+    names = {path.name for path in (tmp_path / "a").iterdir()}
+    assert {"sample_0.mid", "sample_0.wav", "sample_0.musicxml"} <= names
+    voices = midi.read(tmp_path / "a/sample_0.mid", 2).voices
+    assert voices == musicxml.read(tmp_path / "a/sample_0.musicxml", 2).voices
+
+    # A lead sheet of one's own.
+    sheet = (tmp_path / "a/y_prime_0.txt").read_text()
+    assert sheet.split()[:4] == ["beat", "key", "chord", "rhythm"]
+
+
+@pytest.mark.parametrize(
+    "notes, words",
+    [
+        ((), "has no notes"),
+        ((Note(0, 2, 20),), "bar 1, beat 1: G#0 is out of range"),
+        ((Note(0, 2, 60), Note(200, 2, 60)), "quarter notes: at most 64 fit"),
+    ],
+)
+def test_tunes_that_cannot_be_read(trained_on, command, tmp_path, notes, words):
+    midi.write(tmp_path / "tune.mid", Score((notes,), division=2))
+    line = refused(command, trained_on("harmony"), f"--midi={tmp_path}/tune.mid")
+    assert words in line
+
+
+def test_lyrics_become_a_tune(trained_on, command, tmp_path):
+    run = trained_on("melody")
+    metrics = measured(command, run)
+    names = ("in_key", "notes_per_syllable", "interval_distance", "adherence_rhythm")
+    assert {f"samples/{name}" for name in names} <= set(metrics)
+    assert metrics["real/interval_distance"] == 0
+
+    drawn(command, run, tmp_path, f"--text={LYRICS}")
+    assert (tmp_path / "sample_0.mid").exists() or not np.any(
+        events.begins(np.load(tmp_path / "samples.npz")["y"])
+    )
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("Wach auf", "lyrics begin with metre, key and a colon"),
+        ("4/5 G: Wach auf", "the metre 4/5 is none"),
+        ("4/4 H: Wach auf", "there is no key 'H'"),
+        ("4/4 G: ", "line 1 of the lyrics has no words"),
+        ("4/4 G: Wach auf / / mein", "line 2 of the lyrics has no words"),
+        ("4/4 G: Проснись", "is unknown: known are"),
+        (f"4/4 G: {'Herz ' * 150}", "pieces: at most 160 fit"),
+    ],
+)
+def test_lyrics_that_cannot_be_sung(trained_on, command, text, words):
+    assert words in refused(command, trained_on("melody"), f"--text={text}")
