@@ -112,6 +112,7 @@ def _generator(name: str, size: str, conditioning: str) -> dict[str, Any]:
         "encoder_layers": 1 if size == "tiny" else 2,
         "num_heads": num_heads,
         "conditioning": conditioning,
+        "rotary": True,
         "dropout": 0.1,
         "drop_source": 0.0,
         "temperature": 0.8,

@@ -116,6 +116,7 @@ def _generator(name: str, size: str, copy: bool) -> dict[str, Any]:
         "encoder_layers": num_layers,
         "num_heads": num_heads,
         "conditioning": "cross",
+        "rotary": True,
         "copy": copy,
         "dropout": 0.1,
         "drop_source": 0.0,

@@ -36,6 +36,24 @@ def pytest_configure() -> None:
     jax.config.update("jax_num_cpu_devices", 8)
 
 
+LONGEST = (
+    *("test_configs", "test_speech_commands", "test_text_and_music", "test_slurm"),
+    *("test_commands", "test_sweep_real", "test_readme", "test_tensorboard"),
+    *("test_processes", "test_checkpoint", "test_unpaired", "test_launch"),
+)
+"""Files that take a minute or so, the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files begin first, so that no worker is left alone with one."""
+
+    def rank(item: pytest.Item) -> int:
+        name = item.path.stem
+        return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+    items.sort(key=rank)
+
+
 @pytest.fixture(scope="session")
 def digits_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A data folder that holds the digits, prepared once for all workers."""

@@ -179,6 +179,14 @@ def test_options_reach_the_parts():
             {"train": {"abstraction": {}, "prior": {"steps": 0}}},
             ["config.train.prior: steps must be at least 1"],
         ),
+        (
+            {"train": {"abstraction": {}, "prior": {"split": "targets"}}},
+            ["config.train.prior.split", "only an abstraction and a decoder"],
+        ),
+        (
+            {"train": {"abstraction": {"split": "test"}, "prior": {}}},
+            ["split must be 'train' or 'targets', not 'test'"],
+        ),
         ({"seed": -1}, ["config.seed", "-1"]),
         ({"seed": 1.5}, ["config.seed", "1.5"]),
         (

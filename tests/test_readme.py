@@ -73,11 +73,14 @@ def test_commands_run_in_their_order(command, folder, digits_dir):
     assert {path.name for path in (folder / "runs").iterdir()} >= {"digits", "shared"}
 
 
-def test_other_configs_are_those_of_runs(folder, speech_dir, monkeypatch):
+def test_other_configs_are_those_of_runs(
+    folder, speech_dir, text_dir, music_dir, monkeypatch
+):
+    assert speech_dir == text_dir == music_dir
     monkeypatch.chdir(folder)
     lines = [line for line in commands() if "--config=" in line]
     others = [line for line in lines if not re.search(ON_DIGITS, line)]
-    assert len(others) >= 6
+    assert len(others) >= 9
     for line in others:
         words = shlex.split(line)
         flags = [word for word in words if word.startswith("--config")]

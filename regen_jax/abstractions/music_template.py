@@ -103,7 +103,7 @@ class MusicTemplate(HostRule):
         }
         levels = [found[level] for level in self.levels]
         if self.melody:
-            levels += list(ids[:, 0].reshape(-1, self.division).T - events.HOLD)
+            levels += list(ids[:, 0].reshape(-1, self.division).T - events.REST)
         rows = np.stack(levels, axis=1) + self._first_ids
         result = np.zeros((self.y_prime.length, len(levels)), np.int32)
         result[: len(rows)] = rows
@@ -206,7 +206,8 @@ class MusicTemplate(HostRule):
             Column(
                 f"melody{step}",
                 events.SYMBOLS[1:],
-                "- r C2 C#2 D2 … B5 C6, or a note and ^ for a fermata",
+                "r C2 C#2 D2 … B5 C6, and behind a note ^ for a fermata or - where "
+                "it goes on",
             )
             for step in range(1, 1 + self.division * self.melody)
         ]
@@ -231,8 +232,7 @@ class MusicTemplate(HostRule):
         ids = np.asarray(y).reshape(len(y), -1)
         length = int(_length(ids))
         ids = ids[: -(-length // self.division) * self.division].copy()
-        ids[length:] = events.HOLD
-        ids[length : length + 1] = events.REST
+        ids[length:] = events.REST
         return ids
 
 

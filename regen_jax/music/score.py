@@ -98,15 +98,11 @@ def to_events(score: Score, steps: int) -> np.ndarray:
             f"{steps} fit"
         )
     ids = np.zeros((steps, len(score.voices)), np.int32)
-    ids[: score.length] = events.HOLD
+    ids[: score.length] = events.REST
     for voice, notes in enumerate(score.voices):
-        ends = [0, *(note.end for note in notes)]
-        starts = [*(note.start for note in notes), score.length]
-        for end, start in zip(ends, starts, strict=True):
-            if end < start:
-                ids[end, voice] = events.REST
         for note in notes:
             try:
+                ids[note.start : note.end, voice] = events.sustained(note.pitch)
                 ids[note.start, voice] = events.note(note.pitch, note.fermata)
             except ValueError as error:
                 at = place(note.start, score.division, score.metre)
@@ -128,8 +124,8 @@ def from_events(
     ids = ids[: ended[0]] if ended.size else ids
     voices = []
     for voice, column in enumerate(ids.T):
-        changes = [*np.flatnonzero(column != events.HOLD).tolist(), len(column)]
-        pitches, under = events.onsets(column), events.fermatas(column)
+        pitches, under = events.sounding(column), events.fermatas(column)
+        changes = np.flatnonzero(events.begins(column) | (pitches == 0)).tolist()
         syllables = iter(lyrics if voice == 0 else ())
         voices.append(
             tuple(
@@ -140,7 +136,7 @@ def from_events(
                     bool(under[start]),
                     next(syllables, ""),
                 )
-                for start, end in itertools.pairwise(changes)
+                for start, end in itertools.pairwise([*changes, len(column)])
                 if pitches[start]
             )
         )

@@ -34,6 +34,7 @@ class LanguageModel(Judge):
             width=self.width,
             num_layers=self.num_layers,
             num_heads=self.num_heads,
+            rotary=True,
             drop_source=0.0,
         )
 

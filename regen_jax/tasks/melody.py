@@ -75,7 +75,8 @@ class Melody(ScoreTask):
             if "x" in prompts:
                 texts = [tokenizer.decode(self.x, row) for row in prompts["x"]]
                 sung = sum(len(syllables(text.partition(":")[2])) for text in texts)
-                found["notes_per_syllable"] = float(events.begins(y).sum() / sung)
+                notes = events.begins(y, axis=1).sum()
+                found["notes_per_syllable"] = float(notes / sung)
             return found
 
         return figures

@@ -64,7 +64,7 @@ class ScoreTask(Task):
 
     def units(self, y: np.ndarray) -> tuple[str, np.ndarray]:
         """Notes, of all voices."""
-        return "note", events.begins(y).reshape(len(y), -1).sum(axis=1)
+        return "note", events.begins(y, axis=1).reshape(len(y), -1).sum(axis=1)
 
     def judging(self, variables: Mapping[str, Variables]) -> Judging:
         """How like real pieces scores are.
@@ -94,7 +94,7 @@ class ScoreTask(Task):
             }
             if "y" in prompts:
                 found["rhythm_agreement"] = music.rhythm_agreement(
-                    events.begins(y), events.begins(prompts["y"])
+                    events.begins(y, axis=1), events.begins(prompts["y"], axis=1)
                 )
             return found | (self._faults(y) if y.ndim == 3 else {})
 

@@ -10,22 +10,22 @@ from regen_jax.spaces import Tokens
 SCORES = events.space(32, 4)
 # A phrase that ends in the middle of a beat.
 PHRASE = """
-B4 -  - A4  G4 -  - -  B4 -  C5 -  A4 -  G4^ -  -
-G4 -  - F#4 G4 -  - -  G4 -  E4 -  D4 C4 B3  -  -
-D4 -  D4 -  D4 -  - -  D4 -  G3 -  F#3 - G3  -  -
-G3 -  D3 -  G2 -  - -  G3 -  C3 -  D3 -  G2  -  -
+B4 B4- B4- A4  G4 G4- G4- G4- B4 B4- C5 C5- A4  A4-  G4^ G4- G4-
+G4 G4- G4- F#4 G4 G4- G4- G4- G4 G4- E4 E4- D4  C4   B3  B3- B3-
+D4 D4- D4  D4- D4 D4- D4- D4- D4 D4- G3 G3- F#3 F#3- G3  G3- G3-
+G3 G3- D3  D3- G2 G2- G2- G2- G3 G3- C3 C3- D3  D3-  G2  G2- G2-
 """
 LEAD_SHEET = """\
 beat  key  chord  rhythm  cadence    melody1  melody2
-1     G    G      x-      .          B4       -
-2     G    D      xx      .          -        A4
-3     G    G      x-      .          G4       -
-4     G    G      --      .          -        -
-5     G    G      x-      .          B4       -
-6     G    C      x-      .          C5       -
-7     G    D7     xx      .          A4       -
-8     G    G      x-      authentic  G4^      -
-9     G    G      -r      .          -        r
+1     G    G      x-      .          B4       B4-
+2     G    D      xx      .          B4-      A4
+3     G    G      x-      .          G4       G4-
+4     G    G      --      .          G4-      G4-
+5     G    G      x-      .          B4       B4-
+6     G    C      x-      .          C5       C5-
+7     G    D7     xx      .          A4       A4-
+8     G    G      x-      authentic  G4^      G4-
+9     G    G      -r      .          G4-      r
 """
 
 
@@ -40,8 +40,16 @@ def random_scores(number, seed=0, space=SCORES):
     rng = np.random.default_rng(seed)
     drawn = rng.random((number, space.length, space.depth))
     notes = rng.choice([48, 50, 52, 53, 55, 57, 59, 60, 61, 66, 67, 69], drawn.shape)
-    notes += 3 - events.LOWEST + 49 * (rng.random(drawn.shape) < 0.2)
-    ids = np.where(drawn < 0.5, events.HOLD, np.where(drawn < 0.6, events.REST, notes))
+    # Half of the steps say that a note goes on: some, as a model may, of one that does
+    # not sound.
+    again = (drawn < 0.5) & (rng.random(drawn.shape) < 0.9)
+    steps = np.arange(space.length)[:, None]
+    last = np.maximum.accumulate(np.where(again, 0, steps), axis=1)
+    notes = np.take_along_axis(notes, last, axis=1)
+    ids = notes + events.note(48) - 48
+    ids += 49 * (rng.random(drawn.shape) < 0.2)
+    ids = np.where(drawn < 0.6, events.REST, ids)
+    ids = np.where(drawn < 0.5, notes + events.sustained(48) - 48, ids)
     ends = rng.integers(1, space.length + 1, number)
     return np.where(np.arange(space.length)[:, None] < ends[:, None, None], ids, 0)
 
@@ -177,7 +185,7 @@ def test_adherence_is_that_of_the_score_analysed_again():
     assert 0.9 < full.pop("in_chord") < 1
     assert full == dict.fromkeys(("key", "chord", "rhythm", "cadence", "melody"), 1)
     edited = LEAD_SHEET.replace("6     G    C  ", "6     G    Em ")
-    edited = edited.replace("C5       -", "C5       B4").replace(
+    edited = edited.replace("C5       C5-", "C5       B4").replace(
         "authentic", "other    "
     )
     changed = np.stack([y_primes[0], template.read(edited)])
@@ -194,7 +202,7 @@ def test_adherence_is_that_of_the_score_analysed_again():
 
 def test_in_chord_adherence_is_of_the_chords_that_were_asked_for():
     template = MusicTemplate(events.space(4, 2), levels=("chord",))
-    ids = score("C4 - D4 -\nE3 - G3 -", steps=4)
+    ids = score("C4 C4- D4 D4-\nE3 E3- G3 G3-", steps=4)
     asked = template.read("beat chord\n1 C\n2 C\n")
     assert template.adherence(ids[None], asked[None])["in_chord"] == 6 / 8
     silent = template.read("beat chord\n1 N\n2 C\n")

@@ -2,6 +2,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -24,11 +25,13 @@ SWEEPS = sorted((ROOT / "configs/sweeps").glob("*.py"))
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
-def test_sweeps_of_the_repository_are_built(path, digits_dir):
+def test_sweeps_of_the_repository_are_built(path, digits_dir, text_dir):
     asked = read(path)
     assert "import regen_jax" not in path.read_text()
-    extra = [f"--config.data.dir={digits_dir}"]
-    options = Options(f"{ROOT}/configs/digits.py", path, Path("/none"), extra=extra)
+    assert digits_dir == text_dir
+    (config,) = re.findall("^--config=(.+)", path.read_text(), re.MULTILINE)
+    extra = [f"--config.data.dir={text_dir}"]
+    options = Options(f"{ROOT}/{config}", path, Path("/none"), extra=extra)
     if isinstance(asked, Search):
         assert run_sweep(dataclasses.replace(options, dry_run=True)) == 0
     else:

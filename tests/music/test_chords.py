@@ -34,9 +34,15 @@ def music21():
 
 
 def notes(*voices):
-    """Pitches that sound int [T, voices], from symbols of `events`, a line a voice."""
-    ids = [[events.SYMBOLS.index(symbol) for symbol in v.split()] for v in voices]
-    return events.sounding(np.array(ids).T)
+    """Pitches that sound int [T, voices], from symbols of `events`, a line a voice.
+
+    `-` stands for what goes on, be it a note or silence.
+    """
+    lines = [voice.split() for voice in voices]
+    ids = [[events.SYMBOLS.index(s) if s != "-" else -1 for s in v] for v in lines]
+    ids = np.array(ids).T
+    last = np.maximum.accumulate(np.where(ids < 0, 0, np.arange(len(ids))[:, None]))
+    return np.take_along_axis(events.sounding(ids), last, axis=0)
 
 
 def names(weights, key):

@@ -21,16 +21,16 @@ def test_patterns():
 
 
 def test_of_one_voice():
-    assert found(2, "C4 - D4 E4 - - r - - F4") == ["x-", "xx", "--", "rr", "rx"]
-    assert found(3, "C4 - D4 - r -") == ["x-x", "-rr"]
+    assert found(2, "C4 C4- D4 E4 E4- E4- r r r F4") == ["x-", "xx", "--", "rr", "rx"]
+    assert found(3, "C4 C4- D4 D4- r r") == ["x-x", "-rr"]
 
 
 def test_of_voices_jointly():
-    assert found(2, "r - C4 - r -", "C4 D4 - - - r") == ["xx", "x-", "-r"]
+    assert found(2, "r r C4 C4- r r", "C4 D4 D4- D4- D4- r") == ["xx", "x-", "-r"]
 
 
 def test_all_patterns_are_told_apart():
-    states = {"x": "C4", "-": "-", "r": "r"}
+    states = {"x": "C4", "-": "C4-", "r": "r"}
     for pattern in patterns(3):
-        line = " ".join(["C4", "-", "-", *(states[s] for s in pattern)])
+        line = " ".join(["C4", "C4-", "C4-", *(states[s] for s in pattern)])
         assert found(3, line)[1] == pattern

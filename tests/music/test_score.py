@@ -60,14 +60,22 @@ def test_events_by_hand():
     high = (Note(1, 2, 60), Note(3, 1, 62, True))
     low = (Note(0, 1, 48), Note(3, 3, 36))
     ids = to_events(Score((high, low), 1), 8)
-    assert symbols(ids[:, 0]) == ["r", "C4", "-", "D4^", "r", "-", "", ""]
-    assert symbols(ids[:, 1]) == ["C3", "r", "-", "C2", "-", "-", "", ""]
+    assert symbols(ids[:, 0]) == ["r", "C4", "C4-", "D4^", "r", "r", "", ""]
+    assert symbols(ids[:, 1]) == ["C3", "r", "r", "C2", "C2-", "C2-", "", ""]
 
 
 def test_silence_at_the_end_of_events_is_no_part_of_the_score():
-    ids = [events.note(60), 1, 2, 1, 0, events.note(62)]
+    ids = [events.note(60), events.sustained(60), 1, 1, 0, events.note(62)]
     assert from_events(ids, 1).voices == ((Note(0, 2, 60),),)
-    assert from_events([1, 1, 2], 1).voices == ((),)
+    assert from_events([1, 1], 1).voices == ((),)
+
+
+def test_notes_go_on_while_their_pitch_does():
+    fermata, goes_on = events.note(60, fermata=True), events.sustained(60)
+    ids = [goes_on, goes_on, fermata, goes_on, events.sustained(62), 1, goes_on]
+    assert from_events(ids, 1).voices[0] == (
+        *(Note(0, 2, 60), Note(2, 2, 60, True), Note(4, 1, 62), Note(6, 1, 60)),
+    )
 
 
 def test_syllables_go_to_the_first_voice():
