@@ -24,6 +24,7 @@ def evaluate(directory: Path) -> dict[str, float]:
     Also written to `metrics.json` in the folder, and to TensorBoard's HParams.
     """
     config = workdir.read(directory)
+    workdir.check_output(directory / "metrics.json", directory=False, flag="")
     run = build(config, num_samples=config["evaluate"]["samples"])
     trained = restore(run, directory)
     variables = {name: stage.variables for name, stage in trained.items()}

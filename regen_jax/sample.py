@@ -37,6 +37,8 @@ def main() -> None:
     directory = commands.workdir()
     given = {"guidance": GUIDANCE.value, "temperature": TEMPERATURE.value}
     overrides = {name: value for name, value in given.items() if value is not None}
+    out = Path(OUT.value).expanduser() if OUT.value else directory
+    workdir.check_output(out, directory=True, flag="--out=")
     config = workdir.read(directory)
     config["prior"] = {**config["prior"], **overrides}
     run = build(config)
@@ -51,7 +53,6 @@ def main() -> None:
         SEED.value,
         run.evaluate.batch_size,
     )
-    out = Path(OUT.value).expanduser() if OUT.value else directory
     try:
         out.mkdir(parents=True, exist_ok=True)
         arrays = {"x": prompts["x"], "y_prime": y_prime, "y": y, "seed": SEED.value}

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import os
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -43,6 +44,16 @@ def claimed(workdir: Path, config: Mapping[str, Any]) -> Iterator[None]:
         _check(workdir, new)
         _write(workdir / CONFIG, new)
         yield
+
+
+def check_output(path: Path, directory: bool, flag: str) -> None:
+    """`UserError` where a file or folder cannot come to be, before work is put into it."""
+    place = path
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    is_what = path.is_dir() == directory if place == path else place.is_dir()
+    if not (is_what and os.access(place, os.W_OK)):
+        raise UserError(f"{flag}{path} cannot be written: {place} is in the way")
 
 
 def _check(workdir: Path, config: dict[str, Any]) -> None:

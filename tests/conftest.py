@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import functools
+import gc
 import itertools
 import json
 import os
@@ -29,8 +30,28 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 def pytest_configure() -> None:
     import jax
 
+    # Tracing makes many small objects: looking through them takes a tenth of the time.
+    gc.set_threshold(100_000)
     # Not by a variable of the environment: commands that tests start see one device.
     jax.config.update("jax_num_cpu_devices", 8)
+
+
+LONGEST = (
+    *("test_configs", "test_speech_commands", "test_slurm", "test_commands"),
+    *("test_sweep_real", "test_readme", "test_tensorboard", "test_processes"),
+    *("test_checkpoint", "test_unpaired", "test_launch"),
+)
+"""Files that take a minute or so, the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files begin first, so that no worker is left alone with one."""
+
+    def rank(item: pytest.Item) -> int:
+        name = item.path.stem
+        return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session")
