@@ -33,6 +33,10 @@ def get_config(arg: str = "") -> ConfigDict:
     conditioning = "cross" if abstraction == "fsq" else "aligned"
     prior = _generator(chosen.get("prior", priors[0]), size, conditioning)
     decoder = _generator(chosen.get("decoder", decoders[0]), size, conditioning)
+    # What writes the voices heeds their rules.
+    writer = prior if abstraction == "identity" else decoder
+    if writer["name"] == "autoregressive":
+        writer["rule_weight"] = 4.0
     return ConfigDict(
         {
             "seed": 0,
@@ -128,9 +132,9 @@ def _training(stage: str, chosen: dict[str, str]) -> dict[str, Any]:
         return {"steps": 20, "batch_size": 8, "learning_rate": 1e-3, "warmup_steps": 5}
     steps = {
         "abstraction": 1000,
-        "decoder": 1000,
+        "decoder": 900,
         # Without a decoder to train, the prior has the time of both.
-        "prior": 1600 if chosen["abstraction"] == "identity" else 1000,
+        "prior": 1500 if chosen["abstraction"] == "identity" else 750,
     }[stage]
     batch_size, learning_rate = 16, 2e-3
     if size == "base":

@@ -5,6 +5,7 @@ Shapes here are those of one example; a batch has one more axis in front.
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import ClassVar, NamedTuple
 
 import chex
@@ -53,6 +54,11 @@ class Tokens:
 
     `symbols` are the names of the ids, where they have any: characters or phonemes, for
     example. The first is that of 0, which is empty where `padded`.
+
+    `faults` says what rules of the domain have against each id at a position, though
+    all are possible: of the ids i32[B, k] of the levels before level k there, and
+    i32[B, k + 1] of those and k at the position before (0 in front of the first), it
+    makes f32[B, vocab].
     """
 
     length: int
@@ -60,6 +66,9 @@ class Tokens:
     depth: int = 1
     padded: bool = False
     symbols: tuple[str, ...] = ()
+    faults: Callable[[jax.Array, jax.Array], jax.Array] | None = dataclasses.field(
+        default=None, repr=False
+    )
 
     dtype: ClassVar = jnp.int32
 

@@ -19,6 +19,7 @@ def ancestral_sampling(
     keys: jax.Array,
     target: Tokens,
     choose: Choose,
+    rule_weight: float = 0.0,
 ) -> jax.Array:
     """Draws i32[B, *target.shape], until every example has ended.
 
@@ -34,9 +35,15 @@ def ancestral_sampling(
       keys: one an example.
       target: the space to draw from.
       choose: draws i32[N] by N keys from logits [N, V].
+      rule_weight: what a token's logit loses for each of its `target.faults`.
     """
     depth, vocab = target.depth, target.vocab
     steps = target.length + depth - 1
+
+    def heed(logits: jax.Array, written: jax.Array, index: jax.Array) -> jax.Array:
+        if not rule_weight:
+            return logits
+        return logits - rule_weight * _faults(target, written, index)
 
     def settle(
         logits: jax.Array, index: jax.Array, length: jax.Array
@@ -65,13 +72,38 @@ def ancestral_sampling(
     def advance(state: tuple) -> tuple:
         index, token, length, written, caches = state
         logits, caches = step(token, index - 1, caches)
-        token, length = settle(logits, index, length)
-        return index + 1, token, length, written.at[index].set(token), caches
+        token, length = settle(heed(logits, written, index), index, length)
+        written = written.at[depth + index].set(token)
+        return index + 1, token, length, written, caches
 
-    length = jnp.full(keys.shape[0], target.length, jnp.int32)
-    token, length = settle(logits, jnp.zeros((), jnp.int32), length)
-    written = jnp.zeros((steps, *token.shape), jnp.int32).at[0].set(token)
-    state = jnp.ones((), jnp.int32), token, length, written, caches
+    batch, stack = keys.shape[0], () if depth == 1 else (depth,)
+    # As many rows in front as a position looks back.
+    written = jnp.zeros((depth + steps, batch, *stack), jnp.int32)
+    length, first = jnp.full(batch, target.length, jnp.int32), jnp.zeros((), jnp.int32)
+    token, length = settle(heed(logits, written, first), first, length)
+    state = first + 1, token, length, written.at[depth].set(token), caches
     *_, written, _ = jax.lax.while_loop(unfinished, advance, state)
-    b = written.swapaxes(0, 1)
+    b = written[depth:].swapaxes(0, 1)
     return b if depth == 1 else undelay(b)
+
+
+def _faults(target: Tokens, written: jax.Array, index: jax.Array) -> jax.Array:
+    """`target.faults` of each id in step `index`: f32[B, V], or [B, K, V] of a stack.
+
+    `written` is i32[depth + steps, B, (K)], up to that step.
+    """
+    depth = target.depth
+    recent = jax.lax.dynamic_slice_in_dim(written, index, depth)
+    recent = recent.reshape(depth, -1, depth)
+    recent = jnp.where(recent == target.vocab, 0, recent)
+
+    def stack(level: int, steps_back: int, levels: int) -> jax.Array:
+        """The first levels of a position, of which `level` is `steps_back` ago."""
+        ids = [recent[depth - level - steps_back + i, :, i] for i in range(levels)]
+        return jnp.stack(ids, axis=-1) if ids else recent[0, :, :0]
+
+    counts = [
+        target.faults(stack(level, 1, level + 1), stack(level, 0, level))
+        for level in range(depth)
+    ]
+    return counts[0] if depth == 1 else jnp.stack(counts, axis=1)

@@ -117,7 +117,9 @@ class Autoregressive(AutoregressiveOptions, Generator):
             return draw(keys, logits, temperature, self.top_k, self.top_p)
 
         logits, step, caches = self._predictor(variables, a)
-        return ancestral_sampling(step, logits, caches, keys, self.target, choose)
+        return ancestral_sampling(
+            step, logits, caches, keys, self.target, choose, self.rule_weight
+        )
 
     def alignment(
         self, variables: Variables, a: Value, b: jax.Array

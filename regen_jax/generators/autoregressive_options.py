@@ -26,6 +26,9 @@ class AutoregressiveOptions(TransformerOptions):
       drop_source: share of examples that train without a, which guidance needs.
       guidance: 1 samples p(b | a); more moves away from p(b).
       temperature, top_k, top_p: of sampling; temperature 0 is greedy.
+      rule_weight: nats that a token loses in sampling for each of the target's `faults`:
+        p(b | a) is multiplied by exp(-rule_weight · faults of b), step by step. 0 samples
+        what the model says.
       beam_size: 0 samples; 1 is greedy search; more is beam search. Neither search has a
         use for the three options of sampling.
       length_penalty: of beam search, an exponent; 0 compares log-probabilities, more
@@ -44,6 +47,7 @@ class AutoregressiveOptions(TransformerOptions):
     temperature: float = 1.0
     top_k: int = 0
     top_p: float = 1.0
+    rule_weight: float = 0.0
     beam_size: int = 0
     length_penalty: float = 0.0
 
@@ -73,7 +77,10 @@ class AutoregressiveOptions(TransformerOptions):
                 "copy needs padded source Tokens of the target's vocabulary, not "
                 f"{self.source} for {self.target}"
             )
-        for name in ("encoder_layers", "temperature", "top_k", "length_penalty"):
+        for name in (
+            *("encoder_layers", "temperature", "top_k", "length_penalty"),
+            "rule_weight",
+        ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
         if self.source_stride < 1:
@@ -105,6 +112,16 @@ class AutoregressiveOptions(TransformerOptions):
             raise ValueError(f"top_p must be in (0, 1], not {self.top_p}")
         if self.beam_size < 0:
             raise ValueError(f"beam_size must be 0 or more, not {self.beam_size}")
+        if self.rule_weight and self.target.faults is None:
+            raise ValueError(
+                f"rule_weight {self.rule_weight} needs a target with rules, and "
+                f"{self.target} has none"
+            )
+        if self.rule_weight and self.beam_size > 1:
+            raise ValueError(
+                f"rule_weight {self.rule_weight} is of sampling, which beam_size "
+                f"{self.beam_size} is not: set one of them to 0"
+            )
         if self.beam_size > 1 and self.target.depth > 1:
             raise ValueError(
                 f"beam_size {self.beam_size} needs a target one token deep, not "

@@ -1,0 +1,120 @@
+"""Sampling that heeds the rules of a target."""
+
+import dataclasses
+import functools
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from regen_jax.generators.autoregressive import Autoregressive
+from regen_jax.spaces import Category, Tokens
+
+VOCAB = 3
+WEIGHT = 1.5
+
+
+def repeats(before: jax.Array, above: jax.Array) -> jax.Array:
+    """A fault for the id before in the same level, and one for each same id above."""
+    ids = jnp.arange(VOCAB)
+    same = (above[:, :, None] == ids).sum(axis=1) + (before[:, -1:] == ids)
+    return same.astype(jnp.float32)
+
+
+MODEL = Autoregressive(
+    Category(2),
+    Tokens(2, VOCAB, depth=2, faults=repeats),
+    width=8,
+    num_layers=1,
+    num_heads=2,
+    rule_weight=WEIGHT,
+)
+FLAT = dataclasses.replace(MODEL, target=Tokens(4, VOCAB, faults=repeats))
+NUMBER = 20_000
+
+
+@functools.cache
+def variables(model):
+    rng = np.random.default_rng(0)
+    return jax.tree.map(
+        lambda p: rng.normal(0, 0.5, p.shape).astype(np.float32),
+        jax.eval_shape(model.init, jax.random.key(0)),
+    )
+
+
+def drawn(model) -> np.ndarray:
+    keys = jax.random.split(jax.random.key(1), NUMBER)
+    sample = jax.jit(model.sample)
+    return np.asarray(sample(variables(model), keys, jnp.ones(NUMBER, jnp.int32)))
+
+
+def expected(model, order: list[tuple[int, ...]]) -> np.ndarray:
+    """Probabilities of all targets, [V] * 4, whose ids are drawn in that order.
+
+    Each is drawn given those of the steps before: with its probability under the model
+    without rules, found by adding up, times exp(-WEIGHT · faults).
+    """
+    every = np.array(list(itertools.product(range(VOCAB), repeat=4)), np.int32)
+    b = every.reshape(-1, *model.target.shape)
+    log_prob = jax.jit(model.log_prob)
+    plain = np.exp(log_prob(variables(model), jnp.ones(len(b), jnp.int32), b))
+    joint, result = plain.reshape([VOCAB] * 4), np.ones([VOCAB] * 4)
+    done: tuple[int, ...] = ()
+    for step in order:
+        for axis in step:
+            rest = tuple(set(range(4)) - {axis, *done})
+            p = joint.sum(axis=rest, keepdims=True)
+            heeded = p * np.exp(-WEIGHT * fault_of(model, axis))
+            result *= heeded / heeded.sum(axis=axis, keepdims=True)
+        done += step
+    return result
+
+
+def fault_of(model, axis: int) -> np.ndarray:
+    """The faults of the id on that axis, [V] * 4, in words of NumPy."""
+    ids = np.indices([VOCAB] * 4)
+    depth = model.target.depth
+    before = ids[axis - depth] if axis >= depth else np.zeros_like(ids[0])
+    count = (ids[axis] == before).astype(float)
+    for above in range(axis - axis % depth, axis):
+        count += ids[axis] == ids[above]
+    return count
+
+
+@pytest.mark.parametrize(
+    "model, order",
+    [(MODEL, [(0,), (1, 2), (3,)]), (FLAT, [(0,), (1,), (2,), (3,)])],
+    ids=["stacks", "tokens"],
+)
+def test_samples_follow_the_model_times_the_rules(model, order):
+    b = drawn(model).reshape(NUMBER, 4)
+    found = np.zeros([VOCAB] * 4)
+    np.add.at(found, tuple(b.T), 1 / NUMBER)
+    p = expected(model, order)
+    np.testing.assert_allclose(p.sum(), 1, rtol=1e-5)
+    assert (np.abs(found - p) < 5 * np.sqrt(p * (1 - p) / NUMBER) + 1e-4).all()
+
+
+def test_a_heavy_rule_is_a_law():
+    model = dataclasses.replace(MODEL, rule_weight=1e6)
+    b = drawn(model)
+    assert (b[:, :, 0] != b[:, :, 1]).all() and (b[:, 0] != b[:, 1]).all()
+    assert (b[:, 0, 0] != 0).all()  # 0 stands in front of the first
+
+
+@pytest.mark.parametrize(
+    "changed, words",
+    [
+        ({"target": Tokens(4, VOCAB)}, "rule_weight 1.5 needs a target with rules"),
+        (
+            {"target": Tokens(4, VOCAB, faults=repeats), "beam_size": 2},
+            "rule_weight 1.5 is of sampling, which beam_size 2 is not",
+        ),
+        ({"rule_weight": -1.0}, "rule_weight must be 0 or more, not -1.0"),
+    ],
+)
+def test_rules_that_cannot_be_heeded(changed, words):
+    with pytest.raises(ValueError, match=words):
+        dataclasses.replace(MODEL, **changed)
