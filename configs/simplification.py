@@ -118,6 +118,7 @@ def _generator(name: str, size: str, copy: bool) -> dict[str, Any]:
         "conditioning": "cross",
         "rotary": True,
         "copy": copy,
+        "tied": copy,
         "dropout": 0.1,
         "drop_source": 0.0,
         "beam_size": 4,

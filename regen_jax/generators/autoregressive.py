@@ -51,6 +51,7 @@ class Autoregressive(AutoregressiveOptions, Generator):
             cross=self.conditioning == "cross",
             aligned=self.target.length if self.conditioning == "aligned" else 0,
             copy=self.copy,
+            tied=self.tied,
             remat=self.remat,
             dtype=jnp.dtype(self.dtype),
             depth=self.target.depth,

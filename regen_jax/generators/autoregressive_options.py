@@ -17,6 +17,8 @@ class AutoregressiveOptions(TransformerOptions):
         where both keep time: the length of one divides that of the other).
       copy: whether b may take tokens from a, which must have its vocabulary; see
         `networks/pointer.py`.
+      tied: whether one table embeds the tokens of a and b, which must be of the same
+        vocabulary and one deep, and scores those of b.
       rotary: whether self-attention sees how far apart positions are, besides where they
         are: what repeats at a distance, as in music, is learned sooner.
       encoder_layers: blocks that the source goes through before, all of it seeing all.
@@ -38,6 +40,7 @@ class AutoregressiveOptions(TransformerOptions):
     target: Tokens
     conditioning: str = "prefix"
     copy: bool = False
+    tied: bool = False
     rotary: bool = False
     encoder_layers: int = 0
     source_stride: int = 1
@@ -66,17 +69,17 @@ class AutoregressiveOptions(TransformerOptions):
                 "conditioning 'aligned' needs a source that keeps time with the target: "
                 f"{self.source} has {number} positions for {self.target.length}"
             )
-        if self.copy and not (
-            isinstance(self.source, Tokens)
-            and self.source.depth == self.target.depth == 1
-            and self.source.symbols == self.target.symbols
-            and self.source.vocab == self.target.vocab
-            and self.source.padded
-        ):
-            raise ValueError(
-                "copy needs padded source Tokens of the target's vocabulary, not "
-                f"{self.source} for {self.target}"
-            )
+        same = isinstance(self.source, Tokens) and (
+            (self.source.depth, self.source.vocab, self.source.symbols)
+            == (self.target.depth, self.target.vocab, self.target.symbols)
+        )
+        for name, fits in (("copy", same and self.source.padded), ("tied", same)):
+            if getattr(self, name) and not (fits and self.target.depth == 1):
+                padded = "padded " if name == "copy" else ""
+                raise ValueError(
+                    f"{name} needs {padded}source Tokens of the target's vocabulary, not "
+                    f"{self.source} for {self.target}"
+                )
         for name in (
             *("encoder_layers", "temperature", "top_k", "length_penalty"),
             "rule_weight",

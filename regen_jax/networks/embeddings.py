@@ -55,12 +55,15 @@ class SourceEmbedding(nn.Module):
     A `stride` above 1 folds that many frames of an Array, which is [time, channels],
     into one vector, and a convolution over three of these follows: the stem of speech
     encoders (Radford et al., arXiv 2212.04356, section 2.2) as two dense products.
+
+    Tokens one deep are embedded by `table` where there is one, which they share.
     """
 
     space: Space
     width: int
     dtype: jnp.dtype = jnp.float32
     stride: int = 1
+    table: nn.Embed | None = None
 
     @nn.compact
     def __call__(self, a: Value, drop: jax.Array) -> jax.Array:
@@ -75,6 +78,8 @@ class SourceEmbedding(nn.Module):
                     dtype=self.dtype,
                     name="category",
                 )(a)[:, None]
+            case Tokens() if self.table is not None:
+                x = self.table(a).astype(self.dtype)
             case Tokens(vocab=vocab, depth=depth):
                 x = nn.Embed(
                     vocab * depth,

@@ -29,7 +29,8 @@ class Pointer(nn.Module):
 
     p(w) = g · softmax(logits)(w) + (1 - g) · Σ_{s: a_s = w} attention(s), equation 9,
     with a gate g and an attention of their own. Words that training has hardly shown can
-    be written so.
+    be written so. A token is found by what it is and by the one before it too, so that
+    a state that has just read a copy of that one can go on.
     """
 
     width: int
@@ -43,7 +44,9 @@ class Pointer(nn.Module):
 
     def read(self, memory_BxSxW: jax.Array, a: jax.Array, keep: jax.Array) -> Copyable:
         """Of tokens a int32 [B, S] those that bool [B, S] keeps, and what encodes them."""
-        return Copyable(self.key(memory_BxSxW), jnp.where(keep, a, 0))
+        before = jnp.pad(memory_BxSxW, ((0, 0), (1, 0), (0, 0)))[:, :-1]
+        keys = self.key(jnp.concatenate([memory_BxSxW, before], axis=-1))
+        return Copyable(keys, jnp.where(keep, a, 0))
 
     def __call__(
         self, x_BxQxW: jax.Array, logits_BxQxV: jax.Array, source: Copyable

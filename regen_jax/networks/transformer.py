@@ -47,7 +47,9 @@ class Transformer(nn.Module):
     source, and with `aligned`, the length of a target that keeps time with the source,
     the vectors of the source are added to the positions that they belong to. With
     `encoder_layers`, the source first goes through that many blocks in which all of it
-    sees all of it. With `copy`, tokens of the source can be copied.
+    sees all of it. With `copy`, tokens of the source can be copied. With `tied`, one
+    table embeds the tokens of both, if the source's are of the same vocabulary and one
+    deep, and scores the tokens to come (Press and Wolf, arXiv 1608.05859).
 
     With a `depth` above 1 a position holds a stack of tokens, whose embeddings are summed
     and which are predicted side by side. Their ids may be `vocab` too, which is read as
@@ -67,6 +69,7 @@ class Transformer(nn.Module):
     cross: bool = False
     aligned: int = 0
     copy: bool = False
+    tied: bool = False
     remat: bool = False
     dtype: jnp.dtype = jnp.float32
     depth: int = 1
@@ -76,11 +79,15 @@ class Transformer(nn.Module):
     rotary: bool = False
 
     def setup(self):
-        self.embed_source = SourceEmbedding(
-            self.source, self.width, self.dtype, self.source_stride
-        )
         ids = self.vocab if self.depth == 1 else (self.vocab + 1) * self.depth
         self.embed = nn.Embed(ids, self.width, embedding_init=INIT)
+        self.embed_source = SourceEmbedding(
+            self.source,
+            self.width,
+            self.dtype,
+            self.source_stride,
+            self.embed if self.tied else None,
+        )
         self.positions = self.param("positions", INIT, (self.total, self.width))
         if self.starts:
             self.start = self.param("start", INIT, (1, self.width))
@@ -105,7 +112,8 @@ class Transformer(nn.Module):
             self.encoder = stack(self.encoder_layers, False)
             self.encoder_norm = nn.LayerNorm(dtype=self.dtype)
         self.norm = nn.LayerNorm(dtype=self.dtype)
-        self.head = Linear(self.depth * self.vocab, dtype=self.dtype)
+        if not self.tied:
+            self.head = Linear(self.depth * self.vocab, dtype=self.dtype)
         if self.ctc:
             self.ctc_head = Linear(self.vocab, dtype=self.dtype)
         if self.aligned:
@@ -273,9 +281,16 @@ class Transformer(nn.Module):
 
     def _logits(self, x: jax.Array, copyable: Copyable | None) -> jax.Array:
         x = self.norm(x)
-        logits = self.head(x).astype(jnp.float32)
+        logits = self._score(x).astype(jnp.float32)
         if copyable is not None:
             return self.pointer(x, logits, copyable)
         if self.depth == 1:
             return logits
         return logits.reshape(*x.shape[:-1], self.depth, self.vocab)
+
+    def _score(self, x: jax.Array) -> jax.Array:
+        if not self.tied:
+            return self.head(x)
+        table = self.embed.embedding.astype(self.dtype)
+        rows = x.reshape(-1, self.width) @ table.T
+        return rows.reshape(*x.shape[:-1], self.vocab)

@@ -26,7 +26,11 @@ LISTENER = dataclasses.replace(
 )
 STACKER = dataclasses.replace(READER, source=SPEECH, target=STACK, encoder_layers=1)
 COPIER = dataclasses.replace(
-    READER, source=Tokens(4, 3, padded=True), conditioning="cross", copy=True
+    READER,
+    source=Tokens(4, 3, padded=True),
+    conditioning="cross",
+    copy=True,
+    tied=True,
 )
 KEEPER = dataclasses.replace(
     READER, target=STACK, conditioning="aligned", encoder_layers=1
@@ -349,6 +353,7 @@ def test_words_never_seen_are_copied():
     "change, words",
     [
         ({"copy": True}, "copy needs padded source Tokens of the target's vocabulary"),
+        ({"tied": True}, "tied needs source Tokens of the target's vocabulary"),
         ({"conditioning": "aligned"}, "has 4 positions for 3"),
         ({"conditioning": "none"}, "must be 'prefix', 'cross' or 'aligned'"),
     ],
