@@ -129,9 +129,9 @@ def _training(stage: str, chosen: dict[str, str]) -> dict[str, Any]:
         return {"steps": 20, "batch_size": 8, "learning_rate": 1e-3, "warmup_steps": 5}
     steps = {
         "abstraction": 1000,
-        "decoder": 850,
+        "decoder": 800,
         # Without a decoder to train, the prior has the time of both.
-        "prior": 1400 if chosen["abstraction"] == "identity" else 750,
+        "prior": 900 if chosen["abstraction"] == "identity" else 500,
     }[stage]
     batch_size, learning_rate = 16, 2e-3
     if size == "base":

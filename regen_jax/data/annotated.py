@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from regen_jax.data.pipeline import Batch, stack
 from regen_jax.interfaces import Example, HostRule, Task
@@ -132,15 +133,11 @@ class _Cached:
             if len(values) == len(examples):
                 self.values = values
                 return
-        logger.info(
-            "%s of %s examples, once", type(rule).__name__, f"{len(examples):,}"
-        )
-        self.values = np.stack(
-            [
-                rule.annotate(e[of], e)
-                for e in map(examples.__getitem__, range(len(examples)))
-            ]
-        )
+        name, number = type(rule).__name__, len(examples)
+        logger.info("%s of %s examples, once", name, f"{number:,}")
+        read = map(examples.__getitem__, range(number))
+        shown = tqdm(read, name, number, disable=None, leave=False)
+        self.values = np.stack([rule.annotate(e[of], e) for e in shown])
         try:
             path.parent.mkdir(exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:

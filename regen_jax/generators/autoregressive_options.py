@@ -86,6 +86,11 @@ class AutoregressiveOptions(TransformerOptions):
         ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
+        if self.rotary and self.width // self.num_heads % 2:
+            raise ValueError(
+                "rotary turns pairs of numbers: width / num_heads must be even, not "
+                f"{self.width} / {self.num_heads}"
+            )
         if self.source_stride < 1:
             raise ValueError(
                 f"source_stride must be at least 1, not {self.source_stride}"

@@ -33,8 +33,8 @@ class Melody(ScoreTask):
     Attributes:
       pieces_vocab: pieces that a tokenizer learns of the lyrics of the train split.
       max_pieces: the most of X; longer texts are left out.
-      folk_tunes: a prepared set of tunes without words, which are among `targets`; none
-        if empty.
+      folk_tunes: a prepared set of tunes without words, of which those that the grid can
+        write are among `targets`; none if empty.
     """
 
     pieces_vocab: int = 400
@@ -162,7 +162,7 @@ def _melodies(task: Melody, split: str) -> Listed:
     alone = split == "targets"
     scores = [score for _, score in task.pieces("train" if alone else split)]
     if alone and task.folk_tunes:
-        tunes = task.pieces("train", task.folk_tunes)
+        tunes = task.pieces("train", task.folk_tunes, whole=True)
         scores += [score for _, score in tunes]
     examples = []
     for score in scores:

@@ -132,12 +132,19 @@ class ScoreTask(Task):
         counts = np.asarray(y) != events.PADDING
         return {"same_events": float((y == other)[counts].mean())}
 
-    def pieces(self, split: str, name: str = "") -> Iterator[tuple[str, Score]]:
-        """Titles and scores of a split that fit, in all keys where it is for training."""
+    def pieces(
+        self, split: str, name: str = "", whole: bool = False
+    ) -> Iterator[tuple[str, Score]]:
+        """Titles and scores of a split that fit, in all keys where it is for training.
+
+        With `whole`, those alone of which the grid of steps loses no note.
+        """
         found = load_scores(name or self.name, split, self.dir)
         ranges = voice_ranges(found)
         for title, score in found:
             if score.length > score.division * self.max_beats:
+                continue
+            if whole and _notes(score.coarser(self.division)) < _notes(score):
                 continue
             keys = [score]
             if split != "test":
@@ -187,6 +194,10 @@ class ScoreTask(Task):
             name: per_100 * sum(count[name] for count in counts) for name in counts[0]
         }
         return found | {"faults": sum(found.values())}
+
+
+def _notes(score: Score) -> int:
+    return sum(map(len, score.voices))
 
 
 def _distance(histogram, y: np.ndarray, reference: Sequence[np.ndarray]) -> float:

@@ -41,6 +41,10 @@ MODEL = Autoregressive(Tokens(2, 5), Tokens(4, 3), width=8, num_layers=1, num_he
             {"beam_size": 2, "target": Tokens(4, 3, depth=2)},
             "beam_size 2 needs a target one token deep, not Tokens(4 x 2 of 3)",
         ),
+        (
+            {"rotary": True, "width": 6},
+            "rotary turns pairs of numbers: width / num_heads must be even, not 6 / 2",
+        ),
         ({"source_stride": 0}, "source_stride must be at least 1, not 0"),
         (
             {"source_stride": 2},

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from regen_jax.data.scores import Piece
 from regen_jax.metrics import music
 from regen_jax.music import events
+from regen_jax.music.score import Note, Score
+from regen_jax.tasks import scored
 from regen_jax.tasks.harmony import Harmony
 from regen_jax.tasks.melody import Melody
 
@@ -41,3 +44,14 @@ def test_rhythm_and_notes_are_those_of_each(kind, music_dir):
         assert true == pytest.approx(per_note * other.sum())
         # A chorale has few syllables of more than a note or two.
         assert 1 <= true < 2
+
+
+def test_scores_that_the_grid_cuts_can_be_left_out(monkeypatch):
+    # Eight steps a quarter note; the grid has two.
+    kept = Score(((Note(0, 4, 60), Note(4, 4, 62)),), division=8)
+    cut = Score(((Note(0, 2, 60), Note(2, 2, 62), Note(4, 4, 64)),), division=8)
+    found = [Piece("kept", kept), Piece("cut", cut)]
+    monkeypatch.setattr(scored, "load_scores", lambda *args: found)
+    task = Melody(transpose=0)
+    assert [title for title, _ in task.pieces("train")] == ["kept", "cut"]
+    assert [title for title, _ in task.pieces("train", whole=True)] == ["kept"]
