@@ -31,12 +31,10 @@ def get_config(arg: str = "") -> ConfigDict:
     priors, decoders = FITTING.get(abstraction, (("autoregressive",), ("inverse",)))
     # Codes of a whole piece keep no time with it.
     conditioning = "cross" if abstraction == "fsq" else "aligned"
-    prior = _generator(chosen.get("prior", priors[0]), size, conditioning)
-    decoder = _generator(chosen.get("decoder", decoders[0]), size, conditioning)
-    # What writes the voices heeds their rules.
-    writer = prior if abstraction == "identity" else decoder
-    if writer["name"] == "autoregressive":
-        writer["rule_weight"] = 4.0
+    # Templates and voices have rules, codes have none.
+    rules = abstraction != "fsq"
+    prior = _generator(chosen.get("prior", priors[0]), size, conditioning, rules)
+    decoder = _generator(chosen.get("decoder", decoders[0]), size, conditioning, True)
     return ConfigDict(
         {
             "seed": 0,
@@ -105,7 +103,7 @@ def _size(size: str) -> tuple[int, int, int]:
     return {"tiny": tiny, "demo": demo, "base": base}[size]
 
 
-def _generator(name: str, size: str, conditioning: str) -> dict[str, Any]:
+def _generator(name: str, size: str, conditioning: str, rules: bool) -> dict[str, Any]:
     if name == "inverse" or ":" in name:
         return {"name": name}
     width, num_layers, num_heads = _size(size)
@@ -121,6 +119,7 @@ def _generator(name: str, size: str, conditioning: str) -> dict[str, Any]:
         "drop_source": 0.0,
         "temperature": 0.8,
         "top_p": 0.9,
+        "rule_weight": 4.0 if rules else 0.0,
         "dtype": "float32",
         "remat": False,
     }

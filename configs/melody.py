@@ -31,8 +31,13 @@ def get_config(arg: str = "") -> ConfigDict:
     priors, decoders = FITTING.get(abstraction, (("autoregressive",), ("inverse",)))
     # Codes of a whole piece keep no time with it, and lyrics with nothing.
     conditioning = "cross" if abstraction == "fsq" else "aligned"
-    prior = _generator(chosen.get("prior", priors[0]), size, "cross")
-    decoder = _generator(chosen.get("decoder", decoders[0]), size, conditioning)
+    # Templates have rules; codes and tunes have none.
+    rules = abstraction == "music_template"
+    prior = _generator(chosen.get("prior", priors[0]), size, "cross", rules)
+    decoder = _generator(chosen.get("decoder", decoders[0]), size, conditioning, False)
+    if decoder["name"] == "autoregressive":
+        # A tune that keeps to its template.
+        decoder |= {"drop_source": 0.1, "guidance": 2.0}
     return ConfigDict(
         {
             "seed": 0,
@@ -102,7 +107,7 @@ def _size(size: str) -> tuple[int, int, int]:
     return {"tiny": tiny, "demo": demo, "base": base}[size]
 
 
-def _generator(name: str, size: str, conditioning: str) -> dict[str, Any]:
+def _generator(name: str, size: str, conditioning: str, rules: bool) -> dict[str, Any]:
     if name == "inverse" or ":" in name:
         return {"name": name}
     width, num_layers, num_heads = _size(size)
@@ -118,6 +123,7 @@ def _generator(name: str, size: str, conditioning: str) -> dict[str, Any]:
         "drop_source": 0.0,
         "temperature": 0.8,
         "top_p": 0.9,
+        "rule_weight": 4.0 if rules else 0.0,
         "dtype": "float32",
         "remat": False,
     }

@@ -13,6 +13,7 @@ from regen_jax.music.cadences import CADENCES, cadences
 from regen_jax.music.chords import CHORDS, recognize, tones, weights
 from regen_jax.music.keys import KEYS, durations, estimate
 from regen_jax.music.rhythm import patterns, rhythms
+from regen_jax.music.template_rules import TemplateRules
 from regen_jax.spaces import Tokens
 
 LEVELS = ("key", "chord", "rhythm", "cadence")
@@ -78,13 +79,15 @@ class MusicTemplate(HostRule):
         """Rows of ids; every level has a range of its own, 0 is behind the end."""
         columns = self._columns
         ranges = columns[: len(self.levels) + self.melody]
-        symbols = [symbol for column in ranges for symbol in column.symbols]
+        symbols = ["", *(symbol for column in ranges for symbol in column.symbols)]
+        first_ids = tuple(self._first_ids.tolist())
         return Tokens(
             self.y.length // self.division,
-            1 + len(symbols),
+            len(symbols),
             depth=len(columns),
             padded=True,
-            symbols=("", *symbols),
+            symbols=tuple(symbols),
+            faults=TemplateRules(self.levels, first_ids, len(symbols)),
         )
 
     def annotate(self, y: np.ndarray, notes: Example) -> np.ndarray:

@@ -22,20 +22,30 @@ def cadences(chord: np.ndarray, fermata: np.ndarray, key: int) -> np.ndarray:
       fermata: bool [beats], where a phrase ends.
       key: index in `keys.KEYS`.
     """
-    chord = np.asarray(chord)
-    tonic = _among(chord, key, "", "m")
-    dominant = _among(chord, key + 7, "", "7")
-    leads = dominant | _among(chord, key + 11, "o")
+    tonic, dominant, leads = roles(np.asarray(chord), key)
     before = _last_other(chord)
     authentic = tonic & (before >= 0) & leads[before]
     found = np.select([authentic, dominant], [AUTHENTIC, HALF], OTHER)
     return np.where(fermata, found, NONE)
 
 
-def _among(chord: np.ndarray, root: int, *qualities: str) -> np.ndarray:
+def roles(
+    chord: np.ndarray, key: np.ndarray | int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What chords are in a key: bool arrays `tonic`, `dominant` and `leads`.
+
+    The last says that an authentic cadence can come from there. Chords and keys are
+    indices in `chords.CHORDS` and `keys.KEYS`, of shapes that broadcast.
+    """
+    chord, key = np.asarray(chord), np.asarray(key)
+    dominant = _is(chord, key + 7, "", "7")
+    return _is(chord, key, "", "m"), dominant, dominant | _is(chord, key + 11, "o")
+
+
+def _is(chord: np.ndarray, root: np.ndarray, *qualities: str) -> np.ndarray:
     names = tuple(chords.QUALITIES)
-    first = len(names) * (root % 12)
-    return np.isin(chord, [first + names.index(quality) for quality in qualities])
+    among = np.isin(chord % len(names), [names.index(quality) for quality in qualities])
+    return among & (chord // len(names) == root % 12) & (chord != chords.NONE)
 
 
 def _last_other(chord: np.ndarray) -> np.ndarray:
