@@ -163,6 +163,8 @@ class Generator(abc.ABC):
     targets: ClassVar[tuple[type, ...]]
     """Kinds of space that b may live in."""
     has_log_prob: ClassVar[bool] = False
+    sampling: ClassVar[frozenset[str]] = frozenset()
+    """Options that `sample` alone reads: a finished stage can be taken with others."""
 
     source: Space
     target: Space

@@ -51,7 +51,8 @@ def train_all(
     for name, options in run.train.items():
         check_batch_size(examples[name], options.batch_size)
         if options.init_from:
-            workdir.check_same_part(Path(options.init_from), config, name)
+            free = getattr(getattr(run.regeneration, name, None), "sampling", ())
+            workdir.check_same_part(Path(options.init_from), config, name, free)
 
     trained: dict[str, Trained] = {}
     with Preemption() as preemption, _claimed(directory, config):

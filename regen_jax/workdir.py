@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -104,9 +104,17 @@ def _bound(config: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in config.items() if name not in FREE}
 
 
-def check_same_part(workdir: Path, config: Mapping[str, Any], part: str) -> None:
-    """`UserError` where the run in that folder made the part in another way."""
+def check_same_part(
+    workdir: Path, config: Mapping[str, Any], part: str, free: Collection[str] = ()
+) -> None:
+    """`UserError` where the run in that folder made the part in another way.
+
+    Options of the part whose names are `free` do not count.
+    """
     old, new = read(workdir), plain(config)
+    for options in (old, new):
+        chosen = options.get(part, {})
+        options[part] = {k: v for k, v in chosen.items() if k not in free}
     for section in ("task", "data", part):
         where = f"config.{section}"
         differing = list(_differences(old.get(section), new.get(section), where))

@@ -110,3 +110,17 @@ def test_a_place_that_cannot_be_written(folder):
         claimed(Path(folder), CONFIG),
     ):
         pass
+
+
+def test_a_part_made_otherwise_is_not_taken(tmp_path):
+    made = {"task": "t", "data": {}, "prior": {"width": 8, "guidance": 1.0}}
+    with claimed(tmp_path, made):
+        pass
+    other = {**made, "prior": {"width": 8, "guidance": 2.0, "top_p": 0.9}}
+    workdir.check_same_part(tmp_path, other, "prior", {"guidance", "top_p"})
+    with pytest.raises(
+        UserError, match=r"config\.prior\.guidance is 1.0 there and 2.0"
+    ):
+        workdir.check_same_part(tmp_path, other, "prior", {"top_p"})
+    with pytest.raises(UserError, match=r"config\.data is {} there"):
+        workdir.check_same_part(tmp_path, {**other, "data": 1}, "prior", {"guidance"})

@@ -36,6 +36,12 @@ class Autoregressive(AutoregressiveOptions, Generator):
 
     targets = (Tokens,)
     has_log_prob = True
+    sampling = frozenset(
+        {
+            *("guidance", "temperature", "top_k", "top_p", "rule_weight"),
+            *("beam_size", "length_penalty"),
+        }
+    )
 
     @property
     def network(self) -> Transformer:

@@ -50,6 +50,7 @@ class Diffusion(DiTOptions, Generator):
     guidance_interval: tuple[float, float] = (0.0, 1.0)
 
     targets = (Array,)
+    sampling = frozenset({"solver", "num_steps", "guidance", "guidance_interval"})
 
     def __post_init__(self):
         super().__post_init__()

@@ -67,3 +67,20 @@ def test_refuses(options, message):
     with pytest.raises(ValueError) as error:
         dataclasses.replace(MODEL, **options)
     assert str(error.value) == message
+
+
+def test_options_of_sampling_change_no_network():
+    changed = {
+        "guidance": 2.0,
+        "temperature": 0.5,
+        "top_k": 2,
+        "top_p": 0.5,
+        "beam_size": 2,
+        "length_penalty": 0.5,
+        "rule_weight": 1.0,
+    }
+    assert Autoregressive.sampling == set(changed)
+    for name, value in changed.items():
+        target = dataclasses.replace(MODEL.target, faults=abs)
+        model = dataclasses.replace(MODEL, target=target, **{name: value})
+        assert model != MODEL and model.network == MODEL.network
