@@ -35,9 +35,6 @@ def get_config(arg: str = "") -> ConfigDict:
     rules = abstraction == "music_template"
     prior = _generator(chosen.get("prior", priors[0]), size, "cross", rules)
     decoder = _generator(chosen.get("decoder", decoders[0]), size, conditioning, False)
-    if decoder["name"] == "autoregressive":
-        # A tune that keeps to its template.
-        decoder |= {"drop_source": 0.1, "guidance": 2.0}
     return ConfigDict(
         {
             "seed": 0,

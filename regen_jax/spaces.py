@@ -5,8 +5,7 @@ Shapes here are those of one example; a batch has one more axis in front.
 
 import dataclasses
 import math
-from collections.abc import Callable
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Protocol
 
 import chex
 import jax
@@ -27,6 +26,25 @@ class Padded(NamedTuple):
 
 
 Value = jax.Array | Padded
+
+
+class Rules(Protocol):
+    """Rules on sequences of Tokens, whose ids come one after the other.
+
+    Attributes:
+      reach: how many positions back they look.
+    """
+
+    reach: int
+
+    def faults(self, before: jax.Array, above: jax.Array) -> jax.Array:
+        """f32[B, vocab]: the faults of each id of level k at a position.
+
+        Args:
+          before: i32[B, reach, k + 1], the ids of the levels up to k at the positions
+            before, the nearest last; 0 in front of the first.
+          above: i32[B, k], those of the levels before k at the position itself.
+        """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,10 +73,8 @@ class Tokens:
     `symbols` are the names of the ids, where they have any: characters or phonemes, for
     example. The first is that of 0, which is empty where `padded`.
 
-    `faults` says what rules of the domain have against each id at a position, though
-    all are possible: of the ids i32[B, k] of the levels before level k there, and
-    i32[B, k + 1] of those and k at the position before (0 in front of the first), it
-    makes f32[B, vocab].
+    `rules` is what the domain has against some ids that are possible all the same;
+    sampling can heed it.
     """
 
     length: int
@@ -66,9 +82,7 @@ class Tokens:
     depth: int = 1
     padded: bool = False
     symbols: tuple[str, ...] = ()
-    faults: Callable[[jax.Array, jax.Array], jax.Array] | None = dataclasses.field(
-        default=None, repr=False
-    )
+    rules: Rules | None = dataclasses.field(default=None, repr=False)
 
     dtype: ClassVar = jnp.int32
 

@@ -87,14 +87,19 @@ class MusicTemplate(HostRule):
             depth=len(columns),
             padded=True,
             symbols=tuple(symbols),
-            faults=TemplateRules(self.levels, first_ids, len(symbols)),
+            rules=TemplateRules(self.levels, first_ids, len(symbols)),
         )
 
     def annotate(self, y: np.ndarray, notes: Example) -> np.ndarray:
         """Ids int32 [*y_prime.shape] of a score int [*y.shape]; all 0 of an empty one."""
+        return self._in_key(
+            y, estimate(durations(events.sounding(self._whole_beats(y))))
+        )
+
+    def _in_key(self, y: np.ndarray, key: int) -> np.ndarray:
+        """The template of a score that is in a key."""
         ids = self._whole_beats(y)
         pitches, begins = events.sounding(ids), events.begins(ids)
-        key = estimate(durations(pitches))
         chord = recognize(weights(pitches, self.division), key)
         fermata = events.fermatas(ids[:, 0]).reshape(-1, self.division).any(axis=1)
         moving = slice(1, None) if self.melody else slice(0, 1)
@@ -162,11 +167,23 @@ class MusicTemplate(HostRule):
     def adherence(self, y: np.ndarray, y_prime: np.ndarray) -> dict[str, float]:
         """How far scores y [N, …] have the templates y′ [N, …] they were made from.
 
-        The shares of `distance`, of y analysed again; and of what sounds, `in_chord`,
-        the share that belongs to the chord that y′ says.
+        The shares of `distance`, of y analysed again: the key as it is heard alone, all
+        else in the key that y′ begins with, where it does. And of what sounds,
+        `in_chord`, the share that belongs to the chord that y′ says.
         """
-        again = np.stack([self.annotate(score, {}) for score in y])
+        heard = np.stack([self.annotate(score, {}) for score in y])
+        again = heard
+        if "key" in self.levels:
+            level = self.levels.index("key")
+            keys = self._rows(y_prime)[:, 0, level] - self._first_ids[level]
+            asked = [
+                self._in_key(score, key) if 0 <= key < len(KEYS) else template
+                for score, key, template in zip(y, keys, heard, strict=True)
+            ]
+            again = np.stack(asked)
         shares = self.distance(again, y_prime)
+        if "key" in self.levels:
+            shares["key"] = self.distance(heard, y_prime)["key"]
         if "chord" in self.levels:
             beats = [
                 events.sounding(self._whole_beats(score)).reshape(

@@ -35,10 +35,11 @@ def ancestral_sampling(
       keys: one an example.
       target: the space to draw from.
       choose: draws i32[N] by N keys from logits [N, V].
-      rule_weight: what a token's logit loses for each of its `target.faults`.
+      rule_weight: what a token's logit loses for each fault in `target.rules`.
     """
     depth, vocab = target.depth, target.vocab
     steps = target.length + depth - 1
+    front = _reach(target) if rule_weight else 0
 
     def heed(logits: jax.Array, written: jax.Array, index: jax.Array) -> jax.Array:
         if not rule_weight:
@@ -73,37 +74,44 @@ def ancestral_sampling(
         index, token, length, written, caches = state
         logits, caches = step(token, index - 1, caches)
         token, length = settle(heed(logits, written, index), index, length)
-        written = written.at[depth + index].set(token)
+        written = written.at[front + index].set(token)
         return index + 1, token, length, written, caches
 
     batch, stack = keys.shape[0], () if depth == 1 else (depth,)
-    # As many rows in front as a position looks back.
-    written = jnp.zeros((depth + steps, batch, *stack), jnp.int32)
+    written = jnp.zeros((front + steps, batch, *stack), jnp.int32)
     length, first = jnp.full(batch, target.length, jnp.int32), jnp.zeros((), jnp.int32)
     token, length = settle(heed(logits, written, first), first, length)
-    state = first + 1, token, length, written.at[depth].set(token), caches
+    state = first + 1, token, length, written.at[front].set(token), caches
     *_, written, _ = jax.lax.while_loop(unfinished, advance, state)
-    b = written[depth:].swapaxes(0, 1)
+    b = written[front:].swapaxes(0, 1)
     return b if depth == 1 else undelay(b)
 
 
-def _faults(target: Tokens, written: jax.Array, index: jax.Array) -> jax.Array:
-    """`target.faults` of each id in step `index`: f32[B, V], or [B, K, V] of a stack.
+def _reach(target: Tokens) -> int:
+    """How many steps back rules look: levels of a stack are steps apart."""
+    return target.rules.reach + target.depth - 1
 
-    `written` is i32[depth + steps, B, (K)], up to that step.
+
+def _faults(target: Tokens, written: jax.Array, index: jax.Array) -> jax.Array:
+    """Faults of each id in step `index`: f32[B, V], or [B, K, V] of a stack.
+
+    `written` is i32[steps, B, (K)], with as many rows in front as rules look back.
     """
-    depth = target.depth
-    recent = jax.lax.dynamic_slice_in_dim(written, index, depth)
-    recent = recent.reshape(depth, -1, depth)
+    depth, reach = target.depth, _reach(target)
+    recent = jax.lax.dynamic_slice_in_dim(written, index, reach)
+    recent = recent.reshape(reach, -1, depth)
     recent = jnp.where(recent == target.vocab, 0, recent)
 
-    def stack(level: int, steps_back: int, levels: int) -> jax.Array:
-        """The first levels of a position, of which `level` is `steps_back` ago."""
-        ids = [recent[depth - level - steps_back + i, :, i] for i in range(levels)]
+    def levels(first: int, number: int) -> jax.Array:
+        """[B, number]: the first levels of a position whose first is in that row."""
+        ids = [recent[first + i, :, i] for i in range(number)]
         return jnp.stack(ids, axis=-1) if ids else recent[0, :, :0]
 
-    counts = [
-        target.faults(stack(level, 1, level + 1), stack(level, 0, level))
-        for level in range(depth)
-    ]
+    def of_level(level: int) -> jax.Array:
+        first = reach - level
+        back = range(first - target.rules.reach, first)
+        before = jnp.stack([levels(row, level + 1) for row in back], axis=1)
+        return target.rules.faults(before, levels(first, level))
+
+    counts = [of_level(level) for level in range(depth)]
     return counts[0] if depth == 1 else jnp.stack(counts, axis=1)

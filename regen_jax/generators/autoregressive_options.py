@@ -28,9 +28,9 @@ class AutoregressiveOptions(TransformerOptions):
       drop_source: share of examples that train without a, which guidance needs.
       guidance: 1 samples p(b | a); more moves away from p(b).
       temperature, top_k, top_p: of sampling; temperature 0 is greedy.
-      rule_weight: nats that a token loses in sampling for each of the target's `faults`:
-        p(b | a) is multiplied by exp(-rule_weight · faults of b), step by step. 0 samples
-        what the model says.
+      rule_weight: nats that a token loses in sampling for each fault that the target's
+        `rules` find in it: p(b | a) is multiplied by exp(-rule_weight · faults of b), step
+        by step. 0 samples what the model says.
       beam_size: 0 samples; 1 is greedy search; more is beam search. Neither search has a
         use for the three options of sampling.
       length_penalty: of beam search, an exponent; 0 compares log-probabilities, more
@@ -120,7 +120,7 @@ class AutoregressiveOptions(TransformerOptions):
             raise ValueError(f"top_p must be in (0, 1], not {self.top_p}")
         if self.beam_size < 0:
             raise ValueError(f"beam_size must be 0 or more, not {self.beam_size}")
-        if self.rule_weight and self.target.faults is None:
+        if self.rule_weight and self.target.rules is None:
             raise ValueError(
                 f"rule_weight {self.rule_weight} needs a target with rules, and "
                 f"{self.target} has none"

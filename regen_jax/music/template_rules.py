@@ -1,6 +1,7 @@
 """What the levels of a music template say of each other."""
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +14,10 @@ from regen_jax.music.keys import KEYS
 
 @dataclasses.dataclass(frozen=True)
 class TemplateRules:
-    """The faults that no template of a score has, for `spaces.Tokens.faults`.
+    """Rules that no template of a score breaks: one key, and cadences of its chords.
 
-    A key that is not that of the beat before; a cadence that its key and chords
-    contradict, see `regen_jax.music.cadences`.
+    See `regen_jax.music.cadences`. A chord that has gone on for longer than `reach` may
+    have come from anywhere.
 
     Attributes:
       levels: of the template, from the first.
@@ -24,42 +25,46 @@ class TemplateRules:
       vocab: number of ids.
     """
 
+    reach: ClassVar[int] = 16
+
     levels: tuple[str, ...]
     first_ids: tuple[int, ...]
     vocab: int
 
-    def __call__(self, before: jax.Array, above: jax.Array) -> jax.Array:
-        """f32[B, V] of ids i32[B, k + 1] before and i32[B, k] of the levels above k."""
+    def faults(self, before: jax.Array, above: jax.Array) -> jax.Array:
+        """f32[B, V] of ids; see `regen_jax.spaces.Rules`."""
         level = above.shape[1]
         name = self.levels[level] if level < len(self.levels) else ""
-        faults = jnp.zeros((len(above), self.vocab))
+        none = jnp.zeros((len(above), self.vocab))
         if name == "key":
-            was = before[:, -1:]
+            was = before[:, -1]
             # 0 ends a template, in any key.
             ids = jnp.arange(self.vocab)
-            return faults + ((was > 0) & (ids > 0) & (ids != was))
+            return none + ((was > 0) & (ids > 0) & (ids != was))
         if name == "cadence" and {"key", "chord"} <= set(self.levels):
             contradicted = self._contradicted(before, above)
-            first = self.first_ids[level]
-            ids = first + jnp.array(list(contradicted))
-            return faults.at[:, ids].set(jnp.stack(list(contradicted.values()), axis=1))
-        return faults
+            ids = self.first_ids[level] + jnp.array(list(contradicted))
+            return none.at[:, ids].set(jnp.stack(list(contradicted.values()), axis=1))
+        return none
 
     def _contradicted(
         self, before: jax.Array, above: jax.Array
     ) -> dict[int, jax.Array]:
         """By cadence, bool[B]: whether it cannot be."""
-        key, chord, was = (
-            ids[:, self.levels.index(name)] - self.first_ids[self.levels.index(name)]
+        key, chord, earlier = (
+            ids[..., self.levels.index(name)] - self.first_ids[self.levels.index(name)]
             for ids, name in ((above, "key"), (above, "chord"), (before, "chord"))
         )
         every = roles(np.arange(len(chords.CHORDS)), np.arange(len(KEYS))[:, None])
         tonic, dominant, leads = map(jnp.asarray, every)
-        # Where a chord goes on, what it came from is farther back than this looks.
-        moved = (was >= 0) & (was != chord) & (was != chords.NONE)
-        ends, led = tonic[key, chord], leads[key, was]
+        other = (earlier >= 0) & (earlier != chord[:, None]) & (earlier != chords.NONE)
+        last = jnp.where(other, jnp.arange(self.reach), -1).max(axis=1)
+        led = leads[key, jnp.take_along_axis(earlier, last[:, None], axis=1)[:, 0]]
+        led &= last >= 0
+        known = (last >= 0) | (earlier < 0).any(axis=1)
+        ends = tonic[key, chord]
         return {
-            AUTHENTIC: ~ends | (moved & ~led),
+            AUTHENTIC: ~ends | (known & ~led),
             HALF: ~dominant[key, chord],
-            OTHER: dominant[key, chord] | (ends & moved & led),
+            OTHER: dominant[key, chord] | (ends & led),
         }

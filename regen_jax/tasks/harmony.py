@@ -10,8 +10,9 @@ import numpy as np
 from regen_jax.data.listed import Listed
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, Judging, Variables
-from regen_jax.music import events, midi, voice_leading
+from regen_jax.music import events, midi
 from regen_jax.music.score import Score, from_events
+from regen_jax.music.voice_leading import VoiceLeading
 from regen_jax.spaces import Tokens
 from regen_jax.tasks.scored import ScoreTask
 
@@ -37,7 +38,7 @@ class Harmony(ScoreTask):
     @property
     def y(self) -> Tokens:
         space = events.space(self.steps, VOICES)
-        return dataclasses.replace(space, faults=voice_leading.faults)
+        return dataclasses.replace(space, rules=VoiceLeading())
 
     def examples(self, split: str) -> Sequence[Example]:
         return _pieces(self, split)

@@ -305,3 +305,16 @@ def test_texts_that_do_not_fit_are_refused(text, message):
 def test_options_that_do_not_fit_are_refused(space, options, message):
     with pytest.raises(ValueError, match=message):
         MusicTemplate(space, **options)
+
+
+def test_adherence_is_heard_in_the_key_that_was_asked_for():
+    template = MusicTemplate(SCORES, melody=True)
+    ids = score(PHRASE)
+    y_prime = template.annotate(ids, {})
+    first = template._first_ids[0]
+    asked = y_prime.copy()
+    asked[: len(LEAD_SHEET.splitlines()) - 1, 0] = first + KEYS.index("C")
+    shares = template.adherence(ids[None], asked[None])
+    assert shares["key"] == 0
+    # G is not the tonic of C: its cadence is a half one there.
+    assert shares["cadence"] == 0

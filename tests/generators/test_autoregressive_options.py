@@ -81,6 +81,6 @@ def test_options_of_sampling_change_no_network():
     }
     assert Autoregressive.sampling == set(changed)
     for name, value in changed.items():
-        target = dataclasses.replace(MODEL.target, faults=abs)
+        target = dataclasses.replace(MODEL.target, rules=abs)
         model = dataclasses.replace(MODEL, target=target, **{name: value})
         assert model != MODEL and model.network == MODEL.network

@@ -16,22 +16,27 @@ VOCAB = 3
 WEIGHT = 1.5
 
 
-def repeats(before: jax.Array, above: jax.Array) -> jax.Array:
-    """A fault for the id before in the same level, and one for each same id above."""
-    ids = jnp.arange(VOCAB)
-    same = (above[:, :, None] == ids).sum(axis=1) + (before[:, -1:] == ids)
-    return same.astype(jnp.float32)
+@dataclasses.dataclass(frozen=True)
+class Repeats:
+    """A fault for each time that an id was there, of two positions, and is above."""
+
+    reach = 2
+
+    def faults(self, before: jax.Array, above: jax.Array) -> jax.Array:
+        ids = jnp.arange(VOCAB)
+        there = jnp.concatenate([before[:, :, -1], above], axis=1)
+        return (there[:, :, None] == ids).sum(axis=1).astype(jnp.float32)
 
 
 MODEL = Autoregressive(
     Category(2),
-    Tokens(2, VOCAB, depth=2, faults=repeats),
+    Tokens(2, VOCAB, depth=2, rules=Repeats()),
     width=8,
     num_layers=1,
     num_heads=2,
     rule_weight=WEIGHT,
 )
-FLAT = dataclasses.replace(MODEL, target=Tokens(4, VOCAB, faults=repeats))
+FLAT = dataclasses.replace(MODEL, target=Tokens(4, VOCAB, rules=Repeats()))
 NUMBER = 20_000
 
 
@@ -76,8 +81,10 @@ def fault_of(model, axis: int) -> np.ndarray:
     """The faults of the id on that axis, [V] * 4, in words of NumPy."""
     ids = np.indices([VOCAB] * 4)
     depth = model.target.depth
-    before = ids[axis - depth] if axis >= depth else np.zeros_like(ids[0])
-    count = (ids[axis] == before).astype(float)
+    count = np.zeros(ids.shape[1:])
+    for back in (1, 2):
+        there = axis - back * depth
+        count += ids[axis] == (ids[there] if there >= 0 else 0)
     for above in range(axis - axis % depth, axis):
         count += ids[axis] == ids[above]
     return count
@@ -109,7 +116,7 @@ def test_a_heavy_rule_is_a_law():
     [
         ({"target": Tokens(4, VOCAB)}, "rule_weight 1.5 needs a target with rules"),
         (
-            {"target": Tokens(4, VOCAB, faults=repeats), "beam_size": 2},
+            {"target": Tokens(4, VOCAB, rules=Repeats()), "beam_size": 2},
             "rule_weight 1.5 is of sampling, which beam_size 2 is not",
         ),
         ({"rule_weight": -1.0}, "rule_weight must be 0 or more, not -1.0"),

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from regen_jax.metrics.music import voice_leading_faults
 from regen_jax.music import events
-from regen_jax.music.voice_leading import faults
+from regen_jax.music.voice_leading import VoiceLeading
 
+RULES = VoiceLeading()
 VOICES = 3
 # Few pitches, near each other, so that voices often cross and move in parallel.
 SCORES = st.lists(
@@ -20,12 +21,10 @@ SCORES = st.lists(
 
 def found(ids: np.ndarray) -> float:
     """The faults of each event [T, voices], added up."""
-    before = np.concatenate([np.zeros_like(ids[:1]), ids[:-1]])
+    before = jnp.array(np.concatenate([np.zeros_like(ids[:1]), ids[:-1]]))
     return sum(
-        float(
-            faults(jnp.array(was[None, : k + 1]), jnp.array(now[None, :k]))[0, now[k]]
-        )
-        for was, now in zip(before, ids, strict=True)
+        float(RULES.faults(was[None, None, : k + 1], now[None, :k])[0, now[k]])
+        for was, now in zip(before, jnp.array(ids), strict=True)
         for k in range(VOICES)
     )
 
@@ -45,7 +44,8 @@ def test_faults_of_events_add_up_to_those_of_the_score(pitches):
 def test_worked_examples():
     def against(before: list[str], above: list[str], event: str) -> float:
         ids = [[events.SYMBOLS.index(s) for s in row] for row in (before, above)]
-        row = faults(*(jnp.array([r], jnp.int32) for r in ids))[0]
+        was, now = (jnp.array([row], jnp.int32) for row in ids)
+        row = RULES.faults(was[:, None], now)[0]
         return float(row[events.SYMBOLS.index(event)])
 
     assert against(["G4", "C4"], ["A4"], "D4") == 1  # parallel fifths
