@@ -37,11 +37,12 @@ def pytest_configure() -> None:
 
 
 LONGEST = (
-    *("test_configs", "test_speech_commands", "test_text_and_music", "test_slurm"),
-    *("test_commands", "test_sweep_real", "test_readme", "test_tensorboard"),
-    *("test_processes", "test_checkpoint", "test_unpaired", "test_launch"),
+    *("test_configs", "test_speech_commands", "test_text_and_music", "test_commands"),
+    *("test_slurm", "test_processes", "test_readme", "test_sweep_real"),
+    *("test_slurm_sweep", "test_sequence_to_sequence", "test_unpaired", "test_launch"),
+    *("test_tensorboard", "test_kills", "test_autoregressive", "test_interruption"),
 )
-"""Files that take a minute or so, the longest first."""
+"""Files that take half a minute and more, the longest first."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
