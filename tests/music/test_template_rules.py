@@ -15,7 +15,9 @@ SPACE = TEMPLATE.y_prime
 
 def found(rows: np.ndarray, template: MusicTemplate) -> np.ndarray:
     """Faults of each id [beats, levels] of a template."""
-    rules = template.y_prime.rules
+    rules, length = template.y_prime.rules, len(rows)
+    # To one shape, so that each operation is compiled once.
+    rows = np.pad(rows, ((0, max(0, 24 - length)), (0, 0)))
     padded = np.pad(rows, ((rules.reach, 0), (0, 0)))
     before = np.stack([padded[i : i + rules.reach] for i in range(len(rows))])
     levels = [
@@ -28,7 +30,7 @@ def found(rows: np.ndarray, template: MusicTemplate) -> np.ndarray:
         )
         for k in range(rows.shape[1])
     ]
-    return np.concatenate(levels, axis=1)
+    return np.concatenate(levels, axis=1)[:length]
 
 
 @pytest.mark.parametrize("voices", [4, 1])
