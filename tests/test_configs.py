@@ -14,7 +14,7 @@ import pytest
 from regen_jax.build import build
 from regen_jax.data.annotated import as_batch, open_examples
 from regen_jax.data.pipeline import first_batch
-from regen_jax.evaluation import sample
+from regen_jax.evaluation import example_keys, sample
 from regen_jax.spaces import checked
 from regen_jax.training.state import Reduction, create, train_step
 
@@ -47,6 +47,7 @@ def offered(name: str) -> list[str]:
 
 
 COMBINATIONS = [(name, arg) for name in NAMES for arg in offered(name)]
+DEFAULTS = [(name, offered(name)[0]) for name in NAMES]
 OTHERS = [
     ("speech_synthesis", "source=identity"),
     ("speech_recognition", "data=spoken_bible"),
@@ -129,9 +130,14 @@ def test_combinations_step_and_generate(name, arg, config_of):
             STEPPED[known] = stepped(stage, run.train[stage.name], variables, batch)
         variables[stage.name] = STEPPED[known]
     prompts = as_batch(run.task.prompts(2), run.regeneration)
-    y_prime, y = sample(run.task, run.regeneration, variables, prompts)
-    y_space = run.regeneration.abstraction.y_prime
-    checked(y_space, jax.tree.map(jnp.asarray, y_prime), "Y′")
+    if (name, arg) in DEFAULTS:
+        y_prime, y = sample(run.task, run.regeneration, variables, prompts)
+        y_space = run.regeneration.abstraction.y_prime
+        checked(y_space, jax.tree.map(jnp.asarray, y_prime), "Y′")
+    else:
+        # Compiling is most of the work, and mistakes show before.
+        prompt, keys = run.regeneration.prompt(prompts), example_keys(0, 0, 2)
+        _, y = jax.eval_shape(run.regeneration.generate, variables, keys, prompt)
     assert jax.tree.leaves(y)[0].shape == (2, *run.task.y.shape)
 
 

@@ -38,6 +38,9 @@ def test_rhythm_and_notes_are_those_of_each(kind, music_dir):
     found = task.judging({})(prompts, y)
     one, other = (np.stack(list(map(events.begins, ids))) for ids in (y, prompts["y"]))
     assert found["rhythm_agreement"] == music.rhythm_agreement(one, other)
+    if kind is Harmony:
+        kept = task.judging({})(prompts, prompts["y"])["soprano_kept"]
+        assert kept == 1 > found["soprano_kept"]
     if kind is Melody:
         per_note = found["notes_per_syllable"] / one.sum()
         true = task.judging({})(prompts, prompts["y"])["notes_per_syllable"]
