@@ -92,9 +92,11 @@ class MusicTemplate(HostRule):
 
     def annotate(self, y: np.ndarray, notes: Example) -> np.ndarray:
         """Ids int32 [*y_prime.shape] of a score int [*y.shape]; all 0 of an empty one."""
-        return self._in_key(
-            y, estimate(durations(events.sounding(self._whole_beats(y))))
-        )
+        return self._in_key(y, self._key(y))
+
+    def _key(self, y: np.ndarray) -> int:
+        """The key that a score is heard in, an index in KEYS."""
+        return estimate(durations(events.sounding(self._whole_beats(y))))
 
     def _in_key(self, y: np.ndarray, key: int) -> np.ndarray:
         """The template of a score that is in a key."""
@@ -171,19 +173,20 @@ class MusicTemplate(HostRule):
         else in the key that y′ begins with, where it does. And of what sounds,
         `in_chord`, the share that belongs to the chord that y′ says.
         """
-        heard = np.stack([self.annotate(score, {}) for score in y])
-        again = heard
+        heard = [self._key(score) for score in y]
+        keys = heard
         if "key" in self.levels:
             level = self.levels.index("key")
-            keys = self._rows(y_prime)[:, 0, level] - self._first_ids[level]
-            asked = [
-                self._in_key(score, key) if 0 <= key < len(KEYS) else template
-                for score, key, template in zip(y, keys, heard, strict=True)
-            ]
-            again = np.stack(asked)
+            first = self._first_ids[level]
+            asked = self._rows(y_prime)[:, 0, level] - first
+            keys = np.where((asked >= 0) & (asked < len(KEYS)), asked, heard)
+        again = np.stack(list(map(self._in_key, y, keys)))
         shares = self.distance(again, y_prime)
         if "key" in self.levels:
-            shares["key"] = self.distance(heard, y_prime)["key"]
+            rows = self._rows(again)
+            live = rows[..., level] > 0
+            rows[..., level] = np.where(live, first + np.array(heard)[:, None], 0)
+            shares["key"] = self.distance(rows.reshape(again.shape), y_prime)["key"]
         if "chord" in self.levels:
             beats = [
                 events.sounding(self._whole_beats(score)).reshape(
