@@ -62,6 +62,7 @@ class Pointer(nn.Module):
         attention = jax.nn.softmax(jnp.where(there, scores, -1e30))
         gate = jax.nn.sigmoid(self.gate(x_BxQxW).astype(jnp.float32))
         gate = jnp.where(there.any(axis=-1, keepdims=True), gate, 1.0)
-        tokens = jax.nn.one_hot(source.tokens, logits_BxQxV.shape[-1])
-        copied = (1 - gate) * attention @ tokens
-        return jnp.log(gate * jax.nn.softmax(logits_BxQxV) + copied + _LEAST)
+        written = gate * jax.nn.softmax(logits_BxQxV) + _LEAST
+        copied = (1 - gate) * attention
+        add = jax.vmap(lambda p_QxV, p_QxS, ids: p_QxV.at[:, ids].add(p_QxS))
+        return jnp.log(add(written, copied, source.tokens))
