@@ -25,11 +25,11 @@ class Template(HostRule):
     order of their frequency in the train split; then the one that comes first. So
     templates are nested as `keep` grows. A text of function words keeps its rarest.
 
-    The template is a function of the text alone, and neither punctuation nor case
-    changes it: each word is written in lower case, or with a capital where the train
-    split seems to have one mostly, as in names (see `regen_jax.language.words`). Nor do
-    function words that are put into a text or taken out of it change it, unless they
-    are asked for.
+    The template is a function of the text alone, and punctuation does not change it.
+    Nor does case, unless it is asked for: each word is written in lower case, or with a
+    capital where the train split seems to have one mostly, as in names (see
+    `regen_jax.language.words`). Nor do function words that are put into a text or taken
+    out of it, unless they are asked for.
 
     Attributes:
       y: padded Tokens whose symbols are the pieces of a tokenizer.
@@ -37,6 +37,7 @@ class Template(HostRule):
         words; where `function_words`, the share of all words.
       function_words: whether function words are among those that can stay; with
         `keep` 1 all words do.
+      cased: whether words keep the case that the text has them in.
       length: the most pieces of a template; 0 is as many as those of a text.
     """
 
@@ -45,6 +46,7 @@ class Template(HostRule):
     y: Tokens
     keep: float = 1.0
     function_words: bool = False
+    cased: bool = False
     length: int = 0
 
     def __post_init__(self):
@@ -70,7 +72,7 @@ class Template(HostRule):
         Raises:
           UserError: the text has no word, or its template too many pieces.
         """
-        found = words(self.y, y)
+        found = words(self.y, y, self.cased)
         if not found:
             written = tokenizer.decode(self.y, y)
             raise UserError(f"there is no word in {written!r} to make a template of")
@@ -90,7 +92,7 @@ class Template(HostRule):
         return tokenizer.decode(self.y_prime, y_prime)
 
     def read(self, text: str) -> np.ndarray:
-        """Ids int32[length] of a template on one line; case does not matter.
+        """Ids int32[length] of a template on one line; see `cased` on case.
 
         Raises:
           UserError: it has several lines, no word, anything that is not a word, an
@@ -103,7 +105,7 @@ class Template(HostRule):
                 if lines
                 else "the template is empty: at least one word is needed"
             )
-        spell = speller(self.y.symbols)
+        spell = speller(self.y.symbols, self.cased)
         found = []
         for place, word in enumerate(tokenizer.normalize(lines[0]).split(), 1):
             if not WORD.fullmatch(word):
@@ -124,8 +126,8 @@ class Template(HostRule):
         """
         from rapidfuzz.distance import LCSseq
 
-        wanted = [_forms(self.y_prime, row) for row in y_prime]
-        written = [_forms(self.y, row) for row in y]
+        wanted = [self._forms(self.y_prime, row) for row in y_prime]
+        written = [self._forms(self.y, row) for row in y]
         common = sum(map(LCSseq.similarity, wanted, written))
         return {"words": common / max(1, sum(map(len, wanted)))}
 
@@ -135,7 +137,7 @@ class Template(HostRule):
         `other` are the true ones. Words that occur several times count as often.
         """
         given, true = (
-            [Counter(_forms(self.y_prime, row)) for row in ids]
+            [Counter(self._forms(self.y_prime, row)) for row in ids]
             for ids in (y_prime, other)
         )
         common = sum((a & b).total() for a, b in zip(given, true, strict=True))
@@ -160,6 +162,5 @@ class Template(HostRule):
         ids[: ends[-1]] = [piece for word in found for piece in word.pieces]
         return ids
 
-
-def _forms(space: Tokens, ids: np.ndarray) -> list[str]:
-    return [word.form for word in words(space, ids)]
+    def _forms(self, space: Tokens, ids: np.ndarray) -> list[str]:
+        return [word.form for word in words(space, ids, self.cased)]

@@ -15,26 +15,28 @@ WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
 class Word(NamedTuple):
-    """A word of a text, in its usual case, and the ids of its pieces."""
+    """A word of a text, and the ids of its pieces."""
 
     form: str
     pieces: tuple[int, ...]
 
 
-def words(space: Tokens, ids: np.ndarray) -> list[Word]:
-    """The words of a text int[length], without punctuation, each in its usual case.
+def words(space: Tokens, ids: np.ndarray, cased: bool = False) -> list[Word]:
+    """The words of a text int[length], without punctuation.
 
-    That is lower case or with a capital, whichever the data that the tokenizer was
+    Where `cased`, they are as the text has them; else each is in its usual case. That
+    is lower case or with a capital, whichever the data that the tokenizer was
     trained on seem to have more often: the form of fewer pieces, or else the one whose
     first piece was learned earlier, which now and then misses a rare word. The case in
     the text counts only for words whose letters the tokenizer knows in no other, so that
     a word has one form wherever it stands.
     """
-    return list(map(speller(space.symbols), WORD.findall(tokenizer.decode(space, ids))))
+    written = WORD.findall(tokenizer.decode(space, ids))
+    return list(map(speller(space.symbols, cased), written))
 
 
 @functools.lru_cache(maxsize=8)
-def speller(symbols: tuple[str, ...]) -> Callable[[str], Word]:
+def speller(symbols: tuple[str, ...], cased: bool = False) -> Callable[[str], Word]:
     """What spells a word by these pieces; `UserError` for an unknown character."""
     space = tokenizer.pieces_space(symbols, 1)
 
@@ -43,7 +45,8 @@ def speller(symbols: tuple[str, ...]) -> Callable[[str], Word]:
 
     @functools.lru_cache(maxsize=2**16)
     def spell(word: str) -> Word:
-        forms = [form for form in (word.lower(), word.capitalize()) if known(form)]
+        usual = () if cased else (word.lower(), word.capitalize())
+        forms = [form for form in usual if known(form)]
         spelt = [
             Word(form, tuple(tokenizer.pieces_of(space, form)))
             for form in forms or [word]

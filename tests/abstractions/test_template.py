@@ -118,6 +118,16 @@ def test_all_words_stay_where_asked_for(space):
     assert template(rule, text) == "and the heaven and the earth it was dark"
 
 
+def test_words_keep_their_case_where_asked_for(space):
+    rule = Template(space, 1.0, function_words=True, cased=True)
+    text = "And the Heaven, and the earth: it was DARK!"
+    assert template(rule, text) == "And the Heaven and the earth it was DARK"
+    ids = rule.read("And the heaven")
+    assert rule.write(ids) == "And the heaven"
+    text = tokenizer.encode(space, "and the heaven: and the earth.")
+    assert rule.adherence(text[None], ids[None]) == {"words": 2 / 3}
+
+
 @pytest.mark.parametrize(
     "keep, kept", [(0.05, 1), (0.25, 1), (0.26, 2), (0.5, 2), (0.75, 3), (1.0, 4)]
 )
