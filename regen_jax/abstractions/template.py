@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 import numpy as np
@@ -25,11 +26,10 @@ class Template(HostRule):
     order of their frequency in the train split; then the one that comes first. So
     templates are nested as `keep` grows. A text of function words keeps its rarest.
 
-    The template is a function of the text alone, and punctuation does not change it.
-    Nor does case, unless it is asked for: each word is written in lower case, or with a
-    capital where the train split seems to have one mostly, as in names (see
-    `regen_jax.language.words`). Nor do function words that are put into a text or taken
-    out of it, unless they are asked for.
+    The template is a function of the text alone. Case does not change it: each word is
+    written in lower case, or with a capital where the train split seems to have one
+    mostly, as in names (see `regen_jax.language.words`). Nor do punctuation and function
+    words that are put into a text or taken out of it, unless they are asked for.
 
     Attributes:
       y: padded Tokens whose symbols are the pieces of a tokenizer.
@@ -37,7 +37,7 @@ class Template(HostRule):
         words; where `function_words`, the share of all words.
       function_words: whether function words are among those that can stay; with
         `keep` 1 all words do.
-      cased: whether words keep the case that the text has them in.
+      marks: whether all punctuation stays.
       length: the most pieces of a template; 0 is as many as those of a text.
     """
 
@@ -46,7 +46,7 @@ class Template(HostRule):
     y: Tokens
     keep: float = 1.0
     function_words: bool = False
-    cased: bool = False
+    marks: bool = False
     length: int = 0
 
     def __post_init__(self):
@@ -72,10 +72,10 @@ class Template(HostRule):
         Raises:
           UserError: the text has no word, or its template too many pieces.
         """
-        found = words(self.y, y, self.cased)
+        text = tokenizer.decode(self.y, y)
+        found = list(map(self._spell, WORD.findall(text)))
         if not found:
-            written = tokenizer.decode(self.y, y)
-            raise UserError(f"there is no word in {written!r} to make a template of")
+            raise UserError(f"there is no word in {text!r} to make a template of")
         grammar = [is_function_word(word.form) for word in found]
         eligible = len(found) if self.function_words else grammar.count(False)
         # Rounded first, as 0.28 * 25 is a little more than 7.
@@ -85,14 +85,17 @@ class Template(HostRule):
             for i, word in enumerate(found)
         ]
         ranked = sorted(range(len(found)), key=rarity.__getitem__, reverse=True)
-        return self._encode([found[i] for i in sorted(ranked[:kept])])
+        forms = [
+            word.form if i in ranked[:kept] else "" for i, word in enumerate(found)
+        ]
+        return self._encode(self._line(text, forms))
 
     def write(self, y_prime: np.ndarray) -> str:
         """A template int[length] as a line, its words with spaces between them."""
         return tokenizer.decode(self.y_prime, y_prime)
 
     def read(self, text: str) -> np.ndarray:
-        """Ids int32[length] of a template on one line; see `cased` on case.
+        """Ids int32[length] of a template on one line; case does not matter.
 
         Raises:
           UserError: it has several lines, no word, anything that is not a word, an
@@ -105,19 +108,22 @@ class Template(HostRule):
                 if lines
                 else "the template is empty: at least one word is needed"
             )
-        spell = speller(self.y.symbols, self.cased)
-        found = []
-        for place, word in enumerate(tokenizer.normalize(lines[0]).split(), 1):
-            if not WORD.fullmatch(word):
+        text = tokenizer.normalize(lines[0])
+        forms = []
+        for place, chunk in enumerate(text.split(), 1):
+            if not self.marks and not WORD.fullmatch(chunk):
                 raise UserError(
-                    f"word {place} of the template, {word!r}, is not made of letters and "
-                    "digits alone: write words with spaces between them"
+                    f"word {place} of the template, {chunk!r}, is not made of letters "
+                    "and digits alone: write words with spaces between them"
                 )
             try:
-                found.append(spell(word))
+                forms += [self._spell(word).form for word in WORD.findall(chunk)]
+                tokenizer.pieces_of(self.y, WORD.sub("", chunk))
             except UserError as error:
                 raise UserError(f"word {place} of the template: {error}") from error
-        return self._encode(found)
+        if not forms:
+            raise UserError(f"there is no word in the template {text!r}")
+        return self._encode(self._line(text, forms))
 
     def adherence(self, y: np.ndarray, y_prime: np.ndarray) -> dict[str, float]:
         """`words`: the share of all words of y′ [N, …] that y [N, …] has, in order.
@@ -126,8 +132,8 @@ class Template(HostRule):
         """
         from rapidfuzz.distance import LCSseq
 
-        wanted = [self._forms(self.y_prime, row) for row in y_prime]
-        written = [self._forms(self.y, row) for row in y]
+        wanted = [_forms(self.y_prime, row) for row in y_prime]
+        written = [_forms(self.y, row) for row in y]
         common = sum(map(LCSseq.similarity, wanted, written))
         return {"words": common / max(1, sum(map(len, wanted)))}
 
@@ -137,7 +143,7 @@ class Template(HostRule):
         `other` are the true ones. Words that occur several times count as often.
         """
         given, true = (
-            [Counter(self._forms(self.y_prime, row)) for row in ids]
+            [Counter(_forms(self.y_prime, row)) for row in ids]
             for ids in (y_prime, other)
         )
         common = sum((a & b).total() for a, b in zip(given, true, strict=True))
@@ -148,19 +154,32 @@ class Template(HostRule):
             "f1": 2 * common / max(1, sum(sizes)),
         }
 
-    def _encode(self, found: list[Word]) -> np.ndarray:
-        length = self.y_prime.length
-        ends = np.cumsum([len(word.pieces) for word in found])
+    @property
+    def _spell(self) -> Callable[[str], Word]:
+        return speller(self.y.symbols)
+
+    def _line(self, text: str, forms: Iterable[str]) -> str:
+        """A text with these words in place of its own, and without marks or with them."""
+        if not self.marks:
+            return " ".join(filter(None, forms))
+        given = iter(forms)
+        return " ".join(WORD.sub(lambda _: next(given), text).split())
+
+    def _encode(self, line: str) -> np.ndarray:
+        length, chunks = self.y_prime.length, line.split()
+        pieces = [tokenizer.pieces_of(self.y, chunk) for chunk in chunks]
+        ends = np.cumsum(list(map(len, pieces)))
         if ends[-1] > length:
             place = int(np.argmax(ends > length))
             raise UserError(
-                f"word {place + 1} of a template, {found[place].form!r}, is beyond its "
+                f"word {place + 1} of a template, {chunks[place]!r}, is beyond its "
                 f"{length} pieces: use fewer words, or raise the option length of the "
                 "abstraction 'template'"
             )
         ids = np.zeros(length, np.int32)
-        ids[: ends[-1]] = [piece for word in found for piece in word.pieces]
+        ids[: ends[-1]] = [piece for chunk in pieces for piece in chunk]
         return ids
 
-    def _forms(self, space: Tokens, ids: np.ndarray) -> list[str]:
-        return [word.form for word in words(space, ids, self.cased)]
+
+def _forms(space: Tokens, ids: np.ndarray) -> list[str]:
+    return [word.form for word in words(space, ids)]

@@ -5,13 +5,19 @@ https://aclanthology.org/P16-1162, as the package `tokenizers` has it. The piece
 order in which they were learned, say everything: they are the `symbols` of a space, and
 every function here needs nothing but that space. `▁` begins a word; pieces never join
 punctuation and letters.
+
+Where `▁⇧` is a piece, a word that begins a sentence is that piece and then the word in
+lower case, so that `And` and `and` are not strangers to each other: the inline casing of
+Berard et al. (arXiv 1907.06488), of which names are excepted.
 """
 
 import functools
 import json
 import os
+import re
 import types
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +31,9 @@ if TYPE_CHECKING:
     import tokenizers
 
 WORD_START = "▁"
+CAPITAL = f"{WORD_START}⇧"
+"""The piece that says that the word behind it begins with a capital."""
+_FIRST = re.compile(r"\w")
 _PADDING = "<pad>"
 """What `tokenizers` calls id 0, as it has no name for nothing."""
 _PLAIN = str.maketrans(
@@ -40,23 +49,27 @@ def normalize(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).translate(_PLAIN).split())
 
 
-def train(texts: Iterable[str], vocab: int) -> tuple[str, ...]:
+def train(texts: Iterable[str], vocab: int, capitals: bool = False) -> tuple[str, ...]:
     """At most `vocab` pieces of normalized texts: padding, characters, what they merge to.
 
-    The same texts give the same pieces, in whatever order they come.
+    The same texts give the same pieces, in whatever order they come. With `capitals`,
+    words that the texts have more often in lower case are taken for that.
 
     Raises:
       ValueError: the characters alone are more than `vocab`.
     """
     library = _library()
+    texts = list(map(normalize, texts))
+    alphabet = set().union(*texts) - {" "}
     trainer = library.trainers.BpeTrainer(
         vocab_size=vocab,
         special_tokens=[_PADDING],
-        initial_alphabet=[WORD_START],
+        # A capital is a character, even where it is marked in every text.
+        initial_alphabet=[WORD_START, *sorted(alphabet)],
         show_progress=False,
     )
     learned = _untrained()
-    learned.train_from_iterator(map(normalize, texts), trainer)
+    learned.train_from_iterator(_mark_capitals(texts) if capitals else texts, trainer)
     if learned.get_vocab_size() > vocab:
         raise ValueError(
             f"a vocabulary of {vocab} pieces is too small: padding and the characters "
@@ -125,7 +138,15 @@ def words(space: Tokens, ids: np.ndarray) -> list[str]:
     """
     row = np.asarray(ids).tolist()
     pieces = [space.symbols[index] for index in row[: (row + [0]).index(0)]]
-    return "".join(pieces).replace(WORD_START, " ").split()
+    found = []
+    raised = False
+    for word in "".join(pieces).replace(WORD_START, " ").split():
+        if CAPITAL in space.symbols and word == CAPITAL[1:]:
+            raised = True
+        else:
+            found.append(_raised(word) if raised else word)
+            raised = False
+    return found
 
 
 def decode(space: Tokens, ids: np.ndarray) -> str:
@@ -164,11 +185,52 @@ def _encoder(
     pieces: tuple[str, ...],
 ) -> tuple[Callable[[str], list[int]], frozenset[str]]:
     """What gives the ids of a word, and the characters that it knows."""
-    encode_word = _tokenizer(pieces).encode
-    characters = {piece for piece in pieces if len(piece) == 1} - {WORD_START}
+    tokenizer = _tokenizer(pieces)
+    characters = {piece for piece in pieces if len(piece) == 1}
+    characters -= {WORD_START, CAPITAL[1:]}
+    capital = [pieces.index(CAPITAL)] if CAPITAL in pieces else None
+
     # Few words are most of a language: each is encoded once.
-    of_word = functools.lru_cache(maxsize=2**16)(lambda word: encode_word(word).ids)
+    @functools.lru_cache(maxsize=2**16)
+    def of_word(word: str) -> list[int]:
+        ids = tokenizer.encode(word).ids
+        lowered = capital and _lowered(word)
+        if not lowered or lowered[0] not in characters:
+            return ids
+        other = tokenizer.encode(lowered).ids
+        # What the texts have more often has fewer pieces, or was learned earlier.
+        usual = (len(other), max(other)) < (len(ids), max(ids))
+        return capital + other if usual else ids
+
     return of_word, frozenset(characters | {" "})
+
+
+def _lowered(word: str) -> str | None:
+    """A word with its first letter in lower case, if it is a capital that comes back."""
+    first = _FIRST.search(word)
+    if not first or not first[0].isupper():
+        return None
+    place = first.start()
+    lowered = word[:place] + word[place].lower() + word[place + 1 :]
+    return lowered if _raised(lowered) == word else None
+
+
+def _raised(word: str) -> str:
+    """A word with its first letter as a capital."""
+    return _FIRST.sub(lambda letter: letter[0].upper(), word, count=1)
+
+
+def _mark_capitals(texts: Sequence[str]) -> list[str]:
+    """Texts with `⇧` before words that they have in lower case at least as often."""
+    seen = Counter(word for text in texts for word in text.split())
+
+    def marked(word: str) -> str:
+        lowered = _lowered(word)
+        if lowered is None or seen[lowered] < seen[word]:
+            return word
+        return f"{CAPITAL[1:]} {lowered}"
+
+    return [" ".join(map(marked, text.split())) for text in texts]
 
 
 def _tokenizer(pieces: Sequence[str]) -> "tokenizers.Tokenizer":

@@ -15,28 +15,27 @@ WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
 class Word(NamedTuple):
-    """A word of a text, and the ids of its pieces."""
+    """A word of a text, in its usual case, and the ids of its pieces."""
 
     form: str
     pieces: tuple[int, ...]
 
 
-def words(space: Tokens, ids: np.ndarray, cased: bool = False) -> list[Word]:
-    """The words of a text int[length], without punctuation.
+def words(space: Tokens, ids: np.ndarray) -> list[Word]:
+    """The words of a text int[length], without punctuation, each in its usual case.
 
-    Where `cased`, they are as the text has them; else each is in its usual case. That
-    is lower case or with a capital, whichever the data that the tokenizer was
+    That is lower case or with a capital, whichever the data that the tokenizer was
     trained on seem to have more often: the form of fewer pieces, or else the one whose
-    first piece was learned earlier, which now and then misses a rare word. The case in
+    pieces were learned earlier, which now and then misses a rare word. The case in
     the text counts only for words whose letters the tokenizer knows in no other, so that
     a word has one form wherever it stands.
     """
     written = WORD.findall(tokenizer.decode(space, ids))
-    return list(map(speller(space.symbols, cased), written))
+    return list(map(speller(space.symbols), written))
 
 
 @functools.lru_cache(maxsize=8)
-def speller(symbols: tuple[str, ...], cased: bool = False) -> Callable[[str], Word]:
+def speller(symbols: tuple[str, ...]) -> Callable[[str], Word]:
     """What spells a word by these pieces; `UserError` for an unknown character."""
     space = tokenizer.pieces_space(symbols, 1)
 
@@ -45,12 +44,11 @@ def speller(symbols: tuple[str, ...], cased: bool = False) -> Callable[[str], Wo
 
     @functools.lru_cache(maxsize=2**16)
     def spell(word: str) -> Word:
-        usual = () if cased else (word.lower(), word.capitalize())
-        forms = [form for form in usual if known(form)]
+        forms = [form for form in (word.capitalize(), word.lower()) if known(form)]
         spelt = [
             Word(form, tuple(tokenizer.pieces_of(space, form)))
             for form in forms or [word]
         ]
-        return min(spelt, key=lambda word: (len(word.pieces), word.pieces[0]))
+        return min(spelt, key=lambda word: (len(word.pieces), max(word.pieces)))
 
     return spell

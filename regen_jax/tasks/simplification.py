@@ -76,7 +76,10 @@ class Simplification(Task):
 
     def units(self, y: np.ndarray) -> tuple[str, np.ndarray]:
         """Words: pieces that begin one, with the punctuation that hangs on it."""
-        begins = [piece.startswith(tokenizer.WORD_START) for piece in self.y.symbols]
+        begins = [
+            piece.startswith(tokenizer.WORD_START) and piece != tokenizer.CAPITAL
+            for piece in self.y.symbols
+        ]
         return "word", np.maximum(1, np.array(begins)[np.asarray(y)].sum(axis=1))
 
     def judging(self, variables: Mapping[str, Variables]) -> Judging:
@@ -150,10 +153,11 @@ def _pieces(name: str, data_dir: str, vocab: int) -> tuple[str, ...]:
 
     def learn() -> tuple[str, ...]:
         verses = open_verses(name, "train", data_dir)
-        return tokenizer.train((text for v in verses for text in v[:2]), vocab)
+        texts = (text for v in verses for text in v[:2])
+        return tokenizer.train(texts, vocab, capitals=True)
 
     try:
-        return tokenizer.cached(folder / f"tokenizer-{vocab}.json", learn)
+        return tokenizer.cached(folder / f"pieces-{vocab}.json", learn)
     except ValueError as error:
         raise UserError(f"config.data: {error}") from error
 

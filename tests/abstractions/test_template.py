@@ -118,14 +118,20 @@ def test_all_words_stay_where_asked_for(space):
     assert template(rule, text) == "and the heaven and the earth it was dark"
 
 
-def test_words_keep_their_case_where_asked_for(space):
-    rule = Template(space, 1.0, function_words=True, cased=True)
-    text = "And the Heaven, and the earth: it was DARK!"
-    assert template(rule, text) == "And the Heaven and the earth it was DARK"
-    ids = rule.read("And the heaven")
-    assert rule.write(ids) == "And the heaven"
-    text = tokenizer.encode(space, "and the heaven: and the earth.")
-    assert rule.adherence(text[None], ids[None]) == {"words": 2 / 3}
+def test_punctuation_stays_where_asked_for(space):
+    rule = Template(space, 1.0, function_words=True, marks=True)
+    text = '"And the heaven, and the earth: (it was dark) on the sea-wall!"'
+    line = '"and the heaven, and the earth: (it was dark) on the sea-wall!"'
+    assert template(rule, text) == template(rule, text.upper().lower()) == line
+    assert rule.write(rule.read(line.title())) == line
+    # Marks stay where they are when words go.
+    assert template(Template(space, marks=True), text) == (
+        '" heaven, earth: ( dark) sea-wall!"'
+    )
+    with pytest.raises(UserError, match="no word in the template ',;'"):
+        rule.read(",;")
+    with pytest.raises(UserError, match="word 2 of the template: '§', character 1"):
+        rule.read("the §")
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from regen_jax.errors import UserError
 from regen_jax.language import tokenizer
 from regen_jax.language.text import characters
 from regen_jax.language.tokenizer import (
+    CAPITAL,
     cached,
     decode,
     encode,
@@ -124,6 +125,46 @@ def test_words_are_independent_and_keep_their_punctuation(space):
         index for index, piece in enumerate(space.symbols) if set(piece) & set(",.()-")
     }
     assert all(len(space.symbols[index].strip("▁")) == 1 for index in marks)
+
+
+@pytest.fixture(scope="module")
+def marked(verses):
+    return pieces_space(train(verses, 600, capitals=True), 200)
+
+
+def test_capitals_that_begin_sentences_are_pieces_of_their_own(verses, marked):
+    def spelt(text):
+        return [marked.symbols[index] for index in pieces_of(marked, text)]
+
+    assert spelt("And the Lord") == [CAPITAL, "▁and", "▁the", "▁Lord"]
+    assert spelt("the LORD")[1:] == spelt("LORD") != [CAPITAL, "▁lord"]
+    begins = [verse.split()[0] for verse in verses]
+    assert np.mean([spelt(word)[0] == CAPITAL for word in begins]) > 0.8
+    for verse in verses:
+        assert decode(marked, pieces_of(marked, verse)) == verse
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_capitals_come_back(marked, data):
+    known = {symbol for symbol in marked.symbols if len(symbol) == 1} - {"▁", "⇧"}
+    text = data.draw(st.text([*sorted(known), " "], min_size=1, max_size=60))
+    assert decode(marked, pieces_of(marked, text)) == normalize(text)
+
+
+def test_capital_is_no_character_and_raises_what_follows(marked):
+    with pytest.raises(UserError, match="'⇧', character 3"):
+        pieces_of(marked, "a ⇧b")
+    up, the = (marked.symbols.index(symbol) for symbol in (CAPITAL, "▁the"))
+    assert decode(marked, [up, up, the, up]) == "The"
+    space = pieces_space(train(["the (the sea", "The"], 60, capitals=True), 9)
+    assert [space.symbols[i] for i in pieces_of(space, "(The")] == [
+        CAPITAL,
+        "▁(",
+        "the",
+    ]
+    assert decode(space, pieces_of(space, "(The")) == "(The"
+    assert decode(space, pieces_of(space, "seT")) == "seT"
 
 
 def test_ids_that_no_text_has_decode_too(space):
