@@ -3,7 +3,6 @@
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 import numpy as np
@@ -12,7 +11,7 @@ from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, HostRule
 from regen_jax.language import tokenizer
 from regen_jax.language.function_words import is_function_word
-from regen_jax.language.words import WORD, Word, speller, words
+from regen_jax.language.words import WORD, spell, words
 from regen_jax.spaces import Tokens
 
 
@@ -26,10 +25,10 @@ class Template(HostRule):
     order of their frequency in the train split; then the one that comes first. So
     templates are nested as `keep` grows. A text of function words keeps its rarest.
 
-    The template is a function of the text alone. Case does not change it: each word is
-    written in lower case, or with a capital where the train split seems to have one
-    mostly, as in names (see `regen_jax.language.words`). Nor do punctuation and function
-    words that are put into a text or taken out of it, unless they are asked for.
+    The template is a function of the text alone. The capital that begins a sentence does
+    not change it, where the tokenizer has a piece for it (see
+    `regen_jax.language.tokenizer`). Nor do punctuation and function words that are put
+    into a text or taken out of it, unless they are asked for.
 
     Attributes:
       y: padded Tokens whose symbols are the pieces of a tokenizer.
@@ -72,10 +71,10 @@ class Template(HostRule):
         Raises:
           UserError: the text has no word, or its template too many pieces.
         """
-        text = tokenizer.decode(self.y, y)
-        found = list(map(self._spell, WORD.findall(text)))
+        found = words(self.y, y)
         if not found:
-            raise UserError(f"there is no word in {text!r} to make a template of")
+            written = tokenizer.decode(self.y, y)
+            raise UserError(f"there is no word in {written!r} to make a template of")
         grammar = [is_function_word(word.form) for word in found]
         eligible = len(found) if self.function_words else grammar.count(False)
         # Rounded first, as 0.28 * 25 is a little more than 7.
@@ -88,14 +87,18 @@ class Template(HostRule):
         forms = [
             word.form if i in ranked[:kept] else "" for i, word in enumerate(found)
         ]
-        return self._encode(self._line(text, forms))
+        if not self.marks:
+            return self._encode(" ".join(filter(None, forms)))
+        given = iter(forms)
+        text = tokenizer.decode(self.y, tokenizer.without_capitals(self.y, y))
+        return self._encode(WORD.sub(lambda _: next(given), text))
 
     def write(self, y_prime: np.ndarray) -> str:
         """A template int[length] as a line, its words with spaces between them."""
         return tokenizer.decode(self.y_prime, y_prime)
 
     def read(self, text: str) -> np.ndarray:
-        """Ids int32[length] of a template on one line; case does not matter.
+        """Ids int32[length] of a template on one line; a capital as of a sentence is left out.
 
         Raises:
           UserError: it has several lines, no word, anything that is not a word, an
@@ -109,21 +112,15 @@ class Template(HostRule):
                 else "the template is empty: at least one word is needed"
             )
         text = tokenizer.normalize(lines[0])
-        forms = []
+        if not WORD.search(text):
+            raise UserError(f"there is no word in the template {text!r}")
         for place, chunk in enumerate(text.split(), 1):
             if not self.marks and not WORD.fullmatch(chunk):
                 raise UserError(
                     f"word {place} of the template, {chunk!r}, is not made of letters "
                     "and digits alone: write words with spaces between them"
                 )
-            try:
-                forms += [self._spell(word).form for word in WORD.findall(chunk)]
-                tokenizer.pieces_of(self.y, WORD.sub("", chunk))
-            except UserError as error:
-                raise UserError(f"word {place} of the template: {error}") from error
-        if not forms:
-            raise UserError(f"there is no word in the template {text!r}")
-        return self._encode(self._line(text, forms))
+        return self._encode(text)
 
     def adherence(self, y: np.ndarray, y_prime: np.ndarray) -> dict[str, float]:
         """`words`: the share of all words of y′ [N, …] that y [N, …] has, in order.
@@ -154,30 +151,22 @@ class Template(HostRule):
             "f1": 2 * common / max(1, sum(sizes)),
         }
 
-    @property
-    def _spell(self) -> Callable[[str], Word]:
-        return speller(self.y.symbols)
-
-    def _line(self, text: str, forms: Iterable[str]) -> str:
-        """A text with these words in place of its own, and without marks or with them."""
-        if not self.marks:
-            return " ".join(filter(None, forms))
-        given = iter(forms)
-        return " ".join(WORD.sub(lambda _: next(given), text).split())
-
     def _encode(self, line: str) -> np.ndarray:
-        length, chunks = self.y_prime.length, line.split()
-        pieces = [tokenizer.pieces_of(self.y, chunk) for chunk in chunks]
-        ends = np.cumsum(list(map(len, pieces)))
-        if ends[-1] > length:
-            place = int(np.argmax(ends > length))
-            raise UserError(
-                f"word {place + 1} of a template, {chunks[place]!r}, is beyond its "
-                f"{length} pieces: use fewer words, or raise the option length of the "
-                "abstraction 'template'"
-            )
-        ids = np.zeros(length, np.int32)
-        ids[: ends[-1]] = [piece for chunk in pieces for piece in chunk]
+        ids = np.zeros(self.y_prime.length, np.int32)
+        end = 0
+        for place, chunk in enumerate(line.split(), 1):
+            try:
+                pieces = spell(self.y, chunk)
+            except UserError as error:
+                raise UserError(f"word {place} of the template: {error}") from error
+            if end + len(pieces) > len(ids):
+                raise UserError(
+                    f"word {place} of a template, {chunk!r}, is beyond its {len(ids)} "
+                    "pieces: use fewer words, or raise the option length of the "
+                    "abstraction 'template'"
+                )
+            ids[end : end + len(pieces)] = pieces
+            end += len(pieces)
         return ids
 
 

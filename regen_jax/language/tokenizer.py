@@ -154,6 +154,13 @@ def decode(space: Tokens, ids: np.ndarray) -> str:
     return " ".join(words(space, ids))
 
 
+def without_capitals(space: Tokens, ids: np.ndarray) -> np.ndarray:
+    """Ids int[length] without the pieces that say that a capital follows."""
+    if CAPITAL not in space.symbols:
+        return ids
+    return ids[ids != space.symbols.index(CAPITAL)]
+
+
 def cached(path: Path, make: Callable[[], Sequence[str]]) -> tuple[str, ...]:
     """The pieces in a file, or those of `make`, which are then written there.
 

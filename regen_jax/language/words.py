@@ -1,8 +1,6 @@
-"""The words of a text in pieces, whatever stands around them and however they begin."""
+"""The words of a text in pieces, whatever stands around them."""
 
-import functools
 import re
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -15,40 +13,27 @@ WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
 class Word(NamedTuple):
-    """A word of a text, in its usual case, and the ids of its pieces."""
+    """A word of a text, and the ids of its pieces where it stands alone."""
 
     form: str
     pieces: tuple[int, ...]
 
 
 def words(space: Tokens, ids: np.ndarray) -> list[Word]:
-    """The words of a text int[length], without punctuation, each in its usual case.
+    """The words of a text int[length], without punctuation.
 
-    That is lower case or with a capital, whichever the data that the tokenizer was
-    trained on seem to have more often: the form of fewer pieces, or else the one whose
-    pieces were learned earlier, which now and then misses a rare word. The case in
-    the text counts only for words whose letters the tokenizer knows in no other, so that
-    a word has one form wherever it stands.
+    Capitals that are pieces of their own, as those that begin sentences, are none of
+    theirs: a word has one form wherever it stands.
     """
-    written = WORD.findall(tokenizer.decode(space, ids))
-    return list(map(speller(space.symbols), written))
+    text = tokenizer.decode(space, tokenizer.without_capitals(space, ids))
+    return [Word(form, spell(space, form)) for form in WORD.findall(text)]
 
 
-@functools.lru_cache(maxsize=8)
-def speller(symbols: tuple[str, ...]) -> Callable[[str], Word]:
-    """What spells a word by these pieces; `UserError` for an unknown character."""
-    space = tokenizer.pieces_space(symbols, 1)
+def spell(space: Tokens, text: str) -> tuple[int, ...]:
+    """Ids of the pieces of a text or a word, without capitals of their own.
 
-    def known(form: str) -> bool:
-        return all(character in symbols for character in form)
-
-    @functools.lru_cache(maxsize=2**16)
-    def spell(word: str) -> Word:
-        forms = [form for form in (word.capitalize(), word.lower()) if known(form)]
-        spelt = [
-            Word(form, tuple(tokenizer.pieces_of(space, form)))
-            for form in forms or [word]
-        ]
-        return min(spelt, key=lambda word: (len(word.pieces), max(word.pieces)))
-
-    return spell
+    Raises:
+      UserError: a character is unknown.
+    """
+    ids = np.array(tokenizer.pieces_of(space, text), np.int32)
+    return tuple(tokenizer.without_capitals(space, ids).tolist())

@@ -28,7 +28,7 @@ SENTENCES = (
 
 @pytest.fixture(scope="module")
 def space():
-    return tokenizer.pieces_space(tokenizer.train(SENTENCES, 320), 64)
+    return tokenizer.pieces_space(tokenizer.train(SENTENCES, 320, capitals=True), 96)
 
 
 def template(rule, written):
@@ -58,7 +58,7 @@ def test_words_are_in_pieces_of_their_own(space):
 
 @pytest.mark.parametrize("keep", [1.0, 0.5, 0.2])
 @pytest.mark.parametrize("function_words", [False, True])
-def test_neither_case_nor_punctuation_matters(space, keep, function_words):
+def test_neither_first_capital_nor_punctuation_matters(space, keep, function_words):
     rule = Template(tokenizer.pieces_space(space.symbols, 160), keep, function_words)
     for text in SENTENCES:
         expected = template(rule, text)
@@ -66,9 +66,7 @@ def test_neither_case_nor_punctuation_matters(space, keep, function_words):
         for other in (
             bare,
             text.replace(" ", ", "),
-            text[0].lower() + text[1:],
-            text.lower(),
-            text.title().replace("'S", "'s"),
+            re.sub("^And", "and", text),
         ):
             assert template(rule, other) == expected
 
@@ -103,13 +101,10 @@ def test_templates_are_nested(space):
                 longer = found
 
 
-def test_case_stays_where_the_tokenizer_knows_no_other():
-    space = tokenizer.pieces_space(tokenizer.train(["Zion is FAR", "is it so"], 40), 16)
+def test_names_keep_their_capitals(space):
     rule = Template(space)
-    assert template(rule, "Zion is FAR so") == "Zion FAR"
-    assert rule.write(rule.read("zion")) == "Zion"
-    with pytest.raises(UserError, match="word 2 of the template: 'f', character 1 of"):
-        rule.read("zion far")
+    assert template(rule, "Then God and Abraham saw the Sea") == "God Abraham saw sea"
+    assert template(rule, "And the sea of Abraham") == "sea Abraham"
 
 
 def test_all_words_stay_where_asked_for(space):
@@ -120,13 +115,13 @@ def test_all_words_stay_where_asked_for(space):
 
 def test_punctuation_stays_where_asked_for(space):
     rule = Template(space, 1.0, function_words=True, marks=True)
-    text = '"And the heaven, and the earth: (it was dark) on the sea-wall!"'
-    line = '"and the heaven, and the earth: (it was dark) on the sea-wall!"'
-    assert template(rule, text) == template(rule, text.upper().lower()) == line
-    assert rule.write(rule.read(line.title())) == line
+    text = 'And the heaven, "and the earth: (it was dark) on the sea-wall!"'
+    line = 'and the heaven, "and the earth: (it was dark) on the sea-wall!"'
+    assert template(rule, text) == line
+    assert rule.write(rule.read(text)) == line
     # Marks stay where they are when words go.
     assert template(Template(space, marks=True), text) == (
-        '" heaven, earth: ( dark) sea-wall!"'
+        'heaven, " earth: ( dark) sea-wall!"'
     )
     with pytest.raises(UserError, match="no word in the template ',;'"):
         rule.read(",;")
@@ -179,11 +174,11 @@ def test_written_templates_are_read(space):
                 np.testing.assert_array_equal(rule.read(rule.write(ids)), ids)
 
 
-def test_reading_forgives_case_and_spaces(space):
+def test_reading_forgives_spaces_and_a_first_capital(space):
     rule = Template(space)
     expected = rule.read("heaven Abraham brother's")
-    for text in ("  Heaven   abraham\tBrother’s\n", "HEAVEN ABRAHAM BROTHER'S"):
-        np.testing.assert_array_equal(rule.read(text), expected)
+    found = rule.read("  Heaven   Abraham\tbrother’s\n")
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +195,7 @@ def test_reading_forgives_case_and_spaces(space):
             "light łódź",
             "word 2 of the template: 'ł', character 1 of 'łódź', is unknown",
         ),
-        ("light " * 70, "word 65 of a template, 'light', is beyond its 64 pieces"),
+        ("light " * 97, "word 97 of a template, 'light', is beyond its 96 pieces"),
     ],
 )
 def test_what_is_no_template_is_refused(space, text, message):
