@@ -1,5 +1,6 @@
 """Each task on texts and scores from its config to files, and what bad input gets."""
 
+import json
 import math
 from pathlib import Path
 
@@ -77,6 +78,17 @@ def test_a_verse_becomes_another(trained_on, command, tmp_path):
     edited.write_text("men light")
     drawn(command, run, tmp_path / "b", f"--y_prime={edited}")
     assert (tmp_path / "b/y_prime_0.txt").read_text().split() == ["men", "light"]
+
+
+def test_figures_stand_beside_those_of_real_verses(trained_on, command):
+    run = trained_on("simplification")
+    done = command("evaluate", f"--workdir={run}")
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["real/bleu"] == pytest.approx(100)
+    assert metrics["real/source_bleu"] == metrics["samples/source_bleu"] < 100
+    assert metrics["real/perplexity"] > 1 and metrics["real/copied"] == 0
+    assert metrics["pipeline/nll_per_word"] > 0
 
 
 @pytest.mark.parametrize(
