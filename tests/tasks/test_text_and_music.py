@@ -86,8 +86,9 @@ def test_figures_stand_beside_those_of_real_verses(trained_on, command):
     assert done.returncode == 0, done.stderr
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["real/bleu"] == pytest.approx(100)
-    assert metrics["real/source_bleu"] == metrics["samples/source_bleu"] < 100
+    assert 0 < metrics["real/source_bleu"] < 100
     assert metrics["real/perplexity"] > 1 and metrics["real/copied"] == 0
+    assert metrics["samples/bleu"] < 100 and metrics["samples/number"] == 10
     assert metrics["pipeline/nll_per_word"] > 0
 
 
