@@ -78,15 +78,14 @@ class Template(HostRule):
         grammar = [is_function_word(word.form) for word in found]
         eligible = len(found) if self.function_words else grammar.count(False)
         # Rounded first, as 0.28 * 25 is a little more than 7.
-        kept = max(1, math.ceil(round(self.keep * eligible, 9)))
+        number = max(1, math.ceil(round(self.keep * eligible, 9)))
         rarity = [
             (not grammar[i], len(word.pieces), max(word.pieces), -i)
             for i, word in enumerate(found)
         ]
         ranked = sorted(range(len(found)), key=rarity.__getitem__, reverse=True)
-        forms = [
-            word.form if i in ranked[:kept] else "" for i, word in enumerate(found)
-        ]
+        kept = set(ranked[:number])
+        forms = [word.form if i in kept else "" for i, word in enumerate(found)]
         if not self.marks:
             return self._encode(" ".join(filter(None, forms)))
         given = iter(forms)
@@ -98,11 +97,13 @@ class Template(HostRule):
         return tokenizer.decode(self.y_prime, y_prime)
 
     def read(self, text: str) -> np.ndarray:
-        """Ids int32[length] of a template on one line; a capital as of a sentence is left out.
+        """Ids int32[length] of a template on one line.
+
+        A capital as of a sentence is left out.
 
         Raises:
-          UserError: it has several lines, no word, anything that is not a word, an
-            unknown character, or too many pieces.
+          UserError: it has several lines, no word, anything that is not a word where
+            marks do not stay, an unknown character, or too many pieces.
         """
         lines = text.strip().splitlines()
         if len(lines) != 1:

@@ -141,7 +141,7 @@ def words(space: Tokens, ids: np.ndarray) -> list[str]:
     found = []
     raised = False
     for word in "".join(pieces).replace(WORD_START, " ").split():
-        if CAPITAL in space.symbols and word == CAPITAL[1:]:
+        if word == CAPITAL[1:] and CAPITAL in space.symbols:
             raised = True
         else:
             found.append(_raised(word) if raised else word)
@@ -202,7 +202,7 @@ def _encoder(
     def of_word(word: str) -> list[int]:
         ids = tokenizer.encode(word).ids
         lowered = capital and _lowered(word)
-        if not lowered or lowered[0] not in characters:
+        if not lowered or not characters.issuperset(lowered):
             return ids
         other = tokenizer.encode(lowered).ids
         # What the texts have more often has fewer pieces, or was learned earlier.

@@ -165,6 +165,10 @@ def test_capital_is_no_character_and_raises_what_follows(marked):
     ]
     assert decode(space, pieces_of(space, "(The")) == "(The"
     assert decode(space, pieces_of(space, "seT")) == "seT"
+    # A letter that is known as a capital alone stays one.
+    texts = ["(Zion ion ion (in (in", "the the the The The"]
+    space = pieces_space(train(texts, 60, capitals=True), 9)
+    assert decode(space, pieces_of(space, "(Zion")) == "(Zion"
 
 
 def test_ids_that_no_text_has_decode_too(space):
