@@ -62,7 +62,8 @@ def get_config(arg: str = "") -> ConfigDict:
             "profile": {"steps": 0},
             "evaluate": {
                 "every": 20 if tiny else 4000,
-                "samples": 10 if tiny else 400,
+                # As many as there are test verses of the length.
+                "samples": 10 if tiny else 360,
                 "loop_samples": 10 if tiny else 100,
                 "batch_size": 10 if tiny else 100,
             },
@@ -123,7 +124,7 @@ def _generator(name: str, size: str, copy: bool) -> dict[str, Any]:
         "rotary": True,
         "copy": copy,
         "tied": copy,
-        "dropout": 0.1,
+        "dropout": 0.2,
         "drop_source": 0.0,
         "beam_size": 4,
         "length_penalty": 1.2,
@@ -137,7 +138,7 @@ def _training(stage: str, size: str, abstraction: str, decoder: str) -> dict[str
         return {"steps": 20, "batch_size": 8, "learning_rate": 1e-3, "warmup_steps": 5}
     # Both arrows together have as many as the direct one.
     of_decoder = 400 if abstraction == "template" else 1000
-    of_prior = 2000 if decoder == "inverse" else 2000 - of_decoder
+    of_prior = 2800 if decoder == "inverse" else 2800 - of_decoder
     steps = {
         "judge": 1000,
         "abstraction": 1500,

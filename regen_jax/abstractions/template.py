@@ -1,7 +1,9 @@
 """The content words of a text, in order: a template to write a text from."""
 
 import dataclasses
+import itertools
 import math
+import re
 from collections import Counter
 from typing import ClassVar
 
@@ -14,6 +16,9 @@ from regen_jax.language.function_words import is_function_word
 from regen_jax.language.words import WORD, spell, words
 from regen_jax.spaces import Tokens
 
+# Other marks may stand within a sentence: `Who then? you may say.`
+_FULL_STOP = re.compile(r"""\.["')\]]*$""")
+
 
 @dataclasses.dataclass(frozen=True)
 class Template(HostRule):
@@ -25,10 +30,11 @@ class Template(HostRule):
     order of their frequency in the train split; then the one that comes first. So
     templates are nested as `keep` grows. A text of function words keeps its rarest.
 
-    The template is a function of the text alone. The capital that begins a sentence does
-    not change it, where the tokenizer has a piece for it (see
-    `regen_jax.language.tokenizer`). Nor do punctuation and function words that are put
-    into a text or taken out of it, unless they are asked for.
+    The template is a function of the text alone. It is without the capitals that the
+    tokenizer has a piece for (see `regen_jax.language.tokenizer`); with `marks`, only
+    without those that the marks explain, as they begin the text or follow a full stop.
+    Punctuation and function words that are put into a text or taken out of it do not
+    change the template, unless they are asked for.
 
     Attributes:
       y: padded Tokens whose symbols are the pieces of a tokenizer.
@@ -85,12 +91,13 @@ class Template(HostRule):
         ]
         ranked = sorted(range(len(found)), key=rarity.__getitem__, reverse=True)
         kept = set(ranked[:number])
-        forms = [word.form if i in kept else "" for i, word in enumerate(found)]
         if not self.marks:
-            return self._encode(" ".join(filter(None, forms)))
-        given = iter(forms)
-        text = tokenizer.decode(self.y, tokenizer.without_capitals(self.y, y))
-        return self._encode(WORD.sub(lambda _: next(given), text))
+            return self._encode(" ".join(found[i].form for i in sorted(kept)))
+        places = itertools.count()
+        text = tokenizer.decode(self.y, y)
+        return self._encode(
+            WORD.sub(lambda word: word[0] if next(places) in kept else "", text)
+        )
 
     def write(self, y_prime: np.ndarray) -> str:
         """A template int[length] as a line, its words with spaces between them."""
@@ -99,7 +106,7 @@ class Template(HostRule):
     def read(self, text: str) -> np.ndarray:
         """Ids int32[length] of a template on one line.
 
-        A capital as of a sentence is left out.
+        Capitals are left out as those of a text are.
 
         Raises:
           UserError: it has several lines, no word, anything that is not a word where
@@ -155,9 +162,11 @@ class Template(HostRule):
     def _encode(self, line: str) -> np.ndarray:
         ids = np.zeros(self.y_prime.length, np.int32)
         end = 0
+        begins = True
         for place, chunk in enumerate(line.split(), 1):
+            explained = begins or not self.marks
             try:
-                pieces = spell(self.y, chunk)
+                pieces = (spell if explained else tokenizer.pieces_of)(self.y, chunk)
             except UserError as error:
                 raise UserError(f"word {place} of the template: {error}") from error
             if end + len(pieces) > len(ids):
@@ -168,6 +177,10 @@ class Template(HostRule):
                 )
             ids[end : end + len(pieces)] = pieces
             end += len(pieces)
+            if _FULL_STOP.search(chunk):
+                begins = True
+            elif WORD.search(chunk):
+                begins = False
         return ids
 
 

@@ -107,6 +107,20 @@ def test_names_keep_their_capitals(space):
     assert template(rule, "And the sea of Abraham") == "sea Abraham"
 
 
+def test_marks_tell_which_capitals_begin_sentences(space):
+    rule = Template(space, 1.0, function_words=True, marks=True)
+    text = 'And the Sea was dark. It was "dark!" And God (said.) The earth: The Sea'
+    line = 'and the Sea was dark. it was "dark!" And God (said.) the earth: The Sea'
+    assert template(rule, text) == template(rule, line) == line
+    assert rule.write(rule.read(text)) == line
+    # Without marks nothing tells: a word is the same in either case.
+    bare = Template(space, 1.0, function_words=True)
+    assert template(bare, "God said, Let the Sea") == "God said let the sea"
+    # The first word that stays begins the template.
+    some = Template(space, marks=True)
+    assert template(some, "And the Sea. The Heaven") == "sea. heaven"
+
+
 def test_all_words_stay_where_asked_for(space):
     rule = Template(space, 1.0, function_words=True)
     text = "And the heaven, and the earth: it was dark!"
@@ -168,7 +182,8 @@ def test_function_words_alone_keep_one(space):
 
 def test_written_templates_are_read(space):
     for keep in (1.0, 0.5, 0.1):
-        for rule in (Template(space, keep), Template(space, keep, True)):
+        for options in ((False, False), (True, False), (False, True), (True, True)):
+            rule = Template(space, keep, *options)
             for text in SENTENCES:
                 ids = rule.annotate(tokenizer.encode(space, text), {})
                 np.testing.assert_array_equal(rule.read(rule.write(ids)), ids)
