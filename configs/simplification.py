@@ -2,7 +2,7 @@
 
 `--config=configs/simplification.py:abstraction=identity` chooses; see CHOICES. The
 default is verse → template of the simple verse → simple verse, and its template the
-least abstract one, all words with their marks: `--config.abstraction.keep=0.5`,
+least abstract one, all words with their marks, as which the verse itself is read too: `--config.abstraction.keep=0.5`,
 `function_words=False` and `marks=False` take more away. `identity` is the direct
 baseline, trained for as many steps as the other two arrows together.
 """
@@ -48,7 +48,7 @@ def get_config(arg: str = "") -> ConfigDict:
                 "max_length": 96 if size == "base" else 32,
                 "judge_width": 16 if tiny else 96,
             },
-            "source": {"name": "identity"},
+            "source": _source(abstraction),
             "abstraction": _abstraction(abstraction, size),
             "prior": _generator(prior, size, copy),
             "decoder": _generator(decoder, size, copy),
@@ -84,13 +84,22 @@ def _choices(arg: str) -> dict[str, str]:
     return chosen
 
 
+# All words with their marks, without the capitals that those explain.
+_WHOLE = {"name": "template", "keep": 1.0, "function_words": True, "marks": True}
+
+
+def _source(abstraction: str) -> dict[str, Any]:
+    """X': a template of the verse too, so that both sides spell a word alike."""
+    return dict(_WHOLE) if abstraction == "template" else {"name": "identity"}
+
+
 def _abstraction(name: str, size: str) -> dict[str, Any]:
     quantizers = {
         "vq": {"name": "vq", "codes": 512, "dim": 32},
         "fsq": {"name": "fsq", "levels": (8, 8, 8)},
     }
     if name == "template":
-        return {"name": name, "keep": 1.0, "function_words": True, "marks": True}
+        return dict(_WHOLE)
     if name not in quantizers:
         return {"name": name}
     width, num_layers, num_heads = _size(size)
