@@ -1,4 +1,4 @@
-"""Does a template pay: verses through their content words, and directly.
+"""Does a template pay: verses through one of all their words, and directly.
 
 --config=configs/simplification.py
 """
