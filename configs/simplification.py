@@ -2,9 +2,10 @@
 
 `--config=configs/simplification.py:abstraction=identity` chooses; see CHOICES. The
 default is verse → template of the simple verse → simple verse, and its template the
-least abstract one, all words with their marks, as which the verse itself is read too: `--config.abstraction.keep=0.5`,
-`function_words=False` and `marks=False` take more away. `identity` is the direct
-baseline, trained for as many steps as the other two arrows together.
+least abstract one, all words with their marks: `--config.abstraction.keep=0.5`,
+`function_words=False` and `marks=False` take more away. The verse is read as a template
+of all its words too. `identity` is the direct baseline, trained for as many steps as the
+other two arrows together.
 """
 
 from typing import Any
