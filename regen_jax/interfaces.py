@@ -213,6 +213,8 @@ class Task(abc.ABC):
     """
 
     home: ClassVar[str] = "regen_jax.tasks"
+    shown: ClassVar[int | None] = None
+    """How many examples a report shows, the first ones; None is all of them."""
 
     @property
     @abc.abstractmethod
@@ -280,11 +282,11 @@ class Task(abc.ABC):
         return {"per_second": len(jax.tree.leaves(y)[0]) / seconds}
 
     def show(self, prompts: Example, y: Any) -> Exhibit:
-        """Some of restored y beside their prompts."""
+        """Restored y beside their prompts."""
         return Exhibit()
 
     def compare(self, y: Any, other: Any) -> Exhibit:
-        """Some of restored y beside another version of each."""
+        """Restored y beside another version of each."""
         return Exhibit()
 
 

@@ -35,6 +35,8 @@ MIDI = flags.DEFINE_multi_string("midi", [], "a file of notes to generate from")
 Y_PRIME = flags.DEFINE_multi_string("y_prime", [], "a file of Y′ to generate Y from")
 OUT = flags.DEFINE_string("out", None, "folder for the files; the workdir if not given")
 
+_LISTED = 8
+
 logger = logging.getLogger("regen_jax")
 
 
@@ -61,11 +63,12 @@ def main() -> None:
         out.mkdir(parents=True, exist_ok=True)
         arrays = {"x": prompts["x"], "y_prime": y_prime, "y": y, "seed": SEED.value}
         np.savez(out / "samples.npz", **_flat(arrays))
-        files = [out / "samples.npz", *shown.save(out)]
+        files = ["samples.npz", *(path.name for path in shown.save(out))]
     except OSError as error:
         raise UserError(f"--out={out} cannot be written: {error}") from error
     count = len(jax.tree.leaves(y)[0])
-    logger.info("%d samples: %s", count, " and ".join(map(str, files)))
+    listed = files if len(files) <= _LISTED else [*files[:_LISTED], "…"]
+    logger.info("%d samples in %s: %s", count, out, ", ".join(listed))
 
 
 def _examples(task: Task, number: int) -> list[Example]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
@@ -136,7 +137,7 @@ def _reconstructions(
             y, other = reconstruct(task, parts, variables, options.batch_size)
             for name, value in task.fidelity(y, other).items():
                 report.scalars[f"{stage}/{name}"] = value
-            report.exhibit.add(task.compare(y, other))
+            report.exhibit.add(task.compare(*_shown(task, (y, other))))
 
         return reporter
 
@@ -194,6 +195,11 @@ def _samples(
         kept = parts.abstraction.adherence(y, y_prime)
         figures |= {f"adherence_{name}": value for name, value in kept.items()}
         report.scalars |= {f"samples/{name}": value for name, value in figures.items()}
-        report.exhibit.add(task.show(prompts, y))
+        report.exhibit.add(task.show(*_shown(task, (prompts, y))))
 
     return reporter
+
+
+def _shown(task: Task, values: Any) -> Any:
+    """Of arrays [N, …], what a report shows."""
+    return jax.tree.map(lambda array: array[: task.shown], values)

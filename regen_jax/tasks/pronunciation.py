@@ -17,8 +17,6 @@ from regen_jax.metrics.error_rates import sequence_error_rate, token_error_rate
 from regen_jax.spaces import Tokens
 from regen_jax.tasks.transcripts import table
 
-_SHOWN = 20
-
 
 @dataclasses.dataclass(frozen=True)
 class Pronunciation(Task):
@@ -31,6 +29,8 @@ class Pronunciation(Task):
       stress: whether vowels tell their stress; published error rates are without.
       max_length: of a word and of a pronunciation; longer ones are left out.
     """
+
+    shown = 20
 
     name: str = "pronunciations"
     dir: str = ""
@@ -105,7 +105,7 @@ class Pronunciation(Task):
     def _words(self, space: Tokens, ids: np.ndarray) -> list[str]:
         phonemes = space == (self.y if self.direction == "g2p" else self.x)
         between = " " if phonemes else ""
-        return [between.join(s) for s in self._symbols(space, ids[:_SHOWN])]
+        return [between.join(s) for s in self._symbols(space, ids)]
 
 
 @functools.lru_cache(maxsize=4)

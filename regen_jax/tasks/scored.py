@@ -22,7 +22,6 @@ from regen_jax.music.synthesis import render
 from regen_jax.spaces import Tokens
 
 _SAMPLE_RATE = 16_000
-_SHOWN = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +36,8 @@ class ScoreTask(Task):
       transpose: in training each piece is there in all keys at most that many semitones
         away that voices can sing.
     """
+
+    shown = 3
 
     name: str = "chorales"
     dir: str = ""
@@ -101,17 +102,15 @@ class ScoreTask(Task):
         return figures
 
     def show(self, prompts: Example, y: np.ndarray) -> Exhibit:
-        """Piano rolls and sounds of the first, and files of all."""
+        """A piano roll, a sound and files of each that is not empty."""
         exhibit = Exhibit()
         for index, ids in enumerate(y):
             score = self.score(prompts, index, ids)
             name = f"sample_{index}"
             if not score.length:
                 continue
-            if index < _SHOWN:
-                true = self._true(prompts, index)
-                exhibit.images[name] = picture(score, true)
-                exhibit.audio[name] = (render(score, _SAMPLE_RATE), _SAMPLE_RATE)
+            exhibit.images[name] = picture(score, self._true(prompts, index))
+            exhibit.audio[name] = (render(score, _SAMPLE_RATE), _SAMPLE_RATE)
             exhibit.files |= {
                 f"{name}.mid": lambda path, score=score: midi.write(path, score),
                 f"{name}.musicxml": lambda path, score=score: musicxml.write(

@@ -20,8 +20,6 @@ from regen_jax.spaces import Tokens
 from regen_jax.tasks.language_model import LanguageModel
 from regen_jax.tasks.transcripts import table
 
-_SHOWN = 20
-
 
 @dataclasses.dataclass(frozen=True)
 class Simplification(Task):
@@ -34,6 +32,8 @@ class Simplification(Task):
       max_length: the most pieces of X and of Y; longer pairs are left out.
       judge_width: of the language model that judges samples.
     """
+
+    shown = 20
 
     name: str = "simple_bible"
     dir: str = ""
@@ -122,16 +122,16 @@ class Simplification(Task):
 
     def show(self, prompts: Example, y: np.ndarray) -> Exhibit:
         """Sources, what was generated, and the true texts."""
-        columns = {"generated": self._texts(y[:_SHOWN])}
+        columns = {"generated": self._texts(y)}
         if "x" in prompts:
-            columns = {"source": self._texts(prompts["x"][:_SHOWN])} | columns
+            columns = {"source": self._texts(prompts["x"])} | columns
         if "y" in prompts:
-            columns["true"] = self._texts(prompts["y"][:_SHOWN])
+            columns["true"] = self._texts(prompts["y"])
         return Exhibit(texts={"samples": table(list(columns), *columns.values())})
 
     def compare(self, y: np.ndarray, other: np.ndarray) -> Exhibit:
         """Texts beside what came from their true Y′."""
-        columns = self._texts(y[:_SHOWN]), self._texts(other[:_SHOWN])
+        columns = self._texts(y), self._texts(other)
         heads = ["text", "from the true abstraction"]
         return Exhibit(texts={"reconstructions": table(heads, *columns)})
 

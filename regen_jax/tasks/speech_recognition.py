@@ -12,12 +12,12 @@ from regen_jax.interfaces import Example, Judging, Task, Variables
 from regen_jax.spaces import Array, Padded, Tokens
 from regen_jax.tasks.transcripts import error_rates, table
 
-_SHOWN = 20
-
 
 @dataclasses.dataclass(frozen=True)
 class SpeechRecognition(SpeechOptions, Task):
     """X is speech, a wave or features of one, and Y its text in characters."""
+
+    shown = 20
 
     name: str = "spoken_digits"
 
@@ -56,10 +56,9 @@ class SpeechRecognition(SpeechOptions, Task):
 
     def show(self, prompts: Example, y: np.ndarray) -> Exhibit:
         """Transcripts beside the true texts, and the first wave."""
-        heard = self.decode(y[:_SHOWN])
-        columns = {"recognized": heard}
+        columns = {"recognized": self.decode(y)}
         if "y" in prompts:
-            columns = {"text": self.decode(prompts["y"][:_SHOWN])} | columns
+            columns = {"text": self.decode(prompts["y"])} | columns
         exhibit = Exhibit(texts={"samples": table(list(columns), *columns.values())})
         if self.x == self.wave:
             waves = Padded(*prompts["x"])
@@ -69,6 +68,6 @@ class SpeechRecognition(SpeechOptions, Task):
 
     def compare(self, y: np.ndarray, other: np.ndarray) -> Exhibit:
         """Texts beside what came from their true Y′."""
-        columns = self.decode(y[:_SHOWN]), self.decode(other[:_SHOWN])
+        columns = self.decode(y), self.decode(other)
         heads = ["text", "from the true abstraction"]
         return Exhibit(texts={"reconstructions": table(heads, *columns)})

@@ -19,8 +19,6 @@ from regen_jax.rendering import spectrogram_picture
 from regen_jax.spaces import Array, Padded, Tokens
 from regen_jax.tasks.transcripts import error_rates
 
-_SHOWN = 6
-
 
 @dataclasses.dataclass(frozen=True)
 class SpeechSynthesis(SpeechOptions, Task):
@@ -29,6 +27,8 @@ class SpeechSynthesis(SpeechOptions, Task):
     Attributes:
       judge_width, judge_layers: size of the recogniser, which is trained on real pairs.
     """
+
+    shown = 6
 
     judge_width: int = 128
     judge_layers: int = 2
@@ -91,8 +91,8 @@ class SpeechSynthesis(SpeechOptions, Task):
         return super().pace(y, seconds) | {"real_time_factor": seconds / spoken}
 
     def show(self, prompts: Example, y: Padded) -> Exhibit:
-        """Spectrograms, each beside its reference where there is one, and sounds."""
-        texts = self.decode(prompts["x"][:_SHOWN])
+        """Sounds and some spectrograms, each beside its reference where it has one."""
+        texts = self.decode(prompts["x"])
         versions = {"samples": y}
         if "y" in prompts:
             versions["references"] = prompts["y"]
@@ -100,22 +100,21 @@ class SpeechSynthesis(SpeechOptions, Task):
 
     def compare(self, y: Padded, other: Padded) -> Exhibit:
         """Waves beside the same from their true Y′."""
-        numbers = [str(i) for i in range(len(y.length[:_SHOWN]))]
+        numbers = [str(i) for i in range(len(y.length))]
         versions = {"originals": y, "reconstructions": other}
         return self._beside("reconstructions", versions, numbers)
 
     def _beside(
         self, name: str, versions: dict[str, Padded], texts: list[str]
     ) -> Exhibit:
-        """The first waves of each version as sounds, and one picture of all."""
+        """The waves of each version as sounds, and one picture of the first ones."""
         exhibit, pictures, labels = Exhibit(), [], []
         for version, y in versions.items():
-            y = Padded(*(part[:_SHOWN] for part in y))
             for index, (wave, length) in enumerate(zip(*y, strict=True)):
                 sound = np.asarray(wave[:length], np.float32), self.sample_rate
                 exhibit.audio[f"{version}_{index}"] = sound
-            pictures.append(self._mels(y))
-            labels.append([f"{version}: {text}" for text in texts])
+            pictures.append(self._mels(Padded(*(part[: self.shown] for part in y))))
+            labels.append([f"{version}: {text}" for text in texts[: self.shown]])
         exhibit.images[name] = spectrogram_picture(
             [mel for example in zip(*pictures, strict=True) for mel in example],
             [label for example in zip(*labels, strict=True) for label in example],

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from regen_jax.music import events, midi, musicxml
 from regen_jax.music.score import Note, Score
+from regen_jax.tasks.harmony import Harmony
 
 ROOT = Path(__file__).parent.parent.parent
 LYRICS = "4/4 G: Wach auf, mein Herz, / und sin-ge"
@@ -73,6 +75,8 @@ def test_a_verse_becomes_another(trained_on, command, tmp_path):
     table = (tmp_path / "a/samples.md").read_text().splitlines()
     assert table[0] == "| source | generated |"
     assert table[2].startswith("| And God said, Let there be light. |")
+    drawn(command, run, tmp_path / "many", "--num=25")
+    assert len((tmp_path / "many/samples.md").read_text().splitlines()) == 2 + 25
     # What people make of a template is what Y is generated from.
     edited = tmp_path / "edited.txt"
     edited.write_text("men light")
@@ -135,6 +139,21 @@ def test_a_soprano_gets_its_voices(trained_on, command, tmp_path):
     # A lead sheet of one's own.
     sheet = (tmp_path / "a/y_prime_0.txt").read_text()
     assert sheet.split()[:4] == ["beat", "key", "chord", "rhythm"]
+
+
+def test_all_samples_are_written_and_some_are_shown(trained_on, command, tmp_path):
+    run = trained_on("harmony")
+    y = drawn(command, run, tmp_path, "--num=4")["y"]
+    assert len(y) == 4 > Harmony.shown
+    # A score that ends where it begins has nothing to write.
+    names = [f"sample_{i}" for i, one in enumerate(y) if one[0].any()]
+    for ending in ("png", "wav", "mid", "musicxml"):
+        written = sorted(path.stem for path in tmp_path.glob(f"sample_*.{ending}"))
+        assert written == names
+    told = EventAccumulator(str(run / "prior")).Reload()
+    for kind in ("images", "audio"):
+        shown = [tag for tag in told.Tags()[kind] if tag.startswith("sample_")]
+        assert 0 < len(shown) <= Harmony.shown
 
 
 @pytest.mark.parametrize(
