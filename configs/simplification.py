@@ -96,7 +96,8 @@ def _source(abstraction: str) -> dict[str, Any]:
 
 def _abstraction(name: str, size: str) -> dict[str, Any]:
     quantizers = {
-        "vq": {"name": "vq", "codes": 512, "dim": 32},
+        # The encoder moves far at first: averages of long memory lose sight of it.
+        "vq": {"name": "vq", "codes": 1024, "dim": 8, "decay": 0.9},
         "fsq": {"name": "fsq", "levels": (8, 8, 8)},
     }
     if name == "template":
@@ -107,7 +108,7 @@ def _abstraction(name: str, size: str) -> dict[str, Any]:
     return {
         "name": "token_autoencoder",
         "quantizer": quantizers[name],
-        "num_latents": 16,
+        "num_latents": 32,
         "width": width,
         "num_layers": num_layers,
         "num_heads": num_heads,
