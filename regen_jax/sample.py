@@ -35,6 +35,7 @@ MIDI = flags.DEFINE_multi_string("midi", [], "a file of notes to generate from")
 Y_PRIME = flags.DEFINE_multi_string("y_prime", [], "a file of Y′ to generate Y from")
 OUT = flags.DEFINE_string("out", None, "folder for the files; the workdir if not given")
 
+# So that a hundred sounds do not fill the terminal.
 _LISTED = 8
 
 logger = logging.getLogger("regen_jax")

@@ -130,7 +130,7 @@ def test_train_from_the_stages_of_another_run(command, trained, tmp_path, tiny_f
 
 def test_sample_writes_arrays_and_a_picture(workdir):
     done = python("sample", f"--workdir={workdir}", "--num=25", "--seed=3")
-    assert done.stderr == (f"25 samples in {workdir}: samples.npz, samples.png\n")
+    assert done.stderr == f"25 samples in {workdir}: samples.npz, samples.png\n"
     found = samples(workdir)
     assert set(found) == {"x", "y_prime", "y", "seed"}
     assert found["seed"] == 3
