@@ -8,6 +8,7 @@ a batch is split over steps, devices or hosts.
 """
 
 import abc
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -23,7 +24,8 @@ Variables = Mapping[str, Any]
 Example = Mapping[str, Any]
 """`x`, `y` where it is known, `x_prime` and `y_prime` where a rule for the host made
 them, and notes: whatever else a data set says. A batch of examples has no notes."""
-Judging = Callable[[Example, Any], dict[str, float]]
+Judging = Callable[..., dict[str, float]]
+"""Called as (prompts, y, too_long=()): see `Task.judging`."""
 
 
 @flax.struct.dataclass
@@ -42,6 +44,21 @@ class Objective:
     metrics: dict[str, jax.Array] = flax.struct.field(default_factory=dict)
     totals: dict[str, jax.Array] = flax.struct.field(default_factory=dict)
     examples: dict[str, jax.Array] = flax.struct.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class CoreList:
+    """The examples of a held-out split that every configuration reports on.
+
+    The data set fixes the list, by words or beats, whatever the tokenizer.
+
+    Attributes:
+      rows: i64[R], indices into `Task.examples(split)` of those that fit the options.
+      too_long: the others as the data set has them; each scores as an empty output.
+    """
+
+    rows: np.ndarray
+    too_long: tuple[Example, ...] = ()
 
 
 class Abstraction(abc.ABC):
@@ -228,10 +245,11 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def examples(self, split: str) -> Sequence[Example]:
-        """Random access to the examples of `train` or `test`.
+        """Random access to the examples of `train`, `validation` or `test`.
 
-        A task that has more Y than pairs has a split `targets` too: y of `train` and
-        those that lack an x, none of them with one.
+        The data set fixes the members of each; those that do not fit the options are
+        left out. A task that has more Y than pairs has a split `targets` too: y of
+        `train` and those that lack an x, none of them with one.
 
         Raises:
           UserError: there is no such split, or the data are not prepared.
@@ -242,10 +260,18 @@ class Task(abc.ABC):
         """Models that the task trains on real pairs, to judge generated ones by."""
         return {}
 
-    def prompts(self, number: int) -> list[Example]:
-        """`number` examples whose x to generate from; y is there to compare with."""
-        test = self.examples("test")
-        return [test[i % len(test)] for i in range(number)]
+    def core_list(self, split: str) -> CoreList:
+        """The core list of `validation` or `test`; by default all of the split."""
+        return CoreList(np.arange(len(self.examples(split))))
+
+    def prompts(self, number: int, split: str = "test") -> list[Example]:
+        """The first `number` examples of a split's core list, to generate from their x.
+
+        All of the list where `number` is 0 or exceeds it: no example is drawn twice.
+        Their y are there to compare with.
+        """
+        examples, rows = self.examples(split), self.core_list(split).rows
+        return [examples[int(row)] for row in rows[: number or None]]
 
     def read(self, kind: str, value: str) -> Example:
         """An example from what a user gave: a `text`, or the path of `audio` or `midi`.
@@ -260,11 +286,20 @@ class Task(abc.ABC):
         return y
 
     def judging(self, variables: Mapping[str, Variables]) -> Judging:
-        """A function of a batch of prompts and the restored y [N, …] for them.
+        """Returns a function of (prompts, y, too_long=()) to metrics by name.
 
-        It returns figures by name. `variables` holds those of the judges, by name.
+        Args of that function:
+          prompts: a batch of examples.
+          y: restored samples for them, [N, …].
+          too_long: `CoreList.too_long`, whose outputs are empty: metrics that compare
+            with a reference count them as such, others ignore them.
+
+        A metric that has no value, of one sample for example, is left out.
+
+        Args:
+          variables: those of the judges, by name.
         """
-        return lambda prompts, y: {}
+        return lambda prompts, y, too_long=(): {}
 
     def units(self, y: Any) -> tuple[str, np.ndarray] | None:
         """What likelihoods are told for each of, and how many of it y [N, …] have, [N].
