@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from absl import flags
 
-from regen_jax import commands, workdir
+from regen_jax import commands, paths, workdir
 from regen_jax.build import Run, build
 from regen_jax.data.annotated import as_batch
 from regen_jax.errors import UserError
@@ -46,9 +46,9 @@ def main() -> None:
     directory = commands.workdir()
     given = {"guidance": GUIDANCE.value, "temperature": TEMPERATURE.value}
     overrides = {name: value for name, value in given.items() if value is not None}
-    out = Path(OUT.value).expanduser() if OUT.value else directory
+    out = paths.local(OUT.value, "--out") if OUT.value else directory
     workdir.check_output(out, directory=True, flag="--out=")
-    config = workdir.read(directory)
+    config = commands.config_of(directory)
     config["prior"] = {**config["prior"], **overrides}
     run = build(config)
     abstraction = run.regeneration.abstraction
@@ -75,8 +75,8 @@ def main() -> None:
 def _examples(task: Task, number: int) -> list[Example]:
     """The prompts: what the user gave, or the task's own; `number` of them if not 0."""
     given = [("text", text) for text in TEXT.value]
-    given += [("audio", path) for path in AUDIO.value]
-    given += [("midi", path) for path in MIDI.value]
+    given += [("audio", str(paths.local(p, "--audio"))) for p in AUDIO.value]
+    given += [("midi", str(paths.local(p, "--midi"))) for p in MIDI.value]
     if given and number not in (0, len(given)):
         raise UserError(f"--y_prime is given {number} times for {len(given)} prompts")
     if given:
@@ -92,7 +92,7 @@ def _edited(abstraction: Abstraction, path: str) -> np.ndarray:
             f"abstraction is {type(abstraction).__name__}"
         )
     try:
-        return abstraction.read(Path(path).expanduser().read_text())
+        return abstraction.read(paths.local(path, "--y_prime").read_text())
     except (OSError, ValueError) as error:
         raise UserError(f"--y_prime={path} cannot be read: {error}") from error
     except UserError as error:
