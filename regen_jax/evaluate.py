@@ -23,7 +23,7 @@ def evaluate(directory: Path) -> dict[str, float]:
 
     Also written to `metrics.json` in the folder, and to TensorBoard's HParams.
     """
-    config = workdir.read(directory)
+    config = commands.config_of(directory)
     workdir.check_output(directory / "metrics.json", directory=False, flag="")
     run = build(config, num_samples=config["evaluate"]["samples"])
     trained = restore(run, directory)
