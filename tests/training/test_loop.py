@@ -263,11 +263,11 @@ class Recorder:
         return self.log
 
 
-def test_evaluate_then_save_then_next_then_step(toy, tmp_path):
+def test_save_then_evaluate_then_next_then_step(toy, tmp_path):
     log = Recorder(toy).run(tmp_path, evaluate_every=2, every=3)
     expected = """
-        next, step, next, step, evaluate, next, step, save 3, next, step, evaluate,
-        next, step, evaluate, save 5
+        next, step, next, step, save 2, evaluate, next, step, save 3, next, step,
+        save 4, evaluate, next, step, save 5, evaluate
     """
     assert ", ".join(log).split() == expected.split()
     assert scalars(tmp_path / "toy", "toy/figure") == [(2, 1.0), (4, 1.0), (5, 1.0)]

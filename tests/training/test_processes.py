@@ -85,9 +85,10 @@ def alone(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
-    """The folder of two processes with two devices each."""
+    """The folder of two processes with two devices each, and what they told."""
     folder = tmp_path_factory.mktemp("two")
-    finish(start(2, folder, "two"))
+    for index, output in enumerate(finish(start(2, folder, "two"))):
+        (folder / f"output-{index}").write_text(output)
     return folder
 
 
@@ -98,6 +99,14 @@ def test_two_learn_what_one_does(two, alone):
 def test_the_first_one_writes_the_summaries(two):
     for name in STRATEGIES:
         assert len(list((two / name / "toy").glob("events*"))) == 1
+
+
+def test_report_that_fails_in_one_process_is_told_there_and_all_go_on(two):
+    first, second = ((two / f"output-{i}").read_text() for i in range(2))
+    assert "failed" not in first
+    for step in (3, 6):
+        line = f"the report of stage 'toy' at step {step} failed (ValueError: in one proc"
+        assert second.count(line) == 1
 
 
 def test_one_goes_on_where_two_stopped(tmp_path, alone):
