@@ -105,7 +105,9 @@ def test_report_that_fails_in_one_process_is_told_there_and_all_go_on(two):
     first, second = ((two / f"output-{i}").read_text() for i in range(2))
     assert "failed" not in first
     for step in (3, 6):
-        line = f"the report of stage 'toy' at step {step} failed (ValueError: in one proc"
+        line = (
+            f"the report of stage 'toy' at step {step} failed (ValueError: in one proc"
+        )
         assert second.count(line) == 1
 
 
