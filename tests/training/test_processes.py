@@ -1,5 +1,6 @@
 """Several processes train what one does. They run `gang.py`, a small stage."""
 
+import json
 import os
 import shutil
 import socket
@@ -111,12 +112,14 @@ def test_report_that_fails_in_one_process_is_told_there_and_all_go_on(two):
         assert second.count(line) == 1
 
 
-def test_one_goes_on_where_two_stopped(tmp_path, alone):
+def test_two_stop_at_the_same_step_and_save_it(tmp_path):
     finish(start(2, tmp_path, "stop"))
-    saved = tmp_path / "data" / "toy" / "checkpoints"
-    assert {path.name for path in saved.iterdir()} == {"2", "3"}
-    finish(start(1, tmp_path, "on", devices=4))
-    assert_same(learned(tmp_path, "on"), alone)
+    for name in STRATEGIES:
+        saved = tmp_path / name / "toy" / "checkpoints"
+        assert {path.name for path in saved.iterdir()} == {"2", "3"}
+        # A report was due at that step.
+        owed = json.loads((saved.parent / "unreported.json").read_text())
+        assert owed["step"] == 3
 
 
 def test_all_fall_back_where_a_checkpoint_is_damaged(two, tmp_path, alone):
