@@ -47,7 +47,7 @@ logger = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class CheckpointOptions:
-    """`config.checkpoint`: save `every` steps, and `keep` the newest."""
+    """`config.checkpoint`: save `every` steps and before reports; `keep` the newest."""
 
     every: int = 500
     keep: int = 2
