@@ -74,11 +74,10 @@ def _generator(size: str) -> dict[str, Any]:
 
 def _training(size: str) -> dict[str, Any]:
     if size == "tiny":
-        return {"steps": 20, "batch_size": 8, "learning_rate": 1e-3, "warmup_steps": 5}
+        return {"steps": 20, "batch_size": 8, "learning_rate": 1e-3, "warmup": 0.25}
     steps, batch_size = {"demo": (1200, 64), "base": (40_000, 512)}[size]
     return {
         "steps": steps,
         "batch_size": batch_size,
         "learning_rate": 2e-3 if size == "demo" else 1e-3,
-        "warmup_steps": steps // 20,
     }

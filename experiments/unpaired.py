@@ -53,9 +53,7 @@ def configured(folder: Path, method: str, seed: int) -> ConfigDict:
     if seed and not direct:
         config.train.decoder.init_from = str(folder / f"{method}-0")
     for stage in ("prior", "decoder"):
-        section = config.train[stage]
-        section.warmup_steps = section.steps // 20
-        config.evaluate.every = max(config.evaluate.every, section.steps)
+        config.evaluate.every = max(config.evaluate.every, config.train[stage].steps)
     return config
 
 

@@ -27,7 +27,7 @@ def outside(monkeypatch):
 
 def config(**sections) -> dict:
     """A config of the toy task, with sections replaced."""
-    stage = {"steps": 3, "batch_size": 4, "warmup_steps": 1}
+    stage = {"steps": 3, "batch_size": 4, "warmup": 0.5}
     base = {
         "seed": 0,
         "task": "toy_parts:Stripes",
@@ -77,7 +77,7 @@ def test_parts_from_outside_train_and_generate():
 def test_options_reach_the_parts():
     run = build(config())
     assert run.regeneration.abstraction.start == 0.25
-    assert run.train["prior"] == StageOptions(steps=3, batch_size=4, warmup_steps=1)
+    assert run.train["prior"] == StageOptions(steps=3, batch_size=4, warmup=0.5)
 
 
 @pytest.mark.parametrize(

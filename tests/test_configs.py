@@ -105,7 +105,7 @@ def part(config, stage: str) -> str:
 
 def stepped(stage, options, variables, batch):
     """The variables of a stage after its first step."""
-    options = type(options)(steps=2, batch_size=2, warmup_steps=0)
+    options = type(options)(steps=2, batch_size=2, warmup=0.0)
     init = functools.partial(create, stage, options, jax.random.key(0), batch)
     state = jax.jit(init)()
     if stage.name != "judge":

@@ -16,6 +16,7 @@ from regen_jax.networks.token_logits import (
     mean_counted,
     possible,
     token_log_probs,
+    token_weights,
 )
 from regen_jax.networks.tokens_1d import Decoder, Encoder
 from regen_jax.spaces import Tokens
@@ -100,3 +101,7 @@ class TokenAutoencoder(QuantizedAutoencoder):
         log_probs = token_log_probs(possible(self.y, prediction), y)
         nats = mean_counted(-log_probs, counted(self.y, y))
         return nats, accuracies(self.y, prediction, y)
+
+    def weights(self, y: jax.Array) -> dict[str, jax.Array]:
+        """Every token weighs the same, whatever the length of its sequence."""
+        return token_weights(self.y, y, ("loss", "reconstruction_loss"))

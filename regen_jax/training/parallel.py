@@ -300,7 +300,7 @@ class _OverDevices(Reduction):
         return shares[jax.lax.axis_index(AXIS)]
 
     def gradients(self, grads: Tree) -> Tree:
-        return jax.lax.pmean(grads, AXIS)
+        return jax.lax.psum(grads, AXIS)
 
     def objective(self, objective: Tree) -> Tree:
         gather = functools.partial(jax.lax.all_gather, axis_name=AXIS, tiled=True)
@@ -309,6 +309,7 @@ class _OverDevices(Reduction):
             metrics=jax.tree.map(gather, objective.metrics),
             totals=jax.lax.psum(objective.totals, AXIS),
             examples=jax.tree.map(gather, objective.examples),
+            weights=jax.tree.map(gather, objective.weights),
         )
 
 

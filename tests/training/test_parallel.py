@@ -63,9 +63,7 @@ def stages():
 
 
 def options(accumulate=1):
-    return StageOptions(
-        steps=10, batch_size=BATCH, warmup_steps=0, accumulate=accumulate
-    )
+    return StageOptions(steps=10, batch_size=BATCH, warmup=0.0, accumulate=accumulate)
 
 
 def optimizer(name):
