@@ -17,7 +17,12 @@ Natural = Annotated[int, Ge(0)]
 Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 Fraction = Annotated[float, Interval(ge=0, le=1)]
+Share = Annotated[float, Interval(gt=0, le=1)]
 Rate = Annotated[float, Interval(ge=0, lt=1)]
+Temperature = Annotated[float, Interval(ge=0, le=1_000_000)]
+"""More is uniform in float32 as well, and from 1e38 on the logit -inf becomes NaN."""
+Guidance = Annotated[float, Interval(ge=0, le=1000)]
+"""More would leave nothing of a prediction but what guidance adds."""
 Seed = Annotated[int, Interval(ge=0, le=2**31 - 1)]
 
 LARGEST_INT = 2**31 - 1
@@ -91,7 +96,8 @@ def _requirements(kind: Any, value: float) -> Iterator[tuple[str, bool]]:
 def _side(constraint: Any, value: float) -> tuple[str, bool]:
     match constraint:
         case Ge(least):
-            return f"at least {least}", value >= least
+            words = f"at least {least}" if least else "0 or more"
+            return words, value >= least
         case Gt(bound):
             return f"above {bound}", value > bound
         case Le(most):

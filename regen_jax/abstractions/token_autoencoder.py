@@ -19,6 +19,7 @@ from regen_jax.networks.token_logits import (
     token_weights,
 )
 from regen_jax.networks.tokens_1d import Decoder, Encoder
+from regen_jax.ranges import Count, Positive
 from regen_jax.spaces import Tokens
 
 
@@ -42,11 +43,11 @@ class TokenAutoencoder(QuantizedAutoencoder):
 
     y: Tokens
     quantizer: Quantizer = dataclasses.field(default_factory=VectorQuantizer)
-    num_latents: int = 16
-    width: int = 128
-    num_layers: int = 2
-    num_heads: int = 4
-    mlp_ratio: float = 4.0
+    num_latents: Count = 16
+    width: Count = 128
+    num_layers: Count = 2
+    num_heads: Count = 4
+    mlp_ratio: Positive = 4.0
     dtype: str = "float32"
 
     def __post_init__(self):

@@ -14,6 +14,7 @@ from regen_jax.interfaces import Example, Judging, Task, Variables
 from regen_jax.language import text as language
 from regen_jax.language.pronunciation import PHONES, without_stress
 from regen_jax.metrics.error_rates import sequence_error_rate, token_error_rate
+from regen_jax.ranges import Count
 from regen_jax.spaces import Tokens
 from regen_jax.tasks.transcripts import table
 
@@ -36,7 +37,7 @@ class Pronunciation(Task):
     dir: str = ""
     direction: str = "g2p"
     stress: bool = False
-    max_length: int = 20
+    max_length: Count = 20
 
     def __post_init__(self):
         if self.direction not in ("g2p", "p2g"):

@@ -2,14 +2,13 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import jax
-from annotated_types import Interval
 
 from regen_jax import ranges
 from regen_jax.exhibits import Exhibit
-from regen_jax.ranges import Count, Fraction, NonNegative, Positive, Rate
+from regen_jax.ranges import Count, Fraction, NonNegative, Positive, Rate, Share
 
 Tree = Any
 Batch = Mapping[str, jax.Array]
@@ -85,7 +84,7 @@ class StageOptions:
     ema_decay: Rate = 0.999
     accumulate: Count = 1
     init_from: str = ""
-    share: Annotated[float, Interval(gt=0, le=1)] = 1.0
+    share: Share = 1.0
     split: str = "train"
 
     def __post_init__(self):
