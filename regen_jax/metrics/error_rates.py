@@ -7,6 +7,8 @@ and its `rapidfuzz`, which count them, come with the extra `speech`.
 
 from collections.abc import Hashable, Sequence
 
+import numpy as np
+
 
 def word_error_rate(references: Sequence[str], hypotheses: Sequence[str]) -> float:
     """Edits over words of the references; spaces separate words.
@@ -61,6 +63,34 @@ def sequence_error_rate(
     _check(references, hypotheses, len(references) > 0)
     pairs = zip(references, hypotheses, strict=True)
     return sum(list(a) != list(b) for a, b in pairs) / len(references)
+
+
+def nearest_edits(
+    references: Sequence[Sequence[Sequence[Hashable]]],
+    hypotheses: Sequence[Sequence[Hashable]],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Counts edits to the nearest of several references per hypothesis.
+
+    Args:
+      references: the references of each hypothesis, at least one.
+      hypotheses: sequences of symbols.
+
+    Returns:
+      Edits i64[N], and lengths i64[N] of the references that they lead to: of those
+      with the fewest edits, the first.
+
+    Raises:
+      ValueError: the numbers differ, or a hypothesis has no reference.
+    """
+    _check(references, hypotheses, all(len(listed) for listed in references))
+    from rapidfuzz.distance import Levenshtein
+
+    edits, lengths = np.zeros((2, len(hypotheses)), np.int64)
+    for row, (listed, found) in enumerate(zip(references, hypotheses, strict=True)):
+        distances = [Levenshtein.distance(reference, found) for reference in listed]
+        edits[row] = min(distances)
+        lengths[row] = len(listed[distances.index(edits[row])])
+    return edits, lengths
 
 
 def _check(references: Sequence, hypotheses: Sequence, any_symbols: bool) -> None:
