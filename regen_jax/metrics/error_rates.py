@@ -36,6 +36,34 @@ def character_error_rate(references: Sequence[str], hypotheses: Sequence[str]) -
     return float(jiwer.cer(list(references), list(hypotheses)))
 
 
+def nearest_edits(
+    references: Sequence[Sequence[Sequence[Hashable]]],
+    hypotheses: Sequence[Sequence[Hashable]],
+) -> np.ndarray:
+    """Returns edits to the nearest of several references, and its length, i64[N, 2].
+
+    Of references with equally few edits the first counts.
+
+    Args:
+      references: those of each hypothesis, at least one.
+      hypotheses: sequences of symbols.
+
+    Raises:
+      ValueError: the numbers differ, or a hypothesis has no reference.
+    """
+    _check(references, hypotheses, all(len(listed) for listed in references))
+    from rapidfuzz.distance import Levenshtein
+
+    edits = np.zeros((len(hypotheses), 2), np.int64)
+    for row, (listed, hypothesis) in enumerate(
+        zip(references, hypotheses, strict=True)
+    ):
+        distances = [Levenshtein.distance(known, hypothesis) for known in listed]
+        nearest = int(np.argmin(distances))
+        edits[row] = distances[nearest], len(listed[nearest])
+    return edits
+
+
 def token_error_rate(
     references: Sequence[Sequence[Hashable]], hypotheses: Sequence[Sequence[Hashable]]
 ) -> float:
@@ -63,34 +91,6 @@ def sequence_error_rate(
     _check(references, hypotheses, len(references) > 0)
     pairs = zip(references, hypotheses, strict=True)
     return sum(list(a) != list(b) for a, b in pairs) / len(references)
-
-
-def nearest_edits(
-    references: Sequence[Sequence[Sequence[Hashable]]],
-    hypotheses: Sequence[Sequence[Hashable]],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Counts edits to the nearest of several references per hypothesis.
-
-    Args:
-      references: the references of each hypothesis, at least one.
-      hypotheses: sequences of symbols.
-
-    Returns:
-      Edits i64[N], and lengths i64[N] of the references that they lead to: of those
-      with the fewest edits, the first.
-
-    Raises:
-      ValueError: the numbers differ, or a hypothesis has no reference.
-    """
-    _check(references, hypotheses, all(len(listed) for listed in references))
-    from rapidfuzz.distance import Levenshtein
-
-    edits, lengths = np.zeros((2, len(hypotheses)), np.int64)
-    for row, (listed, found) in enumerate(zip(references, hypotheses, strict=True)):
-        distances = [Levenshtein.distance(reference, found) for reference in listed]
-        edits[row] = min(distances)
-        lengths[row] = len(listed[distances.index(edits[row])])
-    return edits, lengths
 
 
 def _check(references: Sequence, hypotheses: Sequence, any_symbols: bool) -> None:

@@ -69,7 +69,8 @@ class Pronunciation(Task):
     def core_list(self, split: str) -> CoreList:
         """All words of the split; `too_long` are those that exceed `max_length`."""
         examples, too_long = _read(self, split)
-        return CoreList(np.arange(len(examples)), too_long)
+        rows = np.arange(len(examples))
+        return CoreList(rows, too_long, whole=not too_long)
 
     def read(self, kind: str, value: str) -> Example:
         if kind != "text":
@@ -90,19 +91,38 @@ class Pronunciation(Task):
         ) -> dict[str, float]:
             if "y" not in prompts:
                 return {}
-            sources = self._symbols(self.x, prompts["x"])
-            outputs = self._symbols(self.y, y)
-            for record in too_long:
-                sources.append(next(_pairs(self, **record))[0])
-                outputs.append([])
-            references = [_references(self)[tuple(source)] for source in sources]
-            edits, lengths = nearest_edits(references, outputs)
+            _, edits = self._judged(prompts, y, too_long)
             return {
-                "symbol_error_rate": float(edits.sum() / lengths.sum()),
-                "word_error_rate": float(np.mean(edits > 0)),
+                name: float(np.sum(parts[:, 0]) / np.sum(parts[:, 1]))
+                for name, parts in edits.items()
             }
 
         return metrics
+
+    def per_example(
+        self,
+        variables: Mapping[str, Variables],
+        prompts: Example,
+        y: np.ndarray,
+        too_long: Sequence[Example] = (),
+    ) -> dict[str, list[str] | np.ndarray]:
+        """Returns each `source` and `output`, and their parts of the metrics."""
+        sources, edits = self._judged(prompts, y, too_long)
+        outputs = [*self._words(self.y, y), *("" for _ in too_long)]
+        texts = [self._between(self.x).join(source) for source in sources]
+        return {"source": texts, "output": outputs} | edits
+
+    def _judged(
+        self, prompts: Example, y: np.ndarray, too_long: Sequence[Example]
+    ) -> tuple[list[Symbols], dict[str, np.ndarray]]:
+        """Returns all x, and by metric the numerators and denominators f64[N, 2]."""
+        sources = [tuple(x) for x in self._symbols(self.x, prompts["x"])]
+        sources += [next(_pairs(self, **record))[0] for record in too_long]
+        outputs = [*self._symbols(self.y, y), *([] for _ in too_long)]
+        known = _references(self)
+        edits = nearest_edits([known[x] for x in sources], outputs).astype(float)
+        wrong = np.stack([edits[:, 0] > 0, np.ones(len(edits))], axis=1)
+        return sources, {"symbol_error_rate": edits, "word_error_rate": wrong}
 
     def show(self, prompts: Example, y: np.ndarray) -> Exhibit:
         """Words, what was generated for them, and what is true."""
@@ -125,16 +145,19 @@ class Pronunciation(Task):
         return [language.decode(space, row) for row in np.asarray(ids)]
 
     def _words(self, space: Tokens, ids: np.ndarray) -> list[str]:
+        return [self._between(space).join(s) for s in self._symbols(space, ids)]
+
+    def _between(self, space: Tokens) -> str:
+        """What stands between the symbols of a space where people read them."""
         phonemes = space == (self.y if self.direction == "g2p" else self.x)
-        between = " " if phonemes else ""
-        return [between.join(s) for s in self._symbols(space, ids)]
+        return " " if phonemes else ""
 
 
 @functools.lru_cache(maxsize=4)
 def _read(
     task: Pronunciation, split: str
 ) -> tuple[list[dict[str, Any]], tuple[Example, ...]]:
-    """Examples of a split, and the words of which none can be made."""
+    """Returns the examples of a split, and the words of which none can be made."""
     examples, too_long = [], []
     for word, listed in open_pronunciations(task.name, split, task.dir):
         pairs = [
@@ -152,7 +175,7 @@ def _read(
 
 @functools.lru_cache(maxsize=4)
 def _references(task: Pronunciation) -> dict[Symbols, list[Symbols]]:
-    """All y that the data set lists for each x, whatever their splits and lengths."""
+    """Returns all y that the data set lists for each x, in any split, of any length."""
     references = collections.defaultdict(list)
     for split in ("train", "validation", "test"):
         for word, listed in open_pronunciations(task.name, split, task.dir):
