@@ -146,7 +146,7 @@ def _generator(name: str, size: str, copy: bool) -> dict[str, Any]:
 
 def _training(stage: str, size: str, abstraction: str, decoder: str) -> dict[str, Any]:
     if size == "tiny":
-        return {"steps": 20, "batch_size": 8, "learning_rate": 1e-3, "warmup_steps": 5}
+        return {"steps": 20, "batch_size": 8, "learning_rate": 1e-3, "warmup": 0.25}
     # Both arrows together have as many as the direct one.
     of_decoder = 400 if abstraction == "template" else 1000
     of_prior = 2800 if decoder == "inverse" else 2800 - of_decoder
@@ -163,7 +163,6 @@ def _training(stage: str, size: str, abstraction: str, decoder: str) -> dict[str
         "steps": steps,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
-        "warmup_steps": steps // 20,
     }
     # Y alone: verses that have no source teach them too.
     alone = stage in ("abstraction", "decoder")

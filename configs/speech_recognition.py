@@ -111,7 +111,7 @@ def _generator(name: str, size: str) -> dict[str, Any]:
 def _training(stage: str, chosen: dict[str, str]) -> dict[str, Any]:
     size, digits = chosen["size"], chosen["data"] == "spoken_digits"
     if size == "tiny":
-        return {"steps": 20, "batch_size": 8, "learning_rate": 1e-3, "warmup_steps": 5}
+        return {"steps": 20, "batch_size": 8, "learning_rate": 1e-3, "warmup": 0.25}
     steps, batch_size = {
         "abstraction": (1000, 32),
         "decoder": (400, 32) if digits else (1000, 32),
@@ -125,5 +125,4 @@ def _training(stage: str, chosen: dict[str, str]) -> dict[str, Any]:
         "steps": steps,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
-        "warmup_steps": steps // 20,
     }

@@ -17,16 +17,22 @@ import numpy as np
 from absl import flags
 from ml_collections import ConfigDict
 
-from regen_jax import commands
+from regen_jax import commands, ranges
 from regen_jax.evaluate import evaluate
 from regen_jax.train import train_all
 
 DATA_DIR = flags.DEFINE_string("data_dir", "", "of the prepared set; TFDS's default")
-SHARE = flags.DEFINE_float("share", 0.1, "of the pairs", lower_bound=0, upper_bound=1)
+SHARE = commands.define_number("share", 0.1, ranges.Share, "of the pairs")
 SEEDS = flags.DEFINE_integer("seeds", 3, "how many", lower_bound=1)
-PRIOR_STEPS = flags.DEFINE_integer("prior_steps", 700, "speech to phonemes")
-DECODER_STEPS = flags.DEFINE_integer("decoder_steps", 1500, "phonemes to characters")
-DIRECT_STEPS = flags.DEFINE_integer("direct_steps", 1100, "speech to characters")
+PRIOR_STEPS = commands.define_number(
+    "prior_steps", 700, ranges.Count, "speech to phonemes"
+)
+DECODER_STEPS = commands.define_number(
+    "decoder_steps", 1500, ranges.Count, "phonemes to characters"
+)
+DIRECT_STEPS = commands.define_number(
+    "direct_steps", 1100, ranges.Count, "speech to characters"
+)
 SIZE = flags.DEFINE_string("size", "demo", "as in configs/speech_recognition.py")
 
 CONFIG = Path(__file__).parent.parent / "configs/speech_recognition.py"
@@ -53,9 +59,7 @@ def configured(folder: Path, method: str, seed: int) -> ConfigDict:
     if seed and not direct:
         config.train.decoder.init_from = str(folder / f"{method}-0")
     for stage in ("prior", "decoder"):
-        section = config.train[stage]
-        section.warmup_steps = section.steps // 20
-        config.evaluate.every = max(config.evaluate.every, section.steps)
+        config.evaluate.every = max(config.evaluate.every, config.train[stage].steps)
     return config
 
 

@@ -11,6 +11,7 @@ from regen_jax.evaluation import EvaluateOptions
 from regen_jax.interfaces import Task
 from regen_jax.joining import join_arrows, make_abstraction
 from regen_jax.options import find, make, plain, require_section
+from regen_jax.ranges import Count
 from regen_jax.regeneration import Regeneration
 from regen_jax.spaces import Space
 from regen_jax.stages import make_stages
@@ -41,11 +42,7 @@ SECTIONS = (
 class LogOptions:
     """`config.log`: steps between scalars."""
 
-    every: int = 50
-
-    def __post_init__(self):
-        if self.every < 1:
-            raise ValueError(f"every must be at least 1, not {self.every}")
+    every: Count = 50
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,6 +12,7 @@ from regen_jax.data.annotated import open_examples
 from regen_jax.data.pipeline import evaluation_batches
 from regen_jax.interfaces import Example, Task, Variables
 from regen_jax.metrics.likelihood import bits_per_dim, nats_per_token
+from regen_jax.ranges import Count
 from regen_jax.regeneration import Regeneration
 from regen_jax.spaces import Array, lengths
 
@@ -34,10 +35,10 @@ class EvaluateOptions:
       batch_size: of held-out pairs and of samples.
     """
 
-    every: int = 500
-    samples: int = 1000
-    loop_samples: int = 200
-    batch_size: int = 250
+    every: Count = 500
+    samples: Count = 1000
+    loop_samples: Count = 200
+    batch_size: Count = 250
 
     def __post_init__(self):
         for field in dataclasses.fields(self):

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import flax.struct
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from regen_jax.errors import UserError
@@ -34,16 +35,32 @@ class Objective:
 
     Attributes:
       loss: f32[B], what training minimizes the mean of.
-      metrics: f32[B] each, averaged over examples for the reader.
+      metrics: f32[B] each, whose means are for the reader.
       totals: statistics summed over examples, such as code counts f32[K].
       examples: statistics kept an example, [B, ...], such as candidates for the revival
         of dead codes.
+      weights: f32[B] each, the weight of an example in the mean of the metric of that
+        name, or of `loss`, such as its number of tokens; 1 where there is none.
     """
 
     loss: jax.Array
     metrics: dict[str, jax.Array] = flax.struct.field(default_factory=dict)
     totals: dict[str, jax.Array] = flax.struct.field(default_factory=dict)
     examples: dict[str, jax.Array] = flax.struct.field(default_factory=dict)
+    weights: dict[str, jax.Array] = flax.struct.field(default_factory=dict)
+
+    def sums(self) -> dict[str, tuple[jax.Array, jax.Array]]:
+        """Returns Σ weight · value and Σ weight, of `loss` and of each metric.
+
+        Over the batches of a split both are added up, and then divided.
+        """
+        values = {"loss": self.loss, **self.metrics}
+        ones = jnp.ones_like(self.loss)
+        weights = {name: self.weights.get(name, ones) for name in values}
+        return {
+            name: (jnp.sum(weights[name] * value), jnp.sum(weights[name]))
+            for name, value in values.items()
+        }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,10 +72,13 @@ class CoreList:
     Attributes:
       rows: i64[R], indices into `Task.examples(split)` of those that fit the options.
       too_long: the others as the data set has them; each scores as an empty output.
+      whole: whether `Task.examples(split)` is all of the split, nothing left out, so that
+        metrics of the whole split compare too.
     """
 
     rows: np.ndarray
     too_long: tuple[Example, ...] = ()
+    whole: bool = False
 
 
 class Abstraction(abc.ABC):

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from absl import flags
 
-from regen_jax import commands, workdir
+from regen_jax import commands, ranges, workdir
 from regen_jax.build import Run, build
 from regen_jax.data.annotated import as_batch
 from regen_jax.errors import UserError
@@ -25,10 +25,14 @@ from regen_jax.interfaces import Abstraction, Example, Task, Variables
 from regen_jax.restore import restore
 from regen_jax.spaces import Padded
 
-NUM = flags.DEFINE_integer("num", 100, "how many samples", lower_bound=1)
-SEED = flags.DEFINE_integer("seed", 0, "of the samples", lower_bound=0)
-GUIDANCE = flags.DEFINE_float("guidance", None, "of the prior; its own if not given")
-TEMPERATURE = flags.DEFINE_float("temperature", None, "likewise", lower_bound=0)
+NUM = commands.define_number("num", 100, ranges.Count, "how many samples")
+SEED = commands.define_number("seed", 0, ranges.Seed, "of the samples")
+GUIDANCE = commands.define_number(
+    "guidance", None, ranges.Guidance, "of the prior; its own if not given"
+)
+TEMPERATURE = commands.define_number(
+    "temperature", None, ranges.Temperature, "likewise"
+)
 TEXT = flags.DEFINE_multi_string("text", [], "to generate from")
 AUDIO = flags.DEFINE_multi_string("audio", [], "a file of speech to generate from")
 MIDI = flags.DEFINE_multi_string("midi", [], "a file of notes to generate from")

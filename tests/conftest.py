@@ -70,7 +70,7 @@ def speech_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The same folder with the speech sets too: few of those that are made here."""
     from regen_jax.data import pronunciations, spoken_bible
     from regen_jax.data.prepare import prepare
-    from regen_jax.language.pronunciation import lexicon
+    from regen_jax.language import pronunciation
 
     with (
         _shared(tmp_path_factory, "data") as folder,
@@ -78,8 +78,10 @@ def speech_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
     ):
         m.setattr(spoken_bible, "TRAIN_SIZE", 120)
         m.setattr(spoken_bible, "TEST_SIZE", 40)
-        few = dict(itertools.islice(lexicon().items(), 0, None, 500))
-        m.setattr(pronunciations, "lexicon", lambda: few)
+        listed = pronunciation.pronunciations().items()
+        few = dict(itertools.islice(listed, 0, None, 500))
+        m.setattr(pronunciations, "pronunciations", lambda: few)
+        m.setattr(pronunciations, "VALIDATION_SHARE", 0.1)
         for name in ("spoken_bible", "spoken_digits", "pronunciations"):
             prepare(name, str(folder))
     return str(folder)

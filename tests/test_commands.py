@@ -238,7 +238,7 @@ BAD_FLAGS = {
     "section-for-a-value": (["--config.prior=gan"], ["prior"]),
     "value-out-of-range": (
         ["--config.train.prior.steps=0"],
-        ["config.train.prior: steps must be at least 1, not 0"],
+        ["config.train.prior.steps must be at least 1, not 0"],
     ),
     "does-not-fit": (
         ["--config.prior.name=diffusion"],
@@ -381,7 +381,11 @@ def test_a_finished_run_is_needed(command, workdir, name):
         (["--num=0"], "num"),
         (["--num=few"], "num"),
         (["--seed=-1"], "seed"),
+        (["--seed=4294967296"], "seed=4294967296: must be at most 2147483647"),
         (["--temperature=-1"], "temperature"),
+        (["--temperature=nan"], "temperature=nan: must be finite"),
+        (["--temperature=1e-40"], "must be 0 or at least 1.18e-38 in size"),
+        (["--guidance=inf"], "guidance=inf: must be finite"),
         (["--guidance=much"], "guidance"),
         (["--config.seed=1"], "config.seed"),
         (["more"], "unknown argument 'more'"),

@@ -2,9 +2,12 @@
 
 import dataclasses
 import functools
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Interval
 
+from regen_jax import ranges
 from regen_jax.interfaces import Example, HostRule
 from regen_jax.metrics.music import in_chord_share
 from regen_jax.music import beat_table, events
@@ -47,11 +50,12 @@ class MusicTemplate(HostRule):
     y: Tokens
     levels: tuple[str, ...] = LEVELS
     melody: bool = False
-    division: int = 2
+    division: Annotated[int, Interval(ge=1, le=6)] = 2
 
     editable = True
 
     def __post_init__(self):
+        ranges.check(self)
         if not events.is_space(self.y):
             raise ValueError(f"a music template is one of scores, not of {self.y}")
         if unknown := [level for level in self.levels if level not in LEVELS]:
@@ -60,8 +64,6 @@ class MusicTemplate(HostRule):
             )
         levels = tuple(level for level in LEVELS if level in self.levels)
         object.__setattr__(self, "levels", levels)
-        if not 1 <= self.division <= 6:
-            raise ValueError(f"division {self.division} must be from 1 to 6")
         if self.y.length % self.division:
             raise ValueError(
                 f"division {self.division} must divide the {self.y.length} steps of y"

@@ -16,6 +16,7 @@ from regen_jax.data.joined import JoinedDigits, open_joined_digits
 from regen_jax.data.recordings import open_recordings
 from regen_jax.errors import UserError
 from regen_jax.language import text as language
+from regen_jax.ranges import Count, Positive
 from regen_jax.spaces import Array, Padded, Tokens
 
 logger = logging.getLogger("regen_jax")
@@ -42,10 +43,10 @@ class SpeechOptions:
     name: str = "spoken_bible"
     dir: str = ""
     alphabet: str = "english"
-    max_characters: int = 40
-    max_seconds: float = 2.048
-    sample_rate: int = 16_000
-    max_digits: int = 5
+    max_characters: Count = 40
+    max_seconds: Positive = 2.048
+    sample_rate: Count = 16_000
+    max_digits: Count = 5
 
     def __post_init__(self):
         if self.alphabet not in ALPHABETS:

@@ -40,5 +40,8 @@ def draw(
     """i32[B]: a token an example; the likeliest where the temperature is 0."""
     if temperature == 0:
         return jnp.argmax(logits_BxV, axis=-1).astype(jnp.int32)
-    logits = restrict(logits_BxV / temperature, top_k, top_p)
+    # From the likeliest down, so that no temperature makes one infinite.
+    least = jnp.finfo(logits_BxV.dtype).min
+    highest = jnp.max(logits_BxV, axis=-1, keepdims=True, initial=least)
+    logits = restrict((logits_BxV - highest) / temperature, top_k, top_p)
     return jax.vmap(jax.random.categorical)(keys, logits).astype(jnp.int32)

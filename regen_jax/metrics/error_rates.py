@@ -7,6 +7,8 @@ and its `rapidfuzz`, which count them, come with the extra `speech`.
 
 from collections.abc import Hashable, Sequence
 
+import numpy as np
+
 
 def word_error_rate(references: Sequence[str], hypotheses: Sequence[str]) -> float:
     """Edits over words of the references; spaces separate words.
@@ -32,6 +34,34 @@ def character_error_rate(references: Sequence[str], hypotheses: Sequence[str]) -
     import jiwer
 
     return float(jiwer.cer(list(references), list(hypotheses)))
+
+
+def nearest_edits(
+    references: Sequence[Sequence[Sequence[Hashable]]],
+    hypotheses: Sequence[Sequence[Hashable]],
+) -> np.ndarray:
+    """Returns edits to the nearest of several references, and its length, i64[N, 2].
+
+    Of references with equally few edits the first counts.
+
+    Args:
+      references: those of each hypothesis, at least one.
+      hypotheses: sequences of symbols.
+
+    Raises:
+      ValueError: the numbers differ, or a hypothesis has no reference.
+    """
+    _check(references, hypotheses, all(len(listed) for listed in references))
+    from rapidfuzz.distance import Levenshtein
+
+    edits = np.zeros((len(hypotheses), 2), np.int64)
+    for row, (listed, hypothesis) in enumerate(
+        zip(references, hypotheses, strict=True)
+    ):
+        distances = [Levenshtein.distance(known, hypothesis) for known in listed]
+        nearest = int(np.argmin(distances))
+        edits[row] = distances[nearest], len(listed[nearest])
+    return edits
 
 
 def token_error_rate(

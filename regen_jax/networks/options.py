@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from regen_jax import ranges
+from regen_jax.ranges import Count, Positive, Rate
 from regen_jax.spaces import Space
 
 
@@ -22,18 +24,17 @@ class TransformerOptions:
 
     source: Space
     target: Space
-    width: int = 128
-    num_layers: int = 4
-    num_heads: int = 4
-    mlp_ratio: float = 4.0
-    dropout: float = 0.0
+    width: Count = 128
+    num_layers: Count = 4
+    num_heads: Count = 4
+    mlp_ratio: Positive = 4.0
+    dropout: Rate = 0.0
     dtype: str = "float32"
     remat: bool = False
 
     def __post_init__(self):
+        ranges.check(self)
         check_size(self.width, self.num_layers, self.num_heads, self.mlp_ratio)
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must be in [0, 1), not {self.dropout}")
         if self.dtype not in ("float32", "bfloat16"):
             raise ValueError(
                 f"dtype must be 'float32' or 'bfloat16', not {self.dtype!r}"

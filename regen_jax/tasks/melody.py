@@ -16,6 +16,7 @@ from regen_jax.interfaces import Example, Judging, Variables
 from regen_jax.language import tokenizer
 from regen_jax.music import events
 from regen_jax.music.score import Note, Score, from_events, scale
+from regen_jax.ranges import Count
 from regen_jax.spaces import Tokens
 from regen_jax.tasks.scored import ScoreTask
 
@@ -37,8 +38,8 @@ class Melody(ScoreTask):
         write are among `targets`; none if empty.
     """
 
-    pieces_vocab: int = 400
-    max_pieces: int = 160
+    pieces_vocab: Count = 400
+    max_pieces: Count = 160
     folk_tunes: str = "folk_tunes"
 
     @property

@@ -19,6 +19,7 @@ from regen_jax.music import events, keys, midi, musicxml
 from regen_jax.music.piano_roll import picture
 from regen_jax.music.score import Score, from_events, scale, to_events
 from regen_jax.music.synthesis import render
+from regen_jax.ranges import Count, Natural
 from regen_jax.spaces import Tokens
 
 _SAMPLE_RATE = 16_000
@@ -42,8 +43,8 @@ class ScoreTask(Task):
     name: str = "chorales"
     dir: str = ""
     division: int = 2
-    max_beats: int = 64
-    transpose: int = 5
+    max_beats: Count = 64
+    transpose: Natural = 5
 
     def __post_init__(self):
         if self.division not in (1, 2, 4):

@@ -16,6 +16,7 @@ from regen_jax.exhibits import Exhibit
 from regen_jax.interfaces import Example, Judge, Judging, Task, Variables
 from regen_jax.language import tokenizer
 from regen_jax.metrics import generated_text
+from regen_jax.ranges import Count
 from regen_jax.spaces import Tokens
 from regen_jax.tasks.language_model import LanguageModel
 from regen_jax.tasks.transcripts import table
@@ -37,9 +38,9 @@ class Simplification(Task):
 
     name: str = "simple_bible"
     dir: str = ""
-    vocab: int = 2000
-    max_length: int = 48
-    judge_width: int = 96
+    vocab: Count = 2000
+    max_length: Count = 48
+    judge_width: Count = 96
 
     def __post_init__(self):
         for name in ("vocab", "max_length", "judge_width"):

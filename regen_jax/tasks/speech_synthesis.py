@@ -15,6 +15,7 @@ from regen_jax.exhibits import Exhibit
 from regen_jax.generators.autoregressive import Autoregressive
 from regen_jax.interfaces import Example, Judge, Judging, Objective, Task, Variables
 from regen_jax.metrics.cepstral import mel_cepstral_distortion
+from regen_jax.ranges import Count
 from regen_jax.rendering import spectrogram_picture
 from regen_jax.spaces import Array, Padded, Tokens
 from regen_jax.tasks.transcripts import error_rates
@@ -30,8 +31,8 @@ class SpeechSynthesis(SpeechOptions, Task):
 
     shown = 6
 
-    judge_width: int = 128
-    judge_layers: int = 2
+    judge_width: Count = 128
+    judge_layers: Count = 2
 
     @property
     def x(self) -> Tokens:

@@ -17,23 +17,20 @@ def held_out(
     """
 
     @jax.jit
-    def sums(variables, frozen, rng, batch):
+    def part(variables, frozen, rng, batch):
         keys = jax.random.split(rng, jax.tree.leaves(batch)[0].shape[0])
         objective = stage.loss(variables, frozen, keys, batch, False)
-        metrics = {"loss": objective.loss, **objective.metrics}
-        return {k: v.sum() for k, v in metrics.items()}, objective.totals
+        return objective.sums(), objective.totals
 
     def means(variables: Tree, frozen: Frozen) -> dict[str, float]:
         parts = []
-        count = 0
         for index, batch in enumerate(batches()):
-            count += len(jax.tree.leaves(batch)[0])
             part_rng = jax.random.fold_in(rng, index)
-            parts.append(sums(variables, frozen, part_rng, batch))
-        metrics, totals = jax.tree.map(
-            lambda *part: np.sum(part, axis=0), *jax.device_get(parts)
+            parts.append(part(variables, frozen, part_rng, batch))
+        sums, totals = jax.tree.map(
+            lambda *values: np.sum(values, axis=0), *jax.device_get(parts)
         )
-        means = {name: float(total / count) for name, total in metrics.items()}
+        means = {name: float(total / weight) for name, (total, weight) in sums.items()}
         return stage.summarize(means, totals)
 
     return means

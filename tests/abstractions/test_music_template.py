@@ -297,7 +297,7 @@ def test_texts_that_do_not_fit_are_refused(text, message):
             "unknown level 'tempo': choose from key, chord",
         ),
         (SCORES, {"levels": ()}, "levels must be one or more of key, chord"),
-        (SCORES, {"division": 0}, "division 0 must be from 1 to 6"),
+        (SCORES, {"division": 0}, r"division must be in \[1, 6\], not 0"),
         (SCORES, {"division": 3}, "division 3 must divide the 32 steps of y"),
         (events.space(32), {"melody": True}, "melody needs lower voices"),
     ],

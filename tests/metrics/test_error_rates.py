@@ -38,6 +38,19 @@ def test_token_errors_agree_with_the_recursion():
     assert found == pytest.approx(total / sum(map(len, references)))
 
 
+def test_nearest_edits_are_to_the_best_of_several_references():
+    first, hypotheses = corpus(("a", "b", "c"))
+    second, third = corpus(("a", "b", "c"), seed=1)
+    references = list(zip(first, second, third, strict=True))
+    found = error_rates.nearest_edits(references, hypotheses)
+    for listed, hypothesis, row in zip(references, hypotheses, found, strict=True):
+        # `min` gives the first of several with equally few edits, as the docstring says.
+        nearest = min(listed, key=lambda known, other=hypothesis: edits(known, other))
+        assert row.tolist() == [edits(nearest, hypothesis), len(nearest)]
+    with pytest.raises(ValueError, match="not empty"):
+        error_rates.nearest_edits([[]], ["a"])
+
+
 def test_word_and_character_errors_are_of_the_corpus():
     references, hypotheses = (
         [" ".join(words) for words in side] for side in corpus(("a", "bc", "d e", "ff"))

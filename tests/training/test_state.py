@@ -1,6 +1,7 @@
 import dataclasses
 import functools
 import math
+import re
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +9,8 @@ import numpy as np
 import pytest
 
 from regen_jax.data.pipeline import first_batch
+from regen_jax.errors import UserError
+from regen_jax.options import make
 from regen_jax.training.loop import stage_rng
 from regen_jax.training.optimizer import learning_rate, optimizer
 from regen_jax.training.stage import StageOptions
@@ -61,7 +64,7 @@ def test_two_steps_give_the_numbers_they_always_gave(tiny_run, choices, name):
         rng = stage_rng(0, "abstraction")
         frozen["abstraction"] = jax.jit(stages["abstraction"].init)(rng, batch)
 
-    options = dataclasses.replace(run.train[name], warmup_steps=0)
+    options = dataclasses.replace(run.train[name], warmup=0.0)
     rng = stage_rng(0, name)
     step = jax.jit(functools.partial(train_step, stages[name], options, Reduction()))
     state = jax.jit(functools.partial(create, stages[name], options))(rng, batch)
@@ -99,7 +102,7 @@ def test_a_step_can_be_taken_again(toy):
 
 
 def test_every_step_draws_anew(toy):
-    options = dataclasses.replace(toy.options(), learning_rate=1e-30, warmup_steps=0)
+    options = dataclasses.replace(toy.options(), learning_rate=1e-30, warmup=0.0)
     rng, batch = jax.random.key(0), toy.batch()
     state = create(toy.stage, options, rng, batch)
     losses = []
@@ -148,35 +151,34 @@ def test_averaged_weights(toy, ema_decay):
         )
 
 
-def test_learning_rate():
+@pytest.mark.parametrize(
+    "steps, warmup, warmup_steps",
+    [(20, 0.25, 5), (20, 0.05, 1), (4, 0.0, 0), (4, 1.0, 4), (1, 1.0, 1), (7, 0.2, 1)],
+)
+def test_learning_rate_rises_from_the_first_step_and_then_falls(
+    steps, warmup, warmup_steps
+):
     options = StageOptions(
-        steps=20, warmup_steps=5, learning_rate=2e-3, final_learning_rate=0.1
+        steps=steps, warmup=warmup, learning_rate=2e-3, final_learning_rate=0.1
     )
-    steps = np.arange(25)
-    cosine = (1 + np.cos(np.pi * np.clip((steps - 5) / 15, 0, 1))) / 2
-    decaying = 2e-4 + (2e-3 - 2e-4) * cosine
-    expected = np.where(steps < 5, 2e-3 * steps / 5, decaying)
-    found = [learning_rate(options)(step) for step in steps]
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
-
-
-@pytest.mark.parametrize("steps, warmup_steps", [(4, 0), (4, 4), (1, 0), (1, 1)])
-def test_learning_rate_without_warm_up_or_with_nothing_else(steps, warmup_steps):
-    options = StageOptions(steps=steps, warmup_steps=warmup_steps, learning_rate=0.5)
+    expected = []
+    for step in range(steps):
+        if step < warmup_steps:
+            expected.append(2e-3 * (step + 1) / warmup_steps)
+        else:
+            # The cosine starts at the peak, which is the last step of the warm-up.
+            start = max(warmup_steps - 1, 0)
+            angle = math.pi * (step - start) / (steps - start)
+            expected.append(2e-4 + (2e-3 - 2e-4) * (1 + math.cos(angle)) / 2)
     found = [float(learning_rate(options)(step)) for step in range(steps)]
-    if warmup_steps:
-        expected = [0.5 * step / warmup_steps for step in range(steps)]
-    else:
-        expected = [
-            0.25 * (1 + math.cos(math.pi * step / steps)) for step in range(steps)
-        ]
-    assert found == pytest.approx(expected, rel=1e-5, abs=1e-7)
+    assert found == pytest.approx(expected, rel=1e-5)
+    assert min(found) > 0 and learning_rate(options)(steps) == pytest.approx(2e-4)
 
 
 def test_optimizer_is_adamw_on_clipped_gradients():
     options = StageOptions(
         steps=10,
-        warmup_steps=0,
+        warmup=0.0,
         learning_rate=0.1,
         beta1=0.8,
         beta2=0.95,
@@ -217,20 +219,30 @@ def test_optimizer_is_adamw_on_clipped_gradients():
     [
         ({"steps": 0}, "steps must be at least 1, not 0"),
         ({"batch_size": -1}, "batch_size must be at least 1, not -1"),
+        ({"accumulate": 0}, "accumulate must be at least 1, not 0"),
         ({"learning_rate": 0.0}, "learning_rate must be above 0, not 0.0"),
+        ({"learning_rate": math.nan}, "learning_rate must be finite"),
+        ({"final_learning_rate": -1.0}, "final_learning_rate must be in [0, 1]"),
+        ({"warmup": 1.1}, "warmup must be in [0, 1], not 1.1"),
+        ({"beta1": 1.5}, "beta1 must be in [0, 1), not 1.5"),
+        ({"beta2": 1.0}, "beta2 must be in [0, 1), not 1.0"),
+        ({"weight_decay": -100.0}, "weight_decay must be at least 0, not -100.0"),
         ({"clip_norm": -1.0}, "clip_norm must be above 0, not -1.0"),
-        ({"learning_rate": math.nan}, "learning_rate must be above 0, not nan"),
-        ({"ema_decay": 1.0}, r"ema_decay must be in \[0, 1\), not 1.0"),
+        ({"ema_decay": 1.0}, "ema_decay must be in [0, 1), not 1.0"),
+        ({"share": 0.0}, "share must be in (0, 1], not 0.0"),
         (
             {"batch_size": 10, "accumulate": 4},
             "accumulate 4 does not divide batch_size 10",
         ),
-        (
-            {"steps": 9, "warmup_steps": 10},
-            "warmup_steps 10 must be between 0 and steps 9",
-        ),
     ],
 )
-def test_options_that_make_no_sense_are_refused(options, words):
-    with pytest.raises(ValueError, match=words):
+def test_options_out_of_range_are_refused(options, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
         StageOptions(**options)
+
+
+def test_fewer_steps_need_no_other_option():
+    section = {"steps": 2, "batch_size": 4}
+    assert make(StageOptions, section, "config.train.prior").steps == 2
+    with pytest.raises(UserError, match="warmup_steps is not an option of StageOpt"):
+        make(StageOptions, section | {"warmup_steps": 1}, "config.train.prior")
