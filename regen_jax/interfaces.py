@@ -18,6 +18,7 @@ import numpy as np
 
 from regen_jax.errors import UserError
 from regen_jax.exhibits import Exhibit
+from regen_jax.outputs import PerExample
 from regen_jax.spaces import Array, Category, Padded, Space, Tokens, Value
 
 Variables = Mapping[str, Any]
@@ -55,10 +56,13 @@ class CoreList:
     Attributes:
       rows: i64[R], indices into `Task.examples(split)` of those that fit the options.
       too_long: the others as the data set has them; each scores as an empty output.
+      whole: whether `Task.examples(split)` is all of the split, nothing left out, so that
+        metrics of the whole split compare too.
     """
 
     rows: np.ndarray
     too_long: tuple[Example, ...] = ()
+    whole: bool = False
 
 
 class Abstraction(abc.ABC):
@@ -300,6 +304,28 @@ class Task(abc.ABC):
           variables: those of the judges, by name.
         """
         return lambda prompts, y, too_long=(): {}
+
+    def per_example(
+        self,
+        variables: Mapping[str, Variables],
+        prompts: Example,
+        y: Any,
+        too_long: Sequence[Example] = (),
+    ) -> PerExample:
+        """Returns what `evaluate` keeps of each example, to compare two systems by.
+
+        Columns of N + len(too_long) entries. Texts: `output`, which is empty for
+        `too_long`, and others, `reference` for example, that tell the examples apart.
+        Under the name of a metric f64[N, 2], the numerator and the denominator of each
+        example: the metric is the ratio of their sums.
+
+        Args:
+          variables: those of the judges, by name.
+          prompts: a batch of examples that have a y.
+          y: restored samples for them, [N, …].
+          too_long: `CoreList.too_long`.
+        """
+        return {}
 
     def units(self, y: Any) -> tuple[str, np.ndarray] | None:
         """What likelihoods are told for each of, and how many of it y [N, …] have, [N].

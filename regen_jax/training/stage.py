@@ -7,6 +7,7 @@ from typing import Any
 import jax
 
 from regen_jax.exhibits import Exhibit
+from regen_jax.outputs import PerExample
 
 Tree = Any
 Batch = Mapping[str, jax.Array]
@@ -20,6 +21,8 @@ class Report:
 
     scalars: dict[str, float] = dataclasses.field(default_factory=dict)
     exhibit: Exhibit = dataclasses.field(default_factory=Exhibit)
+    per_example: Callable[[], PerExample] | None = None
+    """Computes what `evaluate` writes of each sample."""
 
 
 @dataclasses.dataclass(frozen=True)
