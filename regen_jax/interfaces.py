@@ -312,18 +312,9 @@ class Task(abc.ABC):
         y: Any,
         too_long: Sequence[Example] = (),
     ) -> PerExample:
-        """Returns what `evaluate` keeps of each example, to compare two systems by.
+        """Returns results per example, by which `launch.compare` compares two runs.
 
-        Columns of N + len(too_long) entries. Texts: `output`, which is empty for
-        `too_long`, and others, `reference` for example, that tell the examples apart.
-        Under the name of a metric f64[N, 2], the numerator and the denominator of each
-        example: the metric is the ratio of their sums.
-
-        Args:
-          variables: those of the judges, by name.
-          prompts: a batch of examples that have a y.
-          y: restored samples for them, [N, …].
-          too_long: `CoreList.too_long`.
+        `variables` are those of the judges by name; the rest is as for `judging`.
         """
         return {}
 

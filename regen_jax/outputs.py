@@ -14,7 +14,12 @@ import numpy as np
 from regen_jax.errors import UserError
 
 PerExample = Mapping[str, Sequence[str] | np.ndarray]
-"""Columns by name: texts, or numerators and denominators f64[N, 2]."""
+"""Columns by name, one entry per sample, then one per example that was too long.
+
+Texts: `output`, empty where an example was too long, and others, such as `reference`,
+that tell the examples apart. Under the name of a metric f64[N, 2], the numerator and the
+denominator of each example.
+"""
 
 
 def path(workdir: Path, split: str) -> Path:
