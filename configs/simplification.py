@@ -46,7 +46,7 @@ def get_config(arg: str = "") -> ConfigDict:
                 "name": "simple_bible",
                 "dir": "",
                 "vocab": 16000 if size == "base" else 4000,
-                "max_length": 96 if size == "base" else 32,
+                "max_length": 104 if size == "base" else 32,
                 "judge_width": 16 if tiny else 96,
             },
             "source": _source(abstraction),
@@ -63,8 +63,8 @@ def get_config(arg: str = "") -> ConfigDict:
             "profile": {"steps": 0},
             "evaluate": {
                 "every": 20 if tiny else 4000,
-                # As many as there are test verses of the length.
-                "samples": 10 if tiny else 360,
+                # More than are on the core list, so all of it.
+                "samples": 10 if tiny else 1000,
                 "loop_samples": 10 if tiny else 100,
                 "batch_size": 10 if tiny else 100,
             },

@@ -3,10 +3,12 @@
 Speech recognition of an open vocabulary with few pairs of speech and text, and all the
 texts. Regeneration learns speech → phonemes from the pairs and phonemes → characters from
 every text; the direct model speech → characters can use the pairs alone. Several seeds,
-each of which draws its own pairs; what needs no pairs is trained once. Writes
-`unpaired.json` and `unpaired.png`; goes on where it stopped.
+each of which draws its own pairs; what needs no pairs is trained once. Per seed the two
+are compared by a paired bootstrap over the test examples. Writes `unpaired.json` and
+`unpaired.png`; goes on where it stopped.
 """
 
+import dataclasses
 import importlib.util
 import json
 import logging
@@ -17,6 +19,7 @@ import numpy as np
 from absl import flags
 from ml_collections import ConfigDict
 
+from launch.compare import paired
 from regen_jax import commands, ranges
 from regen_jax.evaluate import evaluate
 from regen_jax.train import train_all
@@ -82,7 +85,26 @@ def measure(folder: Path) -> list[dict[str, Any]]:
                 | {"seconds": sum(metrics[stage] for stage in stages)}
             )
             logger.info("%s", rows[-1])
+        direct, regeneration = (folder / f"{method}-{seed}" for method in METHODS)
+        found = paired(direct, regeneration, "test")
+        rows[-1]["against_direct"] = {
+            name: dataclasses.asdict(found[name]) for name in FIGURES
+        }
     return rows
+
+
+def comparisons(rows: list[dict[str, Any]]) -> str:
+    """Differences of regeneration to the direct model, a line per seed."""
+    lines = []
+    for row in rows:
+        for name, found in row.get("against_direct", {}).items():
+            lines.append(
+                f"seed {row['seed']}, {name.upper()}: "
+                f"{found['system'] - found['baseline']:+.1%} "
+                f"(95 %: {found['low']:+.1%} to {found['high']:+.1%}, "
+                f"p = {found['p_value']:.2g})"
+            )
+    return "\n".join(lines)
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -127,7 +149,7 @@ def main() -> None:
     rows = measure(folder)
     (folder / "unpaired.json").write_text(json.dumps(rows, indent=2) + "\n")
     draw(rows, folder / "unpaired.png")
-    print(table(rows))
+    print(table(rows), comparisons(rows), sep="\n\n")
 
 
 if __name__ == "__main__":

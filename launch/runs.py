@@ -25,12 +25,12 @@ def has_trained(folder: Path, stage: str, steps: int) -> bool:
 
 def metrics(folder: Path) -> dict[str, float]:
     """The figures of a finished run; `UserError` where they cannot be read."""
-    return _read(folder / "metrics.json")
+    return read(folder / "metrics.json")
 
 
 def config(folder: Path) -> dict[str, Any]:
     """The config of a run; `UserError` where it cannot be read."""
-    return _read(folder / "config.json")
+    return read(folder / "config.json")
 
 
 def last_line(folder: Path) -> str:
@@ -105,10 +105,11 @@ def check_same(workdir: Path, memory: Mapping[str, Any]) -> None:
 def remembered(workdir: Path) -> dict[str, Any] | None:
     """What `sweep.json` in a folder says, or None where there is none."""
     path = workdir / MEMORY
-    return _read(path) if path.exists() else None
+    return read(path) if path.exists() else None
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Any]:
+    """Returns the object in a JSON file; `UserError` where it cannot be read."""
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from regen_jax import commands, workdir
+from regen_jax import commands, outputs, workdir
 from regen_jax.build import Run, build
 from regen_jax.data.annotated import as_batch, open_examples
 from regen_jax.data.pipeline import evaluation_batches
@@ -32,6 +32,8 @@ def evaluate(directory: Path) -> dict[str, float]:
     for stage in run.stages:
         report = stage.report(variables[stage.name], variables)
         metrics |= report.scalars
+        if report.per_example and (columns := report.per_example()):
+            outputs.write(outputs.path(directory, "test"), columns)
         metrics[f"train/{stage.name}_seconds"] = trained[stage.name].seconds
     examples = open_examples(run.task, run.regeneration, "test")
     (test,) = evaluation_batches(examples, len(examples))

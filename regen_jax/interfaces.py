@@ -19,6 +19,7 @@ import numpy as np
 
 from regen_jax.errors import UserError
 from regen_jax.exhibits import Exhibit
+from regen_jax.outputs import PerExample
 from regen_jax.spaces import Array, Category, Padded, Space, Tokens, Value
 
 Variables = Mapping[str, Any]
@@ -320,6 +321,19 @@ class Task(abc.ABC):
           variables: those of the judges, by name.
         """
         return lambda prompts, y, too_long=(): {}
+
+    def per_example(
+        self,
+        variables: Mapping[str, Variables],
+        prompts: Example,
+        y: Any,
+        too_long: Sequence[Example] = (),
+    ) -> PerExample:
+        """Returns results per example, by which `launch.compare` compares two runs.
+
+        `variables` are those of the judges by name; the rest is as for `judging`.
+        """
+        return {}
 
     def units(self, y: Any) -> tuple[str, np.ndarray] | None:
         """What likelihoods are told for each of, and how many of it y [N, …] have, [N].

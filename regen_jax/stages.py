@@ -1,6 +1,7 @@
 """From a task and its pipeline to the stages of a run, in the order they train."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -188,7 +189,9 @@ def _samples(
             judging = task.judging(variables)
         prompts = as_batch(task.prompts(number), parts)
         y_prime, y = sample(task, parts, variables, prompts, 0, options.batch_size)
-        figures = judging(prompts, y)
+        too_long = task.core_list("test").too_long
+        more = {"too_long": too_long} if too_long else {}
+        figures = judging(prompts, y, **more)
         if "y" in prompts:
             true = encode(parts, variables, prompts, options.batch_size)
             figures |= parts.abstraction.distance(y_prime, true)
@@ -196,6 +199,9 @@ def _samples(
         figures |= {f"adherence_{name}": value for name, value in kept.items()}
         report.scalars |= {f"samples/{name}": value for name, value in figures.items()}
         report.exhibit.add(task.show(*_shown(task, (prompts, y))))
+        report.per_example = functools.partial(
+            task.per_example, variables, prompts, y, too_long
+        )
 
     return reporter
 

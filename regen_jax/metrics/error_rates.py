@@ -64,6 +64,34 @@ def nearest_edits(
     return edits
 
 
+def word_edits(references: Sequence[str], hypotheses: Sequence[str]) -> np.ndarray:
+    """Returns edits and reference words of each text, i64[N, 2].
+
+    The ratio of their sums is `word_error_rate`.
+
+    Raises:
+      ValueError: the numbers of texts differ, or no reference has a word.
+    """
+    _check(references, hypotheses, any(text.split() for text in references))
+    return _edits(
+        [text.split() for text in references], [text.split() for text in hypotheses]
+    )
+
+
+def character_edits(references: Sequence[str], hypotheses: Sequence[str]) -> np.ndarray:
+    """Returns edits and reference characters of each text, i64[N, 2].
+
+    The ratio of their sums is `character_error_rate`.
+
+    Raises:
+      ValueError: the numbers of texts differ, or no reference has a character.
+    """
+    _check(references, hypotheses, any(text.strip() for text in references))
+    return _edits(
+        [text.strip() for text in references], [text.strip() for text in hypotheses]
+    )
+
+
 def token_error_rate(
     references: Sequence[Sequence[Hashable]], hypotheses: Sequence[Sequence[Hashable]]
 ) -> float:
@@ -91,6 +119,15 @@ def sequence_error_rate(
     _check(references, hypotheses, len(references) > 0)
     pairs = zip(references, hypotheses, strict=True)
     return sum(list(a) != list(b) for a, b in pairs) / len(references)
+
+
+def _edits(
+    references: Sequence[Sequence[Hashable]], hypotheses: Sequence[Sequence[Hashable]]
+) -> np.ndarray:
+    from rapidfuzz.distance import Levenshtein
+
+    pairs = zip(references, hypotheses, strict=True)
+    return np.array([(Levenshtein.distance(a, b), len(a)) for a, b in pairs])
 
 
 def _check(references: Sequence, hypotheses: Sequence, any_symbols: bool) -> None:

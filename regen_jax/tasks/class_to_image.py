@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,7 @@ from regen_jax.interfaces import Example, Judge, Judging, Objective, Task, Varia
 from regen_jax.metrics.frechet import frechet_distance
 from regen_jax.metrics.images import mean_pairwise_distance, mse, nearest, psnr
 from regen_jax.networks.classifier import Classifier, augment
+from regen_jax.outputs import PerExample
 from regen_jax.rendering import grid
 from regen_jax.spaces import Array, Category
 
@@ -84,6 +85,21 @@ class ClassToImage(Task):
             }
 
         return figures
+
+    def per_example(
+        self,
+        variables: Mapping[str, Variables],
+        prompts: Example,
+        y: np.ndarray,
+        too_long: Sequence[Example] = (),
+    ) -> PerExample:
+        """Classes, and whether the judge sees them."""
+        seen, _ = self.judges["judge"].judged(variables["judge"], y)
+        names = self.examples("train").label_names
+        return {
+            "class": [names[x] for x in prompts["x"]],
+            "accuracy": np.stack([seen == prompts["x"], np.ones(len(y))], axis=1),
+        }
 
     def fidelity(self, y: np.ndarray, other: np.ndarray) -> dict[str, float]:
         """Mean squared error in units of the range, and the PSNR of it in dB."""

@@ -15,10 +15,11 @@ from regen_jax.exhibits import Exhibit
 from regen_jax.generators.autoregressive import Autoregressive
 from regen_jax.interfaces import Example, Judge, Judging, Objective, Task, Variables
 from regen_jax.metrics.cepstral import mel_cepstral_distortion
+from regen_jax.outputs import PerExample
 from regen_jax.ranges import Count
 from regen_jax.rendering import spectrogram_picture
 from regen_jax.spaces import Array, Padded, Tokens
-from regen_jax.tasks.transcripts import error_rates
+from regen_jax.tasks.transcripts import error_rates, per_example
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +80,17 @@ class SpeechSynthesis(SpeechOptions, Task):
             return found
 
         return figures
+
+    def per_example(
+        self,
+        variables: Mapping[str, Variables],
+        prompts: Example,
+        y: Padded,
+        too_long: Sequence[Example] = (),
+    ) -> PerExample:
+        """Texts beside what the recognizer heard, and its errors."""
+        heard = self.judges["judge"].transcribe(variables["judge"], y)
+        return per_example(self.decode(prompts["x"]), self.decode(heard), too_long)
 
     def fidelity(self, y: Padded, other: Padded) -> dict[str, float]:
         """Mean mel-cepstral distortion in dB."""

@@ -8,6 +8,7 @@ import jax
 
 from regen_jax import ranges
 from regen_jax.exhibits import Exhibit
+from regen_jax.outputs import PerExample
 from regen_jax.ranges import Count, Fraction, NonNegative, Positive, Rate, Share
 
 Tree = Any
@@ -22,6 +23,8 @@ class Report:
 
     scalars: dict[str, float] = dataclasses.field(default_factory=dict)
     exhibit: Exhibit = dataclasses.field(default_factory=Exhibit)
+    per_example: Callable[[], PerExample] | None = None
+    """Computes what `evaluate` writes of each sample."""
 
 
 @dataclasses.dataclass(frozen=True)
