@@ -7,7 +7,7 @@ import shlex
 import tensorflow_datasets as tfds
 
 # `sound_feature` makes TFDS's feature `Audio` readable.
-from regen_jax.data import embedded, sound_feature  # noqa: F401
+from regen_jax.data import embedded, sound_feature, splits  # noqa: F401
 from regen_jax.errors import UserError
 
 _NAME = re.compile(r"(?P<path>\w+(/[\w.-]+)?)(:(?P<version>\d+\.\d+\.\d+))?")
@@ -100,13 +100,11 @@ def require(name: str, split: str, data_dir: str = "") -> tfds.core.DatasetBuild
             f"data set {name!r} is {_other_versions(path, data_dir) or 'not prepared'} "
             f"in {data_root(data_dir)}: run `{prepare_command(name, data_dir)}`"
         )
-    try:
-        builder.info.splits[split]
-    except (KeyError, ValueError):
+    if not splits.exists(builder, split):
         raise UserError(
             f"data set {name!r} has no split {split!r}: choose "
-            f"{', '.join(builder.info.splits)}"
-        ) from None
+            f"{', '.join(splits.names(builder))}"
+        )
     return builder
 
 
