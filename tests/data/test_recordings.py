@@ -172,6 +172,12 @@ def test_audio_feature_that_cannot_be_used_is_told(tmp_path, described, message)
         ({"names": ("text", "image")}, [1], "has the features image, text: needed are"),
         ({"rate": None}, [1], "does not say its sample rate"),
         ({"dtype": np.int32}, [2**20], "has more than 16 bits a sample"),
+        ({"dtype": np.float32}, [0, -8000], "floating-point samples that .* beyond 2"),
+        (
+            {"dtype": np.float32},
+            [0, np.nan],
+            "samples that are not numbers or beyond 2",
+        ),
         (
             {},
             [1] * 30_000,
