@@ -77,7 +77,7 @@ def speech_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
         pytest.MonkeyPatch.context() as m,
     ):
         m.setattr(spoken_bible, "TRAIN_SIZE", 120)
-        m.setattr(spoken_bible, "TEST_SIZE", 40)
+        m.setattr(spoken_bible, "HELD_OUT_SIZE", 40)
         listed = pronunciation.pronunciations().items()
         few = dict(itertools.islice(listed, 0, None, 500))
         m.setattr(pronunciations, "pronunciations", lambda: few)

@@ -46,8 +46,10 @@ class SpeechRecognition(SpeechOptions, Task):
     def judging(self, variables: Mapping[str, Variables]) -> Judging:
         """`wer`, `cer` and `sentence_accuracy`."""
 
-        def figures(prompts: Example, y: np.ndarray) -> dict[str, float]:
-            return self.fidelity(prompts["y"], y)
+        def figures(
+            prompts: Example, y: np.ndarray, too_long: Sequence[Example] = ()
+        ) -> dict[str, float]:
+            return error_rates(self.decode(prompts["y"]), self.decode(y), too_long)
 
         return figures
 

@@ -72,9 +72,11 @@ class SpeechSynthesis(SpeechOptions, Task):
             self.judges["judge"].transcribe, variables["judge"]
         )
 
-        def figures(prompts: Example, y: Padded) -> dict[str, float]:
+        def figures(
+            prompts: Example, y: Padded, too_long: Sequence[Example] = ()
+        ) -> dict[str, float]:
             heard = self.decode(transcribe(y))
-            found = error_rates(self.decode(prompts["x"]), heard)
+            found = error_rates(self.decode(prompts["x"]), heard, too_long)
             if "y" in prompts:
                 found |= self.fidelity(prompts["y"], y)
             return found

@@ -18,13 +18,22 @@ from regen_jax.outputs import PerExample
 
 
 def error_rates(
-    references: Sequence[str], hypotheses: Sequence[str]
+    references: Sequence[str],
+    hypotheses: Sequence[str],
+    too_long: Sequence[Example] = (),
 ) -> dict[str, float]:
     """`wer` and `cer` over all texts, and `sentence_accuracy`: the share all right.
+
+    Args:
+      references: what was said.
+      hypotheses: what was recognized, one per reference.
+      too_long: examples with the `text` of more references, whose hypotheses are empty.
 
     Raises:
       UserError: the package `jiwer` is missing.
     """
+    references = [*references, *(example["text"] for example in too_long)]
+    hypotheses = [*hypotheses, *("" for _ in too_long)]
     with _needs_package():
         return {
             "wer": word_error_rate(references, hypotheses),
