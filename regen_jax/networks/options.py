@@ -17,9 +17,11 @@ class TransformerOptions:
       width: of each vector, divided among `num_heads`.
       num_layers: blocks of attention and an MLP, which is `mlp_ratio` times as wide.
       dropout: of each layer's output, in training.
-      dtype: compute dtype, `float32` or `bfloat16`; parameters, losses and results are
-        float32.
-      remat: recompute activations in the backward pass, to save memory.
+      dtype: compute dtype, `float32` or `bfloat16`; parameters, logits, losses and
+        results are float32.
+      remat: recompute the activations of each block in the backward pass, a quarter more
+        arithmetic. Whether memory is saved is up to the compiler: XLA's programs for
+        CPUs need as much with it as without.
     """
 
     source: Space
