@@ -54,3 +54,8 @@ def check_size(width: int, num_layers: int, num_heads: int, mlp_ratio: float) ->
         raise ValueError(f"num_heads {num_heads} does not divide width {width}")
     if mlp_ratio <= 0:
         raise ValueError(f"mlp_ratio must be above 0, not {mlp_ratio}")
+    if not 1 <= round(mlp_ratio * width) <= 64 * width:
+        raise ValueError(
+            f"mlp_ratio must give an MLP of 1 to {64 * width} numbers, 64 times width, "
+            f"not {mlp_ratio}"
+        )
