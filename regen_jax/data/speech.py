@@ -5,9 +5,10 @@ import functools
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Interval
 
 from regen_jax.audio import files
 from regen_jax.data import prepared
@@ -17,7 +18,7 @@ from regen_jax.data.recordings import open_recordings
 from regen_jax.errors import UserError
 from regen_jax.interfaces import CoreList
 from regen_jax.language import text as language
-from regen_jax.ranges import Count, Positive
+from regen_jax.ranges import Count
 from regen_jax.spaces import Array, Padded, Tokens
 
 logger = logging.getLogger("regen_jax")
@@ -46,7 +47,7 @@ class SpeechOptions:
     dir: str = ""
     alphabet: str = "english"
     max_characters: Count = 40
-    max_seconds: Positive = 2.048
+    max_seconds: Annotated[float, Interval(gt=0, le=3600)] = 2.048
     sample_rate: Count = 16_000
     max_digits: Count = 5
 

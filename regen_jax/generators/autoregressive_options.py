@@ -1,6 +1,9 @@
 """The options of `autoregressive`, and which of them go together."""
 
 import dataclasses
+from typing import Annotated
+
+from annotated_types import Ge, Le
 
 from regen_jax.networks.embeddings import source_length
 from regen_jax.networks.options import TransformerOptions
@@ -8,7 +11,6 @@ from regen_jax.ranges import (
     Count,
     Guidance,
     Natural,
-    NonNegative,
     Rate,
     Share,
     Temperature,
@@ -59,9 +61,11 @@ class AutoregressiveOptions(TransformerOptions):
     temperature: Temperature = 1.0
     top_k: Natural = 0
     top_p: Share = 1.0
-    rule_weight: NonNegative = 0.0
+    # As many nats as no sum of log-probabilities makes up for, and float32 can hold.
+    rule_weight: Annotated[float, Ge(0), Le(1_000_000)] = 0.0
     beam_size: Natural = 0
-    length_penalty: NonNegative = 0.0
+    # More is beyond float32 for long sequences.
+    length_penalty: Annotated[float, Ge(0), Le(10)] = 0.0
 
     def __post_init__(self):
         super().__post_init__()

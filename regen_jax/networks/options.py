@@ -17,9 +17,11 @@ class TransformerOptions:
       width: of each vector, divided among `num_heads`.
       num_layers: blocks of attention and an MLP, which is `mlp_ratio` times as wide.
       dropout: of each layer's output, in training.
-      dtype: compute dtype, `float32` or `bfloat16`; parameters, losses and results are
-        float32.
-      remat: recompute activations in the backward pass, to save memory.
+      dtype: compute dtype, `float32` or `bfloat16`; parameters, logits, losses and
+        results are float32.
+      remat: recompute the activations of each block in the backward pass, a quarter more
+        arithmetic. Whether memory is saved is up to the compiler: XLA's programs for
+        CPUs need as much with it as without.
     """
 
     source: Space
@@ -52,3 +54,8 @@ def check_size(width: int, num_layers: int, num_heads: int, mlp_ratio: float) ->
         raise ValueError(f"num_heads {num_heads} does not divide width {width}")
     if mlp_ratio <= 0:
         raise ValueError(f"mlp_ratio must be above 0, not {mlp_ratio}")
+    if not 1 <= round(mlp_ratio * width) <= 64 * width:
+        raise ValueError(
+            f"mlp_ratio must give an MLP of 1 to {64 * width} numbers, 64 times width, "
+            f"not {mlp_ratio}"
+        )

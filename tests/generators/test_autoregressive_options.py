@@ -18,6 +18,12 @@ MODEL = Autoregressive(Tokens(2, 5), Tokens(4, 3), width=8, num_layers=1, num_he
         ({"num_heads": 3}, "num_heads 3 does not divide width 8"),
         ({"num_heads": 0}, "num_heads must be at least 1, not 0"),
         ({"mlp_ratio": 0.0}, "mlp_ratio must be above 0, not 0.0"),
+        (
+            {"mlp_ratio": 1e30},
+            "mlp_ratio must give an MLP of 1 to 512 numbers, 64 times width, not 1e+30",
+        ),
+        ({"rule_weight": 1e38}, "rule_weight must be at most 1000000, not 1e+38"),
+        ({"length_penalty": 99.0}, "length_penalty must be at most 10, not 99.0"),
         ({"dropout": 1.0}, "dropout must be in [0, 1), not 1.0"),
         ({"drop_source": -0.1}, "drop_source must be in [0, 1), not -0.1"),
         ({"dtype": "half"}, "dtype must be 'float32' or 'bfloat16', not 'half'"),
