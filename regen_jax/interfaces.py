@@ -55,10 +55,13 @@ class CoreList:
     Attributes:
       rows: i64[R], indices into `Task.examples(split)` of those that fit the options.
       too_long: the others as the data set has them; each scores as an empty output.
+      whole: whether `Task.examples(split)` is all of the split, nothing left out, so that
+        metrics of the whole split compare too.
     """
 
     rows: np.ndarray
     too_long: tuple[Example, ...] = ()
+    whole: bool = False
 
 
 class Abstraction(abc.ABC):
@@ -313,8 +316,12 @@ class Task(abc.ABC):
         return {}
 
     def pace(self, y: Any, seconds: float) -> dict[str, float]:
-        """Figures of how fast restored y [N, …] were generated in that time."""
-        return {"per_second": len(jax.tree.leaves(y)[0]) / seconds}
+        """Metrics of generating restored y [N, …] in that time, such as a real-time factor.
+
+        They are computed of one example alone (latency) and of a batch (throughput),
+        beside seconds per example and examples per second, which all tasks have.
+        """
+        return {}
 
     def show(self, prompts: Example, y: Any) -> Exhibit:
         """Restored y beside their prompts."""
