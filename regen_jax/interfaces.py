@@ -55,8 +55,7 @@ class CoreList:
     Attributes:
       rows: i64[R], indices into `Task.examples(split)` of those that fit the options.
       too_long: the others as the data set has them; each scores as an empty output.
-      whole: whether `Task.examples(split)` is all of the split, nothing left out, so that
-        metrics of the whole split compare too.
+      whole: whether `Task.examples(split)` is all of the split, with nothing left out.
     """
 
     rows: np.ndarray
@@ -318,8 +317,7 @@ class Task(abc.ABC):
     def pace(self, y: Any, seconds: float) -> dict[str, float]:
         """Metrics of generating restored y [N, …] in that time, such as a real-time factor.
 
-        They are computed of one example alone (latency) and of a batch (throughput),
-        beside seconds per example and examples per second, which all tasks have.
+        Computed of single examples (latency) and of a batch (throughput).
         """
         return {}
 
