@@ -60,8 +60,8 @@ def get_config(arg: str = "") -> ConfigDict:
             "profile": {"steps": 0},
             "evaluate": {
                 "every": 20 if tiny else 4000,
-                "samples": 4 if tiny else 42,
-                "loop_samples": 4 if tiny else 42,
+                "samples": 4 if tiny else 0,
+                "loop_samples": 4 if tiny else 0,
                 "batch_size": 4 if tiny else 42,
             },
         }

@@ -50,7 +50,7 @@ def get_config(arg: str = "") -> ConfigDict:
             "profile": {"steps": 0},
             "evaluate": {
                 "every": 20 if tiny else STEPS["long"] // 20 if long else 3000,
-                "samples": 10 if tiny else 12_500 if long else 4000,
+                "samples": 10 if tiny else 0,
                 "loop_samples": 10 if tiny else 500,
                 "batch_size": 10 if tiny else 500,
             },

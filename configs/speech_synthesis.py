@@ -68,7 +68,7 @@ def get_config(arg: str = "") -> ConfigDict:
             "profile": {"steps": 0},
             "evaluate": {
                 "every": 20 if size == "tiny" else 1000,
-                "samples": 10 if size == "tiny" else 400,
+                "samples": 10 if size == "tiny" else 0,
                 "loop_samples": 10 if size == "tiny" else 100,
                 "batch_size": 10 if size == "tiny" else 50,
             },

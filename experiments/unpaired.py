@@ -42,6 +42,7 @@ SIZE = flags.DEFINE_string("size", "demo", "as in configs/speech_recognition.py"
 CONFIG = Path(__file__).parent.parent / "configs/speech_recognition.py"
 METHODS = {"direct": "identity", "regeneration": "phonemes"}
 FIGURES = ("wer", "cer")
+COSTS = ("seconds", "parameters", "flops")
 
 logger = logging.getLogger("regen_jax")
 
@@ -68,7 +69,7 @@ def configured(folder: Path, method: str, seed: int) -> ConfigDict:
 
 
 def measure(folder: Path) -> list[dict[str, Any]]:
-    """A row a run: method, seed, error rates on the test split, seconds of training."""
+    """A row per run: method, seed, error rates on the test split, costs of training."""
     rows = []
     for seed in range(SEEDS.value):
         for method in METHODS:
@@ -79,11 +80,10 @@ def measure(folder: Path) -> list[dict[str, Any]]:
                 train_all(config, run)
                 evaluate(run)
             metrics = json.loads(found.read_text())
-            stages = [k for k in metrics if k.startswith("train/")]
             rows.append(
                 {"method": method, "seed": seed}
                 | {name: metrics[f"samples/{name}"] for name in FIGURES}
-                | {"seconds": sum(metrics[stage] for stage in stages)}
+                | {name: metrics[f"train/{name}"] for name in COSTS}
             )
             logger.info("%s", rows[-1])
         direct, regeneration = (folder / f"{method}-{seed}" for method in METHODS)
@@ -110,7 +110,10 @@ def comparisons(rows: list[dict[str, Any]]) -> str:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Means and extremes over seeds, as Markdown."""
-    lines = ["| | WER | CER | training |", "|---|---|---|---|"]
+    lines = [
+        "| | WER | CER | training | parameters | training FLOPs |",
+        "|---|---|---|---|---|---|",
+    ]
     for method in METHODS:
         cells = [method]
         for name in FIGURES:
@@ -118,8 +121,12 @@ def table(rows: list[dict[str, Any]]) -> str:
             cells.append(
                 f"{values.mean():.1%} ({values.min():.1%} to {values.max():.1%})"
             )
-        seconds = np.mean([row["seconds"] for row in rows if row["method"] == method])
-        lines.append(f"| {' | '.join([*cells, f'{seconds:.0f} s'])} |")
+        seconds, parameters, flops = (
+            np.mean([row[cost] for row in rows if row["method"] == method])
+            for cost in COSTS
+        )
+        cells += [f"{seconds:.0f} s", f"{parameters / 1e6:.2f} M", f"{flops:.2g}"]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -154,7 +154,8 @@ class Search:
 
     Attributes:
       space: fields that vary, each in its range.
-      metric: a key of `metrics.json`, also read while a run trains.
+      metric: one that `evaluate --split=validation` computes, also read while a run
+        trains.
       maximize: whether more of it is better.
       trials: how many runs in all, those that failed or were pruned included.
       seed: of the sampler; it also sees the trials before.

@@ -8,14 +8,15 @@ from typing import Any
 
 from launch.extras import optional
 from regen_jax.errors import UserError
+from regen_jax.workdir import METRICS
 
 MEMORY = "sweep.json"
 LOG = "log"
 
 
-def finished(folder: Path) -> bool:
-    """Whether the run in that folder was trained and evaluated."""
-    return (folder / "metrics.json").is_file()
+def finished(folder: Path, split: str) -> bool:
+    """Whether the run in that folder was trained, and evaluated on that split."""
+    return (folder / METRICS[split]).is_file()
 
 
 def has_trained(folder: Path, stage: str, steps: int) -> bool:
@@ -23,9 +24,9 @@ def has_trained(folder: Path, stage: str, steps: int) -> bool:
     return (folder / stage / "checkpoints" / str(steps)).is_dir()
 
 
-def metrics(folder: Path) -> dict[str, float]:
-    """The figures of a finished run; `UserError` where they cannot be read."""
-    return read(folder / "metrics.json")
+def metrics(folder: Path, split: str) -> dict[str, float]:
+    """The metrics of a finished run on a split; `UserError` where they cannot be read."""
+    return read(folder / METRICS[split])
 
 
 def config(folder: Path) -> dict[str, Any]:

@@ -56,7 +56,6 @@ class Run:
     loop: LoopOptions
     parallel: ParallelOptions
     evaluate: EvaluateOptions
-    num_samples: int
 
     def examples(self, stage: str) -> Source:
         """What that stage trains on."""
@@ -65,11 +64,13 @@ class Run:
         return share(examples, options.share, self.loop.seed)
 
 
-def build(config: Mapping[str, Any], num_samples: int | None = None) -> Run:
+def build(config: Mapping[str, Any], evaluated: str | None = None) -> Run:
     """Joins task, source, abstraction, prior and decoder; compiles nothing.
 
-    `num_samples` is how many samples a report on the prior draws, those of the loop
-    unless it is given.
+    Args:
+      config: its sections.
+      evaluated: the split that `evaluate` reports on, with its number of samples;
+        without it, reports are those of the training loop, on `validation`.
 
     Raises:
       UserError: an unknown section, option or value, parts whose spaces do not fit, or
@@ -91,8 +92,14 @@ def build(config: Mapping[str, Any], num_samples: int | None = None) -> Run:
     regeneration = join(config, task.x, task.y)
 
     evaluate = make(EvaluateOptions, config["evaluate"], "config.evaluate")
-    num_samples = num_samples or evaluate.loop_samples
-    stages = make_stages(task, regeneration, evaluate, num_samples)
+    stages = make_stages(
+        task,
+        regeneration,
+        evaluate,
+        evaluated or "validation",
+        evaluate.samples if evaluated else evaluate.loop_samples,
+        whole=bool(evaluated),
+    )
     loop = LoopOptions(
         seed=_seed(config["seed"]),
         log_every=make(LogOptions, config["log"], "config.log").every,
@@ -108,7 +115,6 @@ def build(config: Mapping[str, Any], num_samples: int | None = None) -> Run:
         loop,
         make(ParallelOptions, config["parallel"], "config.parallel"),
         evaluate,
-        num_samples,
     )
 
 

@@ -347,8 +347,11 @@ class Task(abc.ABC):
         return {}
 
     def pace(self, y: Any, seconds: float) -> dict[str, float]:
-        """Figures of how fast restored y [N, …] were generated in that time."""
-        return {"per_second": len(jax.tree.leaves(y)[0]) / seconds}
+        """Metrics of generating restored y [N, …] in that time, such as a real-time factor.
+
+        Computed of single examples (latency) and of a batch (throughput).
+        """
+        return {}
 
     def show(self, prompts: Example, y: Any) -> Exhibit:
         """Restored y beside their prompts."""

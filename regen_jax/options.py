@@ -88,6 +88,12 @@ def make(cls: type, section: Mapping[str, Any], where: str, **given: Any) -> Any
                 f"{where}.{key} is not an option of {cls.__name__}; known are "
                 f"{', '.join(known) or 'none'}"
             )
+        if value == "None" and types[key] is str:
+            # So a flag's `None` arrives, which the user did not mean as a name.
+            raise UserError(
+                f"{where}.{key} must be of type str, and None is none: write "
+                f"--{where}.{key}= for an empty text"
+            )
         values[key] = _value(types[key], value, f"{where}.{key}")
     missing = [
         f.name

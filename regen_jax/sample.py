@@ -1,11 +1,13 @@
 """Draws samples of a trained run: python -m regen_jax.sample --workdir=… [--num=…]
 
 Where the task reads text, speech or notes, `--text="…"`, `--audio=file.wav` or
-`--midi=file.mid` gives what to generate from; each may be given several times. Where
-people can edit Y′, it is written beside the samples, and `--y_prime=file` generates Y
-from what they made of it.
+`--midi=file.mid` gives what to generate from; each may be given several times. Without
+them the prompts are those of the test split. Where people can edit Y′, it is written
+beside the samples, and `--y_prime=file` generates Y from what they made of it.
 """
 
+import codecs
+import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +25,7 @@ from regen_jax.evaluation import decode, sample
 from regen_jax.exhibits import Exhibit
 from regen_jax.interfaces import Abstraction, Example, Task, Variables
 from regen_jax.restore import restore
-from regen_jax.spaces import Padded
+from regen_jax.spaces import Padded, Tokens
 
 NUM = commands.define_number("num", 100, ranges.Count, "how many samples")
 SEED = commands.define_number("seed", 0, ranges.Seed, "of the samples")
@@ -41,6 +43,10 @@ OUT = flags.DEFINE_string("out", None, "folder for the files; the workdir if not
 
 # So that a hundred sounds do not fill the terminal.
 _LISTED = 8
+_FILES = {".npz", ".npy", ".png", ".wav", ".mid", ".musicxml", ".md", ".txt", ".json"}
+"""Endings of files such as those that are written, which no folder is meant to have."""
+_MARK = "\ufeff"
+"""The byte-order mark, with which some editors begin a text."""
 
 logger = logging.getLogger("regen_jax")
 
@@ -50,7 +56,7 @@ def main() -> None:
     directory = commands.workdir()
     given = {"guidance": GUIDANCE.value, "temperature": TEMPERATURE.value}
     overrides = {name: value for name, value in given.items() if value is not None}
-    out = Path(OUT.value).expanduser() if OUT.value else directory
+    out = _folder(OUT.value) if OUT.value else directory
     workdir.check_output(out, directory=True, flag="--out=")
     config = workdir.read(directory)
     config["prior"] = {**config["prior"], **overrides}
@@ -63,7 +69,10 @@ def main() -> None:
     y_prime, y = _drawn(run, variables, prompts, edited)
     shown = run.task.show(prompts, y)
     if abstraction.editable:
-        shown.add(_editable(abstraction, y_prime))
+        texts = [to_text(abstraction, one) for one in y_prime]
+        shown.add(
+            Exhibit(files={f"y_prime_{i}.txt": _writer(t) for i, t in enumerate(texts)})
+        )
     try:
         out.mkdir(parents=True, exist_ok=True)
         arrays = {"x": prompts["x"], "y_prime": y_prime, "y": y, "seed": SEED.value}
@@ -76,16 +85,33 @@ def main() -> None:
     logger.info("%d samples in %s: %s", count, out, ", ".join(listed))
 
 
+def _folder(path: str) -> Path:
+    """The folder that --out names; `UserError` where it looks like a file."""
+    folder = Path(path).expanduser()
+    if folder.suffix.lower() in _FILES and not folder.is_dir():
+        raise UserError(
+            f"--out={path} looks like a file: give the folder that samples.npz and other "
+            "files go to"
+        )
+    return folder
+
+
 def _examples(task: Task, number: int) -> list[Example]:
     """The prompts: what the user gave, or the task's own; `number` of them if not 0."""
-    given = [("text", text) for text in TEXT.value]
+    given = [("text", text.replace(_MARK, "")) for text in TEXT.value]
     given += [("audio", path) for path in AUDIO.value]
     given += [("midi", path) for path in MIDI.value]
     if given and number not in (0, len(given)):
         raise UserError(f"--y_prime is given {number} times for {len(given)} prompts")
     if given:
         return [task.read(kind, value) for kind, value in given]
-    return task.prompts(number or NUM.value)
+    prompts = task.prompts(number or NUM.value, "test")
+    if len(prompts) < number or not prompts:
+        raise UserError(
+            f"there are {len(prompts)} prompts in the test split"
+            + (f", and --y_prime is given {number} times" if number else "")
+        )
+    return prompts
 
 
 def _edited(abstraction: Abstraction, path: str) -> np.ndarray:
@@ -96,7 +122,7 @@ def _edited(abstraction: Abstraction, path: str) -> np.ndarray:
             f"abstraction is {type(abstraction).__name__}"
         )
     try:
-        return abstraction.read(Path(path).expanduser().read_text())
+        return from_text(abstraction, decoded(Path(path).expanduser().read_bytes()))
     except (OSError, ValueError) as error:
         raise UserError(f"--y_prime={path} cannot be read: {error}") from error
     except UserError as error:
@@ -124,18 +150,63 @@ def _drawn(
     )
 
 
-def _editable(abstraction: Abstraction, y_prime: np.ndarray) -> Exhibit:
-    """A file for each y′."""
+def to_text(abstraction: Abstraction, y_prime: np.ndarray) -> str:
+    """Returns a text that `from_text` reads as the same: for people to edit if possible.
 
-    def writer(text: str) -> Callable[[Path], None]:
-        return lambda path: path.write_text(text)
+    A prior may give a y′ that no such text stands for, such as an empty one: then its
+    ids are written, as JSON.
+    """
+    text = abstraction.write(y_prime)
+    if not isinstance(abstraction.y_prime, Tokens):
+        return text
+    try:
+        if abstraction.write(abstraction.read(text)) == text:
+            return text
+    except UserError:
+        pass
+    return json.dumps({"ids": np.asarray(y_prime).tolist()}) + "\n"
 
-    return Exhibit(
-        files={
-            f"y_prime_{index}.txt": writer(abstraction.write(one))
-            for index, one in enumerate(y_prime)
-        }
-    )
+
+def from_text(abstraction: Abstraction, text: str) -> np.ndarray:
+    """Returns the y′ of a text that `to_text` or a person wrote.
+
+    Raises:
+      UserError: names the place where the text is not that of a y′.
+    """
+    space = abstraction.y_prime
+    if not (isinstance(space, Tokens) and text.lstrip().startswith('{"ids"')):
+        return abstraction.read(text)
+    try:
+        ids = np.array(json.loads(text)["ids"])
+        fits = ids.dtype.kind == "i" and ids.shape == space.shape
+    except (ValueError, KeyError, TypeError):
+        fits = False
+    if not fits or ids.min() < 0 or ids.max() >= space.vocab:
+        raise UserError(
+            f"'ids' must be integers from 0 to {space.vocab - 1}, of shape "
+            f"{list(space.shape)}"
+        )
+    return ids.astype(np.int32)
+
+
+def decoded(data: bytes) -> str:
+    """Returns the text of a file: UTF-8, or UTF-16 with a byte-order mark.
+
+    Raises:
+      UserError: it is neither.
+    """
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = data.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"byte {error.start + 1} is no text in UTF-8: save the file as UTF-8"
+        ) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _writer(text: str) -> Callable[[Path], None]:
+    return lambda path: path.write_text(text, encoding="utf-8")
 
 
 def _flat(arrays: dict[str, Any]) -> dict[str, np.ndarray]:

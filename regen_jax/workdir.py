@@ -15,6 +15,8 @@ from regen_jax.errors import UserError
 from regen_jax.options import plain
 
 CONFIG = "config.json"
+METRICS = {"validation": "metrics_validation.json", "test": "metrics.json"}
+"""By split, what `evaluate` writes: metrics to choose by, and those to publish."""
 FREE = ("parallel", "checkpoint", "log", "profile")
 """Sections that a run may go on with changed: they decide nothing about its results."""
 

@@ -72,7 +72,7 @@ def test_parts_from_outside_train_and_generate():
     y_prime, y = sample(run.task, run.regeneration, frozen, x, batch_size=2)
     assert y_prime.shape == (5, 4, 1) and y.shape == (5, 4, 4, 1)
     report = run.stages[-1].report(frozen["prior"], frozen)
-    assert set(report.scalars) == {"prior/loss"}
+    assert set(report.scalars) == {"prior/loss", "samples/number"}
 
 
 def test_options_reach_the_parts():
@@ -213,7 +213,8 @@ def test_options_reach_the_parts():
         ),
         ({"checkpoint": {"keep": 0}}, ["config.checkpoint", "at least 1"]),
         ({"log": {"every": 0}}, ["config.log", "at least 1"]),
-        ({"evaluate": {"samples": 0}}, ["config.evaluate", "samples", "at least 1"]),
+        ({"evaluate": {"samples": -1}}, ["config.evaluate", "samples", "at least 0"]),
+        ({"evaluate": {"batch_size": 0}}, ["config.evaluate", "batch_size", "least 1"]),
         ({"task": "music"}, ["config.task", "'music'", "class_to_image"]),
         ({"task": "nowhere:Thing"}, ["config.task", "cannot import 'nowhere'"]),
         ({"task": "toy_parts:Table"}, ["config.task", "not a subclass of Task"]),

@@ -95,15 +95,18 @@ class SpeechSynthesis(SpeechOptions, Task):
         return per_example(self.decode(prompts["x"]), self.decode(heard), too_long)
 
     def fidelity(self, y: Padded, other: Padded) -> dict[str, float]:
-        """Mean mel-cepstral distortion in dB."""
-        mels, others = self._mels(y), self._mels(other)
-        pairs = zip(mels, others, strict=True)
-        return {"mcd": float(np.mean([mel_cepstral_distortion(*p) for p in pairs]))}
+        """`mcd`: mean mel-cepstral distortion in dB over pairs that both have a frame.
+
+        An empty sound has no distortion: error rates count it.
+        """
+        pairs = zip(self._mels(y), self._mels(other), strict=True)
+        values = [mel_cepstral_distortion(*p) for p in pairs if all(map(len, p))]
+        return {"mcd": float(np.mean(values))} if values else {}
 
     def pace(self, y: Padded, seconds: float) -> dict[str, float]:
-        """`real_time_factor`: seconds of work a second of speech; below 1 is faster."""
+        """`real_time_factor`: seconds of work per second of speech; below 1 is faster."""
         spoken = float(np.sum(y.length)) / self.sample_rate
-        return super().pace(y, seconds) | {"real_time_factor": seconds / spoken}
+        return {"real_time_factor": seconds / spoken} if spoken else {}
 
     def show(self, prompts: Example, y: Padded) -> Exhibit:
         """Sounds and some spectrograms, each beside its reference where it has one."""

@@ -56,6 +56,7 @@ class Trained:
 
     variables: Tree
     seconds: float
+    steps: int
 
 
 def train(
@@ -92,7 +93,7 @@ def train(
         reports = Reports(stage, strategy, frozen, folder)
         start = int(state.step)
         if options.init_from or (start == options.steps and not reports.owed):
-            return Trained(state.averaged, seconds)
+            return Trained(state.averaged, seconds, start)
         checkpoints.set_aside_after(start)
 
         state = strategy.spread(state)
@@ -147,7 +148,7 @@ def train(
                     profiler.after_step(metrics)
                     unchecked.append(metrics)
         checkpoints.finish()
-        return Trained(strategy.stored(state).averaged, seconds)
+        return Trained(strategy.stored(state).averaged, seconds, options.steps)
 
 
 def stage_rng(seed: int, name: str) -> jax.Array:
@@ -169,7 +170,7 @@ def load(
             f"stage '{stage.name}' in {workdir} has {taken} of {options.steps} steps: "
             f"finish it with python -m regen_jax.train --workdir={workdir} and its config"
         )
-    return Trained(found.averaged, seconds)
+    return Trained(found.averaged, seconds, int(found.step))
 
 
 def _take(workdir: str, checkpoints: Checkpoints, abstract: TrainState) -> None:

@@ -19,12 +19,19 @@ Frozen = Mapping[str, Tree]
 
 @dataclasses.dataclass
 class Report:
-    """What an evaluation found, for TensorBoard and the terminal."""
+    """What an evaluation found, for TensorBoard and the terminal.
+
+    Attributes:
+      scalars: finite metrics by name.
+      exhibit: what can be looked at.
+      failed: names of the evaluators that raised.
+    """
 
     scalars: dict[str, float] = dataclasses.field(default_factory=dict)
     exhibit: Exhibit = dataclasses.field(default_factory=Exhibit)
     per_example: Callable[[], PerExample] | None = None
     """Computes what `evaluate` writes of each sample."""
+    failed: list[str] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -41,7 +41,7 @@ def test_a_sweep_is_an_array_after_what_its_runs_share(tmp_path, tiny_flags, tra
     shared, first, second = (line.split()[-1] for line in submitted)
     assert first.removesuffix("_0") == second.removesuffix("_1") != shared
 
-    results = [workdir / name / "metrics.json" for name in names[1:]]
+    results = [workdir / name / "metrics_validation.json" for name in names[1:]]
     end = time.monotonic() + 150
     while not all(path.exists() for path in results):
         logs = [p.read_text() for p in sorted((workdir / "slurm").glob("*_log.out"))]
