@@ -25,9 +25,8 @@ from regen_jax.metrics.significance import (
     compare_texts,
     paired_bootstrap,
 )
+from regen_jax.workdir import METRICS
 
-METRICS = {"test": "metrics.json", "validation": "metrics_validation.json"}
-"""File of a run's metrics, by split."""
 USUAL = ("samples/*", "whole/*", "pipeline/*")
 COSTS = ("train/parameters", "train/flops", "train/*_steps", "train/seconds")
 OF_TEXTS = ("bleu", "chrf")
@@ -161,7 +160,7 @@ def _outputs(folder: Path, split: str, flag: str) -> dict:
 
 
 def _metrics(folder: Path, split: str) -> dict[str, float]:
-    return runs.read(folder / METRICS[split])
+    return runs.metrics(folder, split)
 
 
 def main(rest: list[str]) -> None:
