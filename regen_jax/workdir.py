@@ -20,6 +20,9 @@ METRICS = {"validation": "metrics_validation.json", "test": "metrics.json"}
 FREE = ("parallel", "checkpoint", "log", "profile")
 """Sections that a run may go on with changed: they decide nothing about its results."""
 
+_FILES = {".npz", ".npy", ".png", ".wav", ".mid", ".musicxml", ".md", ".txt", ".json"}
+"""Endings of files that are written to a folder, which no folder is meant to have."""
+
 LEASE_SECONDS = 30.0
 """A lock that was not renewed for so long belongs to a process that died."""
 
@@ -46,6 +49,17 @@ def claimed(workdir: Path, config: Mapping[str, Any]) -> Iterator[None]:
         _check(workdir, new)
         _write(workdir / CONFIG, new)
         yield
+
+
+def output_folder(path: str) -> Path:
+    """Returns the folder that --out names; `UserError` where it looks like a file."""
+    folder = Path(path).expanduser()
+    if folder.suffix.lower() in _FILES and not folder.is_dir():
+        raise UserError(
+            f"--out={path} looks like a file: give the folder that samples.npz and other "
+            "files go to"
+        )
+    return folder
 
 
 def check_output(path: Path, directory: bool, flag: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from regen_jax import workdir
 from regen_jax.errors import UserError
-from regen_jax.workdir import claimed
+from regen_jax.workdir import claimed, output_folder
 
 CONFIG = {"seed": 0, "prior": {"width": 8}, "log": {"every": 50}}
 
@@ -124,3 +124,12 @@ def test_a_part_made_otherwise_is_not_taken(tmp_path):
         workdir.check_same_part(tmp_path, other, "prior", {"top_p"})
     with pytest.raises(UserError, match=r"config\.data is {} there"):
         workdir.check_same_part(tmp_path, {**other, "data": 1}, "prior", {"guidance"})
+
+
+@pytest.mark.parametrize("name", ["x.npz", "deep/a.WAV", "x.json"])
+def test_out_that_looks_like_a_file_is_refused(tmp_path, name):
+    with pytest.raises(UserError, match="looks like a file: give the folder"):
+        output_folder(f"{tmp_path}/{name}")
+    (tmp_path / name).mkdir(parents=True)
+    assert output_folder(f"{tmp_path}/{name}") == tmp_path / name
+    assert output_folder(f"{tmp_path}/v1.2") == tmp_path / "v1.2"

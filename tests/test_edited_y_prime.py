@@ -1,21 +1,19 @@
-"""What `sample` writes, and what it reads of files and flags."""
+"""Y′ that `sample` writes and reads again."""
 
 import codecs
 import json
 import string
-import types
 
 import numpy as np
 import pytest
 
-from regen_jax import sample
 from regen_jax.abstractions.music_template import MusicTemplate
 from regen_jax.abstractions.skeleton import Skeleton
 from regen_jax.abstractions.template import Template
+from regen_jax.edited_y_prime import decoded, from_text, to_text
 from regen_jax.errors import UserError
 from regen_jax.language import tokenizer
 from regen_jax.music import events
-from regen_jax.sample import decoded, from_text, to_text
 
 TEXTS = (
     "And God said, Let there be light: and there was light.",
@@ -86,34 +84,3 @@ def test_texts_of_any_editor_are_read(data):
 def test_bytes_that_are_no_text_are_refused(data):
     with pytest.raises(UserError, match="byte [34] is no text in UTF-8: save"):
         decoded(data)
-
-
-def flag(value):
-    return types.SimpleNamespace(value=value)
-
-
-def test_text_of_a_flag_has_no_byte_order_mark(monkeypatch):
-    for name, value in (("TEXT", ["\ufeffGod"]), ("AUDIO", ["a.wav"]), ("MIDI", [])):
-        monkeypatch.setattr(sample, name, flag(value))
-    task = types.SimpleNamespace(read=lambda *given: given)
-    assert sample._examples(task, 0) == [("text", "God"), ("audio", "a.wav")]
-
-
-def test_more_edited_files_than_prompts_are_refused(monkeypatch):
-    for name, value in (("TEXT", []), ("AUDIO", []), ("MIDI", []), ("NUM", 9)):
-        monkeypatch.setattr(sample, name, flag(value))
-    task = types.SimpleNamespace(prompts=lambda number, split: [split] * min(number, 4))
-    assert sample._examples(task, 0) == ["test"] * 4
-    with pytest.raises(
-        UserError, match="4 prompts in the test split, and --y_prime is"
-    ):
-        sample._examples(task, 5)
-
-
-@pytest.mark.parametrize("name", ["x.npz", "deep/a.WAV", "x.json"])
-def test_out_that_looks_like_a_file_is_refused(tmp_path, name):
-    with pytest.raises(UserError, match="looks like a file: give the folder"):
-        sample._folder(f"{tmp_path}/{name}")
-    (tmp_path / name).mkdir(parents=True)
-    assert sample._folder(f"{tmp_path}/{name}") == tmp_path / name
-    assert sample._folder(f"{tmp_path}/v1.2") == tmp_path / "v1.2"
