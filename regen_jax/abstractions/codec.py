@@ -138,8 +138,9 @@ class Codec(Abstraction):
         frames, mask = self._frames(wave, number)
         encoder = {"params": variables["params"]["encoder"]}
         latents = self._encoder.apply(encoder, frames, mask)
-        codes = self.quantizer.encode(variables["codebook"], latents) + self._shift
-        counts = within(number, codes.shape[1])
+        counts = within(number, latents.shape[1])
+        codes = self.quantizer.encode(variables["codebook"], latents, counts)
+        codes += self._shift
         return jnp.where(
             counts.reshape(*counts.shape, *[1] * (codes.ndim - 2)), codes, 0
         )
