@@ -35,7 +35,8 @@ class Codec(Abstraction):
 
     Attributes:
       y: the space of waves, [N].
-      quantizer: makes codes of the encoder's latents.
+      quantizer: makes codes of the encoder's latents. `fsq` with `standardize` takes
+        moments over the segment in training and over the whole wave in `encode`.
       width: features a frame.
       num_layers: ConvNeXt blocks of the encoder, and of the decoder.
       stride: frames a code.

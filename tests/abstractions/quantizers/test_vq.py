@@ -116,8 +116,9 @@ def test_gradients_reach_the_latents_and_not_the_codebook():
 
 
 @pytest.mark.parametrize(("number", "distinct"), [(40, 6), (4, 4)])
-def test_starts_at_latents_of_the_batch(number, distinct):
-    latents = normal(5, number, 2)
+def test_starts_at_different_latents_of_the_batch(number, distinct):
+    # 8 of them different, or 4.
+    latents = np.tile(normal(5, 8, 2), (5, 1))[:number]
     init = jax.jit(SMALL.init)
     codebook = init(jax.random.key(0), latents)
     codes = {tuple(code) for code in np.asarray(codebook["codes"])}
