@@ -37,7 +37,8 @@ class Codec(Abstraction):
 
     Attributes:
       y: the space of waves, [N].
-      quantizer: makes codes of the encoder's latents.
+      quantizer: makes codes of the encoder's latents. `fsq` with `standardize` takes
+        moments over the segment in training and over the whole wave in `encode`.
       width: features a frame.
       num_layers: ConvNeXt blocks of the encoder, and of the decoder.
       stride: frames a code.
@@ -133,8 +134,9 @@ class Codec(Abstraction):
         frames, mask = self._frames(wave, number)
         encoder = {"params": variables["params"]["encoder"]}
         latents = self._encoder.apply(encoder, frames, mask)
-        codes = self.quantizer.encode(variables["codebook"], latents) + self._shift
-        counts = within(number, codes.shape[1])
+        counts = within(number, latents.shape[1])
+        codes = self.quantizer.encode(variables["codebook"], latents, counts)
+        codes += self._shift
         return jnp.where(
             counts.reshape(*counts.shape, *[1] * (codes.ndim - 2)), codes, 0
         )
