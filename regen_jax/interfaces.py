@@ -55,10 +55,13 @@ class CoreList:
     Attributes:
       rows: i64[R], indices into `Task.examples(split)` of those that fit the options.
       too_long: the others as the data set has them; each scores as an empty output.
+      whole: whether `Task.examples(split)` is all of the split, nothing left out, so that
+        metrics of the whole split compare too.
     """
 
     rows: np.ndarray
     too_long: tuple[Example, ...] = ()
+    whole: bool = False
 
 
 class Abstraction(abc.ABC):
