@@ -13,8 +13,8 @@ from regen_jax.music import events
 from regen_jax.music.bars import DIVISIONS
 from regen_jax.music.score import Note, place
 
-_ON_GRID = Fraction(3, 10)
-"""Steps by which players miss a step that they mean; a triplet misses by more."""
+_PLAYED = Fraction(1, 15)
+"""Quarter notes by which players miss a step that they mean; triplets miss by more."""
 
 logger = logging.getLogger("regen_jax")
 
@@ -79,9 +79,11 @@ def quantized(
         )
     moved = sum(_misses(sound, division) for sound in sounds)
     if moved:
+        exact = [d for d in DIVISIONS if not any(_misses(s, d) for s in sounds)]
         logger.warning(
-            "%s: %d of %d notes begin between the steps of 1/%d and go to the nearest",
+            "%s: %d of %d notes begin between the steps of 1/%d and go to the nearest%s",
             *(what, moved, len(sounds), 4 * division),
+            f": division={exact[0]} has their own" if exact else "",
         )
     return tuple(notes)
 
@@ -93,7 +95,7 @@ def nearest(step: Fraction) -> int:
 
 def _misses(sound: Sound, division: int) -> bool:
     step = sound.start * division
-    return abs(step - nearest(step)) > _ON_GRID
+    return abs(step - nearest(step)) > _PLAYED * division
 
 
 def _advice(sounds: Sequence[Sound], division: int) -> str:

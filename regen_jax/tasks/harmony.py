@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from regen_jax.data.listed import Listed
+from regen_jax.data.scores import score_of
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, Judging, Variables
 from regen_jax.music import bars, events, midi
@@ -91,19 +92,31 @@ class Harmony(ScoreTask):
         steps = tuple(f"|{step + 1}" for step in range(_BAR * self.division))
         return steps + tuple(f"{b}/{unit}" for b, unit in _metres(self.division))
 
+    def fits(self, score: Score) -> bool:
+        return super().fits(score) and score.metre in _metres(self.division)
+
+    def is_pair(self, score: Score) -> bool:
+        return bars.quarters(score.metre) <= _BAR
+
     def judging(self, variables: Mapping[str, Variables]) -> Judging:
-        """As any score, and `soprano_kept`: share of the steps of X that Y has kept."""
+        """As any score, and `soprano_kept`: fraction of the steps of X that Y has kept."""
         judged = super().judging(variables)
 
-        def figures(prompts: Example, y: np.ndarray) -> dict[str, float]:
-            found = judged(prompts, y)
+        def metrics(
+            prompts: Example, y: np.ndarray, too_long: Sequence[Example] = ()
+        ) -> dict[str, float]:
+            found = judged(prompts, y, too_long)
             if "x" in prompts:
                 soprano = np.asarray(prompts["x"])[..., 0]
                 kept = (y[..., 0] == soprano)[soprano != events.PADDING]
-                found["soprano_kept"] = float(kept.mean())
+                steps = kept.size + sum(
+                    score_of(record).coarser(self.division).length
+                    for record in too_long
+                )
+                found["soprano_kept"] = float(kept.sum() / steps)
             return found
 
-        return figures
+        return metrics
 
 
 @functools.lru_cache(maxsize=8)
@@ -119,6 +132,6 @@ def _pieces(task: Harmony, split: str) -> Listed:
     examples = [
         {"x": task.soprano(score), "y": task.encoded(score, task.y)}
         for _, score in task.pieces(split)
-        if score.metre in _metres(task.division)
+        if task.fits(score)
     ]
     return task.listed(split, examples)
