@@ -140,7 +140,7 @@ def _unwrap_riff(content: bytes) -> bytes:
         name, size = struct.unpack_from("<4sI", content, position)
         position += 8
         if name == b"data":
-            return content[position : position + size]
+            return content[position : position + size] if size else content[position:]
         position += size + size % 2
     return content
 

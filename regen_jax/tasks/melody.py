@@ -120,7 +120,8 @@ def lyrics(text: str) -> str:
     Raises:
       UserError: metre, key or words are missing, or there is no such key.
     """
-    match = _HEAD.fullmatch(text)
+    # Editors of texts put a byte-order mark in front.
+    match = _HEAD.fullmatch(text.removeprefix("\ufeff"))
     if match is None:
         raise UserError(
             f"lyrics begin with metre, key and a colon, as in {_EXAMPLE}, not with "

@@ -223,7 +223,7 @@ def test_triplets_on_a_grid_of_sixteenths_are_said_to_be_moved(tmp_path, caplog)
 
 def test_lyrics_are_in_a_metre_of_the_training_data(music_dir):
     task = Melody(dir=music_dir)
-    for metre in ("4/4", "3/4", "04/4"):
+    for metre in ("4/4", "3/4", "04/4", "\ufeff4/4"):
         task.read("text", f"{metre} G: Wach auf")
     for metre in ("444/4", "6/8", "0/4", "4/0", "4/3", "9" * 5000 + "/4"):
         with pytest.raises(UserError, match=r"^the metre .* choose 3/4 or 4/4$"):
