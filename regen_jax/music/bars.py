@@ -8,7 +8,7 @@ from typing import NamedTuple
 from regen_jax.errors import UserError
 
 DIVISIONS = (1, 2, 4)
-"""Steps a quarter note that tasks can have: data sets store sixteenths."""
+"""Steps per quarter note that tasks can have: data sets store sixteenths."""
 
 Metre = tuple[int, int]
 """Beats a bar, and the note value of a beat."""

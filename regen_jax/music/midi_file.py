@@ -57,9 +57,9 @@ class MidiFile(NamedTuple):
 def parse(content: bytes) -> MidiFile:
     """Reads the bytes of a file of type 0 or 1, or of type 2 with a single track.
 
-    Lengths of chunks are followed where a chunk or the end of the file stands behind
-    them; elsewhere the end-of-track event counts. Data bytes above 127 count as 127.
-    Running status survives system and meta events.
+    Lengths of chunks are trusted where they lead to a chunk or to the end of the file;
+    elsewhere the end-of-track event counts. Data bytes above 127 count as 127. Running
+    status survives system and meta events.
 
     Raises:
       ValueError: the file is no MIDI, cut off, damaged, of another type or not timed in
@@ -160,7 +160,7 @@ def _tracks(content: bytes, position: int) -> list[Track]:
 
 
 def _is_chunk(content: bytes, position: int) -> bool:
-    """Whether a name and a length stand there, and as many bytes behind them."""
+    """Whether a name and a length stand there, followed by as many bytes."""
     if position + 8 > len(content):
         return False
     name, size = struct.unpack_from(">4sI", content, position)
@@ -186,7 +186,7 @@ def _track(content: bytes, position: int, number: int) -> tuple[Track, int]:
             continue
         except ValueError:
             problem = problem or (
-                f"is damaged in track {number}, at byte {reader.position}: save it anew"
+                f"is damaged in track {number}, at byte {reader.position}: save it again"
             )
             continue
         if ended or reader.position == limit:

@@ -109,10 +109,8 @@ class Harmony(ScoreTask):
             if "x" in prompts:
                 soprano = np.asarray(prompts["x"])[..., 0]
                 kept = (y[..., 0] == soprano)[soprano != events.PADDING]
-                steps = kept.size + sum(
-                    score_of(record).coarser(self.division).length
-                    for record in too_long
-                )
+                missed = [score_of(one).coarser(self.division) for one in too_long]
+                steps = kept.size + sum(score.voices[0][-1].end for score in missed)
                 found["soprano_kept"] = float(kept.sum() / steps)
             return found
 

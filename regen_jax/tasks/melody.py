@@ -120,7 +120,7 @@ def lyrics(text: str) -> str:
     Raises:
       UserError: metre, key or words are missing, or there is no such key.
     """
-    # Editors of texts put a byte-order mark in front.
+    # Editors of texts begin them with a byte-order mark.
     match = _HEAD.fullmatch(text.removeprefix("\ufeff"))
     if match is None:
         raise UserError(

@@ -55,7 +55,7 @@ def test_a_bar_between_steps_names_the_division_that_has_it(metre, division, wor
         ([(0, 1, 4), (1, 4, 4), (29, 3, 4)], (4, 4), -3),
         # Bars that are written as two, as at a repeat.
         ([(0, 1, 4), (1, 4, 4), (9, 3, 4), (12, 1, 4), (13, 4, 4)], (4, 4), -3),
-        # Behind the end.
+        # After the end.
         ([(0, 4, 4), (32, 3, 4)], (4, 4), 0),
     ],
 )

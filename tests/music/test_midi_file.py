@@ -52,7 +52,7 @@ PLAIN = header() + track(*TUNE)
 
 @pytest.fixture
 def read(tmp_path):
-    """Reads bytes at two steps a quarter note: start, duration and pitch of notes."""
+    """Reads bytes at two steps per quarter note: start, duration and pitch of notes."""
 
     def read(content: bytes, division: int = 2) -> list[tuple[int, int, int]]:
         (tmp_path / "some.mid").write_bytes(content)
