@@ -84,7 +84,8 @@ def parse(content: bytes) -> MidiFile:
     if kind > 2:
         raise ValueError(f"is of type {kind}: type 0 or 1 is needed")
     first = start + 8 + length
-    tracks = _tracks(content, first if 6 <= length <= len(content) else start + 14)
+    position = first if 6 <= length <= len(content) else start + 14
+    tracks = _tracks(content, position, count)
     if len(tracks) < count:
         raise ValueError(
             f"is cut off: {len(tracks)} of its {count} tracks are there: get it again"
@@ -145,12 +146,18 @@ def _unwrap_riff(content: bytes) -> bytes:
     return content
 
 
-def _tracks(content: bytes, position: int) -> list[Track]:
+def _tracks(content: bytes, position: int, count: int) -> list[Track]:
+    """All tracks from there on; those beyond the count of the header may be broken."""
     tracks: list[Track] = []
     # A second header begins another piece.
     while content[position : position + 4] != _HEADER:
         if content[position : position + 4] == _TRACK:
-            track, position = _track(content, position, len(tracks) + 1)
+            try:
+                track, position = _track(content, position, len(tracks) + 1)
+            except ValueError:
+                if len(tracks) < count:
+                    raise
+                break
             tracks.append(track)
         elif _is_chunk(content, position):
             position += 8 + struct.unpack_from(">I", content, position + 4)[0]

@@ -81,6 +81,7 @@ ODD = {
     "unknown chunk between": TWO.replace(b"MTrk", b"XFKM\0\0\0\0MTrk"),
     "unknown chunk after": PLAIN + chunk(b"CASM", bytes(9)),
     "bytes after": PLAIN + b"\0\0\0",
+    "part of a track after": PLAIN + b"MTrk\0\0\0\x09\0\x90",
     "text after": PLAIN + b"made by a program of 1994",
     "another file after": PLAIN + header() + track((0, on(64)), (480, off(64))),
     "padding between": header(2) + track((0, meta(3, b"a"))) + b"\0" + track(*TUNE),
@@ -231,6 +232,33 @@ def test_a_key_counts_where_it_is_one(tmp_path):
     path = tmp_path / "some.mid"
     path.write_bytes(header() + track(*[(0, key) for key in keys], *TUNE))
     assert midi.read(path, 2).key == "c"
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            *(st.integers(0, 3), st.integers(1, 5), st.integers(36, 84)),
+            st.sampled_from([off, lambda pitch: on(pitch, 0), lambda pitch: b""]),
+        ),
+        min_size=1,
+        max_size=8,
+    ),
+    st.sampled_from([24, 96, 480]),
+    st.binary(max_size=4),
+)
+def test_notes_are_those_that_were_encoded(tmp_path_factory, notes, ticks, trailing):
+    """Gap and duration in eighths, pitch, and how a note ends; b"" is running status."""
+    step, events, expected, now = ticks // 2, [], [], 0
+    for gap, duration, pitch, end in notes:
+        ending = end(pitch) or bytes([pitch, 0])
+        events += [(gap * step, on(pitch)), (duration * step, ending)]
+        expected.append((now + gap, duration, pitch))
+        now += gap + duration
+    path = tmp_path_factory.getbasetemp() / "encoded.mid"
+    path.write_bytes(header(division=ticks) + track(*events) + trailing)
+    (voice,) = midi.read(path, 2).voices
+    assert [(note.start, note.duration, note.pitch) for note in voice] == expected
 
 
 @settings(max_examples=60, deadline=None)
