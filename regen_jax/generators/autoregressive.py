@@ -124,8 +124,10 @@ class Autoregressive(AutoregressiveOptions, Generator):
             return self._search(variables, a)
         temperature = 0.0 if self.beam_size else self.temperature
 
-        def choose(keys: jax.Array, logits: jax.Array) -> jax.Array:
-            return draw(keys, logits, temperature, self.top_k, self.top_p)
+        def choose(
+            keys: jax.Array, logits: jax.Array, penalties: jax.Array | float
+        ) -> jax.Array:
+            return draw(keys, logits, temperature, self.top_k, self.top_p, penalties)
 
         logits, step, caches = self._predictor(variables, a)
         return ancestral_sampling(

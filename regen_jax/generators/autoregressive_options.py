@@ -40,8 +40,9 @@ class AutoregressiveOptions(TransformerOptions):
       guidance: 1 samples p(b | a); more moves away from p(b).
       temperature, top_k, top_p: of sampling; temperature 0 is greedy.
       rule_weight: nats that a token loses in sampling for each fault that the target's
-        `rules` find in it: p(b | a) is multiplied by exp(-rule_weight · faults of b), step
-        by step. 0 samples what the model says.
+        `rules` find in it, at any temperature: step by step, the tempered p(b | a) is
+        multiplied by exp(-rule_weight · faults of b), before top-k and top-p. 0 samples
+        what the model says.
       beam_size: 0 samples; 1 is greedy search; more is beam search. Neither search has a
         use for the three options of sampling.
       length_penalty: of beam search, an exponent; 0 compares log-probabilities, more

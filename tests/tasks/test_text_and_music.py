@@ -197,7 +197,7 @@ def test_lyrics_become_a_tune(trained_on, command, tmp_path):
     "text, words",
     [
         ("Wach auf", "lyrics begin with metre, key and a colon"),
-        ("4/5 G: Wach auf", "the metre 4/5 is none"),
+        ("6/8 G: Wach auf", "the metre 6/8 is not in the training data: choose 3/4 or"),
         ("4/4 H: Wach auf", "there is no key 'H'"),
         ("4/4 G: ", "line 1 of the lyrics has no words"),
         ("4/4 G: Wach auf / / mein", "line 2 of the lyrics has no words"),
