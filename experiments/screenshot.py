@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from regen_jax import commands
+from regen_jax import commands, paths
 from regen_jax.errors import UserError
 
 if TYPE_CHECKING:
@@ -160,12 +160,13 @@ def _address(server: subprocess.Popen, output: Any) -> str:
 
 def main() -> None:
     """The command."""
-    if not LOGDIR.value or not Path(LOGDIR.value).is_dir():
+    logdir = paths.local(LOGDIR.value, "--logdir") if LOGDIR.value else None
+    if logdir is None or not logdir.is_dir():
         raise UserError("--logdir is needed: a folder with runs, such as runs")
-    out = Path(OUT.value)
+    out = paths.local(OUT.value, "--out")
     with (
         browser(WIDTH.value, HEIGHT.value) as page,
-        tensorboard(Path(LOGDIR.value)) as address,
+        tensorboard(logdir) as address,
     ):
         show_time_series(page, address, TAGS.value, RUNS.value, COLUMNS.value)
         page.wait_for_timeout(1000)  # charts and runs fade in

@@ -2,11 +2,13 @@
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from absl import app, flags
 from absl import logging as absl_logging
 
+from regen_jax import paths
 from regen_jax.errors import UserError
 
 
@@ -28,6 +30,15 @@ def run(main: Callable[[list[str]], int | None]) -> None:
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
         sys.exit(130)
+
+
+def workdir_of(arguments: Sequence[str]) -> Path:
+    """The --workdir among flags of `regen_jax.train`; `UserError` for none or a bad one."""
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        name, equals, value = argument.lstrip("-").partition("=")
+        if name == "workdir" and argument.startswith("-") and (value or not equals):
+            return paths.storable(value or following, "--workdir")
+    raise UserError("--workdir is needed: the folder of the run, as in runs/demo")
 
 
 def _guarded(main: Callable[[list[str]], int | None], rest: list[str]) -> int | None:

@@ -158,6 +158,8 @@ def main(rest: list[str]) -> int:
     """The command."""
     if not rest:
         raise UserError("flags of regen_jax.train are needed after --: -- --config=…")
+    if any(argument.lstrip("-").startswith("workdir") for argument in rest):
+        cli.workdir_of(rest)  # refused here, and not once in each process
     return run_gang(
         [sys.executable, "-m", "regen_jax.train", *rest],
         PROCESSES.value,

@@ -11,16 +11,10 @@ from pathlib import Path
 
 from launch.configured import Configured, field_flag
 from launch.naming import distinct, names
+from regen_jax.workdir import READS
 
 COMMON = ("seed", "task", "data", "parallel")
-"""Sections that every stage depends on."""
-READS = {
-    "source": ("source",),
-    "abstraction": ("abstraction",),
-    "decoder": ("abstraction", "decoder"),
-    "prior": ("source", "abstraction", "prior"),
-}
-"""Sections that a stage depends on besides; a judge needs none."""
+"""Sections that every stage depends on; `READS` has the others."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,6 +18,7 @@ from launch import cli, runs
 from launch.extras import optional
 from launch.figures import Result, Row, chosen, differing, known, rows
 from launch.naming import labels, names
+from regen_jax import paths
 from regen_jax.errors import UserError
 from regen_jax.workdir import METRICS
 
@@ -173,12 +174,15 @@ def main(rest: list[str]) -> None:
     given = flags.FLAGS
     if rest or not given.workdir:
         raise UserError("--workdir is needed: the folder of a sweep, and nothing more")
-    workdir = Path(given.workdir).expanduser().absolute()
+    workdir = paths.local(given.workdir, "--workdir")
     places = {"csv": "report.csv", "markdown": "report.md", "figure": "report.png"}
     report(
         workdir,
         given.metrics,
-        *(Path(given[flag].value or workdir / name) for flag, name in places.items()),
+        *(
+            paths.local(given[flag].value or workdir / name, f"--{flag}")
+            for flag, name in places.items()
+        ),
         split=given.split or evaluated_split(workdir),
     )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from launch.extras import optional
+from regen_jax import workdir
 from regen_jax.errors import UserError
 from regen_jax.workdir import METRICS
 
@@ -26,12 +27,17 @@ def has_trained(folder: Path, stage: str, steps: int) -> bool:
 
 def metrics(folder: Path, split: str) -> dict[str, float]:
     """The metrics of a finished run on a split; `UserError` where they cannot be read."""
-    return read(folder / METRICS[split])
+    path = folder / METRICS[split]
+    found = read(path)
+    for name, value in found.items():
+        if not isinstance(value, int | float):
+            raise UserError(f"{path} cannot be read: {name} is {value!r}, no number")
+    return found
 
 
 def config(folder: Path) -> dict[str, Any]:
-    """The config of a run; `UserError` where it cannot be read."""
-    return read(folder / "config.json")
+    """The config of a run; `UserError` where it or its format cannot be read."""
+    return workdir.read(folder)
 
 
 def last_line(folder: Path) -> str:
@@ -46,7 +52,7 @@ def last_line(folder: Path) -> str:
 
 
 @contextlib.contextmanager
-def claimed(workdir: Path, memory: Mapping[str, Any]) -> Iterator[None]:
+def claimed(folder: Path, memory: Mapping[str, Any]) -> Iterator[None]:
     """Keeps a folder for one sweep, and for one process at a time.
 
     `memory` tells sweeps apart; it is written to `sweep.json` at the first time.
@@ -57,33 +63,33 @@ def claimed(workdir: Path, memory: Mapping[str, Any]) -> Iterator[None]:
     with optional():
         from filelock import FileLock, Timeout
 
-    memory = json.loads(json.dumps(memory))
-    check_same(workdir, memory)
+    check_same(folder, memory)
     with contextlib.ExitStack() as held:
         try:
-            workdir.mkdir(parents=True, exist_ok=True)
-            held.enter_context(FileLock(workdir / "sweep.lock", timeout=0))
-            check_same(workdir, memory)
-            path = workdir / MEMORY
+            folder.mkdir(parents=True, exist_ok=True)
+            held.enter_context(FileLock(folder / "sweep.lock", timeout=0))
+            check_same(folder, memory)
+            path = folder / MEMORY
             if not path.exists():
                 # Renamed when it is whole: a kill in between leaves no half of one.
                 new = path.with_suffix(".new")
-                new.write_text(json.dumps(memory, indent=2) + "\n")
+                text = json.dumps({"format": workdir.FORMAT, **memory}, indent=2)
+                new.write_text(text + "\n")
                 new.rename(path)
         except Timeout:
             raise UserError(
-                f"--workdir={workdir}: this sweep is already running; wait for it, or "
+                f"--workdir={folder}: this sweep is already running; wait for it, or "
                 "stop it"
             ) from None
         except OSError as error:
-            raise UserError(f"--workdir={workdir} cannot be used: {error}") from error
+            raise UserError(f"--workdir={folder} cannot be used: {error}") from error
         yield
 
 
-def check_same(workdir: Path, memory: Mapping[str, Any]) -> None:
+def check_same(folder: Path, memory: Mapping[str, Any]) -> None:
     """`UserError` where the folder remembers another sweep, naming what differs."""
-    found = remembered(workdir)
-    if found is None or found == json.loads(json.dumps(memory)):
+    found, memory = remembered(folder), json.loads(json.dumps(memory))
+    if found is None or found == memory:
         return
     told = []
     for key in sorted(found.keys() | memory.keys()):
@@ -98,23 +104,38 @@ def check_same(workdir: Path, memory: Mapping[str, Any]) -> None:
         else:
             told += [f"{key} is {words}" for words in _difference(there, here)]
     raise UserError(
-        f"--workdir={workdir} holds another sweep: {'; '.join(told)}. Use another "
+        f"--workdir={folder} holds another sweep: {'; '.join(told)}. Use another "
         "folder, or the same sweep to go on with that one"
     )
 
 
-def remembered(workdir: Path) -> dict[str, Any] | None:
-    """What `sweep.json` in a folder says, or None where there is none."""
-    path = workdir / MEMORY
-    return read(path) if path.exists() else None
+def remembered(folder: Path) -> dict[str, Any] | None:
+    """What `sweep.json` in a folder says, or None where there is none.
+
+    Raises:
+      UserError: it is damaged, or its format is another.
+    """
+    path = folder / MEMORY
+    if not path.exists():
+        return None
+    found = read(path)
+    workdir.check_format(found, str(folder))
+    del found["format"]
+    runs = found.get("runs", {})
+    if not (isinstance(runs, dict) and all(isinstance(r, dict) for r in runs.values())):
+        raise UserError(f"{path} cannot be read: its runs are no sections")
+    return found
 
 
 def read(path: Path) -> dict[str, Any]:
     """Returns the object in a JSON file; `UserError` where it cannot be read."""
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{path} cannot be read: it holds no section")
+    return found
 
 
 def _difference(there: Any, here: Any) -> list[str]:

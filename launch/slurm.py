@@ -72,6 +72,11 @@ def submit(
 
     Raises `UserError` where Slurm refuses, is not there, or the folder cannot be written.
     """
+    if "%" in str(folder):
+        raise UserError(
+            f"{folder} has %, which Slurm reads as a pattern in the names of logs: use "
+            "another --workdir"
+        )
     executor = _executor(folder, dry_run)
     executor.update_parameters(**parameters(jobs, options, after))
     if dry_run:
@@ -159,7 +164,7 @@ def main(rest: list[str]) -> int:
     """The command."""
     if not any(argument.startswith("--config") for argument in rest):
         raise UserError("flags of regen_jax.train are needed after --: -- --config=…")
-    workdir = _workdir(rest)
+    workdir = cli.workdir_of(rest)
     job = Job(workdir.name, [[sys.executable, "-m", "regen_jax.train", *rest]])
     folder = workdir / "slurm"
     ids = submit([job], options_from_flags(), folder, dry_run=DRY_RUN.value)
@@ -169,15 +174,6 @@ def main(rest: list[str]) -> int:
         return follow(ids[0], folder / f"{ids[0]}_0_log.out")
     logger.info("scancel %s ends it; --follow would show its progress", ids[0])
     return 0
-
-
-def _workdir(rest: Sequence[str]) -> Path:
-    """What --workdir of the run is."""
-    for argument, following in zip(rest, [*rest[1:], ""], strict=True):
-        name, equals, value = argument.lstrip("-").partition("=")
-        if name == "workdir" and argument.startswith("-") and (value or not equals):
-            return Path(value or following).expanduser().absolute()
-    raise UserError("--workdir is needed: the folder of the run, as in runs/demo")
 
 
 if __name__ == "__main__":

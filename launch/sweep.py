@@ -26,7 +26,7 @@ from launch.naming import names
 from launch.plan import Training, needed, plan, waves
 from launch.search import search
 from launch.sweep_file import read
-from regen_jax import workdir
+from regen_jax import paths, workdir
 from regen_jax.errors import UserError
 from regen_jax.exit_codes import REQUEUE
 
@@ -170,9 +170,9 @@ def main(rest: list[str]) -> int:
             raise UserError(f"--{name} is needed")
     return run_sweep(
         Options(
-            given.config,
-            Path(given.sweep),
-            Path(given.workdir).expanduser().absolute(),
+            os.path.expanduser(given.config),
+            paths.local(given.sweep, "--sweep"),
+            paths.storable(given.workdir, "--workdir"),
             given.on,
             given.parallel,
             given.processes,

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from regen_jax import paths
 from regen_jax.data.annotated import open_examples
 from regen_jax.data.pipeline import Source, share
 from regen_jax.errors import UserError
@@ -86,6 +87,7 @@ def build(config: Mapping[str, Any], evaluated: str | None = None) -> Run:
     for section in config:
         if section not in ("seed", "task"):
             require_section(config[section], f"config.{section}")
+    _check_paths(config)
     task = make(
         find(Task, config["task"], "config.task"), config["data"], "config.data"
     )
@@ -129,6 +131,16 @@ def join(config: Mapping[str, Any], x: Space, y: Space) -> Regeneration:
     return Regeneration(
         source, *join_arrows(config, "config", source.y_prime, y, giver)
     )
+
+
+def _check_paths(config: Mapping[str, Any]) -> None:
+    """`UserError` where a field names a folder that cannot be used."""
+    if isinstance(folder := config["data"].get("dir"), str):
+        paths.local(folder, "config.data.dir")
+    for name, section in config["train"].items():
+        if isinstance(section, Mapping) and section.get("init_from"):
+            where = f"config.train.{name}.init_from"
+            paths.storable(str(section["init_from"]), where)
 
 
 def _seed(seed: Any) -> int:

@@ -1,6 +1,7 @@
 """What the three commands share: their flags, and errors as one line."""
 
 import logging
+import os
 import re
 import sys
 import threading
@@ -13,10 +14,12 @@ from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import ConfigDict, config_flags
 
-from regen_jax import ranges
+from regen_jax import paths, ranges
+from regen_jax import workdir as stored
 from regen_jax.build import SECTIONS
 from regen_jax.errors import UserError
 from regen_jax.exit_codes import REQUEUE
+from regen_jax.options import require_section
 from regen_jax.training import processes
 from regen_jax.training.memory import keep_freed_memory
 from regen_jax.training.preemption import Preempted
@@ -53,10 +56,23 @@ def run(main: Callable[[], None]) -> None:
 
 
 def workdir() -> Path:
-    """The folder that --workdir names; `UserError` where it is not given."""
+    """The folder that --workdir names; `UserError` where it names none, or a bad one."""
     if not WORKDIR.value:
         raise UserError("--workdir is needed: the folder of the run, as in runs/demo")
-    return Path(WORKDIR.value).expanduser().absolute()
+    return paths.storable(WORKDIR.value, "--workdir")
+
+
+def config_of(directory: Path) -> dict[str, Any]:
+    """The config of the run in a folder, with all its sections; else `UserError`."""
+    config = stored.read(directory)
+    missing = [name for name in SECTIONS if name not in config]
+    if missing:
+        raise UserError(
+            f"{directory / stored.CONFIG} cannot be read: it lacks {', '.join(missing)}"
+        )
+    for name in set(SECTIONS) - {"seed", "task"}:
+        require_section(config[name], f"{directory / stored.CONFIG}: {name}")
+    return config
 
 
 def define_config() -> flags.FlagHolder[ConfigDict]:
@@ -145,6 +161,7 @@ def _only_of_main_thread(*exception) -> None:
 
 
 def _parse(argv: list[str]) -> list[str]:
+    argv = [_expanded(arg) for arg in argv]
     for arg in argv:
         path = arg.partition("=")[2].partition(":")[0]
         if re.match("--?config=", arg) and not Path(path).is_file():
@@ -161,3 +178,11 @@ def _parse(argv: list[str]) -> list[str]:
     if len(rest) > 1:
         fail(f"unknown argument {rest[1]!r}: options look like --workdir=runs/demo")
     return rest
+
+
+def _expanded(argument: str) -> str:
+    """The argument; of --config=~/… the shell leaves the home folder to us."""
+    name, equals, path = argument.partition("=")
+    if re.fullmatch("--?config", name) and path.startswith("~"):
+        return f"{name}{equals}{os.path.expanduser(path)}"
+    return argument

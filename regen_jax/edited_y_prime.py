@@ -2,10 +2,10 @@
 
 import codecs
 import json
-from pathlib import Path
 
 import numpy as np
 
+from regen_jax import paths
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Abstraction
 from regen_jax.spaces import Tokens
@@ -24,7 +24,9 @@ def read(abstraction: Abstraction, path: str) -> np.ndarray:
             f"abstraction is {type(abstraction).__name__}"
         )
     try:
-        return from_text(abstraction, decoded(Path(path).expanduser().read_bytes()))
+        return from_text(
+            abstraction, decoded(paths.local(path, "--y_prime").read_bytes())
+        )
     except (OSError, ValueError) as error:
         raise UserError(f"--y_prime={path} cannot be read: {error}") from error
     except UserError as error:

@@ -55,7 +55,7 @@ def evaluate(
     Raises:
       UserError: the run is not finished, or its data lack the split.
     """
-    config = workdir.read(directory)
+    config = commands.config_of(directory)
     path = directory / workdir.METRICS[split]
     workdir.check_output(path, directory=False, flag="")
     run = build(config, split)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from regen_jax import paths
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, Task
 
@@ -27,10 +28,7 @@ def requested(
     if given and edited not in (0, len(given)):
         raise UserError(f"--y_prime is given {edited} times for {len(given)} prompts")
     if given:
-        return [
-            task.read(kind, value.replace(_MARK, "") if kind == "text" else value)
-            for kind, value in given
-        ]
+        return [task.read(kind, _canonical(kind, value)) for kind, value in given]
     prompts = task.prompts(edited or number, "test")
     if len(prompts) < edited or not prompts:
         raise UserError(
@@ -38,3 +36,10 @@ def requested(
             + (f", and --y_prime is given {edited} times" if edited else "")
         )
     return prompts
+
+
+def _canonical(kind: str, value: str) -> str:
+    """A text without marks of its encoding, or the absolute path of a file."""
+    if kind == "text":
+        return value.replace(_MARK, "")
+    return str(paths.local(value, f"--{kind}"))

@@ -53,7 +53,7 @@ def main() -> None:
     overrides = {name: value for name, value in options.items() if value is not None}
     out = workdir.output_folder(OUT.value) if OUT.value else directory
     workdir.check_output(out, directory=True, flag="--out=")
-    config = workdir.read(directory)
+    config = commands.config_of(directory)
     config["prior"] = {**config["prior"], **overrides}
     run = build(config)
     abstraction = run.regeneration.abstraction

@@ -12,7 +12,7 @@ from typing import Any
 
 from absl import flags
 
-from regen_jax import commands, workdir
+from regen_jax import commands, paths, workdir
 from regen_jax.build import Run, build
 from regen_jax.data.annotated import open_examples
 from regen_jax.data.pipeline import check_batch_size, first_batch, training_batches
@@ -42,6 +42,7 @@ def train_all(
     Returns them by name. `UserError` for anything wrong with the config or the folder,
     before anything is compiled or written. `Preempted` where the run was told to stop.
     """
+    directory = paths.storable(directory, "--workdir")
     run = build(config)
     if stop_after not in (None, *run.train):
         raise UserError(
@@ -52,9 +53,11 @@ def train_all(
     open_examples(run.task, run.regeneration, "validation")
     for name, options in run.train.items():
         check_batch_size(examples[name], options.batch_size)
-        if options.init_from:
+        # The other run is not needed any more where there is a copy.
+        if options.init_from and workdir.latest_step(directory, name) is None:
             free = getattr(getattr(run.regeneration, name, None), "sampling", ())
-            workdir.check_same_part(Path(options.init_from), config, name, free)
+            source = paths.storable(options.init_from, f"config.train.{name}.init_from")
+            workdir.check_source(source, config, name, free)
 
     trained: dict[str, Trained] = {}
     with Preemption() as preemption, _claimed(directory, config):
@@ -105,13 +108,13 @@ def _claimed(directory: Path, config: Mapping[str, Any]) -> Iterator[None]:
 
 def main() -> None:
     """The command."""
+    directory = None if COMPILE_ONLY.value else commands.workdir()
     commands.start_processes()
     config = commands.given(CONFIG)
-    if COMPILE_ONLY.value:
+    if directory is None:
         run = build(config)
         preview(run, checked_strategy(run))
         return
-    directory = commands.workdir()
     trained = train_all(config, directory, STOP_AFTER.value)
     for name, stage in trained.items():
         logger.info("stage %s: trained in %.0f s", name, stage.seconds)

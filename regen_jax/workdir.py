@@ -11,14 +11,27 @@ from typing import Any
 
 from filelock import AcquireReturnProxy, SoftFileLease, Timeout
 
+from regen_jax import paths
 from regen_jax.errors import UserError
 from regen_jax.options import plain
 
 CONFIG = "config.json"
 METRICS = {"validation": "metrics_validation.json", "test": "metrics.json"}
 """By split, what `evaluate` writes: metrics to choose by, and those to publish."""
+FORMAT = 2
+"""Of a workdir, raised where runs of earlier versions would be read wrongly. Those before
+2 have none."""
+
 FREE = ("parallel", "checkpoint", "log", "profile")
 """Sections that a run may go on with changed: they decide nothing about its results."""
+
+READS = {
+    "source": ("source",),
+    "abstraction": ("abstraction",),
+    "decoder": ("abstraction", "decoder"),
+    "prior": ("source", "abstraction", "prior"),
+}
+"""Sections, beside task and data, that decide what a stage learns; a judge needs none."""
 
 _FILES = {".npz", ".npy", ".png", ".wav", ".mid", ".musicxml", ".md", ".txt", ".json"}
 """Endings of files that are written to a folder, which no folder is meant to have."""
@@ -34,12 +47,12 @@ def claimed(workdir: Path, config: Mapping[str, Any]) -> Iterator[None]:
     """Holds the folder of a run; makes it, or checks that its run is of this config.
 
     Raises:
-      UserError: it is a file, cannot be written, holds a run of another config, or
-        another process trains in it.
+      UserError: it is a file, cannot be written, holds a run of another config or
+        format, or another process trains in it.
     """
     new = json.loads(json.dumps(plain(config)))
-    _check(workdir, new)
     try:
+        _check(workdir, new)
         workdir.mkdir(parents=True, exist_ok=True)
         lock = _locked(workdir)
     except OSError as error:
@@ -47,13 +60,13 @@ def claimed(workdir: Path, config: Mapping[str, Any]) -> Iterator[None]:
     with lock:
         # Once more: another run may have begun since.
         _check(workdir, new)
-        _write(workdir / CONFIG, new)
+        _write(workdir / CONFIG, {"format": FORMAT, **new})
         yield
 
 
 def output_folder(path: str) -> Path:
     """Returns the folder that --out names; `UserError` where it looks like a file."""
-    folder = Path(path).expanduser()
+    folder = paths.local(path, "--out")
     if folder.suffix.lower() in _FILES and not folder.is_dir():
         raise UserError(
             f"--out={path} looks like a file: give the folder that samples.npz and other "
@@ -74,6 +87,11 @@ def check_output(path: Path, directory: bool, flag: str) -> None:
 
 def _check(workdir: Path, config: dict[str, Any]) -> None:
     if not (workdir / CONFIG).exists():
+        if stage := next(workdir.glob("*/checkpoints"), None):
+            raise UserError(
+                f"{stage} is of a run whose {CONFIG} is gone: restore that file, or use "
+                "another --workdir"
+            )
         return
     differing = list(_differences(_bound(read(workdir)), _bound(config), "config"))
     if differing:
@@ -120,39 +138,90 @@ def _bound(config: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in config.items() if name not in FREE}
 
 
-def check_same_part(
-    workdir: Path, config: Mapping[str, Any], part: str, free: Collection[str] = ()
+def check_source(
+    source: Path, config: Mapping[str, Any], stage: str, free: Collection[str] = ()
 ) -> None:
-    """`UserError` where the run in that folder made the part in another way.
+    """Checks that the run in a folder has a stage to take, and made it in the same way.
 
     Options of the part whose names are `free` do not count.
+
+    Raises:
+      UserError: the run cannot be read, made the part in another way, or has not trained
+        it to the last of its own steps.
     """
-    old, new = read(workdir), plain(config)
-    for options in (old, new):
-        chosen = options.get(part, {})
-        options[part] = {k: v for k, v in chosen.items() if k not in free}
-    for section in ("task", "data", part):
-        where = f"config.{section}"
-        differing = list(_differences(old.get(section), new.get(section), where))
-        if differing:
-            raise UserError(
-                f"config.train.{part}.init_from: the run in {workdir} differs: "
-                f"{'; '.join(differing)}"
-            )
-
-
-def read(workdir: Path) -> dict[str, Any]:
-    """The config of the run in that folder; `UserError` where there is none."""
-    path = workdir / CONFIG
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
+    where = f"config.train.{stage}.init_from"
+    old, new = read(source, where), plain(config)
+    differing = []
+    for section in ("task", "data", *READS.get(stage, (stage,))):
+        pair = [options.get(section) for options in (old, new)]
+        if section == stage:
+            pair = [
+                {k: v for k, v in (options or {}).items() if k not in free}
+                for options in pair
+            ]
+        differing += _differences(*pair, f"config.{section}")
+    if differing:
+        raise UserError(f"{where}: the run in {source} differs: {'; '.join(differing)}")
+    there = old.get("train", {}).get(stage, {})
+    taken, steps = latest_step(source, stage), there.get("steps", 1)
+    if taken is None:
+        raise UserError(f"{where}: {source} has no checkpoint of stage '{stage}'")
+    # What that run took itself was finished, whatever its own steps are.
+    if taken < steps and not there.get("init_from"):
         raise UserError(
-            f"{workdir} holds no run: train one with python -m regen_jax.train "
+            f"{where}: stage '{stage}' in {source} has {taken} of {steps} steps: finish "
+            f"it with python -m regen_jax.train --workdir={source} and its config"
+        )
+
+
+def latest_step(workdir: Path, stage: str) -> int | None:
+    """The step of a stage's newest checkpoint, or None where it has none."""
+    # Orbax gives a checkpoint this name when it is whole.
+    found = (workdir / stage / "checkpoints").glob("[0-9]*")
+    return max((int(p.name) for p in found if p.name.isdecimal()), default=None)
+
+
+def read(workdir: Path, where: str = "") -> dict[str, Any]:
+    """The config of the run in that folder.
+
+    Raises:
+      UserError: there is none, its file is damaged, or its format is another. The error
+        begins with `where`, if that is given.
+    """
+    path = workdir / CONFIG
+    prefix = f"{where}: " if where else ""
+    try:
+        found = json.loads(path.read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(
+            f"{prefix}{workdir} holds no run: train one with python -m regen_jax.train "
             f"--config=configs/digits.py --workdir={workdir}"
         ) from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{prefix}{path} cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{prefix}{path} cannot be read: it holds no config")
+    check_format(found, f"{prefix}{workdir}")
+    del found["format"]
+    return found
+
+
+def check_format(found: Mapping[str, Any], where: str) -> None:
+    """`UserError` where what a JSON file holds is not of the format of this version."""
+    number = found.get("format", 1)
+    if number == FORMAT and type(number) is int:
+        return
+    if type(number) is not int:
+        raise UserError(f"{where} cannot be read: its format is {number!r}, no number")
+    age, advice = (
+        ("an earlier", "train anew in another --workdir, or install that version")
+        if number < FORMAT
+        else ("a later", "install that version, or train anew in another --workdir")
+    )
+    raise UserError(
+        f"{where} is of format {number}, which {age} version of regen_jax writes, and "
+        f"this one reads {FORMAT}: {advice}"
+    )
 
 
 def _differences(old: Any, new: Any, where: str) -> Iterator[str]:

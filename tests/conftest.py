@@ -40,7 +40,13 @@ LONGEST = (
     *("test_configs", "test_speech_commands", "test_text_and_music", "test_commands"),
     *("test_slurm", "test_processes", "test_readme", "test_sweep_real"),
     *("test_slurm_sweep", "test_sequence_to_sequence", "test_unpaired", "test_launch"),
-    *("test_tensorboard", "test_kills", "test_autoregressive", "test_interruption"),
+    *(
+        "test_topology",
+        "test_tensorboard",
+        "test_kills",
+        "test_autoregressive",
+        "test_interruption",
+    ),
 )
 """Files that take half a minute and more, the longest first."""
 

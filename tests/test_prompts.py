@@ -8,8 +8,8 @@ from regen_jax.prompts import requested
 
 def test_text_of_a_flag_has_no_byte_order_mark():
     task = types.SimpleNamespace(read=lambda *given: given)
-    given = [("text", "\ufeffGod"), ("audio", "a.wav")]
-    assert requested(task, given, 100, 0) == [("text", "God"), ("audio", "a.wav")]
+    given = [("text", "\ufeffGod"), ("audio", "/a.wav")]
+    assert requested(task, given, 100, 0) == [("text", "God"), ("audio", "/a.wav")]
 
 
 def test_more_edited_files_than_prompts_are_refused():

@@ -11,6 +11,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from experiments.screenshot import browser, chromium, show_time_series, tensorboard
+from regen_jax import workdir
 
 ROOT = Path(__file__).parent.parent
 NAMES = ["learning_rate=0.001", "learning_rate=0.002"]
@@ -86,7 +87,7 @@ def test_images_of_runs_stand_side_by_side(page, address):
 def test_configs_are_texts(page, address, sweep):
     open_tab(page, address, "Text")
     texts = page.locator("tf-text-loader pre code")
-    expected = [json.loads(path.read_text()) for path in sweep.rglob("config.json")]
+    expected = [workdir.read(path.parent) for path in sweep.rglob("config.json")]
     assert len(expected) == len(NAMES) + 1  # and what they share
     texts.nth(len(expected) - 1).wait_for()
     shown = [json.loads(text) for text in texts.all_inner_texts()]

@@ -1,4 +1,3 @@
-import json
 import os
 import subprocess
 import sys
@@ -86,7 +85,7 @@ def test_what_decides_nothing_may_change(tmp_path):
         pass
     changed = CONFIG | {"log": {"every": 5}, "parallel": {"fsdp": 4}}
     with claimed(tmp_path, changed):
-        assert json.loads((tmp_path / "config.json").read_text()) == changed
+        assert workdir.read(tmp_path) == changed
 
 
 def test_another_config_is_refused_and_nothing_written(tmp_path):
@@ -112,18 +111,100 @@ def test_a_place_that_cannot_be_written(folder):
         pass
 
 
-def test_a_part_made_otherwise_is_not_taken(tmp_path):
-    made = {"task": "t", "data": {}, "prior": {"width": 8, "guidance": 1.0}}
-    with claimed(tmp_path, made):
+def made(folder, stage="prior", steps=(), **sections):
+    """A run in that folder, with empty checkpoints of those steps."""
+    config = {"task": "t", "data": {}, "train": {"prior": {"steps": 20}}, **sections}
+    with claimed(folder, config):
         pass
-    other = {**made, "prior": {"width": 8, "guidance": 2.0, "top_p": 0.9}}
-    workdir.check_same_part(tmp_path, other, "prior", {"guidance", "top_p"})
+    for step in steps:
+        (folder / stage / "checkpoints" / str(step)).mkdir(parents=True)
+    return config
+
+
+def test_a_part_made_otherwise_is_not_taken(tmp_path):
+    config = made(tmp_path, steps=[20], prior={"width": 8, "guidance": 1.0})
+    other = {**config, "prior": {"width": 8, "guidance": 2.0, "top_p": 0.9}}
+    workdir.check_source(tmp_path, other, "prior", {"guidance", "top_p"})
     with pytest.raises(
         UserError, match=r"config\.prior\.guidance is 1.0 there and 2.0"
     ):
-        workdir.check_same_part(tmp_path, other, "prior", {"top_p"})
+        workdir.check_source(tmp_path, other, "prior", {"top_p"})
     with pytest.raises(UserError, match=r"config\.data is {} there"):
-        workdir.check_same_part(tmp_path, {**other, "data": 1}, "prior", {"guidance"})
+        workdir.check_source(tmp_path, {**other, "data": 1}, "prior", {"guidance"})
+    # A prior learned the codes of its abstraction.
+    with pytest.raises(UserError, match=r"config\.abstraction is None there"):
+        workdir.check_source(tmp_path, {**config, "abstraction": {}}, "prior")
+
+
+@pytest.mark.parametrize(
+    "steps, words",
+    [
+        ([], "has no checkpoint of stage 'prior'"),
+        ([3, 19], "has 19 of 20 steps: finish it with python -m regen_jax.train"),
+    ],
+)
+def test_unfinished_stage_is_not_taken(tmp_path, steps, words):
+    config = made(tmp_path, steps=steps)
+    # What is being saved has another name until it is whole.
+    partial = tmp_path / "prior/checkpoints/20.orbax-checkpoint-tmp"
+    partial.mkdir(parents=True)
+    with pytest.raises(UserError, match=words) as error:
+        workdir.check_source(tmp_path, config, "prior")
+    assert str(error.value).startswith("config.train.prior.init_from: ")
+
+
+def test_stage_that_was_taken_itself_counts_as_finished(tmp_path):
+    config = made(tmp_path, steps=[7], train={"prior": {"steps": 20, "init_from": "a"}})
+    workdir.check_source(tmp_path, config, "prior")
+
+
+EARLIER = "is of format 1, which an earlier version .* this one reads 2: train anew"
+UNREADABLE = {
+    "no-format": ('{"seed": 0}', EARLIER),
+    "earlier": ('{"format": 1, "seed": 0}', EARLIER),
+    "later": ('{"format": 3, "seed": 0}', "is of format 3, which a later version .* 2"),
+    "format-no-number": ('{"format": "2"}', "its format is '2', no number"),
+    "format-true": ('{"format": true}', "its format is True, no number"),
+    "half": ('{"format": 2, "se', "config.json cannot be read"),
+    "empty": ("", "config.json cannot be read"),
+    "list": ("[2]", "config.json cannot be read: it holds no config"),
+    "no-text": (b"\xff\xfe", "config.json cannot be read"),
+    "nested": ("[" * 10**5, "config.json cannot be read"),
+}
+
+
+@pytest.mark.parametrize("content, words", UNREADABLE.values(), ids=UNREADABLE)
+def test_damaged_config_or_other_format_is_refused_in_one_line(
+    tmp_path, content, words
+):
+    path = tmp_path / "config.json"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    before = path.stat()
+
+    def claim():
+        with claimed(tmp_path, {"seed": 0}):
+            pass
+
+    for read in (
+        claim,
+        lambda: workdir.read(tmp_path),
+        lambda: workdir.check_source(tmp_path, {"seed": 0}, "prior"),
+    ):
+        with pytest.raises(UserError, match=words) as error:
+            read()
+        assert "\n" not in str(error.value)
+    assert path.stat() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_checkpoints_without_a_config_are_refused(tmp_path):
+    made(tmp_path, steps=[20])
+    (tmp_path / "config.json").unlink()
+    with (
+        pytest.raises(UserError, match="of a run whose config.json is gone"),
+        claimed(tmp_path, CONFIG),
+    ):
+        pass
 
 
 @pytest.mark.parametrize("name", ["x.npz", "deep/a.WAV", "x.json"])

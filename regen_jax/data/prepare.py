@@ -13,6 +13,7 @@ import requests
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download import downloader
 
+from regen_jax import paths
 from regen_jax.data import embedded, prepared
 from regen_jax.errors import UserError
 
@@ -107,6 +108,8 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     start = time.monotonic()
     try:
+        if options.data_dir:
+            paths.local(options.data_dir, "--data_dir")
         there = prepared.find(options.name, options.data_dir)
         builder = there or prepare(options.name, options.data_dir)
     except UserError as error:

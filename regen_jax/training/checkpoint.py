@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import logging
+import os
 import shutil
 import zlib
 from collections.abc import Iterator
@@ -20,6 +21,24 @@ from regen_jax.ranges import Count
 from regen_jax.training import processes
 from regen_jax.training.stage import Tree
 from regen_jax.training.state import TrainState
+
+DISK_FULL = "free some disk space"
+ADVICE = {
+    "No space left": DISK_FULL,
+    "ENOSPC": DISK_FULL,
+    "quota": f"{DISK_FULL}, or have the quota raised,",
+    "File too large": "have the limit on the size of files raised (ulimit -f)",
+    "Permission denied": "give this user the right to write there",
+    "Operation not permitted": "give this user the right to write there",
+    "Read-only": "mount it so that it can be written",
+    "Too many open files": "have the limit on open files raised (ulimit -n)",
+    "name too long": "use a shorter --workdir",
+    "Input/output error": "look after the disk",
+    "Stale file handle": "look after the network disk",
+    "No such file": "leave that folder in place while the run is going,",
+    "not found": "leave that folder in place while the run is going,",
+}
+"""What to do where a save fails, by what the error says."""
 
 BARRIER_SECONDS = 300
 """How long processes wait for each other in a save."""
@@ -65,7 +84,11 @@ class Checkpoints:
 
         `seconds` is what training took so far.
         """
-        seal = {"fingerprint": int(fingerprint(state)), "seconds": seconds}
+        seal = {
+            "fingerprint": int(fingerprint(state)),
+            "arrays": _arrays(state),
+            "seconds": seconds,
+        }
         if iterator is not None:
             # The same in every process, and for any number of them.
             seal["iterator"] = iterator.get_state()
@@ -85,19 +108,34 @@ class Checkpoints:
     ) -> tuple[TrainState, float] | None:
         """The newest state that can be read and its seconds; None if none was saved.
 
-        `abstract` gives shapes, dtypes and shardings. The iterator, if any, is set to
-        the same moment. A damaged checkpoint is told and the one before it taken;
-        `UserError` where all of them are damaged.
+        Whatever devices wrote it, arrays are read onto those that the shardings of
+        `abstract` name, or where it has none onto one device of this process. The
+        iterator, if any, is set to the same moment. A damaged checkpoint is told and the
+        one before it taken.
+
+        Raises:
+          UserError: all are damaged, or one that is whole has other arrays than
+            `abstract`, may not be read, or does not fit into memory.
         """
+        abstract = on_one_device(abstract)
         reason = ""
         for step in sorted(self._steps(), reverse=True):
             try:
                 with processes.together():
-                    found = self._read(step, abstract)
-                return self._checked(found, iterator)
+                    seal = self._seal(step)
+                    self._check_arrays(step, seal, abstract)
+                    state = self._read(step, abstract)
+                if int(fingerprint(state)) != seal["fingerprint"]:
+                    raise ValueError("its arrays are not those that were saved")
+                if iterator is not None:
+                    iterator.set_state(seal["iterator"])
+                return state, seal["seconds"]
+            except (UserError, MemoryError):
+                raise
             # Damage shows as almost any exception: of tensorstore, JSON or Orbax.
             except Exception as error:  # noqa: BLE001
                 reason = _first_line(error)
+                self._check_readable(step, reason)
                 logger.warning(
                     "checkpoint %d of stage '%s' is damaged (%s); trying the one before",
                     *(step, self.stage, reason),
@@ -145,24 +183,37 @@ class Checkpoints:
     def _steps(self) -> list[int]:
         return list(self._open().all_steps()) if self.directory.is_dir() else []
 
-    def _read(self, step: int, abstract: TrainState) -> ocp.args.Composite:
-        items = {
-            "state": ocp.args.StandardRestore(abstract),
-            "seal": ocp.args.JsonRestore(),
-        }
-        return self._open().restore(step, args=ocp.args.Composite(**items))
-
-    def _checked(
-        self, found: ocp.args.Composite, iterator: grain.DatasetIterator | None
-    ) -> tuple[TrainState, float]:
-        seal = found.seal
-        if int(fingerprint(found.state)) != seal["fingerprint"]:
-            raise ValueError("its arrays are not those that were saved")
+    def _seal(self, step: int) -> dict[str, Any]:
+        items = ocp.args.Composite(seal=ocp.args.JsonRestore())
+        seal = self._open().restore(step, args=items).seal
         if seal.pop("checksum") != _checksum(seal):
             raise ValueError("its place in the data is not the one that was saved")
-        if iterator is not None:
-            iterator.set_state(seal["iterator"])
-        return found.state, seal["seconds"]
+        return seal
+
+    def _read(self, step: int, abstract: TrainState) -> TrainState:
+        items = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
+        return self._open().restore(step, args=items).state
+
+    def _check_arrays(self, step: int, seal: dict, abstract: TrainState) -> None:
+        """`UserError` where what was saved is whole, and not what is asked for."""
+        there, here = seal["arrays"], _arrays(abstract)
+        for name in sorted(there.keys() | here.keys()):
+            if there.get(name) != here.get(name):
+                raise UserError(
+                    f"checkpoint {step} of stage '{self.stage}' in {self.directory} is of "
+                    f"another model: {name} is {there.get(name, 'not there')}, and "
+                    f"{here.get(name, 'not there')} in this config"
+                )
+
+    def _check_readable(self, step: int, reason: str) -> None:
+        """`UserError` where it is not damage that keeps a checkpoint from being read."""
+        name = f"checkpoint {step} of stage '{self.stage}' in {self.directory}"
+        if "RESOURCE_EXHAUSTED" in reason:
+            raise UserError(f"{name} does not fit on the devices ({reason})")
+        folder = self.directory / str(step)
+        for path in (folder, *folder.rglob("*")):
+            if not os.access(path, os.R_OK):
+                raise UserError(f"{name} may not be read by this user: {path}")
 
     @contextlib.contextmanager
     def _telling(self) -> Iterator[None]:
@@ -173,8 +224,8 @@ class Checkpoints:
             kept = f"step {max(steps)} is kept" if steps else "no earlier one exists"
             raise UserError(
                 f"could not save a checkpoint of stage '{self.stage}' in "
-                f"{self.directory} ({_first_line(error)}); {kept}: free some disk space "
-                "and run the same command again"
+                f"{self.directory} ({_first_line(error)}); {kept}: {advice(error)} and run "
+                "the same command again"
             ) from error
 
 
@@ -194,6 +245,38 @@ def fingerprint(tree: Tree) -> jax.Array:
         weights = 2 * jnp.arange(bits.size, dtype=jnp.uint32) + 1
         total = 31 * total + jnp.sum(bits * weights)
     return total
+
+
+def on_one_device(abstract: Tree) -> Tree:
+    """Shapes, those without a sharding on one device of this process."""
+    # Left to itself, Orbax asks for the devices that wrote them.
+    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+
+    def placed(leaf: Any) -> jax.ShapeDtypeStruct:
+        sharding = getattr(leaf, "sharding", None) or here
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+
+    return jax.tree.map(placed, abstract)
+
+
+def advice(error: BaseException) -> str:
+    """What to do about a save that failed."""
+    while error is not None:
+        for words, what in ADVICE.items():
+            if words.lower() in str(error).lower():
+                return what
+        error = error.__cause__ or error.__context__
+    return "mend that"
+
+
+def _arrays(state: Tree) -> dict[str, str]:
+    """What a state holds, as `float32[16, 64]` by the path of each array."""
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): (
+            f"{leaf.dtype}{list(leaf.shape)}"
+        )
+        for path, leaf in jax.tree_util.tree_leaves_with_path(state)
+    }
 
 
 def _checksum(seal: dict[str, Any]) -> int:

@@ -1,8 +1,9 @@
 """The training loop, one for every stage.
 
 A run starts from its own newest checkpoint if there is one, else from another run's
-finished stage (`init_from`), else from scratch. Each turn is: evaluate, save (state and
-data iterator), next batch, step. A run that is told to stop saves before it does.
+finished stage (`init_from`), else from scratch. Each turn is: save (state and data
+iterator), report, next batch, step. What is reported is saved before, and a run that is
+told to stop saves before it does.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ import grain
 import jax
 import numpy as np
 
+from regen_jax import paths
 from regen_jax.errors import UserError
 from regen_jax.training import processes
 from regen_jax.training.checkpoint import CheckpointOptions, Checkpoints
@@ -39,7 +41,7 @@ class LoopOptions:
       seed: of everything random.
       log_every: scalars, the progress bar, and the check that losses are finite.
       evaluate_every: reports on held-out data; also made after the last step.
-      checkpoint: how often to save, and how many to keep.
+      checkpoint: how often to save, beside the steps of reports, and how many to keep.
       profile: which steps to record.
     """
 
@@ -52,7 +54,10 @@ class LoopOptions:
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """A finished stage: variables with averaged weights, and what they took."""
+    """A finished stage: variables with averaged weights, and what they took.
+
+    Reports are not counted in the seconds.
+    """
 
     variables: Tree
     seconds: float
@@ -85,14 +90,20 @@ def train(
         Checkpoints(workdir, stage.name, loop.checkpoint)
     ) as checkpoints:
         if options.init_from and checkpoints.latest is None:
-            _take(options.init_from, checkpoints, abstract)
+            source = paths.storable(
+                options.init_from, f"config.train.{stage.name}.init_from"
+            )
+            _take(source, checkpoints, abstract)
         iterator = None if options.init_from else batches()
         state, seconds = checkpoints.restore(abstract, iterator) or (None, 0.0)
         if state is None:
             state = strategy.create(init)
         reports = Reports(stage, strategy, frozen, folder)
         start = int(state.step)
-        if options.init_from or (start == options.steps and not reports.owed):
+        if options.init_from:
+            return Trained(state.averaged, seconds, start)
+        owed = reports.owed(start)
+        if start == options.steps and not owed:
             return Trained(state.averaged, seconds, start)
         checkpoints.set_aside_after(start)
 
@@ -104,14 +115,17 @@ def train(
         pace = Pace(options.batch_size, model_flops(stage, shapes, frozen, first_batch))
         began = time.perf_counter() - seconds
         unchecked = []
+        again = start if owed else start + 1
         with (
-            Summaries(folder, start + 1, enabled=processes.first()) as summaries,
+            Summaries(folder, again, enabled=processes.first()) as summaries,
             Progress(stage.name, start, options.steps) as progress,
             contextlib.closing(
                 Profiler(folder, loop.profile, enabled=processes.first())
             ) as profiler,
             preemption.deferred(),
         ):
+            if owed:
+                reports.resume(start, summaries)
             for step in range(start, options.steps + 1):
                 last = step == options.steps
                 stopping = preemption.due(step)
@@ -119,20 +133,22 @@ def train(
                 def due(every: int, step: int = step, last: bool = last) -> bool:
                     return step > start and (last or step % every == 0)
 
-                if due(loop.log_every) or due(loop.checkpoint.every) or stopping:
+                logging = due(loop.log_every)
+                reporting = due(loop.evaluate_every)
+                saving = reporting or due(loop.checkpoint.every)
+                saving = saving or (stopping and step > start)
+                if logging or saving:
                     scalars = _checked(stage.name, step, unchecked)
                     unchecked = []
-                if due(loop.log_every):
+                logged = {}
+                if logging:
                     scalars |= pace.read(step)
-                    summaries.scalars(
-                        step, {f"train/{k}": v for k, v in scalars.items()}
-                    )
+                    logged = {f"train/{k}": v for k, v in scalars.items()}
+                    summaries.scalars(step, logged)
                     progress.show(step, scalars)
-                if due(loop.evaluate_every) or (reports.owed and step == start):
-                    made = reports.make(step, state, summaries, progress, preemption)
-                    stopping = stopping or not made
-                    pace.pause(step)
-                if due(loop.checkpoint.every) or (stopping and step > start):
+                if reporting:
+                    reports.owe(step, logged)
+                if saving:
                     seconds = time.perf_counter() - began
                     # A run that goes on from here does not write them again.
                     summaries.flush()
@@ -141,6 +157,15 @@ def train(
                 if stopping:
                     checkpoints.finish()
                     raise Preempted
+                if reporting or (owed and step == start):
+                    # On disk, whatever the report does to this process.
+                    checkpoints.finish()
+                    paused = time.perf_counter()
+                    if not reports.make(step, state, summaries, progress, preemption):
+                        raise Preempted
+                    began += time.perf_counter() - paused
+                    if step > start:
+                        pace.pause(step)
                 if not last:
                     with profiler.step(step):
                         batch = strategy.batch(next(iterator))
@@ -173,18 +198,18 @@ def load(
     return Trained(found.averaged, seconds, int(found.step))
 
 
-def _take(workdir: str, checkpoints: Checkpoints, abstract: TrainState) -> None:
-    """Copies a stage from another run."""
-    other = Checkpoints(Path(workdir), checkpoints.stage, checkpoints.options)
-    found = other.restore(abstract)
-    if found is None:
+def _take(source: Path, checkpoints: Checkpoints, abstract: TrainState) -> None:
+    """Copies the newest checkpoint of a stage from another run."""
+    stage = checkpoints.stage
+    with contextlib.closing(Checkpoints(source, stage, checkpoints.options)) as other:
+        found, newest = other.restore(abstract), other.latest
+    if found is None or int(found[0].step) < newest:
+        what = "has no checkpoint" if found is None else "cannot give the last step"
         raise UserError(
-            f"config.train.{checkpoints.stage}.init_from: {workdir} has no checkpoint of "
-            f"stage '{checkpoints.stage}'"
+            f"config.train.{stage}.init_from: {source} {what} of stage '{stage}'"
         )
     checkpoints.save(*found)
     checkpoints.finish()
-    other.close()
 
 
 def _checked(stage: str, step: int, unchecked: list) -> dict[str, float]:

@@ -1,6 +1,9 @@
 """Reports on held-out data while a stage trains."""
 
 import functools
+import json
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from regen_jax.training import processes
@@ -11,19 +14,42 @@ from regen_jax.training.stage import Frozen, Stage
 from regen_jax.training.state import TrainState
 from regen_jax.training.summaries import Summaries
 
+logger = logging.getLogger(__name__)
+
 
 class Reports:
-    """The reports of a stage.
+    """The reports of a stage, each of a step that is saved.
 
-    They take long, so that a run which is told to stop leaves one at any moment. A file
-    in the stage's folder remembers that it is owed, to be made after the next start.
+    They take long and may fail, so that a run can end within one at any moment. A file in
+    the stage's folder remembers from before the save that a report is owed, and of which
+    step: it is made after the next start.
     """
 
     def __init__(self, stage: Stage, strategy: Strategy, frozen: Frozen, folder: Path):
         self._stage, self._strategy = stage, strategy
         self._frozen = frozen
-        self._debt = folder / "unreported"
-        self.owed = processes.agree(self._debt.exists())
+        self._debt = folder / "unreported.json"
+
+    def owed(self, step: int) -> bool:
+        """Whether a report of that step was due and not made, in any process's eyes."""
+        return processes.agree(self._read().get("step") == step)
+
+    def owe(self, step: int, scalars: Mapping[str, float]) -> None:
+        """Remembers that a report is due, and the scalars that were logged at its step."""
+        if processes.first():
+            self._debt.parent.mkdir(parents=True, exist_ok=True)
+            # Renamed when it is whole: a kill in between leaves no half of one.
+            new = self._debt.with_suffix(".new")
+            new.write_text(json.dumps({"step": step, "scalars": dict(scalars)}))
+            new.rename(self._debt)
+
+    def resume(self, step: int, summaries: Summaries) -> None:
+        """Logs again what was logged at the step of a report that is owed.
+
+        TensorBoard hides all that an earlier start wrote at that step: parts of the
+        report may be among it.
+        """
+        summaries.scalars(step, self._read().get("scalars", {}))
 
     def make(
         self,
@@ -33,19 +59,43 @@ class Reports:
         progress: Progress,
         preemption: Preemption,
     ) -> bool:
-        """Shows what is found of a state; false where the run was told to stop."""
+        """Shows what is found of a state; false where the run was told to stop.
+
+        Whatever exception the report raises is logged in one line.
+        """
         averaged = self._strategy.stored(state).averaged
+        variables, frozen = self._strategy.local(averaged), self._here
+        failure = None
         try:
             with preemption.at_once():
-                found = self._stage.report(self._strategy.local(averaged), self._here)
+                found = self._stage.report(variables, frozen)
                 summaries.scalars(step, found.scalars)
                 summaries.exhibit(step, found.exhibit)
                 progress.note(step, found.scalars)
         except Preempted:
-            self._debt.touch()
             return False
-        self._debt.unlink(missing_ok=True)
+        # A report is worth less than the training that it is of.
+        except Exception as error:  # noqa: BLE001
+            failure = error
+        # Each process makes its own, and may fail alone.
+        told = processes.agree(processes.first() and failure is not None)
+        if failure is not None and (processes.first() or not told):
+            logger.warning(
+                "the report of stage '%s' at step %d failed (%s: %s); training goes on",
+                *(self._stage.name, step, type(failure).__name__),
+                " ".join(str(failure).split()),
+            )
+        summaries.flush()
+        if processes.first():
+            self._debt.unlink(missing_ok=True)
         return True
+
+    def _read(self) -> dict:
+        try:
+            debt = json.loads(self._debt.read_text())
+        except (OSError, ValueError):
+            return {}
+        return debt if isinstance(debt, dict) else {}
 
     @functools.cached_property
     def _here(self) -> Frozen:

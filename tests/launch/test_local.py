@@ -206,6 +206,8 @@ def test_the_command_passes_flags_and_the_exit_code_on():
         (["--processes=0", "--"], "--processes=0"),
         (["--processes=2"], "flags of regen_jax.train are needed after --"),
         (["--processes=2", "--workdir=x"], "workdir"),
+        (["--processes=2", "--", "--workdir=gs://b/x"], "--workdir=gs://b/x is a URL"),
+        (["--processes=2", "--", "--workdir", "x[1]"], "reads as a pattern"),
     ):
         done = subprocess.run(
             [*command, *flags], cwd=ROOT, check=False, capture_output=True, text=True

@@ -13,6 +13,7 @@ from PIL import Image
 from launch.figures import Result, chosen, differing, rows
 from launch.report import cells, evaluated_split, markdown, results
 from regen_jax.errors import UserError
+from regen_jax.workdir import FORMAT
 
 ROOT = Path(__file__).parent.parent.parent
 FIGURES = {
@@ -38,7 +39,9 @@ def workdir(tmp_path):
                 (tmp_path / name).mkdir()
                 (tmp_path / name / "metrics.json").write_text(json.dumps(metrics))
     (tmp_path / "shared" / "judge").mkdir(parents=True)
-    (tmp_path / "sweep.json").write_text(json.dumps({"runs": changes}))
+    (tmp_path / "sweep.json").write_text(
+        json.dumps({"format": FORMAT, "runs": changes})
+    )
     return tmp_path
 
 
@@ -127,7 +130,9 @@ def test_ordinary_runs_are_told_apart_by_their_configs(tmp_path):
         train = {"prior": {"steps": 3, "init_from": name}}
         config = {"seed": seed, "prior": {"width": width, "depth": 1}, "train": train}
         (tmp_path / name).mkdir()
-        (tmp_path / name / "config.json").write_text(json.dumps(config))
+        (tmp_path / name / "config.json").write_text(
+            json.dumps({"format": FORMAT, **config})
+        )
     found = results(tmp_path, "test")
     assert [result.overrides for result in found] == [
         {"seed": 0, "prior.width": 1},
@@ -170,7 +175,41 @@ def test_markdown_keeps_its_columns():
     assert markdown([["a|b"], ["c"]]) == "| a\\|b |\n| --- |\n| c |\n"
 
 
-def test_a_damaged_file_is_one_line(workdir):
-    (workdir / "abstraction=fsq,seed=0" / "metrics.json").write_text("{")
-    done = reported(workdir)
-    assert done.returncode == 2 and "metrics.json cannot be read" in done.stderr
+RUN = "abstraction=fsq,seed=0"
+
+
+@pytest.mark.parametrize(
+    "name, content, words",
+    [
+        (f"{RUN}/metrics.json", "{", "metrics.json cannot be read"),
+        (
+            f"{RUN}/metrics.json",
+            "[1]",
+            "metrics.json cannot be read: it holds no section",
+        ),
+        (f"{RUN}/metrics.json", '{"a": "b"}', "a is 'b', no number"),
+        ("sweep.json", '{"runs": {}}', "is of format 1, which an earlier version"),
+        ("sweep.json", '{"format": 3}', "is of format 3, which a later version"),
+        ("sweep.json", '{"format": 2, "runs": [1]}', "its runs are no sections"),
+    ],
+)
+def test_damaged_file_or_other_format_is_one_line(workdir, name, content, words):
+    (workdir / name).write_text(content)
+    with pytest.raises(UserError, match=words) as error:
+        results(workdir)
+    assert "\n" not in str(error.value)
+
+
+def test_folder_with_a_run_of_an_earlier_version_is_refused(tmp_path):
+    for name, config in (("a", {"format": FORMAT}), ("b", {})):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match="/b is of format 1"):
+        results(tmp_path)
+
+
+@pytest.mark.parametrize("flag", ["workdir", "csv", "markdown", "figure"])
+def test_url_is_refused(workdir, flag):
+    done = reported(workdir, f"--{flag}=gs://bucket/x")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: --{flag}=gs://bucket/x is a URL")

@@ -138,7 +138,12 @@ def test_errors_are_one_line(no_slurm, flags, said):
 
 def test_what_to_run_is_needed():
     assert "--config=" in launch("--dry_run").stderr
-    assert "--workdir is needed" in launch("--dry_run", "--", "--config=c.py").stderr
+    for flags, words in (
+        ([], "--workdir is needed"),
+        (["--workdir=gs://b/run"], "--workdir=gs://b/run is a URL"),
+        (["--workdir=runs/50%"], "which Slurm reads as a pattern"),
+    ):
+        assert words in launch("--dry_run", "--", "--config=c.py", *flags).stderr
 
 
 def test_an_unknown_account_is_named(no_slurm, tmp_path):

@@ -92,6 +92,8 @@ def test_a_workdir_that_cannot_be_made(options, tmp_path):
         (["--on=moon"], "moon"),
         (["stray"], "unknown argument 'stray'"),
         (["--config=c.py", "--sweep=s.py", "--workdir=x"], "no such file: c.py"),
+        (["--config=c.py", "--sweep=s.py", "--workdir=gs://b/x"], "is a URL"),
+        (["--config=c.py", "--sweep=s.py", "--workdir=x[1]"], "reads as a pattern"),
     ],
 )
 def test_the_command_refuses_in_one_line(launched, tmp_path, flags, words):

@@ -44,6 +44,8 @@ def run(folder: Path, name: str, until: int | None = None) -> dict[str, np.ndarr
     def report(variables, frozen):
         # Reports see whole arrays of this process alone.
         assert all(x.is_fully_addressable for x in jax.tree.leaves(variables))
+        if name == "pmap" and processes.count() > 1 and not processes.first():
+            raise ValueError("in one process alone")
         seen.append(float(variables["params"]["kernel"].sum()))
         return Report({"toy/sum": seen[-1]})
 

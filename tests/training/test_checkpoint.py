@@ -1,5 +1,7 @@
+import errno
 import gc
 import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -13,7 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regen_jax.errors import UserError
-from regen_jax.training.checkpoint import CheckpointOptions, Checkpoints, fingerprint
+from regen_jax.paths import storable
+from regen_jax.training.checkpoint import (
+    CheckpointOptions,
+    Checkpoints,
+    advice,
+    fingerprint,
+)
 from regen_jax.training.parallel import ParallelOptions, make_strategy
 from regen_jax.training.state import TrainState
 
@@ -90,6 +98,14 @@ def test_round_trip(tmp_path):
     state, seconds = restore(tmp_path)
     assert_same(state, make_state(4, seed=4))
     assert seconds == 40.0
+
+
+def test_odd_characters_of_a_folder_are_taken_as_they_are(tmp_path):
+    name = """a %41{b,c}|#&=;:'"$^`~!@()+,<>é"""
+    folder = storable(tmp_path / name, "--workdir")
+    save(folder, [3, 4])
+    assert_same(restore(folder)[0], make_state(4, seed=4))
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_the_iterator_comes_back_with_the_state(tmp_path, toy):
@@ -329,7 +345,7 @@ print(reading.latest)
 
 
 def test_a_full_disk_is_told_and_what_was_saved_is_kept(tmp_path):
-    # By a limit on the size of files, which ends a write as a full disk does.
+    # Full by a limit on the size of files, which ends a write as a full disk does.
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, tmp_path],
         check=False,
@@ -340,5 +356,62 @@ def test_a_full_disk_is_told_and_what_was_saved_is_kept(tmp_path):
     told, kept, latest = done.stdout.splitlines()
     assert told.startswith("could not save a checkpoint of stage 'prior' in ")
     assert "File too large" in told
-    assert "step 1 is kept: free some disk space" in told
+    assert "step 1 is kept: have the limit on the size of files raised" in told
     assert (kept, latest) == ("True", "2")
+
+
+@pytest.mark.parametrize(
+    "number, what",
+    [
+        (errno.ENOSPC, "free some disk space"),
+        (errno.EDQUOT, "free some disk space, or have the quota raised,"),
+        (errno.EROFS, "mount it so that it can be written"),
+        (errno.EACCES, "give this user the right to write there"),
+        (errno.EMFILE, "have the limit on open files raised (ulimit -n)"),
+        (errno.ENOENT, "leave that folder in place while the run is going,"),
+        (errno.EPIPE, "mend that"),
+    ],
+)
+def test_advice_on_a_failed_save_is_of_its_cause(number, what):
+    cause = OSError(number, os.strerror(number))
+    assert advice(cause) == what
+    wrapped = ValueError("Error writing local file")
+    wrapped.__cause__ = cause
+    assert advice(wrapped) == what
+
+
+def test_checkpoint_of_another_model_is_not_damaged(tmp_path):
+    folder = save(tmp_path, [1, 2])
+    before = tree(folder)
+    shapes = abstract()
+    shapes.average["bias"] = jax.ShapeDtypeStruct((9,), jnp.bfloat16)
+    reading = checkpoints(tmp_path)
+    words = (
+        r"checkpoint 2 of stage 'prior' .* is of another model: average/bias is "
+        r"float32\[8\], and bfloat16\[9\] in this config"
+    )
+    with pytest.raises(UserError, match=words):
+        reading.restore(shapes)
+    reading.close()
+    assert tree(folder) == before
+
+
+@unraisable
+def test_checkpoint_without_read_permission_is_not_damaged(tmp_path, monkeypatch):
+    folder = save(tmp_path, [1, 2])
+    garble(folder / "2")
+    # Root may read everything.
+    monkeypatch.setattr(os, "access", lambda path, mode: "_METADATA" not in str(path))
+    with pytest.raises(UserError, match=r"checkpoint 2 .* may not be read .*_METADATA"):
+        restore(tmp_path)
+
+
+def test_shapes_without_shardings_are_read_onto_one_device(tmp_path):
+    save(tmp_path, [5], parallel=SPLIT)
+    reading = checkpoints(tmp_path)
+    state, _ = reading.restore(jax.eval_shape(lambda: make_state(0)))
+    reading.close()
+    assert_same(state, make_state(5, seed=5))
+    assert {x.sharding.device_set.pop() for x in jax.tree.leaves(state)} == {
+        jax.devices()[0]
+    }

@@ -7,8 +7,11 @@ import signal
 import jax
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from regen_jax.training.checkpoint import Checkpoints
 from regen_jax.training.preemption import Preempted, Preemption
+from regen_jax.training.progress import Progress
 from regen_jax.training.stage import Report
 
 
@@ -79,27 +82,87 @@ def test_stopped_at_a_step_it_saves_that_step(toy, tmp_path, step):
     assert_same(toy.train(tmp_path / "run", every=100), expected)
 
 
-def test_a_report_that_was_cut_short_is_made_after_the_next_start(toy, tmp_path):
-    whole, reported = [], []
+class Killed(BaseException):
+    """What stands for a signal that no process can catch."""
 
-    def cut_short(bias):
-        reported.append("cut" if len(reported) == 1 else bias)
-        if reported[-1] == "cut":
-            terminate()
 
-    def train(folder, seen):
+def test_report_cut_short_at_any_moment_is_made_after_the_next_start(
+    toy, tmp_path, monkeypatch
+):
+    """Killed at step 1 before the save, at 2 and 3 in the report, at 5 by SIGTERM."""
+    save, note = Checkpoints.save, Progress.note
+    moments = ["save 1", "report 2", "note 3", "report 5"]
+
+    def strike(what, step):
+        if moments[:1] == [f"{what} {step}"]:
+            moments.pop(0)
+            if step == 5:
+                terminate()
+            raise Killed
+
+    def train(folder):
         def report(variables, frozen):
-            seen(float(variables["params"]["bias"].sum()))
-            return Report()
+            bias = float(variables["params"]["bias"].sum())
+            strike("report", reports.index(bias) + 1 if folder == "run" else 0)
+            return Report({"toy/bias": bias})
 
         stage = dataclasses.replace(toy.stage, report=report)
         with Preemption() as preemption:
-            toy.train(folder, stage, evaluate_every=3, preemption=preemption)
+            toy.train(
+                tmp_path / folder,
+                stage,
+                evaluate_every=1,
+                every=100,
+                preemption=preemption,
+            )
 
-    train(tmp_path / "whole", whole.append)
-    with pytest.raises(Preempted):
-        train(tmp_path / "run", cut_short)
-    assert reported == [whole[0], "cut"]
+    def curve(folder, tag):
+        events = EventAccumulator(str(tmp_path / folder / "toy")).Reload()
+        return [(event.step, event.value) for event in events.Scalars(tag)]
+
+    train("whole")
+    reports = [np.float32(value) for _, value in curve("whole", "toy/bias")]
+    assert len(reports) == 6
+    monkeypatch.setattr(
+        Checkpoints,
+        "save",
+        lambda self, state, *rest: (
+            strike("save", int(state.step)) or save(self, state, *rest)
+        ),
+    )
+    monkeypatch.setattr(
+        Progress,
+        "note",
+        lambda self, step, scalars: strike("note", step) or note(self, step, scalars),
+    )
+    for stop in (Killed, Killed, Killed, Preempted):
+        with pytest.raises(stop):
+            train("run")
+    assert moments == []
     for _ in range(2):  # The second time, nothing is owed.
-        train(tmp_path / "run", cut_short)
-        assert reported == [whole[0], "cut", whole[1]]
+        train("run")
+        for tag in ("toy/bias", "train/loss", "train/grad_norm"):
+            assert curve("run", tag) == curve("whole", tag)
+    assert not list((tmp_path / "run" / "toy").glob("unreported*"))
+
+
+def test_report_that_fails_is_one_line_and_training_goes_on(toy, tmp_path, caplog):
+    def report(variables, frozen):
+        raise ValueError("no value\nfor one sample")
+
+    stage = dataclasses.replace(toy.stage, report=report)
+    with caplog.at_level("INFO", "regen_jax"):
+        trained = toy.train(tmp_path, stage, evaluate_every=4, every=100)
+    assert [r.getMessage() for r in caplog.records if r.levelname == "WARNING"] == [
+        f"the report of stage 'toy' at step {step} failed (ValueError: no value for one "
+        "sample); training goes on"
+        for step in (4, 6)
+    ]
+    assert {path.name for path in (tmp_path / "toy/checkpoints").iterdir()} == {
+        "4",
+        "6",
+    }
+    # It is not owed.
+    before = len(caplog.records)
+    assert_same(toy.train(tmp_path, stage, evaluate_every=4), trained)
+    assert len(caplog.records) == before

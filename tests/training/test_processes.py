@@ -1,5 +1,6 @@
 """Several processes train what one does. They run `gang.py`, a small stage."""
 
+import json
 import os
 import shutil
 import socket
@@ -85,9 +86,10 @@ def alone(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
-    """The folder of two processes with two devices each."""
+    """The folder of two processes with two devices each, and what they told."""
     folder = tmp_path_factory.mktemp("two")
-    finish(start(2, folder, "two"))
+    for index, output in enumerate(finish(start(2, folder, "two"))):
+        (folder / f"output-{index}").write_text(output)
     return folder
 
 
@@ -100,12 +102,24 @@ def test_the_first_one_writes_the_summaries(two):
         assert len(list((two / name / "toy").glob("events*"))) == 1
 
 
-def test_one_goes_on_where_two_stopped(tmp_path, alone):
+def test_report_that_fails_in_one_process_is_told_there_and_all_go_on(two):
+    first, second = ((two / f"output-{i}").read_text() for i in range(2))
+    assert "failed" not in first
+    for step in (3, 6):
+        line = (
+            f"the report of stage 'toy' at step {step} failed (ValueError: in one proc"
+        )
+        assert second.count(line) == 1
+
+
+def test_two_stop_at_the_same_step_and_save_it(tmp_path):
     finish(start(2, tmp_path, "stop"))
-    saved = tmp_path / "data" / "toy" / "checkpoints"
-    assert {path.name for path in saved.iterdir()} == {"2", "3"}
-    finish(start(1, tmp_path, "on", devices=4))
-    assert_same(learned(tmp_path, "on"), alone)
+    for name in STRATEGIES:
+        saved = tmp_path / name / "toy" / "checkpoints"
+        assert {path.name for path in saved.iterdir()} == {"2", "3"}
+        # A report was due at that step.
+        owed = json.loads((saved.parent / "unreported.json").read_text())
+        assert owed["step"] == 3
 
 
 def test_all_fall_back_where_a_checkpoint_is_damaged(two, tmp_path, alone):

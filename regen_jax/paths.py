@@ -1,0 +1,58 @@
+"""Paths that flags and config fields give: `~` expanded, and refused where unusable."""
+
+import re
+import unicodedata
+from pathlib import Path
+
+from regen_jax.errors import UserError
+
+_PATTERNS = "*?[]\\"
+"""Orbax and TensorStore read these as patterns or escapes: they would save in a folder,
+and look for it in others."""
+
+
+def local(value: str | Path, where: str) -> Path:
+    """Returns the absolute path of a file or folder that a flag or field names.
+
+    Args:
+      value: the path, which may begin with `~`.
+      where: what errors call it by, such as `--out`.
+
+    Raises:
+      UserError: it is a URL, its home folder is unknown, or it has characters that break
+        lines or are no text.
+    """
+    try:
+        path = Path(value).expanduser().absolute()
+    except RuntimeError as error:
+        raise UserError(f"{where}={value}: there is no such home folder") from error
+    # Path makes one slash of two. Only gs:/ misleads the storage layer within a path.
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", f"{value}/") or "/gs:/" in f"{path}/":
+        raise UserError(
+            f"{where}={value} is a URL, but runs, data and samples lie in folders of this "
+            "machine: give the path of one, such as a mounted bucket"
+        )
+    bad = [c for c in str(path) if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp")]
+    if bad:
+        raise UserError(
+            f"{where}={str(path)!r} has {bad[0]!r}, which is no printable character: "
+            "rename that folder, or use another"
+        )
+    return path
+
+
+def storable(value: str | Path, where: str) -> Path:
+    """Like `local`, for a folder with checkpoints.
+
+    Raises:
+      UserError: as `local`, and for characters that the storage layer does not take
+        literally.
+    """
+    path = local(value, where)
+    bad = [c for c in _PATTERNS if c in str(path)]
+    if bad:
+        raise UserError(
+            f"{where}={path} has {' '.join(bad)}, which the storage of checkpoints reads "
+            "as a pattern: use a folder without any of * ? [ ] \\"
+        )
+    return path

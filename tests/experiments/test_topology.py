@@ -1,0 +1,68 @@
+"""What any devices trained, any others use: the study on runs of a few steps."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from experiments.topology import wrong
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def test_runs_of_any_devices_are_used_on_any_others(trained, tiny_flags, tmp_path):
+    shutil.copytree(trained, tmp_path / "written" / "one")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "experiments.topology", "--quick"),
+            *(f"--workdir={tmp_path}", *tiny_flags),
+            *(
+                f"--config.train.{s}.steps=10"
+                for s in ("judge", "abstraction", "prior")
+            ),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = json.loads((tmp_path / "topology.json").read_text())
+    assert [(row["written by"], row["devices"]) for row in table] == [
+        (name, number)
+        for name in ("one", "mesh", "pmap", "processes")
+        for number in (1, 2, 8)
+    ]
+    assert all(row["parameters"] and row["init_from"] for row in table)
+    done = {
+        key: [
+            (row["written by"], row["devices"]) for row in table if row[key] is not None
+        ]
+        for key in ("metrics", "continued")
+    }
+    assert done["metrics"] == [("mesh", 1), ("mesh", 2), ("mesh", 8)]
+    assert done["continued"] == [("mesh", 1), ("pmap", 2), ("processes", 8)]
+    assert not list((tmp_path / "written").glob("*/*/damaged"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"parameters": False},
+        {"init_from": False},
+        {"samples y_prime": 1.0},
+        {"samples y": 2.0},
+        {"metrics": float("nan")},
+        {"continued": 0.01},
+    ],
+)
+def test_what_differs_is_named(change):
+    row = {"parameters": True, "init_from": True, "samples y_prime": 0.0}
+    row |= {"samples y": 1.0, "metrics": 1e-6, "continued": None}
+    assert wrong(row) == []
+    assert wrong({**row, **change}) == list(change)

@@ -1,0 +1,62 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from regen_jax import paths
+from regen_jax.errors import UserError
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("gs://bucket/run", "s3://b/r", "file:///tmp/run", "hdfs:/run", "gs:", "gs:/"),
+        *("HTTPS://host/run", "runs/gs://bucket/run"),
+    ],
+)
+def test_url_is_refused(value):
+    for check in (paths.local, paths.storable):
+        with pytest.raises(UserError, match=f"^--out={re.escape(value)} is a URL"):
+            check(value, "--out")
+
+
+@pytest.mark.parametrize(
+    "value", ["a\nb", "a\tb", "a\0b", "a\x7fb", "a\u2028b", "a\udcff"]
+)
+def test_what_breaks_lines_or_is_no_text_is_refused_in_one_line(value):
+    with pytest.raises(UserError, match="no printable character") as error:
+        paths.local(value, "config.data.dir")
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize("character", "*?[]\\")
+def test_pattern_of_the_storage_layer_is_refused_where_checkpoints_are(
+    tmp_path, monkeypatch, character
+):
+    value = f"runs/a{character}b"
+    with pytest.raises(UserError, match=r"^--workdir=.* reads as a pattern"):
+        paths.storable(value, "--workdir")
+    assert paths.local(value, "--midi") == Path.cwd() / value
+    # Also in the folder that a relative path is below.
+    folder = tmp_path / f"br{character}1"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    with pytest.raises(UserError, match="reads as a pattern"):
+        paths.storable("runs/demo", "--workdir")
+
+
+def test_home_folder_is_expanded(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert paths.storable("~/runs/a", "--workdir") == Path("/home/me/runs/a")
+    with pytest.raises(
+        UserError, match="--out=~nobody_has_it/a: there is no such home"
+    ):
+        paths.local("~nobody_has_it/a", "--out")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["a b", "a%20b", "a#b", "a{b,c}", "a|b", "lr=1e-3,seed=1", "é", "a:b", "C:/a"],
+)
+def test_other_characters_are_taken_as_they_are(value):
+    assert paths.storable(value, "--workdir") == Path.cwd() / value
