@@ -12,6 +12,7 @@ from regen_jax import outputs
 from regen_jax.errors import UserError
 from regen_jax.metrics import generated_text
 from regen_jax.metrics.significance import compare_texts, paired_bootstrap
+from regen_jax.workdir import FORMAT
 
 ROOT = Path(__file__).parent.parent.parent
 TEXTS = [f"In the {i} beginning God made the heaven." for i in range(20)]
@@ -21,7 +22,8 @@ def write(folder, texts, errors, rows=None, task="simplification", **metrics):
     """A run that was evaluated on those texts, in the order of the rows."""
     rows = np.arange(len(texts)) if rows is None else rows
     folder.mkdir()
-    config = {"task": task, "data": {"name": "simple_bible"}}
+    data = {"name": "simple_bible"}
+    config = {"format": FORMAT, "task": task, "data": data}
     (folder / "config.json").write_text(json.dumps(config))
     columns = {
         "reference": [TEXTS[row] for row in rows],

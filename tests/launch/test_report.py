@@ -196,7 +196,7 @@ RUN = "abstraction=fsq,seed=0"
 def test_damaged_file_or_other_format_is_one_line(workdir, name, content, words):
     (workdir / name).write_text(content)
     with pytest.raises(UserError, match=words) as error:
-        results(workdir)
+        results(workdir, "test")
     assert "\n" not in str(error.value)
 
 
@@ -205,7 +205,7 @@ def test_folder_with_a_run_of_an_earlier_version_is_refused(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text(json.dumps(config))
     with pytest.raises(UserError, match="/b is of format 1"):
-        results(tmp_path)
+        results(tmp_path, "test")
 
 
 @pytest.mark.parametrize("flag", ["workdir", "csv", "markdown", "figure"])
