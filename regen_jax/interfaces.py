@@ -12,13 +12,12 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-import flax.struct
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from regen_jax.errors import UserError
 from regen_jax.exhibits import Exhibit
+from regen_jax.objective import Objective
 from regen_jax.outputs import PerExample
 from regen_jax.spaces import Array, Category, Padded, Space, Tokens, Value
 
@@ -28,40 +27,6 @@ Example = Mapping[str, Any]
 them, and notes: whatever else a data set says. A batch of examples has no notes."""
 Judging = Callable[..., dict[str, float]]
 """Called as (prompts, y, too_long=()): see `Task.judging`."""
-
-
-@flax.struct.dataclass
-class Objective:
-    """What a loss returns: an entry an example, so that any split of a batch agrees.
-
-    Attributes:
-      loss: f32[B], what training minimizes the mean of.
-      metrics: f32[B] each, whose means are for the reader.
-      totals: statistics summed over examples, such as code counts f32[K].
-      examples: statistics kept an example, [B, ...], such as candidates for the revival
-        of dead codes.
-      weights: f32[B] each, the weight of an example in the mean of the metric of that
-        name, or of `loss`, such as its number of tokens; 1 where there is none.
-    """
-
-    loss: jax.Array
-    metrics: dict[str, jax.Array] = flax.struct.field(default_factory=dict)
-    totals: dict[str, jax.Array] = flax.struct.field(default_factory=dict)
-    examples: dict[str, jax.Array] = flax.struct.field(default_factory=dict)
-    weights: dict[str, jax.Array] = flax.struct.field(default_factory=dict)
-
-    def sums(self) -> dict[str, tuple[jax.Array, jax.Array]]:
-        """Returns Σ weight · value and Σ weight, of `loss` and of each metric.
-
-        Over the batches of a split both are added up, and then divided.
-        """
-        values = {"loss": self.loss, **self.metrics}
-        ones = jnp.ones_like(self.loss)
-        weights = {name: self.weights.get(name, ones) for name in values}
-        return {
-            name: (jnp.sum(weights[name] * value), jnp.sum(weights[name]))
-            for name, value in values.items()
-        }
 
 
 @dataclasses.dataclass(frozen=True)

@@ -154,10 +154,7 @@ class Sharded:
         return NamedSharding(self.mesh, PartitionSpec(*spec))
 
     def _rule(self, path: tuple, leaf) -> NamedSharding:
-        name = "/".join(
-            str(getattr(k, "key", getattr(k, "name", getattr(k, "idx", k))))
-            for k in path
-        )
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
         tactic = next(
             (t for p, t in self.options.rules if re.search(p, name)), "replicate"
         )
