@@ -216,7 +216,7 @@ def test_optimizer_is_adamw_on_clipped_gradients():
         ({"warmup": 1.1}, "warmup must be in [0, 1], not 1.1"),
         ({"beta1": 1.5}, "beta1 must be in [0, 1), not 1.5"),
         ({"beta2": 1.0}, "beta2 must be in [0, 1), not 1.0"),
-        ({"weight_decay": -100.0}, "weight_decay must be at least 0, not -100.0"),
+        ({"weight_decay": -100.0}, "weight_decay must be 0 or more, not -100.0"),
         ({"clip_norm": -1.0}, "clip_norm must be above 0, not -1.0"),
         ({"ema_decay": 1.0}, "ema_decay must be in [0, 1), not 1.0"),
         ({"share": 0.0}, "share must be in (0, 1], not 0.0"),
