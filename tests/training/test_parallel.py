@@ -58,7 +58,7 @@ def stages():
         drop_source=0.3,
     )
     parts = Regeneration(Identity(Noise.x), abstraction, prior)
-    made = make_stages(Noise(), parts, EvaluateOptions(), 1)
+    made = make_stages(Noise(), parts, EvaluateOptions(), "validation", 1)
     return {stage.name: stage for stage in made}
 
 
