@@ -18,7 +18,7 @@ from absl import flags
 
 from launch import cli, runs
 from launch.report import show
-from regen_jax import outputs
+from regen_jax import outputs, paths
 from regen_jax.errors import UserError
 from regen_jax.metrics.significance import (
     Comparison,
@@ -168,10 +168,8 @@ def main(rest: list[str]) -> None:
     given = flags.FLAGS
     if rest or not (given.workdir and given.baseline):
         raise UserError("--baseline and --workdir are needed, the folders of two runs")
-    baseline, workdir = (
-        Path(folder).expanduser().absolute()
-        for folder in (given.baseline, given.workdir)
-    )
+    baseline = paths.local(given.baseline, "--baseline")
+    workdir = paths.local(given.workdir, "--workdir")
     show(cells(baseline, workdir, given.split, given.metrics))
 
 
