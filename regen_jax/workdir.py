@@ -81,8 +81,10 @@ def check_output(path: Path, directory: bool, flag: str) -> None:
     while not place.exists() and place != place.parent:
         place = place.parent
     is_what = path.is_dir() == directory if place == path else place.is_dir()
-    if not (is_what and os.access(place, os.W_OK)):
+    if not is_what:
         raise UserError(f"{flag}{path} cannot be written: {place} is in the way")
+    if not os.access(place, os.W_OK):
+        raise UserError(f"{flag}{path} cannot be written: this user may not in {place}")
 
 
 def _check(workdir: Path, config: dict[str, Any]) -> None:
@@ -176,9 +178,12 @@ def check_source(
 
 def latest_step(workdir: Path, stage: str) -> int | None:
     """The step of a stage's newest checkpoint, or None where it has none."""
+    try:
+        names = os.listdir(workdir / stage / "checkpoints")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     # Orbax gives a checkpoint this name when it is whole.
-    found = (workdir / stage / "checkpoints").glob("[0-9]*")
-    return max((int(p.name) for p in found if p.name.isdecimal()), default=None)
+    return max((int(name) for name in names if name.isdecimal()), default=None)
 
 
 def read(workdir: Path, where: str = "") -> dict[str, Any]:

@@ -1,6 +1,8 @@
 import contextlib
 import dataclasses
 import functools
+import gc
+import shutil
 from unittest import mock
 
 import jax
@@ -152,6 +154,8 @@ def test_a_stage_of_another_run_is_copied(toy, whole, tmp_path):
     options = toy.options(init_from=str(whole), learning_rate=1.0)
     expected, _ = saved(toy, whole)
     before = snapshot(whole)
+    # What a kill leaves of a copy.
+    (tmp_path / "toy/checkpoints/6.orbax-checkpoint-tmp/state").mkdir(parents=True)
     for _ in range(2):
         trained = toy.train(tmp_path, options=options)
         assert_same(jax.device_get(trained.variables), expected.averaged)
@@ -166,6 +170,18 @@ def test_init_from_a_folder_without_the_stage_is_refused(toy, tmp_path):
     with pytest.raises(UserError, match=words):
         toy.train(tmp_path / "run", options=options)
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_stage_whose_last_step_is_damaged_is_not_taken(toy, whole, tmp_path):
+    source = shutil.copytree(whole, tmp_path / "source")
+    (source / "toy/checkpoints/6/state/_METADATA").write_text("{")
+    options = toy.options(init_from=str(source))
+    with pytest.raises(UserError, match="cannot give the last step of stage 'toy'"):
+        toy.train(tmp_path / "run", options=options)
+    gc.collect()
+    assert not (tmp_path / "run/toy/checkpoints").exists()
+    assert not (source / "toy/damaged").exists()
 
 
 def failing_from(toy, step):
