@@ -21,7 +21,7 @@ SEED = 0
 
 
 class FolkTunes(tfds.core.GeneratorBasedBuilder):
-    """832 melodies of British, Irish and American folk tunes, for training alone.
+    """830 melodies of British, Irish and American folk tunes, for training alone.
 
     They have no words, and so are never a pair to hold out: `train` is all there is.
     """
