@@ -213,7 +213,7 @@ def test_options_reach_the_parts():
         ),
         ({"checkpoint": {"keep": 0}}, ["config.checkpoint", "at least 1"]),
         ({"log": {"every": 0}}, ["config.log", "at least 1"]),
-        ({"evaluate": {"samples": -1}}, ["config.evaluate", "samples", "at least 0"]),
+        ({"evaluate": {"samples": -1}}, ["config.evaluate.samples", "0 or more"]),
         ({"evaluate": {"batch_size": 0}}, ["config.evaluate", "batch_size", "least 1"]),
         ({"task": "music"}, ["config.task", "'music'", "class_to_image"]),
         ({"task": "nowhere:Thing"}, ["config.task", "cannot import 'nowhere'"]),
