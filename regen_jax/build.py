@@ -1,6 +1,7 @@
 """From a config to a run: parts joined, and refused where they do not fit."""
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -135,8 +136,10 @@ def join(config: Mapping[str, Any], x: Space, y: Space) -> Regeneration:
 
 def _check_paths(config: Mapping[str, Any]) -> None:
     """`UserError` where a field names a folder that cannot be used."""
-    if isinstance(folder := config["data"].get("dir"), str):
-        paths.local(folder, "config.data.dir")
+    default = os.environ.get("TFDS_DATA_DIR", "")
+    if isinstance(folder := config["data"].get("dir", ""), str):
+        where = "config.data.dir" if folder else "TFDS_DATA_DIR"
+        paths.local(folder or default, where)
     for name, section in config["train"].items():
         if isinstance(section, Mapping) and section.get("init_from"):
             where = f"config.train.{name}.init_from"

@@ -48,7 +48,7 @@ logger = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class CheckpointOptions:
-    """`config.checkpoint`: save `every` steps, and `keep` the newest."""
+    """`config.checkpoint`: save `every` steps and before reports; `keep` the newest."""
 
     every: Count = 500
     keep: Count = 2
