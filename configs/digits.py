@@ -120,7 +120,7 @@ def _guided(name: str) -> dict[str, Any]:
 
 def _training(stage: str, size: str) -> dict[str, Any]:
     if size == "tiny":
-        return {"steps": 20, "batch_size": 16, "learning_rate": 1e-3, "warmup_steps": 5}
+        return {"steps": 20, "batch_size": 16, "learning_rate": 1e-3, "warmup": 0.25}
     steps, batch_size, learning_rate = {
         "judge": (500, 64, 2e-3),
         "abstraction": (900, 32, 2e-3),
@@ -133,5 +133,4 @@ def _training(stage: str, size: str) -> dict[str, Any]:
         "steps": steps,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
-        "warmup_steps": steps // 20,
     }

@@ -61,8 +61,8 @@ def get_config(arg: str = "") -> ConfigDict:
             "profile": {"steps": 0},
             "evaluate": {
                 "every": 20 if tiny else 4000,
-                "samples": 4 if tiny else 42,
-                "loop_samples": 4 if tiny else 42,
+                "samples": 4 if tiny else 0,
+                "loop_samples": 4 if tiny else 0,
                 "batch_size": 4 if tiny else 42,
             },
         }
@@ -130,7 +130,7 @@ def _generator(name: str, size: str, conditioning: str, rules: bool) -> dict[str
 def _training(stage: str, chosen: dict[str, str]) -> dict[str, Any]:
     size = chosen["size"]
     if size == "tiny":
-        return {"steps": 20, "batch_size": 8, "learning_rate": 1e-3, "warmup_steps": 5}
+        return {"steps": 20, "batch_size": 8, "learning_rate": 1e-3, "warmup": 0.25}
     steps = {
         "abstraction": 1000,
         "decoder": 800,
@@ -144,7 +144,6 @@ def _training(stage: str, chosen: dict[str, str]) -> dict[str, Any]:
         "steps": steps,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
-        "warmup_steps": steps // 20,
     }
     # Y alone: tunes without words teach them too.
     alone = stage in ("abstraction", "decoder")

@@ -65,7 +65,7 @@ def get_config(arg: str = "") -> ConfigDict:
             "profile": {"steps": 0},
             "evaluate": {
                 "every": 20 if size == "tiny" else 2000,
-                "samples": 10 if size == "tiny" else 300,
+                "samples": 10 if size == "tiny" else 0,
                 "loop_samples": 10 if size == "tiny" else 100,
                 "batch_size": 10 if size == "tiny" else 100,
             },
@@ -111,7 +111,7 @@ def _generator(name: str, size: str) -> dict[str, Any]:
 def _training(stage: str, chosen: dict[str, str]) -> dict[str, Any]:
     size, digits = chosen["size"], chosen["data"] == "spoken_digits"
     if size == "tiny":
-        return {"steps": 20, "batch_size": 8, "learning_rate": 1e-3, "warmup_steps": 5}
+        return {"steps": 20, "batch_size": 8, "learning_rate": 1e-3, "warmup": 0.25}
     steps, batch_size = {
         "abstraction": (1000, 32),
         "decoder": (400, 32) if digits else (1000, 32),
@@ -125,5 +125,4 @@ def _training(stage: str, chosen: dict[str, str]) -> dict[str, Any]:
         "steps": steps,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
-        "warmup_steps": steps // 20,
     }

@@ -68,7 +68,7 @@ def get_config(arg: str = "") -> ConfigDict:
             "profile": {"steps": 0},
             "evaluate": {
                 "every": 20 if size == "tiny" else 1000,
-                "samples": 10 if size == "tiny" else 400,
+                "samples": 10 if size == "tiny" else 0,
                 "loop_samples": 10 if size == "tiny" else 100,
                 "batch_size": 10 if size == "tiny" else 50,
             },
@@ -155,7 +155,7 @@ def _decoder(name: str, size: str) -> dict[str, Any]:
 
 def _training(stage: str, size: str) -> dict[str, Any]:
     if size == "tiny":
-        return {"steps": 20, "batch_size": 8, "learning_rate": 1e-3, "warmup_steps": 5}
+        return {"steps": 20, "batch_size": 8, "learning_rate": 1e-3, "warmup": 0.25}
     steps, batch_size, learning_rate = {
         "judge": (1800, 32, 1.5e-3),
         "abstraction": (1500, 16, 2e-3),
@@ -168,5 +168,4 @@ def _training(stage: str, size: str) -> dict[str, Any]:
         "steps": steps,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
-        "warmup_steps": steps // 20,
     }

@@ -30,12 +30,14 @@ from absl import flags
 
 import regen_jax.rendering  # noqa: F401  before the forks, as they take long
 from experiments.equality import differences
-from regen_jax import commands, train
+from regen_jax import commands, ranges, train
 from regen_jax.errors import UserError
 
 KILLS = flags.DEFINE_integer("kills", 100, "how often", lower_bound=1)
 EVERY = flags.DEFINE_integer("every", 2, "steps between checkpoints", lower_bound=1)
-SEED = flags.DEFINE_integer("seed", None, "of the moments; drawn where not given")
+SEED = commands.define_number(
+    "seed", None, ranges.Seed, "of the moments; drawn where not given"
+)
 
 EARLY = 0.1
 """Share of kills while a run starts, before it has told a step."""
@@ -160,7 +162,7 @@ def main() -> None:
         # Most of a start would be the same compilation.
         jax.config.update("jax_compilation_cache_dir", str(folder / "compiled"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-    seed = random.randrange(2**32) if SEED.value is None else SEED.value
+    seed = random.randrange(2**31) if SEED.value is None else SEED.value
     print(f"moments are drawn with --seed={seed}", flush=True)
 
     whole = live(folder / "whole", lambda _: None)

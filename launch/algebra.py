@@ -11,7 +11,9 @@ import random
 import re
 from collections.abc import Mapping, Sequence
 
+from regen_jax import ranges
 from regen_jax.errors import UserError
+from regen_jax.ranges import Count, Natural, Seed
 
 Value = bool | int | float | str | tuple
 Overrides = Mapping[str, Value]
@@ -63,6 +65,8 @@ def sample(sweep: Sweep, number: int, seed: int) -> Sweep:
 
     The draw is the same on every machine and with every version of Python and NumPy.
     """
+    if words := ranges.fault(Seed, seed):
+        raise UserError(f"sweep: the seed of a sample {words}")
     if not 0 < number <= len(sweep):
         raise UserError(f"sweep: cannot sample {number} of {len(sweep)} runs")
     # Of all that `random` offers only the bits of `random()` are promised to stay.
@@ -101,6 +105,10 @@ class Range:
 
     def __post_init__(self):
         _check_field(self.field)
+        kind = int if self.whole else float
+        for end in (self.low, self.high):
+            if words := ranges.fault(kind, end):
+                raise UserError(f"search: an end of {self.field} {words}")
         if not self.low < self.high or (self.log and self.low <= 0):
             above = "above 0 and " if self.log else ""
             raise UserError(
@@ -146,7 +154,8 @@ class Search:
 
     Attributes:
       space: fields that vary, each in its range.
-      metric: a key of `metrics.json`, also read while a run trains.
+      metric: one that `evaluate --split=validation` computes, also read while a run
+        trains.
       maximize: whether more of it is better.
       trials: how many runs in all, those that failed or were pruned included.
       seed: of the sampler; it also sees the trials before.
@@ -156,9 +165,9 @@ class Search:
     space: Sequence[Range | Choice]
     metric: str
     maximize: bool = False
-    trials: int = 20
-    seed: int = 0
-    warmup_trials: int = 5
+    trials: Count = 20
+    seed: Seed = 0
+    warmup_trials: Natural = 5
 
     def __post_init__(self):
         if not self.space or not all(
@@ -171,8 +180,13 @@ class Search:
         for field in fields:
             if fields.count(field) > 1:
                 raise UserError(f"search: space has {field} twice")
-        if type(self.trials) is not int or self.trials < 1:
-            raise UserError(f"search: trials must be at least 1, not {self.trials}")
+        for name in ("trials", "seed", "warmup_trials"):
+            if type(value := getattr(self, name)) is not int:
+                raise UserError(f"search: {name} must be an int, not {value!r}")
+        try:
+            ranges.check(self)
+        except ValueError as error:
+            raise UserError(f"search: {error}") from error
 
 
 def _check_field(field: str) -> None:
@@ -194,8 +208,9 @@ def _joined(run: Overrides, other: Overrides) -> dict[str, Value]:
 def _plain(field: str, value: Value) -> Value:
     if isinstance(value, list | tuple):
         return tuple(_plain(field, part) for part in value)
-    # A value that does not equal itself, NaN, would be another one each time.
-    if type(value) in (bool, int, float, str) and value == value:  # noqa: PLR0124
+    if type(value) in (bool, int, float, str):
+        if words := ranges.fault(float, value):
+            raise UserError(f"sweep: {field} {words}")
         return value
     raise UserError(
         f"sweep: {field} must be a number, text, bool or tuple of them, not {value!r}"

@@ -15,7 +15,8 @@ class Options:
     """The command's flags, and in `extra` what stands after `--`.
 
     `parallel` is how many runs there may be at a time; None is one here, and as many as
-    Slurm lets.
+    Slurm lets. `split` is what finished runs are evaluated on: runs that are compared to
+    choose one of them must not read `test`.
     """
 
     config: str
@@ -26,6 +27,7 @@ class Options:
     processes: int = 1
     only: Sequence[str] = ()
     dry_run: bool = False
+    split: str = "validation"
     extra: Sequence[str] = ()
 
 
@@ -35,7 +37,8 @@ def commands_of(training: Training, options: Options) -> list[list[str]]:
     train = [sys.executable, "-m", "regen_jax.train", *training.flags, workdir]
     if training.stop_after:
         return [[*train, f"--stop_after={training.stop_after[0]}"]]
-    return [train, [sys.executable, "-m", "regen_jax.evaluate", workdir]]
+    evaluate = [sys.executable, "-m", "regen_jax.evaluate", workdir]
+    return [train, [*evaluate, f"--split={options.split}"]]
 
 
 def job_of(training: Training, options: Options) -> Job:
@@ -62,5 +65,7 @@ def rerun(options: Options, name: str) -> str:
     ]
     if options.processes > 1:
         given.append(f"--processes={options.processes}")
+    if options.split != Options.split:
+        given.append(f"--split={options.split}")
     extra = ["--", *options.extra] if options.extra else []
     return shlex.join(["python", "-m", "launch.sweep", *given, *extra])

@@ -20,11 +20,12 @@ from launch.figures import Result, Row, chosen, differing, known, rows
 from launch.naming import labels, names
 from regen_jax import paths
 from regen_jax.errors import UserError
+from regen_jax.workdir import METRICS
 
 logger = logging.getLogger("launch")
 
 
-def results(workdir: Path) -> list[Result]:
+def results(workdir: Path, split: str) -> list[Result]:
     """The runs in a folder; `UserError` where there are none.
 
     A sweep remembers what its runs change; of others it is what differs between their
@@ -43,7 +44,9 @@ def results(workdir: Path) -> list[Result]:
         Result(
             name,
             {f: tuple(v) if isinstance(v, list) else v for f, v in overrides.items()},
-            runs.metrics(folder) if runs.finished(folder := workdir / name) else None,
+            runs.metrics(folder, split)
+            if runs.finished(folder := workdir / name, split)
+            else None,
         )
         for name, overrides in changes.items()
     ]
@@ -132,16 +135,27 @@ def show(texts: Sequence[Sequence[str]]) -> None:
     Console(width=width, markup=False, emoji=False).print(table)
 
 
+def evaluated_split(workdir: Path) -> str:
+    """The split that runs in a folder are evaluated on: `validation` where any is."""
+    found = workdir.glob(f"*/{METRICS['validation']}")
+    return "validation" if any(found) else "test"
+
+
 def report(
-    workdir: Path, globs: Sequence[str], csv: Path, markdown_file: Path, figure: Path
+    workdir: Path,
+    globs: Sequence[str],
+    csv: Path,
+    markdown_file: Path,
+    figure: Path,
+    split: str,
 ) -> None:
     """Writes the three files and prints the table, and which runs are not finished."""
-    found = results(workdir)
+    found = results(workdir, split)
     table, every = rows(found), known(found)
     metrics = chosen(every, globs)
     texts = cells(table, metrics)
     write_csv(csv, table, every)
-    markdown_file.write_text(markdown(texts))
+    markdown_file.write_text(f"{markdown(texts)}\nOn the {split} split.\n")
     show(texts)
     written = [csv, markdown_file]
     if metrics:
@@ -152,7 +166,7 @@ def report(
             folder = workdir / result.name
             state = runs.last_line(folder) if folder.is_dir() else "not started"
             logger.info("not finished: %s: %s", result.name, state)
-    logger.info("written to %s", ", ".join(map(str, written)))
+    logger.info("%s split: written to %s", split, ", ".join(map(str, written)))
 
 
 def main(rest: list[str]) -> None:
@@ -169,12 +183,16 @@ def main(rest: list[str]) -> None:
             paths.local(given[flag].value or workdir / name, f"--{flag}")
             for flag, name in places.items()
         ),
+        split=given.split or evaluated_split(workdir),
     )
 
 
 if __name__ == "__main__":
     flags.DEFINE_string("workdir", None, "folder of the sweep, or of several runs")
     flags.DEFINE_list("metrics", [], "figures to show, as patterns such as samples/*")
+    flags.DEFINE_enum(
+        "split", None, list(METRICS), "validation where runs are evaluated on it"
+    )
     flags.DEFINE_string("csv", None, "file for every figure; WORKDIR/report.csv")
     flags.DEFINE_string("markdown", None, "file for the table; WORKDIR/report.md")
     flags.DEFINE_string("figure", None, "file for the picture; WORKDIR/report.png")

@@ -9,14 +9,15 @@ from typing import Any
 from launch.extras import optional
 from regen_jax import workdir
 from regen_jax.errors import UserError
+from regen_jax.workdir import METRICS
 
 MEMORY = "sweep.json"
 LOG = "log"
 
 
-def finished(folder: Path) -> bool:
-    """Whether the run in that folder was trained and evaluated."""
-    return (folder / "metrics.json").is_file()
+def finished(folder: Path, split: str) -> bool:
+    """Whether the run in that folder was trained, and evaluated on that split."""
+    return (folder / METRICS[split]).is_file()
 
 
 def has_trained(folder: Path, stage: str, steps: int) -> bool:
@@ -24,10 +25,10 @@ def has_trained(folder: Path, stage: str, steps: int) -> bool:
     return (folder / stage / "checkpoints" / str(steps)).is_dir()
 
 
-def metrics(folder: Path) -> dict[str, float]:
-    """The figures of a finished run; `UserError` where they cannot be read."""
-    path = folder / "metrics.json"
-    found = _read(path)
+def metrics(folder: Path, split: str) -> dict[str, float]:
+    """The metrics of a finished run on a split; `UserError` where they cannot be read."""
+    path = folder / METRICS[split]
+    found = read(path)
     for name, value in found.items():
         if not isinstance(value, int | float):
             raise UserError(f"{path} cannot be read: {name} is {value!r}, no number")
@@ -117,7 +118,7 @@ def remembered(folder: Path) -> dict[str, Any] | None:
     path = folder / MEMORY
     if not path.exists():
         return None
-    found = _read(path)
+    found = read(path)
     workdir.check_format(found, str(folder))
     del found["format"]
     runs = found.get("runs", {})
@@ -126,7 +127,8 @@ def remembered(folder: Path) -> dict[str, Any] | None:
     return found
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Any]:
+    """Returns the object in a JSON file; `UserError` where it cannot be read."""
     try:
         found = json.loads(path.read_text())
     except (OSError, ValueError, RecursionError) as error:

@@ -1,5 +1,7 @@
 """A search beyond grids: optuna picks each run by those before, and prunes poor ones.
 
+It reads the validation split alone, while runs train and once they are finished.
+
 Trials are kept in `optuna.log` of the workdir; each is an ordinary run in a folder of
 its own. A trial that was interrupted goes on in the same folder.
 """
@@ -45,6 +47,11 @@ def search(asked: Search, options: Options) -> int:
         raise UserError(
             "a search picks each run by those before: --on=slurm and --only are for "
             "sweeps; submit this command itself as a job"
+        )
+    if options.split != "validation":
+        raise UserError(
+            f"--split={options.split}: a search chooses by the validation split; "
+            "evaluate its best run on the test split"
         )
     memory = {
         "config": options.config,
@@ -135,7 +142,7 @@ class Trials:
             folder = self._options.workdir / name
             self._curves[name] = trial, Curve(folder, self._asked.metric)
             job = job_of(training, self._options)
-            if runs.finished(folder):
+            if runs.finished(folder, self._options.split):
                 self.ended(job, 0)
                 continue
             return [*self._missing(training.needs), job]
@@ -153,7 +160,7 @@ class Trials:
         if code:
             self._tell(trial, state="FAIL")
             return pool.why(job)
-        metrics = runs.metrics(job.folder)
+        metrics = runs.metrics(job.folder, self._options.split)
         if self._asked.metric not in metrics:
             raise UserError(
                 f"search: {job.name} has no metric {self._asked.metric!r}: known are "

@@ -26,7 +26,7 @@ from launch.naming import names
 from launch.plan import Training, needed, plan, waves
 from launch.search import search
 from launch.sweep_file import read
-from regen_jax import paths
+from regen_jax import paths, workdir
 from regen_jax.errors import UserError
 from regen_jax.exit_codes import REQUEUE
 
@@ -59,7 +59,9 @@ def run_sweep(options: Options) -> int:
     }
     runs.check_same(options.workdir, memory)
     wanted = set(options.only or known)
-    finished = {name for name in known if runs.finished(options.workdir / name)}
+    finished = {
+        name for name in known if runs.finished(options.workdir / name, options.split)
+    }
     trainings = [
         training
         for training in needed(plan(configured, options.workdir), wanted - finished)
@@ -133,7 +135,10 @@ def _conclude(options: Options, failed: dict[str, str], stopped: int | None) -> 
         if not name.startswith("shared/"):
             logger.info("  again: %s", rerun(options, name))
     if not failed:
-        logger.info("next: python -m launch.report --workdir=%s", options.workdir)
+        logger.info(
+            "next: python -m launch.report --workdir=%s --split=%s",
+            *(options.workdir, options.split),
+        )
     return 1 if failed else 0
 
 
@@ -173,6 +178,7 @@ def main(rest: list[str]) -> int:
             given.processes,
             given.only,
             given.dry_run,
+            given.split,
             rest,
         )
     )
@@ -187,5 +193,11 @@ if __name__ == "__main__":
     flags.DEFINE_integer("processes", 1, "of each run here", lower_bound=1)
     flags.DEFINE_multi_string("only", [], "name of a run; may be given several times")
     flags.DEFINE_bool("dry_run", False, "print the commands only")
+    flags.DEFINE_enum(
+        "split",
+        Options.split,
+        list(workdir.METRICS),
+        "evaluated at the end; test only where nothing is chosen by it",
+    )
     slurm.define_flags()
     cli.run(main)

@@ -13,6 +13,7 @@ from regen_jax.evaluation import EvaluateOptions
 from regen_jax.interfaces import Task
 from regen_jax.joining import join_arrows, make_abstraction
 from regen_jax.options import find, make, plain, require_section
+from regen_jax.ranges import Count
 from regen_jax.regeneration import Regeneration
 from regen_jax.spaces import Space
 from regen_jax.stages import make_stages
@@ -43,11 +44,7 @@ SECTIONS = (
 class LogOptions:
     """`config.log`: steps between scalars."""
 
-    every: int = 50
-
-    def __post_init__(self):
-        if self.every < 1:
-            raise ValueError(f"every must be at least 1, not {self.every}")
+    every: Count = 50
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +58,6 @@ class Run:
     loop: LoopOptions
     parallel: ParallelOptions
     evaluate: EvaluateOptions
-    num_samples: int
 
     def examples(self, stage: str) -> Source:
         """What that stage trains on."""
@@ -70,11 +66,13 @@ class Run:
         return share(examples, options.share, self.loop.seed)
 
 
-def build(config: Mapping[str, Any], num_samples: int | None = None) -> Run:
+def build(config: Mapping[str, Any], evaluated: str | None = None) -> Run:
     """Joins task, source, abstraction, prior and decoder; compiles nothing.
 
-    `num_samples` is how many samples a report on the prior draws, those of the loop
-    unless it is given.
+    Args:
+      config: its sections.
+      evaluated: the split that `evaluate` reports on, with its number of samples;
+        without it, reports are those of the training loop, on `validation`.
 
     Raises:
       UserError: an unknown section, option or value, parts whose spaces do not fit, or
@@ -97,8 +95,14 @@ def build(config: Mapping[str, Any], num_samples: int | None = None) -> Run:
     regeneration = join(config, task.x, task.y)
 
     evaluate = make(EvaluateOptions, config["evaluate"], "config.evaluate")
-    num_samples = num_samples or evaluate.loop_samples
-    stages = make_stages(task, regeneration, evaluate, num_samples)
+    stages = make_stages(
+        task,
+        regeneration,
+        evaluate,
+        evaluated or "validation",
+        evaluate.samples if evaluated else evaluate.loop_samples,
+        whole=bool(evaluated),
+    )
     loop = LoopOptions(
         seed=_seed(config["seed"]),
         log_every=make(LogOptions, config["log"], "config.log").every,
@@ -114,7 +118,6 @@ def build(config: Mapping[str, Any], num_samples: int | None = None) -> Run:
         loop,
         make(ParallelOptions, config["parallel"], "config.parallel"),
         evaluate,
-        num_samples,
     )
 
 

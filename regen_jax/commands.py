@@ -14,7 +14,7 @@ from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import ConfigDict, config_flags
 
-from regen_jax import paths
+from regen_jax import paths, ranges
 from regen_jax import workdir as stored
 from regen_jax.build import SECTIONS
 from regen_jax.errors import UserError
@@ -84,6 +84,31 @@ def define_config() -> flags.FlagHolder[ConfigDict]:
     return config_flags.DEFINE_config_file(
         "config", None, "config file", lock_config=False, accept_new_attributes=True
     )
+
+
+def define_number(
+    name: str, default: float | None, kind: Any, help: str
+) -> flags.FlagHolder:
+    """A flag of a number whose type says its range, such as `ranges.Seed`."""
+    return flags.DEFINE(
+        _NumberParser(kind), name, default, help, serializer=flags.ArgumentSerializer()
+    )
+
+
+class _NumberParser(flags.ArgumentParser):
+    """Reads a number and refuses what is out of its range."""
+
+    def __init__(self, kind: Any):
+        self.kind = kind
+
+    def parse(self, argument: str | float) -> float:
+        number = ranges.bare(self.kind)(argument)
+        if words := ranges.fault(self.kind, number):
+            raise ValueError(words)
+        return number
+
+    def flag_type(self) -> str:
+        return ranges.bare(self.kind).__name__
 
 
 def given(config: flags.FlagHolder[ConfigDict]) -> ConfigDict:

@@ -1,19 +1,28 @@
 """How a trained pipeline is judged: on held-out pairs, and by its samples."""
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+import logging
+import math
+import traceback
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from regen_jax import ranges
 from regen_jax.data.annotated import open_examples
-from regen_jax.data.pipeline import evaluation_batches
+from regen_jax.data.pipeline import Source, evaluation_batches, select
+from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, Task, Variables
 from regen_jax.metrics.likelihood import bits_per_dim, nats_per_token
+from regen_jax.networks.token_logits import counted
+from regen_jax.ranges import Count, Natural
 from regen_jax.regeneration import Regeneration
-from regen_jax.spaces import Array, lengths
+from regen_jax.spaces import Array, Tokens, Value
+from regen_jax.training import held_out
 
 _generate = jax.jit(Regeneration.generate, static_argnums=0)
 _reconstruct = jax.jit(Regeneration.reconstruct, static_argnums=0)
@@ -22,6 +31,8 @@ _log_prob = jax.jit(Regeneration.log_prob, static_argnums=0)
 _bound = jax.jit(Regeneration.bound, static_argnums=0)
 _decode = jax.jit(Regeneration.decode, static_argnums=0)
 
+logger = logging.getLogger("regen_jax")
+
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateOptions:
@@ -29,28 +40,59 @@ class EvaluateOptions:
 
     Attributes:
       every: steps between reports while a stage trains.
-      samples: drawn by the `evaluate` command.
-      loop_samples: drawn for a report while the prior trains.
-      batch_size: of held-out pairs and of samples.
+      samples: drawn by the `evaluate` command, at most one per example of the core list
+        where Y belongs to an example; 0 is one for each.
+      loop_samples: likewise, drawn for a report while the prior trains.
+      batch_size: of held-out pairs and of samples; no metric depends on it.
     """
 
-    every: int = 500
-    samples: int = 1000
-    loop_samples: int = 200
-    batch_size: int = 250
+    every: Count = 500
+    samples: Natural = 0
+    loop_samples: Natural = 200
+    batch_size: Count = 250
 
     def __post_init__(self):
-        for field in dataclasses.fields(self):
-            if getattr(self, field.name) < 1:
-                raise ValueError(
-                    f"{field.name} must be at least 1, not {getattr(self, field.name)}"
-                )
+        ranges.check(self)
+
+
+@contextlib.contextmanager
+def attempt(evaluator: str, failed: list[str]) -> Iterator[None]:
+    """Logs an exception of what it wraps in one line, and adds its name to `failed`.
+
+    One broken metric costs neither a training nor the other metrics.
+    """
+    try:
+        # What is divided by nothing is left out later, by name: see `finite`.
+        with np.errstate(all="ignore"):
+            yield
+    except Exception as error:  # noqa: BLE001
+        failed.append(evaluator)
+        reason = " ".join(str(error).split())
+        if not isinstance(error, UserError):
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{Path(frame.filename).name}:{frame.lineno}"
+            reason = f"{type(error).__name__} at {place}: {reason}"
+        # At this level the first of several processes alone is heard.
+        logger.info("evaluator %s failed: %s", evaluator, reason)
+
+
+def finite(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Returns the metrics that are finite, as floats; logs the names of the others."""
+    kept = {k: float(v) for k, v in metrics.items() if math.isfinite(v)}
+    if dropped := [name for name in metrics if name not in kept]:
+        logger.info("left out, as not finite: %s", ", ".join(dropped))
+    return kept
 
 
 def example_keys(seed: int, first: int, number: int) -> jax.Array:
-    """Keys of examples first … first + number - 1, whatever else is drawn."""
-    key = jax.random.key(seed)
-    return jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(number) + first)
+    """Returns keys of examples first … first + number - 1, whatever else is drawn."""
+    return held_out.example_keys(jax.random.key(seed), first, number)
+
+
+def core_examples(task: Task, regeneration: Regeneration, split: str) -> Source:
+    """Returns the examples of a split's core list that fit the options."""
+    examples = open_examples(task, regeneration, split)
+    return select(examples, task.core_list(split).rows)
 
 
 def sample(
@@ -60,10 +102,12 @@ def sample(
     prompts: Example,
     seed: int = 0,
     batch_size: int = 250,
+    first_index: int = 0,
 ) -> tuple[Any, Any]:
     """Draws y′ [N, …] and restored y [N, …] for a batch of prompts.
 
-    Example i of a seed is the same however many are drawn, in whatever batches.
+    Example i of a seed is the same however many are drawn, in whatever batches. The
+    prompts are examples first_index … first_index + N - 1.
     """
     parts = []
     given = regeneration.prompt(prompts)
@@ -73,7 +117,7 @@ def sample(
         # Filled up, so that the last batch does not compile anew.
         rows = np.minimum(np.arange(first, first + batch_size), number - 1)
         filled = jax.tree.map(lambda x, rows=rows: x[rows], given)
-        keys = example_keys(seed, first, batch_size)
+        keys = example_keys(seed, first_index + first, batch_size)
         drawn = jax.device_get(_generate(regeneration, variables, keys, filled))
         kept = min(batch_size, number - first)
         parts.append(jax.tree.map(lambda x, kept=kept: x[:kept], drawn))
@@ -100,12 +144,15 @@ def reconstruct(
     regeneration: Regeneration,
     variables: Mapping[str, Variables],
     batch_size: int,
+    split: str,
 ) -> tuple[Any, Any]:
-    """Restored y of the test split [N, …], and the same after Y → Y′ → Y."""
+    """Returns restored y of a split [N, …], and the same after Y → Y′ → Y."""
     originals, others = [], []
-    examples = open_examples(task, regeneration, "test")
+    examples = open_examples(task, regeneration, split)
+    first = 0
     for batch in evaluation_batches(examples, batch_size):
-        keys = example_keys(0, 0, _count(batch))
+        keys = example_keys(0, first, _count(batch))
+        first += _count(batch)
         found = _reconstruct(regeneration, variables, keys, batch)
         others.append(jax.device_get(found))
         originals.append(batch["y"])
@@ -131,17 +178,19 @@ def likelihood(
     regeneration: Regeneration,
     variables: Mapping[str, Variables],
     batch_size: int,
+    split: str,
 ) -> dict[str, float]:
-    """What the test split costs in nats; empty where the prior has no likelihood.
+    """Returns the nats of a split's core list; empty where the prior has no likelihood.
 
-    `prior/nll` is of a token of Y′, the one that ends a padded sequence among them, and
-    `prior/bits_per_dim` of Y where the abstraction is lossless. `pipeline/nll_per_word`,
-    or of another unit of the task, is of Y: exact of a direct model, and of X → Y′ → Y
-    the upper bound of `Regeneration.bound`, so that both stand on one axis.
+    `prior/nll` is nats per prediction of a token of Y′, the one that ends a padded
+    sequence among them, and `prior/bits_per_dim` is of Y where the abstraction is
+    lossless. `pipeline/nll_per_word`, or per another unit of the task, is of Y: exact of
+    a direct model, and of X → Y′ → Y the upper bound of `Regeneration.bound`, so that
+    both stand on one axis.
     """
     if not regeneration.prior.has_log_prob:
         return {}
-    examples = open_examples(task, regeneration, "test")
+    examples = core_examples(task, regeneration, split)
     space = regeneration.abstraction.y_prime
     nats, tokens, count = 0.0, 0, 0
     bound, units, unit = 0.0, 0, ""
@@ -151,17 +200,25 @@ def likelihood(
             unit, numbers = counted
             bound -= float(_bound(regeneration, variables, batch).sum())
             units += int(np.sum(numbers))
-        ends = np.minimum(
-            lengths(space, _encode(regeneration, variables, batch)) + 1, space.length
-        )
-        tokens += int(ends.sum()) * space.depth
-        count += len(ends)
-    figures = {"prior/nll": nats_per_token(nats, tokens)}
+        y_prime = _encode(regeneration, variables, batch)
+        tokens += num_predictions(space, y_prime)
+        count += _count(batch)
+    figures = {"prior/nll": nats_per_token(nats, tokens)} if tokens else {}
     if units:
         figures[f"pipeline/nll_per_{unit}"] = bound / units
-    if regeneration.abstraction.lossless and isinstance(task.y, Array):
+    if count and regeneration.abstraction.lossless and isinstance(task.y, Array):
         figures["prior/bits_per_dim"] = bits_per_dim(nats / count, task.y.size)
     return figures
+
+
+def num_predictions(space: Tokens, y_prime: Value) -> int:
+    """Returns how many tokens of y′ [N, …] a model of their likelihood predicts.
+
+    Of a padded stack the end is predicted once, at the first level; what follows it is
+    not predicted.
+    """
+    counts = counted(space, y_prime)
+    return int(np.size(y_prime) if counts is None else np.sum(counts))
 
 
 def _count(batch: Any) -> int:

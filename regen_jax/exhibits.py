@@ -47,7 +47,7 @@ class Exhibit:
             files.write(paths[-1], wave, sample_rate)
         for name, text in self.texts.items():
             paths.append(folder / f"{name}.md")
-            paths[-1].write_text(text + "\n")
+            paths[-1].write_text(text + "\n", encoding="utf-8")
         for name, write in self.files.items():
             paths.append(folder / name)
             write(paths[-1])

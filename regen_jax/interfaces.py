@@ -12,12 +12,13 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-import flax.struct
 import jax
 import numpy as np
 
 from regen_jax.errors import UserError
 from regen_jax.exhibits import Exhibit
+from regen_jax.objective import Objective
+from regen_jax.outputs import PerExample
 from regen_jax.spaces import Array, Category, Padded, Space, Tokens, Value
 
 Variables = Mapping[str, Any]
@@ -26,24 +27,6 @@ Example = Mapping[str, Any]
 them, and notes: whatever else a data set says. A batch of examples has no notes."""
 Judging = Callable[..., dict[str, float]]
 """Called as (prompts, y, too_long=()): see `Task.judging`."""
-
-
-@flax.struct.dataclass
-class Objective:
-    """What a loss returns: an entry an example, so that any split of a batch agrees.
-
-    Attributes:
-      loss: f32[B], what training minimizes the mean of.
-      metrics: f32[B] each, averaged over examples for the reader.
-      totals: statistics summed over examples, such as code counts f32[K].
-      examples: statistics kept an example, [B, ...], such as candidates for the revival
-        of dead codes.
-    """
-
-    loss: jax.Array
-    metrics: dict[str, jax.Array] = flax.struct.field(default_factory=dict)
-    totals: dict[str, jax.Array] = flax.struct.field(default_factory=dict)
-    examples: dict[str, jax.Array] = flax.struct.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,10 +38,13 @@ class CoreList:
     Attributes:
       rows: i64[R], indices into `Task.examples(split)` of those that fit the options.
       too_long: the others as the data set has them; each scores as an empty output.
+      whole: whether `Task.examples(split)` is all of the split, nothing left out, so that
+        metrics of the whole split compare too.
     """
 
     rows: np.ndarray
     too_long: tuple[Example, ...] = ()
+    whole: bool = False
 
 
 class Abstraction(abc.ABC):
@@ -301,6 +287,19 @@ class Task(abc.ABC):
         """
         return lambda prompts, y, too_long=(): {}
 
+    def per_example(
+        self,
+        variables: Mapping[str, Variables],
+        prompts: Example,
+        y: Any,
+        too_long: Sequence[Example] = (),
+    ) -> PerExample:
+        """Returns results per example, by which `launch.compare` compares two runs.
+
+        `variables` are those of the judges by name; the rest is as for `judging`.
+        """
+        return {}
+
     def units(self, y: Any) -> tuple[str, np.ndarray] | None:
         """What likelihoods are told for each of, and how many of it y [N, …] have, [N].
 
@@ -313,8 +312,11 @@ class Task(abc.ABC):
         return {}
 
     def pace(self, y: Any, seconds: float) -> dict[str, float]:
-        """Figures of how fast restored y [N, …] were generated in that time."""
-        return {"per_second": len(jax.tree.leaves(y)[0]) / seconds}
+        """Metrics of generating restored y [N, …] in that time, such as a real-time factor.
+
+        Computed of single examples (latency) and of a batch (throughput).
+        """
+        return {}
 
     def show(self, prompts: Example, y: Any) -> Exhibit:
         """Restored y beside their prompts."""

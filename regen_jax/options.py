@@ -9,6 +9,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from regen_jax import ranges
 from regen_jax.errors import UserError
 
 
@@ -76,7 +77,7 @@ def make(cls: type, section: Mapping[str, Any], where: str, **given: Any) -> Any
     require_section(section, where)
     if hasattr(cls, "join"):
         return cls.join(section, where, **given)
-    types = typing.get_type_hints(cls)
+    types = typing.get_type_hints(cls, include_extras=True)
     known = [f.name for f in dataclasses.fields(cls) if f.name not in given]
     values = {}
     for key, value in section.items():
@@ -86,6 +87,12 @@ def make(cls: type, section: Mapping[str, Any], where: str, **given: Any) -> Any
             raise UserError(
                 f"{where}.{key} is not an option of {cls.__name__}; known are "
                 f"{', '.join(known) or 'none'}"
+            )
+        if value == "None" and types[key] is str:
+            # So a flag's `None` arrives, which the user did not mean as a name.
+            raise UserError(
+                f"{where}.{key} must be of type str, and None is none: write "
+                f"--{where}.{key}= for an empty text"
             )
         values[key] = _value(types[key], value, f"{where}.{key}")
     missing = [
@@ -131,8 +138,11 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         return make(find(kind, value["name"], where), value, where)
     if dataclasses.is_dataclass(kind):
         return make(kind, value, where)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    bare = ranges.bare(kind)
+    if type(value) is bare or (bare is float and type(value) is int):
+        if words := ranges.fault(kind, value):
+            raise UserError(f"{where} {words}")
+        return bare(value)
     if typing.get_origin(kind) is tuple and isinstance(value, list | tuple):
         inner = typing.get_args(kind)
         kinds = inner[:1] * len(value) if inner[-1:] == (...,) else inner
@@ -141,7 +151,5 @@ def _value(kind: Any, value: Any, where: str) -> Any:
                 _value(k, v, f"{where}[{i}]")
                 for i, (k, v) in enumerate(zip(kinds, value, strict=True))
             )
-    elif kind in (int, float, str, bool) and type(value) is kind:
-        return value
-    wanted = kind.__name__ if inspect.isclass(kind) else kind
+    wanted = bare.__name__ if inspect.isclass(bare) else bare
     raise UserError(f"{where} must be of type {wanted}, not {value!r}")

@@ -42,5 +42,5 @@ def preview(run: Run, strategy: Strategy) -> None:
         needs = ", ".join(f"{name} {human(peak)}B" for name, peak in too_large.items())
         raise UserError(
             f"a device has {human(room)}B of memory, less than a step needs: {needs}; "
-            "lower batch_size, set accumulate, remat or parallel.fsdp, or use more devices"
+            "lower batch_size, set accumulate or parallel.fsdp, or use more devices"
         )

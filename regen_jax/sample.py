@@ -1,9 +1,9 @@
 """Draws samples of a trained run: python -m regen_jax.sample --workdir=… [--num=…]
 
 Where the task reads text, speech or notes, `--text="…"`, `--audio=file.wav` or
-`--midi=file.mid` gives what to generate from; each may be given several times. Where
-people can edit Y′, it is written beside the samples, and `--y_prime=file` generates Y
-from what they made of it.
+`--midi=file.mid` gives what to generate from; each may be given several times. Without
+them the prompts are those of the test split. Where people can edit Y′, it is written
+beside the samples, and `--y_prime=file` generates Y from what they made of it.
 """
 
 import logging
@@ -15,20 +15,25 @@ import jax
 import numpy as np
 from absl import flags
 
-from regen_jax import commands, paths, workdir
+from regen_jax import commands, edited_y_prime, ranges, workdir
 from regen_jax.build import Run, build
 from regen_jax.data.annotated import as_batch
 from regen_jax.errors import UserError
 from regen_jax.evaluation import decode, sample
 from regen_jax.exhibits import Exhibit
-from regen_jax.interfaces import Abstraction, Example, Task, Variables
+from regen_jax.interfaces import Example, Variables
+from regen_jax.prompts import requested
 from regen_jax.restore import restore
 from regen_jax.spaces import Padded
 
-NUM = flags.DEFINE_integer("num", 100, "how many samples", lower_bound=1)
-SEED = flags.DEFINE_integer("seed", 0, "of the samples", lower_bound=0)
-GUIDANCE = flags.DEFINE_float("guidance", None, "of the prior; its own if not given")
-TEMPERATURE = flags.DEFINE_float("temperature", None, "likewise", lower_bound=0)
+NUM = commands.define_number("num", 100, ranges.Count, "how many samples")
+SEED = commands.define_number("seed", 0, ranges.Seed, "of the samples")
+GUIDANCE = commands.define_number(
+    "guidance", None, ranges.Guidance, "of the prior; its own if not given"
+)
+TEMPERATURE = commands.define_number(
+    "temperature", None, ranges.Temperature, "likewise"
+)
 TEXT = flags.DEFINE_multi_string("text", [], "to generate from")
 AUDIO = flags.DEFINE_multi_string("audio", [], "a file of speech to generate from")
 MIDI = flags.DEFINE_multi_string("midi", [], "a file of notes to generate from")
@@ -44,22 +49,31 @@ logger = logging.getLogger("regen_jax")
 def main() -> None:
     """Writes samples.npz (x, y_prime, y, seed) and files a person can open."""
     directory = commands.workdir()
-    given = {"guidance": GUIDANCE.value, "temperature": TEMPERATURE.value}
-    overrides = {name: value for name, value in given.items() if value is not None}
-    out = paths.local(OUT.value, "--out") if OUT.value else directory
+    options = {"guidance": GUIDANCE.value, "temperature": TEMPERATURE.value}
+    overrides = {name: value for name, value in options.items() if value is not None}
+    out = workdir.output_folder(OUT.value) if OUT.value else directory
     workdir.check_output(out, directory=True, flag="--out=")
     config = commands.config_of(directory)
     config["prior"] = {**config["prior"], **overrides}
     run = build(config)
     abstraction = run.regeneration.abstraction
-    edited = [_edited(abstraction, path) for path in Y_PRIME.value]
-    prompts = as_batch(_examples(run.task, len(edited)), run.regeneration)
+    edited = [edited_y_prime.read(abstraction, path) for path in Y_PRIME.value]
+    given = [
+        (kind, value)
+        for kind, flag in (("text", TEXT), ("audio", AUDIO), ("midi", MIDI))
+        for value in flag.value
+    ]
+    examples = requested(run.task, given, NUM.value, len(edited))
+    prompts = as_batch(examples, run.regeneration)
     trained = restore(run, directory)
     variables = {name: stage.variables for name, stage in trained.items()}
     y_prime, y = _drawn(run, variables, prompts, edited)
     shown = run.task.show(prompts, y)
     if abstraction.editable:
-        shown.add(_editable(abstraction, y_prime))
+        texts = [edited_y_prime.to_text(abstraction, one) for one in y_prime]
+        shown.add(
+            Exhibit(files={f"y_prime_{i}.txt": _writer(t) for i, t in enumerate(texts)})
+        )
     try:
         out.mkdir(parents=True, exist_ok=True)
         arrays = {"x": prompts["x"], "y_prime": y_prime, "y": y, "seed": SEED.value}
@@ -70,33 +84,6 @@ def main() -> None:
     count = len(jax.tree.leaves(y)[0])
     listed = files if len(files) <= _LISTED else [*files[:_LISTED], "…"]
     logger.info("%d samples in %s: %s", count, out, ", ".join(listed))
-
-
-def _examples(task: Task, number: int) -> list[Example]:
-    """The prompts: what the user gave, or the task's own; `number` of them if not 0."""
-    given = [("text", text) for text in TEXT.value]
-    given += [("audio", str(paths.local(p, "--audio"))) for p in AUDIO.value]
-    given += [("midi", str(paths.local(p, "--midi"))) for p in MIDI.value]
-    if given and number not in (0, len(given)):
-        raise UserError(f"--y_prime is given {number} times for {len(given)} prompts")
-    if given:
-        return [task.read(kind, value) for kind, value in given]
-    return task.prompts(number or NUM.value)
-
-
-def _edited(abstraction: Abstraction, path: str) -> np.ndarray:
-    """The y′ of a file; `UserError` where it cannot be read, or is not one."""
-    if not abstraction.editable:
-        raise UserError(
-            f"--y_prime={path}: the Y′ of this run is not for people to edit: its "
-            f"abstraction is {type(abstraction).__name__}"
-        )
-    try:
-        return abstraction.read(paths.local(path, "--y_prime").read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"--y_prime={path} cannot be read: {error}") from error
-    except UserError as error:
-        raise UserError(f"--y_prime={path}: {error}") from error
 
 
 def _drawn(
@@ -120,18 +107,8 @@ def _drawn(
     )
 
 
-def _editable(abstraction: Abstraction, y_prime: np.ndarray) -> Exhibit:
-    """A file for each y′."""
-
-    def writer(text: str) -> Callable[[Path], None]:
-        return lambda path: path.write_text(text)
-
-    return Exhibit(
-        files={
-            f"y_prime_{index}.txt": writer(abstraction.write(one))
-            for index, one in enumerate(y_prime)
-        }
-    )
+def _writer(text: str) -> Callable[[Path], None]:
+    return lambda path: path.write_text(text, encoding="utf-8")
 
 
 def _flat(arrays: dict[str, Any]) -> dict[str, np.ndarray]:

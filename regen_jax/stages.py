@@ -1,6 +1,7 @@
 """From a task and its pipeline to the stages of a run, in the order they train."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -9,14 +10,17 @@ import numpy as np
 
 from regen_jax.data.annotated import as_batch, open_examples
 from regen_jax.data.pipeline import evaluation_batches, first_batch
+from regen_jax.errors import UserError
 from regen_jax.evaluation import (
     EvaluateOptions,
+    attempt,
     encode,
+    finite,
     likelihood,
     reconstruct,
     sample,
 )
-from regen_jax.interfaces import Abstraction, Judge, Task
+from regen_jax.interfaces import Abstraction, Example, Judge, Task
 from regen_jax.regeneration import Regeneration
 from regen_jax.rendering import alignment_picture
 from regen_jax.spaces import cast, lengths
@@ -27,38 +31,60 @@ Reporter = Callable[[dict, Report], None]
 """Adds to a report what it finds of the variables of all stages so far."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Reporting:
+    """What reports are made of.
+
+    Attributes:
+      task: gives the examples, and judges samples.
+      parts: the pipeline.
+      batch_size: of examples and samples.
+      split: the held-out split.
+      num_samples: how many are drawn for a report on the prior; 0 is one for each
+        example of the core list.
+      whole: whether samples are also drawn for the rest of a split of which no example
+        is left out.
+    """
+
+    task: Task
+    parts: Regeneration
+    batch_size: int
+    split: str
+    num_samples: int
+    whole: bool
+
+
 def make_stages(
-    task: Task, regeneration: Regeneration, options: EvaluateOptions, num_samples: int
+    task: Task,
+    regeneration: Regeneration,
+    options: EvaluateOptions,
+    split: str,
+    num_samples: int,
+    whole: bool = False,
 ) -> list[Stage]:
     """The task's judges, then the learned parts: source, abstraction, decoder, prior.
 
     The decoder needs nothing of the prior, and comes before it so that the prior can
-    be judged by whole samples while it trains.
+    be judged by whole samples while it trains. Reports are on `split`.
     """
     parts = regeneration
+    of = Reporting(task, parts, options.batch_size, split, num_samples, whole)
     stages = [
-        _reporting(_judge_stage(name, judge), task, parts, options)
-        for name, judge in task.judges.items()
+        _reporting(_judge_stage(name, judge), of) for name, judge in task.judges.items()
     ]
-    reconstructions = _reconstructions(task, parts, options)
     if parts.source.learned:
-        stage = _abstraction_stage("source", parts.source, "x")
-        stages.append(_reporting(stage, task, parts, options))
+        stages.append(_reporting(_abstraction_stage("source", parts.source, "x"), of))
     if parts.abstraction.learned:
         stage = _abstraction_stage("abstraction", parts.abstraction, "y")
-        reporters = [reconstructions("abstraction")] if parts.decoder is None else []
-        stages.append(_reporting(stage, task, parts, options, *reporters))
+        reporters = []
+        if parts.decoder is None:
+            reporters = [_reconstructions(of, "abstraction")]
+        stages.append(_reporting(stage, of, *reporters))
     if parts.decoder is not None:
         stage = _decoder_stage(parts)
-        stages.append(
-            _reporting(stage, task, parts, options, reconstructions("decoder"))
-        )
-    reporters = [
-        _likelihood(task, parts, options),
-        _alignment(task, parts),
-        _samples(task, parts, options, num_samples),
-    ]
-    stages.append(_reporting(_prior_stage(parts), task, parts, options, *reporters))
+        stages.append(_reporting(stage, of, _reconstructions(of, "decoder")))
+    reporters = [_likelihood(of), _alignment(of), _samples(of)]
+    stages.append(_reporting(_prior_stage(parts), of, *reporters))
     return stages
 
 
@@ -103,56 +129,55 @@ def _prior_stage(parts: Regeneration) -> Stage:
     return Stage("prior", lambda rng, batch: prior.init(rng), loss, prior.update)
 
 
-def _reporting(
-    stage: Stage,
-    task: Task,
-    parts: Regeneration,
-    options: EvaluateOptions,
-    *reporters: Reporter,
-) -> Stage:
-    """The stage with a report of its objective on the test split, and the reporters'."""
+def _reporting(stage: Stage, of: Reporting, *reporters: tuple[str, Reporter]) -> Stage:
+    """The stage with a report of its objective on held-out data, and the reporters'.
+
+    Each is tried alone: what fails is named in the report, and the others go on.
+    """
     means = held_out(
         stage,
         lambda: evaluation_batches(
-            open_examples(task, parts, "test"), options.batch_size
+            open_examples(of.task, of.parts, of.split), of.batch_size
         ),
         jax.random.key(0),
     )
 
+    def objective(variables, report):
+        found = means(variables[stage.name], variables)
+        report.scalars |= {f"{stage.name}/{k}": v for k, v in found.items()}
+
     def report(variables, frozen):
-        found = means(variables, frozen)
-        report = Report({f"{stage.name}/{k}": v for k, v in found.items()})
-        for reporter in reporters:
-            reporter({**frozen, stage.name: variables}, report)
-        return report
+        report = Report()
+        for name, reporter in (("objective", objective), *reporters):
+            with attempt(f"{stage.name}/{name}", report.failed):
+                reporter({**frozen, stage.name: variables}, report)
+        return dataclasses.replace(report, scalars=finite(report.scalars))
 
     return dataclasses.replace(stage, report=report)
 
 
-def _reconstructions(
-    task: Task, parts: Regeneration, options: EvaluateOptions
-) -> Callable[[str], Reporter]:
-    def of(stage: str) -> Reporter:
-        def reporter(variables, report):
-            y, other = reconstruct(task, parts, variables, options.batch_size)
-            for name, value in task.fidelity(y, other).items():
-                report.scalars[f"{stage}/{name}"] = value
-            report.exhibit.add(task.compare(*_shown(task, (y, other))))
-
-        return reporter
-
-    return of
-
-
-def _likelihood(task: Task, parts: Regeneration, options: EvaluateOptions) -> Reporter:
+def _reconstructions(of: Reporting, stage: str) -> tuple[str, Reporter]:
     def reporter(variables, report):
-        report.scalars |= likelihood(task, parts, variables, options.batch_size)
+        y, other = reconstruct(of.task, of.parts, variables, of.batch_size, of.split)
+        for name, value in of.task.fidelity(y, other).items():
+            report.scalars[f"{stage}/{name}"] = value
+        report.exhibit.add(of.task.compare(*_shown(of.task, (y, other))))
 
-    return reporter
+    return "reconstructions", reporter
 
 
-def _alignment(task: Task, parts: Regeneration) -> Reporter:
-    """A picture of where the prior looks, of the first test example."""
+def _likelihood(of: Reporting) -> tuple[str, Reporter]:
+    def reporter(variables, report):
+        report.scalars |= likelihood(
+            of.task, of.parts, variables, of.batch_size, of.split
+        )
+
+    return "likelihood", reporter
+
+
+def _alignment(of: Reporting) -> tuple[str, Reporter]:
+    """A picture of where the prior looks, of the first held-out example."""
+    parts = of.parts
 
     @jax.jit
     def look(variables, batch):
@@ -164,7 +189,7 @@ def _alignment(task: Task, parts: Regeneration) -> Reporter:
         return weights, lengths(parts.abstraction.y_prime, y_prime)
 
     def reporter(variables, report):
-        batch = first_batch(open_examples(task, parts, "test"), 1)
+        batch = first_batch(open_examples(of.task, parts, of.split), 1)
         found = jax.device_get(look(variables, batch))
         if found is not None:
             weights, length = found
@@ -174,30 +199,67 @@ def _alignment(task: Task, parts: Regeneration) -> Reporter:
             picture = alignment_picture(rows[:, : last + 1])
             report.exhibit.images["alignment"] = picture
 
-    return reporter
+    return "alignment", reporter
 
 
-def _samples(
-    task: Task, parts: Regeneration, options: EvaluateOptions, number: int
-) -> Reporter:
+def _samples(of: Reporting) -> tuple[str, Reporter]:
+    task, parts = of.task, of.parts
     judging = None
+
+    def judged(variables, prompts, y_prime, y, too_long):
+        more = {"too_long": too_long} if too_long else {}
+        figures = judging(prompts, y, **more)
+        if "y" in prompts:
+            true = encode(parts, variables, prompts, of.batch_size)
+            figures |= parts.abstraction.distance(y_prime, true)
+        kept = parts.abstraction.adherence(y, y_prime)
+        figures |= {f"adherence_{name}": value for name, value in kept.items()}
+        return figures | {"number": _number(y)}
 
     def reporter(variables, report):
         nonlocal judging
         if judging is None:
             judging = task.judging(variables)
-        prompts = as_batch(task.prompts(number), parts)
-        y_prime, y = sample(task, parts, variables, prompts, 0, options.batch_size)
-        figures = judging(prompts, y)
-        if "y" in prompts:
-            true = encode(parts, variables, prompts, options.batch_size)
-            figures |= parts.abstraction.distance(y_prime, true)
-        kept = parts.abstraction.adherence(y, y_prime)
-        figures |= {f"adherence_{name}": value for name, value in kept.items()}
+        core = task.core_list(of.split)
+        prompts = _prompts(of)
+        y_prime, y = sample(task, parts, variables, prompts, 0, of.batch_size)
+        # Of a part of the list, the same part of what is too long.
+        part = min(1.0, _number(y) / len(core.rows))
+        too_long = core.too_long[: round(part * len(core.too_long))]
+        figures = judged(variables, prompts, y_prime, y, too_long)
         report.scalars |= {f"samples/{name}": value for name, value in figures.items()}
         report.exhibit.add(task.show(*_shown(task, (prompts, y))))
+        report.per_example = functools.partial(
+            task.per_example, variables, prompts, y, too_long
+        )
 
-    return reporter
+        examples = task.examples(of.split)
+        if not (of.whole and core.whole and part == 1 < len(examples) / len(core.rows)):
+            return
+        others = np.setdiff1d(np.arange(len(examples)), core.rows)
+        rest = as_batch([examples[int(row)] for row in others], parts)
+        drawn = sample(task, parts, variables, rest, 0, of.batch_size, _number(y))
+        whole = jax.tree.map(
+            lambda *both: np.concatenate(both), (prompts, y_prime, y), (rest, *drawn)
+        )
+        figures = judged(variables, *whole, ())
+        report.scalars |= {f"whole/{name}": value for name, value in figures.items()}
+
+    return "samples", reporter
+
+
+def _prompts(of: Reporting) -> Example:
+    prompts = of.task.prompts(of.num_samples, of.split)
+    if not prompts:
+        raise UserError(
+            f"no example of the core list of the split {of.split!r} fits config.data: "
+            "raise its limits"
+        )
+    return as_batch(prompts, of.parts)
+
+
+def _number(y: Any) -> int:
+    return len(jax.tree.leaves(y)[0])
 
 
 def _shown(task: Task, values: Any) -> Any:

@@ -14,6 +14,7 @@ from absl import flags
 
 from regen_jax import commands, paths, workdir
 from regen_jax.build import Run, build
+from regen_jax.data.annotated import open_examples
 from regen_jax.data.pipeline import check_batch_size, first_batch, training_batches
 from regen_jax.errors import UserError
 from regen_jax.options import plain
@@ -49,6 +50,7 @@ def train_all(
         )
     strategy = checked_strategy(run)
     examples = {name: run.examples(name) for name in run.train}
+    open_examples(run.task, run.regeneration, "validation")
     for name, options in run.train.items():
         check_batch_size(examples[name], options.batch_size)
         # The other run is not needed any more where there is a copy.

@@ -11,10 +11,13 @@ from typing import Any
 
 from filelock import AcquireReturnProxy, SoftFileLease, Timeout
 
+from regen_jax import paths
 from regen_jax.errors import UserError
 from regen_jax.options import plain
 
 CONFIG = "config.json"
+METRICS = {"validation": "metrics_validation.json", "test": "metrics.json"}
+"""By split, what `evaluate` writes: metrics to choose by, and those to publish."""
 FORMAT = 2
 """Of a workdir, raised where runs of earlier versions would be read wrongly. Those before
 2 have none."""
@@ -29,6 +32,9 @@ READS = {
     "prior": ("source", "abstraction", "prior"),
 }
 """Sections, beside task and data, that decide what a stage learns; a judge needs none."""
+
+_FILES = {".npz", ".npy", ".png", ".wav", ".mid", ".musicxml", ".md", ".txt", ".json"}
+"""Endings of files that are written to a folder, which no folder is meant to have."""
 
 LEASE_SECONDS = 30.0
 """A lock that was not renewed for so long belongs to a process that died."""
@@ -56,6 +62,17 @@ def claimed(workdir: Path, config: Mapping[str, Any]) -> Iterator[None]:
         _check(workdir, new)
         _write(workdir / CONFIG, {"format": FORMAT, **new})
         yield
+
+
+def output_folder(path: str) -> Path:
+    """Returns the folder that --out names; `UserError` where it looks like a file."""
+    folder = paths.local(path, "--out")
+    if folder.suffix.lower() in _FILES and not folder.is_dir():
+        raise UserError(
+            f"--out={path} looks like a file: give the folder that samples.npz and other "
+            "files go to"
+        )
+    return folder
 
 
 def check_output(path: Path, directory: bool, flag: str) -> None:

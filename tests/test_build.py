@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import math
 import sys
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def outside(monkeypatch):
 
 def config(**sections) -> dict:
     """A config of the toy task, with sections replaced."""
-    stage = {"steps": 3, "batch_size": 4, "warmup_steps": 1}
+    stage = {"steps": 3, "batch_size": 4, "warmup": 0.5}
     base = {
         "seed": 0,
         "task": "toy_parts:Stripes",
@@ -71,13 +72,13 @@ def test_parts_from_outside_train_and_generate():
     y_prime, y = sample(run.task, run.regeneration, frozen, x, batch_size=2)
     assert y_prime.shape == (5, 4, 1) and y.shape == (5, 4, 4, 1)
     report = run.stages[-1].report(frozen["prior"], frozen)
-    assert set(report.scalars) == {"prior/loss"}
+    assert set(report.scalars) == {"prior/loss", "samples/number"}
 
 
 def test_options_reach_the_parts():
     run = build(config())
     assert run.regeneration.abstraction.start == 0.25
-    assert run.train["prior"] == StageOptions(steps=3, batch_size=4, warmup_steps=1)
+    assert run.train["prior"] == StageOptions(steps=3, batch_size=4, warmup=0.5)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +178,7 @@ def test_options_reach_the_parts():
         ),
         (
             {"train": {"abstraction": {}, "prior": {"steps": 0}}},
-            ["config.train.prior: steps must be at least 1"],
+            ["config.train.prior.steps must be at least 1"],
         ),
         (
             {"train": {"abstraction": {}, "prior": {"split": "targets"}}},
@@ -187,6 +188,23 @@ def test_options_reach_the_parts():
             {"train": {"abstraction": {"split": "test"}, "prior": {}}},
             ["split must be 'train' or 'targets', not 'test'"],
         ),
+        (
+            {"train": {"abstraction": {}, "prior": {"warmup_steps": 5}}},
+            ["config.train.prior.warmup_steps is not an option", "warmup"],
+        ),
+        (
+            {"train": {"abstraction": {}, "prior": {"beta1": 1.5}}},
+            ["config.train.prior.beta1 must be in [0, 1), not 1.5"],
+        ),
+        (
+            {"prior": {"name": "toy_parts:Table", "scale": math.nan}},
+            ["config.prior.scale must be finite", "not nan"],
+        ),
+        (
+            {"decoder": {"name": "diffusion", "guidance_interval": [0.0, math.inf]}},
+            ["config.decoder.guidance_interval[1] must be finite", "not inf"],
+        ),
+        ({"parallel": {"min_size": -1}}, ["config.parallel.min_size must be 0 or"]),
         ({"seed": -1}, ["config.seed", "-1"]),
         ({"seed": 1.5}, ["config.seed", "1.5"]),
         (
@@ -195,7 +213,8 @@ def test_options_reach_the_parts():
         ),
         ({"checkpoint": {"keep": 0}}, ["config.checkpoint", "at least 1"]),
         ({"log": {"every": 0}}, ["config.log", "at least 1"]),
-        ({"evaluate": {"samples": 0}}, ["config.evaluate", "samples", "at least 1"]),
+        ({"evaluate": {"samples": -1}}, ["config.evaluate.samples", "0 or more"]),
+        ({"evaluate": {"batch_size": 0}}, ["config.evaluate", "batch_size", "least 1"]),
         ({"task": "music"}, ["config.task", "'music'", "class_to_image"]),
         ({"task": "nowhere:Thing"}, ["config.task", "cannot import 'nowhere'"]),
         ({"task": "toy_parts:Table"}, ["config.task", "not a subclass of Task"]),

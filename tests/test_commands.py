@@ -175,17 +175,33 @@ def test_samples_are_a_function_of_seed_and_options(command, trained, tmp_path):
     assert snapshot(trained) == before
 
 
-def test_evaluate_writes_and_prints_every_figure(measured):
+def strict(path):
+    """The object in a file of JSON, in which NaN and infinities are not."""
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    return json.loads(path.read_text(), parse_constant=refuse)
+
+
+def test_evaluate_writes_and_prints_every_metric(measured):
     workdir, done = measured
-    figures = json.loads((workdir / "metrics.json").read_text())
+    figures = strict(workdir / "metrics.json")
     lines = dict(line.split() for line in done.stdout.splitlines())
     assert list(lines) == list(figures)
     for name, value in figures.items():
         assert re.fullmatch(r"[a-z]+/[a-z_]+", name)
         assert math.isfinite(value)
         assert float(lines[name]) == pytest.approx(value, rel=1e-3)
-    assert done.stderr == f"written to {workdir}/metrics.json\n"
+    few, written = done.stderr.splitlines()
+    assert few.startswith(
+        "samples on 20 of 500 examples that the core list of the test"
+    )
+    assert written == f"test split, 500 examples: written to {workdir}/metrics.json"
     assert set(figures) >= {
+        "test/too_long",
+        "samples/latency_seconds",
+        "samples/throughput_per_second",
         "judge/accuracy",
         "abstraction/psnr",
         "abstraction/codebook_use",
@@ -195,13 +211,27 @@ def test_evaluate_writes_and_prints_every_figure(measured):
         "samples/number",
         "real/accuracy",
         "real/frechet",
-        *(f"train/{stage}_seconds" for stage in PARTS),
+        "real/frechet_std",
     }
+    costs = ("seconds", "steps", "flops", "parameters")
+    assert set(figures) >= {f"train/{s}_{cost}" for s in PARTS for cost in costs}
+    for cost in ("seconds", "flops", "parameters"):
+        # The judge is no part of the pipeline.
+        parts = [figures[f"train/{stage}_{cost}"] for stage in PARTS[1:]]
+        assert figures[f"train/{cost}"] == pytest.approx(sum(parts)) and min(parts) > 0
+    assert all(figures[f"train/{stage}_steps"] == 20 for stage in PARTS)
 
 
-def test_evaluate_agrees_with_the_last_report_of_training(measured):
+def test_evaluate_on_validation_equals_last_report_of_training(
+    command, measured, tmp_path
+):
     workdir, _ = measured
-    figures = json.loads((workdir / "metrics.json").read_text())
+    before = (workdir / "metrics.json").read_bytes()
+    done = command("evaluate", f"--workdir={workdir}", "--split=validation")
+    assert done.returncode == 0, done.stderr
+    assert (workdir / "metrics.json").read_bytes() == before
+    figures = strict(workdir / "metrics_validation.json")
+    assert "validation/too_long" in figures and "test/too_long" not in figures
     for stage in PARTS:
         found = events(workdir / stage)
         for tag in found.Tags()["scalars"]:
@@ -219,7 +249,7 @@ def test_evaluate_adds_a_row_to_the_hparams(measured):
     assert hparams["train.prior.steps"].number_value == 20
     figures = json.loads((workdir / "metrics.json").read_text())
     for tag, value in figures.items():
-        [event] = found.Scalars(tag)
+        event = found.Scalars(tag)[-1]
         assert event.value == pytest.approx(value, rel=1e-6)
 
 
@@ -249,7 +279,7 @@ BAD_FLAGS = {
     "section-for-a-value": (["--config.prior=gan"], ["prior"]),
     "value-out-of-range": (
         ["--config.train.prior.steps=0"],
-        ["config.train.prior: steps must be at least 1, not 0"],
+        ["config.train.prior.steps must be at least 1, not 0"],
     ),
     "does-not-fit": (
         ["--config.prior.name=diffusion"],
@@ -261,7 +291,7 @@ BAD_FLAGS = {
     ),
     "batch-larger-than-data": (
         ["--config.train.judge.batch_size=5000"],
-        ["5000", "4500"],
+        ["5000", "4000"],
     ),
     "too-many-devices": (["--config.parallel.data=2"], ["data 2", "there are 1"]),
     "unknown-flag": (["--wokdir=there"], ["wokdir"]),
@@ -435,7 +465,11 @@ def test_a_finished_run_is_needed(command, workdir, name):
         (["--num=0"], "num"),
         (["--num=few"], "num"),
         (["--seed=-1"], "seed"),
+        (["--seed=4294967296"], "seed=4294967296: must be at most 2147483647"),
         (["--temperature=-1"], "temperature"),
+        (["--temperature=nan"], "temperature=nan: must be finite"),
+        (["--temperature=1e-40"], "must be 0 or at least 1.18e-38 in size"),
+        (["--guidance=inf"], "guidance=inf: must be finite"),
         (["--guidance=much"], "guidance"),
         (["--config.seed=1"], "config.seed"),
         (["more"], "unknown argument 'more'"),

@@ -16,6 +16,7 @@ from regen_jax.data.annotated import as_batch, open_examples
 from regen_jax.data.pipeline import first_batch
 from regen_jax.evaluation import example_keys, sample
 from regen_jax.spaces import checked
+from regen_jax.training.optimizer import decayed
 from regen_jax.training.state import Reduction, create, train_step
 
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -105,7 +106,7 @@ def part(config, stage: str) -> str:
 
 def stepped(stage, options, variables, batch):
     """The variables of a stage after its first step."""
-    options = type(options)(steps=2, batch_size=2, warmup_steps=0)
+    options = type(options)(steps=2, batch_size=2, warmup=0.0)
     init = functools.partial(create, stage, options, jax.random.key(0), batch)
     state = jax.jit(init)()
     if stage.name != "judge":
@@ -141,6 +142,19 @@ def test_combinations_step_and_generate(name, arg, config_of):
     assert jax.tree.leaves(y)[0].shape == (2, *run.task.y.shape)
 
 
+def assert_only_kernels_are_decayed(params):
+    leaves = jax.tree_util.tree_leaves_with_path(decayed(params))
+    names = {leaf: set() for leaf in (True, False)}
+    for path, leaf in leaves:
+        names[leaf].add(path[-1].key)
+    assert names[True] == {"kernel"}
+    # A new name says here that its arrays are no kernels.
+    assert names[False] <= {
+        *("bias", "scale", "embedding", "positions"),
+        *("null", "start", "queries", "mixture"),
+    }
+
+
 @pytest.mark.parametrize("name, arg", COMBINATIONS)
 def test_other_sizes_are_built(name, arg, config_of):
     assert build(config_of(name, f"{arg},size=demo")).stages
@@ -153,7 +167,7 @@ def test_other_sizes_are_built(name, arg, config_of):
         if known not in BUILT:
             options = run.train[stage.name]
             init = functools.partial(create, stage, options, jax.random.key(0), batch)
-            assert jax.tree.leaves(jax.eval_shape(init).average)
+            assert_only_kernels_are_decayed(jax.eval_shape(init).average)
             BUILT.add(known)
 
 

@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 
 
 def get_config():
-    train = dict(steps=60, batch_size=4, warmup_steps=5)
+    train = dict(steps=60, batch_size=4, warmup=0.1)
     return ConfigDict(
         dict(
             seed=0,

@@ -54,6 +54,13 @@ def refusal(call, *args, **kwargs) -> str:
     return message
 
 
+def test_none_of_a_flag_is_no_text():
+    assert make(Options, {"count": 1, "label": ""}, "config.data").label == ""
+    words = refusal(make, Options, {"count": 1, "label": "None"}, "config.data")
+    assert "config.data.label must be of type str" in words
+    assert "--config.data.label= for an empty text" in words
+
+
 def test_names_are_the_modules_that_define_one():
     handcrafted = {"downsample", "identity", "pixels"}
     assert handcrafted | {"autoencoder"} <= set(names(Abstraction))

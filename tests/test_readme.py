@@ -4,6 +4,7 @@ Only the default size of the config is tiny here, by a copy of `configs/`.
 """
 
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -86,6 +87,37 @@ def test_other_configs_are_those_of_runs(
         flags = [word for word in words if word.startswith("--config")]
         flags.append(f"--config.data.dir={speech_dir}")
         assert configure(line, {}, flags).stages
+
+
+def rows_of_choices() -> list[tuple[str, str, str, str]]:
+    """(config, its choices, prior, decoder) of each row of a table of choices."""
+    rows, config = [], ""
+    for line in README.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if head := re.fullmatch(r"`(configs/\w+\.py):…`", cells[0]):
+            config = head[1]
+        elif not line.startswith("|"):
+            config = ""
+        elif config and "---" not in line:
+            choices = "" if cells[0] == "(default)" else cells[0].strip("`")
+            rows.append((config, choices, *cells[2:4]))
+    return rows
+
+
+@pytest.mark.parametrize("config, choices, prior, decoder", rows_of_choices())
+def test_table_of_choices_names_what_the_config_chooses(
+    config, choices, prior, decoder
+):
+    made = runpy.run_path(str(ROOT / config))["get_config"](choices)
+    assert prior.startswith(f"`{made.prior.name}`")
+    assert decoder.startswith(f"`{made.decoder.name}`")
+
+
+def test_tables_of_choices_are_found():
+    assert {row[0] for row in rows_of_choices()} == {
+        "configs/digits.py",
+        "configs/speech_synthesis.py",
+    }
 
 
 @pytest.mark.parametrize("package", ["experiments", "launch"])

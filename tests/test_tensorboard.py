@@ -104,8 +104,9 @@ def test_hparams_are_a_row_a_run(page, address, sweep):
         start = cells.index(name)
         row = dict(zip(columns, cells[start:], strict=False))
         assert row[FIELD] == rate
-        metrics = json.loads((sweep / name / "metrics.json").read_text())
-        use = float(row["abstraction/codebook_use"])
+        path = sweep / name / "metrics_validation.json"
+        metrics = json.loads(path.read_text())
+        use = float(row["validation/abstraction/codebook_use"])
         assert use == pytest.approx(metrics["abstraction/codebook_use"], rel=1e-4)
 
 

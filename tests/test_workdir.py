@@ -7,7 +7,7 @@ import pytest
 
 from regen_jax import workdir
 from regen_jax.errors import UserError
-from regen_jax.workdir import claimed
+from regen_jax.workdir import claimed, output_folder
 
 CONFIG = {"seed": 0, "prior": {"width": 8}, "log": {"every": 50}}
 
@@ -179,7 +179,7 @@ def test_damaged_config_or_other_format_is_refused_in_one_line(
 ):
     path = tmp_path / "config.json"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    before = path.stat()
+    before = path.read_bytes(), path.stat().st_mtime_ns
 
     def claim():
         with claimed(tmp_path, {"seed": 0}):
@@ -193,7 +193,7 @@ def test_damaged_config_or_other_format_is_refused_in_one_line(
         with pytest.raises(UserError, match=words) as error:
             read()
         assert "\n" not in str(error.value)
-    assert path.stat() == before
+    assert (path.read_bytes(), path.stat().st_mtime_ns) == before
     assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
 
 
@@ -205,3 +205,12 @@ def test_checkpoints_without_a_config_are_refused(tmp_path):
         claimed(tmp_path, CONFIG),
     ):
         pass
+
+
+@pytest.mark.parametrize("name", ["x.npz", "deep/a.WAV", "x.json"])
+def test_out_that_looks_like_a_file_is_refused(tmp_path, name):
+    with pytest.raises(UserError, match="looks like a file: give the folder"):
+        output_folder(f"{tmp_path}/{name}")
+    (tmp_path / name).mkdir(parents=True)
+    assert output_folder(f"{tmp_path}/{name}") == tmp_path / name
+    assert output_folder(f"{tmp_path}/v1.2") == tmp_path / "v1.2"

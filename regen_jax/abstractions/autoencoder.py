@@ -5,10 +5,12 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from regen_jax import ranges
 from regen_jax.abstractions.quantized import QuantizedAutoencoder
 from regen_jax.abstractions.quantizers.interface import Quantizer
 from regen_jax.abstractions.quantizers.vq import VectorQuantizer
 from regen_jax.networks.convnet import Decoder, Encoder
+from regen_jax.ranges import Count, Natural
 from regen_jax.spaces import Array
 
 
@@ -26,11 +28,12 @@ class Autoencoder(QuantizedAutoencoder):
 
     y: Array
     quantizer: Quantizer = dataclasses.field(default_factory=VectorQuantizer)
-    widths: tuple[int, ...] = (32, 64)
-    num_blocks: int = 1
+    widths: tuple[Count, ...] = (32, 64)
+    num_blocks: Natural = 1
     dtype: str = "float32"
 
     def __post_init__(self):
+        ranges.check(self)
         if not isinstance(self.y, Array) or len(self.y.shape) != 3:
             raise ValueError(
                 f"needs images, an Array of height, width, channels, not {self.y}"
@@ -38,11 +41,8 @@ class Autoencoder(QuantizedAutoencoder):
         if not self.y.bounded:
             raise ValueError(f"needs an Array with bounds, not {self.y}")
         factor = 2 ** len(self.widths)
-        if not self.widths or min(self.widths) < 1 or self.num_blocks < 0:
-            raise ValueError(
-                "widths must be one or more positive numbers and num_blocks 0 or more, "
-                f"not {self.widths} and {self.num_blocks}"
-            )
+        if not self.widths:
+            raise ValueError("widths must be one number or more, not none")
         if self.dtype not in ("float32", "bfloat16"):
             raise ValueError(
                 f"dtype must be 'float32' or 'bfloat16', not {self.dtype!r}"

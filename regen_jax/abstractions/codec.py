@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from regen_jax import ranges
 from regen_jax.abstractions.quantizers.interface import Quantizer
 from regen_jax.abstractions.quantizers.rvq import ResidualVectorQuantizer
 from regen_jax.audio import segments
@@ -19,6 +20,7 @@ from regen_jax.networks.discriminators import (
     adversarial_losses,
 )
 from regen_jax.networks.vocos import FoldedEncoder, UnfoldedVocos, Vocos
+from regen_jax.ranges import Count, Natural, NonNegative
 from regen_jax.spaces import Array, Padded, Tokens, Value, lengths, within
 
 # What an example's key is folded with.
@@ -35,7 +37,8 @@ class Codec(Abstraction):
 
     Attributes:
       y: the space of waves, [N].
-      quantizer: makes codes of the encoder's latents.
+      quantizer: makes codes of the encoder's latents. `fsq` with `standardize` takes
+        moments over the segment in training and over the whole wave in `encode`.
       width: features a frame.
       num_layers: ConvNeXt blocks of the encoder, and of the decoder.
       stride: frames a code.
@@ -53,29 +56,25 @@ class Codec(Abstraction):
 
     y: Array
     quantizer: Quantizer = dataclasses.field(default_factory=ResidualVectorQuantizer)
-    width: int = 192
-    num_layers: int = 3
-    stride: int = 2
-    hop: int = 256
-    n_fft: int = 1024
-    num_mels: int = 80
-    sample_rate: int = 16000
-    segment: int = 32
-    resolutions: tuple[int, ...] = (256, 512, 1024)
-    adversarial: float = 0.0
-    adversarial_start: int = 0
+    width: Count = 192
+    num_layers: Count = 3
+    stride: Count = 2
+    hop: Count = 256
+    n_fft: Count = 1024
+    num_mels: Count = 80
+    sample_rate: Count = 16000
+    segment: Natural = 32
+    resolutions: tuple[Count, ...] = (256, 512, 1024)
+    adversarial: NonNegative = 0.0
+    adversarial_start: Natural = 0
     dtype: str = "float32"
 
     learned = True
 
     def __post_init__(self):
+        ranges.check(self)
         if not isinstance(self.y, Array) or len(self.y.shape) != 1:
             raise ValueError(f"needs waves, an Array of samples, not {self.y}")
-        for name in ("width", "num_layers", "stride", "hop", "num_mels", "sample_rate"):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name} must be at least 1, not {getattr(self, name)}"
-                )
         if self.n_fft % 2 or self.n_fft % self.hop or self.n_fft < 3 * self.hop:
             raise ValueError(
                 "n_fft must be even and a multiple of hop, 3 times it or more, not "
@@ -86,16 +85,13 @@ class Codec(Abstraction):
                 f"stride {self.stride} times hop {self.hop} does not divide the samples "
                 f"of {self.y}"
             )
-        if self.segment < 0 or self.segment % self.stride:
+        if self.segment % self.stride:
             raise ValueError(
                 f"segment must be a multiple of stride {self.stride}, or 0, "
                 f"not {self.segment}"
             )
         mel_filters(self.sample_rate, self.n_fft, self.num_mels)
         check_resolutions(self.resolutions)
-        for name in ("adversarial", "adversarial_start"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
         if self.dtype not in ("float32", "bfloat16"):
             raise ValueError(
                 f"dtype must be 'float32' or 'bfloat16', not {self.dtype!r}"
@@ -138,8 +134,9 @@ class Codec(Abstraction):
         frames, mask = self._frames(wave, number)
         encoder = {"params": variables["params"]["encoder"]}
         latents = self._encoder.apply(encoder, frames, mask)
-        codes = self.quantizer.encode(variables["codebook"], latents) + self._shift
-        counts = within(number, codes.shape[1])
+        counts = within(number, latents.shape[1])
+        codes = self.quantizer.encode(variables["codebook"], latents, counts)
+        codes += self._shift
         return jnp.where(
             counts.reshape(*counts.shape, *[1] * (codes.ndim - 2)), codes, 0
         )

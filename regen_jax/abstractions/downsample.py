@@ -4,7 +4,9 @@ import dataclasses
 
 import jax
 
+from regen_jax import ranges
 from regen_jax.interfaces import Abstraction, Variables
+from regen_jax.ranges import Count
 from regen_jax.spaces import Array
 
 
@@ -16,15 +18,16 @@ class Downsample(Abstraction):
     """
 
     y: Array
-    factor: int = 4
+    factor: Count = 4
 
     decodes = False
 
     def __post_init__(self):
+        ranges.check(self)
         if not isinstance(self.y, Array) or len(self.y.shape) < 2:
             raise ValueError(f"needs an Array with a grid and channels, not {self.y}")
         grid = self.y.shape[:-1]
-        if self.factor < 1 or any(n % self.factor for n in grid):
+        if any(n % self.factor for n in grid):
             raise ValueError(f"factor {self.factor} does not divide the grid {grid}")
 
     @property

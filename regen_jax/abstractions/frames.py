@@ -4,7 +4,9 @@ import dataclasses
 
 import jax.numpy as jnp
 
+from regen_jax import ranges
 from regen_jax.interfaces import Abstraction, Variables
+from regen_jax.ranges import Count
 from regen_jax.spaces import Array, Padded, Value
 
 
@@ -20,14 +22,15 @@ class Frames(Abstraction):
     """
 
     y: Array
-    size: int = 256
+    size: Count = 256
 
     lossless = True
 
     def __post_init__(self):
+        ranges.check(self)
         if not isinstance(self.y, Array) or len(self.y.shape) != 1:
             raise ValueError(f"needs a wave, an Array of samples, not {self.y}")
-        if self.size < 1 or self.y.shape[0] % self.size:
+        if self.y.shape[0] % self.size:
             raise ValueError(
                 f"size {self.size} does not divide the {self.y.shape[0]} samples of a "
                 "wave"

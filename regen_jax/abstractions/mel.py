@@ -6,10 +6,12 @@ import math
 import jax.numpy as jnp
 import numpy as np
 
+from regen_jax import ranges
 from regen_jax.audio.griffin_lim import griffin_lim, mel_to_magnitude
 from regen_jax.audio.mel import FLOOR, log_mel, mel_filters
 from regen_jax.audio.stft import check_sizes
 from regen_jax.interfaces import Abstraction, Variables
+from regen_jax.ranges import Count, Rate
 from regen_jax.spaces import Array, Padded, Value, within
 
 
@@ -31,14 +33,15 @@ class Mel(Abstraction):
     """
 
     y: Array
-    sample_rate: int = 16000
-    n_fft: int = 1024
-    hop: int = 256
-    num_mels: int = 80
-    iterations: int = 32
-    momentum: float = 0.99
+    sample_rate: Count = 16000
+    n_fft: Count = 1024
+    hop: Count = 256
+    num_mels: Count = 80
+    iterations: Count = 32
+    momentum: Rate = 0.99
 
     def __post_init__(self):
+        ranges.check(self)
         if (
             not isinstance(self.y, Array)
             or not self.y.bounded
@@ -47,9 +50,6 @@ class Mel(Abstraction):
             raise ValueError(
                 f"needs a wave, an Array of samples with bounds, not {self.y}"
             )
-        for name in ("sample_rate", "n_fft", "hop", "num_mels", "iterations"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
         check_sizes(self.n_fft, self.hop)
         if self.y.shape[0] % self.hop:
             raise ValueError(

@@ -2,9 +2,14 @@
 
 import dataclasses
 import functools
+import re
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Interval
 
+from regen_jax import ranges
+from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, HostRule
 from regen_jax.metrics.music import in_chord_share
 from regen_jax.music import beat_table, events
@@ -47,11 +52,12 @@ class MusicTemplate(HostRule):
     y: Tokens
     levels: tuple[str, ...] = LEVELS
     melody: bool = False
-    division: int = 2
+    division: Annotated[int, Interval(ge=1, le=6)] = 2
 
     editable = True
 
     def __post_init__(self):
+        ranges.check(self)
         if not events.is_space(self.y):
             raise ValueError(f"a music template is one of scores, not of {self.y}")
         if unknown := [level for level in self.levels if level not in LEVELS]:
@@ -60,8 +66,6 @@ class MusicTemplate(HostRule):
             )
         levels = tuple(level for level in LEVELS if level in self.levels)
         object.__setattr__(self, "levels", levels)
-        if not 1 <= self.division <= 6:
-            raise ValueError(f"division {self.division} must be from 1 to 6")
         if self.y.length % self.division:
             raise ValueError(
                 f"division {self.division} must divide the {self.y.length} steps of y"
@@ -122,16 +126,17 @@ class MusicTemplate(HostRule):
     def write(self, y_prime: np.ndarray) -> str:
         """One template as text: a header, then a line a beat, in columns.
 
-        `?` stands for an id that is none of its level, as a prior may give.
+        `?7` stands for the id 7 where it is none of its level, as a prior may give.
         """
         columns, rows = self._columns, self._rows(y_prime)
-        index = (rows - self._first_ids)[: int(_length(rows))].tolist()
         symbols = [
             [
-                column.symbols[i] if 0 <= i < len(column.symbols) else "?"
-                for column, i in zip(columns, row, strict=True)
+                column.symbols[i - first]
+                if 0 <= i - first < len(column.symbols)
+                else f"?{i}"
+                for column, first, i in zip(columns, self._first_ids, row, strict=True)
             ]
-            for row in index
+            for row in rows[: int(_length(rows))].tolist()
         ]
         return beat_table.write(columns, symbols)
 
@@ -142,9 +147,24 @@ class MusicTemplate(HostRule):
           UserError: a line does not fit; see `regen_jax.music.beat_table`.
         """
         space = self.y_prime
-        index = beat_table.read(self._columns, text, space.length)
-        result = np.zeros((space.length, len(self._columns)), np.int32)
-        result[: len(index)] = np.array(index) + self._first_ids
+        foreign = list(dict.fromkeys(re.findall(r"(?<!\S)\?(\d+)(?!\S)", text)))
+        if beyond := [i for i in foreign if int(i) >= space.vocab]:
+            raise UserError(
+                f"there is no id ?{beyond[0]}: the last is ?{space.vocab - 1}"
+            )
+        columns = [
+            dataclasses.replace(c, symbols=(*c.symbols, *(f"?{i}" for i in foreign)))
+            for c in self._columns
+        ]
+        index = np.array(beat_table.read(columns, text, space.length))
+        sizes = np.array([len(column.symbols) for column in self._columns])
+        ids = np.array([0, *map(int, foreign)])
+        result = np.zeros((space.length, len(columns)), np.int32)
+        result[: len(index)] = np.where(
+            index < sizes,
+            index + self._first_ids,
+            ids[np.clip(index - sizes + 1, 0, None)],
+        )
         return result.reshape(space.shape)
 
     def distance(self, y_prime: np.ndarray, other: np.ndarray) -> dict[str, float]:

@@ -4,11 +4,13 @@ import dataclasses
 
 import numpy as np
 
+from regen_jax import ranges
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, HostRule
 from regen_jax.language import text
 from regen_jax.language.pronunciation import PHONES, pronounce, without_stress
 from regen_jax.metrics.error_rates import token_error_rate
+from regen_jax.ranges import Natural
 from regen_jax.spaces import Tokens
 
 
@@ -24,10 +26,11 @@ class Phonemes(HostRule):
     """
 
     y: Tokens
-    length: int = 0
+    length: Natural = 0
     stress: bool = True
 
     def __post_init__(self):
+        ranges.check(self)
         if not (
             isinstance(self.y, Tokens)
             and self.y.padded
@@ -39,8 +42,6 @@ class Phonemes(HostRule):
                 f"phonemes are those of padded Tokens of English characters, not of "
                 f"{self.y}"
             )
-        if self.length < 0:
-            raise ValueError(f"length {self.length} is negative: choose 0 or more")
 
     @property
     def y_prime(self) -> Tokens:

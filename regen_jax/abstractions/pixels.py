@@ -1,10 +1,13 @@
 """Values as tokens in raster order: the direct baseline of a token model."""
 
 import dataclasses
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
+from annotated_types import Ge
 
+from regen_jax import ranges
 from regen_jax.interfaces import Abstraction, Variables
 from regen_jax.spaces import Array, Tokens
 
@@ -18,13 +21,12 @@ class Pixels(Abstraction):
     """
 
     y: Array
-    levels: int = 256
+    levels: Annotated[int, Ge(2)] = 256
 
     def __post_init__(self):
+        ranges.check(self)
         if not isinstance(self.y, Array) or not self.y.bounded:
             raise ValueError(f"needs an Array with bounds, not {self.y}")
-        if self.levels < 2:
-            raise ValueError(f"levels must be at least 2, not {self.levels}")
 
     @property
     def lossless(self) -> bool:

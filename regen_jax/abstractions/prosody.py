@@ -4,9 +4,11 @@ import dataclasses
 
 import numpy as np
 
+from regen_jax import ranges
 from regen_jax.audio import prosody
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, HostRule
+from regen_jax.ranges import Count, Natural, Positive
 from regen_jax.spaces import Array, Padded, Tokens
 
 CONSONANTS = (
@@ -75,27 +77,23 @@ class Prosody(HostRule):
 
     y: Array
     symbols: tuple[str, ...] = SYMBOLS
-    length: int = 0
-    bins: int = 64
-    sample_rate: int = 16000
-    n_fft: int = 1024
-    hop: int = 256
-    lowest_pitch: float = 60.0
-    highest_pitch: float = 400.0
-    range_db: float = 80.0
+    length: Natural = 0
+    bins: Count = 64
+    sample_rate: Count = 16000
+    n_fft: Count = 1024
+    hop: Count = 256
+    lowest_pitch: Positive = 60.0
+    highest_pitch: Positive = 400.0
+    range_db: Positive = 80.0
 
     def __post_init__(self):
+        ranges.check(self)
         if not isinstance(self.y, Array) or self.y.size != self.y.shape[0]:
             raise ValueError(f"needs a wave, an Array of samples, not {self.y}")
         object.__setattr__(self, "symbols", tuple(self.symbols))
         if not self.symbols or len(set(self.symbols)) < len(self.symbols):
             raise ValueError("symbols must be one or more phonemes, none of them twice")
-        for name in ("bins", "sample_rate", "n_fft", "hop", "range_db"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
-        if self.length < 0:
-            raise ValueError(f"length {self.length} is negative: choose 0 or more")
-        if not 0 < self.lowest_pitch < self.highest_pitch < self.sample_rate / 4:
+        if not self.lowest_pitch < self.highest_pitch < self.sample_rate / 4:
             raise ValueError(
                 "pitch must be within 0 < lowest_pitch < highest_pitch < sample_rate / 4, "
                 f"not {self.lowest_pitch}, {self.highest_pitch}, {self.sample_rate / 4}"

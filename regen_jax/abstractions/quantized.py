@@ -58,6 +58,10 @@ class QuantizedAutoencoder(Abstraction):
         quantizer = self.quantizer
         return Tokens(math.prod(self.grid), quantizer.vocab, quantizer.depth)
 
+    def weights(self, y: jax.Array) -> dict[str, jax.Array]:
+        """`Objective.weights` of y [B, *y.shape]: by default every example weighs 1."""
+        return {}
+
     def init(self, rng: jax.Array, y: jax.Array) -> Variables:
         encoder_rng, decoder_rng, codebook_rng = jax.random.split(rng, 3)
         x = self.network_input(y)
@@ -99,6 +103,7 @@ class QuantizedAutoencoder(Abstraction):
             },
             totals=quantized.totals,
             examples=quantized.examples,
+            weights=self.weights(y),
         )
 
     def update(

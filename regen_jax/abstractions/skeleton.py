@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from regen_jax import ranges
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, HostRule
 from regen_jax.language import text as texts
@@ -13,6 +14,7 @@ from regen_jax.language import tokenizer
 from regen_jax.language.function_words import FUNCTION_WORDS, is_function_word
 from regen_jax.language.words import WORD
 from regen_jax.metrics.error_rates import token_error_rate
+from regen_jax.ranges import Natural
 from regen_jax.spaces import Tokens
 
 MASKS = ("<name>", "<number>", "<-'s>", "<-ing>", "<-ed>", "<-ly>", "<-s>", "<word>")
@@ -63,16 +65,15 @@ class Skeleton(HostRule):
     editable: ClassVar[bool] = True
 
     y: Tokens
-    length: int = 0
+    length: Natural = 0
 
     def __post_init__(self):
+        ranges.check(self)
         if not tokenizer.is_pieces(self.y):
             raise ValueError(
                 "a skeleton is that of padded Tokens of a tokenizer's pieces, not of "
                 f"{self.y}"
             )
-        if self.length < 0:
-            raise ValueError(f"length {self.length} is negative: choose 0 or more")
 
     @property
     def y_prime(self) -> Tokens:

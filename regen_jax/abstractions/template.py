@@ -9,11 +9,13 @@ from typing import ClassVar
 
 import numpy as np
 
+from regen_jax import ranges
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, HostRule
 from regen_jax.language import tokenizer
 from regen_jax.language.function_words import is_function_word
 from regen_jax.language.words import WORD, spell, words
+from regen_jax.ranges import Natural, Share
 from regen_jax.spaces import Tokens
 
 # Other marks may stand within a sentence: `Who then? you may say.`
@@ -49,23 +51,18 @@ class Template(HostRule):
     editable: ClassVar[bool] = True
 
     y: Tokens
-    keep: float = 1.0
+    keep: Share = 1.0
     function_words: bool = False
     marks: bool = False
-    length: int = 0
+    length: Natural = 0
 
     def __post_init__(self):
+        ranges.check(self)
         if not tokenizer.is_pieces(self.y):
             raise ValueError(
                 "a template is that of padded Tokens of a tokenizer's pieces, not of "
                 f"{self.y}"
             )
-        if not 0 < self.keep <= 1:
-            raise ValueError(
-                f"keep {self.keep} is no share of the words: choose one above 0, up to 1"
-            )
-        if self.length < 0:
-            raise ValueError(f"length {self.length} is negative: choose 0 or more")
 
     @property
     def y_prime(self) -> Tokens:

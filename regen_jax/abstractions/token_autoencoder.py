@@ -16,8 +16,10 @@ from regen_jax.networks.token_logits import (
     mean_counted,
     possible,
     token_log_probs,
+    token_weights,
 )
 from regen_jax.networks.tokens_1d import Decoder, Encoder
+from regen_jax.ranges import Count, Positive
 from regen_jax.spaces import Tokens
 
 
@@ -41,11 +43,11 @@ class TokenAutoencoder(QuantizedAutoencoder):
 
     y: Tokens
     quantizer: Quantizer = dataclasses.field(default_factory=VectorQuantizer)
-    num_latents: int = 16
-    width: int = 128
-    num_layers: int = 2
-    num_heads: int = 4
-    mlp_ratio: float = 4.0
+    num_latents: Count = 16
+    width: Count = 128
+    num_layers: Count = 2
+    num_heads: Count = 4
+    mlp_ratio: Positive = 4.0
     dtype: str = "float32"
 
     def __post_init__(self):
@@ -100,3 +102,7 @@ class TokenAutoencoder(QuantizedAutoencoder):
         log_probs = token_log_probs(possible(self.y, prediction), y)
         nats = mean_counted(-log_probs, counted(self.y, y))
         return nats, accuracies(self.y, prediction, y)
+
+    def weights(self, y: jax.Array) -> dict[str, jax.Array]:
+        """Every token weighs the same, whatever the length of its sequence."""
+        return token_weights(self.y, y, ("loss", "reconstruction_loss"))

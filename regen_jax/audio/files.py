@@ -2,12 +2,20 @@
 
 import io
 import logging
+import math
 import os
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 
+from regen_jax.audio import containers
 from regen_jax.errors import UserError
+
+_BLOCK = 1024
+_RATES = 1_000, 768_000
+_ESTIMATED = ("MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III")
+"""Their headers need not say how many samples there are."""
 
 logger = logging.getLogger("regen_jax")
 
@@ -16,45 +24,118 @@ def read(path: str | os.PathLike, sample_rate: int) -> np.ndarray:
     """Reads a sound file as one channel of float32 [N] in [-1, 1].
 
     WAV, FLAC, OGG and what else libsndfile knows, of 8 to 32 bits or floating point. Any
-    other rate is resampled to `sample_rate`, in Hz, and channels are averaged, which a
-    line of the log says; floating point beyond [-1, 1] is clipped.
+    other rate is resampled to `sample_rate`, in Hz, and channels are averaged. Floating
+    point beyond [-1, 1] is divided by its peak, and of a file that is cut short what is
+    there is read. A line of the log says each of it.
 
     Raises:
       UserError: the file is missing, empty, damaged or of an unknown format, has
         samples that are not numbers, or the package `soundfile` is missing.
     """
-    if not os.path.isfile(path):
+    file = os.path.expanduser(path)
+    if os.path.isdir(file):
+        raise UserError(f"{str(path)!r} is a folder, not a sound file")
+    if not os.path.isfile(file):
         raise UserError(f"there is no sound file {str(path)!r}")
-    with open(path, "rb") as file:
-        data = file.read()
+    try:
+        data = Path(file).read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"sound file {str(path)!r} cannot be read: {error.strerror}"
+        ) from error
     what = f"sound file {str(path)!r}"
-    wave = decode(data, sample_rate, what)
-    info = _require("soundfile").info(io.BytesIO(data))
-    if info.samplerate != sample_rate or info.channels > 1:
+    samples, rate = _decode(data, what)
+    if rate != sample_rate or samples.shape[1] > 1:
         logger.info(
             "%s: %d Hz, %d channels; brought to %d Hz and one channel",
-            *(what, info.samplerate, info.channels, sample_rate),
+            *(what, rate, samples.shape[1], sample_rate),
         )
-    return wave
+    return _as_wave(samples, rate, sample_rate, what)
 
 
 def decode(data: bytes, sample_rate: int, what: str) -> np.ndarray:
     """The content of a sound file, as `read` gives it; errors begin with `what`."""
+    samples, rate = _decode(data, what)
+    return _as_wave(samples, rate, sample_rate, what)
+
+
+def _decode(data: bytes, what: str) -> tuple[np.ndarray, int]:
+    """Samples [N, channels] of floating point, not beyond 1 by much, and their rate."""
     soundfile = _require("soundfile")
     if not data:
         raise UserError(f"{what} is empty")
+    header = containers.parse(data)
+    _check_rate(header.rate, what)
+    blocks: list[np.ndarray] = []
     try:
-        wave_NxC, rate = soundfile.read(
-            io.BytesIO(data), dtype="float32", always_2d=True
-        )
+        with soundfile.SoundFile(_Bytes(header.data)) as file:
+            rate, subtype, frames = file.samplerate, file.subtype, file.frames
+            _check_rate(rate, what)
+            dtype = "float64" if subtype == "DOUBLE" else "float32"
+            # Of a file that is cut short, the blocks before the cut can be read.
+            while len(block := file.read(_BLOCK, dtype, always_2d=True)):
+                blocks.append(block)
     except (soundfile.LibsndfileError, RuntimeError) as error:
-        reason = getattr(error, "error_string", str(error))
+        if not blocks:
+            reason = getattr(error, "error_string", str(error))
+            state = "damaged or of an unknown format"
+            if header.declared and header.present < header.declared:
+                state = f"cut short, at {header.present:,} of {header.declared:,} bytes"
+            raise UserError(
+                f"{what} is {state}: {' '.join(reason.split()).rstrip('.')}; convert "
+                "it, for example by `ffmpeg -i FILE sound.wav`"
+            ) from error
+    if not blocks:
+        raise UserError(f"{what} has no samples")
+    samples = np.concatenate(blocks)
+    if header.declared and header.present < header.declared:
+        frames = math.ceil(len(samples) * header.declared / header.present)
+    if len(samples) < frames and subtype not in _ESTIMATED:
+        logger.warning(
+            "%s is cut short: of the %d samples that its header says, the %d that are "
+            "there are read",
+            *(what, frames, len(samples)),
+        )
+    if not np.isfinite(samples).all():
         raise UserError(
-            f"{what} is damaged or of an unknown format: {' '.join(reason.split())}"
-        ) from error
-    if not np.isfinite(wave_NxC).all():
-        raise UserError(f"{what} has samples that are not numbers")
-    wave = resample(wave_NxC.mean(axis=1), rate, sample_rate)
+            f"{what} has {np.count_nonzero(~np.isfinite(samples))} samples that are not "
+            "numbers: write it again without"
+        )
+    peak = np.abs(samples).max()
+    if subtype in ("FLOAT", "DOUBLE") and peak > 1:
+        logger.warning(
+            "%s has samples up to %.4g in place of 1: all are divided by that; write "
+            "samples in [-1, 1] to keep their level",
+            *(what, peak),
+        )
+        samples = samples / peak
+    return samples, rate
+
+
+class _Bytes(io.BytesIO):
+    """Stays where it is when a damaged file has libsndfile seek before its start.
+
+    An exception would be printed with its traceback, as no caller could catch it.
+    """
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        try:
+            return super().seek(offset, whence)
+        except ValueError:
+            return self.tell()
+
+
+def _check_rate(rate: int | None, what: str) -> None:
+    if rate is not None and not _RATES[0] <= rate <= _RATES[1]:
+        raise UserError(
+            f"{what} says a rate of {rate} Hz: from {_RATES[0]} to {_RATES[1]} Hz can "
+            "be read"
+        )
+
+
+def _as_wave(samples: np.ndarray, rate: int, sample_rate: int, what: str) -> np.ndarray:
+    """One channel float32 [N] in [-1, 1] at the sample rate."""
+    wave = resample(samples.mean(axis=1), rate, sample_rate)
     if not len(wave):
         raise UserError(f"{what} has no samples")
     return np.clip(wave, -1, 1)

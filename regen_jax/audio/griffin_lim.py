@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from regen_jax.audio.mel import mel_filters
+from regen_jax.audio.spectral_loss import quiet_norm
 from regen_jax.audio.stft import istft, stft
 
 _TINY = 1e-12
@@ -66,11 +67,13 @@ def spectral_convergence(
 ) -> jax.Array:
     """How far the magnitudes of wave [B, N] are from those wanted [B, T, F]: f32[B].
 
-    It is `| |STFT(wave)| - magnitude | / | magnitude |` in the Frobenius norm.
+    It is `| |STFT(wave)| - magnitude | / | magnitude |` in the Frobenius norm, where
+    `magnitude` counts as no quieter than `QUIET`.
     """
     error = jnp.abs(stft(wave, n_fft, hop)) - magnitude
     return jnp.linalg.norm(error, axis=(1, 2)) / jnp.maximum(
-        jnp.linalg.norm(magnitude, axis=(1, 2)), _TINY
+        jnp.linalg.norm(magnitude, axis=(1, 2)),
+        quiet_norm(magnitude.shape[1], n_fft),
     )
 
 

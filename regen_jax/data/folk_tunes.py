@@ -21,18 +21,24 @@ SEED = 0
 
 
 class FolkTunes(tfds.core.GeneratorBasedBuilder):
-    """832 melodies of British, Irish and American folk tunes, for training alone."""
+    """830 melodies of British, Irish and American folk tunes, for training alone.
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar = {"1.0.0": "The corpus of music21 10.5.1."}
+    They have no words, and so are never a pair to hold out: `train` is all there is.
+    """
+
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES: ClassVar = {
+        "2.0.0": "Without tunes of chorales for validation.",
+        "1.0.0": "The corpus of music21 10.5.1.",
+    }
 
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
             builder=self,
             description=(
                 "Melodies of Aird's Airs, O'Neill's Music of Ireland, Ryan's Mammoth "
-                "Collection and two smaller books; none is the tune of a chorale for "
-                "testing. `notes` are voice (0), start, duration and MIDI pitch, in "
+                "Collection and two smaller books; none is the tune of a held-out "
+                "chorale. `notes` are voice (0), start, duration and MIDI pitch, in "
                 "sixteenths from a bar line: a pickup is preceded by silence. Repeats "
                 "are not played. `key` is found by the profiles of Krumhansl and "
                 "Schmuckler. There are no fermatas and no lyrics."
@@ -49,8 +55,12 @@ class FolkTunes(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self) -> Iterator[tuple[int, dict]]:
         data_dir = str(self._data_dir_root)
         prepare("chorales", data_dir)
-        test = list(records.load("chorales", "test", data_dir))
-        yield from enumerate(without(test, read_pieces(pieces())))
+        held_out = [
+            example
+            for split in ("validation", "test")
+            for example in records.load("chorales", split, data_dir)
+        ]
+        yield from enumerate(without(held_out, read_pieces(pieces())))
 
 
 def pieces() -> list[str]:
@@ -101,13 +111,13 @@ def read_piece(text: str) -> dict | str:
     )
 
 
-def without(test: Sequence[dict], examples: list[dict]) -> list[dict]:
+def without(held_out: Sequence[dict], examples: list[dict]) -> list[dict]:
     """The examples that are not the tune of a chorale.
 
     Beats are compared with beats, and with halves of them: what is a crotchet in a
     chorale may be a minim.
     """
-    melodies = [chorales.melody(chorale) for chorale in test]
+    melodies = [chorales.melody(chorale) for chorale in held_out]
     nearest = np.zeros(len(examples))
     for steps in (4, 6, 8):
         skeletons = [tunes.skeleton(e["notes"][:, 1:], steps) for e in examples]
@@ -118,5 +128,5 @@ def without(test: Sequence[dict], examples: list[dict]) -> list[dict]:
         for example, similarity in zip(examples, nearest, strict=True)
         if similarity < chorales.SAME_TUNE
     ]
-    logger.info("left out: %d tunes of test chorales", len(examples) - len(kept))
+    logger.info("left out: %d tunes of held-out chorales", len(examples) - len(kept))
     return kept

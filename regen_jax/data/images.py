@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from regen_jax.data import prepared
+from regen_jax.data import prepared, records
 from regen_jax.errors import UserError
 
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -50,8 +50,8 @@ def open_images(
     """Opens a prepared TFDS set with the features `image` and `label`.
 
     Args:
-      name: name of the set in TFDS: `mnist`, `imagenet_resized/32x32`, `digits:1.0.0`.
-      split: `train`, `test`, `train[:10%]` or any other split that TFDS understands.
+      name: name of the set in TFDS: `mnist`, `imagenet_resized/32x32`, `mnist:3.0.1`.
+      split: see `records.load`.
       data_dir: the folder that holds the sets; TFDS's default if empty.
       max_bytes: a split that is no larger than this when decoded is decoded once and
         held in memory; a larger one is decoded whenever an example is read.
@@ -63,13 +63,9 @@ def open_images(
     builder = prepared.require(name, split, data_dir)
     features = dict(builder.info.features.items())
     shape = _image_shape(name, features)
-    records = builder.as_data_source(
-        split,
-        decoders={"image": tfds.decode.SkipDecoding()},
-        file_format=tfds.core.FileFormat.ARRAY_RECORD,
-    )
-    stored = _Stored(records, shape)
     try:
+        decoders = {"image": tfds.decode.SkipDecoding()}
+        stored = _Stored(records.open_source(builder, split, decoders), shape, name)
         fits = len(stored) * math.prod(shape) <= max_bytes
         examples = _Decoded(stored) if fits else stored
     except (OSError, RuntimeError) as error:
@@ -105,14 +101,20 @@ def _image_shape(name: str, features: dict[str, Any]) -> tuple[int, int, int]:
 class _Stored:
     """Examples decoded from their files on every access."""
 
-    records: Sequence[dict[str, Any]]
+    source: Sequence[dict[str, Any]]
     shape: tuple[int, int, int]
+    name: str
 
     def __len__(self) -> int:
-        return len(self.records)
+        return len(self.source)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        record = self.records[index]
+        return self.decode(self.source[index])
+
+    def decode(self, record: dict[str, Any]) -> dict[str, Any]:
+        # TFDS writes -1 where a label is secret.
+        if record["label"] < 0:
+            raise UserError(f"data set {self.name!r} has images without a label")
         return {"x": np.int32(record["label"]), "y": _pixels(record, self.shape)}
 
 
@@ -124,10 +126,10 @@ class _Decoded:
         self.images = np.empty((len(stored), *stored.shape), np.uint8)
         for start in range(0, len(stored), _CHUNK):
             rows = range(start, min(start + _CHUNK, len(stored)))
-            records = stored.records.__getitems__(rows)
-            for row, record in zip(rows, records, strict=True):
-                self.labels[row] = record["label"]
-                self.images[row] = _pixels(record, stored.shape)
+            found = stored.source.__getitems__(rows)
+            for row, record in zip(rows, found, strict=True):
+                example = stored.decode(record)
+                self.labels[row], self.images[row] = example["x"], example["y"]
         self.images.flags.writeable = False
 
     def __len__(self) -> int:

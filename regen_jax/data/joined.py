@@ -16,8 +16,15 @@ WORDS = (
     *("five", "six", "seven", "eight", "nine"),
 )
 TRAIN_SIZE = 50_000
-TEST_SIZE = 300
-_TEST_SEED = 0
+HELD_OUT_SIZE = 300
+HELD_OUT_SEEDS = {"validation": 1, "test": 0}
+MAX_DIGITS = 5
+LENGTH = 160
+"""Digits and frames of the longest string; of the held-out ones whatever the options.
+
+Recordings have 18 frames on average and 92 at most: 5 of them need more than 160 once in
+500 times.
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,16 +42,19 @@ class JoinedDigits:
       size: how many examples there are.
       seed: what they depend on.
       max_digits: the most digits in a row.
-      length: frames of an example. Recordings have 18 frames on average and 92 at most:
-        5 of them need more than 160 once in 500 times.
+      length: frames of an example.
+      fixed: numbers of the recordings that each example joins, where they are not drawn.
+      too_long: the texts of held-out strings of more digits or frames than fit.
     """
 
     recordings: Sequence[np.ndarray] = dataclasses.field(repr=False)
     labels: Sequence[int] = dataclasses.field(repr=False)
     size: int
     seed: int = 0
-    max_digits: int = 5
-    length: int = 160
+    max_digits: int = MAX_DIGITS
+    length: int = LENGTH
+    fixed: Sequence[list[int]] | None = dataclasses.field(default=None, repr=False)
+    too_long: tuple[str, ...] = dataclasses.field(default=(), repr=False)
 
     def __post_init__(self):
         longest = max(map(len, self.recordings))
@@ -72,14 +82,19 @@ class JoinedDigits:
         frames = np.concatenate([self.recordings[row] for row in rows])
         values = np.zeros(self.x.shape, np.float32)
         values[: len(frames)] = frames
-        said = " ".join(WORDS[self.labels[row]] for row in rows)
         x = Padded(values, np.int32(len(frames)))
-        return {"x": x, "y": text.encode(self.y, said)}
+        return {"x": x, "y": text.encode(self.y, self.said(rows))}
+
+    def said(self, rows: Sequence[int]) -> str:
+        """The text of recordings in a row: `three one four`."""
+        return " ".join(WORDS[self.labels[row]] for row in rows)
 
     def rows(self, index: int) -> list[int]:
         """Numbers of the recordings that an example joins."""
         if not 0 <= index < self.size:
             raise IndexError(f"example {index} of {self.size}")
+        if self.fixed is not None:
+            return self.fixed[index]
         seed = np.random.SeedSequence([self.seed, index])
         # The remainders of 32 bits favour no recording by more than one in a million.
         number, *rows = seed.generate_state(1 + self.max_digits).tolist()
@@ -94,15 +109,16 @@ def open_joined_digits(
     split: str,
     data_dir: str = "",
     seed: int = 0,
-    max_digits: int = 5,
-    length: int = 160,
+    max_digits: int = MAX_DIGITS,
+    length: int = LENGTH,
     train_size: int = TRAIN_SIZE,
 ) -> JoinedDigits:
     """Joined recordings of the prepared set `spoken_digits`.
 
     Args:
-      split: `train`, whose `train_size` examples depend on the seed, or `test`: always
-        the same 300 examples, joined from the recordings held out.
+      split: `train`, whose `train_size` examples depend on the seed, or `validation` or
+        `test`: always the same 300 strings of 1 to 5 digits, joined from the recordings
+        held out. Those that do not fit `max_digits` and `length` are left out.
       data_dir: the folder that holds the sets; TFDS's default if empty.
       seed: see `JoinedDigits`, as for the rest.
       max_digits: the most digits in a row.
@@ -118,14 +134,26 @@ def open_joined_digits(
     }
     frames = np.concatenate([example["mfcc"] for example in spoken["train"]])
     mean, deviation = frames.mean(0, np.float64), frames.std(0, np.float64)
-    return JoinedDigits(
-        [
-            ((example["mfcc"] - mean) / deviation).astype(np.float32)
-            for example in spoken[split]
-        ],
-        [int(example["label"]) for example in spoken[split]],
-        TEST_SIZE if split == "test" else train_size,
-        _TEST_SEED if split == "test" else seed,
-        max_digits,
-        length,
+    recordings = [
+        ((example["mfcc"] - mean) / deviation).astype(np.float32)
+        for example in spoken[split]
+    ]
+    labels = [int(example["label"]) for example in spoken[split]]
+    if split not in HELD_OUT_SEEDS:
+        return JoinedDigits(recordings, labels, train_size, seed, max_digits, length)
+    strings = JoinedDigits(recordings, labels, HELD_OUT_SIZE, HELD_OUT_SEEDS[split])
+    fixed, too_long = [], []
+    for rows in map(strings.rows, range(HELD_OUT_SIZE)):
+        size = sum(len(recordings[row]) for row in rows)
+        if len(rows) <= max_digits and size <= length:
+            fixed.append(rows)
+        else:
+            too_long.append(strings.said(rows))
+    return dataclasses.replace(
+        strings,
+        size=len(fixed),
+        max_digits=max_digits,
+        length=length,
+        fixed=fixed,
+        too_long=tuple(too_long),
     )

@@ -83,7 +83,12 @@ def share(source: Source, part: float, seed: int) -> Source:
     if part == 1:
         return source
     rows = _order(len(source), seed, epoch=0)
-    return _Rows(source, rows[: max(1, round(part * len(source)))])
+    return select(source, rows[: max(1, round(part * len(source)))])
+
+
+def select(source: Source, rows: np.ndarray) -> Source:
+    """Returns the examples at rows i64[R] of a source, in that order."""
+    return _Rows(source, np.asarray(rows))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

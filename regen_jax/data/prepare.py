@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import difflib
-import importlib
 import io
 import logging
 import sys
@@ -15,27 +14,17 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download import downloader
 
 from regen_jax import paths
-from regen_jax.data import prepared
+from regen_jax.data import embedded, prepared
 from regen_jax.errors import UserError
-
-EMBEDDED = {
-    "chorales": "regen_jax.data.chorales:Chorales",
-    "digits": "regen_jax.data.digits:Digits",
-    "folk_tunes": "regen_jax.data.folk_tunes:FolkTunes",
-    "pronunciations": "regen_jax.data.pronunciations:Pronunciations",
-    "simple_bible": "regen_jax.data.simple_bible:SimpleBible",
-    "spoken_bible": "regen_jax.data.spoken_bible:SpokenBible",
-    "spoken_digits": "regen_jax.data.spoken_digits:SpokenDigits",
-    "tuxpaint_spanish": "regen_jax.data.tuxpaint:TuxpaintSpanish",
-}
-"""Sets made from what ordinary packages ship: name -> `module:Builder`."""
 
 
 def prepare(name: str, data_dir: str = "") -> tfds.core.DatasetBuilder:
     """Prepares a set as array_record, unless it is there, and returns its builder.
 
+    An embedded set is prepared in the version of its builder, beside any other version.
+
     Args:
-      name: one of `EMBEDDED`, or any set of TFDS, which is then downloaded.
+      name: one of `embedded.BUILDERS`, or any set of TFDS, which is then downloaded.
       data_dir: the folder that holds the sets; TFDS's default if empty.
 
     Raises:
@@ -82,14 +71,18 @@ def _make_builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
         "data_dir": prepared.data_root(data_dir),
         "file_format": tfds.core.FileFormat.ARRAY_RECORD,
     }
-    if name in EMBEDDED:
-        module, builder = EMBEDDED[name].split(":")
-        return getattr(importlib.import_module(module), builder)(**options)
+    path, _ = prepared.parse(name)
+    if path in embedded.BUILDERS:
+        return embedded.builder(path)(**options)
     try:
         return tfds.builder(name, **options)
     except tfds.core.DatasetNotFoundError:
-        known = [*EMBEDDED, *tfds.list_builders(with_community_datasets=False)]
-        near = difflib.get_close_matches(name, known) or [*EMBEDDED, "mnist", "cifar10"]
+        known = [*embedded.BUILDERS, *tfds.list_builders(with_community_datasets=False)]
+        near = difflib.get_close_matches(name, known) or [
+            *embedded.BUILDERS,
+            "mnist",
+            "cifar10",
+        ]
         raise UserError(
             f"there is no data set {name!r}: known are {', '.join(near)} and others of "
             "https://www.tensorflow.org/datasets/catalog, some of them only where "
@@ -108,7 +101,9 @@ def main(argv: list[str] | None = None) -> int:
         prog="python -m regen_jax.data.prepare",
         description="Prepares a data set for training.",
     )
-    parser.add_argument("name", help=f"{', '.join(EMBEDDED)}, or any set of TFDS")
+    parser.add_argument(
+        "name", help=f"{', '.join(embedded.BUILDERS)}, or any set of TFDS"
+    )
     parser.add_argument("--data_dir", default="", help="default: that of TFDS")
     options = parser.parse_args(argv)
     start = time.monotonic()

@@ -6,8 +6,8 @@ import shlex
 
 import tensorflow_datasets as tfds
 
-# It makes TFDS's feature `Audio` readable.
-from regen_jax.data import sound_feature  # noqa: F401
+# `sound_feature` makes TFDS's feature `Audio` readable.
+from regen_jax.data import embedded, sound_feature, splits  # noqa: F401
 from regen_jax.errors import UserError
 
 _NAME = re.compile(r"(?P<path>\w+(/[\w.-]+)?)(:(?P<version>\d+\.\d+\.\d+))?")
@@ -25,24 +25,49 @@ def prepare_command(name: str, data_dir: str = "") -> str:
     return f"python -m regen_jax.data.prepare {shlex.quote(name)}{where}"
 
 
-def find(name: str, data_dir: str = "") -> tfds.core.DatasetBuilder | None:
-    """Looks for a prepared set `name[/config][:version]`, the newest version if none.
-
-    Only the file system is asked: TFDS itself would try the network for minutes.
-
-    Returns:
-      A builder that can only read, or None where the set is not prepared.
+def parse(name: str) -> tuple[str, str | None]:
+    """Splits `name[/config][:version]` into the name with its config, and the version.
 
     Raises:
-      UserError: the name cannot be one, a config must be chosen, or the files are not
-        array_record, the one format that is read by index without TensorFlow.
+      UserError: the name cannot be one, or is that of an embedded set in another version
+        than its builder's.
     """
     if not (match := _NAME.fullmatch(name)):
         raise UserError(
             f"{name!r} cannot name a data set: write name, name/config or "
             "name/config:1.0.0"
         )
-    folder, version = data_root(data_dir) / match["path"], match["version"]
+    path, version = match["path"], match["version"]
+    if path in embedded.BUILDERS and version not in (
+        None,
+        current := embedded.version(path),
+    ):
+        raise UserError(
+            f"data set {name!r} is of another version than the {current} that is read "
+            f"here: write {path!r} instead"
+        )
+    return path, version
+
+
+def find(name: str, data_dir: str = "") -> tfds.core.DatasetBuilder | None:
+    """Looks for a prepared set `name[/config][:version]`, the newest version if none.
+
+    An embedded set is read in the version of its builder alone: the splits of another
+    one are not those that results are reported on.
+    Only the file system is asked: TFDS itself would try the network for minutes.
+
+    Returns:
+      A builder that can only read, or None where the set is not prepared.
+
+    Raises:
+      UserError: the name cannot be one, is that of another version of an embedded set,
+        a config must be chosen, or the files are not array_record, the one format that
+        is read by index without TensorFlow.
+    """
+    path, version = parse(name)
+    folder = data_root(data_dir) / path
+    if path in embedded.BUILDERS:
+        version = embedded.version(path)
     versions = _versions(folder, version)
     if not versions and "/" not in name and folder.is_dir():
         configs = [path for path in folder.iterdir() if _versions(path, version)]
@@ -70,18 +95,28 @@ def require(name: str, split: str, data_dir: str = "") -> tfds.core.DatasetBuild
     """
     builder = find(name, data_dir)
     if builder is None:
+        path, _ = parse(name)
         raise UserError(
-            f"data set {name!r} is not prepared in {data_root(data_dir)}: run "
-            f"`{prepare_command(name, data_dir)}`"
+            f"data set {name!r} is {_other_versions(path, data_dir) or 'not prepared'} "
+            f"in {data_root(data_dir)}: run `{prepare_command(name, data_dir)}`"
         )
-    try:
-        builder.info.splits[split]
-    except (KeyError, ValueError):
+    if not splits.exists(builder, split):
         raise UserError(
             f"data set {name!r} has no split {split!r}: choose "
-            f"{', '.join(builder.info.splits)}"
-        ) from None
+            f"{', '.join(splits.names(builder))}"
+        )
     return builder
+
+
+def _other_versions(path: str, data_dir: str) -> str:
+    """Says in which other versions an embedded set is prepared; empty if in none."""
+    folders = (
+        _versions(data_root(data_dir) / path, None) if path in embedded.BUILDERS else []
+    )
+    if not folders:
+        return ""
+    names = ", ".join(folder.name for folder in folders)
+    return f"prepared in version {names}, not in the {embedded.version(path)} needed,"
 
 
 def _versions(folder: tfds.core.Path, version: str | None) -> list[tfds.core.Path]:

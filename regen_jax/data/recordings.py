@@ -16,6 +16,8 @@ from regen_jax.language.text import ENGLISH, normalize
 
 _TEXT = ("text_normalized", "text")
 _AUDIO = ("speech", "audio")
+_MOST = 2
+"""Peaks a little above 1 are clipped; this far beyond, samples are in other units."""
 logger = logging.getLogger("regen_jax")
 
 
@@ -30,14 +32,14 @@ class Recordings:
     Attributes:
       examples: what `self[i]` reads.
       sample_rate: samples a second.
-      too_long: how many examples were left out for their length.
-      unwritable: how many were left out for an unknown character, or an empty text.
+      too_long: the normalized texts of examples that were left out for their length.
+      unwritable: likewise for an unknown character, or as it is empty.
     """
 
     examples: Sequence[dict[str, Any]] = dataclasses.field(repr=False)
     sample_rate: int
-    too_long: int
-    unwritable: int
+    too_long: tuple[str, ...] = dataclasses.field(repr=False)
+    unwritable: tuple[str, ...] = dataclasses.field(repr=False)
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -63,7 +65,7 @@ def open_recordings(
 
     Args:
       name: name of the set in TFDS: `spoken_bible`, `tuxpaint_spanish`, `ljspeech`.
-      split: `train`, `test`, `train[:10%]` or any other split that TFDS understands.
+      split: see `records.load`.
       data_dir: the folder that holds the sets; TFDS's default if empty.
       sample_rate: Hz.
       max_seconds: the longest utterance.
@@ -73,17 +75,18 @@ def open_recordings(
 
     Raises:
       UserError: the set is not prepared in that folder, has no such split, lacks speech,
-        text or the rate of its samples, is damaged, or nothing of it is left.
+        text or the rate of its samples, has samples far beyond [-1, 1], is damaged, or nothing of it is left.
     """
     builder = prepared.require(name, split, data_dir)
     reader = _Reader.of(name, builder, sample_rate)
-    kept, rows, size, too_long, unwritable = [], [], 0, 0, 0
+    kept, rows, too_long, unwritable = [], [], [], []
+    size = 0
     for row, record in enumerate(records.read(builder, name, split, data_dir)):
         text = reader.text(record)
         if not text or not set(text) <= set(characters):
-            unwritable += 1
+            unwritable.append(text)
         elif len(record[reader.audio_name]) > max_seconds * reader.rate:
-            too_long += 1
+            too_long.append(text)
         else:
             example = reader.example(record)
             rows.append(row)
@@ -91,19 +94,16 @@ def open_recordings(
             if size <= max_bytes:
                 kept.append(example)
     left_out = (
-        f"{too_long} longer than {max_seconds:g} s and {unwritable} with other "
-        "characters than those known"
+        f"{len(too_long)} longer than {max_seconds:g} s and {len(unwritable)} with "
+        "other characters than those known"
     )
     if not rows:
         raise UserError(f"nothing is left of {name!r} ({split}): {left_out}")
     if too_long or unwritable:
         logger.info("%s (%s): left out are %s", name, split, left_out)
     if size > max_bytes:
-        source = records.open_source(builder, split)
-        return Recordings(
-            _Stored(source, rows, reader), sample_rate, too_long, unwritable
-        )
-    return Recordings(kept, sample_rate, too_long, unwritable)
+        kept = _Stored(records.open_source(builder, split), rows, reader)
+    return Recordings(kept, sample_rate, tuple(too_long), tuple(unwritable))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,6 +165,11 @@ class _Reader:
             if self.rate == self.new_rate and samples.ndim == 1:
                 return samples.astype(np.int16)
             samples = samples / 2**15
+        elif not np.abs(samples).max(initial=0) <= _MOST:
+            raise UserError(
+                f"data set {self.name!r} has floating-point samples that are not "
+                f"numbers or beyond {_MOST}: needed are samples in [-1, 1]"
+            )
         if samples.ndim == 2:
             samples = samples.mean(axis=1)
         return files.to_int16(files.resample(samples, self.rate, self.new_rate))

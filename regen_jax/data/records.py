@@ -1,11 +1,13 @@
 """Examples of a prepared TFDS set as they are stored, read without TensorFlow."""
 
+import dataclasses
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow_datasets as tfds
 
-from regen_jax.data import prepared
+from regen_jax.data import prepared, splits
 from regen_jax.errors import UserError
 
 _CHUNK = 256
@@ -18,7 +20,8 @@ def load(
 
     Args:
       name: name of the set in TFDS: `spoken_digits`, `ljspeech:1.1.1`.
-      split: `train`, `test`, `train[:10%]` or any other split that TFDS understands.
+      split: `train`, `validation`, `test`, see `splits`, a part of one such as
+        `train[:10%]`, or another that is stored.
       data_dir: the folder that holds the sets; TFDS's default if empty.
       needed: features that the set must have.
 
@@ -53,7 +56,35 @@ def read(
 
 
 def open_source(
-    builder: tfds.core.DatasetBuilder, split: str
+    builder: tfds.core.DatasetBuilder,
+    split: str,
+    decoders: dict[str, Any] | None = None,
 ) -> Sequence[dict[str, Any]]:
-    """Random access to the examples of a split."""
-    return builder.as_data_source(split, file_format=tfds.core.FileFormat.ARRAY_RECORD)
+    """Random access to the examples of a split, which `splits` maps to stored ones.
+
+    Raises:
+      UserError: the set is too small to cut the split from it.
+      OSError, RuntimeError: the set is damaged.
+    """
+    stored, rows = splits.select(builder, split)
+    source = builder.as_data_source(
+        stored, decoders=decoders, file_format=tfds.core.FileFormat.ARRAY_RECORD
+    )
+    return source if rows is None else _Rows(source, rows)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Rows:
+    """Some examples of a TFDS data source."""
+
+    source: Sequence[dict[str, Any]]
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.source[int(self.rows[index])]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
+        return self.source.__getitems__(self.rows[list(indices)].tolist())

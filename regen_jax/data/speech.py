@@ -5,9 +5,10 @@ import functools
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Interval
 
 from regen_jax.audio import files
 from regen_jax.data import prepared
@@ -15,7 +16,9 @@ from regen_jax.data.annotated import Origin
 from regen_jax.data.joined import JoinedDigits, open_joined_digits
 from regen_jax.data.recordings import open_recordings
 from regen_jax.errors import UserError
+from regen_jax.interfaces import CoreList
 from regen_jax.language import text as language
+from regen_jax.ranges import Count
 from regen_jax.spaces import Array, Padded, Tokens
 
 logger = logging.getLogger("regen_jax")
@@ -36,16 +39,17 @@ class SpeechOptions:
       max_characters: of a text; longer ones are left out.
       max_seconds: of a recording; longer ones are left out.
       sample_rate: to which recordings are brought, in Hz.
-      max_digits: most digits in a string of `spoken_digits`.
+      max_digits: most digits in a string of `spoken_digits`; held-out strings of more are
+        left out.
     """
 
     name: str = "spoken_bible"
     dir: str = ""
     alphabet: str = "english"
-    max_characters: int = 40
-    max_seconds: float = 2.048
-    sample_rate: int = 16_000
-    max_digits: int = 5
+    max_characters: Count = 40
+    max_seconds: Annotated[float, Interval(gt=0, le=3600)] = 2.048
+    sample_rate: Count = 16_000
+    max_digits: Count = 5
 
     def __post_init__(self):
         if self.alphabet not in ALPHABETS:
@@ -75,6 +79,15 @@ class SpeechOptions:
         """Texts of ids int[N, max_characters]."""
         return [language.decode_text(self.text, row) for row in np.asarray(ids)]
 
+    def core_list(self, split: str) -> CoreList:
+        """All of a held-out split whose texts have a letter.
+
+        Those left out for these options, `{"text": …}`, are the ones too long.
+        """
+        speech = open_speech(self, split)
+        too_long = tuple({"text": text} for text in speech.left_out)
+        return CoreList(np.arange(len(speech)), too_long)
+
     def read_wave(self, path: str) -> Padded:
         """The wave in a file; `UserError` where it cannot be used."""
         wave = files.read(path, self.sample_rate)
@@ -96,11 +109,13 @@ class Speech:
     Attributes:
       examples: what `self[i]` reads.
       space: of the speech.
+      left_out: texts of the examples that do not fit the options.
       origin: of the prepared set, where an index always is the same example.
     """
 
     examples: Sequence[dict[str, Any]] = dataclasses.field(repr=False)
     space: Array
+    left_out: tuple[str, ...] = dataclasses.field(default=(), repr=False)
     origin: Origin | None = None
 
     def __len__(self) -> int:
@@ -150,21 +165,23 @@ def _read_recordings(options: SpeechOptions, split: str) -> Speech:
         options.max_seconds,
         ALPHABETS[options.alphabet],
     )
-    sizes = [len(example["text"]) for example in found]
-    rows = [i for i, size in enumerate(sizes) if size <= options.max_characters]
+    texts = [example["text"] for example in found]
+    longer = [text for text in texts if len(text) > options.max_characters]
+    rows = [i for i, text in enumerate(texts) if len(text) <= options.max_characters]
     if not rows:
         raise UserError(
             f"no text of {options.name!r} ({split}) has config.data.max_characters "
             f"{options.max_characters} or fewer"
         )
-    if left_out := len(sizes) - len(rows):
+    if longer:
         logger.info(
             "%s (%s): left out are %d texts of more than %d characters",
-            *(options.name, split, left_out, options.max_characters),
+            *(options.name, split, len(longer), options.max_characters),
         )
+    left_out = [*found.too_long, *filter(None, found.unwritable), *longer]
     folder = prepared.require(options.name, split, options.dir).data_dir
     origin = Origin(Path(folder), f"{options} {split}")
-    return Speech(_Waves(found, rows, options), options.wave, origin)
+    return Speech(_Waves(found, rows, options), options.wave, tuple(left_out), origin)
 
 
 def _read_digits(options: SpeechOptions, split: str) -> Speech:
@@ -174,7 +191,13 @@ def _read_digits(options: SpeechOptions, split: str) -> Speech:
             f"strings of {options.max_digits} digits have up to {strings.y.length} "
             f"characters: config.data.max_characters {options.max_characters} is too few"
         )
-    return Speech(_Strings(strings, options.max_characters), strings.x)
+    if strings.too_long:
+        logger.info(
+            "%s (%s): left out are %d strings of more than %d digits",
+            *(options.name, split, len(strings.too_long), options.max_digits),
+        )
+    examples = _Strings(strings, options.max_characters)
+    return Speech(examples, strings.x, strings.too_long)
 
 
 READERS: dict[str, Callable[[SpeechOptions, str], Speech]] = {

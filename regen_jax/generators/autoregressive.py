@@ -20,6 +20,7 @@ from regen_jax.networks.token_logits import (
     mean_counted,
     possible,
     token_log_probs,
+    token_weights,
 )
 from regen_jax.networks.transformer import Transformer
 from regen_jax.spaces import Tokens, Value, lengths, zeros
@@ -86,8 +87,10 @@ class Autoregressive(AutoregressiveOptions, Generator):
     ) -> Objective:
         """Cross-entropy in nats a token that counts; with `ctc`, its share of CTC's.
 
-        The CTC loss is divided by the same number of tokens. It is 0 for an example whose
-        source is withheld, or too short for its tokens.
+        Every token of a batch weighs the same, whatever the length of its text: the mean
+        is what `log_prob` gives, divided by the number of tokens. The CTC loss is divided
+        by the same number. It is 0 for an example whose source is withheld, or too short
+        for its tokens.
         """
         drop = drop_sources(keys, self.drop_source, train)
         result = self.network.apply(
@@ -101,7 +104,8 @@ class Autoregressive(AutoregressiveOptions, Generator):
             nats = ctc_nats(*frames, b, lengths(self.target, b))
             metrics["ctc_loss"] = jnp.where(drop, 0, nats / counts.sum(axis=1))
             loss = (1 - self.ctc) * loss + self.ctc * metrics["ctc_loss"]
-        return Objective(loss=loss, metrics=metrics)
+        weights = token_weights(self.target, b, ("loss", "ctc_loss"))
+        return Objective(loss=loss, metrics=metrics, weights=weights)
 
     def log_prob(self, variables: Variables, a: Value, b: jax.Array) -> jax.Array:
         """Exact log p(b | a), f32[B], of the target as its space means it."""
@@ -120,8 +124,10 @@ class Autoregressive(AutoregressiveOptions, Generator):
             return self._search(variables, a)
         temperature = 0.0 if self.beam_size else self.temperature
 
-        def choose(keys: jax.Array, logits: jax.Array) -> jax.Array:
-            return draw(keys, logits, temperature, self.top_k, self.top_p)
+        def choose(
+            keys: jax.Array, logits: jax.Array, penalties: jax.Array | float
+        ) -> jax.Array:
+            return draw(keys, logits, temperature, self.top_k, self.top_p, penalties)
 
         logits, step, caches = self._predictor(variables, a)
         return ancestral_sampling(

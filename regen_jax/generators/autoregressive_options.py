@@ -1,9 +1,20 @@
 """The options of `autoregressive`, and which of them go together."""
 
 import dataclasses
+from typing import Annotated
+
+from annotated_types import Ge, Le
 
 from regen_jax.networks.embeddings import source_length
 from regen_jax.networks.options import TransformerOptions
+from regen_jax.ranges import (
+    Count,
+    Guidance,
+    Natural,
+    Rate,
+    Share,
+    Temperature,
+)
 from regen_jax.spaces import Array, Tokens
 
 
@@ -29,8 +40,9 @@ class AutoregressiveOptions(TransformerOptions):
       guidance: 1 samples p(b | a); more moves away from p(b).
       temperature, top_k, top_p: of sampling; temperature 0 is greedy.
       rule_weight: nats that a token loses in sampling for each fault that the target's
-        `rules` find in it: p(b | a) is multiplied by exp(-rule_weight · faults of b), step
-        by step. 0 samples what the model says.
+        `rules` find in it, at any temperature: step by step, the tempered p(b | a) is
+        multiplied by exp(-rule_weight · faults of b), before top-k and top-p. 0 samples
+        what the model says.
       beam_size: 0 samples; 1 is greedy search; more is beam search. Neither search has a
         use for the three options of sampling.
       length_penalty: of beam search, an exponent; 0 compares log-probabilities, more
@@ -42,17 +54,19 @@ class AutoregressiveOptions(TransformerOptions):
     copy: bool = False
     tied: bool = False
     rotary: bool = False
-    encoder_layers: int = 0
-    source_stride: int = 1
-    ctc: float = 0.0
-    drop_source: float = 0.1
-    guidance: float = 1.0
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-    rule_weight: float = 0.0
-    beam_size: int = 0
-    length_penalty: float = 0.0
+    encoder_layers: Natural = 0
+    source_stride: Count = 1
+    ctc: Rate = 0.0
+    drop_source: Rate = 0.1
+    guidance: Guidance = 1.0
+    temperature: Temperature = 1.0
+    top_k: Natural = 0
+    top_p: Share = 1.0
+    # As many nats as no sum of log-probabilities makes up for, and float32 can hold.
+    rule_weight: Annotated[float, Ge(0), Le(1_000_000)] = 0.0
+    beam_size: Natural = 0
+    # More is beyond float32 for long sequences.
+    length_penalty: Annotated[float, Ge(0), Le(10)] = 0.0
 
     def __post_init__(self):
         super().__post_init__()
@@ -80,20 +94,10 @@ class AutoregressiveOptions(TransformerOptions):
                     f"{name} needs {padded}source Tokens of the target's vocabulary, not "
                     f"{self.source} for {self.target}"
                 )
-        for name in (
-            *("encoder_layers", "temperature", "top_k", "length_penalty"),
-            "rule_weight",
-        ):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
         if self.rotary and self.width // self.num_heads % 2:
             raise ValueError(
                 "rotary turns pairs of numbers: width / num_heads must be even, not "
                 f"{self.width} / {self.num_heads}"
-            )
-        if self.source_stride < 1:
-            raise ValueError(
-                f"source_stride must be at least 1, not {self.source_stride}"
             )
         frames = isinstance(self.source, Array) and len(self.source.shape) == 2
         if self.source_stride > 1 and not frames:
@@ -101,9 +105,6 @@ class AutoregressiveOptions(TransformerOptions):
                 f"source_stride {self.source_stride} needs a source Array(time, "
                 f"channels), not {self.source}"
             )
-        for name in ("drop_source", "ctc"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must be in [0, 1), not {getattr(self, name)}")
         if self.ctc and not (
             self.encoder_layers and self.target.padded and self.target.depth == 1
         ):
@@ -116,10 +117,6 @@ class AutoregressiveOptions(TransformerOptions):
                 f"guidance {self.guidance} needs drop_source above 0: the prediction "
                 "without a source would never be trained"
             )
-        if not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p must be in (0, 1], not {self.top_p}")
-        if self.beam_size < 0:
-            raise ValueError(f"beam_size must be 0 or more, not {self.beam_size}")
         if self.rule_weight and self.target.rules is None:
             raise ValueError(
                 f"rule_weight {self.rule_weight} needs a target with rules, and "

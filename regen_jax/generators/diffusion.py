@@ -17,6 +17,7 @@ from regen_jax.interfaces import Generator, Objective, Variables
 from regen_jax.networks.aligned import Canvas
 from regen_jax.networks.conditioning import DiTOptions
 from regen_jax.networks.embeddings import drop_sources
+from regen_jax.ranges import Count, Fraction, Guidance, Rate
 from regen_jax.spaces import Array, Padded, Value
 
 # What an example's key is folded with; `drop_sources` takes 0.
@@ -42,12 +43,12 @@ class Diffusion(DiTOptions, Generator):
         p(b | a) at half the cost (Kynkäänniemi et al., arXiv 2404.07724).
     """
 
-    drop_source: float = 0.1
+    drop_source: Rate = 0.1
     times: str = "logit_normal"
     solver: str = "heun"
-    num_steps: int = 12
-    guidance: float = 1.0
-    guidance_interval: tuple[float, float] = (0.0, 1.0)
+    num_steps: Count = 12
+    guidance: Guidance = 1.0
+    guidance_interval: tuple[Fraction, Fraction] = (0.0, 1.0)
 
     targets = (Array,)
     sampling = frozenset({"solver", "num_steps", "guidance", "guidance_interval"})
@@ -60,17 +61,13 @@ class Diffusion(DiTOptions, Generator):
             )
         if self.solver not in ("heun", "euler"):
             raise ValueError(f"solver must be 'heun' or 'euler', not {self.solver!r}")
-        if self.num_steps < 1:
-            raise ValueError(f"num_steps must be at least 1, not {self.num_steps}")
-        if not 0 <= self.drop_source < 1:
-            raise ValueError(f"drop_source must be in [0, 1), not {self.drop_source}")
         if self.guidance != 1 and self.drop_source == 0:
             raise ValueError(
                 f"guidance {self.guidance} needs drop_source above 0: the prediction "
                 "without a source would never be trained"
             )
         low, high = self.guidance_interval
-        if not 0 <= low <= high <= 1:
+        if low > high:
             raise ValueError(
                 "guidance_interval must be two rising times in [0, 1], not "
                 f"{self.guidance_interval}"

@@ -16,7 +16,10 @@ def normalized(target: Array, b: Value) -> jax.Array:
 
 
 def mean_square(error: jax.Array, b: Value) -> jax.Array:
-    """f32[B]: mean square of an error [B, *shape] over the values of b that count."""
+    """f32[B]: mean square of an error [B, *shape] over the values of b that count.
+
+    Examples weigh the same, however long: nothing reported is a likelihood of frames.
+    """
     square = jnp.square(error)
     axes = range(1, error.ndim)
     if not isinstance(b, Padded):

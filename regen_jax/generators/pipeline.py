@@ -90,7 +90,11 @@ class Pipeline(Generator):
     def loss(
         self, variables: Variables, keys: jax.Array, a: Value, b: Value, train: bool
     ) -> Objective:
-        """The sum of the parts' losses; what else they return is named `part/…`."""
+        """The sum of the parts' losses; what else they return is named `part/…`.
+
+        Where two parts train together, every example weighs the same, whatever the number
+        of its tokens. A part alone trains by its own weights.
+        """
         b_prime = self.abstraction.encode({}, b)
         pairs = {"prior": (a, b_prime), "decoder": (b_prime, b)}
         found = {
@@ -100,11 +104,15 @@ class Pipeline(Generator):
             )
         }
         losses = {name: {"loss": objective.loss} for name, objective in found.items()}
+        weights = _flat({name: objective.weights for name, objective in found.items()})
+        if len(found) == 1 and "prior/loss" in weights:
+            weights["loss"] = weights["prior/loss"]
         return Objective(
             sum(objective.loss for objective in found.values()),
             _flat(losses) | _flat({n: o.metrics for n, o in found.items()}),
             _flat({name: objective.totals for name, objective in found.items()}),
             _flat({name: objective.examples for name, objective in found.items()}),
+            weights,
         )
 
     def sample(self, variables: Variables, keys: jax.Array, a: Value) -> Value:
@@ -125,11 +133,16 @@ class Pipeline(Generator):
         updated = {}
         rngs = jax.random.split(rng)
         for (name, part), part_rng in zip(self.parts.items(), rngs, strict=False):
-            metrics, totals, examples = (
+            metrics, *others = (
                 _under(name, found)
-                for found in (objective.metrics, objective.totals, objective.examples)
+                for found in (
+                    objective.metrics,
+                    objective.totals,
+                    objective.examples,
+                    objective.weights,
+                )
             )
-            own = Objective(metrics.pop("loss"), metrics, totals, examples)
+            own = Objective(metrics.pop("loss"), metrics, *others)
             updated[name] = part.update(_of(variables, name), part_rng, own)
         return _by_collection(updated)
 

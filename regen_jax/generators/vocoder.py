@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from regen_jax import ranges
 from regen_jax.audio import segments
 from regen_jax.audio.envelope import log_envelope
 from regen_jax.audio.spectral_loss import check_resolutions, spectral_loss
@@ -14,6 +15,7 @@ from regen_jax.networks.discriminators import (
     adversarial_losses,
 )
 from regen_jax.networks.vocos import Vocos
+from regen_jax.ranges import Count, Natural, NonNegative
 from regen_jax.spaces import Array, Padded, Value, lengths, within, zeros
 
 
@@ -40,21 +42,22 @@ class Vocoder(Generator):
 
     source: Array
     target: Array
-    width: int = 192
-    num_layers: int = 4
-    n_fft: int = 1024
+    width: Count = 192
+    num_layers: Count = 4
+    n_fft: Count = 1024
     envelope: bool = True
-    segment: int = 32
-    resolutions: tuple[int, ...] = (256, 512, 1024)
-    sample_rate: int = 16000
-    adversarial: float = 0.0
-    adversarial_start: int = 0
+    segment: Natural = 32
+    resolutions: tuple[Count, ...] = (256, 512, 1024)
+    sample_rate: Count = 16000
+    adversarial: NonNegative = 0.0
+    adversarial_start: Natural = 0
     dtype: str = "float32"
 
     sources = (Array,)
     targets = (Array,)
 
     def __post_init__(self):
+        ranges.check(self)
         if len(self.source.shape) != 2:
             raise ValueError(f"needs a source of frames and bands, not {self.source}")
         if len(self.target.shape) != 1:
@@ -70,20 +73,12 @@ class Vocoder(Generator):
                 "n_fft must be even and a multiple of the samples a frame, 3 times "
                 f"them or more, not {self.n_fft} with {self.hop}"
             )
-        if min(self.width, self.num_layers, self.sample_rate) < 1:
+        if self.segment > frames:
             raise ValueError(
-                "width, num_layers and sample_rate must be at least 1, not "
-                f"{self.width}, {self.num_layers} and {self.sample_rate}"
-            )
-        if not 0 <= self.segment <= frames:
-            raise ValueError(
-                f"segment must be from 0 to the {frames} frames of {self.source}, "
+                f"segment must be at most the {frames} frames of {self.source}, "
                 f"not {self.segment}"
             )
         check_resolutions(self.resolutions)
-        for name in ("adversarial", "adversarial_start"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
         if self.dtype not in ("float32", "bfloat16"):
             raise ValueError(
                 f"dtype must be 'float32' or 'bfloat16', not {self.dtype!r}"

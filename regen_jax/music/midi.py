@@ -4,19 +4,22 @@ What MIDI has no event for travels in events of text: a fermata is a marker `fer
 """
 
 import itertools
+import struct
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 from regen_jax.errors import UserError
-from regen_jax.music.quantize import Sound, check_metre, quantized, require
+from regen_jax.music import bars, midi_file
+from regen_jax.music.quantize import Sound, quantized, require
 from regen_jax.music.score import Note, Score, fifths, key_of, voice_names
 
 _TICKS = 480
 _FERMATA = "fermata"
 _CHOIR = 52
 _DRUMS = 9
-_LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+_MOST_SHARPS = 7
 # By sharps, from -5.
 _MAJOR = ("Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#")
 _MINOR = ("Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#")
@@ -78,28 +81,42 @@ def _messages(voice: tuple[Note, ...], division: int, channel: int) -> Iterator:
 def read(path: str | Path, division: int, voices: int = 0) -> Score:
     """Reads the notes of a file, one voice for each track or channel that has any.
 
-    Voices keep the order of the file. Notes go to the nearest steps and last at least
-    one; the tempo is not regarded, nor is the silence after the last note. A key is
-    named as far as the file does, a fermata is what `write` makes of one.
+    Voices keep the order of the file; channel 10, that of drums, is left out. Notes go
+    to the nearest steps and last at least one; the tempo is ignored, and so is the
+    silence after the last note. A note ends at the note-off of its pitch and channel
+    that is its own in order, or where the pitch is struck again. The key is the first
+    valid one, and a fermata is what `write` makes of one. See `midi_file.parse` for what
+    is read leniently, and `bars.one_metre` for upbeats.
 
-    Arguments:
+    Args:
       path: a file of type 0 or 1.
       division: steps a quarter note.
       voices: how many there must be; 0 is any number.
 
     Raises:
       UserError: the file is missing, damaged, or no MIDI; it has no notes or other
-        voices; its metre changes or does not fit the steps; a note is out of range;
-        a voice has several notes at once; or the package `mido` is missing.
+        voices; its metre changes or does not fit the steps; a note is out of range or
+        would be lost; or a voice has several notes at once.
     """
     path = Path(path)
     what = f"MIDI file {str(path)!r}"
     file = _open(path, what)
-    parts = [part for track in file.tracks for part in _parts(track)]
+    by_track = [_parts(track) for track in file.tracks]
+    parts = [
+        part
+        for channels in by_track
+        for channel, part in channels.items()
+        if channel != _DRUMS
+    ]
+    if not parts and any(by_track):
+        raise UserError(
+            f"{what} has notes on channel {_DRUMS + 1} alone, which plays drums: move "
+            "them to another channel"
+        )
     if not parts:
         raise UserError(f"{what} has no notes")
     if voices and len(parts) != voices:
-        several = sum(bool(_parts(track)) for track in file.tracks) > 1
+        several = sum(any(c != _DRUMS for c in channels) for channels in by_track) > 1
         places = "track" if several or len(parts) == 1 else "channel"
         needed = (
             "one voice is needed: keep the soprano alone"
@@ -108,100 +125,125 @@ def read(path: str | Path, division: int, voices: int = 0) -> Score:
         )
         count = f"{len(parts)} {places}{'s' * (len(parts) > 1)}"
         raise UserError(f"{what} has notes in {count}: {needed}")
-    metre = check_metre(_metres(file), division, what)
-    quarter = file.ticks_per_beat
+    first = min(note.start for part in parts for note in part)
+    end = max(note.end for part in parts for note in part)
+    quarter = file.ticks
+    metre, bar_line = bars.one_metre(
+        [(Fraction(tick, quarter), metre) for tick, metre in _metres(file)],
+        *(Fraction(first, quarter), Fraction(end, quarter), what),
+    )
+    bars.check(metre, division, what)
     read_voices = []
     for index, part in enumerate(parts):
         sounds = [
-            Sound(Fraction(start, quarter), Fraction(end, quarter), *rest)
-            for start, end, *rest in part
+            Sound(
+                Fraction(note.start, quarter) - bar_line,
+                Fraction(note.end, quarter) - bar_line,
+                *(note.pitch, note.fermata, note.lyric),
+            )
+            for note in part
         ]
         where = f"{what}, voice {index + 1}" if len(parts) > 1 else what
         read_voices.append(quantized(sounds, division, metre, where))
     return Score(tuple(read_voices), division, metre, _key(file))
 
 
-def _open(path: Path, what: str):
-    mido = require("mido")
-
+def _open(path: Path, what: str) -> midi_file.MidiFile:
     if not path.is_file():
         raise UserError(f"there is no {what}")
     try:
-        try:
-            file = mido.MidiFile(path, charset="utf-8")
-        except UnicodeDecodeError:
-            file = mido.MidiFile(path, charset="latin1")
-    # mido has no error of its own: damage shows as whatever it stumbles over.
-    except Exception as error:
-        raise UserError(f"{what} is damaged or no MIDI") from error
-    if file.type == 2 or file.ticks_per_beat <= 0:
-        raise UserError(f"{what} has no bars: one of type 0 or 1 in beats is needed")
-    return file
+        return midi_file.parse(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{what} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise UserError(f"{what} {error}") from error
 
 
-def _timed(track) -> Iterator[tuple[int, object]]:
-    """Messages, with ticks from the beginning."""
-    ticks = itertools.accumulate(message.time for message in track)
-    return zip(ticks, track, strict=True)
+class _Played(NamedTuple):
+    """A note of a track, in ticks."""
+
+    start: int
+    end: int
+    pitch: int
+    fermata: bool
+    lyric: str
 
 
-def _parts(track) -> list[list[tuple[int, int, int, bool, str]]]:
-    """Start, end, pitch, fermata and lyric of the notes of each channel."""
-    ends: dict[int, list[tuple[int, int, int]]] = {}
-    open_notes: dict[tuple[int, int], int] = {}
+def _parts(track: midi_file.Track) -> dict[int, list[_Played]]:
+    """The notes of each channel that has any, in order."""
+    struck: dict[tuple[int, int], list[int]] = {}
+    ended: dict[tuple[int, int], list[int]] = {}
     lyrics: dict[int, str] = {}
     fermatas: set[int] = set()
-    tick = 0
-    for tick, message in _timed(track):
-        if message.type in ("note_on", "note_off"):
-            key = message.channel, message.note
-            if key in open_notes:
-                ends.setdefault(key[0], []).append((open_notes.pop(key), tick, key[1]))
-            if message.type == "note_on" and message.velocity:
-                open_notes[key] = tick
-        elif message.type == "lyrics":
-            lyrics[tick] = message.text.strip()
-        elif message.type == "marker" and message.text == _FERMATA:
-            fermatas.add(tick)
-    for (channel, pitch), start in open_notes.items():
-        ends.setdefault(channel, []).append((start, tick, pitch))
-    return [
-        [
-            (start, end, pitch, start in fermatas, lyrics.get(start, ""))
-            for start, end, pitch in ends[channel]
-        ]
-        for channel in sorted(ends)
-    ]
+    for event in track.events:
+        if event.kind == "note_on" and event.data[1]:
+            struck.setdefault((event.channel, event.data[0]), []).append(event.tick)
+        elif event.kind in ("note_on", "note_off"):
+            key = event.channel, event.data[0]
+            # One of a pitch that does not sound has nothing to end.
+            if len(struck.get(key, ())) > len(ended.get(key, ())):
+                ended.setdefault(key, []).append(event.tick)
+        elif event.kind == "lyric":
+            lyrics[event.tick] = _text(event.data).strip()
+        elif event.kind == "marker" and _text(event.data) == _FERMATA:
+            fermatas.add(event.tick)
+    parts: dict[int, list[_Played]] = {}
+    for (channel, pitch), starts in sorted(struck.items()):
+        ends = ended.get((channel, pitch), [])
+        for start, end in _lasting(starts, ends, track.end):
+            fermata, lyric = start in fermatas, lyrics.get(start, "")
+            note = _Played(start, end, pitch, fermata, lyric)
+            parts.setdefault(channel, []).append(note)
+    return {channel: sorted(part) for channel, part in parts.items()}
 
 
-def _metres(file) -> list[tuple[int, tuple[int, int]]]:
-    """The bar from which each metre holds, the first 4/4 where the file has none."""
-    found = sorted(
-        (tick, (message.numerator, message.denominator))
-        for track in file.tracks
-        for tick, message in _timed(track)
-        if message.type == "time_signature"
-    )
-    if not found or found[0][0]:
-        found.insert(0, (0, (4, 4)))
-    bar, (before, (beats, unit)) = Fraction(1), found[0]
-    metres = [(1, found[0][1])]
-    for tick, metre in found[1:]:
-        quarters = Fraction(tick - before, file.ticks_per_beat)
-        bar += quarters * unit / (4 * max(1, beats))
-        metres.append((int(bar), metre))
-        before, (beats, unit) = tick, metre
-    return metres
+def _lasting(
+    starts: list[int], ends: list[int], track_end: int
+) -> Iterator[tuple[int, int]]:
+    """The start and end of each note of a pitch; notes struck at once are one.
+
+    The n-th end is that of the n-th start. A note without one lasts until the last end,
+    where that comes later, or that of the track. None outlasts the next start.
+    """
+    last = ends[-1] if ends else 0
+    lasting: dict[int, int] = {}
+    for start, end in itertools.zip_longest(starts, ends):
+        if end is None:
+            end = last if last > start else track_end
+        lasting[start] = max(end, lasting.get(start, end))
+    following = [*list(lasting)[1:], track_end]
+    for (start, end), after in zip(lasting.items(), following, strict=True):
+        yield start, min(end, after)
 
 
-def _key(file) -> str:
-    """The first that the file names; empty where none is."""
+def _text(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin1")
+
+
+def _metres(file: midi_file.MidiFile) -> list[tuple[int, bars.Metre]]:
+    """The tick from which each metre holds.
+
+    Of several at a tick the first track counts, which is the one for metres, and in it
+    the last event.
+    """
+    found = {
+        event.tick: (event.data[0], 2 ** event.data[1])
+        for track in reversed(file.tracks)
+        for event in track.events
+        if event.kind == "time_signature" and len(event.data) >= 2
+    }
+    return sorted(found.items())
+
+
+def _key(file: midi_file.MidiFile) -> str:
+    """The first that the file names; empty where it names none that exists."""
     for track in file.tracks:
-        for message in track:
-            if message.type == "key_signature":
-                minor = message.key.endswith("m")
-                name = message.key.removesuffix("m")
-                sign = name.count("#") - name.count("b")
-                sharps = (_LETTERS[name[0]] + sign + 3 * minor) * 7
-                return key_of(sharps, minor)
+        for event in track.events:
+            if event.kind == "key_signature" and len(event.data) >= 2:
+                sharps, minor = struct.unpack("bB", event.data[:2])
+                if abs(sharps) <= _MOST_SHARPS and minor in (0, 1):
+                    return key_of(sharps, bool(minor))
     return ""

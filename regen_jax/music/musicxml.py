@@ -5,7 +5,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from regen_jax.errors import UserError
-from regen_jax.music.quantize import Sound, check_metre, quantized, require
+from regen_jax.music import bars
+from regen_jax.music.quantize import Sound, quantized, require
 from regen_jax.music.score import Note, Score, fifths, key_of, voice_names
 
 _MIDDLE_C = 60
@@ -131,12 +132,16 @@ def read(path: str | Path, division: int) -> Score:
         (change.measureNumber or 1, (change.numerator, change.denominator))
         for change in first.recurse().getElementsByClass(meter.TimeSignature)
     ]
-    metre = check_metre(metres or [(1, (4, 4))], division, what)
+    metre = metres[0][1] if metres else (4, 4)
+    for bar, other in metres:
+        if other != metre:
+            raise UserError(f"{what}: {bars.change(bar, metre, other)}")
+    bars.check(metre, division, what)
     found = first.recurse().getElementsByClass(key.Key).first()
     name = key_of(found.sharps, found.mode == "minor") if found else ""
     # A part may leave out the rests of a bar: the longest says how long it is.
-    bars = [part.getElementsByClass("Measure").first() for part in parts]
-    sizes = [Fraction(bar.highestTime) for bar in bars if bar is not None]
+    measures = [part.getElementsByClass("Measure").first() for part in parts]
+    sizes = [Fraction(bar.highestTime) for bar in measures if bar is not None]
     shift = max(Fraction(0), Fraction(4 * metre[0], metre[1]) - max(sizes, default=0))
     voices = tuple(
         quantized(

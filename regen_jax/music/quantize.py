@@ -1,15 +1,22 @@
-"""What files of music have in common: a package, notes on a grid, and one metre."""
+"""What files of music have in common: a package, and notes on a grid."""
 
 import dataclasses
 import importlib
+import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from types import ModuleType
 
 from regen_jax.errors import UserError
 from regen_jax.music import events
+from regen_jax.music.bars import DIVISIONS
 from regen_jax.music.score import Note, place
+
+_PLAYED = Fraction(1, 15)
+"""Quarter notes by which players miss a step that they mean; triplets miss by more."""
+
+logger = logging.getLogger("regen_jax")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,40 +36,83 @@ def quantized(
     """The notes of a voice on a grid of `division` steps a quarter note.
 
     A note begins and ends at the nearest step, the later of two as near, and lasts at
-    least one. Notes may overlap by up to half a step, as players let them.
+    least one. Notes may overlap by up to half a step, as players let them. Where notes
+    are moved further than players miss a step, a line of the log says so.
 
     Raises:
-      UserError: a pitch has no symbol, notes sound at once, or more than one begins in
-        a step. It begins with `what` and says where.
+      UserError: a pitch has no symbol, notes sound at once, or notes would be lost, as
+        more than one begins in a step. It begins with `what` and says where.
     """
+    sounds = sorted(sounds, key=lambda sound: (sound.start, sound.end))
     notes: list[Note] = []
+    lost: list[str] = []
     before = None
-    for sound in sorted(sounds, key=lambda sound: (sound.start, sound.end)):
-        start = _nearest(sound.start * division)
-        at = f"{what}: {place(start, division, metre)}: {events.name(sound.pitch)}"
+    for sound in sounds:
+        start = nearest(sound.start * division)
+        name = events.name(sound.pitch)
+        where = place(start, division, metre)
         if not events.LOWEST <= sound.pitch <= events.HIGHEST:
             raise UserError(
-                f"{at} is out of range: notes from {events.name(events.LOWEST)} to "
-                f"{events.name(events.HIGHEST)} are known"
+                f"{what}: {where}: {name} is out of range: notes from "
+                f"{events.name(events.LOWEST)} to {events.name(events.HIGHEST)} are known"
             )
         if before is not None:
             overlap = (before.end - sound.start) * division
             if before.start == sound.start or overlap > Fraction(1, 2):
                 raise UserError(
-                    f"{at} begins while {events.name(before.pitch)} sounds: a voice has "
-                    "one note at a time"
+                    f"{what}: {where}: {name} begins while "
+                    f"{events.name(before.pitch)} sounds: a voice has one note at a time"
                 )
-            if notes[-1].start == start:
-                raise UserError(
-                    f"{at} begins in the same step of 1/{4 * division} as "
-                    f"{events.name(before.pitch)}: join them into one note"
-                )
+        before = sound
+        if notes and notes[-1].start == start:
+            lost.append(f"{name} at {place(sound.start * division, division, metre)}")
+            continue
         if notes and notes[-1].end > start:
             notes[-1] = dataclasses.replace(notes[-1], duration=start - notes[-1].start)
-        duration = max(1, _nearest(sound.end * division) - start)
+        duration = max(1, nearest(sound.end * division) - start)
         notes.append(Note(start, duration, sound.pitch, sound.fermata, sound.lyric))
-        before = sound
+    if lost:
+        raise UserError(
+            f"{what}: {len(lost)} of {len(sounds)} notes would be lost, the first "
+            f"{lost[0]}: each begins in the same step of 1/{4 * division} as the one "
+            f"before: {_advice(sounds, division)}"
+        )
+    moved = sum(_misses(sound, division) for sound in sounds)
+    if moved:
+        exact = [d for d in DIVISIONS if not any(_misses(s, d) for s in sounds)]
+        logger.warning(
+            "%s: %d of %d notes begin between the steps of 1/%d and go to the nearest%s",
+            *(what, moved, len(sounds), 4 * division),
+            f": division={exact[0]} has their own" if exact else "",
+        )
     return tuple(notes)
+
+
+def nearest(step: Fraction) -> int:
+    """The whole step that is nearest, the later of two as near."""
+    return math.floor(step + Fraction(1, 2))
+
+
+def _misses(sound: Sound, division: int) -> bool:
+    step = sound.start * division
+    return abs(step - nearest(step)) > _PLAYED * division
+
+
+def _advice(sounds: Sequence[Sound], division: int) -> str:
+    """Which division keeps all notes; the one that moves none of them if there is one."""
+    keeping = [
+        one
+        for one in DIVISIONS
+        if one != division
+        and len({nearest(sound.start * one) for sound in sounds}) == len(sounds)
+    ]
+    exact = [one for one in keeping if not any(_misses(s, one) for s in sounds)]
+    if not keeping:
+        return (
+            f"no division of {', '.join(map(str, DIVISIONS))} keeps them: write them in "
+            "longer note values"
+        )
+    return f"division={(exact or keeping)[0]} keeps them"
 
 
 def require(package: str) -> ModuleType:
@@ -74,36 +124,3 @@ def require(package: str) -> ModuleType:
             f"files of music need the package {package}: "
             "run `pip install 'regen-jax[music]'`"
         ) from error
-
-
-def check_metre(
-    changes: Iterable[tuple[int, tuple[int, int]]], division: int, what: str
-) -> tuple[int, int]:
-    """The metre of a file that has but one.
-
-    Arguments:
-      changes: the bar, from 1, and the metre from there, in order; not empty.
-      division: steps a quarter note.
-      what: the beginning of errors.
-
-    Raises:
-      UserError: the metre changes, or its bars are no whole number of steps.
-    """
-    (_, metre), *later = changes
-    beats, unit = metre
-    for bar, other in later:
-        if other != metre:
-            raise UserError(
-                f"{what}: bar {bar}: the metre changes from {beats}/{unit} to "
-                f"{other[0]}/{other[1]}: one metre is needed"
-            )
-    if beats < 1 or 4 * division * beats % unit:
-        raise UserError(
-            f"{what}: bar 1: the metre {beats}/{unit} does not fit: a bar needs a whole "
-            f"number of steps of 1/{4 * division}"
-        )
-    return metre
-
-
-def _nearest(step: Fraction) -> int:
-    return math.floor(step + Fraction(1, 2))

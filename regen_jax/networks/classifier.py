@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from regen_jax.networks.embeddings import dropout
+from regen_jax.networks.linear import Head
 
 _GRID = 8
 
@@ -55,8 +56,8 @@ class Classifier(nn.Module):
         x = dropout(x.reshape(len(x), -1), keys, self.dropout_rate, layer=1)
         features = nn.Dense(self.feature_dim, dtype=self.dtype, name="features")(x)
         h = dropout(nn.gelu(features), keys, self.dropout_rate, layer=2)
-        logits = nn.Dense(self.num_classes, dtype=self.dtype, name="logits")(h)
-        return logits.astype(jnp.float32), features.astype(jnp.float32)
+        logits = Head(self.num_classes, self.dtype, name="logits")(h)
+        return logits, features.astype(jnp.float32)
 
 
 def augment(

@@ -20,6 +20,7 @@ from regen_jax.networks.aligned import (
 from regen_jax.networks.dit import DiT, sinusoids
 from regen_jax.networks.embeddings import INIT, SourceEmbedding, source_mask
 from regen_jax.networks.options import TransformerOptions
+from regen_jax.ranges import Count, Natural, Positive
 from regen_jax.spaces import Array, Padded, Space, Tokens, Value, within, zeros
 
 TIME_FEATURES = 256
@@ -136,9 +137,9 @@ class DiTOptions(TransformerOptions):
     """
 
     target: Array
-    patch: int = 1
-    encoder_layers: int = 2
-    alignment_weight: float = 1.0
+    patch: Count = 1
+    encoder_layers: Natural = 2
+    alignment_weight: Positive = 1.0
 
     def __post_init__(self):
         super().__post_init__()
@@ -150,17 +151,12 @@ class DiTOptions(TransformerOptions):
                 f"channels, not {self.source} to {self.target}"
             )
         axes = self.target.shape[:-1]
-        if self.patch < 1 or any(n % self.patch for n in axes):
+        if any(n % self.patch for n in axes):
             common = math.gcd(*axes)
             fits = ", ".join(str(n) for n in range(1, common + 1) if common % n == 0)
             raise ValueError(
                 f"patch {self.patch} does not divide the axes of {self.target}; "
                 f"known to fit are {fits}"
-            )
-        if self.encoder_layers < 0 or self.alignment_weight <= 0:
-            raise ValueError(
-                "encoder_layers must be 0 or more and alignment_weight above 0, not "
-                f"{self.encoder_layers} and {self.alignment_weight}"
             )
 
     @property

@@ -12,7 +12,7 @@ import numpy as np
 
 from regen_jax.networks.attention import MLP, attend
 from regen_jax.networks.embeddings import dropout
-from regen_jax.networks.linear import Linear
+from regen_jax.networks.linear import Head, Linear
 
 
 def patchify(x_BxAxC: jax.Array, patch: int) -> jax.Array:
@@ -159,13 +159,9 @@ class DiT(nn.Module):
 
         shift, scale = modulation(condition_BxW, 2, self.dtype)
         x = modulated_norm(x[:, -patches:], shift, scale, self.dtype)
-        x = Linear(
-            self.patch ** len(axes) * channels,
-            kernel_init=nn.initializers.zeros,
-            dtype=self.dtype,
-            name="head",
-        )(x)
-        return unpatchify(x, self.shape, self.patch).astype(jnp.float32)
+        size = self.patch ** len(axes) * channels
+        x = Head(size, self.dtype, nn.initializers.zeros, name="head")(x)
+        return unpatchify(x, self.shape, self.patch)
 
 
 def modulation(

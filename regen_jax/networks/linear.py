@@ -1,7 +1,8 @@
-"""A dense layer that is quick on every backend."""
+"""Dense layers: one that is quick on every backend, and one for results."""
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 
 class Linear(nn.Dense):
@@ -15,3 +16,30 @@ class Linear(nn.Dense):
     def __call__(self, x: jax.Array) -> jax.Array:
         y = super().__call__(x.reshape(-1, x.shape[-1]))
         return y.reshape(*x.shape[:-1], self.features)
+
+
+class Head(nn.Module):
+    """The last layer of a network: [..., D] to f32[..., features].
+
+    Its operands are of `dtype`. Sums, the bias and the result are float32: bfloat16 would
+    round a logit of 20 by up to 0.06 nats.
+    """
+
+    features: int
+    dtype: jnp.dtype = jnp.float32
+    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
+    bias_init: nn.initializers.Initializer = nn.initializers.zeros
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        shape = (x.shape[-1], self.features)
+        kernel = self.param("kernel", self.kernel_init, shape)
+        bias = self.param("bias", self.bias_init, (self.features,))
+        return product(x, kernel, self.dtype) + bias
+
+
+def product(x: jax.Array, kernel: jax.Array, dtype: jnp.dtype) -> jax.Array:
+    """f32[..., F]: the product of x [..., D] and a kernel [D, F], both taken as `dtype`."""
+    rows = x.reshape(-1, x.shape[-1]).astype(dtype)
+    y = jnp.dot(rows, kernel.astype(dtype), preferred_element_type=jnp.float32)
+    return y.reshape(*x.shape[:-1], kernel.shape[-1])

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from regen_jax import ranges
+from regen_jax.ranges import Count, Positive, Rate
 from regen_jax.spaces import Space
 
 
@@ -15,25 +17,26 @@ class TransformerOptions:
       width: of each vector, divided among `num_heads`.
       num_layers: blocks of attention and an MLP, which is `mlp_ratio` times as wide.
       dropout: of each layer's output, in training.
-      dtype: compute dtype, `float32` or `bfloat16`; parameters, losses and results are
-        float32.
-      remat: recompute activations in the backward pass, to save memory.
+      dtype: compute dtype, `float32` or `bfloat16`; parameters, logits, losses and
+        results are float32.
+      remat: recompute the activations of each block in the backward pass, a quarter more
+        arithmetic. Whether memory is saved is up to the compiler: XLA's programs for
+        CPUs need as much with it as without.
     """
 
     source: Space
     target: Space
-    width: int = 128
-    num_layers: int = 4
-    num_heads: int = 4
-    mlp_ratio: float = 4.0
-    dropout: float = 0.0
+    width: Count = 128
+    num_layers: Count = 4
+    num_heads: Count = 4
+    mlp_ratio: Positive = 4.0
+    dropout: Rate = 0.0
     dtype: str = "float32"
     remat: bool = False
 
     def __post_init__(self):
+        ranges.check(self)
         check_size(self.width, self.num_layers, self.num_heads, self.mlp_ratio)
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must be in [0, 1), not {self.dropout}")
         if self.dtype not in ("float32", "bfloat16"):
             raise ValueError(
                 f"dtype must be 'float32' or 'bfloat16', not {self.dtype!r}"
@@ -51,3 +54,8 @@ def check_size(width: int, num_layers: int, num_heads: int, mlp_ratio: float) ->
         raise ValueError(f"num_heads {num_heads} does not divide width {width}")
     if mlp_ratio <= 0:
         raise ValueError(f"mlp_ratio must be above 0, not {mlp_ratio}")
+    if not 1 <= round(mlp_ratio * width) <= 64 * width:
+        raise ValueError(
+            f"mlp_ratio must give an MLP of 1 to {64 * width} numbers, 64 times width, "
+            f"not {mlp_ratio}"
+        )

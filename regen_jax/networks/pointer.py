@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from regen_jax.networks.linear import Linear
+from regen_jax.networks.linear import Head, Linear
 
 _LEAST = 1e-12
 
@@ -40,7 +40,7 @@ class Pointer(nn.Module):
         self.query = Linear(self.width, dtype=self.dtype)
         self.key = Linear(self.width, dtype=self.dtype)
         # At the start most is written, not copied.
-        self.gate = nn.Dense(1, bias_init=nn.initializers.ones, dtype=self.dtype)
+        self.gate = Head(1, self.dtype, bias_init=nn.initializers.ones)
 
     def read(self, memory_BxSxW: jax.Array, a: jax.Array, keep: jax.Array) -> Copyable:
         """Of tokens a int32 [B, S] those that bool [B, S] keeps, and what encodes them."""
@@ -60,7 +60,7 @@ class Pointer(nn.Module):
         )
         there = (source.tokens > 0)[:, None]
         attention = jax.nn.softmax(jnp.where(there, scores, -1e30))
-        gate = jax.nn.sigmoid(self.gate(x_BxQxW).astype(jnp.float32))
+        gate = jax.nn.sigmoid(self.gate(x_BxQxW))
         gate = jnp.where(there.any(axis=-1, keepdims=True), gate, 1.0)
         written = gate * jax.nn.softmax(logits_BxQxV) + _LEAST
         copied = (1 - gate) * attention

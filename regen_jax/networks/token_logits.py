@@ -1,5 +1,7 @@
 """Logits of the tokens of a space: which can be, which count, and how right they are."""
 
+from collections.abc import Iterable
+
 import jax
 import jax.numpy as jnp
 
@@ -54,11 +56,33 @@ def token_log_probs(logits: jax.Array, tokens: jax.Array) -> jax.Array:
 
 
 def mean_counted(x: jax.Array, counts: jax.Array | None) -> jax.Array:
-    """f32[B]: the mean of x [B, ...] over what counts; over all where `counts` is None."""
+    """f32[B]: the mean of x [B, ...] over what counts; over all where `counts` is None.
+
+    It is 0 where nothing counts.
+    """
     axes = tuple(range(1, x.ndim))
     if counts is None:
         return x.mean(axis=axes)
-    return jnp.where(counts, x, 0).sum(axes) / counts.sum(axes)
+    return jnp.where(counts, x, 0).sum(axes) / jnp.maximum(counts.sum(axes), 1)
+
+
+def token_weights(
+    space: Tokens, tokens: jax.Array, names: Iterable[str] = ()
+) -> dict[str, jax.Array]:
+    """`Objective.weights` that make means over examples means over tokens.
+
+    They are f32[B] each: the tokens [B, *space.shape] that count, for `names` and the
+    accuracies of tokens. Empty where the space is not padded: all examples have as many.
+    """
+    counts = counted(space, tokens)
+    if counts is None:
+        return {}
+    number = counts.sum(axis=range(1, counts.ndim)).astype(jnp.float32)
+    weights = dict.fromkeys([*names, "token_accuracy"], number)
+    for level in range(space.depth if space.depth > 1 else 0):
+        of_level = counts[..., level].sum(axis=1).astype(jnp.float32)
+        weights[f"token_accuracy_{level + 1}"] = of_level
+    return weights
 
 
 def accuracies(

@@ -13,7 +13,7 @@ import numpy as np
 
 from regen_jax.networks.block import Block
 from regen_jax.networks.embeddings import INIT
-from regen_jax.networks.linear import Linear
+from regen_jax.networks.linear import Head, Linear
 from regen_jax.networks.token_logits import ended
 from regen_jax.spaces import Tokens, lengths, within
 
@@ -147,6 +147,5 @@ class Decoder(nn.Module):
             self.dtype,
             name="tokens",
         )(x)
-        logits = Linear(space.depth * space.vocab, dtype=self.dtype, name="head")(x)
-        logits = logits.astype(jnp.float32)
+        logits = Head(space.depth * space.vocab, self.dtype, name="head")(x)
         return logits.reshape(-1, *space.shape, space.vocab)

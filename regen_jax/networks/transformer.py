@@ -17,7 +17,7 @@ from regen_jax.networks.embeddings import (
     source_length,
     source_mask,
 )
-from regen_jax.networks.linear import Linear
+from regen_jax.networks.linear import Head, Linear, product
 from regen_jax.networks.pointer import Copyable, Pointer
 from regen_jax.spaces import Space, Value, lengths, within
 
@@ -113,9 +113,9 @@ class Transformer(nn.Module):
             self.encoder_norm = nn.LayerNorm(dtype=self.dtype)
         self.norm = nn.LayerNorm(dtype=self.dtype)
         if not self.tied:
-            self.head = Linear(self.depth * self.vocab, dtype=self.dtype)
+            self.head = Head(self.depth * self.vocab, self.dtype)
         if self.ctc:
-            self.ctc_head = Linear(self.vocab, dtype=self.dtype)
+            self.ctc_head = Head(self.vocab, self.dtype)
         if self.aligned:
             self.lay_out = Linear(self.width, dtype=self.dtype)
         if self.copy:
@@ -167,7 +167,7 @@ class Transformer(nn.Module):
             return logits
         if seen is None:
             seen = jnp.ones(memory.shape[:2], bool)
-        return logits, self.ctc_head(memory).astype(jnp.float32), seen
+        return logits, self.ctc_head(memory), seen
 
     def encode(
         self, a: Value, drop: jax.Array, keys: jax.Array | None = None
@@ -281,7 +281,7 @@ class Transformer(nn.Module):
 
     def _logits(self, x: jax.Array, copyable: Copyable | None) -> jax.Array:
         x = self.norm(x)
-        logits = self._score(x).astype(jnp.float32)
+        logits = self._score(x)
         if copyable is not None:
             return self.pointer(x, logits, copyable)
         if self.depth == 1:
@@ -291,6 +291,4 @@ class Transformer(nn.Module):
     def _score(self, x: jax.Array) -> jax.Array:
         if not self.tied:
             return self.head(x)
-        table = self.embed.embedding.astype(self.dtype)
-        rows = x.reshape(-1, self.width) @ table.T
-        return rows.reshape(*x.shape[:-1], self.vocab)
+        return product(x, self.embed.embedding.T, self.dtype)

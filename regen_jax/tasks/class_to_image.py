@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -12,11 +12,15 @@ import numpy as np
 from regen_jax.data.images import LabelledImages, open_images
 from regen_jax.exhibits import Exhibit
 from regen_jax.interfaces import Example, Judge, Judging, Objective, Task, Variables
-from regen_jax.metrics.frechet import frechet_distance
+from regen_jax.metrics.frechet import frechet_distance, left_out_distances
 from regen_jax.metrics.images import mean_pairwise_distance, mse, nearest, psnr
 from regen_jax.networks.classifier import Classifier, augment
+from regen_jax.outputs import PerExample
 from regen_jax.rendering import grid
 from regen_jax.spaces import Array, Category
+
+FRECHET_DRAWS = 20
+"""Sets of real images that the spread of the Fréchet baseline is over."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,49 +50,78 @@ class ClassToImage(Task):
     def judges(self) -> dict[str, Judge]:
         return {"judge": ImageJudge(self.x, self.y)}
 
-    def prompts(self, number: int) -> list[Example]:
-        """Every class in turn."""
+    def prompts(self, number: int, split: str = "test") -> list[Example]:
+        """Every class in turn; as many as the split has images where `number` is 0."""
+        number = number or len(self.examples(split))
         return [{"x": np.int32(i % self.x.size)} for i in range(number)]
 
     def restore(self, y: np.ndarray) -> np.ndarray:
         return np.clip(np.round(y), 0, 255).astype(np.uint8)
 
     def judging(self, variables: Mapping[str, Variables]) -> Judging:
-        """What the judge network and the training images say of images y [N, H, W, C].
+        """Returns metrics of images y [N, H, W, C] by the judge and the training images.
 
-        `accuracy`: share whose class the judge sees. `frechet`: Fréchet distance on the
-        judge's features between `frechet_samples` of them and all training images.
-        `nearest_training`: median root mean squared difference to the nearest training
-        image, in units of the range. `variety`: the mean one between images of a class.
+        `accuracy`: fraction whose class the judge recognizes. `frechet`: Fréchet distance
+        on the judge's features between `frechet_samples` of them and all training images;
+        it needs two images. `nearest_training`: median root mean squared difference to the
+        nearest training image, in units of the range. `variety`: its mean between images
+        of a class, where a class has two.
+
+        Of real images, which come with a y, `frechet` is one draw of the baseline;
+        `frechet_std` is its standard deviation, over `FRECHET_DRAWS` random sets of as
+        many training images against the rest.
         """
         judged = functools.partial(self.judges["judge"].judged, variables["judge"])
         train = stacked(self.examples("train"), "y")
         _, reference = judged(train)
-        test_size = len(self.examples("test"))
+        most = min(len(self.examples(split)) for split in ("validation", "test"))
 
-        def figures(prompts: Example, y: np.ndarray) -> dict[str, float]:
+        def figures(
+            prompts: Example, y: np.ndarray, too_long: Sequence[Example] = ()
+        ) -> dict[str, float]:
             x = prompts["x"]
-            seen, features = judged(y)
-            # As many as there are test images, whose own distance is the yardstick.
-            count = min(len(y), test_size)
-            chosen = np.linspace(0, len(y) - 1, count).round().astype(int)
+            recognized, features = judged(y)
             distances, _ = nearest(y, train)
-            classes = [y[x == k] for k in range(self.x.size) if np.sum(x == k) > 1]
-            variety = np.mean([mean_pairwise_distance(same) for same in classes])
-            return {
-                "accuracy": float(np.mean(seen == x)),
-                "frechet": frechet_distance(features[chosen], reference),
-                "frechet_samples": count,
+            found = {
+                "accuracy": float(np.mean(recognized == x)),
                 "nearest_training": float(np.median(distances) / 255),
-                "variety": float(variety / 255),
             }
+            # As many as there are held-out images, whose own distance is the baseline.
+            count = min(len(y), most)
+            chosen = np.linspace(0, len(y) - 1, count).round().astype(int)
+            if count > 1 and np.isfinite(features).all():
+                found["frechet"] = frechet_distance(features[chosen], reference)
+                found["frechet_samples"] = count
+                if "y" in prompts and count < len(reference) - 1:
+                    draws = left_out_distances(reference, count, FRECHET_DRAWS)
+                    found["frechet_std"] = float(np.std(draws, ddof=1))
+            classes = [y[x == k] for k in range(self.x.size) if np.sum(x == k) > 1]
+            if classes:
+                variety = np.mean([mean_pairwise_distance(same) for same in classes])
+                found["variety"] = float(variety / 255)
+            return found
 
         return figures
 
+    def per_example(
+        self,
+        variables: Mapping[str, Variables],
+        prompts: Example,
+        y: np.ndarray,
+        too_long: Sequence[Example] = (),
+    ) -> PerExample:
+        """Classes, and whether the judge sees them."""
+        seen, _ = self.judges["judge"].judged(variables["judge"], y)
+        names = self.examples("train").label_names
+        return {
+            "class": [names[x] for x in prompts["x"]],
+            "accuracy": np.stack([seen == prompts["x"], np.ones(len(y))], axis=1),
+        }
+
     def fidelity(self, y: np.ndarray, other: np.ndarray) -> dict[str, float]:
-        """Mean squared error in units of the range, and the PSNR of it in dB."""
+        """Mean squared error in units of the range, and the PSNR of it in dB if finite."""
         error = float(np.mean(mse(y, other, peak=255.0)))
-        return {"mse": error, "psnr": psnr(error)}
+        return {"mse": error} | ({"psnr": psnr(error)} if error else {})
 
     def show(self, prompts: Example, y: np.ndarray) -> Exhibit:
         """A row for each class asked for, at most ten images long."""

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from regen_jax.data.listed import Listed
+from regen_jax.data.scores import score_of
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, Judging, Variables
-from regen_jax.music import events, midi
+from regen_jax.music import bars, events, midi
 from regen_jax.music.score import Score, from_events
 from regen_jax.music.voice_leading import VoiceLeading
 from regen_jax.spaces import Tokens
@@ -19,6 +20,8 @@ from regen_jax.tasks.scored import ScoreTask
 VOICES = 4
 _BAR = 4
 """The most quarter notes of a bar whose steps have symbols of their own."""
+_SHORTEST = 16
+"""The shortest note value that is a beat."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,13 +29,13 @@ class Harmony(ScoreTask):
     """X is a soprano and Y that soprano with alto, tenor and bass below it.
 
     X has two levels: the soprano's events, with fermatas at phrase ends, and the step of
-    the bar that each stands in, from `|1` on.
+    the bar that each stands in, from `|1` on. The first step, which begins a bar, has
+    the metre there, such as `6/8`.
     """
 
     @property
     def x(self) -> Tokens:
-        steps = tuple(f"|{step + 1}" for step in range(_BAR * self.division))
-        symbols = (*events.SYMBOLS, *steps)
+        symbols = (*events.SYMBOLS, *self._bar_symbols)
         return Tokens(self.steps, len(symbols), 2, padded=True, symbols=symbols)
 
     @property
@@ -46,47 +49,80 @@ class Harmony(ScoreTask):
     def read(self, kind: str, value: str) -> Example:
         if kind != "midi":
             raise UserError(f"harmony reads --midi=FILE, not --{kind}")
-        path = Path(value).expanduser()
-        score = midi.read(path, 4, voices=1).coarser(self.division)
+        score = midi.read(Path(value).expanduser(), self.division, voices=1)
         try:
             return {"x": self.soprano(score)}
         except UserError as error:
             raise UserError(f"--midi={value}: {error}") from error
 
     def soprano(self, score: Score) -> np.ndarray:
-        """X of a score: its first voice, and the steps of its bars."""
+        """X of a score on the task's grid: its first voice, and the steps of its bars.
+
+        Raises:
+          UserError: the score is too long, or there is no symbol for its metre.
+        """
         beats, unit = score.metre
-        bar = beats * 4 * self.division // unit
-        if bar > _BAR * self.division:
+        bars.check(score.metre, self.division, "the score")
+        if bars.quarters(score.metre) > _BAR:
             raise UserError(
                 f"a bar of {beats}/{unit} is longer than {_BAR} quarter notes: rewrite "
                 "it in shorter bars"
             )
+        if score.metre not in _metres(self.division):
+            raise UserError(
+                f"the metre {beats}/{unit} is unknown: beats of 1/1 to 1/{_SHORTEST} are "
+                "known: rewrite it in longer note values"
+            )
         first = dataclasses.replace(score, voices=score.voices[:1])
         ids = self.encoded(first, events.space(self.steps))
-        steps = len(events.SYMBOLS) + np.arange(self.steps) % bar
+        steps = np.arange(self.steps) % bars.steps(score.metre, self.division)
+        steps += len(events.SYMBOLS)
+        steps[0] = self.x.symbols.index(f"{beats}/{unit}")
         return np.stack([ids, np.where(ids != events.PADDING, steps, 0)], axis=1)
 
     def score(self, prompts: Example, index: int, ids: np.ndarray) -> Score:
         if "x" not in prompts:
             return from_events(ids, self.division)
-        bar = np.asarray(prompts["x"])[index, :, 1].max() - len(events.SYMBOLS) + 1
-        beats = bar // self.division
-        return from_events(ids, self.division, (int(beats), 4))
+        symbol = self.x.symbols[int(np.asarray(prompts["x"])[index, 0, 1])]
+        beats, _, unit = symbol.partition("/")
+        return from_events(ids, self.division, (int(beats), int(unit)))
+
+    @property
+    def _bar_symbols(self) -> tuple[str, ...]:
+        steps = tuple(f"|{step + 1}" for step in range(_BAR * self.division))
+        return steps + tuple(f"{b}/{unit}" for b, unit in _metres(self.division))
+
+    def fits(self, score: Score) -> bool:
+        return super().fits(score) and score.metre in _metres(self.division)
+
+    def is_pair(self, score: Score) -> bool:
+        return bars.quarters(score.metre) <= _BAR
 
     def judging(self, variables: Mapping[str, Variables]) -> Judging:
-        """As any score, and `soprano_kept`: share of the steps of X that Y has kept."""
+        """As any score, and `soprano_kept`: fraction of the steps of X that Y has kept."""
         judged = super().judging(variables)
 
-        def figures(prompts: Example, y: np.ndarray) -> dict[str, float]:
-            found = judged(prompts, y)
+        def metrics(
+            prompts: Example, y: np.ndarray, too_long: Sequence[Example] = ()
+        ) -> dict[str, float]:
+            found = judged(prompts, y, too_long)
             if "x" in prompts:
                 soprano = np.asarray(prompts["x"])[..., 0]
                 kept = (y[..., 0] == soprano)[soprano != events.PADDING]
-                found["soprano_kept"] = float(kept.mean())
+                missed = [score_of(one).coarser(self.division) for one in too_long]
+                steps = kept.size + sum(score.voices[0][-1].end for score in missed)
+                found["soprano_kept"] = float(kept.sum() / steps)
             return found
 
-        return figures
+        return metrics
+
+
+@functools.lru_cache(maxsize=8)
+def _metres(division: int) -> tuple[bars.Metre, ...]:
+    """All metres whose bars are whole steps, and at most _BAR quarter notes."""
+    units = [2**power for power in range(_SHORTEST.bit_length())]
+    every = [(beats + 1, unit) for unit in units for beats in range(_BAR * unit // 4)]
+    return tuple(metre for metre in every if bars.steps(metre, division))
 
 
 @functools.lru_cache(maxsize=8)
@@ -94,6 +130,6 @@ def _pieces(task: Harmony, split: str) -> Listed:
     examples = [
         {"x": task.soprano(score), "y": task.encoded(score, task.y)}
         for _, score in task.pieces(split)
-        if 4 * score.metre[0] <= _BAR * score.metre[1]
+        if task.fits(score)
     ]
     return task.listed(split, examples)

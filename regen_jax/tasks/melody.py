@@ -16,10 +16,11 @@ from regen_jax.interfaces import Example, Judging, Variables
 from regen_jax.language import tokenizer
 from regen_jax.music import events
 from regen_jax.music.score import Note, Score, from_events, scale
+from regen_jax.ranges import Count
 from regen_jax.spaces import Tokens
 from regen_jax.tasks.scored import ScoreTask
 
-_HEAD = re.compile(r"\s*(\d+)/(\d+)\s+([^\s:]+)\s*:\s*(.*)", re.DOTALL)
+_HEAD = re.compile(r"\s*([0-9]+)/([0-9]+)\s+([^\s:]+)\s*:\s*(.*)", re.DOTALL)
 _EXAMPLE = '"4/4 G: Wach auf, mein Herz, und sin-ge / dem Schöp-fer al-ler Din-ge"'
 
 
@@ -37,8 +38,8 @@ class Melody(ScoreTask):
         write are among `targets`; none if empty.
     """
 
-    pieces_vocab: int = 400
-    max_pieces: int = 160
+    pieces_vocab: Count = 400
+    max_pieces: Count = 160
     folk_tunes: str = "folk_tunes"
 
     @property
@@ -56,7 +57,31 @@ class Melody(ScoreTask):
     def read(self, kind: str, value: str) -> Example:
         if kind != "text":
             raise UserError(f"melody reads --text=LYRICS, not --{kind}")
-        return {"x": tokenizer.encode(self.x, lyrics(value))}
+        text = lyrics(value)
+        metre, _, _ = text.partition(" ")
+        known = _metres(self)
+        if metre not in known:
+            raise UserError(
+                f"the metre {metre[:20]} is not in the training data: choose "
+                f"{' or '.join(known)}"
+            )
+        return {"x": tokenizer.encode(self.x, text)}
+
+    def fits(self, score: Score) -> bool:
+        return super().fits(score) and len(self._text_ids(score)) > 0
+
+    def is_pair(self, score: Score) -> bool:
+        return bool(written(score))
+
+    def _text_ids(self, score: Score) -> list[int]:
+        """Pieces of the text of a score; none where it has no words or too many."""
+        text, space = written(score), self.x
+        try:
+            ids = tokenizer.pieces_of(space, text) if text else []
+        except UserError:
+            # It has a character that is in no text of the train split.
+            return []
+        return ids if len(ids) <= self.max_pieces else []
 
     def score(self, prompts: Example, index: int, ids: np.ndarray) -> Score:
         if "x" not in prompts:
@@ -70,8 +95,10 @@ class Melody(ScoreTask):
         """As any score, and `notes_per_syllable`."""
         judged = super().judging(variables)
 
-        def figures(prompts: Example, y: np.ndarray) -> dict[str, float]:
-            found = judged(prompts, y)
+        def metrics(
+            prompts: Example, y: np.ndarray, too_long: Sequence[Example] = ()
+        ) -> dict[str, float]:
+            found = judged(prompts, y, too_long)
             if "x" in prompts:
                 texts = [tokenizer.decode(self.x, row) for row in prompts["x"]]
                 sung = sum(len(syllables(text.partition(":")[2])) for text in texts)
@@ -79,7 +106,7 @@ class Melody(ScoreTask):
                 found["notes_per_syllable"] = float(notes / sung)
             return found
 
-        return figures
+        return metrics
 
     def _keys(self, prompts: Example, y: np.ndarray) -> list[str]:
         if "x" not in prompts:
@@ -92,17 +119,17 @@ def lyrics(text: str) -> str:
     """A text of X in its canonical form.
 
     Raises:
-      UserError: metre, key or words are missing, or there is no such metre or key.
+      UserError: metre, key or words are missing, or there is no such key.
     """
-    match = _HEAD.fullmatch(text)
+    # Editors of texts begin them with a byte-order mark.
+    match = _HEAD.fullmatch(text.removeprefix("\ufeff"))
     if match is None:
         raise UserError(
             f"lyrics begin with metre, key and a colon, as in {_EXAMPLE}, not with "
             f"{text[:20]!r}"
         )
     beats, unit, key, words = match.groups()
-    if not int(beats) or unit not in ("2", "4", "8", "16"):
-        raise UserError(f"the metre {beats}/{unit} is none: write one such as 4/4")
+    beats, unit = (number.lstrip("0") or "0" for number in (beats, unit))
     try:
         scale(key)
     except ValueError as error:
@@ -158,6 +185,14 @@ def _tokenizer(name: str, data_dir: str, vocab: int) -> tuple[str, ...]:
 
 
 @functools.lru_cache(maxsize=8)
+def _metres(task: Melody) -> tuple[str, ...]:
+    """The metres of the texts that a task trains on."""
+    scores = (piece.score for piece in load_scores(task.name, "train", task.dir))
+    metres = {score.metre for score in scores if task.fits(score)}
+    return tuple(f"{beats}/{unit}" for beats, unit in sorted(metres))
+
+
+@functools.lru_cache(maxsize=8)
 def _melodies(task: Melody, split: str) -> Listed:
     alone = split == "targets"
     scores = [score for _, score in task.pieces("train" if alone else split)]
@@ -169,9 +204,7 @@ def _melodies(task: Melody, split: str) -> Listed:
         tune = dataclasses.replace(score, voices=score.voices[:1])
         example = {"y": task.encoded(tune, task.y)}
         if not alone:
-            text = written(score)
-            ids = tokenizer.pieces_of(task.x, text) if text else []
-            if not 0 < len(ids) <= task.max_pieces:
+            if not (ids := task._text_ids(score)):
                 continue
             example["x"] = np.zeros(task.max_pieces, np.int32)
             example["x"][: len(ids)] = ids

@@ -1,8 +1,9 @@
 """Words ↔ phonemes: grapheme to phoneme (G2P) and back (P2G)."""
 
+import collections
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,15 @@ import numpy as np
 from regen_jax.data.pronunciations import open_pronunciations
 from regen_jax.errors import UserError
 from regen_jax.exhibits import Exhibit
-from regen_jax.interfaces import Example, Judging, Task, Variables
+from regen_jax.interfaces import CoreList, Example, Judging, Task, Variables
 from regen_jax.language import text as language
 from regen_jax.language.pronunciation import PHONES, without_stress
-from regen_jax.metrics.error_rates import sequence_error_rate, token_error_rate
+from regen_jax.metrics.error_rates import nearest_edits
+from regen_jax.ranges import Count
 from regen_jax.spaces import Tokens
 from regen_jax.tasks.transcripts import table
+
+Symbols = tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +31,8 @@ class Pronunciation(Task):
       dir: where it is prepared; TFDS's default folder if empty.
       direction: `g2p` (letters to phonemes) or `p2g`.
       stress: whether vowels tell their stress; published error rates are without.
-      max_length: of a word and of a pronunciation; longer ones are left out.
+      max_length: of a word and of a pronunciation. Longer ones are left out of the
+        examples; a word of a held-out split then counts as wrong.
     """
 
     shown = 20
@@ -36,7 +41,7 @@ class Pronunciation(Task):
     dir: str = ""
     direction: str = "g2p"
     stress: bool = False
-    max_length: int = 20
+    max_length: Count = 20
 
     def __post_init__(self):
         if self.direction not in ("g2p", "p2g"):
@@ -55,7 +60,17 @@ class Pronunciation(Task):
         return self._spaces["y"]
 
     def examples(self, split: str) -> Sequence[Example]:
-        return _words(self, split)
+        """All pairs of a word and a pronunciation in `train`; elsewhere one per word.
+
+        That one has the first pronunciation that fits.
+        """
+        return _read(self, split)[0]
+
+    def core_list(self, split: str) -> CoreList:
+        """All words of the split; `too_long` are those that exceed `max_length`."""
+        examples, too_long = _read(self, split)
+        rows = np.arange(len(examples))
+        return CoreList(rows, too_long, whole=not too_long)
 
     def read(self, kind: str, value: str) -> Example:
         if kind != "text":
@@ -65,22 +80,49 @@ class Pronunciation(Task):
         return {"x": language.encode(self.x, symbols)}
 
     def judging(self, variables: Mapping[str, Variables]) -> Judging:
-        """`symbol_error_rate`, edits a symbol (PER of G2P), and `word_error_rate`.
+        """`symbol_error_rate`, edits per symbol (PER of G2P), and `word_error_rate`.
 
-        A word counts as wrong unless it is its first pronunciation (or its spelling) to
-        the last symbol.
+        Any pronunciation that the data set lists for the word is right, and so is any
+        spelling that it lists for the phonemes. Edits are to the nearest of them.
         """
 
-        def figures(prompts: Example, y: np.ndarray) -> dict[str, float]:
+        def metrics(
+            prompts: Example, y: np.ndarray, too_long: Sequence[Example] = ()
+        ) -> dict[str, float]:
             if "y" not in prompts:
                 return {}
-            true, found = self._symbols(self.y, prompts["y"]), self._symbols(self.y, y)
+            _, edits = self._judged(prompts, y, too_long)
             return {
-                "symbol_error_rate": token_error_rate(true, found),
-                "word_error_rate": sequence_error_rate(true, found),
+                name: float(np.sum(parts[:, 0]) / np.sum(parts[:, 1]))
+                for name, parts in edits.items()
             }
 
-        return figures
+        return metrics
+
+    def per_example(
+        self,
+        variables: Mapping[str, Variables],
+        prompts: Example,
+        y: np.ndarray,
+        too_long: Sequence[Example] = (),
+    ) -> dict[str, list[str] | np.ndarray]:
+        """Returns each `source` and `output`, and their parts of the metrics."""
+        sources, edits = self._judged(prompts, y, too_long)
+        outputs = [*self._words(self.y, y), *("" for _ in too_long)]
+        texts = [self._between(self.x).join(source) for source in sources]
+        return {"source": texts, "output": outputs} | edits
+
+    def _judged(
+        self, prompts: Example, y: np.ndarray, too_long: Sequence[Example]
+    ) -> tuple[list[Symbols], dict[str, np.ndarray]]:
+        """Returns all x, and by metric the numerators and denominators f64[N, 2]."""
+        sources = [tuple(x) for x in self._symbols(self.x, prompts["x"])]
+        sources += [next(_pairs(self, **record))[0] for record in too_long]
+        outputs = [*self._symbols(self.y, y), *([] for _ in too_long)]
+        known = _references(self)
+        edits = nearest_edits([known[x] for x in sources], outputs).astype(float)
+        wrong = np.stack([edits[:, 0] > 0, np.ones(len(edits))], axis=1)
+        return sources, {"symbol_error_rate": edits, "word_error_rate": wrong}
 
     def show(self, prompts: Example, y: np.ndarray) -> Exhibit:
         """Words, what was generated for them, and what is true."""
@@ -103,21 +145,51 @@ class Pronunciation(Task):
         return [language.decode(space, row) for row in np.asarray(ids)]
 
     def _words(self, space: Tokens, ids: np.ndarray) -> list[str]:
+        return [self._between(space).join(s) for s in self._symbols(space, ids)]
+
+    def _between(self, space: Tokens) -> str:
+        """What stands between the symbols of a space where people read them."""
         phonemes = space == (self.y if self.direction == "g2p" else self.x)
-        between = " " if phonemes else ""
-        return [between.join(s) for s in self._symbols(space, ids)]
+        return " " if phonemes else ""
 
 
 @functools.lru_cache(maxsize=4)
-def _words(task: Pronunciation, split: str) -> list[dict[str, Any]]:
-    pairs = [
-        (word, phones if task.stress else without_stress(phones))
-        for word, phones in open_pronunciations(task.name, split, task.dir)
-        if max(len(word), len(phones)) <= task.max_length
-    ]
-    if task.direction == "p2g":
-        pairs = [(phones, word) for word, phones in pairs]
-    return [
-        {"x": language.encode(task.x, x), "y": language.encode(task.y, y)}
-        for x, y in pairs
-    ]
+def _read(
+    task: Pronunciation, split: str
+) -> tuple[list[dict[str, Any]], tuple[Example, ...]]:
+    """Returns the examples of a split, and the words of which none can be made."""
+    examples, too_long = [], []
+    for word, listed in open_pronunciations(task.name, split, task.dir):
+        pairs = [
+            pair
+            for pair in _pairs(task, word, listed)
+            if max(map(len, pair)) <= task.max_length
+        ]
+        if not pairs:
+            too_long.append({"word": word, "pronunciations": listed})
+        for x, y in pairs if split == "train" else pairs[:1]:
+            encoded = language.encode(task.x, x), language.encode(task.y, y)
+            examples.append(dict(zip("xy", encoded, strict=True)))
+    return examples, tuple(too_long)
+
+
+@functools.lru_cache(maxsize=4)
+def _references(task: Pronunciation) -> dict[Symbols, list[Symbols]]:
+    """Returns all y that the data set lists for each x, in any split, of any length."""
+    references = collections.defaultdict(list)
+    for split in ("train", "validation", "test"):
+        for word, listed in open_pronunciations(task.name, split, task.dir):
+            for x, y in _pairs(task, word, listed):
+                references[x].append(y)
+    return dict(references)
+
+
+def _pairs(
+    task: Pronunciation, word: str, pronunciations: Sequence[Sequence[str]]
+) -> Iterator[tuple[Symbols, Symbols]]:
+    """Yields x and y of a word and each of its pronunciations, every pair once."""
+    if not task.stress:
+        pronunciations = map(without_stress, pronunciations)
+    for phones in dict.fromkeys(map(tuple, pronunciations)):
+        pair = tuple(word), phones
+        yield pair if task.direction == "g2p" else pair[::-1]

@@ -7,20 +7,29 @@ from typing import Any
 
 import numpy as np
 
-from regen_jax.data import prepared
+from regen_jax.data import prepared, records
 from regen_jax.data.annotated import Origin
 from regen_jax.data.listed import Listed
-from regen_jax.data.scores import load_scores, transpositions, voice_ranges
+from regen_jax.data.scores import (
+    load_scores,
+    score_of,
+    transpositions,
+    voice_ranges,
+)
 from regen_jax.errors import UserError
 from regen_jax.exhibits import Exhibit
-from regen_jax.interfaces import Example, Judging, Task, Variables
+from regen_jax.interfaces import CoreList, Example, Judging, Task, Variables
 from regen_jax.metrics import music
 from regen_jax.music import events, keys, midi, musicxml
+from regen_jax.music.bars import DIVISIONS
 from regen_jax.music.piano_roll import picture
 from regen_jax.music.score import Score, from_events, scale, to_events
 from regen_jax.music.synthesis import render
+from regen_jax.ranges import Count, Natural
 from regen_jax.spaces import Tokens
 
+CORE_BEATS = 64
+"""Quarter notes of the longest pieces of a core list."""
 _SAMPLE_RATE = 16_000
 
 
@@ -31,8 +40,9 @@ class ScoreTask(Task):
     Attributes:
       name: a prepared set of scores.
       dir: where it is prepared; TFDS's default folder if empty.
-      division: steps a quarter note. What is shorter is lost.
-      max_beats: the most quarter notes of a piece; longer ones are left out.
+      division: steps per quarter note. What is shorter is lost.
+      max_beats: the most quarter notes of a piece; longer ones are left out. Less than
+        CORE_BEATS leaves out pieces that metrics count as failures.
       transpose: in training each piece is there in all keys at most that many semitones
         away that voices can sing.
     """
@@ -42,11 +52,11 @@ class ScoreTask(Task):
     name: str = "chorales"
     dir: str = ""
     division: int = 2
-    max_beats: int = 64
-    transpose: int = 5
+    max_beats: Count = 64
+    transpose: Natural = 5
 
     def __post_init__(self):
-        if self.division not in (1, 2, 4):
+        if self.division not in DIVISIONS:
             raise ValueError(f"division must be 1, 2 or 4, not {self.division}")
         if self.max_beats < 1 or self.transpose < 0:
             raise ValueError(
@@ -67,39 +77,53 @@ class ScoreTask(Task):
         """Notes, of all voices."""
         return "note", events.begins(y, axis=1).reshape(len(y), -1).sum(axis=1)
 
+    def fits(self, score: Score) -> bool:
+        """Whether these options hold the pair of a score of the data set."""
+        return score.length <= score.division * self.max_beats
+
+    def is_pair(self, score: Score) -> bool:
+        """Whether a score of the data set makes a pair, whatever the options."""
+        return True
+
+    def core_list(self, split: str) -> CoreList:
+        """The pairs of at most CORE_BEATS quarter notes."""
+        found = [piece.score for piece in load_scores(self.name, split, self.dir)]
+        pairs = [index for index, score in enumerate(found) if self.is_pair(score)]
+        held = [index for index, score in enumerate(found) if self.fits(score)]
+        core = {i for i in pairs if found[i].length <= found[i].division * CORE_BEATS}
+        rows = [row for row, index in enumerate(held) if index in core]
+        missing = core.difference(held)
+        stored = records.load(self.name, split, self.dir) if missing else ()
+        too_long = [record for i, record in enumerate(stored) if i in missing]
+        return CoreList(np.array(rows, int), tuple(too_long), held == pairs)
+
     def judging(self, variables: Mapping[str, Variables]) -> Judging:
         """How like real pieces scores are.
 
-        `in_key`: share of the notes in the piece's key, that of X or, where X has none,
-        that of the true Y. `pitch_class_distance`, `interval_distance`: total variation
-        to the test pieces. `rhythm_agreement`: with the true Y. Of several voices
-        `parallel_fifths`, `parallel_octaves` and `crossings` in 100 quarter notes, and
-        `faults`, their sum.
-        """
-        held_out = self.examples("test")
-        reference = [held_out[i]["y"] for i in range(len(held_out))]
+        `in_key`: fraction of the notes in the piece's key, that of X or, where X has
+        none, that of the true Y. `pitch_class_distance`, `interval_distance`: total
+        variation to the true Y of the prompts. `rhythm_agreement`: with the true Y. Of
+        several voices `parallel_fifths`, `parallel_octaves` and `crossings` per 100
+        quarter notes, and `faults`, their sum.
 
-        def figures(prompts: Example, y: np.ndarray) -> dict[str, float]:
-            pairs = zip(y, self._keys(prompts, y), strict=True)
-            in_key = [
-                (music.in_key_share(events.onsets(ids), scale(key)), self._notes(ids))
-                for ids, key in pairs
-            ]
-            shares, weights = np.array(in_key).T
-            found = {
-                "in_key": float((shares * weights).sum() / max(1, weights.sum())),
-                "pitch_class_distance": _distance(
-                    music.pitch_class_histogram, y, reference
-                ),
-                "interval_distance": _distance(music.interval_histogram, y, reference),
-            }
+        Of scores without a note only the rhythm has a value.
+        """
+
+        def metrics(
+            prompts: Example, y: np.ndarray, too_long: Sequence[Example] = ()
+        ) -> dict[str, float]:
+            found = {}
+            if events.begins(y, axis=1).any():
+                found = {"in_key": self._in_key(prompts, y)}
+                if "y" in prompts:
+                    found |= _distances(y, np.asarray(prompts["y"]))
             if "y" in prompts:
-                found["rhythm_agreement"] = music.rhythm_agreement(
-                    events.begins(y, axis=1), events.begins(prompts["y"], axis=1)
+                found["rhythm_agreement"] = self._rhythm_agreement(
+                    y, np.asarray(prompts["y"]), too_long
                 )
             return found | (self._faults(y) if y.ndim == 3 else {})
 
-        return figures
+        return metrics
 
     def show(self, prompts: Example, y: np.ndarray) -> Exhibit:
         """A piano roll, a sound and files of each that is not empty."""
@@ -146,7 +170,7 @@ class ScoreTask(Task):
             if whole and _notes(score.coarser(self.division)) < _notes(score):
                 continue
             keys = [score]
-            if split != "test":
+            if split == "train":
                 keys = transpositions(score, self.transpose, ranges) or keys
             for score in keys:
                 yield title, score.coarser(self.division)
@@ -178,9 +202,26 @@ class ScoreTask(Task):
             for ids in np.asarray(shown)
         ]
 
-    @staticmethod
-    def _notes(ids: np.ndarray) -> int:
-        return int(events.begins(ids).sum())
+    def _in_key(self, prompts: Example, y: np.ndarray) -> float:
+        notes = [events.onsets(ids) for ids in y]
+        fractions = [
+            music.in_key_share(onsets, scale(key))
+            for onsets, key in zip(notes, self._keys(prompts, y), strict=True)
+        ]
+        return float(np.average(fractions, weights=[(n > 0).sum() for n in notes]))
+
+    def _rhythm_agreement(
+        self, y: np.ndarray, true: np.ndarray, too_long: Sequence[Example]
+    ) -> float:
+        missed = sum(
+            _notes(score_of(record).coarser(self.division), self.y.depth)
+            for record in too_long
+        )
+        begins = [events.begins(ids, axis=1).ravel() for ids in (y, true)]
+        nothing, every = np.zeros(missed, bool), np.ones(missed, bool)
+        return music.rhythm_agreement(
+            np.concatenate([begins[0], nothing]), np.concatenate([begins[1], every])
+        )
 
     def _faults(self, y: np.ndarray) -> dict[str, float]:
         counts = [
@@ -188,21 +229,33 @@ class ScoreTask(Task):
             for ids in y
         ]
         quarters = (np.asarray(y)[..., 0] != events.PADDING).sum() / self.division
-        per_100 = 100 / max(1.0, float(quarters))
+        if not quarters:
+            return {}
+        per_100 = 100 / float(quarters)
         found = {
             name: per_100 * sum(count[name] for count in counts) for name in counts[0]
         }
         return found | {"faults": sum(found.values())}
 
 
-def _notes(score: Score) -> int:
-    return sum(map(len, score.voices))
+def _notes(score: Score, voices: int | None = None) -> int:
+    return sum(map(len, score.voices[:voices]))
 
 
-def _distance(histogram, y: np.ndarray, reference: Sequence[np.ndarray]) -> float:
-    """Of two sets of scores, by a histogram of the notes of each."""
-    counts, other = (
-        sum(histogram(events.onsets(ids)) for ids in scores)
-        for scores in (y, reference)
-    )
-    return music.histogram_distance(counts, other)
+def _distances(y: np.ndarray, true: np.ndarray) -> dict[str, float]:
+    """How far two sets of scores are apart, by histograms of the notes of each.
+
+    A set that has no interval has no distance of intervals.
+    """
+    histograms = {
+        "pitch_class_distance": music.pitch_class_histogram,
+        "interval_distance": music.interval_histogram,
+    }
+    found = {}
+    for name, histogram in histograms.items():
+        counts, other = (
+            sum(histogram(events.onsets(ids)) for ids in scores) for scores in (y, true)
+        )
+        if counts.any() and other.any():
+            found[name] = music.histogram_distance(counts, other)
+    return found

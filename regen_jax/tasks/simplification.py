@@ -10,12 +10,21 @@ import numpy as np
 from regen_jax.data import prepared
 from regen_jax.data.annotated import Origin
 from regen_jax.data.listed import Listed
-from regen_jax.data.simple_bible import open_verses
+from regen_jax.data.simple_bible import Verse, in_core, open_verses
 from regen_jax.errors import UserError
 from regen_jax.exhibits import Exhibit
-from regen_jax.interfaces import Example, Judge, Judging, Task, Variables
+from regen_jax.interfaces import (
+    CoreList,
+    Example,
+    Judge,
+    Judging,
+    Task,
+    Variables,
+)
 from regen_jax.language import tokenizer
 from regen_jax.metrics import generated_text
+from regen_jax.outputs import PerExample
+from regen_jax.ranges import Count
 from regen_jax.spaces import Tokens
 from regen_jax.tasks.language_model import LanguageModel
 from regen_jax.tasks.transcripts import table
@@ -29,7 +38,8 @@ class Simplification(Task):
       name: a prepared set of verses with their simple versions.
       dir: where it is prepared; TFDS's default folder if empty.
       vocab: pieces that the tokenizer learns of the train split, X and Y together.
-      max_length: the most pieces of X and of Y; longer pairs are left out.
+      max_length: the most pieces of X and of Y; longer pairs are left out, and those of
+        a core list score as empty outputs.
       judge_width: of the language model that judges samples.
     """
 
@@ -37,9 +47,9 @@ class Simplification(Task):
 
     name: str = "simple_bible"
     dir: str = ""
-    vocab: int = 2000
-    max_length: int = 48
-    judge_width: int = 96
+    vocab: Count = 2000
+    max_length: Count = 48
+    judge_width: Count = 96
 
     def __post_init__(self):
         for name in ("vocab", "max_length", "judge_width"):
@@ -58,7 +68,11 @@ class Simplification(Task):
         return tokenizer.pieces_space(pieces, self.max_length)
 
     def examples(self, split: str) -> Sequence[Example]:
-        return _verses(self, split)
+        return _verses(self, split)[0]
+
+    def core_list(self, split: str) -> CoreList:
+        """Verses of at most 22 words on either side, in the order of the set."""
+        return _verses(self, split)[1]
 
     @property
     def judges(self) -> dict[str, Judge]:
@@ -83,18 +97,22 @@ class Simplification(Task):
         return "word", np.maximum(1, np.array(begins)[np.asarray(y)].sum(axis=1))
 
     def judging(self, variables: Mapping[str, Variables]) -> Judging:
-        """BLEU, chrF and SARI against the true texts; how likely and how new they are.
+        """BLEU, chrF, SARI and PINC of pairs; how likely and how new the texts are.
 
-        `bleu`, `chrf`, `sari`: 0 to 100. `source_bleu` and `source_sari` are those of
-        the source itself. `perplexity`: of a piece, by a language model of real Y.
-        `novelty`: share of 4-grams that no training text has; `copied`: share of texts
-        that stand in one.
+        `bleu`, `chrf` and `sari`, 0 to 100, against the true texts, and `pinc` against
+        the sources; of `too_long` they count an empty text each. `source_bleu` and
+        `source_sari` are those of the sources themselves, all of them. The rest is of
+        what was generated: `perplexity` per piece, by a language model of real Y;
+        `novelty`, the fraction of 4-grams that no training text has; `copied`, the
+        fraction of texts that stand in one.
         """
         judge = self.judges["judge"]
         train = self.examples("train")
         known = self._texts(np.stack([train[i]["y"] for i in range(len(train))]))
 
-        def figures(prompts: Example, y: np.ndarray) -> dict[str, float]:
+        def figures(
+            prompts: Example, y: np.ndarray, too_long: Sequence[Example] = ()
+        ) -> dict[str, float]:
             texts = self._texts(y)
             pieces = np.minimum((y != 0).sum(axis=1) + 1, self.max_length).sum()
             found = {
@@ -105,16 +123,34 @@ class Simplification(Task):
                 "copied": generated_text.copied(texts, known),
             }
             if "y" in prompts:
-                sources, true = self._texts(prompts["x"]), self._texts(prompts["y"])
+                sources, true, outputs = self._columns(prompts, y, too_long)
                 found |= {
-                    **self._likeness(true, texts),
-                    "sari": generated_text.sari(sources, true, texts),
+                    **self._likeness(true, outputs),
+                    "sari": generated_text.sari(sources, true, outputs),
+                    "pinc": generated_text.pinc(sources, outputs),
                     "source_bleu": generated_text.bleu(true, sources),
                     "source_sari": generated_text.sari(sources, true, sources),
                 }
             return found
 
         return figures
+
+    def per_example(
+        self,
+        variables: Mapping[str, Variables],
+        prompts: Example,
+        y: np.ndarray,
+        too_long: Sequence[Example] = (),
+    ) -> PerExample:
+        """The three texts of each pair, and its SARI."""
+        sources, true, outputs = self._columns(prompts, y, too_long)
+        saris = generated_text.sentence_saris(sources, true, outputs)
+        return {
+            "source": sources,
+            "reference": true,
+            "output": outputs,
+            "sari": np.stack([saris, np.ones(len(saris))], axis=1),
+        }
 
     def fidelity(self, y: np.ndarray, other: np.ndarray) -> dict[str, float]:
         """BLEU and chrF of texts that came from the true Y′."""
@@ -134,6 +170,17 @@ class Simplification(Task):
         columns = self._texts(y), self._texts(other)
         heads = ["text", "from the true abstraction"]
         return Exhibit(texts={"reconstructions": table(heads, *columns)})
+
+    def _columns(
+        self, prompts: Example, y: np.ndarray, too_long: Sequence[Example]
+    ) -> tuple[list[str], list[str], list[str]]:
+        """Sources, references and outputs, which are empty for `too_long`."""
+        sources, true = (
+            self._texts(prompts[side])
+            + [tokenizer.normalize(record[name]) for record in too_long]
+            for side, name in (("x", "source"), ("y", "target"))
+        )
+        return sources, true, self._texts(y) + [""] * len(too_long)
 
     def _texts(self, ids: np.ndarray) -> list[str]:
         return [tokenizer.decode(self.y, row) for row in np.asarray(ids)]
@@ -163,19 +210,33 @@ def _pieces(name: str, data_dir: str, vocab: int) -> tuple[str, ...]:
 
 
 @functools.lru_cache(maxsize=8)
-def _verses(task: Simplification, split: str) -> Listed:
+def _verses(task: Simplification, split: str) -> tuple[Listed, CoreList]:
+    """The verses that fit, and the core list of the split."""
     parts = ("train", "unpaired") if split == "targets" else (split,)
     verses = [v for part in parts for v in open_verses(task.name, part, task.dir)]
     space = task.y
     sides = ("y",) if split == "targets" else ("x", "y")
-    examples = []
+    examples: list[Example] = []
+    rows: list[int] = []
+    too_long: list[Verse] = []
     for verse in verses:
         texts = {"x": verse.source, "y": verse.target}
         ids = {side: tokenizer.pieces_of(space, texts[side]) for side in sides}
         if all(len(row) <= task.max_length for row in ids.values()):
+            if in_core(verse):
+                rows.append(len(examples))
             examples.append({side: _padded(row, task) for side, row in ids.items()})
+        elif in_core(verse):
+            too_long.append(verse)
     folder = Path(prepared.require(task.name, "train", task.dir).data_dir)
-    return Listed(examples, Origin(folder, f"{task} {split}"))
+    return (
+        Listed(examples, Origin(folder, f"{task} {split}")),
+        CoreList(
+            np.array(rows, int),
+            tuple(verse._asdict() for verse in too_long),
+            whole=len(examples) == len(verses),
+        ),
+    )
 
 
 def _padded(ids: list[int], task: Simplification) -> np.ndarray:

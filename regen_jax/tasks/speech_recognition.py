@@ -9,8 +9,9 @@ from regen_jax.data.speech import Pairs, SpeechOptions, open_speech
 from regen_jax.errors import UserError
 from regen_jax.exhibits import Exhibit
 from regen_jax.interfaces import Example, Judging, Task, Variables
+from regen_jax.outputs import PerExample
 from regen_jax.spaces import Array, Padded, Tokens
-from regen_jax.tasks.transcripts import error_rates, table
+from regen_jax.tasks.transcripts import error_rates, per_example, table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,10 +46,22 @@ class SpeechRecognition(SpeechOptions, Task):
     def judging(self, variables: Mapping[str, Variables]) -> Judging:
         """`wer`, `cer` and `sentence_accuracy`."""
 
-        def figures(prompts: Example, y: np.ndarray) -> dict[str, float]:
-            return self.fidelity(prompts["y"], y)
+        def figures(
+            prompts: Example, y: np.ndarray, too_long: Sequence[Example] = ()
+        ) -> dict[str, float]:
+            return error_rates(self.decode(prompts["y"]), self.decode(y), too_long)
 
         return figures
+
+    def per_example(
+        self,
+        variables: Mapping[str, Variables],
+        prompts: Example,
+        y: np.ndarray,
+        too_long: Sequence[Example] = (),
+    ) -> PerExample:
+        """Transcripts beside the true texts, and their errors."""
+        return per_example(self.decode(prompts["y"]), self.decode(y), too_long)
 
     def fidelity(self, y: np.ndarray, other: np.ndarray) -> dict[str, float]:
         """The figures of `judging` for texts that came from the true Y′."""

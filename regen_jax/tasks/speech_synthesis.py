@@ -15,9 +15,11 @@ from regen_jax.exhibits import Exhibit
 from regen_jax.generators.autoregressive import Autoregressive
 from regen_jax.interfaces import Example, Judge, Judging, Objective, Task, Variables
 from regen_jax.metrics.cepstral import mel_cepstral_distortion
+from regen_jax.outputs import PerExample
+from regen_jax.ranges import Count
 from regen_jax.rendering import spectrogram_picture
 from regen_jax.spaces import Array, Padded, Tokens
-from regen_jax.tasks.transcripts import error_rates
+from regen_jax.tasks.transcripts import error_rates, per_example
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,8 +32,8 @@ class SpeechSynthesis(SpeechOptions, Task):
 
     shown = 6
 
-    judge_width: int = 128
-    judge_layers: int = 2
+    judge_width: Count = 128
+    judge_layers: Count = 2
 
     @property
     def x(self) -> Tokens:
@@ -70,25 +72,41 @@ class SpeechSynthesis(SpeechOptions, Task):
             self.judges["judge"].transcribe, variables["judge"]
         )
 
-        def figures(prompts: Example, y: Padded) -> dict[str, float]:
+        def figures(
+            prompts: Example, y: Padded, too_long: Sequence[Example] = ()
+        ) -> dict[str, float]:
             heard = self.decode(transcribe(y))
-            found = error_rates(self.decode(prompts["x"]), heard)
+            found = error_rates(self.decode(prompts["x"]), heard, too_long)
             if "y" in prompts:
                 found |= self.fidelity(prompts["y"], y)
             return found
 
         return figures
 
+    def per_example(
+        self,
+        variables: Mapping[str, Variables],
+        prompts: Example,
+        y: Padded,
+        too_long: Sequence[Example] = (),
+    ) -> PerExample:
+        """Texts beside what the recognizer heard, and its errors."""
+        heard = self.judges["judge"].transcribe(variables["judge"], y)
+        return per_example(self.decode(prompts["x"]), self.decode(heard), too_long)
+
     def fidelity(self, y: Padded, other: Padded) -> dict[str, float]:
-        """Mean mel-cepstral distortion in dB."""
-        mels, others = self._mels(y), self._mels(other)
-        pairs = zip(mels, others, strict=True)
-        return {"mcd": float(np.mean([mel_cepstral_distortion(*p) for p in pairs]))}
+        """`mcd`: mean mel-cepstral distortion in dB over pairs that both have a frame.
+
+        An empty sound has no distortion: error rates count it.
+        """
+        pairs = zip(self._mels(y), self._mels(other), strict=True)
+        values = [mel_cepstral_distortion(*p) for p in pairs if all(map(len, p))]
+        return {"mcd": float(np.mean(values))} if values else {}
 
     def pace(self, y: Padded, seconds: float) -> dict[str, float]:
-        """`real_time_factor`: seconds of work a second of speech; below 1 is faster."""
+        """`real_time_factor`: seconds of work per second of speech; below 1 is faster."""
         spoken = float(np.sum(y.length)) / self.sample_rate
-        return super().pace(y, seconds) | {"real_time_factor": seconds / spoken}
+        return {"real_time_factor": seconds / spoken} if spoken else {}
 
     def show(self, prompts: Example, y: Padded) -> Exhibit:
         """Sounds and some spectrograms, each beside its reference where it has one."""

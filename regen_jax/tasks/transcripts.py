@@ -1,37 +1,84 @@
 """Texts beside what was recognized, for people and as figures."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 from regen_jax.errors import UserError
+from regen_jax.interfaces import Example
 from regen_jax.metrics.error_rates import (
+    character_edits,
     character_error_rate,
     sequence_error_rate,
+    word_edits,
     word_error_rate,
 )
+from regen_jax.outputs import PerExample
 
 
 def error_rates(
-    references: Sequence[str], hypotheses: Sequence[str]
+    references: Sequence[str],
+    hypotheses: Sequence[str],
+    too_long: Sequence[Example] = (),
 ) -> dict[str, float]:
     """`wer` and `cer` over all texts, and `sentence_accuracy`: the share all right.
+
+    Args:
+      references: what was said.
+      hypotheses: what was recognized, one per reference.
+      too_long: examples with the `text` of more references, whose hypotheses are empty.
 
     Raises:
       UserError: the package `jiwer` is missing.
     """
-    try:
+    references = [*references, *(example["text"] for example in too_long)]
+    hypotheses = [*hypotheses, *("" for _ in too_long)]
+    with _needs_package():
         return {
             "wer": word_error_rate(references, hypotheses),
             "cer": character_error_rate(references, hypotheses),
             "sentence_accuracy": 1 - sequence_error_rate(references, hypotheses),
         }
-    except ModuleNotFoundError as error:
-        raise UserError(
-            f"error rates need the package {error.name}: run "
-            "`pip install 'regen-jax[speech]'`"
-        ) from error
+
+
+def per_example(
+    references: Sequence[str],
+    hypotheses: Sequence[str],
+    too_long: Sequence[Example] = (),
+) -> PerExample:
+    """Returns each `reference` and `output`, and what they add to the `error_rates`.
+
+    Of `too_long`, examples with a `text`, outputs are empty.
+
+    Raises:
+      UserError: the package `jiwer` is missing.
+    """
+    references = [*references, *(example["text"] for example in too_long)]
+    hypotheses = [*hypotheses, *("" for _ in too_long)]
+    with _needs_package():
+        right = [a == b for a, b in zip(references, hypotheses, strict=True)]
+        return {
+            "reference": references,
+            "output": hypotheses,
+            "wer": word_edits(references, hypotheses),
+            "cer": character_edits(references, hypotheses),
+            "sentence_accuracy": np.stack([right, np.ones(len(right))], axis=1),
+        }
 
 
 def table(heads: Sequence[str], *columns: Sequence[str]) -> str:
     """A Markdown table."""
     rows = [heads, ["---"] * len(heads), *zip(*columns, strict=True)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+@contextlib.contextmanager
+def _needs_package() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"error rates need the package {error.name}: run "
+            "`pip install 'regen-jax[speech]'`"
+        ) from error

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
 from regen_jax.errors import UserError
+from regen_jax.ranges import Count
 from regen_jax.training import processes
 from regen_jax.training.stage import Tree
 from regen_jax.training.state import TrainState
@@ -49,8 +50,8 @@ logger = logging.getLogger(__name__)
 class CheckpointOptions:
     """`config.checkpoint`: save `every` steps and before reports; `keep` the newest."""
 
-    every: int = 500
-    keep: int = 2
+    every: Count = 500
+    keep: Count = 2
 
     def __post_init__(self):
         if self.every < 1 or self.keep < 1:

@@ -1,24 +1,183 @@
 """How much arithmetic a model asks for, however it is compiled or sharded."""
 
-import jax
+import math
+from collections.abc import Sequence
 
-from regen_jax.training.stage import Batch, Frozen, Stage, Tree
+import jax
+import jax.numpy as jnp
+from jax.extend.core import Jaxpr, JaxprEqn, Literal, Var
+
+from regen_jax.training.stage import Batch, Frozen, Stage, StageOptions, Tree
+
+Marks = Sequence[bool]
+
+
+def num_parameters(params: Tree) -> int:
+    """Returns how many numbers the arrays or shapes of a tree hold."""
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
+
+
+def training_flops(
+    stage: Stage, options: StageOptions, shapes: Tree, frozen: Frozen, batch: Batch
+) -> float:
+    """FLOPs of all steps of a stage; `batch` has `options.batch_size` examples."""
+    return options.steps * model_flops(stage, shapes, frozen, batch)
 
 
 def model_flops(stage: Stage, shapes: Tree, frozen: Frozen, batch: Batch) -> float:
-    """FLOPs of one training step on the batch: three times those of the loss.
+    """FLOPs of one training step on the batch, of products, convolutions and FFTs.
 
-    A backward pass costs about two forward ones (Kaplan et al., arXiv 2001.08361,
-    section 2.1). The forward pass is counted by XLA on the program as written, before
-    it is split over devices; recomputation and micro-batches do not change it.
+    What a gradient to the parameters passes through counts three times, since a backward
+    pass costs about two forward ones (Kaplan et al., arXiv 2001.08361, section 2.1).
+    What runs forward alone counts once: frozen stages, and what is behind a
+    `stop_gradient` or chooses an integer. The loss is counted as written, before it is
+    split over devices: recomputation and micro-batches do not change it, and a loop
+    counts as often as it runs.
+
+    Args:
+      stage: whose loss it is.
+      shapes: the state of the stage, or its shapes.
+      frozen: variables of finished stages, or their shapes.
+      batch: of training, or its shapes.
     """
     size = jax.tree.leaves(batch)[0].shape[0]
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), size))
 
-    def loss(variables, frozen, keys, batch):
+    def loss(params, variables, frozen, keys, batch):
+        variables = {**variables, "params": params}
         return stage.loss(variables, frozen, keys, batch, True).loss
 
-    # Shapes alone: where the arrays lie does not matter.
-    frozen = jax.eval_shape(lambda: frozen)
-    lowered = jax.jit(loss).lower(shapes.variables, frozen, keys, batch)
-    return 3.0 * lowered.cost_analysis()["flops"]
+    params = shapes.variables["params"]
+    arguments = jax.eval_shape(
+        lambda *trees: trees, params, shapes.variables, frozen, keys, batch
+    )
+    jaxpr = jax.make_jaxpr(loss)(*arguments).jaxpr
+    number = len(jax.tree.leaves(params))
+    trained = [index < number for index in range(len(jaxpr.invars))]
+    return _flops(jaxpr, trained, [True])
+
+
+def _flops(jaxpr: Jaxpr, trained: Marks, needed: Marks) -> float:
+    """FLOPs of a program and of its gradient.
+
+    Args:
+      jaxpr: the program.
+      trained: which of its inputs depend on parameters.
+      needed: to which of its outputs a gradient comes back.
+    """
+    depends, wanted = _forward(jaxpr, trained), _backward(jaxpr, needed)
+    total = 0.0
+    for eqn in jaxpr.eqns:
+        # Neither alone: the value depends on parameters, and the loss on the value.
+        passes = any(var in depends and var in wanted for var in eqn.outvars)
+        total += _operations(eqn) * (3 if passes else 1)
+        inputs, outputs = _marks(eqn.invars, depends), _marks(eqn.outvars, wanted)
+        if _is_loop(eqn):
+            inputs, outputs = [any(inputs)] * len(inputs), [any(outputs)] * len(outputs)
+        parts = [
+            times * _flops(part, inputs[skipped:], outputs)
+            for part, times, skipped in _parts(eqn)
+        ]
+        # One of several branches is taken.
+        total += max(parts, default=0.0)
+    return total
+
+
+def _forward(jaxpr: Jaxpr, trained: Marks) -> set[Var]:
+    """The real variables of a program that depend on the marked inputs."""
+    depends = _real(jaxpr.invars, trained)
+    for eqn in jaxpr.eqns:
+        inputs = _marks(eqn.invars, depends)
+        if not any(inputs) or eqn.primitive.name == "stop_gradient":
+            continue
+        outputs = [True] * len(eqn.outvars)
+        if not _is_loop(eqn):
+            of_parts = [
+                _marks(part.outvars, _forward(part, inputs[skipped:]))
+                for part, _, skipped in _parts(eqn)
+            ]
+            outputs = list(map(any, zip(*of_parts, strict=True))) or outputs
+        depends |= _real(eqn.outvars, outputs)
+    return depends
+
+
+def _backward(jaxpr: Jaxpr, needed: Marks) -> set[Var]:
+    """The real variables of a program that the marked outputs depend on."""
+    wanted = _real(jaxpr.outvars, needed)
+    for eqn in reversed(jaxpr.eqns):
+        outputs = _marks(eqn.outvars, wanted)
+        if not any(outputs) or eqn.primitive.name == "stop_gradient":
+            continue
+        inputs = [True] * len(eqn.invars)
+        if not _is_loop(eqn):
+            of_parts = [
+                [False] * skipped + _marks(part.invars, _backward(part, outputs))
+                for part, _, skipped in _parts(eqn)
+            ]
+            inputs = list(map(any, zip(*of_parts, strict=True))) or inputs
+        wanted |= _real(eqn.invars, inputs)
+    return wanted
+
+
+def _parts(eqn: JaxprEqn) -> list[tuple[Jaxpr, int, int]]:
+    """Programs within an equation: how often each runs, and inputs that it lacks."""
+    match eqn.primitive.name:
+        case "scan":
+            found = [(eqn.params["jaxpr"], eqn.params["length"], 0)]
+        case "while":
+            # Nobody knows how often.
+            found = [(eqn.params["body_jaxpr"], 1, eqn.params["cond_nconsts"])]
+        case "cond":
+            found = [(branch, 1, 1) for branch in eqn.params["branches"]]
+        case _:
+            found = [(value, 1, 0) for value in eqn.params.values()]
+    opened = [(getattr(part, "jaxpr", part), *rest) for part, *rest in found]
+    return [
+        (part, times, skipped)
+        for part, times, skipped in opened
+        if hasattr(part, "eqns") and len(part.invars) + skipped == len(eqn.invars)
+    ]
+
+
+def _operations(eqn: JaxprEqn) -> float:
+    """FLOPs of a product of matrices, a convolution or an FFT; 0 of anything else."""
+    (output, *_), shapes = eqn.outvars, [var.aval.shape for var in eqn.invars]
+    match eqn.primitive.name:
+        case "dot_general":
+            (contracted, _), _ = eqn.params["dimension_numbers"]
+            terms = math.prod(shapes[0][axis] for axis in contracted)
+            return 2.0 * math.prod(output.aval.shape) * terms
+        case "conv_general_dilated":
+            features = shapes[1][eqn.params["dimension_numbers"].rhs_spec[0]]
+            terms = math.prod(shapes[1]) / features
+            # Of a transposed convolution most inputs are 0.
+            terms /= math.prod(eqn.params["lhs_dilation"])
+            return 2.0 * math.prod(output.aval.shape) * terms
+        case "fft":
+            size = math.prod(eqn.params["fft_lengths"])
+            real = not all(
+                jnp.iscomplexobj(var.aval) for var in (eqn.invars[0], output)
+            )
+            number = max(math.prod(shapes[0]), math.prod(output.aval.shape)) / size
+            return (2.5 if real else 5.0) * number * size * math.log2(size)
+    return 0.0
+
+
+def _is_loop(eqn: JaxprEqn) -> bool:
+    # Their inputs and outputs depend on one another as they go round.
+    return eqn.primitive.name in ("scan", "while")
+
+
+def _marks(variables: Sequence[Var | Literal], marked: set[Var]) -> Marks:
+    return [not isinstance(v, Literal) and v in marked for v in variables]
+
+
+def _real(variables: Sequence[Var | Literal], marks: Marks) -> set[Var]:
+    """The marked ones that may have a gradient."""
+    return {
+        var
+        for var, mark in zip(variables, marks, strict=True)
+        if mark
+        and not isinstance(var, Literal)
+        and jnp.issubdtype(var.aval.dtype, jnp.inexact)
+    }

@@ -61,6 +61,7 @@ class Trained:
 
     variables: Tree
     seconds: float
+    steps: int
 
 
 def train(
@@ -100,10 +101,10 @@ def train(
         reports = Reports(stage, strategy, frozen, folder)
         start = int(state.step)
         if options.init_from:
-            return Trained(state.averaged, seconds)
+            return Trained(state.averaged, seconds, start)
         owed = reports.owed(start)
         if start == options.steps and not owed:
-            return Trained(state.averaged, seconds)
+            return Trained(state.averaged, seconds, start)
         checkpoints.set_aside_after(start)
 
         state = strategy.spread(state)
@@ -172,7 +173,7 @@ def train(
                     profiler.after_step(metrics)
                     unchecked.append(metrics)
         checkpoints.finish()
-        return Trained(strategy.stored(state).averaged, seconds)
+        return Trained(strategy.stored(state).averaged, seconds, options.steps)
 
 
 def stage_rng(seed: int, name: str) -> jax.Array:
@@ -194,7 +195,7 @@ def load(
             f"stage '{stage.name}' in {workdir} has {taken} of {options.steps} steps: "
             f"finish it with python -m regen_jax.train --workdir={workdir} and its config"
         )
-    return Trained(found.averaged, seconds)
+    return Trained(found.averaged, seconds, int(found.step))
 
 
 def _take(source: Path, checkpoints: Checkpoints, abstract: TrainState) -> None:

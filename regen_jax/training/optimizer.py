@@ -5,20 +5,31 @@ import optax
 
 from regen_jax.training.stage import StageOptions, Tree
 
+DECAYED = frozenset({"kernel"})
+"""Leaves that weight decay reaches, by name: the matrices and filters of layers.
+
+Biases, scales of norms, embeddings, positions and learned queries are not decayed,
+however many axes they have, stacked over layers or not.
+"""
+
 
 def learning_rate(options: StageOptions) -> optax.Schedule:
-    """Step to learning rate: linear warm-up, then a cosine over the remaining steps."""
+    """Step, from 0, to learning rate: linear warm-up, then a cosine to the last step.
+
+    The step s of w warm-up steps has (s + 1) / w of the peak, so that every step moves.
+    """
+    warmup_steps = round(options.warmup * options.steps)
     return optax.warmup_cosine_decay_schedule(
-        init_value=0.0 if options.warmup_steps else options.learning_rate,
+        init_value=options.learning_rate / max(warmup_steps, 1),
         peak_value=options.learning_rate,
-        warmup_steps=options.warmup_steps,
-        decay_steps=max(options.steps, options.warmup_steps + 1),
+        warmup_steps=max(warmup_steps - 1, 0),
+        decay_steps=options.steps,
         end_value=options.learning_rate * options.final_learning_rate,
     )
 
 
 def optimizer(options: StageOptions) -> optax.GradientTransformation:
-    """Clips the global norm, then AdamW; biases and norms are not decayed."""
+    """Clips the global norm, then AdamW; what `DECAYED` lacks is not decayed."""
     return optax.chain(
         optax.clip_by_global_norm(options.clip_norm),
         optax.adamw(
@@ -26,10 +37,16 @@ def optimizer(options: StageOptions) -> optax.GradientTransformation:
             b1=options.beta1,
             b2=options.beta2,
             weight_decay=options.weight_decay,
-            mask=_matrices,
+            mask=decayed,
         ),
     )
 
 
-def _matrices(params: Tree) -> Tree:
-    return jax.tree.map(lambda p: p.ndim >= 2, params)
+def decayed(params: Tree) -> Tree:
+    """Returns for each leaf of the parameters whether it is decayed."""
+
+    def rule(path: tuple, _: jax.Array) -> bool:
+        names = jax.tree_util.keystr(path, simple=True, separator="/")
+        return names.rpartition("/")[2] in DECAYED
+
+    return jax.tree_util.tree_map_with_path(rule, params)

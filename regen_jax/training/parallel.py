@@ -15,6 +15,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from regen_jax.errors import UserError
+from regen_jax.ranges import Count, Natural
 from regen_jax.training import processes
 from regen_jax.training.stage import Batch, Tree
 from regen_jax.training.state import Reduction
@@ -37,9 +38,9 @@ class ParallelOptions:
 
     strategy: str = "sharded"
     data: int = -1
-    fsdp: int = 1
+    fsdp: Count = 1
     rules: tuple[tuple[str, str], ...] = ((".*", "fsdp"),)
-    min_size: int = 1024
+    min_size: Natural = 1024
 
     def __post_init__(self):
         if self.strategy not in ("sharded", "pmap"):
@@ -153,10 +154,7 @@ class Sharded:
         return NamedSharding(self.mesh, PartitionSpec(*spec))
 
     def _rule(self, path: tuple, leaf) -> NamedSharding:
-        name = "/".join(
-            str(getattr(k, "key", getattr(k, "name", getattr(k, "idx", k))))
-            for k in path
-        )
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
         tactic = next(
             (t for p, t in self.options.rules if re.search(p, name)), "replicate"
         )
@@ -300,7 +298,7 @@ class _OverDevices(Reduction):
         return shares[jax.lax.axis_index(AXIS)]
 
     def gradients(self, grads: Tree) -> Tree:
-        return jax.lax.pmean(grads, AXIS)
+        return jax.lax.psum(grads, AXIS)
 
     def objective(self, objective: Tree) -> Tree:
         gather = functools.partial(jax.lax.all_gather, axis_name=AXIS, tiled=True)
@@ -309,6 +307,7 @@ class _OverDevices(Reduction):
             metrics=jax.tree.map(gather, objective.metrics),
             totals=jax.lax.psum(objective.totals, AXIS),
             examples=jax.tree.map(gather, objective.examples),
+            weights=jax.tree.map(gather, objective.weights),
         )
 
 

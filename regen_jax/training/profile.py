@@ -6,19 +6,19 @@ from typing import Any
 
 import jax
 
+from regen_jax import ranges
+from regen_jax.ranges import Natural
+
 
 @dataclasses.dataclass(frozen=True)
 class ProfileOptions:
     """`config.profile`: record `steps` steps of each stage, after `skip` others."""
 
-    steps: int = 0
-    skip: int = 5
+    steps: Natural = 0
+    skip: Natural = 5
 
     def __post_init__(self):
-        if self.steps < 0 or self.skip < 0:
-            raise ValueError(
-                f"steps and skip must be 0 or more, not {self.steps} and {self.skip}"
-            )
+        ranges.check(self)
 
 
 class Profiler:

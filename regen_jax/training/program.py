@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from regen_jax.training.collectives import Collective, collectives
-from regen_jax.training.flops import model_flops
+from regen_jax.training.flops import model_flops, num_parameters
 from regen_jax.training.parallel import Strategy
 from regen_jax.training.stage import Batch, Frozen, Stage, StageOptions
 from regen_jax.training.state import TrainState, create, train_step
@@ -91,7 +91,7 @@ def analyse(step: Step, strategy: Strategy) -> Program:
     compiled = lower(step, strategy).compile()
     found = compiled.memory_analysis()
     return Program(
-        parameters=sum(x.size for x in jax.tree.leaves(step.state.variables["params"])),
+        parameters=num_parameters(step.state.variables["params"]),
         model_flops=model_flops(step.stage, step.state, step.frozen, step.batch),
         flops_per_device=compiled.cost_analysis().get("flops", 0.0),
         memory=Memory(

@@ -6,7 +6,10 @@ from typing import Any
 
 import jax
 
+from regen_jax import ranges
 from regen_jax.exhibits import Exhibit
+from regen_jax.outputs import PerExample
+from regen_jax.ranges import Count, Fraction, NonNegative, Positive, Rate, Share
 
 Tree = Any
 Batch = Mapping[str, jax.Array]
@@ -16,10 +19,19 @@ Frozen = Mapping[str, Tree]
 
 @dataclasses.dataclass
 class Report:
-    """What an evaluation found, for TensorBoard and the terminal."""
+    """What an evaluation found, for TensorBoard and the terminal.
+
+    Attributes:
+      scalars: finite metrics by name.
+      exhibit: what can be looked at.
+      failed: names of the evaluators that raised.
+    """
 
     scalars: dict[str, float] = dataclasses.field(default_factory=dict)
     exhibit: Exhibit = dataclasses.field(default_factory=Exhibit)
+    per_example: Callable[[], PerExample] | None = None
+    """Computes what `evaluate` writes of each sample."""
+    failed: list[str] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,9 +67,11 @@ class StageOptions:
     Attributes:
       steps: optimizer steps.
       batch_size: examples a step, over all devices and micro-batches.
-      learning_rate: peak, reached after `warmup_steps`, then a cosine down to
+      learning_rate: peak, reached at the end of the warm-up, then a cosine down to
         `final_learning_rate` of it.
-      weight_decay: of AdamW, on arrays of two axes or more.
+      warmup: fraction of the steps over which the learning rate rises, rounded to whole
+        steps.
+      weight_decay: of AdamW, on the kernels of layers; see `training.optimizer`.
       clip_norm: largest norm of the gradient.
       ema_decay: of the average of weights that evaluation and sampling use.
       accumulate: micro-batches a step.
@@ -68,41 +82,26 @@ class StageOptions:
         has, with or without X.
     """
 
-    steps: int = 1000
-    batch_size: int = 64
-    learning_rate: float = 1e-3
-    warmup_steps: int = 50
-    final_learning_rate: float = 0.0
-    beta1: float = 0.9
-    beta2: float = 0.99
-    weight_decay: float = 0.01
-    clip_norm: float = 1.0
-    ema_decay: float = 0.999
-    accumulate: int = 1
+    steps: Count = 1000
+    batch_size: Count = 64
+    learning_rate: Positive = 1e-3
+    warmup: Fraction = 0.05
+    final_learning_rate: Fraction = 0.0
+    beta1: Rate = 0.9
+    beta2: Rate = 0.99
+    weight_decay: NonNegative = 0.01
+    clip_norm: Positive = 1.0
+    ema_decay: Rate = 0.999
+    accumulate: Count = 1
     init_from: str = ""
-    share: float = 1.0
+    share: Share = 1.0
     split: str = "train"
 
     def __post_init__(self):
-        for name in ("steps", "batch_size", "accumulate"):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name} must be at least 1, not {getattr(self, name)}"
-                )
-        for name in ("learning_rate", "clip_norm"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+        ranges.check(self)
         if self.split not in ("train", "targets"):
             raise ValueError(f"split must be 'train' or 'targets', not {self.split!r}")
-        if not 0 < self.share <= 1:
-            raise ValueError(f"share must be in (0, 1], not {self.share}")
-        if not 0 <= self.ema_decay < 1:
-            raise ValueError(f"ema_decay must be in [0, 1), not {self.ema_decay}")
         if self.batch_size % self.accumulate:
             raise ValueError(
                 f"accumulate {self.accumulate} does not divide batch_size {self.batch_size}"
-            )
-        if not 0 <= self.warmup_steps <= self.steps:
-            raise ValueError(
-                f"warmup_steps {self.warmup_steps} must be between 0 and steps {self.steps}"
             )

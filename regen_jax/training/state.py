@@ -69,11 +69,14 @@ def train_step(
     def loss(params, keys, batch):
         variables = reduce.whole({**state.variables, "params": params})
         objective = stage.loss(variables, reduce.whole(frozen), keys, batch, True)
-        return jnp.mean(objective.loss), objective
+        # A sum: only of the global batch is it known what it is divided by.
+        return objective.sums()["loss"][0], objective
 
     gradient = _accumulated(jax.grad(loss, has_aux=True), options.accumulate)
     grads, objective = gradient(state.variables["params"], keys, batch)
     grads, objective = reduce.gradients(grads), reduce.objective(objective)
+    sums = objective.sums()
+    grads = jax.tree.map(lambda g: g / sums["loss"][1], grads)
 
     updates, optimizer_state = optimizer(options).update(
         grads, state.optimizer, state.variables["params"]
@@ -91,8 +94,7 @@ def train_step(
         optimizer=optimizer_state,
     )
     return new_state, {
-        "loss": jnp.mean(objective.loss),
-        **{name: jnp.mean(value) for name, value in objective.metrics.items()},
+        **{name: total / weight for name, (total, weight) in sums.items()},
         "grad_norm": optax.tree.norm(grads),
         "learning_rate": jnp.asarray(learning_rate(options)(state.step), jnp.float32),
     }
@@ -113,16 +115,16 @@ class Reduction:
         return keys
 
     def gradients(self, grads: Tree) -> Tree:
-        """The mean over devices."""
+        """The sum over devices."""
         return grads
 
     def objective(self, objective: Tree) -> Tree:
-        """Means, totals and examples of the global batch."""
+        """What each example of the global batch has, and its totals."""
         return objective
 
 
 def _accumulated(gradient: Callable, count: int) -> Callable:
-    """The same gradient and objective from `count` micro-batches, one after another."""
+    """The gradient of a sum, and the objective, from `count` micro-batches in turn."""
     if count == 1:
         return gradient
 
@@ -143,7 +145,6 @@ def _accumulated(gradient: Callable, count: int) -> Callable:
         grads, stacked = jax.lax.scan(add, zero, micro_batches)
         objective = jax.tree.map(join, stacked.replace(totals={}))
         totals = jax.tree.map(lambda x: x.sum(axis=0), stacked.totals)
-        grads = jax.tree.map(lambda g: g / count, grads)
         return grads, objective.replace(totals=totals)
 
     return accumulated

@@ -36,7 +36,7 @@ def test_space_keeps_the_bounds_and_there_is_no_way_back():
         (Category(3), 2, "needs an Array with a grid and channels, not Category(3)"),
         (Array((6,)), 2, "needs an Array with a grid and channels, not Array(6)"),
         (Array((6, 8, 1)), 4, "factor 4 does not divide the grid (6, 8)"),
-        (Array((6, 8, 1)), 0, "factor 0 does not divide the grid (6, 8)"),
+        (Array((6, 8, 1)), 0, "factor must be at least 1, not 0"),
     ],
 )
 def test_refuses(space, factor, message):

@@ -237,9 +237,13 @@ def test_ids_that_are_none_of_their_level_are_written_as_such():
     y_prime = template.read("beat chord rhythm\n1 C x-\n2 G x-\n")
     y_prime[1] = y_prime[1, ::-1]
     written = template.write(y_prime)
-    assert written.splitlines()[2].split() == ["2", "?", "?"]
+    ids = [f"?{i}" for i in y_prime[1]]
+    assert written.splitlines()[2].split() == ["2", *ids]
+    np.testing.assert_array_equal(template.read(written), y_prime)
     with pytest.raises(UserError, match=r"line 3, beat 2: unknown chord '\?'"):
-        template.read(written)
+        template.read(written.replace(ids[0], "?"))
+    with pytest.raises(UserError, match=r"there is no id \?999: the last is"):
+        template.read(written.replace(ids[0], "?999"))
     assert not template.chord_tones(y_prime)[1].any()
 
 
@@ -297,7 +301,7 @@ def test_texts_that_do_not_fit_are_refused(text, message):
             "unknown level 'tempo': choose from key, chord",
         ),
         (SCORES, {"levels": ()}, "levels must be one or more of key, chord"),
-        (SCORES, {"division": 0}, "division 0 must be from 1 to 6"),
+        (SCORES, {"division": 0}, r"division must be in \[1, 6\], not 0"),
         (SCORES, {"division": 3}, "division 3 must divide the 32 steps of y"),
         (events.space(32), {"melody": True}, "melody needs lower voices"),
     ],

@@ -71,5 +71,5 @@ def test_other_spaces_are_refused(space):
 
 
 def test_negative_length_is_refused():
-    with pytest.raises(ValueError, match="length -1 is negative: choose 0 or more"):
+    with pytest.raises(ValueError, match="length must be 0 or more, not -1"):
         Phonemes(CHARACTERS, length=-1)

@@ -134,8 +134,8 @@ def test_what_the_user_can_mend(notes, message):
         (Array((99, 2)), {}, r"not Array\(99, 2\)"),
         (space(), {"symbols": ()}, "symbols must be one or more phonemes"),
         (space(), {"symbols": ("a", "a")}, "none of them twice"),
-        (space(), {"bins": 0}, "bins must be positive, not 0"),
-        (space(), {"length": -1}, "length -1 is negative"),
+        (space(), {"bins": 0}, "bins must be at least 1, not 0"),
+        (space(), {"length": -1}, "length must be 0 or more, not -1"),
         (space(), {"lowest_pitch": 500.0}, "not 500.0, 400.0, 4000.0"),
     ],
 )

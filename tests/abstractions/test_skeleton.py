@@ -162,7 +162,7 @@ def test_distance(rule):
 
 
 def test_wrong_options_are_refused(rule):
-    with pytest.raises(ValueError, match="length -1 is negative: choose 0 or more"):
+    with pytest.raises(ValueError, match="length must be 0 or more, not -1"):
         Skeleton(rule.y, length=-1)
     for other in (Array((3, 1)), Tokens(4, 3)):
         with pytest.raises(ValueError, match="of a tokenizer's pieces, not of"):

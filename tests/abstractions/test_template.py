@@ -265,9 +265,9 @@ def test_distance_counts_words_in_any_order(space):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"keep": 0.0}, "keep 0.0 is no share of the words"),
-        ({"keep": 1.5}, "keep 1.5 is no share of the words"),
-        ({"length": -1}, "length -1 is negative: choose 0 or more"),
+        ({"keep": 0.0}, r"keep must be in \(0, 1\], not 0.0"),
+        ({"keep": 1.5}, r"keep must be in \(0, 1\], not 1.5"),
+        ({"length": -1}, "length must be 0 or more, not -1"),
     ],
 )
 def test_wrong_options_are_refused(space, options, message):

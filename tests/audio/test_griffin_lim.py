@@ -10,6 +10,7 @@ from regen_jax.audio.griffin_lim import (
     spectral_convergence,
 )
 from regen_jax.audio.mel import log_mel, mel_filters, mel_magnitude
+from regen_jax.audio.spectral_loss import QUIET
 from regen_jax.audio.stft import stft
 
 N_FFT, HOP = 64, 16
@@ -78,6 +79,12 @@ def test_convergence_is_a_relative_distance():
     expected = [np.linalg.norm(0.5 * m) / np.linalg.norm(1.5 * m) for m in magnitude]
     found = distance(wave, 1.5 * magnitude)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_convergence_of_silence_is_the_level_over_that_of_quiet():
+    noise = np.random.default_rng(1).normal(0, 2 * QUIET, (2, 24 * HOP))
+    found = distance(noise, jnp.zeros((2, 24, N_FFT // 2 + 1)))
+    np.testing.assert_allclose(found, 2, rtol=0.1)
 
 
 def test_frames_that_do_not_count_change_nothing():

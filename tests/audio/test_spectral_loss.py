@@ -5,7 +5,12 @@ import librosa
 import numpy as np
 import pytest
 
-from regen_jax.audio.spectral_loss import check_resolutions, num_mels, spectral_loss
+from regen_jax.audio.spectral_loss import (
+    QUIET,
+    check_resolutions,
+    num_mels,
+    spectral_loss,
+)
 
 RNG = np.random.default_rng(0)
 WAVE = RNG.normal(0, 0.1, (3, 2048)).astype(np.float32)
@@ -72,6 +77,24 @@ def test_gradient_is_finite_where_sound_is_silent_or_missing():
     assert np.all(np.isfinite(found)) and np.any(found[1]) and not np.any(found[2])
     same = loss(targets, targets, length, SIZES)
     np.testing.assert_allclose(same["log_mel"], 0, atol=1e-6)
+    np.testing.assert_array_equal(same["convergence"], 0)
+
+
+def test_silent_target_is_as_far_as_the_noise_beside_it_is_loud():
+    loudness = np.array([0, 1, 30], np.float32)
+    waves = loudness[:, None] * QUIET * WAVE / np.std(WAVE)
+    found = loss(waves, np.zeros_like(WAVE), np.full(3, 2048), SIZES)
+    np.testing.assert_allclose(found["convergence"], loudness, rtol=0.05)
+    assert found["log_mel"][0] == 0 and np.all(found["log_mel"] < 10)
+
+
+def test_quiet_targets_are_as_far_as_loud_ones():
+    scale = np.array([[1], [0.1], [0.02]], np.float32)
+    waves, targets = scale * WAVE[0], scale * TARGET[0]
+    assert np.std(targets[2]) < 3 * QUIET
+    found = loss(waves, targets, np.full(3, 2048), SIZES)["convergence"]
+    expected = reference(WAVE[0], TARGET[0])["convergence"]
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
 
 
 @pytest.mark.parametrize("sizes", [(), (32,), (256, 100)])

@@ -1,4 +1,5 @@
 import importlib.util
+import itertools
 
 import numpy as np
 import pytest
@@ -9,21 +10,27 @@ from regen_jax.data.prepare import prepare
 from regen_jax.errors import UserError
 from regen_jax.music import events
 
+SPLITS = ("train", "validation", "test")
+SIZES = {"train": 267, "validation": 36, "test": 53}
+
+
+@pytest.fixture(scope="module")
+def every(splits):
+    """All chorales of the small set."""
+    return [example for examples in splits.values() for example in examples]
+
 
 @pytest.fixture(scope="module")
 def splits(music_dir):
-    """12 chorales of train and 4 of test."""
-    return {
-        name: list(records.load("chorales", name, music_dir))
-        for name in ("train", "test")
-    }
+    """10 chorales of train, 4 of validation and 4 of test."""
+    return {name: list(records.load("chorales", name, music_dir)) for name in SPLITS}
 
 
 @pytest.fixture(scope="module")
-def by_number(splits):
+def by_number(every):
     return {
         example["title"].decode().split("BWV ")[1].rstrip(")"): example
-        for example in splits["train"] + splits["test"]
+        for example in every
     }
 
 
@@ -71,9 +78,9 @@ def test_phrases_of_bwv_347_end_at_fermatas(by_number):
     assert under.sum() == len(example["fermatas"]) and under[-1]
 
 
-def test_examples_are_plain_numbers_on_one_grid(splits):
-    assert (len(splits["train"]), len(splits["test"])) == (12, 4)
-    for example in splits["train"] + splits["test"]:
+def test_examples_are_plain_numbers_on_one_grid(splits, every):
+    assert [len(splits[name]) for name in SPLITS] == [10, 4, 4]
+    for example in every:
         assert example["voices"] == 4 and example["notes"].dtype == np.int32
         starts = set(voice(example, 0)[:, 0].tolist())
         assert set(example["fermatas"].tolist()) <= starts
@@ -86,43 +93,41 @@ def test_examples_are_plain_numbers_on_one_grid(splits):
             assert pitch.min() >= 36 and pitch.max() <= 84
 
 
-def test_syllables_have_no_odd_characters(splits):
+def test_syllables_have_no_odd_characters(every):
     text = b"".join(
-        syllable
-        for example in splits["train"] + splits["test"]
-        for syllable in example["lyrics"]
+        syllable for example in every for syllable in example["lyrics"]
     ).decode()
     assert not set(text) & set(" ’–_0123456789")
 
 
-def test_tunes_of_the_small_set_are_found(splits):
-    examples = splits["train"] + splits["test"]
-    decoded = [e | {"title": e["title"].decode()} for e in examples]
+def test_tunes_of_the_small_set_are_found(every):
+    decoded = [e | {"title": e["title"].decode()} for e in every]
     groups = [
         {decoded[index]["title"].split("BWV ")[1].rstrip(")") for index in group}
         for group in chorales.group_by_tune(decoded)
     ]
     assert {"84.5", "166.6", "197.10"} in groups and {"245.22", "377"} in groups
-    assert len(groups) == 13
+    assert len(groups) == 15
 
 
-def test_no_test_melody_in_any_key_is_in_train(music_dir):
+def test_no_melody_in_any_key_is_in_two_splits(music_dir):
     """Of the whole set where it is prepared; else of the small one."""
     whole = prepared.find("chorales")
     data_dir = "" if whole else music_dir
-    train, test = (
-        list(records.load("chorales", name, data_dir)) for name in ("train", "test")
-    )
-    assert not whole or len(test) >= 50
-    skeletons = [chorales.melody(example) for example in train]
-    for example in test:
-        near = tunes.similarities(chorales.melody(example), skeletons)
-        assert near.max() < chorales.SAME_TUNE
-    # Whatever the tunes are told apart by: of 28 notes in a row, 20 differ in pitch.
-    runs = [
-        {run for e in split for run in interval_runs(e, 20)} for split in (train, test)
-    ]
-    assert runs[1] and not runs[0] & runs[1]
+    examples = {name: list(records.load("chorales", name, data_dir)) for name in SPLITS}
+    if whole:
+        assert {name: len(found) for name, found in examples.items()} == SIZES
+    for first, second in itertools.combinations(SPLITS, 2):
+        skeletons = [chorales.melody(example) for example in examples[first]]
+        for example in examples[second]:
+            near = tunes.similarities(chorales.melody(example), skeletons)
+            assert near.max() < chorales.SAME_TUNE
+        # Whatever tunes are distinguished by: of 28 notes in a row, 20 differ in pitch.
+        runs = [
+            {run for example in examples[name] for run in interval_runs(example, 20)}
+            for name in (first, second)
+        ]
+        assert runs[1] and not runs[0] & runs[1]
 
 
 def interval_runs(example, size):
@@ -147,10 +152,15 @@ def test_whole_tunes_go_to_one_split(monkeypatch):
                     "title": f"{tune}",
                 }
             )
-    monkeypatch.setattr(chorales, "TEST_SHARE", 0.4)
-    train, test = chorales.split_by_tune(examples)
-    assert (len(train), len(test)) == (16, 8)
-    assert not {e["title"] for e in train} & {e["title"] for e in test}
+    monkeypatch.setattr(chorales, "TEST_FRACTION", 0.4)
+    monkeypatch.setattr(chorales, "VALIDATION_FRACTION", 0.25)
+    splits = chorales.split_by_tune(examples)
+    titles = {name: [e["title"] for e in found] for name, found in splits.items()}
+    # As 0 to 5 come in the permutation, in fours: 9 have room for two, 6 for one.
+    order = [str(index) for index in np.random.RandomState(0).permutation(6)]
+    assert set(titles["test"]) == set(order[:2]) and len(titles["test"]) == 8
+    assert titles["validation"] == [order[2]] * 4
+    assert set(titles["train"]) == set(order[3:]) and len(titles["train"]) == 12
     # Transpositions are the same piece.
     assert [e["title"] for e in chorales.distinct(examples)] == list("012345")
 

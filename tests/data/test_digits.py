@@ -13,7 +13,8 @@ from regen_jax.errors import UserError
 
 @pytest.fixture(scope="module")
 def splits(digits_dir):
-    return {name: open_images("digits", name, digits_dir) for name in ("train", "test")}
+    names = ("train", "validation", "test")
+    return {name: open_images("digits", name, digits_dir) for name in names}
 
 
 def arrays(source):
@@ -21,7 +22,9 @@ def arrays(source):
     return tuple(np.stack([e[key] for e in examples]) for key in ("x", "y"))
 
 
-@pytest.mark.parametrize("name, per_class", [("train", 450), ("test", 50)])
+@pytest.mark.parametrize(
+    "name, per_class", [("train", 400), ("validation", 50), ("test", 50)]
+)
 def test_splits_are_stratified(splits, name, per_class):
     labels, images = arrays(splits[name])
     np.testing.assert_array_equal(np.bincount(labels), [per_class] * 10)
@@ -43,21 +46,23 @@ def test_splits_hold_every_row_of_the_file_once(splits):
     assert len(set(rows)) == 5000
 
 
-def test_no_test_image_is_in_train(splits):
-    train, test = (
-        {image.tobytes() for image in arrays(splits[name])[1]}
-        for name in ("train", "test")
-    )
-    assert not train & test
+def test_no_image_is_in_two_splits(splits):
+    images = [
+        image.tobytes() for split in splits.values() for image in arrays(split)[1]
+    ]
+    assert len(set(images)) == 5000
 
 
 def test_split_is_the_same_everywhere(splits):
     """Figures are comparable between machines only while these do not change."""
-    rows = digits.test_indices(np.repeat(np.arange(10, dtype=np.uint8), 500))
-    np.testing.assert_array_equal(rows[:5], [1, 15, 21, 37, 45])
-    labels, images = arrays(splits["test"])
-    digest = hashlib.sha256(labels.tobytes() + images.tobytes()).hexdigest()
-    assert digest.startswith("6f38b78c7fc667fe")
+    rows = digits.split_indices(np.repeat(np.arange(10, dtype=np.uint8), 500))
+    np.testing.assert_array_equal(rows["test"][:5], [1, 15, 21, 37, 45])
+    np.testing.assert_array_equal(rows["validation"][:5], [10, 12, 54, 56, 60])
+    digests = {"test": "6f38b78c7fc667fe", "validation": "ae45f16dcc0c6868"}
+    for name, digest in digests.items():
+        labels, images = arrays(splits[name])
+        found = hashlib.sha256(labels.tobytes() + images.tobytes()).hexdigest()
+        assert found.startswith(digest)
 
 
 def test_preparing_again_changes_nothing(digits_dir):

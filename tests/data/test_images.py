@@ -7,6 +7,7 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from regen_jax.data import splits
 from regen_jax.data.images import open_images
 from regen_jax.data.prepare import main
 from regen_jax.errors import UserError
@@ -19,8 +20,16 @@ class Pictures(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     VERSION = tfds.core.Version("1.0.0")
 
-    def __init__(self, data_dir, examples, features, name="pictures", version="1.0.0"):
-        self.name = name
+    def __init__(
+        self,
+        data_dir,
+        examples,
+        features,
+        name="pictures",
+        version="1.0.0",
+        splits=splits.NAMES,
+    ):
+        self.name, self._splits = name, splits
         self.VERSION = tfds.core.Version(version)
         self._examples, self._features = examples, features
         super().__init__(data_dir=data_dir, file_format="array_record")
@@ -30,7 +39,7 @@ class Pictures(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return tfds.core.DatasetInfo(builder=self, features=features)
 
     def _split_generators(self, dl_manager):
-        return {"train": self._generate_examples()}
+        return {split: self._generate_examples() for split in self._splits}
 
     def _generate_examples(self):
         yield from enumerate(self._examples)
@@ -132,8 +141,10 @@ def test_missing_set_says_how_to_prepare_it_and_asks_no_network(tmp_path, monkey
 
 def test_unknown_split_lists_the_known(tmp_path):
     prepare_pictures(tmp_path)
-    with pytest.raises(UserError, match="no split 'test': choose train"):
-        open_images("pictures", "test", str(tmp_path))
+    with pytest.raises(
+        UserError, match="no split 'tests': choose train, validation, test"
+    ):
+        open_images("pictures", "tests", str(tmp_path))
 
 
 @pytest.mark.parametrize(

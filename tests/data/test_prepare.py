@@ -4,8 +4,11 @@ import pytest
 import requests
 import tensorflow_datasets as tfds
 
+from regen_jax.data import embedded, prepared
 from regen_jax.data import prepare as prepare_module
+from regen_jax.data.images import open_images
 from regen_jax.data.prepare import main
+from regen_jax.errors import UserError
 
 
 class Failing(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -37,10 +40,47 @@ def run(capsys, *argv):
 
 def test_prepares_once_and_says_what_is_there(tmp_path, capsys):
     argv = ["digits", f"--data_dir={tmp_path}"]
-    what = f"4,500 train, 500 test examples in {tmp_path}/digits/1.0.0\n"
+    what = (
+        f"4,000 train, 500 validation, 500 test examples in {tmp_path}/digits/2.0.0\n"
+    )
     code, out, _ = run(capsys, *argv)
     assert code == 0 and re.fullmatch(r"digits ready in [\d.]+ s: " + what, out)
     assert run(capsys, *argv) == (0, f"digits already there: {what}", "")
+
+
+@pytest.mark.parametrize("versions", [["1.0.0"], ["1.0.0", "3.0.0"]], ids=str)
+def test_other_version_is_refused_and_prepared_anew(tmp_path, capsys, versions):
+    command = f"run `python -m regen_jax.data.prepare digits --data_dir={tmp_path}`"
+    for version in versions:
+        folder = tmp_path / "digits" / version
+        folder.mkdir(parents=True)
+        (folder / "features.json").write_text("of another time")
+    with pytest.raises(UserError) as caught:
+        prepared.require("digits", "train", str(tmp_path))
+    assert str(caught.value) == (
+        f"data set 'digits' is prepared in version {', '.join(versions)}, not in the "
+        f"2.0.0 needed, in {tmp_path}: {command}"
+    )
+    assert run(capsys, "digits", f"--data_dir={tmp_path}")[0] == 0
+    assert prepared.require("digits", "validation", str(tmp_path)).version == "2.0.0"
+    for version in versions:
+        assert (tmp_path / "digits" / version / "features.json").exists()
+    assert run(capsys, "digits:2.0.0", f"--data_dir={tmp_path}")[0] == 0
+    code, _, err = run(capsys, "digits:1.0.0", f"--data_dir={tmp_path}")
+    assert code == 1 and err == (
+        "error: data set 'digits:1.0.0' is of another version than the 2.0.0 that is "
+        "read here: write 'digits' instead\n"
+    )
+    with pytest.raises(UserError, match="write 'digits' instead"):
+        open_images("digits:1.0.0", "train", str(tmp_path))
+
+
+@pytest.mark.parametrize("name", embedded.BUILDERS)
+def test_embedded_sets_say_what_their_version_is(name):
+    builder = embedded.builder(name)
+    assert str(builder.VERSION) == embedded.version(name)
+    assert embedded.version(name) in builder.RELEASE_NOTES
+    assert builder.name == name
 
 
 def test_unknown_name_lists_near_ones(tmp_path, capsys):

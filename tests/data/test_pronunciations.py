@@ -1,33 +1,37 @@
-from regen_jax.data import pronunciations, records
+from regen_jax.data import pronunciations
 from regen_jax.data.prepare import prepare
 from regen_jax.language.pronunciation import lexicon
 
 SMALL = {
-    word: tuple(word.upper()) for word in ("a", "b", "c's", "d", "e.", "f-g", "h1")
+    word: (tuple(word.upper()),) for word in ("a", "b", "c's", "d", "e.", "f-g", "h1")
 }
+SMALL["b"] += (("B", "IY1"),)
 
 
 def test_splits_of_the_whole_dictionary():
-    train, test = pronunciations.split_words(list(lexicon()))
-    assert (len(train), len(test)) == (112_433, 12_493)
-    assert not set(train) & set(test)
-    assert set("".join(train + test)) == set("abcdefghijklmnopqrstuvwxyz'")
-    assert test[:3] == ["shumaker", "echolocation", "fumigate"]
-    assert pronunciations.split_words(list(reversed(lexicon()))) == (train, test)
+    splits = pronunciations.split_words(list(lexicon()))
+    sizes = {name: len(words) for name, words in splits.items()}
+    assert sizes == {"train": 109_934, "validation": 2_499, "test": 12_493}
+    words = [word for part in splits.values() for word in part]
+    assert len(set(words)) == len(words)
+    assert set("".join(words)) == set("abcdefghijklmnopqrstuvwxyz'")
+    assert splits["test"][:3] == ["shumaker", "echolocation", "fumigate"]
+    assert pronunciations.split_words(list(reversed(lexicon()))) == splits
 
 
-def test_set_holds_words_with_their_phonemes(tmp_path, monkeypatch):
-    monkeypatch.setattr(pronunciations, "lexicon", lambda: SMALL)
+def test_prepared_set_holds_all_pronunciations_of_every_word(tmp_path, monkeypatch):
+    monkeypatch.setattr(pronunciations, "pronunciations", lambda: SMALL)
     monkeypatch.setattr(pronunciations, "TEST_SHARE", 0.25)
+    monkeypatch.setattr(pronunciations, "VALIDATION_SHARE", 0.25)
     prepare("pronunciations", str(tmp_path))
     splits = {
-        name: {
-            example["word"].decode(): example["phonemes"].decode()
-            for example in records.load("pronunciations", name, str(tmp_path))
-        }
-        for name in ("train", "test")
+        name: dict(
+            pronunciations.open_pronunciations("pronunciations", name, str(tmp_path))
+        )
+        for name in ("train", "validation", "test")
     }
-    assert (len(splits["train"]), len(splits["test"])) == (3, 1)
-    assert splits["train"] | splits["test"] == {
-        "a": "A", "b": "B", "c's": "C ' S", "d": "D"
+    assert [len(words) for words in splits.values()] == [2, 1, 1]
+    merged = {word: listed for part in splits.values() for word, listed in part.items()}
+    assert merged == {
+        "a": [["A"]], "b": [["B"], ["B", "IY1"]], "c's": [["C", "'", "S"]], "d": [["D"]]
     }  # fmt: skip

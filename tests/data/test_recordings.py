@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
+from regen_jax.data import splits
 from regen_jax.data.recordings import open_recordings
 from regen_jax.errors import UserError
 from regen_jax.language.text import SPANISH
@@ -15,6 +16,8 @@ class Talks(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     VERSION = tfds.core.Version("1.0.0")
     name = "talks"
+
+    _splits = splits.NAMES
 
     def __init__(self, data_dir, examples, features, rate):
         self._examples, self._features, self._rate = examples, features, rate
@@ -29,7 +32,7 @@ class Talks(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         )
 
     def _split_generators(self, dl_manager):
-        return {"train": self._generate_examples()}
+        return {split: self._generate_examples() for split in self._splits}
 
     def _generate_examples(self):
         yield from enumerate(self._examples)
@@ -66,7 +69,8 @@ def test_what_does_not_fit_is_left_out_counted_and_logged(tmp_path, caplog, max_
             max_seconds=1.0,
             max_bytes=max_bytes,
         )
-    assert (len(source), source.too_long, source.unwritable) == (2, 1, 2)
+    assert len(source) == 2 and source.too_long == ("too long",)
+    assert sorted(source.unwritable) == ["", "señor"]
     (record,) = caplog.records
     assert record.getMessage() == (
         "talks (train): left out are 1 longer than 1 s and 2 with other characters than "
@@ -107,7 +111,7 @@ def test_durations_are_kept_and_follow_the_rate(speech_dir):
         for rate in (16_000, 8_000)
     )
     assert len(whole) == len(half) == 40
-    assert (whole.too_long, whole.unwritable) == (0, 0)
+    assert (whole.too_long, whole.unwritable) == ((), ())
     for index in range(len(whole)):
         one, other = whole[index], half[index]
         assert one["phonemes"] == other["phonemes"] and one["text"] == other["text"]
@@ -168,6 +172,12 @@ def test_audio_feature_that_cannot_be_used_is_told(tmp_path, described, message)
         ({"names": ("text", "image")}, [1], "has the features image, text: needed are"),
         ({"rate": None}, [1], "does not say its sample rate"),
         ({"dtype": np.int32}, [2**20], "has more than 16 bits a sample"),
+        ({"dtype": np.float32}, [0, -8000], "floating-point samples that .* beyond 2"),
+        (
+            {"dtype": np.float32},
+            [0, np.nan],
+            "samples that are not numbers or beyond 2",
+        ),
         (
             {},
             [1] * 30_000,

@@ -15,11 +15,13 @@ from regen_jax.language import text
 def splits(speech_dir):
     return {
         name: list(records.load("spoken_digits", name, speech_dir))
-        for name in ("train", "test")
+        for name in ("train", "validation", "test")
     }
 
 
-@pytest.mark.parametrize("name, per_class", [("train", 270), ("test", 30)])
+@pytest.mark.parametrize(
+    "name, per_class", [("train", 240), ("validation", 30), ("test", 30)]
+)
 def test_splits_are_stratified(splits, name, per_class):
     labels = [int(example["label"]) for example in splits[name]]
     np.testing.assert_array_equal(np.bincount(labels), [per_class] * 10)
@@ -48,9 +50,12 @@ def test_splits_hold_every_recording_once(splits):
 
 def test_split_is_the_same_everywhere(splits):
     """Figures are comparable between machines only while these do not change."""
-    rows = sorted(example["mfcc"].tobytes() for example in splits["test"])
-    digest = hashlib.sha256(b"".join(rows)).hexdigest()
-    assert digest.startswith("3900542e92f563a1")
+    for name, digest in {
+        "test": "3900542e92f563a1",
+        "validation": "4e0d9708739719c1",
+    }.items():
+        rows = sorted(example["mfcc"].tobytes() for example in splits[name])
+        assert hashlib.sha256(b"".join(rows)).hexdigest().startswith(digest)
 
 
 def test_missing_package_is_named(monkeypatch, tmp_path):
@@ -64,11 +69,12 @@ def test_missing_package_is_named(monkeypatch, tmp_path):
 def strings(speech_dir):
     return {
         "train": open_joined_digits("train", speech_dir, train_size=1000),
+        "validation": open_joined_digits("validation", speech_dir),
         "test": open_joined_digits("test", speech_dir),
     }
 
 
-@pytest.mark.parametrize("name", ["train", "test"])
+@pytest.mark.parametrize("name", ["train", "validation", "test"])
 def test_joined_frames_and_text_agree(strings, splits, name):
     """Each string is taken apart again into recordings of the right digits."""
     frames = np.concatenate([e["mfcc"] for e in splits["train"]]).astype(np.float64)
@@ -110,6 +116,27 @@ def test_train_depends_on_the_seed_and_test_does_not(speech_dir, strings):
         strings["test"].rows(i) for i in range(300)
     ]
     assert strings["test"].rows(3) == [202, 155, 295]
+
+
+@pytest.mark.parametrize("name", ["validation", "test"])
+def test_held_out_strings_that_do_not_fit_are_left_out(strings, speech_dir, name):
+    whole = strings[name]
+    rows = [whole.rows(i) for i in range(300)]
+    assert len(whole) == 300 and whole.too_long == ()
+    assert {len(r) for r in rows} == {1, 2, 3, 4, 5}
+    sizes = [sum(len(whole.recordings[row]) for row in r) for r in rows]
+    for options in ({"max_digits": 3}, {"length": 100}, {"max_digits": 9}):
+        fits = [
+            len(r) <= options.get("max_digits", 5) and s <= options.get("length", 160)
+            for r, s in zip(rows, sizes, strict=True)
+        ]
+        part = open_joined_digits(name, speech_dir, **options)
+        left = [part.rows(i) for i in range(len(part))]
+        assert left == [r for r, fit in zip(rows, fits, strict=True) if fit]
+        assert part.too_long == tuple(
+            whole.said(r) for r, fit in zip(rows, fits, strict=True) if not fit
+        )
+    assert text.decode_text(part.y, part[0]["y"]) == whole.said(rows[0])
 
 
 def test_training_frames_are_standardized(strings):

@@ -107,26 +107,34 @@ def test_outliers_in_duration_are_dropped():
 
 def test_split_is_by_text():
     clips = {str(i): (f"Texto {chr(97 + i % 20)}!", np.zeros(1)) for i in range(60)}
-    test = tuxpaint.test_texts(clips)
-    assert len(test) == 6
-    texts = {clips[name][0] for name in test}
-    assert len(texts) == 2
-    assert not texts & {clips[name][0] for name in set(clips) - test}
+    splits = tuxpaint.split_texts(clips)
+    assert {name: len(names) for name, names in splits.items()} == {
+        "train": 48,
+        "validation": 6,
+        "test": 6,
+    }
+    texts = [clips[name][0] for names in splits.values() for name in {*names}]
+    assert sorted(texts) == sorted(text for text, _ in clips.values())
+    for names in splits.values():
+        within = {clips[name][0] for name in names}
+        assert {name for name in clips if clips[name][0] in within} == names
+    # As they were when there was no validation split.
+    assert {clips[name][0] for name in splits["test"]} == {"Texto b!", "Texto s!"}
 
 
 def test_set_is_prepared_and_read(tmp_path, deb):
     prepare("tuxpaint_spanish", str(tmp_path))
     stored = {
         name: list(records.load("tuxpaint_spanish", name, str(tmp_path)))
-        for name in ("train", "test")
+        for name in ("train", "validation", "test")
     }
     texts = [e["text"].decode() for split in stored.values() for e in split]
     assert sorted(texts) == sorted(TEXTS)
-    assert len(stored["test"]) == 1
+    assert [len(split) for split in stored.values()] == [8, 1, 1]
     source = open_recordings(
         "tuxpaint_spanish", "train", str(tmp_path), 16_000, 5, SPANISH
     )
-    assert (len(source), source.too_long, source.unwritable) == (9, 0, 0)
+    assert (len(source), source.too_long, source.unwritable) == (8, (), ())
 
 
 @pytest.mark.parametrize(

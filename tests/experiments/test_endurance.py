@@ -11,7 +11,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
-from experiments.endurance import differences
+from experiments.equality import differences
 
 ROOT = Path(__file__).parent.parent.parent
 

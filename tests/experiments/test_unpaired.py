@@ -26,11 +26,15 @@ def test_the_study_runs_and_goes_on(speech_dir, tmp_path):
         assert done.returncode == 0, done.stderr
         outputs.append(done.stdout)
     assert outputs[0] == outputs[1]
-    assert [line.split(" | ")[0] for line in outputs[0].splitlines()[2:]] == [
+    lines = outputs[0].splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:4]] == [
         "| direct",
         "| regeneration",
     ]
+    assert [line.split(":")[0] for line in lines[5:]] == ["seed 0, WER", "seed 0, CER"]
     rows = json.loads((tmp_path / "unpaired.json").read_text())
     assert [row["method"] for row in rows] == ["direct", "regeneration"]
+    found = rows[1]["against_direct"]["wer"]
+    assert (found["baseline"], found["system"]) == (rows[0]["wer"], rows[1]["wer"])
     with Image.open(tmp_path / "unpaired.png") as picture:
         assert picture.size == (720, 360)

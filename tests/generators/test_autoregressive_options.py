@@ -16,11 +16,14 @@ MODEL = Autoregressive(Tokens(2, 5), Tokens(4, 3), width=8, num_layers=1, num_he
             "conditioning must be 'prefix', 'cross' or 'aligned', not 'film'",
         ),
         ({"num_heads": 3}, "num_heads 3 does not divide width 8"),
-        (
-            {"num_heads": 0},
-            "width, num_layers and num_heads must be at least 1, not 8, 1 and 0",
-        ),
+        ({"num_heads": 0}, "num_heads must be at least 1, not 0"),
         ({"mlp_ratio": 0.0}, "mlp_ratio must be above 0, not 0.0"),
+        (
+            {"mlp_ratio": 1e30},
+            "mlp_ratio must give an MLP of 1 to 512 numbers, 64 times width, not 1e+30",
+        ),
+        ({"rule_weight": 1e38}, "rule_weight must be at most 1000000, not 1e+38"),
+        ({"length_penalty": 99.0}, "length_penalty must be at most 10, not 99.0"),
         ({"dropout": 1.0}, "dropout must be in [0, 1), not 1.0"),
         ({"drop_source": -0.1}, "drop_source must be in [0, 1), not -0.1"),
         ({"dtype": "half"}, "dtype must be 'float32' or 'bfloat16', not 'half'"),
@@ -31,7 +34,12 @@ MODEL = Autoregressive(Tokens(2, 5), Tokens(4, 3), width=8, num_layers=1, num_he
                 "would never be trained"
             ),
         ),
-        ({"temperature": -1.0}, "temperature must be 0 or more, not -1.0"),
+        ({"temperature": -1.0}, "temperature must be in [0, 1000000], not -1.0"),
+        (
+            {"temperature": 1e-40},
+            "temperature must be 0 or at least 1.18e-38 in size, not 1e-40",
+        ),
+        ({"guidance": 1e38}, "guidance must be in [0, 1000], not 1e+38"),
         ({"top_k": -1}, "top_k must be 0 or more, not -1"),
         ({"top_p": 0.0}, "top_p must be in (0, 1], not 0.0"),
         ({"encoder_layers": -1}, "encoder_layers must be 0 or more, not -1"),

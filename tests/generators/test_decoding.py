@@ -66,6 +66,18 @@ def test_draws_follow_the_tempered_restricted_probabilities():
     np.testing.assert_array_less(np.abs(frequency - p), 5 * np.sqrt(p / number) + 1e-9)
 
 
+def test_extreme_temperatures_give_the_likeliest_or_any_token():
+    logits = np.array([[3e38, 2.9e38, 5.0], [-9.0, 4.0, -np.inf]], np.float32)
+    rows = np.repeat(logits, 500, axis=0)
+    keys = jax.random.split(jax.random.key(0), len(rows))
+    compiled = jax.jit(draw, static_argnums=(2, 3, 4))
+    found = compiled(keys, rows, float(np.finfo(np.float32).tiny), 2, 0.9)
+    np.testing.assert_array_equal(found, logits.argmax(axis=-1).repeat(500))
+    found = np.asarray(compiled(keys, np.minimum(rows, 9), 1e6, 0, 1.0))
+    first, second = found.reshape(2, 500)
+    assert set(first.tolist()) == {0, 1, 2} and set(second.tolist()) == {0, 1}
+
+
 def test_temperature_0_takes_the_likeliest():
     logits = np.random.default_rng(1).normal(size=(7, 5)).astype(np.float32)
     keys = jax.random.split(jax.random.key(0), 7)

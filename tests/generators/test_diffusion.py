@@ -284,12 +284,15 @@ def test_an_overfitted_model_samples_its_data():
         ({"num_steps": 0}, "num_steps must be at least 1"),
         ({"drop_source": 1.0}, "drop_source must be in [0, 1)"),
         ({"drop_source": 0.0, "guidance": 2.0}, "needs drop_source above 0"),
-        ({"guidance_interval": (0.5, 0.2)}, "rising times in [0, 1]"),
+        ({"guidance": -0.5}, "guidance must be in [0, 1000], not -0.5"),
+        ({"guidance": float("inf")}, "guidance must be finite"),
+        ({"guidance_interval": (0.5, 1.2)}, "guidance_interval[1] must be in [0, 1]"),
+        ({"guidance_interval": (0.5, 0.2)}, "two rising times"),
         ({"source": Array((9, 3), padded=True)}, "source of constant length"),
         ({"target": Array((4, 4, 1), padded=True)}, "target of constant length"),
         ({"target": Array((8, 3), padded=True)}, "or Tokens to an Array of frames"),
         ({"encoder_layers": -1}, "encoder_layers must be 0 or more"),
-        ({"alignment_weight": 0.0}, "alignment_weight above 0"),
+        ({"alignment_weight": 0.0}, "alignment_weight must be above 0"),
     ],
 )
 def test_options_that_do_not_fit_are_refused_in_one_line(options, message):

@@ -42,7 +42,8 @@ class Counting(Generator):
     def loss(self, variables, keys, a, b, train):
         error = b - variables["params"]["mean"]
         loss = jnp.square(error).mean(axis=range(1, b.ndim))
-        return Objective(loss, {"bias": loss}, {"number": jnp.float32(len(b))})
+        number, weight = jnp.float32(len(b)), jnp.arange(1.0, len(b) + 1)
+        return Objective(loss, {"bias": loss}, {"number": number}, {}, {"loss": weight})
 
     def sample(self, variables, keys, a):
         noise = jax.vmap(lambda key: jax.random.normal(key, self.target.shape))(keys)
@@ -50,6 +51,7 @@ class Counting(Generator):
 
     def update(self, variables, rng, objective):
         assert set(objective.metrics) == {"bias"}
+        assert set(objective.weights) >= {"loss"}
         return {**variables, "seen": variables["seen"] + objective.totals["number"]}
 
 
@@ -109,6 +111,9 @@ def test_pipelines_nest_and_keep_statistics_apart():
     assert {"prior/bias", "decoder/prior/bias", "decoder/decoder/loss"} < set(
         objective.metrics
     )
+    weights = {name: float(weight) for name, (_, weight) in objective.sums().items()}
+    assert weights["loss"] == weights["prior/bias"] == weights["decoder/loss"] == 5
+    assert weights["prior/loss"] == weights["decoder/prior/loss"] == 1 + 2 + 3 + 4 + 5
     updated = outer.update(variables, jax.random.key(2), objective)
     jax.tree.map(lambda seen: np.testing.assert_equal(float(seen), 5), updated["seen"])
     assert jax.tree.structure(updated) == jax.tree.structure(variables)
@@ -145,6 +150,7 @@ def test_the_inverse_is_a_decoder():
     np.testing.assert_allclose(pipeline.sample(variables, keys, a), expected)
     objective = pipeline.loss(variables, keys, a, jnp.ones((2, 4, 4, 1)), True)
     np.testing.assert_allclose(objective.loss, 0.25)
+    np.testing.assert_allclose(objective.sums()["loss"], [0.75, 3])
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from regen_jax.generators.ancestral import ancestral_sampling
 from regen_jax.generators.autoregressive import Autoregressive
+from regen_jax.generators.decoding import draw
 from regen_jax.spaces import Category, Tokens
 
 VOCAB = 3
@@ -102,6 +104,69 @@ def test_samples_follow_the_model_times_the_rules(model, order):
     p = expected(model, order)
     np.testing.assert_allclose(p.sum(), 1, rtol=1e-5)
     assert (np.abs(found - p) < 5 * np.sqrt(p * (1 - p) / NUMBER) + 1e-4).all()
+
+
+LENGTH = 3
+TABLE = np.random.default_rng(2).normal(0, 1.5, (VOCAB, VOCAB)).astype(np.float32)
+"""Logits of a token by the one before."""
+
+
+def toy_draws(temperature: float, top_k: int, top_p: float) -> np.ndarray:
+    """Samples [NUMBER, LENGTH] of the chain of TABLE, whose first token follows 0."""
+    target = Tokens(LENGTH, VOCAB, rules=Repeats())
+
+    def step(tokens, index, caches):
+        return jnp.asarray(TABLE)[tokens], caches
+
+    def choose(keys, logits, penalties):
+        return draw(keys, logits, temperature, top_k, top_p, penalties)
+
+    first = jnp.broadcast_to(TABLE[0], (NUMBER, VOCAB))
+    keys = jax.random.split(jax.random.key(3), NUMBER)
+    return np.asarray(ancestral_sampling(step, first, (), keys, target, choose, WEIGHT))
+
+
+def toy_probabilities(temperature: float, top_k: int, top_p: float) -> np.ndarray:
+    """Probabilities of all sequences, [VOCAB] * LENGTH, in float64."""
+    result = np.zeros([VOCAB] * LENGTH)
+    for sequence in itertools.product(range(VOCAB), repeat=LENGTH):
+        probability, before = 1.0, (0, 0)
+        for token in sequence:
+            faults = np.array([before[-2:].count(v) for v in range(VOCAB)])
+            row = np.float64(TABLE[before[-1]])
+            # What a fault costs is the same whatever the temperature.
+            p = np.exp(row / temperature - WEIGHT * faults)
+            p /= p.sum()
+            order = np.argsort(-p)[: top_k or VOCAB]
+            p[np.setdiff1d(range(VOCAB), order)] = 0
+            p /= p.sum()
+            nucleus = order[: 1 + np.searchsorted(np.cumsum(p[order]), top_p)]
+            p[np.setdiff1d(range(VOCAB), nucleus)] = 0
+            probability *= p[token] / p.sum()
+            before = (*before, token)
+        result[sequence] = probability
+    return result
+
+
+@pytest.mark.parametrize(
+    ("temperature", "top_k", "top_p"),
+    [(1.0, 0, 1.0), (0.5, 0, 1.0), (3.0, 0, 1.0), (0.5, 2, 1.0), (2.0, 0, 0.8)],
+)
+def test_a_fault_costs_its_weight_at_any_temperature(temperature, top_k, top_p):
+    found = np.zeros([VOCAB] * LENGTH)
+    options = temperature, top_k, top_p
+    np.add.at(found, tuple(toy_draws(*options).T), 1 / NUMBER)
+    p = toy_probabilities(*options)
+    np.testing.assert_allclose(p.sum(), 1)
+    assert (np.abs(found - p) < 5 * np.sqrt(p * (1 - p) / NUMBER) + 1e-9).all()
+
+
+def test_greedy_search_weighs_faults_against_nats():
+    logits = jnp.array([[1.0, 0.4, -3.0]])
+    keys = jax.random.split(jax.random.key(0), 1)
+    for penalty, token in ((0.5, 0), (0.7, 1)):
+        found = draw(keys, logits, 0.0, penalties_BxV=jnp.array([[penalty, 0, 0]]))
+        assert found.tolist() == [token]
 
 
 def test_a_heavy_rule_is_a_law():

@@ -255,6 +255,11 @@ def test_loss_counts_up_to_the_end():
         accuracy = found.metrics["token_accuracy"][i]
         np.testing.assert_allclose(accuracy, hits.mean(), rtol=1e-6)
         assert found.metrics["sequence_accuracy"][i] == hits.all()
+    # Over the batch every token counts the same, as in its likelihood.
+    sums = found.sums()
+    nats = -log_prob(model, variables, source(model), b).sum()
+    np.testing.assert_allclose(sums["loss"], [nats, 3 + 2 + 1 + 3 + 2 + 3], rtol=1e-5)
+    assert sums["token_accuracy"][1] == 14 and sums["sequence_accuracy"][1] == 6
 
 
 def test_ctc_is_a_share_of_the_loss_and_its_gradient_is_finite():

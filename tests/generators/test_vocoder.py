@@ -236,15 +236,10 @@ def test_start_and_result_are_of_the_spaces(padded):
         ),
         (
             {"segment": 13},
-            "segment must be from 0 to the 12 frames of Array(12, 8, padded), not 13",
+            "segment must be at most the 12 frames of Array(12, 8, padded), not 13",
         ),
-        (
-            {"num_layers": 0},
-            (
-                "width, num_layers and sample_rate must be at least 1, not 8, 0 and "
-                "16000"
-            ),
-        ),
+        ({"num_layers": 0}, "num_layers must be at least 1, not 0"),
+        ({"resolutions": (64, 0)}, "resolutions[1] must be at least 1, not 0"),
         ({"adversarial": -1.0}, "adversarial must be 0 or more, not -1.0"),
         (
             {"dtype": "float16"},

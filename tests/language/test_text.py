@@ -76,12 +76,25 @@ def test_refuses(text, message):
         (" \t\n a \u00a0b ", "a b"),
         ("¿Qué? ¡Niño! Nin\u0303o", "qué niño niño"),
         ("5 % of $3", "5 of $3"),
+        ("‘Yes,’ he said", "yes he said"),
+        ("’tis the dogs’ bone, 'tis", "'tis the dogs' bone 'tis"),
+        ("a ' b '' c", "a b c"),
+        ("5′ tall, `so`", "5 tall so"),
+        ("\ufeffsoft\u00adly", "softly"),
+        ("zero\u200bwidth", "zero width"),
+        ("Ｆｕｌｌ　width ５, ﬁne", "full width 5 fine"),
         ("...", ""),
     ],
 )
 def test_normalize(text, expected):
     assert normalize(text) == expected
     assert normalize(expected) == expected
+
+
+@pytest.mark.parametrize("mark", "'’‘‛ʼ＇`´′")
+def test_every_mark_within_a_word_is_an_apostrophe(mark):
+    assert normalize(f"Don{mark}t") == "don't"
+    assert set(normalize(f"Don{mark}t")) <= set(ENGLISH)
 
 
 def test_languages():

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from launch.figures import Result, chosen, differing, rows
-from launch.report import cells, markdown, results
+from launch.report import cells, evaluated_split, markdown, results
 from regen_jax.errors import UserError
 from regen_jax.workdir import FORMAT
 
@@ -68,7 +68,10 @@ def test_a_report_has_means_and_spreads_over_seeds(workdir):
         "| --- | --- | --- |",
         f"| fsq | 3 | {shown} |",
         "| vq | 2 of 3 | 0.375 ± 0.18 |",
+        "",
+        "On the test split.",
     ]
+    assert "test split: written to" in done.stderr
     with open(workdir / "report.csv", newline="") as file:
         first, second = csv.DictReader(file)
     assert float(first["samples/accuracy"]) == mean
@@ -107,6 +110,21 @@ def test_what_cannot_be_reported_is_one_line(workdir, flags, words):
     assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("error: ")
 
 
+def test_report_reads_validation_where_runs_have_it(workdir):
+    metrics = json.dumps({"samples/accuracy": 1.0})
+    run = workdir / "abstraction=vq,seed=0"
+    (run / "metrics_validation.json").write_text(metrics)
+    assert evaluated_split(workdir) == "validation"
+    values = {
+        split: [r.metrics for r in results(workdir, split) if r.name == run.name]
+        for split in ("validation", "test")
+    }
+    assert values["validation"] == [{"samples/accuracy": 1.0}]
+    assert values["test"][0]["samples/accuracy"] == FIGURES["vq", 0]
+    (run / "metrics_validation.json").unlink()
+    assert evaluated_split(workdir) == "test"
+
+
 def test_ordinary_runs_are_told_apart_by_their_configs(tmp_path):
     for name, width, seed in (("a", 1, 0), ("b", 1, 1), ("c", 2, 0)):
         train = {"prior": {"steps": 3, "init_from": name}}
@@ -115,7 +133,7 @@ def test_ordinary_runs_are_told_apart_by_their_configs(tmp_path):
         (tmp_path / name / "config.json").write_text(
             json.dumps({"format": FORMAT, **config})
         )
-    found = results(tmp_path)
+    found = results(tmp_path, "test")
     assert [result.overrides for result in found] == [
         {"seed": 0, "prior.width": 1},
         {"seed": 1, "prior.width": 1},
@@ -178,7 +196,7 @@ RUN = "abstraction=fsq,seed=0"
 def test_damaged_file_or_other_format_is_one_line(workdir, name, content, words):
     (workdir / name).write_text(content)
     with pytest.raises(UserError, match=words) as error:
-        results(workdir)
+        results(workdir, "test")
     assert "\n" not in str(error.value)
 
 
@@ -187,7 +205,7 @@ def test_folder_with_a_run_of_an_earlier_version_is_refused(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text(json.dumps(config))
     with pytest.raises(UserError, match="/b is of format 1"):
-        results(tmp_path)
+        results(tmp_path, "test")
 
 
 @pytest.mark.parametrize("flag", ["workdir", "csv", "markdown", "figure"])

@@ -111,7 +111,13 @@ def test_poor_trials_are_pruned_and_failed_ones_counted(
     assert states == ["COMPLETE"] * 3 + ["PRUNED", "FAIL", "COMPLETE"]
     assert "pruned    trial-003" in caplog.text
     assert "trial-004 failed: error: it does not work" in caplog.text
-    assert not runs.finished(options.workdir / "trial-003")
+    assert not runs.finished(options.workdir / "trial-003", "validation")
+
+
+def test_a_search_never_reads_the_test_split(options, stub):
+    with pytest.raises(UserError, match="chooses by the validation split"):
+        run_sweep(dataclasses.replace(options, split="test"))
+    assert not options.workdir.exists()
 
 
 def test_values_that_do_not_go_together_fail_alone(options, stub):

@@ -40,6 +40,18 @@ def test_sweeps_of_the_repository_are_built(path, digits_dir, text_dir):
     assert not Path("/none").exists()
 
 
+def test_same_sweep_on_the_test_split_evaluates_again(options, stub):
+    assert (
+        run_sweep(options) == run_sweep(dataclasses.replace(options, split="test")) == 0
+    )
+    for name in ("width=16", "width=32"):
+        metrics = [
+            runs.metrics(options.workdir / name, split)["prior/nll"]
+            for split in ("validation", "test")
+        ]
+        assert metrics[0] >= 0 and metrics[1] == -1
+
+
 def test_runs_share_what_is_the_same_and_finished_ones_are_left(options, stub, capsys):
     stub.says("train", "width=16", "once")
     assert run_sweep(options) == 0
@@ -71,7 +83,8 @@ def test_a_dry_run_prints_every_command_and_writes_nothing(options, capsys):
     assert f"--config.train.judge.init_from={shared}" in lines[1]
     assert f"--config.train.abstraction.init_from={shared}" in lines[3]
     assert lines[2] == (
-        f"python -m regen_jax.evaluate --workdir={options.workdir}/width=16"
+        f"python -m regen_jax.evaluate --workdir={options.workdir}/width=16 "
+        "--split=validation"
     )
     assert "# trains up to abstraction for width=16 width=32" in told
     assert sorted(options.workdir.parent.rglob("*")) == before
@@ -90,13 +103,13 @@ def test_failed_runs_are_listed_and_run_again_alone(options, stub, caplog):
     assert "width=16 failed: error: it does not work" in text
     (again,) = [line for line in text.splitlines() if "again:" in line]
     assert f"--sweep={options.sweep}" in again and "--only=width=16 -- " in again
-    assert runs.finished(options.workdir / "width=32")
+    assert runs.finished(options.workdir / "width=32", "validation")
 
     stub.forget()
     count = len(stub.order())
     assert run_sweep(dataclasses.replace(options, only=["width=16"])) == 0
     assert [line.split()[1] for line in stub.order()[count:]] == ["width=16"] * 2
-    assert runs.finished(options.workdir / "width=16")
+    assert runs.finished(options.workdir / "width=16", "validation")
 
 
 def test_what_a_run_needs_is_waited_for_and_its_failure_told(options, stub, caplog):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import scipy.fft
 
+from regen_jax.audio.mel import FLOOR
 from regen_jax.metrics.cepstral import mel_cepstral_distortion, mel_cepstrum
 
 
@@ -43,6 +44,13 @@ def test_level_and_fine_structure_and_tempo_do_not_count():
         np.repeat(values, [1, 2, 1, 3, 1, 1], axis=0),
     ):
         assert mel_cepstral_distortion(values, other) == pytest.approx(0, abs=1e-9)
+
+
+def test_silence_has_a_finite_distance_and_0_from_itself():
+    silence, sound = np.full((4, 20), np.log(FLOOR)), log_mels(1)
+    assert mel_cepstral_distortion(silence, silence) == 0
+    expected = 10 / np.log(10) * np.sqrt(2) * np.linalg.norm(mel_cepstrum(sound, 13))
+    assert mel_cepstral_distortion(silence, sound) == pytest.approx(expected)
 
 
 def test_is_the_mean_over_the_path():

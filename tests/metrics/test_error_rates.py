@@ -38,6 +38,19 @@ def test_token_errors_agree_with_the_recursion():
     assert found == pytest.approx(total / sum(map(len, references)))
 
 
+def test_nearest_edits_are_to_the_best_of_several_references():
+    first, hypotheses = corpus(("a", "b", "c"))
+    second, third = corpus(("a", "b", "c"), seed=1)
+    references = list(zip(first, second, third, strict=True))
+    found = error_rates.nearest_edits(references, hypotheses)
+    for listed, hypothesis, row in zip(references, hypotheses, found, strict=True):
+        # `min` gives the first of several with equally few edits, as the docstring says.
+        nearest = min(listed, key=lambda known, other=hypothesis: edits(known, other))
+        assert row.tolist() == [edits(nearest, hypothesis), len(nearest)]
+    with pytest.raises(ValueError, match="not empty"):
+        error_rates.nearest_edits([[]], ["a"])
+
+
 def test_word_and_character_errors_are_of_the_corpus():
     references, hypotheses = (
         [" ".join(words) for words in side] for side in corpus(("a", "bc", "d e", "ff"))
@@ -54,6 +67,23 @@ def test_word_and_character_errors_are_of_the_corpus():
     assert found == pytest.approx(2 / 5)
 
 
+@pytest.mark.parametrize("unit", ["word", "character"])
+def test_edits_per_text_sum_to_the_error_rate(unit):
+    """The rates are jiwer's."""
+    references, hypotheses = (
+        [" ".join(words) for words in side] for side in corpus(("a", "bc", "d e", "ff"))
+    )
+    references[0] = f" {references[0]}  x "
+    counts = getattr(error_rates, f"{unit}_edits")(references, hypotheses)
+    rate = getattr(error_rates, f"{unit}_error_rate")(references, hypotheses)
+    total, length = counts.sum(axis=0)
+    assert counts.shape == (12, 2) and total / length == pytest.approx(rate)
+    split = str.split if unit == "word" else str.strip
+    assert counts[3].tolist() == [
+        edits(split(references[3]), split(hypotheses[3])), len(split(references[3]))
+    ]  # fmt: skip
+
+
 def test_sequences_are_right_or_wrong():
     found = error_rates.sequence_error_rate(["ab", "c", "", "d"], ["ab", "", "", "e"])
     assert found == 0.5
@@ -67,6 +97,8 @@ def test_longer_hypotheses_exceed_one():
 @pytest.mark.parametrize(
     "rate",
     [
+        error_rates.word_edits,
+        error_rates.character_edits,
         error_rates.word_error_rate,
         error_rates.character_error_rate,
         error_rates.token_error_rate,

@@ -4,6 +4,7 @@ import pytest
 from regen_jax.metrics.frechet import (
     frechet_distance,
     frechet_distance_of_moments,
+    left_out_distances,
     moments,
 )
 
@@ -89,6 +90,20 @@ def test_agrees_with_a_matrix_square_root():
     expected = np.trace(cov_a + cov_b - 2 * root)
     got = frechet_distance_of_moments(np.zeros(16), cov_a, np.zeros(16), cov_b)
     np.testing.assert_allclose(got, expected, rtol=1e-8)
+
+
+def test_left_out_sets_spread_like_fresh_ones():
+    rng = np.random.default_rng(7)
+    mixing = rng.normal(size=(8, 8)) / np.sqrt(8)
+    features = rng.normal(size=(1500, 8)) @ mixing
+    fresh = [
+        frechet_distance(rng.normal(size=(60, 8)) @ mixing, features)
+        for _ in range(300)
+    ]
+    found = left_out_distances(features, 60, 300)
+    assert np.std(found) == pytest.approx(np.std(fresh), rel=0.2)
+    assert np.mean(found) == pytest.approx(np.mean(fresh), rel=0.1)
+    np.testing.assert_array_equal(left_out_distances(features, 60, 2), found[:2])
 
 
 def test_bad_features():

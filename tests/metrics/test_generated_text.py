@@ -2,7 +2,15 @@ import math
 
 import pytest
 
-from regen_jax.metrics.generated_text import bleu, chrf, copied, novelty, sari
+from regen_jax.metrics.generated_text import (
+    bleu,
+    chrf,
+    copied,
+    novelty,
+    pinc,
+    sari,
+    sentence_saris,
+)
 
 SOURCE = "About 95 species are currently accepted ."
 REFERENCES = [
@@ -51,6 +59,7 @@ def test_sari_is_the_mean_of_sentences():
         )
     ]
     assert both == pytest.approx(sum(each) / 2)
+    assert sentence_saris(sources, references, hypotheses) == pytest.approx(each)
     assert each[1] == pytest.approx(26.83, abs=0.01)
 
 
@@ -62,6 +71,33 @@ def test_sari_of_perfect_and_of_empty_texts():
     mixed, simple = "a b c d x y z w", "a b c d v"
     assert sari([mixed], [simple], [simple]) == pytest.approx(100)
     assert sari([source], [reference], [""]) == pytest.approx(100 / 3)
+
+
+def test_pinc_of_one_text_is_that_of_its_formula():
+    """Of `a b c e f`, all but e, f, then ce, ef, then two of three, then all are new."""
+    score = pinc(["a b c d"], ["a b c e f"])
+    assert score == pytest.approx(100 * (2 / 5 + 2 / 4 + 2 / 3 + 2 / 2) / 4)
+    # An n-gram that the source has once is copied once.
+    assert pinc(["a b"], ["a a"]) == pytest.approx(100 * (1 / 2 + 1) / 2)
+
+
+def test_pinc_of_copies_is_0_and_of_new_words_100():
+    texts = ["In the beginning God made the heaven.", "Short one"]
+    assert pinc(texts, texts) == 0
+    assert pinc(texts, ["all other words here", "x"]) == 100
+
+
+def test_pinc_sums_ngrams_over_the_corpus():
+    """8 words with 1 new and 1 that is: 2 of 9, and not the mean of 1/8 and 1."""
+    sources, hypotheses = ["a b c d e f g h", "a"], ["a b c d e f g x", "y"]
+    longer = 1 / 7 + 1 / 6 + 1 / 5
+    assert pinc(sources, hypotheses) == pytest.approx(100 * (2 / 9 + longer) / 4)
+
+
+def test_empty_hypotheses_have_no_weight_in_pinc():
+    full = pinc(["a b c d"], ["a x c d"])
+    assert pinc(["a b c d", "e f"], ["a x c d", ""]) == full
+    assert pinc(["a", "b"], ["", ""]) == 0
 
 
 def test_bleu_by_hand():
@@ -83,7 +119,7 @@ def test_perfect_texts():
     assert bleu(texts, ["", ""]) == chrf(texts, ["", ""]) == 0
 
 
-@pytest.mark.parametrize("score", [bleu, chrf, lambda a, b: sari(a, a, b)])
+@pytest.mark.parametrize("score", [bleu, chrf, pinc, lambda a, b: sari(a, a, b)])
 @pytest.mark.parametrize("references, hypotheses", [([], []), (["a"], ["a", "b"])])
 def test_texts_must_be_pairs(score, references, hypotheses):
     with pytest.raises(ValueError, match="a hypothesis for each"):

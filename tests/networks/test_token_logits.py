@@ -10,6 +10,7 @@ from regen_jax.networks.token_logits import (
     mean_counted,
     possible,
     token_log_probs,
+    token_weights,
 )
 from regen_jax.spaces import Tokens
 
@@ -46,6 +47,21 @@ def test_the_end_counts_and_nothing_behind_it():
     ]
     np.testing.assert_array_equal(counted(STACK, Y_STACK), np.array(expected, bool))
     assert counted(WHOLE, Y_FLAT) is None
+
+
+def test_weights_are_the_tokens_that_count():
+    found = token_weights(FLAT, Y_FLAT, ("loss",))
+    assert {name: value.tolist() for name, value in found.items()} == {
+        "loss": [3, 1, 4],
+        "token_accuracy": [3, 1, 4],
+    }
+    found = token_weights(STACK, Y_STACK)
+    assert {name: value.tolist() for name, value in found.items()} == {
+        "token_accuracy": [3, 6, 1],
+        "token_accuracy_1": [2, 3, 1],
+        "token_accuracy_2": [1, 3, 0],
+    }
+    assert token_weights(WHOLE, Y_FLAT, ("loss",)) == {}
 
 
 def test_0_is_possible_at_the_first_level_of_a_padded_stack_alone():

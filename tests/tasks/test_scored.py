@@ -1,11 +1,16 @@
 """Figures of batches of scores are those of their scores one by one."""
 
+import dataclasses
+import math
+
+import mido
 import numpy as np
 import pytest
 
-from regen_jax.data.scores import Piece
+from regen_jax.data.scores import Piece, load_scores
+from regen_jax.errors import UserError
 from regen_jax.metrics import music
-from regen_jax.music import events
+from regen_jax.music import events, midi
 from regen_jax.music.score import Note, Score
 from regen_jax.tasks import scored
 from regen_jax.tasks.harmony import Harmony
@@ -36,6 +41,7 @@ def test_rhythm_and_notes_are_those_of_each(kind, music_dir):
     prompts = {k: np.stack([e[k] for e in held_out[:3]]) for k in ("x", "y")}
     y = drawn(3, task.y)
     found = task.judging({})(prompts, y)
+    assert set(found) >= {"in_key", "pitch_class_distance", "interval_distance"}
     one, other = (np.stack(list(map(events.begins, ids))) for ids in (y, prompts["y"]))
     assert found["rhythm_agreement"] == music.rhythm_agreement(one, other)
     if kind is Harmony:
@@ -58,3 +64,183 @@ def test_scores_that_the_grid_cuts_can_be_left_out(monkeypatch):
     task = Melody(transpose=0)
     assert [title for title, _ in task.pieces("train")] == ["kept", "cut"]
     assert [title for title, _ in task.pieces("train", whole=True)] == ["kept"]
+
+
+@pytest.mark.parametrize(
+    ("task", "ample"),
+    [
+        (Harmony(max_beats=36), Harmony(max_beats=96, division=4)),
+        (Harmony(max_beats=36, division=1), Harmony(transpose=0)),
+        (Melody(max_beats=36), Melody(max_beats=96, max_pieces=400)),
+        (Melody(max_pieces=75), Melody(max_pieces=400, division=1)),
+    ],
+)
+def test_a_core_list_is_the_same_whatever_the_options(task, ample, music_dir):
+    task, ample = (dataclasses.replace(one, dir=music_dir) for one in (task, ample))
+    core, every = task.core_list("validation"), ample.core_list("validation")
+    assert core.too_long and not core.whole and not every.too_long
+    assert len(core.rows) == len(task.examples("validation"))
+    assert len(core.rows) + len(core.too_long) == len(every.rows) == 3
+    assert len(task.prompts(0, "validation")) == len(core.rows)
+    # What is too long comes as the data set has it.
+    titles = {record["title"].decode() for record in core.too_long}
+    pieces = load_scores("chorales", "validation", music_dir)
+    assert titles < {piece.title for piece in pieces}
+
+
+def test_pieces_beyond_the_core_list_are_examples_all_the_same(music_dir):
+    """One of the four pieces for validation has 65 quarter notes."""
+    task = Harmony(dir=music_dir, max_beats=96)
+    core, pieces = task.core_list("validation"), task.pieces("validation")
+    beats = np.array([score.length / score.division for _, score in pieces])
+    assert core.whole and len(beats) == len(task.examples("validation")) == 4
+    assert core.rows.tolist() == np.flatnonzero(beats <= 64).tolist()
+    assert not dataclasses.replace(task, max_beats=64).core_list("validation").whole
+
+
+@pytest.mark.parametrize("kind", [Harmony, Melody])
+def test_what_is_too_long_counts_as_an_empty_output(kind, music_dir):
+    """As if each were a prompt whose Y is padding alone."""
+    task, short = kind(dir=music_dir), kind(dir=music_dir, max_beats=36)
+    every = task.examples("validation")
+    true = {k: np.stack([example[k] for example in every]) for k in ("x", "y")}
+    lengths = (true["y"].reshape(len(every), task.steps, -1)[..., 0] > 0).sum(axis=1)
+    fit = lengths <= short.steps
+    assert fit.any() and not fit.all()
+    y = true["y"].copy()
+    y[~fit] = 0
+    whole = task.judging({})(true, y)
+    part = {k: v[fit] for k, v in true.items()}
+    found = task.judging({})(part, y[fit], short.core_list("validation").too_long)
+    for name in {"rhythm_agreement", "soprano_kept"} & set(whole):
+        assert found[name] == pytest.approx(whole[name])
+        assert found[name] < task.judging({})(part, y[fit])[name]
+    # Empty outputs have no notes to be in a key or in parallels.
+    assert found["in_key"] == pytest.approx(whole["in_key"])
+
+
+@pytest.mark.parametrize("kind", [Harmony, Melody])
+@pytest.mark.parametrize("symbol", [events.PADDING, events.REST])
+def test_scores_without_a_note_have_no_metric_of_notes(kind, symbol, music_dir):
+    task = kind(dir=music_dir)
+    held_out = task.examples("test")
+    prompts = {k: np.stack([e[k] for e in held_out[:2]]) for k in ("x", "y")}
+    y = np.full((2, *task.y.shape), symbol)
+    with np.errstate(all="raise"):
+        found = task.judging({})(prompts, y)
+        alone = task.judging({})({"x": prompts["x"]}, y)
+    assert not {"in_key", "pitch_class_distance", "interval_distance"} & set(found)
+    assert found["rhythm_agreement"] == 0 and "rhythm_agreement" not in alone
+    assert all(map(math.isfinite, found.values()))
+    assert ("faults" in found) == (kind is Harmony and symbol == events.REST)
+
+
+def test_held_out_pieces_are_never_transposed(music_dir):
+    task = Melody(dir=music_dir, max_beats=96, folk_tunes="")
+    counts = {
+        split: len(load_scores("chorales", split, music_dir))
+        for split in ("train", "validation", "test")
+    }
+    for split in ("validation", "test"):
+        assert len(list(task.pieces(split))) == counts[split]
+    assert len(list(task.pieces("train"))) > 3 * counts["train"]
+
+
+def tune(path, metre, *lengths, ticks=480):
+    """Writes notes of those lengths, in ticks, one after the other."""
+    track = mido.MidiTrack()
+    beats, unit = metre
+    track.append(mido.MetaMessage("time_signature", numerator=beats, denominator=unit))
+    for index, length in enumerate(lengths):
+        track.append(mido.Message("note_on", note=60 + index % 12, velocity=80))
+        track.append(mido.Message("note_off", note=60 + index % 12, time=length))
+    mido.MidiFile(tracks=[track], ticks_per_beat=ticks).save(path)
+    return str(path)
+
+
+@pytest.mark.parametrize("division", [2, 4])
+@pytest.mark.parametrize(
+    "metre", [(3, 8), (6, 8), (7, 8), (2, 2), (4, 4), (1, 4), (8, 8), (6, 16), (1, 1)]
+)
+def test_a_soprano_keeps_the_metre_of_its_file(tmp_path, metre, division):
+    task = Harmony(division=division)
+    # A quarter and a half: less than a bar, or several.
+    x = task.read("midi", tune(tmp_path / "a.mid", metre, 480, 960))["x"]
+    y = np.where(x[:, :1] > 0, events.note(60), events.PADDING).repeat(4, axis=1)
+    score = task.score({"x": x[None]}, 0, y)
+    assert score.metre == metre
+    midi.write(tmp_path / "b.mid", score)
+    assert midi.read(tmp_path / "b.mid", division).metre == metre
+    # Steps count from each bar line on, the first of which says the metre.
+    names = [task.x.symbols[i] for i in x[:, 1] if i]
+    bar = 4 * division * metre[0] // metre[1]
+    assert names == [
+        f"|{step % bar + 1}" if step else f"{metre[0]}/{metre[1]}"
+        for step in range(3 * division)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("metre", "lengths", "division", "words"),
+    [
+        (
+            (3, 16),
+            [480],
+            2,
+            "metre 3/16 does not fit: .*steps of 1/8: division=4 has it",
+        ),
+        ((3, 8), [480], 1, "the metre 3/8 does not fit: .*division=2 has it"),
+        ((5, 4), [480], 2, "a bar of 5/4 is longer than 4 quarter notes"),
+        ((4, 32), [480], 4, "the metre 4/32 is unknown: beats of 1/1 to 1/16"),
+        ((4, 4), [120] * 8, 2, "3 of 8 notes would be lost, .*: division=4 keeps them"),
+        ((4, 4), [160] * 6, 2, "2 of 6 notes would be lost, .*: division=4 keeps them"),
+        ((4, 4), [360, 120, 480], 2, "1 of 3 notes would be lost, .*division=4 keeps"),
+        ((4, 4), [60] * 8, 4, "3 of 8 notes would be lost, .*no division of 1, 2, 4"),
+        ((4, 4), [480] * 65, 2, "the score lasts 65 quarter notes: at most 64 fit"),
+    ],
+)
+def test_a_soprano_that_the_grid_cannot_hold(tmp_path, metre, lengths, division, words):
+    task = Harmony(division=division)
+    with pytest.raises(UserError, match=words) as caught:
+        task.read("midi", tune(tmp_path / "a.mid", metre, *lengths))
+    assert "\n" not in str(caught.value)
+
+
+def test_triplets_on_a_grid_of_sixteenths_are_said_to_be_moved(tmp_path, caplog):
+    path = tune(tmp_path / "a.mid", (4, 4), *[160] * 3, 480)
+    x = Harmony(division=4).read("midi", path)["x"]
+    assert np.flatnonzero(events.begins(x[:, :1])[:, 0]).tolist() == [0, 1, 3, 4]
+    (record,) = caplog.records
+    assert record.message.endswith(
+        "2 of 4 notes begin between the steps of 1/16 and go to the nearest"
+    )
+    caplog.clear()
+    Harmony().read("midi", tune(tmp_path / "a.mid", (4, 4), 360, 120))
+    (record,) = caplog.records
+    assert "1 of 2 notes begin between the steps of 1/8" in record.message
+    assert record.message.endswith("to the nearest: division=4 has their own")
+
+
+def test_lyrics_are_in_a_metre_of_the_training_data(music_dir):
+    task = Melody(dir=music_dir)
+    for metre in ("4/4", "3/4", "04/4", "\ufeff4/4"):
+        task.read("text", f"{metre} G: Wach auf")
+    for metre in ("444/4", "6/8", "0/4", "4/0", "4/3", "9" * 5000 + "/4"):
+        with pytest.raises(UserError, match=r"^the metre .* choose 3/4 or 4/4$"):
+            task.read("text", f"{metre} G: Wach auf")
+    for metre in ("４/4", "٤/٤", "-4/4", "4.5/4", "C"):
+        with pytest.raises(UserError, match="^lyrics begin with metre, key"):
+            task.read("text", f"{metre} G: Wach auf")
+
+
+def test_any_score_is_written(tmp_path):
+    """Whatever a model draws: silence, notes that go on from nothing, padding within."""
+    rng = np.random.default_rng(0)
+    for division, metre in ((1, (2, 2)), (2, (7, 8)), (4, (3, 16))):
+        task = Harmony(division=division, max_beats=4)
+        x = np.zeros((3, *task.x.shape), np.int32)
+        x[:, 0, 1] = task.x.symbols.index(f"{metre[0]}/{metre[1]}")
+        y = rng.integers(0, task.y.vocab, (3, *task.y.shape))
+        y[0, 0, 0], y[1], y[2, 1:] = events.REST, events.REST, events.PADDING
+        names = {path.suffix for path in task.show({"x": x}, y).save(tmp_path)}
+        assert names == {".png", ".wav", ".mid", ".musicxml"}

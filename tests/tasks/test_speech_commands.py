@@ -54,7 +54,9 @@ def test_synthesis_is_measured(synthesis, command):
     assert done.returncode == 0, done.stderr
     metrics = json.loads((synthesis / "metrics.json").read_text())
     names = {f"{of}/{name}" for of in ("samples", "real") for name in ("wer", "cer")}
-    names |= {"samples/mcd", "decoder/mcd", "samples/real_time_factor"}
+    names |= {"samples/mcd", "decoder/mcd"}
+    kinds = ("latency", "throughput")
+    names |= {f"samples/{kind}_real_time_factor" for kind in kinds}
     assert names <= set(metrics)
     assert all(math.isfinite(value) for value in metrics.values())
     assert metrics["real/mcd"] == 0

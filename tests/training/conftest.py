@@ -44,15 +44,23 @@ def _init(rng, batch):
 
 
 def _loss(variables, frozen, keys, batch, train):
-    """Regression of y on x; in training from noisy x, a number for each example."""
+    """Regression of y on x; in training from noisy x, a number for each example.
+
+    Examples weigh differently in the loss, as texts of different lengths do.
+    """
     x = batch["x"]
+    weight = 1.0 + jnp.abs(x[:, 0])
     if train:
         x = x + 0.1 * jax.vmap(lambda key: jax.random.normal(key, (8,)))(keys)
     params = variables["params"]
     error = x @ params["kernel"] + params["bias"] - batch["y"]
     squares = jnp.mean(error**2, axis=1)
     return Objective(
-        squares, {"worst": jnp.max(error, axis=1)}, {"x": x.sum(0)}, {"candidates": x}
+        squares,
+        {"worst": jnp.max(error, axis=1)},
+        {"x": x.sum(0)},
+        {"candidates": x},
+        {"loss": weight},
     )
 
 
@@ -85,7 +93,7 @@ class Toy:
             "steps": 6,
             "batch_size": 8,
             "learning_rate": 1e-2,
-            "warmup_steps": 2,
+            "warmup": 0.3,
         }
         return StageOptions(**(defaults | changes))
 

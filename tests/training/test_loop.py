@@ -232,7 +232,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(
 
 
 def test_a_huge_learning_rate_is_told(toy, tmp_path):
-    options = toy.options(learning_rate=1e38, warmup_steps=0)
+    options = toy.options(learning_rate=1e38, warmup=0.0)
     with pytest.raises(UserError, match="lower config.train.toy.learning_rate"):
         toy.train(tmp_path, options=options, every=100)
     assert Checkpoints(tmp_path, "toy", CheckpointOptions()).latest is None

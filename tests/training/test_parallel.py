@@ -58,14 +58,12 @@ def stages():
         drop_source=0.3,
     )
     parts = Regeneration(Identity(Noise.x), abstraction, prior)
-    made = make_stages(Noise(), parts, EvaluateOptions(), 1)
+    made = make_stages(Noise(), parts, EvaluateOptions(), "validation", 1)
     return {stage.name: stage for stage in made}
 
 
 def options(accumulate=1):
-    return StageOptions(
-        steps=10, batch_size=BATCH, warmup_steps=0, accumulate=accumulate
-    )
+    return StageOptions(steps=10, batch_size=BATCH, warmup=0.0, accumulate=accumulate)
 
 
 def optimizer(name):

@@ -16,25 +16,47 @@ from regen_jax.abstractions.quantizers.interface import (
     Quantized,
     Quantizer,
     everywhere,
+    masked_mean,
 )
 from regen_jax.metrics import codebook as codebook_metrics
 
 
 @dataclasses.dataclass(frozen=True)
 class FiniteScalarQuantizer(Quantizer):
-    """No codebook and nothing to collapse: K is the product of the levels.
+    """Rounds each channel of a latent to one of a few levels; K is their product.
+
+    Nothing is kept but the levels, yet codes can fall out of use all the same. Early in
+    training the decoder learns what all examples have in common, and its gradient moves
+    all latents together, to where tanh is flat and none returns. `standardize` takes
+    away what latents of an example have in common; `range_penalty` pulls them back.
+    With neither, the quantizer is that of the paper. Both belong to an example, so that
+    codes and gradients do not depend on how a batch is split over devices.
 
     Attributes:
       levels: number of values of each channel; its length is the latent dimension D.
+        An even number of levels, 2 among them, has none at the opposite of -1.
+      standardize: whether each channel is standardized by its mean and deviation over
+        the valid positions of its example before it is bounded, with the gradient
+        through both. This is not causal in time, and latents of a segment differ from
+        those of the whole: for a codec that streams or trains on segments, turn it off
+        and set a `range_penalty`.
+      range_penalty: weight of the mean square by which latents exceed [-1, 1], as they
+        are bounded.
     """
 
     levels: tuple[int, ...] = (8, 4, 4)
+    standardize: bool = True
+    range_penalty: float = 0.0
 
     def __post_init__(self):
         object.__setattr__(self, "levels", tuple(self.levels))
         # Beyond, the margin of `_bound` would reach past the outermost level.
         if not self.levels or min(self.levels) < 2 or max(self.levels) > 1000:
             raise ValueError(f"levels must be from 2 to 1000 each, not {self.levels}")
+        if not 0 <= self.range_penalty < math.inf:
+            raise ValueError(
+                f"range_penalty must be 0 or more, not {self.range_penalty}"
+            )
 
     @property
     def vocab(self) -> int:
@@ -44,8 +66,10 @@ class FiniteScalarQuantizer(Quantizer):
     def latent_dim(self) -> int:
         return len(self.levels)
 
-    def encode(self, codebook: Codebook, latents: jax.Array) -> jax.Array:
-        return self._index(jnp.round(self._bound(latents)))
+    def encode(
+        self, codebook: Codebook, latents: jax.Array, mask: jax.Array | None = None
+    ) -> jax.Array:
+        return self._index(jnp.round(self._bound(self._unbounded(latents, mask))))
 
     def decode(self, codebook: Codebook, codes: jax.Array) -> jax.Array:
         digits = codes[..., None] // self._basis % np.array(self.levels)
@@ -59,7 +83,8 @@ class FiniteScalarQuantizer(Quantizer):
         mask: jax.Array | None = None,
         train: bool = False,
     ) -> Quantized:
-        bounded = self._bound(latents)
+        unbounded = self._unbounded(latents, mask)
+        bounded = self._bound(unbounded)
         rounded = jax.lax.stop_gradient(jnp.round(bounded))
         values = (bounded + jax.lax.stop_gradient(rounded - bounded)) / self._half
         codes = self._index(rounded)
@@ -67,7 +92,8 @@ class FiniteScalarQuantizer(Quantizer):
         # Counts of a code that is none are dropped.
         counted = jnp.where(mask, codes, self.vocab)
         counts = codebook_metrics.code_counts(counted, self.vocab)
-        loss = jnp.zeros(latents.shape[0], jnp.float32)
+        excess = jnp.square(jnp.maximum(jnp.abs(unbounded) - 1, 0)).mean(axis=-1)
+        loss = self.range_penalty * masked_mean(excess, mask)
         return Quantized(codes, values, loss, {"code_counts": counts}, {})
 
     @property
@@ -78,17 +104,39 @@ class FiniteScalarQuantizer(Quantizer):
     def _basis(self) -> np.ndarray:
         return np.cumprod((1, *self.levels[:-1]))
 
-    def _bound(self, latents: jax.Array) -> jax.Array:
+    def _unbounded(self, latents: jax.Array, mask: jax.Array | None) -> jax.Array:
+        """f32[B, *grid, D] to be bounded; 0, or what 0 becomes, where `mask` is false."""
+        mask = everywhere(latents) if mask is None else mask
+        z = jnp.where(mask[..., None], latents.astype(jnp.float32), 0)
+        return _standardized(z, mask) if self.standardize else z
+
+    def _bound(self, z: jax.Array) -> jax.Array:
         """Squashes z so that rounding gives each level of each channel (their f(z)).
 
-        An even number of levels is rounded off-centre, hence the shift.
+        An even number of levels is rounded off-center. The shift puts a level's center
+        at 0; of two levels both lie where tanh is flat, and 0 is the boundary instead.
         """
         levels = np.array(self.levels, np.float32)
         reach = (levels - 1) * (1 + 1e-3) / 2
         offset = np.where(np.array(self.levels) % 2 == 0, 0.5, 0.0).astype(np.float32)
-        shift = np.arctanh(offset / reach)
-        return jnp.tanh(latents.astype(jnp.float32) + shift) * reach - offset
+        shift = np.where(levels == 2, 0, np.arctanh(offset / reach))
+        return jnp.tanh(z + shift.astype(np.float32)) * reach - offset
 
     def _index(self, rounded: jax.Array) -> jax.Array:
         digits = rounded.astype(jnp.int32) + self._half
         return jnp.sum(digits * self._basis, axis=-1).astype(jnp.int32)
+
+
+def _standardized(z: jax.Array, mask: jax.Array) -> jax.Array:
+    """z f32[B, *grid, D], 0 where `mask` is false, standardized over the grid.
+
+    A single position keeps its mean, which is all that it has. One more square, of 1,
+    counts in each variance: it is never 0, and what is constant is not magnified.
+    """
+    grid = tuple(range(1, mask.ndim))
+    number = mask.sum(axis=grid, keepdims=True)[..., None]
+    mean = z.sum(axis=grid, keepdims=True) / jnp.maximum(number, 1)
+    centered = z - jnp.where(number > 1, mean, 0)
+    squares = jnp.where(mask[..., None], jnp.square(centered), 0)
+    variance = (1 + squares.sum(axis=grid, keepdims=True)) / (1 + number)
+    return centered / jnp.sqrt(variance)

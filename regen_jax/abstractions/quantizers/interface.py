@@ -66,8 +66,13 @@ class Quantizer(abc.ABC):
         """
 
     @abc.abstractmethod
-    def encode(self, codebook: Codebook, latents: jax.Array) -> jax.Array:
-        """Codes i32[B, *grid] (or [B, *grid, depth]) of latents [B, *grid, D]."""
+    def encode(
+        self, codebook: Codebook, latents: jax.Array, mask: jax.Array | None = None
+    ) -> jax.Array:
+        """Codes i32[B, *grid] (or [B, *grid, depth]) of latents [B, *grid, D].
+
+        They are those of `quantize` with the same `mask`.
+        """
 
     @abc.abstractmethod
     def decode(self, codebook: Codebook, codes: jax.Array) -> jax.Array:
@@ -87,3 +92,11 @@ class Quantizer(abc.ABC):
 def everywhere(latents: jax.Array) -> jax.Array:
     """The mask of latents [B, *grid, D] that all count."""
     return jnp.ones(latents.shape[:-1], bool)
+
+
+def masked_mean(x: jax.Array, mask: jax.Array) -> jax.Array:
+    """Means f32[B] of x [B, *grid] over the positions where `mask`; 0 of none."""
+    grid = tuple(range(1, mask.ndim))
+    number = jnp.maximum(mask.sum(axis=grid), 1)
+    # Not a product with the mask, which what is infinite would survive.
+    return jnp.where(mask, x, 0).sum(axis=grid) / number

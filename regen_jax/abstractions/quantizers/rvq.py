@@ -64,7 +64,9 @@ class ResidualVectorQuantizer(VectorQuantizer):
         rngs = jax.random.split(rng, self.depth)
         return jax.lax.scan(start, latents.astype(jnp.float32), rngs)[1]
 
-    def encode(self, codebook: Codebook, latents: jax.Array) -> jax.Array:
+    def encode(
+        self, codebook: Codebook, latents: jax.Array, mask: jax.Array | None = None
+    ) -> jax.Array:
         def encode(
             residual: jax.Array, codebook: Codebook
         ) -> tuple[jax.Array, jax.Array]:
@@ -118,7 +120,7 @@ class ResidualVectorQuantizer(VectorQuantizer):
             values=z + jax.lax.stop_gradient(total - z),
             loss=loss.sum(axis=0),
             totals=totals,
-            examples={"candidates": jnp.moveaxis(candidates, 0, 1)},
+            examples={k: jnp.moveaxis(v, 0, 1) for k, v in candidates.items()},
         )
 
     def update(

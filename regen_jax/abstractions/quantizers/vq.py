@@ -9,12 +9,14 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from regen_jax.abstractions.quantizers.interface import (
     Codebook,
     Quantized,
     Quantizer,
     everywhere,
+    masked_mean,
 )
 
 
@@ -30,7 +32,8 @@ class VectorQuantizer(Quantizer):
         codebook itself follows the moving averages and gets no gradient.
       revive_below: a code whose average count is below this share of the mean count is
         dead and restarts at a latent of the batch.
-      candidates: latents an example offered for revival.
+      candidates: latents per example that dead codes may restart at; 0 for all of them,
+        though no more than `codes`. Devices exchange them at each step.
     """
 
     codes: int = 128
@@ -38,10 +41,10 @@ class VectorQuantizer(Quantizer):
     decay: float = 0.99
     commitment: float = 0.25
     revive_below: float = 0.1
-    candidates: int = 4
+    candidates: int = 0
 
     def __post_init__(self):
-        for name in ("codes", "dim", "candidates"):
+        for name in ("codes", "dim"):
             if getattr(self, name) < 1:
                 raise ValueError(
                     f"{name} must be at least 1, not {getattr(self, name)}"
@@ -49,8 +52,9 @@ class VectorQuantizer(Quantizer):
         for name in ("decay", "revive_below"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), not {getattr(self, name)}")
-        if self.commitment < 0:
-            raise ValueError(f"commitment must be 0 or more, not {self.commitment}")
+        for name in ("commitment", "candidates"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
 
     @property
     def vocab(self) -> int:
@@ -61,11 +65,15 @@ class VectorQuantizer(Quantizer):
         return self.dim
 
     def init(self, rng: jax.Array, latents: jax.Array) -> Codebook:
-        codes = _draw(rng, latents.astype(jnp.float32), self.codes)
+        latents = latents.astype(jnp.float32)
+        order = _order(rng, latents, jnp.ones(latents.shape[0], bool))
+        codes = latents[order[jnp.arange(self.codes) % latents.shape[0]]]
         counts = jnp.full(self.codes, latents.shape[0] / self.codes, jnp.float32)
         return {"codes": codes, "counts": counts, "sums": codes * counts[:, None]}
 
-    def encode(self, codebook: Codebook, latents: jax.Array) -> jax.Array:
+    def encode(
+        self, codebook: Codebook, latents: jax.Array, mask: jax.Array | None = None
+    ) -> jax.Array:
         z, e = latents.astype(jnp.float32), codebook["codes"]
         # |z|² is the same for every code, so the nearest is that of |e|² - 2 z·e.
         products = jnp.matmul(z, e.T, precision=jax.lax.Precision.HIGHEST)
@@ -87,11 +95,7 @@ class VectorQuantizer(Quantizer):
         codes = self.encode(codebook, jax.lax.stop_gradient(z))
         values = self.decode(codebook, codes)
         error = (z - jax.lax.stop_gradient(values)) ** 2
-        inner = tuple(range(1, mask.ndim))
-        number = jnp.maximum(mask.sum(axis=inner), 1)
-        # Not a product with the mask, which what is infinite would survive.
-        error = jnp.where(mask[..., None], error, 0).mean(axis=-1)
-        commitment = error.sum(axis=inner) / number
+        commitment = masked_mean(error.mean(axis=-1), mask)
 
         flat = jnp.where(mask[..., None], jax.lax.stop_gradient(z), 0)
         # No code at all where a position does not count.
@@ -106,23 +110,26 @@ class VectorQuantizer(Quantizer):
             values=z + jax.lax.stop_gradient(values - z),
             loss=self.commitment * commitment,
             totals={"code_counts": assigned.sum(axis=0), "code_sums": sums},
-            examples={"candidates": self.offer(keys, z, mask)},
+            examples=self.offer(keys, z, mask),
         )
 
-    def offer(self, keys: jax.Array, latents: jax.Array, mask: jax.Array) -> jax.Array:
-        """Candidates for revival, f32[B, candidates, D], of latents where `mask`.
+    def offer(
+        self, keys: jax.Array, latents: jax.Array, mask: jax.Array
+    ) -> dict[str, jax.Array]:
+        """What dead codes may restart at: `candidates` f32[B, number, D] of latents.
 
-        Each latent of an example [*grid, D] is drawn once while there are enough.
+        `offered` bool[B, number] is false for those that stand where `mask` is false.
+        Different latents of an example [*grid, D] come before repeated ones.
         """
-        flat = jax.lax.stop_gradient(latents.reshape(mask.shape[0], -1, self.dim))
-        number = min(self.candidates, flat.shape[1])
-
-        def draw(key: jax.Array, latents: jax.Array, mask: jax.Array) -> jax.Array:
-            order = jax.random.permutation(key, latents.shape[0])
-            order = order[jnp.argsort(~mask[order], stable=True)]
-            return latents[order[jnp.arange(number) % jnp.maximum(mask.sum(), 1)]]
-
-        return jax.vmap(draw)(keys, flat, mask.reshape(mask.shape[0], -1))
+        mask = jnp.asarray(mask.reshape(mask.shape[0], -1))
+        flat = jax.lax.stop_gradient(latents.reshape(*mask.shape, self.dim))
+        flat = jnp.where(mask[..., None], flat, 0)
+        number = min(self.candidates or self.codes, mask.shape[1])
+        if number < mask.shape[1]:
+            order = jax.vmap(_order)(keys, flat, mask)[:, :number]
+            flat = jnp.take_along_axis(flat, order[..., None], axis=1)
+            mask = jnp.take_along_axis(mask, order, axis=1)
+        return {"candidates": flat, "offered": mask}
 
     def update(
         self,
@@ -138,8 +145,12 @@ class VectorQuantizer(Quantizer):
         # A revived code restarts its running averages with it: a new vector over old
         # sums would be pulled back, and dead again, at the next step.
         mean = jnp.mean(counts)
-        dead = counts < self.revive_below * mean
-        fresh = _draw(rng, examples["candidates"].reshape(-1, self.dim), self.codes)
+        candidates = examples["candidates"].reshape(-1, self.dim)
+        offered = examples["offered"].reshape(-1)
+        dead = (counts < self.revive_below * mean) & jnp.any(offered)
+        order = _order(rng, candidates, offered)
+        place = (jnp.cumsum(dead) - 1) % jnp.maximum(offered.sum(), 1)
+        fresh = candidates[order[place]]
         counts = jnp.where(dead, mean, counts)
         sums = jnp.where(dead[:, None], fresh * mean, sums)
         # Without revival a code may go unused until its averages are 0: it stays put.
@@ -150,7 +161,24 @@ class VectorQuantizer(Quantizer):
         return {"codes": codes, "counts": counts, "sums": sums}
 
 
-def _draw(rng: jax.Array, latents: jax.Array, number: int) -> jax.Array:
-    """`number` of the latents [N, D], each once while there are enough."""
+def _order(rng: jax.Array, latents: jax.Array, mask: jax.Array) -> jax.Array:
+    """A random order i32[N] of latents f32[N, D]: different ones, repeats, the masked."""
     order = jax.random.permutation(rng, latents.shape[0])
-    return latents[order[jnp.arange(number) % latents.shape[0]]]
+    rank = jnp.where(mask, _repeats(latents, mask), 2)
+    return order[jnp.argsort(rank[order], stable=True)]
+
+
+def _repeats(latents: jax.Array, mask: jax.Array) -> jax.Array:
+    """1 where a latent of those in `mask` equals one before it, else 0, i32[N].
+
+    They are compared by a hash of 32 bits: of 10,000 latents, one in 86 times, one that
+    is new is taken for a repeat.
+    """
+    factors = np.random.default_rng(0).integers(2**32, size=latents.shape[1]) | 1
+    bits = jax.lax.bitcast_convert_type(latents, jnp.uint32)
+    bits = (bits ^ bits >> 16) * jnp.uint32(0x85EBCA6B)
+    bits = (bits ^ bits >> 13) * factors.astype(np.uint32)
+    key = bits.sum(axis=-1, dtype=jnp.uint32)
+    order = jnp.lexsort((~mask, key))
+    same = mask[order][1:] & (key[order][1:] == key[order][:-1])
+    return jnp.zeros(len(order), jnp.int32).at[order[1:]].set(same.astype(jnp.int32))

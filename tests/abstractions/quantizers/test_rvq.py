@@ -150,10 +150,28 @@ def test_each_level_follows_its_own_statistics():
             {name: x[level] for name, x in BOOK.items()},
             level_rng,
             {name: x[level] for name, x in quantized.totals.items()},
-            {"candidates": quantized.examples["candidates"][:, level]},
+            {name: x[:, level] for name, x in quantized.examples.items()},
         )
         for name, value in expected.items():
             np.testing.assert_allclose(found[name][level], value, rtol=1e-5, atol=1e-6)
+
+
+def test_dead_codes_of_each_level_restart_at_different_latents():
+    quantizer = ResidualVectorQuantizer(codes=21, dim=2, depth=2)
+    # The one code in use is 0, so that each level quantizes the latents themselves.
+    codes = jnp.full((2, 21, 2), 99.0).at[:, 0].set(0)
+    counts = jnp.full((2, 21), 0.01).at[:, 0].set(9)
+    book = {"codes": codes, "counts": counts, "sums": codes * counts[..., None]}
+
+    @jax.jit
+    def after(latents):
+        found = quantizer.quantize(book, KEYS, latents, None, True)
+        return quantizer.update(book, KEYS[0], found.totals, found.examples)["codes"]
+
+    for restarted in after(Z)[:, 1:]:
+        np.testing.assert_allclose(
+            np.unique(restarted, axis=0), np.unique(Z.reshape(-1, 2), axis=0), rtol=1e-6
+        )
 
 
 @pytest.mark.parametrize("garbage", [7.0, np.nan])

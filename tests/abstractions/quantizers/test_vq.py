@@ -116,8 +116,9 @@ def test_gradients_reach_the_latents_and_not_the_codebook():
 
 
 @pytest.mark.parametrize(("number", "distinct"), [(40, 6), (4, 4)])
-def test_starts_at_latents_of_the_batch(number, distinct):
-    latents = normal(5, number, 2)
+def test_starts_at_different_latents_of_the_batch(number, distinct):
+    # 8 of them different, or 4.
+    latents = np.tile(normal(5, 8, 2), (5, 1))[:number]
     init = jax.jit(SMALL.init)
     codebook = init(jax.random.key(0), latents)
     codes = {tuple(code) for code in np.asarray(codebook["codes"])}
@@ -162,7 +163,10 @@ def test_a_revived_code_stays_alive_where_it_was_put(revived):
         "code_counts": np.array([3, 3, 3, 3, 0, 0]),
         "code_sums": 3 * np.r_[GRID[:4], np.zeros((2, 2))].astype(np.float32),
     }
-    elsewhere = {"candidates": jnp.full((4, 2, 2), 77.0)}
+    elsewhere = {
+        "candidates": jnp.full((4, 2, 2), 77.0),
+        "offered": np.ones((4, 2), bool),
+    }
     # Nothing is assigned to it: its averages shrink together, and the vector stays.
     for i in range(1, 4):
         codebook = update(SMALL, codebook, jax.random.key(i), totals, elsewhere)
@@ -185,12 +189,35 @@ def test_dead_codes_restart_at_different_latents():
         assert all(any(np.array_equal(x, z) for z in latent) for x in example)
 
 
+def test_dead_codes_restart_at_all_different_latents_of_the_batch():
+    quantizer = VectorQuantizer(codes=12, dim=2, decay=0.8)
+    codebook = book(np.r_[[[0, 0]], np.full((11, 2), 99)], [9] + 11 * [0.01])
+    latents, mask = normal(9, 4, 5, 2), np.ones((4, 5), bool)
+    # As many differ as codes are dead: 5 twice over, 5, and 1 of the last example.
+    latents[1], mask[3, 1:] = latents[0], False
+
+    @jax.jit
+    def after(latents, mask):
+        found = quantizer.quantize(codebook, KEYS, latents, mask)
+        return quantizer.update(
+            codebook, jax.random.key(0), found.totals, found.examples
+        )["codes"]
+
+    codes = after(np.where(mask[..., None], latents, np.nan), mask)[1:]
+    expected = np.unique(latents[mask], axis=0)
+    assert len(expected) == 11
+    np.testing.assert_allclose(np.unique(codes, axis=0), expected, rtol=1e-6)
+    # Nor does any restart where there is nothing to restart at.
+    codes = after(latents, np.zeros_like(mask))
+    np.testing.assert_allclose(codes, codebook["codes"], rtol=1e-6)
+
+
 def test_without_revival_an_unused_code_stays_put():
     quantizer = VectorQuantizer(codes=2, dim=1, decay=0.0, revive_below=0.0)
     codebook = book([[0.0], [9.0]], [1.0, 1.0])
     totals = {"code_counts": np.array([4, 0]), "code_sums": np.array([[2.0], [0.0]])}
     for i in range(2):
-        offered = {"candidates": jnp.ones((1, 2, 1))}
+        offered = {"candidates": jnp.ones((1, 2, 1)), "offered": np.ones((1, 2), bool)}
         codebook = update(quantizer, codebook, jax.random.key(i), totals, offered)
         np.testing.assert_array_equal(codebook["codes"], [[0.5], [9.0]])
 
@@ -200,7 +227,7 @@ def test_without_revival_an_unused_code_stays_put():
     [
         ({"codes": 0}, "codes must be at least 1, not 0"),
         ({"dim": 0}, "dim must be at least 1, not 0"),
-        ({"candidates": 0}, "candidates must be at least 1, not 0"),
+        ({"candidates": -1}, "candidates must be 0 or more, not -1"),
         ({"decay": 1.0}, "decay must be in [0, 1), not 1.0"),
         ({"revive_below": -0.1}, "revive_below must be in [0, 1), not -0.1"),
         ({"commitment": -1.0}, "commitment must be 0 or more, not -1.0"),

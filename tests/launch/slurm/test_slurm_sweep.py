@@ -23,7 +23,6 @@ def test_a_sweep_is_an_array_after_what_its_runs_share(tmp_path, tiny_flags, tra
     config, *flags = tiny_flags
     flags += [f"--config.train.judge.init_from={trained}"]
     flags += [f"--config.train.{s}.steps=3" for s in ("abstraction", "prior")]
-    flags += [f"--config.train.{s}.warmup_steps=1" for s in ("abstraction", "prior")]
     workdir = tmp_path / "run"
     command = [sys.executable, "-m", "launch.sweep", "--on=slurm", config]
     command += [f"--sweep={tmp_path}/sweep.py", f"--workdir={workdir}"]
@@ -42,7 +41,7 @@ def test_a_sweep_is_an_array_after_what_its_runs_share(tmp_path, tiny_flags, tra
     shared, first, second = (line.split()[-1] for line in submitted)
     assert first.removesuffix("_0") == second.removesuffix("_1") != shared
 
-    results = [workdir / name / "metrics.json" for name in names[1:]]
+    results = [workdir / name / "metrics_validation.json" for name in names[1:]]
     end = time.monotonic() + 150
     while not all(path.exists() for path in results):
         logs = [p.read_text() for p in sorted((workdir / "slurm").glob("*_log.out"))]

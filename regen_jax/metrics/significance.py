@@ -1,0 +1,145 @@
+"""Whether two systems differ: paired bootstrap over the examples that both were given.
+
+Koehn 2004, "Statistical Significance Tests for Machine Translation Evaluation",
+https://aclanthology.org/W04-3250. Examples are drawn with replacement, the same for both
+systems, so that how hard an example is cancels out. Imports nothing of JAX.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+NUM_RESAMPLES = 1000
+LEVEL = 0.95
+SEED = 0
+
+_CHUNK = 100
+
+Statistic = Callable[[np.ndarray], np.ndarray]
+"""Maps sums over examples [R, K] to values of a metric f64[R]."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """A metric of two systems on the same examples.
+
+    Attributes:
+      baseline, system: values of the metric.
+      low, high: the interval that holds 95 % of the resampled differences.
+      p_value: two-sided, of a difference as large if there is none.
+    """
+
+    baseline: float
+    system: float
+    low: float
+    high: float
+    p_value: float
+
+    @property
+    def difference(self) -> float:
+        """Returns system - baseline."""
+        return self.system - self.baseline
+
+
+def ratio_of_sums(sums: np.ndarray) -> np.ndarray:
+    """Returns numerators over denominators of sums [R, 2]; NaN where nothing counts."""
+    values = np.full(len(sums), np.nan)
+    np.divide(sums[:, 0], sums[:, 1], out=values, where=sums[:, 1] > 0)
+    return values
+
+
+def paired_bootstrap(
+    baseline: np.ndarray,
+    system: np.ndarray,
+    statistic: Statistic = ratio_of_sums,
+    num_resamples: int = NUM_RESAMPLES,
+    seed: int = SEED,
+) -> Comparison:
+    """Compares two systems by a metric of sums over examples.
+
+    An error rate is errors over reference words, an accuracy hits over ones. The p-value
+    is the fraction of resampled differences that lie as far from the measured one as that
+    lies from 0; it is never 0, and 1 where the systems do not differ.
+
+    Args:
+      baseline, system: f64[N, K], what is summed of each example: by default its
+        numerator and its denominator.
+      statistic: of the sums.
+      num_resamples: how often N examples are drawn.
+      seed: of the draws.
+
+    Raises:
+      ValueError: the systems have other numbers of examples, none, or no value.
+    """
+    baseline, system = np.asarray(baseline, float), np.asarray(system, float)
+    if baseline.shape != system.shape or baseline.ndim != 2 or not len(baseline):
+        raise ValueError(
+            "a paired bootstrap needs the same examples of both systems, [N, K], not "
+            f"{list(baseline.shape)} and {list(system.shape)}"
+        )
+    sides = baseline, system
+    values = [float(statistic(side.sum(axis=0)[None])[0]) for side in sides]
+    if not np.isfinite(values).all():
+        raise ValueError("a paired bootstrap needs denominators whose sum is not 0")
+    random, number = np.random.default_rng(seed), len(baseline)
+    differences = []
+    for first in range(0, num_resamples, _CHUNK):
+        draws = min(_CHUNK, num_resamples - first)
+        times = random.multinomial(number, np.full(number, 1 / number), size=draws)
+        ours, theirs = (statistic(times @ side) for side in (system, baseline))
+        differences.append(ours - theirs)
+    resampled = np.concatenate(differences)
+    # A draw in which nothing counts has no value.
+    resampled = resampled[np.isfinite(resampled)]
+    difference = values[1] - values[0]
+    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    # Equal up to rounding is as far.
+    distance = np.abs(resampled - difference) * (1 + 1e-9)
+    as_far = np.sum(distance >= abs(difference))
+    p_value = (1 + as_far) / (1 + len(resampled))
+    return Comparison(*values, float(low), float(high), float(p_value))
+
+
+def compare_texts(
+    metric: str,
+    references: Sequence[str],
+    baseline: Sequence[str],
+    system: Sequence[str],
+    num_resamples: int = NUM_RESAMPLES,
+) -> Comparison:
+    """Compares two systems by `bleu` or `chrf`, as `metrics.generated_text` has them.
+
+    The p-value is that of sacrebleu's paired bootstrap, whose seed is fixed, and 1 where
+    the scores are equal, which sacrebleu takes for significant.
+
+    Raises:
+      ValueError: the numbers of texts differ, or are 0.
+    """
+    if not len(references) == len(baseline) == len(system) > 0:
+        raise ValueError(
+            "a paired bootstrap needs a text of each system for each of one or more "
+            f"references, not {len(baseline)} and {len(system)} for {len(references)}"
+        )
+    import sacrebleu
+    from sacrebleu.significance import PairedTest
+
+    scorer = {"bleu": sacrebleu.BLEU, "chrf": sacrebleu.CHRF}[metric]()
+    systems = [("baseline", list(baseline)), ("system", list(system))]
+    counts = [
+        np.array(scorer._extract_corpus_statistics(texts, [list(references)]), float)
+        for _, texts in systems
+    ]
+
+    def statistic(sums: np.ndarray) -> np.ndarray:
+        return np.array([scorer._compute_score_from_stats(row).score for row in sums])
+
+    comparison = paired_bootstrap(*counts, statistic, num_resamples)
+    if comparison.difference == 0:
+        return comparison
+    test = PairedTest(
+        systems, {metric: scorer}, [list(references)], "bs", n_samples=num_resamples
+    )
+    _, found = test()
+    (_, result) = next(scores for name, scores in found.items() if name != "System")
+    return dataclasses.replace(comparison, p_value=float(result.p_value))

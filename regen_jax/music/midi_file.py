@@ -1,0 +1,236 @@
+"""Reads Standard MIDI Files as leniently as players do.
+
+mido, which writes ours, raises on what players play: RIFF wrappers, chunks that are no
+tracks, wrong lengths, odd key signatures and data bytes above 127. Here what does not
+concern the notes is skipped, and what would lose notes is an error. The format is that
+of "Standard MIDI Files 1.0" (MIDI Manufacturers Association, RP-001).
+"""
+
+import struct
+from typing import NamedTuple
+
+_HEADER, _TRACK = b"MThd", b"MTrk"
+_SEARCHED = 4096
+"""Bytes in which the header is looked for: other wrappers stand before it."""
+_META, _END_OF_TRACK = 0xFF, 0x2F
+_SYSTEM_EXCLUSIVE = (0xF0, 0xF7)
+_SYSTEM_DATA = {0xF1: 1, 0xF2: 2, 0xF3: 1}
+_KINDS = {0x80: "note_off", 0x90: "note_on"}
+_META_KINDS = {
+    0x05: "lyric",
+    0x06: "marker",
+    0x58: "time_signature",
+    0x59: "key_signature",
+}
+
+
+class Event(NamedTuple):
+    """A message of a track.
+
+    Attributes:
+      tick: from the beginning of the track.
+      kind: `note_on`, `note_off`, `lyric`, `marker`, `time_signature`, `key_signature`.
+      channel: 0 to 15; 0 where the message has none.
+      data: of a note its pitch and velocity; of others the bytes in the file.
+    """
+
+    tick: int
+    kind: str
+    channel: int
+    data: bytes
+
+
+class Track(NamedTuple):
+    """Events in order, and the tick at which the track ends."""
+
+    events: tuple[Event, ...]
+    end: int
+
+
+class MidiFile(NamedTuple):
+    """Tracks that play together, and ticks per quarter note."""
+
+    ticks: int
+    tracks: tuple[Track, ...]
+
+
+def parse(content: bytes) -> MidiFile:
+    """Reads the bytes of a file of type 0 or 1, or of type 2 with a single track.
+
+    Lengths of chunks are trusted where they lead to a chunk or to the end of the file;
+    elsewhere the end-of-track event counts. Data bytes above 127 count as 127. Running
+    status survives system and meta events.
+
+    Raises:
+      ValueError: the file is no MIDI, cut off, damaged, of another type or not timed in
+        beats. The message continues "MIDI file 'x.mid' …".
+    """
+    content = _unwrap_riff(content)
+    start = content.find(_HEADER, 0, _SEARCHED)
+    if start < 0:
+        raise ValueError(
+            "is no MIDI: it has no header 'MThd'" if content else "is empty"
+        )
+    if len(content) < start + 14:
+        raise ValueError("is cut off in its header: get it again")
+    length, kind, count, division = struct.unpack_from(">IHHH", content, start + 4)
+    if division >= 0x8000:
+        raise ValueError(
+            "is timed in SMPTE frames and has no beats: save it with ticks per quarter "
+            "note"
+        )
+    if division == 0:
+        raise ValueError("has 0 ticks per quarter note: save it with at least 1")
+    if kind > 2:
+        raise ValueError(f"is of type {kind}: type 0 or 1 is needed")
+    first = start + 8 + length
+    position = first if 6 <= length <= len(content) else start + 14
+    tracks = _tracks(content, position, count)
+    if len(tracks) < count:
+        raise ValueError(
+            f"is cut off: {len(tracks)} of its {count} tracks are there: get it again"
+        )
+    if kind == 2 and len(tracks) > 1:
+        raise ValueError(
+            f"is of type 2, of {len(tracks)} separate pieces: save one of them as type 0 "
+            "or 1"
+        )
+    return MidiFile(division, tuple(tracks))
+
+
+class _Cut(Exception):
+    """The bytes of a track end within an event."""
+
+
+class _Reader:
+    """Reads bytes of a track up to an end."""
+
+    def __init__(self, content: bytes, position: int, end: int):
+        self._content, self.position, self._end = content, position, end
+
+    @property
+    def more(self) -> bool:
+        return self.position < self._end
+
+    def take(self, number: int) -> bytes:
+        first, self.position = self.position, self.position + number
+        if self.position > self._end:
+            raise _Cut
+        return self._content[first : self.position]
+
+    def byte(self) -> int:
+        return self.take(1)[0]
+
+    def variable(self) -> int:
+        """A number of one to four bytes of seven bits."""
+        value = 0
+        for _ in range(4):
+            byte = self.byte()
+            value = value << 7 | byte & 0x7F
+            if byte < 0x80:
+                return value
+        raise ValueError
+
+
+def _unwrap_riff(content: bytes) -> bytes:
+    """The chunk `data` of a RIFF file of MIDI, any other content as it is."""
+    if content[:4] != b"RIFF" or content[8:12] != b"RMID":
+        return content
+    position = 12
+    while position + 8 <= len(content):
+        name, size = struct.unpack_from("<4sI", content, position)
+        position += 8
+        if name == b"data":
+            return content[position : position + size] if size else content[position:]
+        position += size + size % 2
+    return content
+
+
+def _tracks(content: bytes, position: int, count: int) -> list[Track]:
+    """All tracks from there on; those beyond the count of the header may be broken."""
+    tracks: list[Track] = []
+    # A second header begins another piece.
+    while content[position : position + 4] != _HEADER:
+        if content[position : position + 4] == _TRACK:
+            try:
+                track, position = _track(content, position, len(tracks) + 1)
+            except ValueError:
+                if len(tracks) < count:
+                    raise
+                break
+            tracks.append(track)
+        elif _is_chunk(content, position):
+            position += 8 + struct.unpack_from(">I", content, position + 4)[0]
+        elif (position := content.find(_TRACK, position + 1)) < 0:
+            break
+    return tracks
+
+
+def _is_chunk(content: bytes, position: int) -> bool:
+    """Whether a name and a length stand there, followed by as many bytes."""
+    if position + 8 > len(content):
+        return False
+    name, size = struct.unpack_from(">4sI", content, position)
+    printable = all(0x20 <= byte < 0x7F for byte in name)
+    return name == _TRACK or (printable and position + 8 + size <= len(content))
+
+
+def _track(content: bytes, position: int, number: int) -> tuple[Track, int]:
+    """The track whose chunk begins there, and where the next chunk begins."""
+    if position + 8 > len(content):
+        raise ValueError(f"is cut off in track {number}: get it again")
+    limit = position + 8 + struct.unpack_from(">I", content, position + 4)[0]
+    exact = limit == len(content) or _is_chunk(content, limit)
+    # A length that leads nowhere counts only where no end of the track is found.
+    ends = [limit] if exact else [len(content), limit]
+    problem = ""
+    for end in ends:
+        reader = _Reader(content, position + 8, min(end, len(content)))
+        try:
+            track, ended = _events(reader)
+        except _Cut:
+            problem = problem or f"is cut off in track {number}: get it again"
+            continue
+        except ValueError:
+            problem = problem or (
+                f"is damaged in track {number}, at byte {reader.position}: save it again"
+            )
+            continue
+        if ended or reader.position == limit:
+            following = content[reader.position : reader.position + 4] == _TRACK
+            return track, limit if exact and not following else reader.position
+        problem = problem or f"is cut off in track {number}: get it again"
+    raise ValueError(problem)
+
+
+def _events(reader: _Reader) -> tuple[Track, bool]:
+    """Events up to the end of the track, and whether it says that it ends."""
+    events: list[Event] = []
+    tick, running = 0, 0
+    while reader.more:
+        tick += reader.variable()
+        status = reader.byte()
+        if status == _META:
+            kind, data = reader.byte(), reader.take(reader.variable())
+            if kind == _END_OF_TRACK:
+                return Track(tuple(events), tick), True
+            if kind in _META_KINDS:
+                events.append(Event(tick, _META_KINDS[kind], 0, data))
+        elif status in _SYSTEM_EXCLUSIVE:
+            reader.take(reader.variable())
+        elif status > 0xF0:
+            reader.take(_SYSTEM_DATA.get(status, 0))
+        else:
+            first = b""
+            if status < 0x80:
+                first, status = bytes([status]), running
+            if not status:
+                raise ValueError
+            running = status
+            # Program changes and the pressure of a channel have one byte, others two.
+            number = 1 if status & 0xF0 in (0xC0, 0xD0) else 2
+            data = first + reader.take(number - len(first))
+            if kind := _KINDS.get(status & 0xF0):
+                data = bytes(min(byte, 0x7F) for byte in data)
+                events.append(Event(tick, kind, status & 0x0F, data))
+    return Track(tuple(events), tick), False

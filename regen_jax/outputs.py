@@ -1,0 +1,63 @@
+"""What a run made of each held-out example, in a file beside its metrics.
+
+One JSON object per line and example: texts, `output` among them where Y is one, and under
+the name of a metric `[numerator, denominator]`, whose sums over all lines have the metric
+as their ratio. Imports nothing of JAX.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from regen_jax.errors import UserError
+
+PerExample = Mapping[str, Sequence[str] | np.ndarray]
+"""Columns by name, one entry per sample, then one per example that was too long.
+
+Texts: `output`, empty where an example was too long, and others, such as `reference`,
+that tell the examples apart. Under the name of a metric f64[N, 2], the numerator and the
+denominator of each example.
+"""
+
+
+def path(workdir: Path, split: str) -> Path:
+    """Returns the file of a run's outputs on a split."""
+    return workdir / f"outputs_{split}.jsonl"
+
+
+def write(file: Path, columns: PerExample) -> None:
+    """Writes the columns, a line per example; whole, or not at all."""
+    values = {
+        name: np.asarray(column).tolist() if isinstance(column, np.ndarray) else column
+        for name, column in columns.items()
+    }
+    lines = [
+        json.dumps(dict(zip(values, row, strict=True)), ensure_ascii=False)
+        for row in zip(*values.values(), strict=True)
+    ]
+    partial = file.with_suffix(".new")
+    partial.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    partial.rename(file)
+
+
+def read(file: Path) -> dict[str, list[str] | np.ndarray]:
+    """Returns the columns of a file that `write` wrote.
+
+    Raises:
+      UserError: it cannot be read, or is damaged.
+    """
+    try:
+        # Not `splitlines`, which breaks at characters that texts may have.
+        lines = file.read_text(encoding="utf-8").split("\n")
+        rows = [json.loads(line) for line in lines if line]
+        columns = {name: [row[name] for row in rows] for name, _ in rows[0].items()}
+        return {
+            name: column
+            if isinstance(column[0], str)
+            else np.array(column, float).reshape(len(rows), 2)
+            for name, column in columns.items()
+        }
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise UserError(f"{file} cannot be read: {error}") from error

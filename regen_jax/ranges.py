@@ -1,0 +1,118 @@
+"""Ranges of options: stated at a field by its type, checked in one place.
+
+A field says `Annotated[int, Ge(1)]` or `Annotated[float, Interval(ge=0, lt=1)]`, or holds
+such types in a tuple. Floats must besides be finite in float32, in which all is computed,
+and ints must fit in 32 bits.
+"""
+
+import dataclasses
+import typing
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from annotated_types import Ge, Gt, Interval, Le, Lt
+
+Count = Annotated[int, Ge(1)]
+Natural = Annotated[int, Ge(0)]
+Positive = Annotated[float, Gt(0)]
+NonNegative = Annotated[float, Ge(0)]
+Fraction = Annotated[float, Interval(ge=0, le=1)]
+Share = Annotated[float, Interval(gt=0, le=1)]
+Rate = Annotated[float, Interval(ge=0, lt=1)]
+Temperature = Annotated[float, Interval(ge=0, le=1_000_000)]
+"""More is uniform in float32 as well, and from 1e38 on the logit -inf becomes NaN."""
+Guidance = Annotated[float, Interval(ge=0, le=1000)]
+"""More would leave nothing of a prediction but what guidance adds."""
+Seed = Annotated[int, Interval(ge=0, le=2**31 - 1)]
+
+LARGEST_INT = 2**31 - 1
+LARGEST_FLOAT = 3.4028234663852886e38
+"""Of float32."""
+SMALLEST_FLOAT = 1.1754943508222875e-38
+"""The least normal number of float32: below it, devices compute with 0."""
+
+
+def fault(kind: Any, value: Any) -> str | None:
+    """Returns what a number of that type must be and is not, as words, or None.
+
+    Values of other types have no faults: whoever reads them checks their types.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    for words, holds in _requirements(kind, value):
+        if not holds:
+            return f"must be {words}, not {value!r}"
+    return None
+
+
+def check(options: Any) -> None:
+    """Checks all fields of a dataclass; meant for its `__post_init__`.
+
+    Raises:
+      ValueError: names the first field that is out of its range.
+    """
+    types = typing.get_type_hints(type(options), include_extras=True)
+    for field in dataclasses.fields(options):
+        for where, kind, value in _parts(
+            field.name, types[field.name], getattr(options, field.name)
+        ):
+            if words := fault(kind, value):
+                raise ValueError(f"{where} {words}")
+
+
+def bare(kind: Any) -> Any:
+    """Returns a type without the ranges in it."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        return bare(inner[0])
+    if origin is tuple:
+        return tuple[tuple(part if part is ... else bare(part) for part in inner)]
+    return kind
+
+
+def _requirements(kind: Any, value: float) -> Iterator[tuple[str, bool]]:
+    """What a value must be, as words, and whether it is."""
+    size = abs(value)
+    if bare(kind) is int:
+        yield f"at most {LARGEST_INT} in size", size <= LARGEST_INT
+    else:
+        # False of what is not a number, too.
+        yield f"finite, at most {LARGEST_FLOAT:.3g} in size", size <= LARGEST_FLOAT
+        least = f"0 or at least {SMALLEST_FLOAT:.3g} in size"
+        yield least, value == 0 or size >= SMALLEST_FLOAT
+    for constraint in getattr(kind, "__metadata__", ()):
+        match constraint:
+            case Interval(gt=gt, ge=ge, lt=lt, le=le):
+                left = f"({gt}" if ge is None else f"[{ge}"
+                right = f"{lt})" if le is None else f"{le}]"
+                holds = all(_side(side, value)[1] for side in constraint)
+                yield f"in {left}, {right}", holds
+            case Ge() | Gt() | Le() | Lt():
+                yield _side(constraint, value)
+            case _:
+                raise TypeError(f"{constraint} is no range of a number")
+
+
+def _side(constraint: Any, value: float) -> tuple[str, bool]:
+    match constraint:
+        case Ge(least):
+            words = f"at least {least}" if least else "0 or more"
+            return words, value >= least
+        case Gt(bound):
+            return f"above {bound}", value > bound
+        case Le(most):
+            return f"at most {most}", value <= most
+        case Lt(bound):
+            return f"below {bound}", value < bound
+
+
+def _parts(where: str, kind: Any, value: Any) -> Iterator[tuple[str, Any, Any]]:
+    """A value, or those within it where it is a tuple, each with its type."""
+    if typing.get_origin(kind) is not tuple or not isinstance(value, tuple):
+        yield where, kind, value
+        return
+    kinds = typing.get_args(kind)
+    if kinds[-1:] == (...,):
+        kinds = kinds[:1] * len(value)
+    for index, (inner, part) in enumerate(zip(kinds, value, strict=False)):
+        yield from _parts(f"{where}[{index}]", inner, part)

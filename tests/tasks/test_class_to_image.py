@@ -1,0 +1,78 @@
+"""Metrics of few images, by a judge that is told what it sees."""
+
+import numpy as np
+import pytest
+
+from regen_jax.tasks import class_to_image
+from regen_jax.tasks.class_to_image import FRECHET_DRAWS, ClassToImage, ImageJudge
+
+
+class Images(list):
+    """Random images of three classes."""
+
+    num_classes, shape = 3, (2, 2, 1)
+
+    def __init__(self, number, seed):
+        rng = np.random.default_rng(seed)
+        y = rng.integers(0, 256, (number, *self.shape), np.uint8)
+        super().__init__({"x": np.int32(i % 3), "y": y[i]} for i in range(number))
+
+
+@pytest.fixture
+def task(monkeypatch):
+    splits = {"train": Images(60, 0), "validation": Images(9, 1), "test": Images(12, 2)}
+    monkeypatch.setattr(class_to_image, "_images", lambda name, split, _: splits[split])
+
+    def judged(self, variables, y):
+        features = np.float32(y).reshape(len(y), -1)[:, :2]
+        return np.zeros(len(y), int), features
+
+    monkeypatch.setattr(ImageJudge, "judged", judged)
+    return ClassToImage()
+
+
+ALWAYS = {"accuracy", "nearest_training"}
+FRECHET = {"frechet", "frechet_samples"}
+
+
+@pytest.mark.parametrize(
+    "classes, extra",
+    [
+        ([0], set()),
+        ([0, 1], FRECHET),
+        ([0, 1, 2], FRECHET),
+        ([0, 0, 1], FRECHET | {"variety"}),
+    ],
+)
+def test_metrics_without_a_value_are_left_out(task, classes, extra):
+    y = np.stack([example["y"] for example in task.examples("test")])[: len(classes)]
+    found = task.judging({"judge": {}})({"x": np.array(classes)}, y, too_long=())
+    assert set(found) == ALWAYS | extra
+    assert np.isfinite(list(found.values())).all()
+
+
+def test_real_images_have_the_spread_of_their_distance(task, monkeypatch):
+    drawn = []
+
+    def distances(features, number, draws):
+        drawn.append((len(features), number, draws))
+        return np.arange(float(draws))
+
+    monkeypatch.setattr(class_to_image, "left_out_distances", distances)
+    test = task.examples("test")
+    batch = {k: np.stack([example[k] for example in test]) for k in ("x", "y")}
+    found = task.judging({"judge": {}})(batch, batch["y"])
+    # As many as the smaller of the held-out splits has.
+    assert drawn == [(60, 9, FRECHET_DRAWS)] and found["frechet_samples"] == 9
+    assert found["frechet_std"] == pytest.approx(np.std(np.arange(20.0), ddof=1))
+
+
+def test_prompts_are_as_many_as_the_split_has_unless_told(task):
+    assert len(task.prompts(0, "validation")) == 9
+    assert [p["x"] for p in task.prompts(4, "test")] == [0, 1, 2, 0]
+
+
+def test_perfect_reconstructions_have_no_psnr(task):
+    y = np.stack([example["y"] for example in task.examples("test")])
+    assert task.fidelity(y, y) == {"mse": 0}
+    assert set(task.fidelity(y, y[::-1])) == {"mse", "psnr"}

@@ -1,0 +1,85 @@
+import dataclasses
+import math
+import re
+from typing import Annotated
+
+import numpy as np
+import pytest
+from annotated_types import Ge, Gt, Interval, Le, Lt
+
+from regen_jax import ranges
+from regen_jax.errors import UserError
+from regen_jax.options import make
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    free: float = 0.0
+    whole: int = 0
+    above: Annotated[float, Gt(0)] = 1.0
+    most: Annotated[int, Le(8)] = 1
+    below: Annotated[float, Lt(2)] = 1.0
+    rate: Annotated[float, Interval(ge=0, lt=1)] = 0.0
+    sizes: tuple[Annotated[int, Ge(1)], ...] = (1,)
+    pair: tuple[str, Annotated[float, Interval(gt=0, le=1)]] = ("", 1.0)
+
+    def __post_init__(self):
+        ranges.check(self)
+
+
+REFUSED = [
+    ("free", math.nan, "must be finite, at most 3.4e+38 in size, not nan"),
+    ("free", -math.inf, "must be finite, at most 3.4e+38 in size, not -inf"),
+    ("free", 1e39, "must be finite, at most 3.4e+38 in size, not 1e+39"),
+    ("free", -1e-40, "must be 0 or at least 1.18e-38 in size, not -1e-40"),
+    ("whole", 2**31, "must be at most 2147483647 in size, not 2147483648"),
+    ("whole", -(10**400), "must be at most 2147483647 in size"),
+    ("above", 0.0, "must be above 0, not 0.0"),
+    ("above", math.nan, "must be finite"),
+    ("most", 9, "must be at most 8, not 9"),
+    ("below", 2.0, "must be below 2, not 2.0"),
+    ("rate", 1.0, "must be in [0, 1), not 1.0"),
+    ("rate", -0.1, "must be in [0, 1), not -0.1"),
+    ("sizes", (2, 0), "[1] must be at least 1, not 0"),
+    ("pair", ("a", 0.0), "[1] must be in (0, 1], not 0.0"),
+]
+
+
+@pytest.mark.parametrize("name, value, words", REFUSED)
+def test_value_out_of_range_is_refused_with_its_field_and_range(name, value, words):
+    words = f"{name}{'' if words.startswith('[') else ' '}{words}"
+    with pytest.raises(UserError, match=re.escape(f"config.part.{words}")):
+        make(Options, {name: value}, "config.part")
+    with pytest.raises(ValueError, match=re.escape(words)):
+        Options(**{name: value})
+
+
+def test_values_at_the_ends_of_their_ranges_are_taken():
+    section = {
+        "free": -float(np.finfo(np.float32).max),
+        "whole": -(2**31) + 1,
+        "above": float(np.finfo(np.float32).tiny),
+        "most": 8,
+        "rate": 0,
+        "sizes": [1, 2**31 - 1],
+        "pair": ["a", 1],
+    }
+    made = make(Options, section, "config.part")
+    assert made.above > 0 and made.pair == ("a", 1.0) and isinstance(made.rate, float)
+
+
+def test_int_too_large_for_a_float_field_is_refused():
+    with pytest.raises(UserError, match="config.part.free must be finite, at most 3.4"):
+        make(Options, {"free": 10**400}, "config.part")
+
+
+def test_type_in_error_has_no_range():
+    with pytest.raises(UserError, match=re.escape("of type tuple[int, ...], not 3")):
+        make(Options, {"sizes": 3}, "config.part")
+    with pytest.raises(UserError, match="rate must be of type float, not 'x'"):
+        make(Options, {"rate": "x"}, "config.part")
+
+
+def test_constraint_of_another_kind_is_a_mistake_of_the_class():
+    with pytest.raises(TypeError, match="is no range of a number"):
+        ranges.fault(Annotated[int, "more"], 3)

@@ -1,0 +1,70 @@
+"""Means over tokens: the same however a batch is split over devices and steps."""
+
+import functools
+from unittest import mock
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+from regen_jax.interfaces import Objective
+from regen_jax.training.parallel import ParallelOptions, make_strategy
+from regen_jax.training.stage import Stage, StageOptions
+from regen_jax.training.state import create, train_step
+
+BATCH = 16
+
+
+@pytest.mark.parametrize(
+    "parallel, accumulate",
+    [
+        (ParallelOptions(data=1), 1),
+        (ParallelOptions(data=1), 4),
+        (ParallelOptions(fsdp=2, min_size=1), 2),
+        (ParallelOptions("pmap"), 1),
+        (ParallelOptions("pmap"), 2),
+    ],
+    ids=["one", "accumulate4", "data4-fsdp2-accumulate2", "pmap8", "pmap8-accumulate2"],
+)
+def test_mean_over_tokens_is_that_of_the_global_batch(parallel, accumulate):
+    rng = np.random.default_rng(0)
+    count = np.array([1, 9, 1, 1, 5, 2, 7, 1, 3, 3, 8, 1, 1, 6, 2, 4])
+    values = rng.normal(size=(BATCH, 9)).astype(np.float32)
+    kept = np.arange(9) < count[:, None]
+
+    def loss(variables, frozen, keys, batch, train):
+        square = (variables["params"]["kernel"] - batch["values"]) ** 2
+        square = square * (np.arange(9) < batch["count"][:, None])
+        mean = square.sum(axis=1) / batch["count"]
+        weight = batch["count"].astype(np.float32)
+        return Objective(
+            mean,
+            {"error": mean, "whole": mean},
+            weights={
+                "loss": weight,
+                "error": weight,
+            },
+        )
+
+    kernel = rng.normal(size=9).astype(np.float32)
+    stage = Stage("ragged", lambda rng, batch: {"params": {"kernel": kernel}}, loss)
+    strategy = make_strategy(parallel)
+    options = StageOptions(batch_size=BATCH, accumulate=accumulate)
+    descent = lambda options: optax.sgd(0.1)
+    with mock.patch("regen_jax.training.state.optimizer", descent):
+        state = create(stage, options, jax.random.key(0), {})
+        step = strategy.compile(functools.partial(train_step, stage, options), state)
+        batch = strategy.batch({"values": values, "count": count})
+        state, metrics = step(strategy.spread(state), {}, batch, jax.random.key(0))
+
+    error = np.where(kept, kernel - values, 0)
+    gradient = 2 * error.sum(axis=0) / count.sum()
+    mean = (error**2).sum() / count.sum()
+    found = strategy.stored(state).variables["params"]["kernel"]
+    np.testing.assert_allclose(found, kernel - 0.1 * gradient, rtol=1e-5)
+    assert metrics["loss"] == pytest.approx(mean, rel=1e-5)
+    assert metrics["error"] == pytest.approx(mean, rel=1e-5)
+    whole = ((error**2).sum(axis=1) / count).mean()
+    assert metrics["whole"] == pytest.approx(whole, rel=1e-5)
+    assert metrics["grad_norm"] == pytest.approx(np.linalg.norm(gradient), rel=1e-5)
