@@ -1,10 +1,7 @@
-import errno
 import gc
 import logging
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import jax
@@ -19,7 +16,6 @@ from regen_jax.paths import storable
 from regen_jax.training.checkpoint import (
     CheckpointOptions,
     Checkpoints,
-    advice,
     fingerprint,
 )
 from regen_jax.training.parallel import ParallelOptions, make_strategy
@@ -309,75 +305,6 @@ def test_all_damaged_is_an_error_of_one_line(tmp_path, saved):
     with pytest.raises(UserError, match="no checkpoint of stage 'prior'") as error:
         restore(tmp_path)
     assert str(folder) in str(error.value) and "\n" not in str(error.value)
-
-
-FULL_DISK = """
-import resource, sys
-from pathlib import Path
-import jax.numpy as jnp
-import numpy as np
-from regen_jax.errors import UserError
-from regen_jax.training.checkpoint import CheckpointOptions, Checkpoints
-from regen_jax.training.state import TrainState
-
-def state(step):
-    noise = jnp.asarray(np.random.default_rng(step).normal(size=50_000))
-    return TrainState(jnp.int32(step), {"params": noise}, noise, ())
-
-saving = Checkpoints(Path(sys.argv[1]), "prior", CheckpointOptions(1, 2))
-saving.save(state(1), 0.0)
-saving.finish()
-resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, resource.RLIM_INFINITY))
-try:
-    saving.save(state(2), 0.0)
-    saving.finish()
-except UserError as error:
-    print(error)
-saving.close()
-resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
-reading = Checkpoints(Path(sys.argv[1]), "prior", CheckpointOptions(1, 2))
-found, _ = reading.restore(state(0))
-print(np.array_equal(found.average, state(1).average))
-reading.save(state(2), 0.0)
-reading.finish()
-print(reading.latest)
-"""
-
-
-def test_a_full_disk_is_told_and_what_was_saved_is_kept(tmp_path):
-    # Full by a limit on the size of files, which ends a write as a full disk does.
-    done = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, tmp_path],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    told, kept, latest = done.stdout.splitlines()
-    assert told.startswith("could not save a checkpoint of stage 'prior' in ")
-    assert "File too large" in told
-    assert "step 1 is kept: have the limit on the size of files raised" in told
-    assert (kept, latest) == ("True", "2")
-
-
-@pytest.mark.parametrize(
-    "number, what",
-    [
-        (errno.ENOSPC, "free some disk space"),
-        (errno.EDQUOT, "free some disk space, or have the quota raised,"),
-        (errno.EROFS, "mount it so that it can be written"),
-        (errno.EACCES, "give this user the right to write there"),
-        (errno.EMFILE, "have the limit on open files raised (ulimit -n)"),
-        (errno.ENOENT, "leave that folder in place while the run is going,"),
-        (errno.EPIPE, "mend that"),
-    ],
-)
-def test_advice_on_a_failed_save_is_of_its_cause(number, what):
-    cause = OSError(number, os.strerror(number))
-    assert advice(cause) == what
-    wrapped = ValueError("Error writing local file")
-    wrapped.__cause__ = cause
-    assert advice(wrapped) == what
 
 
 def test_checkpoint_of_another_model_is_not_damaged(tmp_path):

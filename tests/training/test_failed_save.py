@@ -1,0 +1,78 @@
+"""A save that fails: what was saved before is kept, and the advice fits the cause."""
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+
+from regen_jax.training.checkpoint import advice
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+import jax.numpy as jnp
+import numpy as np
+from regen_jax.errors import UserError
+from regen_jax.training.checkpoint import CheckpointOptions, Checkpoints
+from regen_jax.training.state import TrainState
+
+def state(step):
+    noise = jnp.asarray(np.random.default_rng(step).normal(size=50_000))
+    return TrainState(jnp.int32(step), {"params": noise}, noise, ())
+
+saving = Checkpoints(Path(sys.argv[1]), "prior", CheckpointOptions(1, 2))
+saving.save(state(1), 0.0)
+saving.finish()
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, resource.RLIM_INFINITY))
+try:
+    saving.save(state(2), 0.0)
+    saving.finish()
+except UserError as error:
+    print(error)
+saving.close()
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+reading = Checkpoints(Path(sys.argv[1]), "prior", CheckpointOptions(1, 2))
+found, _ = reading.restore(state(0))
+print(np.array_equal(found.average, state(1).average))
+reading.save(state(2), 0.0)
+reading.finish()
+print(reading.latest)
+"""
+
+
+def test_a_full_disk_is_told_and_what_was_saved_is_kept(tmp_path):
+    # Full by a limit on the size of files, which ends a write as a full disk does.
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, tmp_path],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    told, kept, latest = done.stdout.splitlines()
+    assert told.startswith("could not save a checkpoint of stage 'prior' in ")
+    assert "File too large" in told
+    assert "step 1 is kept: have the limit on the size of files raised" in told
+    assert (kept, latest) == ("True", "2")
+
+
+@pytest.mark.parametrize(
+    "number, what",
+    [
+        (errno.ENOSPC, "free some disk space"),
+        (errno.EDQUOT, "free some disk space, or have the quota raised,"),
+        (errno.EROFS, "mount it so that it can be written"),
+        (errno.EACCES, "give this user the right to write there"),
+        (errno.EMFILE, "have the limit on open files raised (ulimit -n)"),
+        (errno.ENOENT, "leave that folder in place while the run is going,"),
+        (errno.EPIPE, "mend that"),
+    ],
+)
+def test_advice_on_a_failed_save_is_of_its_cause(number, what):
+    cause = OSError(number, os.strerror(number))
+    assert advice(cause) == what
+    wrapped = ValueError("Error writing local file")
+    wrapped.__cause__ = cause
+    assert advice(wrapped) == what
