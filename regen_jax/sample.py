@@ -65,7 +65,9 @@ def main() -> None:
     ]
     examples = requested(run.task, given, NUM.value, len(edited))
     if not (given or edited) and len(examples) < NUM.value:
-        logger.info("the task has %d prompts of its own, not %d", len(examples), NUM.value)
+        logger.info(
+            "the task has %d prompts of its own, not %d", len(examples), NUM.value
+        )
     prompts = as_batch(examples, run.regeneration)
     trained = restore(run, directory)
     variables = {name: stage.variables for name, stage in trained.items()}
