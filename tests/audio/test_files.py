@@ -111,7 +111,7 @@ def stored(file_format, subtype):
         *(("AIFF", "FLOAT", 0), ("FLAC", "PCM_16", 0), ("WAV", "IMA_ADPCM", 600)),
     ],
 )
-def test_file_cut_short_is_read_and_told(
+def test_file_cut_short_is_read_and_logged(
     tmp_path, caplog, file_format, subtype, tolerance
 ):
     path = tmp_path / "cut"
@@ -134,7 +134,7 @@ def test_file_cut_short_is_read_and_told(
         np.testing.assert_array_equal(wave, expected[: len(wave)])
 
 
-def test_file_cut_short_that_cannot_be_read_is_told(tmp_path):
+def test_unreadable_file_cut_short_raises_user_error(tmp_path):
     path = tmp_path / "cut"
     path.write_bytes(stored("CAF", "PCM_16")[:20_000])
     with pytest.raises(UserError, match=r"is cut short, at 15,9\d\d of 32,000 bytes: "):
@@ -198,7 +198,7 @@ def test_wave_files_that_players_read(tmp_path, caplog, content):
 
 
 @pytest.mark.parametrize("rate", [0, 1, 999, 10**6, 2**31 - 1, 2**32 - 1])
-def test_rate_that_cannot_be_is_told(tmp_path, rate):
+def test_impossible_rate_raises_user_error(tmp_path, rate):
     path = tmp_path / "sound.wav"
     path.write_bytes(riff(form(rate), chunk(b"data", DATA)))
     with pytest.raises(
@@ -265,7 +265,7 @@ def test_samples_that_are_no_numbers_are_told(tmp_path):
         files.read(path, RATE)
 
 
-def test_missing_file_and_folder_are_told(tmp_path):
+def test_missing_file_and_folder_raise_user_error(tmp_path):
     for path in (tmp_path / "none.wav", "", "a" * 5000, "/dev/null"):
         with pytest.raises(UserError, match="there is no sound file '"):
             files.read(path, RATE)

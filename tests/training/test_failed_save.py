@@ -42,7 +42,7 @@ print(reading.latest)
 """
 
 
-def test_a_full_disk_is_told_and_what_was_saved_is_kept(tmp_path):
+def test_full_disk_is_logged_and_the_last_step_is_kept(tmp_path):
     # Full by a limit on the size of files, which ends a write as a full disk does.
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, tmp_path],
