@@ -36,7 +36,7 @@ from regen_jax.errors import UserError
 KILLS = flags.DEFINE_integer("kills", 100, "how often", lower_bound=1)
 EVERY = flags.DEFINE_integer("every", 2, "steps between checkpoints", lower_bound=1)
 SEED = commands.define_number(
-    "seed", None, ranges.Seed, "of the moments; drawn where not given"
+    "seed", None, ranges.Seed, "of the moments of kills; drawn if not given"
 )
 
 EARLY = 0.1

@@ -1,13 +1,13 @@
-"""Can what some devices trained be used on any others?
+"""Tests whether a run trained on some devices can be used on any others.
 
     python -m experiments.topology --workdir=runs/topology
 
-Runs are written by one device, by four (a 2 × 2 mesh, then `pmap`), and by two processes
-of two devices, which take the judge from the mesh. On 1, 2 and 8 devices each is then
-sampled, evaluated, continued from its last checkpoint but one under another strategy, and
-its stages are taken by `init_from`. Parameters must be equal bit for bit; samples, metrics
-and continued parameters must be near. Prints a table and writes `topology.json`. Devices
-are the host's. Runs that are there already are not written again.
+Runs are trained on one device, on four (a 2 × 2 mesh, then `pmap`), and by two processes
+of two devices, which take the judge of the mesh. On 1, 2 and 8 devices each run is then
+sampled, evaluated, continued from the checkpoint before its last under another strategy,
+and its stages are taken by `init_from`. Parameters must be equal bit for bit; samples,
+metrics and continued parameters must agree within tolerances. Prints a table and writes
+`topology.json`. Devices are simulated on the host. Runs that exist are not trained again.
 """
 
 import hashlib
@@ -37,9 +37,11 @@ from regen_jax.evaluation import sample
 from regen_jax.restore import restore
 from regen_jax.train import train_all
 
-DEVICES = flags.DEFINE_multi_integer("devices", [1, 2, 8], "numbers of those that read")
+DEVICES = flags.DEFINE_multi_integer(
+    "devices", [1, 2, 8], "numbers of devices on which runs are read"
+)
 QUICK = flags.DEFINE_bool(
-    "quick", False, "evaluate one run, and continue one for each number of devices"
+    "quick", False, "evaluate one run, and continue one per number of devices"
 )
 READER = flags.DEFINE_bool("reader", False, "read in this process, on its devices")
 
@@ -64,16 +66,16 @@ LARGEST = {
     "metrics": 1e-3,
     "continued": 5e-3,
 }
-"""Differences that are let pass: of values, of levels, relative, and of the largest value
-of an array. Where a gradient is rounding alone, as of the bias of attention's keys, Adam
-takes whole steps of it."""
+"""Largest differences allowed: of codes, of gray levels, relative to a metric, and relative
+to the largest value of an array. Where a gradient is rounding error alone, as that of the
+bias of attention keys, Adam still takes full steps."""
 
 TIMES = ("seconds", "second", "factor", "latency", "throughput")
 SAMPLES = 8
 
 
 def write(folder: Path, name: str, arguments: list[str]) -> None:
-    """Trains a run with the flags that this study was given."""
+    """Trains a run with the flags of this command."""
     devices, processes, parallel = WRITERS[name]
     command = [*arguments, f"--workdir={folder / name}"]
     command += [f"--config.parallel.{field}" for field in parallel]
@@ -88,7 +90,7 @@ def write(folder: Path, name: str, arguments: list[str]) -> None:
 
 
 def read(folder: Path, written: Path, number: int) -> dict[str, Any]:
-    """Does everything with each run on the devices of this process."""
+    """Samples, evaluates, takes and continues each run on the devices of this process."""
     rows = {}
     for index, name in enumerate(WRITERS):
         path, place = written / name, folder / name
@@ -115,7 +117,7 @@ def read(folder: Path, written: Path, number: int) -> dict[str, Any]:
 
 
 def digests(variables: Mapping[str, Any]) -> dict[str, str]:
-    """A digest of the bits of every array, by its path."""
+    """Returns a digest of the bits of every array, by its path."""
     return {
         jax.tree_util.keystr(path): _digest(leaf)
         for path, leaf in jax.tree_util.tree_leaves_with_path(variables)
@@ -123,7 +125,7 @@ def digests(variables: Mapping[str, Any]) -> dict[str, str]:
 
 
 def compare(folder: Path, rows: Mapping[int, Mapping[str, Any]]) -> list[dict]:
-    """A row for each run and number of devices, against the first number of devices."""
+    """Returns one row per run and number of devices, compared to the first number."""
     first, *_ = rows
     table = []
     for name, number in itertools.product(WRITERS, rows):
@@ -144,7 +146,7 @@ def compare(folder: Path, rows: Mapping[int, Mapping[str, Any]]) -> list[dict]:
 
 
 def wrong(row: Mapping[str, Any]) -> list[str]:
-    """What of a row is not as it must be."""
+    """Returns the columns of a row that are beyond their tolerance."""
     return [
         *(key for key in ("parameters", "init_from") if not row[key]),
         *(
@@ -189,12 +191,12 @@ def main() -> None:
         print(f"| {' | '.join(_shown(value) for value in row.values())} |")
     bad = [f"{r['written by']} on {r['devices']}: {k}" for r in table for k in wrong(r)]
     if bad:
-        raise UserError(f"not as written: {'; '.join(bad)}")
+        raise UserError(f"beyond the tolerance: {'; '.join(bad)}")
     print("all parameters are equal bit for bit, and the rest within tolerance")
 
 
 def _take(config: dict[str, Any], path: Path, place: Path) -> dict[str, str]:
-    """Digests of a run whose stages are all taken from that one."""
+    """Returns digests of a new run that takes all stages of the run in `path`."""
     stages = {
         name: {**section, "init_from": str(path)}
         for name, section in config["train"].items()
@@ -205,7 +207,7 @@ def _take(config: dict[str, Any], path: Path, place: Path) -> dict[str, str]:
 
 
 def _continue(config: dict, copy: Path, variables: Mapping[str, Any]) -> float:
-    """How far the last stage is from what it was, trained on from the save before."""
+    """Returns how far the last stage is off when its last steps are trained again."""
     *_, name = variables
     steps = (copy / name / "checkpoints").iterdir()
     shutil.rmtree(max(steps, key=lambda path: int(path.name)))
@@ -222,7 +224,7 @@ def _continue(config: dict, copy: Path, variables: Mapping[str, Any]) -> float:
 
 
 def _on_disk(path: Path, stages: list[str]) -> dict[str, str]:
-    """The same digests, of arrays that are read without a word of devices."""
+    """Returns the same digests, of arrays read into NumPy without any device."""
     variables = {}
     reader, plain = ocp.PyTreeCheckpointer(), ocp.RestoreArgs(restore_type=np.ndarray)
     for stage in stages:

@@ -26,7 +26,7 @@ from regen_jax.evaluate import evaluate
 from regen_jax.train import train_all
 
 DATA_DIR = flags.DEFINE_string("data_dir", "", "of the prepared set; TFDS's default")
-SHARE = commands.define_number("share", 0.1, ranges.Share, "of the pairs")
+SHARE = commands.define_number("share", 0.1, ranges.Share, "fraction of the pairs")
 SEEDS = flags.DEFINE_integer("seeds", 3, "how many", lower_bound=1)
 PRIOR_STEPS = commands.define_number(
     "prior_steps", 700, ranges.Count, "speech to phonemes"

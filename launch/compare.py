@@ -1,11 +1,11 @@
-"""Whether one run is better than another: python -m launch.compare
+"""Compares two evaluated runs: python -m launch.compare
 
     --baseline=runs/direct --workdir=runs/template
 
-Metrics of two evaluated runs on the same held-out examples, with the difference, its 95 %
-interval and p-value by a paired bootstrap over examples, and what either cost to train:
-parameters, FLOPs, steps and seconds. Intervals are of the examples alone; what another
-seed would do, several runs of each say (`launch.report`).
+Prints their metrics on the same held-out examples, with the difference, its 95 % interval
+and p-value by a paired bootstrap over examples, and the training cost of each: parameters,
+FLOPs, steps and seconds. Intervals cover the choice of examples alone; for the variance
+over seeds, train several runs of each (`launch.report`).
 """
 
 import fnmatch
@@ -34,10 +34,10 @@ HEAD = ("", "baseline", "run", "difference", "95 % interval", "p")
 
 
 def paired(baseline: Path, workdir: Path, split: str) -> dict[str, Comparison]:
-    """Returns comparisons by metric of the samples of two runs.
+    """Returns comparisons of the samples of two runs, by metric.
 
     Raises:
-      UserError: either was not evaluated on the split, or on other examples.
+      UserError: a run was not evaluated on the split, or the examples differ.
     """
     first, second = (
         _outputs(folder, split, flag)
@@ -45,28 +45,28 @@ def paired(baseline: Path, workdir: Path, split: str) -> dict[str, Comparison]:
     )
     _check_same_data(baseline, workdir)
     rows = _matched(first, second)
-    found = {}
+    comparisons = {}
     for name, column in first.items():
         if name in second and isinstance(column, np.ndarray):
-            found[name] = paired_bootstrap(column, second[name][rows])
+            comparisons[name] = paired_bootstrap(column, second[name][rows])
     if "output" in first and "output" in second and "reference" in first:
         system = [second["output"][row] for row in rows]
         scored = _metrics(baseline, split)
         for name in OF_TEXTS:
             if f"samples/{name}" in scored:
-                found[name] = compare_texts(
+                comparisons[name] = compare_texts(
                     name, first["reference"], first["output"], system
                 )
-    return found
+    return comparisons
 
 
 def cells(
     baseline: Path, workdir: Path, split: str, globs: Sequence[str] = ()
 ) -> list[list[str]]:
-    """Returns the table as texts, its titles first.
+    """Returns the cells of the table, its head first.
 
     Raises:
-      UserError: as `paired`, or a pattern fits no metric of both.
+      UserError: as `paired`, or a pattern matches no metric of both.
     """
     comparisons = paired(baseline, workdir, split)
     first, second = _metrics(baseline, split), _metrics(workdir, split)
@@ -74,21 +74,23 @@ def cells(
     for glob in globs:
         if not fnmatch.filter(common, glob):
             raise UserError(
-                f"--metrics={glob} fits no metric of both runs: they have "
+                f"--metrics={glob} matches no metric of both runs: they have "
                 f"{', '.join(common)}"
             )
     table = [list(HEAD)]
     for name in common:
         if not any(fnmatch.fnmatchcase(name, glob) for glob in globs or USUAL):
             continue
-        found = comparisons.get(name.removeprefix("samples/"))
-        if found is None or not name.startswith("samples/"):
+        comparison = comparisons.get(name.removeprefix("samples/"))
+        if comparison is None or not name.startswith("samples/"):
             values = first[name], second[name]
             table.append([name, *_texts(*values, values[1] - values[0]), "", ""])
         else:
-            interval = f"{found.low:.3g} to {found.high:.3g}"
-            texts = _texts(found.baseline, found.system, found.difference)
-            table.append([name, *texts, interval, f"{found.p_value:.3g}"])
+            interval = f"{comparison.low:.3g} to {comparison.high:.3g}"
+            texts = _texts(
+                comparison.baseline, comparison.system, comparison.difference
+            )
+            table.append([name, *texts, interval, f"{comparison.p_value:.3g}"])
     for name in dict.fromkeys([*first, *second]):
         if any(fnmatch.fnmatchcase(name, glob) for glob in COSTS):
             sides = [side.get(name) for side in (first, second)]
@@ -103,9 +105,10 @@ def _texts(baseline: float, system: float, difference: float) -> list[str]:
 
 
 def _matched(first: dict, second: dict) -> list[int]:
-    """Rows of the second that are the examples of the first.
+    """Returns the rows of the second that are the examples of the first.
 
-    Texts but the output tell examples apart; equal ones are taken in their order.
+    Examples are identified by their texts other than the output; equal ones are matched
+    in order.
     """
     names = [
         name for name, column in first.items()
@@ -116,7 +119,9 @@ def _matched(first: dict, second: dict) -> list[int]:
         try:
             return list(zip(*(columns[name] for name in names), strict=True))
         except KeyError as error:
-            raise UserError(f"the runs differ in task: one has no {error}") from None
+            raise UserError(
+                f"the tasks of the runs differ: one has no {error}"
+            ) from None
 
     ours, theirs = examples(first), examples(second)
     places = defaultdict(list)
@@ -127,8 +132,8 @@ def _matched(first: dict, second: dict) -> list[int]:
     if missing or len(ours) != len(theirs):
         only = f", such as {missing[0][-1]!r}" if missing else ""
         raise UserError(
-            f"the runs were evaluated on other examples: {len(ours)} and {len(theirs)}, "
-            f"of which {len(ours) - len(missing)} are the same{only}"
+            f"the runs were evaluated on different examples: {len(ours)} and "
+            f"{len(theirs)}, of which {len(ours) - len(missing)} are the same{only}"
         )
     return rows
 
@@ -144,8 +149,8 @@ def _check_same_data(baseline: Path, workdir: Path) -> None:
             sides.append(value)
         if sides[0] != sides[1]:
             raise UserError(
-                f"the runs were evaluated on other sets: config.{field} is {sides[0]!r} "
-                f"in --baseline and {sides[1]!r} in --workdir"
+                f"the runs were evaluated on different data sets: config.{field} is "
+                f"{sides[0]!r} in --baseline and {sides[1]!r} in --workdir"
             )
 
 
@@ -176,6 +181,10 @@ def main(rest: list[str]) -> None:
 if __name__ == "__main__":
     flags.DEFINE_string("baseline", None, "folder of the run to compare with")
     flags.DEFINE_string("workdir", None, "folder of the run")
-    flags.DEFINE_enum("split", "test", list(METRICS), "evaluated examples")
-    flags.DEFINE_list("metrics", [], f"patterns of metrics; {', '.join(USUAL)}")
+    flags.DEFINE_enum(
+        "split", "test", list(METRICS), "the split that both were evaluated on"
+    )
+    flags.DEFINE_list(
+        "metrics", [], f"patterns of metrics, by default {', '.join(USUAL)}"
+    )
     cli.run(main)

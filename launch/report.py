@@ -1,7 +1,7 @@
 """What came out of a sweep: python -m launch.report --workdir=runs/x
 
-One table of what the runs change and their figures, as mean and standard deviation over
-seeds: in the terminal, in report.csv with every figure, in report.md, and as a picture.
+One table of what the runs change and their metrics, as mean and standard deviation over
+seeds: in the terminal, in report.csv with every metric, in report.md, and as a picture.
 Reads a sweep, a search, or any folder of runs, finished or not.
 """
 
@@ -136,9 +136,9 @@ def show(texts: Sequence[Sequence[str]]) -> None:
 
 
 def evaluated_split(workdir: Path) -> str:
-    """The split that runs in a folder are evaluated on: `validation` where any is."""
-    found = workdir.glob(f"*/{METRICS['validation']}")
-    return "validation" if any(found) else "test"
+    """Returns the split of a sweep's reports: `validation` if a run was evaluated on it."""
+    on_validation = any(workdir.glob(f"*/{METRICS['validation']}"))
+    return "validation" if on_validation else "test"
 
 
 def report(
@@ -189,11 +189,14 @@ def main(rest: list[str]) -> None:
 
 if __name__ == "__main__":
     flags.DEFINE_string("workdir", None, "folder of the sweep, or of several runs")
-    flags.DEFINE_list("metrics", [], "figures to show, as patterns such as samples/*")
+    flags.DEFINE_list("metrics", [], "metrics to show, as patterns such as samples/*")
     flags.DEFINE_enum(
-        "split", None, list(METRICS), "validation where runs are evaluated on it"
+        "split",
+        None,
+        list(METRICS),
+        "validation by default, if a run was evaluated on it, else test",
     )
-    flags.DEFINE_string("csv", None, "file for every figure; WORKDIR/report.csv")
+    flags.DEFINE_string("csv", None, "file for every metric; WORKDIR/report.csv")
     flags.DEFINE_string("markdown", None, "file for the table; WORKDIR/report.md")
     flags.DEFINE_string("figure", None, "file for the picture; WORKDIR/report.png")
     cli.run(main)

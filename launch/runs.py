@@ -16,7 +16,7 @@ LOG = "log"
 
 
 def finished(folder: Path, split: str) -> bool:
-    """Whether the run in that folder was trained, and evaluated on that split."""
+    """Returns whether the run in a folder was trained, and evaluated on a split."""
     return (folder / METRICS[split]).is_file()
 
 
@@ -28,11 +28,11 @@ def has_trained(folder: Path, stage: str, steps: int) -> bool:
 def metrics(folder: Path, split: str) -> dict[str, float]:
     """The metrics of a finished run on a split; `UserError` where they cannot be read."""
     path = folder / METRICS[split]
-    found = read(path)
-    for name, value in found.items():
+    values = read(path)
+    for name, value in values.items():
         if not isinstance(value, int | float):
-            raise UserError(f"{path} cannot be read: {name} is {value!r}, no number")
-    return found
+            raise UserError(f"{path} cannot be read: {name} is {value!r}, not a number")
+    return values
 
 
 def config(folder: Path) -> dict[str, Any]:
@@ -110,10 +110,10 @@ def check_same(folder: Path, memory: Mapping[str, Any]) -> None:
 
 
 def remembered(folder: Path) -> dict[str, Any] | None:
-    """What `sweep.json` in a folder says, or None where there is none.
+    """Returns the content of `sweep.json` in a folder, or None if there is none.
 
     Raises:
-      UserError: it is damaged, or its format is another.
+      UserError: it is damaged or of another format.
     """
     path = folder / MEMORY
     if not path.exists():
@@ -123,7 +123,7 @@ def remembered(folder: Path) -> dict[str, Any] | None:
     del found["format"]
     runs = found.get("runs", {})
     if not (isinstance(runs, dict) and all(isinstance(r, dict) for r in runs.values())):
-        raise UserError(f"{path} cannot be read: its runs are no sections")
+        raise UserError(f"{path} cannot be read: its runs are not sections")
     return found
 
 
@@ -134,7 +134,7 @@ def read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
     if not isinstance(found, dict):
-        raise UserError(f"{path} cannot be read: it holds no section")
+        raise UserError(f"{path} cannot be read: it is not a JSON object")
     return found
 
 

@@ -1,6 +1,6 @@
 """A search beyond grids: optuna picks each run by those before, and prunes poor ones.
 
-It reads the validation split alone, while runs train and once they are finished.
+It reads the validation split alone, both while runs train and after they finish.
 
 Trials are kept in `optuna.log` of the workdir; each is an ordinary run in a folder of
 its own. A trial that was interrupted goes on in the same folder.

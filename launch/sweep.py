@@ -197,7 +197,7 @@ if __name__ == "__main__":
         "split",
         Options.split,
         list(workdir.METRICS),
-        "evaluated at the end; test only where nothing is chosen by it",
+        "what runs are evaluated on at the end; test only if nothing is chosen by it",
     )
     slurm.define_flags()
     cli.run(main)

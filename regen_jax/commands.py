@@ -27,6 +27,8 @@ from regen_jax.training.preemption import Preempted
 logger = logging.getLogger("regen_jax")
 
 WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run")
+# `--help` lists the flags that functions of this module define at their callers.
+flags.disclaim_key_flags()
 
 
 def run(main: Callable[[], None]) -> None:
@@ -89,14 +91,14 @@ def define_config() -> flags.FlagHolder[ConfigDict]:
 def define_number(
     name: str, default: float | None, kind: Any, help: str
 ) -> flags.FlagHolder:
-    """A flag of a number whose type says its range, such as `ranges.Seed`."""
+    """Defines a flag for a number whose type gives its range, such as `ranges.Seed`."""
     return flags.DEFINE(
         _NumberParser(kind), name, default, help, serializer=flags.ArgumentSerializer()
     )
 
 
 class _NumberParser(flags.ArgumentParser):
-    """Reads a number and refuses what is out of its range."""
+    """Parses a number and refuses one out of its range."""
 
     def __init__(self, kind: Any):
         self.kind = kind
@@ -181,7 +183,7 @@ def _parse(argv: list[str]) -> list[str]:
 
 
 def _expanded(argument: str) -> str:
-    """The argument; of --config=~/… the shell leaves the home folder to us."""
+    """Returns the argument, with the `~` of --config=~/…, which shells leave, expanded."""
     name, equals, path = argument.partition("=")
     if re.fullmatch("--?config", name) and path.startswith("~"):
         return f"{name}{equals}{os.path.expanduser(path)}"

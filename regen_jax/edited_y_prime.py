@@ -1,4 +1,4 @@
-"""Y′ as texts that people edit: what `sample` writes and `--y_prime` reads."""
+"""Y′ as texts that people edit, which `sample` writes and `--y_prime` reads."""
 
 import codecs
 import json
@@ -34,10 +34,10 @@ def read(abstraction: Abstraction, path: str) -> np.ndarray:
 
 
 def to_text(abstraction: Abstraction, y_prime: np.ndarray) -> str:
-    """Returns a text that `from_text` reads as the same: for people to edit if possible.
+    """Returns a text from which `from_text` reads the same y′, editable if possible.
 
-    A prior may give a y′ that no such text stands for, such as an empty one: then its
-    ids are written, as JSON.
+    A prior may generate a y′ that has no such text, such as an empty one: its ids are
+    written instead, as JSON.
     """
     text = abstraction.write(y_prime)
     if not isinstance(abstraction.y_prime, Tokens):
@@ -54,7 +54,7 @@ def from_text(abstraction: Abstraction, text: str) -> np.ndarray:
     """Returns the y′ of a text that `to_text` or a person wrote.
 
     Raises:
-      UserError: names the place where the text is not that of a y′.
+      UserError: the text is not that of a y′; the message says where.
     """
     space = abstraction.y_prime
     if not (isinstance(space, Tokens) and text.lstrip().startswith('{"ids"')):
@@ -83,6 +83,6 @@ def decoded(data: bytes) -> str:
         text = data.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(
-            f"byte {error.start + 1} is no text in UTF-8: save the file as UTF-8"
+            f"byte {error.start + 1} is not valid UTF-8: save the file as UTF-8"
         ) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")

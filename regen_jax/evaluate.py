@@ -1,4 +1,4 @@
-"""Judges a trained run: python -m regen_jax.evaluate --workdir=… [--split=validation]"""
+"""Evaluates a trained run: python -m regen_jax.evaluate --workdir=… [--split=validation]"""
 
 import functools
 import json
@@ -34,7 +34,7 @@ SPLIT = flags.DEFINE_enum(
 )
 
 _ALONE = 3
-"""How many single examples the latency is a mean of."""
+"""Number of single examples over which the latency is averaged."""
 
 logger = logging.getLogger("regen_jax")
 
@@ -45,8 +45,8 @@ def evaluate(
     """Computes all metrics of a run on a split, and the baseline of real examples.
 
     They are written to the split's file in the folder, as one flat object of strict
-    JSON, and to TensorBoard's HParams; those of `validation` have its name before
-    theirs there, so that they never pass for those of `test`.
+    JSON, and to TensorBoard's HParams, where names of `validation` metrics begin with
+    `validation/`, so that they are not taken for those of `test`.
 
     Returns:
       The metrics by name, and the names of the evaluators that raised, whose metrics
@@ -95,7 +95,7 @@ def evaluate(
             *(len(core.too_long), len(core.too_long) + len(core.rows)),
         )
     metrics = finite(metrics)
-    # Renamed when it is whole: a kill in between leaves no half of one.
+    # Renamed once complete, so that a kill leaves no partial file.
     new = path.with_suffix(".new")
     new.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
     new.rename(path)
@@ -107,7 +107,7 @@ def evaluate(
 
 
 def real(run: Run, variables: Mapping[str, Variables], split: str) -> dict[str, float]:
-    """Returns the metrics of real Y of the core list: what samples can be held against."""
+    """Returns the metrics of real Y of the core list, the baseline for samples."""
     examples = core_examples(run.task, run.regeneration, split)
     (batch,) = evaluation_batches(examples, len(examples))
     return run.task.judging(variables)(batch, run.task.restore(batch["y"]))
@@ -116,9 +116,9 @@ def real(run: Run, variables: Mapping[str, Variables], split: str) -> dict[str, 
 def measure_pace(
     run: Run, variables: Mapping[str, Variables], split: str
 ) -> dict[str, float]:
-    """Returns latency, of one example alone, and throughput, of a batch.
+    """Returns the latency of single examples and the throughput of batches.
 
-    Compilation does not count. `latency_seconds` is a mean over some examples;
+    Compilation is excluded. `latency_seconds` is a mean over some examples;
     `throughput_per_second` is examples per second in batches of `batch_size`.
     """
     most = run.evaluate.samples or run.evaluate.batch_size
@@ -149,7 +149,7 @@ def measure_pace(
 def training_costs(run: Run, trained: Mapping[str, Trained]) -> dict[str, float]:
     """Returns parameters, FLOPs, steps and seconds of training, for fair comparisons.
 
-    Of each stage as `train/<stage>_…`; `train/parameters`, `train/flops` and
+    Those of a stage are `train/<stage>_…`; `train/parameters`, `train/flops` and
     `train/seconds` are sums over the stages of the pipeline, without judges. A stage
     taken from another run costs what it took there.
     """
@@ -178,7 +178,7 @@ def training_costs(run: Run, trained: Mapping[str, Trained]) -> dict[str, float]
 
 
 def _trained_with(stage: str, options: StageOptions) -> StageOptions:
-    """The options of the run that trained a stage, as far as its folder is still there."""
+    """Returns the options of the run that trained a stage, if its folder still exists."""
     while options.init_from:
         try:
             section = workdir.read(Path(options.init_from).expanduser())["train"][stage]

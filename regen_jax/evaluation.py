@@ -57,12 +57,12 @@ class EvaluateOptions:
 
 @contextlib.contextmanager
 def attempt(evaluator: str, failed: list[str]) -> Iterator[None]:
-    """Logs an exception of what it wraps in one line, and adds its name to `failed`.
+    """Logs an exception within its block in one line and adds `evaluator` to `failed`.
 
-    One broken metric costs neither a training nor the other metrics.
+    A broken metric ends neither training nor the other metrics.
     """
     try:
-        # What is divided by nothing is left out later, by name: see `finite`.
+        # Divisions by 0 are left out later, by name: see `finite`.
         with np.errstate(all="ignore"):
             yield
     except Exception as error:  # noqa: BLE001
@@ -72,7 +72,7 @@ def attempt(evaluator: str, failed: list[str]) -> Iterator[None]:
             frame = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{Path(frame.filename).name}:{frame.lineno}"
             reason = f"{type(error).__name__} at {place}: {reason}"
-        # At this level the first of several processes alone is heard.
+        # At this level only the first of several processes logs.
         logger.info("evaluator %s failed: %s", evaluator, reason)
 
 
@@ -85,7 +85,7 @@ def finite(metrics: Mapping[str, float]) -> dict[str, float]:
 
 
 def example_keys(seed: int, first: int, number: int) -> jax.Array:
-    """Returns keys of examples first … first + number - 1, whatever else is drawn."""
+    """Returns keys of examples first … first + number - 1; each depends on its index."""
     return held_out.example_keys(jax.random.key(seed), first, number)
 
 
@@ -146,7 +146,7 @@ def reconstruct(
     batch_size: int,
     split: str,
 ) -> tuple[Any, Any]:
-    """Returns restored y of a split [N, …], and the same after Y → Y′ → Y."""
+    """Returns restored y of a split [N, …], and their reconstructions by Y → Y′ → Y."""
     originals, others = [], []
     examples = open_examples(task, regeneration, split)
     first = 0
@@ -180,13 +180,13 @@ def likelihood(
     batch_size: int,
     split: str,
 ) -> dict[str, float]:
-    """Returns the nats of a split's core list; empty where the prior has no likelihood.
+    """Returns likelihoods of a split's core list; empty if the prior has none.
 
-    `prior/nll` is nats per prediction of a token of Y′, the one that ends a padded
-    sequence among them, and `prior/bits_per_dim` is of Y where the abstraction is
-    lossless. `pipeline/nll_per_word`, or per another unit of the task, is of Y: exact of
-    a direct model, and of X → Y′ → Y the upper bound of `Regeneration.bound`, so that
-    both stand on one axis.
+    `prior/nll` is nats per predicted token of Y′, the end of a padded sequence
+    included, and `prior/bits_per_dim` that of Y if the abstraction is lossless.
+    `pipeline/nll_per_word`, or per another unit of the task, is that of Y: exact for a
+    direct model, and for X → Y′ → Y the upper bound of `Regeneration.bound`, so that both
+    can be compared.
     """
     if not regeneration.prior.has_log_prob:
         return {}
@@ -203,19 +203,18 @@ def likelihood(
         y_prime = _encode(regeneration, variables, batch)
         tokens += num_predictions(space, y_prime)
         count += _count(batch)
-    figures = {"prior/nll": nats_per_token(nats, tokens)} if tokens else {}
+    metrics = {"prior/nll": nats_per_token(nats, tokens)} if tokens else {}
     if units:
-        figures[f"pipeline/nll_per_{unit}"] = bound / units
+        metrics[f"pipeline/nll_per_{unit}"] = bound / units
     if count and regeneration.abstraction.lossless and isinstance(task.y, Array):
-        figures["prior/bits_per_dim"] = bits_per_dim(nats / count, task.y.size)
-    return figures
+        metrics["prior/bits_per_dim"] = bits_per_dim(nats / count, task.y.size)
+    return metrics
 
 
 def num_predictions(space: Tokens, y_prime: Value) -> int:
-    """Returns how many tokens of y′ [N, …] a model of their likelihood predicts.
+    """Returns how many tokens of y′ [N, …] a prior predicts.
 
-    Of a padded stack the end is predicted once, at the first level; what follows it is
-    not predicted.
+    The end of a padded sequence is predicted once, at the first level; padding is not.
     """
     counts = counted(space, y_prime)
     return int(np.size(y_prime) if counts is None else np.sum(counts))

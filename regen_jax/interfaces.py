@@ -36,9 +36,9 @@ class CoreList:
     The data set fixes the list, by words or beats, whatever the tokenizer.
 
     Attributes:
-      rows: i64[R], indices into `Task.examples(split)` of those that fit the options.
-      too_long: the others as the data set has them; each scores as an empty output.
-      whole: whether `Task.examples(split)` is all of the split, nothing left out, so that
+      rows: i64[R], indices into `Task.examples(split)`, of those that fit the options.
+      too_long: the others, as records of the data set; each scores as an empty output.
+      whole: whether `Task.examples(split)` leaves out nothing of the split, so that
         metrics of the whole split compare too.
     """
 
@@ -234,8 +234,8 @@ class Task(abc.ABC):
         """Random access to the examples of `train`, `validation` or `test`.
 
         The data set fixes the members of each; those that do not fit the options are
-        left out. A task that has more Y than pairs has a split `targets` too: y of
-        `train` and those that lack an x, none of them with one.
+        left out. A task that has more Y than pairs has a split `targets` too, examples
+        without x: the y of `train` and those that have no x.
 
         Raises:
           UserError: there is no such split, or the data are not prepared.
@@ -312,9 +312,9 @@ class Task(abc.ABC):
         return {}
 
     def pace(self, y: Any, seconds: float) -> dict[str, float]:
-        """Metrics of generating restored y [N, …] in that time, such as a real-time factor.
+        """Returns metrics of generating y [N, …] in `seconds`, such as a real-time factor.
 
-        Computed of single examples (latency) and of a batch (throughput).
+        Called for single examples (latency) and for a batch (throughput).
         """
         return {}
 

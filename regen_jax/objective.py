@@ -11,10 +11,10 @@ class Objective:
 
     Attributes:
       loss: f32[B], what training minimizes the mean of.
-      metrics: f32[B] each, whose means are for the reader.
+      metrics: f32[B] each, whose means are logged.
       totals: statistics summed over examples, such as code counts f32[K].
-      examples: statistics kept an example, [B, ...], such as candidates for the revival
-        of dead codes.
+      examples: statistics kept per example, [B, ...], such as candidates for the
+        revival of dead codes.
       weights: f32[B] each, the weight of an example in the mean of the metric of that
         name, or of `loss`, such as its number of tokens; 1 where there is none.
     """

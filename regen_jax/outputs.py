@@ -1,8 +1,8 @@
-"""What a run made of each held-out example, in a file beside its metrics.
+"""The outputs of a run for each held-out example, in a file beside its metrics.
 
-One JSON object per line and example: texts, `output` among them where Y is one, and under
-the name of a metric `[numerator, denominator]`, whose sums over all lines have the metric
-as their ratio. Imports nothing of JAX.
+One JSON object per example, one per line: texts, such as `output` if Y is a text, and
+`[numerator, denominator]` under the name of a metric, which is the ratio of their sums
+over all lines. Does not import JAX.
 """
 
 import json
@@ -28,7 +28,7 @@ def path(workdir: Path, split: str) -> Path:
 
 
 def write(file: Path, columns: PerExample) -> None:
-    """Writes the columns, a line per example; whole, or not at all."""
+    """Writes the columns, one line per example, completely or not at all."""
     values = {
         name: np.asarray(column).tolist() if isinstance(column, np.ndarray) else column
         for name, column in columns.items()

@@ -1,4 +1,4 @@
-"""Paths that flags and config fields give: `~` expanded, and refused where unusable."""
+"""Paths in flags and config fields: expands `~` and refuses unusable ones."""
 
 import re
 import unicodedata
@@ -19,8 +19,7 @@ def local(value: str | Path, where: str) -> Path:
       where: what errors call it by, such as `--out`.
 
     Raises:
-      UserError: it is a URL, its home folder is unknown, or it has characters that break
-        lines or are no text.
+      UserError: it is a URL, its home folder is unknown, or it has control characters.
     """
     try:
         path = Path(value).expanduser().absolute()
@@ -35,7 +34,7 @@ def local(value: str | Path, where: str) -> Path:
     bad = [c for c in str(path) if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp")]
     if bad:
         raise UserError(
-            f"{where}={str(path)!r} has {bad[0]!r}, which is no printable character: "
+            f"{where}={str(path)!r} has {bad[0]!r}, which is not a printable character: "
             "rename that folder, or use another"
         )
     return path

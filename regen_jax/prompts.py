@@ -1,4 +1,4 @@
-"""What `sample` generates from: prompts that a user gave, or those of the task."""
+"""The prompts of `sample`: those that a user gave, or those of the task."""
 
 from collections.abc import Sequence
 

@@ -1,7 +1,7 @@
-"""Ranges of options: stated at a field by its type, checked in one place.
+"""Ranges of options, given by the type of a field and checked in one place.
 
 A field says `Annotated[int, Ge(1)]` or `Annotated[float, Interval(ge=0, lt=1)]`, or holds
-such types in a tuple. Floats must besides be finite in float32, in which all is computed,
+such types in a tuple. Floats must also be finite in float32, the type of all computation,
 and ints must fit in 32 bits.
 """
 
@@ -20,22 +20,22 @@ Fraction = Annotated[float, Interval(ge=0, le=1)]
 Share = Annotated[float, Interval(gt=0, le=1)]
 Rate = Annotated[float, Interval(ge=0, lt=1)]
 Temperature = Annotated[float, Interval(ge=0, le=1_000_000)]
-"""More is uniform in float32 as well, and from 1e38 on the logit -inf becomes NaN."""
+"""Above, samples stay uniform in float32; from 1e38 on, the logit -inf gives NaN."""
 Guidance = Annotated[float, Interval(ge=0, le=1000)]
-"""More would leave nothing of a prediction but what guidance adds."""
+"""Above, the guided term leaves nothing of the prediction in float32."""
 Seed = Annotated[int, Interval(ge=0, le=2**31 - 1)]
 
 LARGEST_INT = 2**31 - 1
 LARGEST_FLOAT = 3.4028234663852886e38
 """Of float32."""
 SMALLEST_FLOAT = 1.1754943508222875e-38
-"""The least normal number of float32: below it, devices compute with 0."""
+"""The smallest normal number of float32: devices round what is below it to 0."""
 
 
 def fault(kind: Any, value: Any) -> str | None:
-    """Returns what a number of that type must be and is not, as words, or None.
+    """Returns the requirement of that type which a number violates, in words, or None.
 
-    Values of other types have no faults: whoever reads them checks their types.
+    Values of other types are not checked here, but where options are read.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -71,12 +71,12 @@ def bare(kind: Any) -> Any:
 
 
 def _requirements(kind: Any, value: float) -> Iterator[tuple[str, bool]]:
-    """What a value must be, as words, and whether it is."""
+    """Yields each requirement of a value, in words, and whether the value meets it."""
     size = abs(value)
     if bare(kind) is int:
         yield f"at most {LARGEST_INT} in size", size <= LARGEST_INT
     else:
-        # False of what is not a number, too.
+        # False for NaN, too.
         yield f"finite, at most {LARGEST_FLOAT:.3g} in size", size <= LARGEST_FLOAT
         least = f"0 or at least {SMALLEST_FLOAT:.3g} in size"
         yield least, value == 0 or size >= SMALLEST_FLOAT
@@ -90,7 +90,7 @@ def _requirements(kind: Any, value: float) -> Iterator[tuple[str, bool]]:
             case Ge() | Gt() | Le() | Lt():
                 yield _side(constraint, value)
             case _:
-                raise TypeError(f"{constraint} is no range of a number")
+                raise TypeError(f"{constraint} is not a range of numbers")
 
 
 def _side(constraint: Any, value: float) -> tuple[str, bool]:
@@ -107,7 +107,7 @@ def _side(constraint: Any, value: float) -> tuple[str, bool]:
 
 
 def _parts(where: str, kind: Any, value: Any) -> Iterator[tuple[str, Any, Any]]:
-    """A value, or those within it where it is a tuple, each with its type."""
+    """Yields a value, or each element of a tuple, with its name and type."""
     if typing.get_origin(kind) is not tuple or not isinstance(value, tuple):
         yield where, kind, value
         return

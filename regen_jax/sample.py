@@ -3,7 +3,7 @@
 Where the task reads text, speech or notes, `--text="…"`, `--audio=file.wav` or
 `--midi=file.mid` gives what to generate from; each may be given several times. Without
 them the prompts are those of the test split. Where people can edit Y′, it is written
-beside the samples, and `--y_prime=file` generates Y from what they made of it.
+beside the samples, and `--y_prime=file` generates Y from an edited one.
 """
 
 import logging
@@ -27,14 +27,17 @@ from regen_jax.restore import restore
 from regen_jax.spaces import Padded
 
 NUM = commands.define_number("num", 100, ranges.Count, "how many samples")
-SEED = commands.define_number("seed", 0, ranges.Seed, "of the samples")
+SEED = commands.define_number("seed", 0, ranges.Seed, "seed of the samples")
 GUIDANCE = commands.define_number(
-    "guidance", None, ranges.Guidance, "of the prior; its own if not given"
+    "guidance", None, ranges.Guidance, "of the prior; that of the config if not given"
 )
 TEMPERATURE = commands.define_number(
-    "temperature", None, ranges.Temperature, "likewise"
+    "temperature",
+    None,
+    ranges.Temperature,
+    "of the prior; that of the config if not given",
 )
-TEXT = flags.DEFINE_multi_string("text", [], "to generate from")
+TEXT = flags.DEFINE_multi_string("text", [], "a text to generate from")
 AUDIO = flags.DEFINE_multi_string("audio", [], "a file of speech to generate from")
 MIDI = flags.DEFINE_multi_string("midi", [], "a file of notes to generate from")
 Y_PRIME = flags.DEFINE_multi_string("y_prime", [], "a file of Y′ to generate Y from")

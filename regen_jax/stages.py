@@ -33,7 +33,7 @@ Reporter = Callable[[dict, Report], None]
 
 @dataclasses.dataclass(frozen=True)
 class Reporting:
-    """What reports are made of.
+    """What a stage is reported on, and how.
 
     Attributes:
       task: gives the examples, and judges samples.
@@ -130,9 +130,9 @@ def _prior_stage(parts: Regeneration) -> Stage:
 
 
 def _reporting(stage: Stage, of: Reporting, *reporters: tuple[str, Reporter]) -> Stage:
-    """The stage with a report of its objective on held-out data, and the reporters'.
+    """Adds a report of the objective on held-out data, and of the reporters, to a stage.
 
-    Each is tried alone: what fails is named in the report, and the others go on.
+    If one of them raises, the report names it and the others still run.
     """
     means = held_out(
         stage,
@@ -143,8 +143,8 @@ def _reporting(stage: Stage, of: Reporting, *reporters: tuple[str, Reporter]) ->
     )
 
     def objective(variables, report):
-        found = means(variables[stage.name], variables)
-        report.scalars |= {f"{stage.name}/{k}": v for k, v in found.items()}
+        metrics = means(variables[stage.name], variables)
+        report.scalars |= {f"{stage.name}/{k}": v for k, v in metrics.items()}
 
     def report(variables, frozen):
         report = Report()
@@ -176,7 +176,7 @@ def _likelihood(of: Reporting) -> tuple[str, Reporter]:
 
 
 def _alignment(of: Reporting) -> tuple[str, Reporter]:
-    """A picture of where the prior looks, of the first held-out example."""
+    """Reports a picture of the prior's attention for the first held-out example."""
     parts = of.parts
 
     @jax.jit
@@ -208,13 +208,13 @@ def _samples(of: Reporting) -> tuple[str, Reporter]:
 
     def judged(variables, prompts, y_prime, y, too_long):
         more = {"too_long": too_long} if too_long else {}
-        figures = judging(prompts, y, **more)
+        metrics = judging(prompts, y, **more)
         if "y" in prompts:
             true = encode(parts, variables, prompts, of.batch_size)
-            figures |= parts.abstraction.distance(y_prime, true)
+            metrics |= parts.abstraction.distance(y_prime, true)
         kept = parts.abstraction.adherence(y, y_prime)
-        figures |= {f"adherence_{name}": value for name, value in kept.items()}
-        return figures | {"number": _number(y)}
+        metrics |= {f"adherence_{name}": value for name, value in kept.items()}
+        return metrics | {"number": _number(y)}
 
     def reporter(variables, report):
         nonlocal judging
@@ -223,11 +223,11 @@ def _samples(of: Reporting) -> tuple[str, Reporter]:
         core = task.core_list(of.split)
         prompts = _prompts(of)
         y_prime, y = sample(task, parts, variables, prompts, 0, of.batch_size)
-        # Of a part of the list, the same part of what is too long.
+        # For a part of the list, the same fraction of the examples that are too long.
         part = min(1.0, _number(y) / len(core.rows))
         too_long = core.too_long[: round(part * len(core.too_long))]
-        figures = judged(variables, prompts, y_prime, y, too_long)
-        report.scalars |= {f"samples/{name}": value for name, value in figures.items()}
+        metrics = judged(variables, prompts, y_prime, y, too_long)
+        report.scalars |= {f"samples/{name}": value for name, value in metrics.items()}
         report.exhibit.add(task.show(*_shown(task, (prompts, y))))
         report.per_example = functools.partial(
             task.per_example, variables, prompts, y, too_long
@@ -242,8 +242,8 @@ def _samples(of: Reporting) -> tuple[str, Reporter]:
         whole = jax.tree.map(
             lambda *both: np.concatenate(both), (prompts, y_prime, y), (rest, *drawn)
         )
-        figures = judged(variables, *whole, ())
-        report.scalars |= {f"whole/{name}": value for name, value in figures.items()}
+        metrics = judged(variables, *whole, ())
+        report.scalars |= {f"whole/{name}": value for name, value in metrics.items()}
 
     return "samples", reporter
 

@@ -17,10 +17,10 @@ from regen_jax.options import plain
 
 CONFIG = "config.json"
 METRICS = {"validation": "metrics_validation.json", "test": "metrics.json"}
-"""By split, what `evaluate` writes: metrics to choose by, and those to publish."""
+"""The file of `evaluate` for each split: metrics to choose by, and to publish."""
 FORMAT = 2
-"""Of a workdir, raised where runs of earlier versions would be read wrongly. Those before
-2 have none."""
+"""Number of the format of a workdir. It is raised when runs of earlier versions would be
+read wrongly; workdirs of format 1 do not contain it."""
 
 FREE = ("parallel", "checkpoint", "log", "profile")
 """Sections that a run may go on with changed: they decide nothing about its results."""
@@ -34,7 +34,7 @@ READS = {
 """Sections, beside task and data, that decide what a stage learns; a judge needs none."""
 
 _FILES = {".npz", ".npy", ".png", ".wav", ".mid", ".musicxml", ".md", ".txt", ".json"}
-"""Endings of files that are written to a folder, which no folder is meant to have."""
+"""Endings of files, which the name of a folder should not have."""
 
 LEASE_SECONDS = 30.0
 """A lock that was not renewed for so long belongs to a process that died."""
@@ -84,7 +84,9 @@ def check_output(path: Path, directory: bool, flag: str) -> None:
     if not is_what:
         raise UserError(f"{flag}{path} cannot be written: {place} is in the way")
     if not os.access(place, os.W_OK):
-        raise UserError(f"{flag}{path} cannot be written: this user may not in {place}")
+        raise UserError(
+            f"{flag}{path} cannot be written: this user has no right to write in {place}"
+        )
 
 
 def _check(workdir: Path, config: dict[str, Any]) -> None:
@@ -217,11 +219,13 @@ def check_format(found: Mapping[str, Any], where: str) -> None:
     if number == FORMAT and type(number) is int:
         return
     if type(number) is not int:
-        raise UserError(f"{where} cannot be read: its format is {number!r}, no number")
+        raise UserError(
+            f"{where} cannot be read: its format is {number!r}, not a number"
+        )
     age, advice = (
-        ("an earlier", "train anew in another --workdir, or install that version")
+        ("an earlier", "train again in another --workdir, or install that version")
         if number < FORMAT
-        else ("a later", "install that version, or train anew in another --workdir")
+        else ("a later", "install that version, or train again in another --workdir")
     )
     raise UserError(
         f"{where} is of format {number}, which {age} version of regen_jax writes, and "

@@ -87,7 +87,7 @@ def speech_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
         listed = pronunciation.pronunciations().items()
         few = dict(itertools.islice(listed, 0, None, 500))
         m.setattr(pronunciations, "pronunciations", lambda: few)
-        m.setattr(pronunciations, "VALIDATION_SHARE", 0.1)
+        m.setattr(pronunciations, "VALIDATION_FRACTION", 0.1)
         for name in ("spoken_bible", "spoken_digits", "pronunciations"):
             prepare(name, str(folder))
     return str(folder)

@@ -82,5 +82,5 @@ def test_texts_of_any_editor_are_read(data):
 
 @pytest.mark.parametrize("data", [b"caf\xe9s", codecs.BOM_UTF16_LE + b"a"])
 def test_bytes_that_are_no_text_are_refused(data):
-    with pytest.raises(UserError, match="byte [34] is no text in UTF-8: save"):
+    with pytest.raises(UserError, match="byte [34] is not valid UTF-8: save"):
         decoded(data)

@@ -185,7 +185,7 @@ def test_metrics_without_a_value_are_left_out_by_name(caplog):
     assert finite({"a": -math.inf}) == {}
 
 
-def test_core_list_of_which_nothing_fits_is_told(caplog):
+def test_core_list_of_which_nothing_fits_is_logged(caplog):
     caplog.set_level("INFO")
     assert report(Numbers(core=())).failed == ["prior/samples"]
     assert "no example of the core list of the split 'test' fits" in caplog.text

@@ -24,7 +24,7 @@ def test_url_is_refused(value):
     "value", ["a\nb", "a\tb", "a\0b", "a\x7fb", "a\u2028b", "a\udcff"]
 )
 def test_what_breaks_lines_or_is_no_text_is_refused_in_one_line(value):
-    with pytest.raises(UserError, match="no printable character") as error:
+    with pytest.raises(UserError, match="not a printable character") as error:
         paths.local(value, "config.data.dir")
     assert str(error.value).isprintable()
 

@@ -5,9 +5,10 @@ from typing import Annotated
 
 import numpy as np
 import pytest
+from absl import flags
 from annotated_types import Ge, Gt, Interval, Le, Lt
 
-from regen_jax import ranges
+from regen_jax import commands, ranges
 from regen_jax.errors import UserError
 from regen_jax.options import make
 
@@ -81,5 +82,12 @@ def test_type_in_error_has_no_range():
 
 
 def test_constraint_of_another_kind_is_a_mistake_of_the_class():
-    with pytest.raises(TypeError, match="is no range of a number"):
+    with pytest.raises(TypeError, match="is not a range of numbers"):
         ranges.fault(Annotated[int, "more"], 3)
+
+
+def test_number_flag_is_in_the_help_of_the_module_that_defines_it():
+    commands.define_number("test_ranges_number", 1, ranges.Count, "a number")
+    own = {flag.name for flag in flags.FLAGS.get_key_flags_for_module(__name__)}
+    delattr(flags.FLAGS, "test_ranges_number")
+    assert own == {"test_ranges_number"}

@@ -158,13 +158,13 @@ def test_stage_that_was_taken_itself_counts_as_finished(tmp_path):
     workdir.check_source(tmp_path, config, "prior")
 
 
-EARLIER = "is of format 1, which an earlier version .* this one reads 2: train anew"
+EARLIER = "is of format 1, which an earlier version .* this one reads 2: train again"
 UNREADABLE = {
     "no-format": ('{"seed": 0}', EARLIER),
     "earlier": ('{"format": 1, "seed": 0}', EARLIER),
     "later": ('{"format": 3, "seed": 0}', "is of format 3, which a later version .* 2"),
-    "format-no-number": ('{"format": "2"}', "its format is '2', no number"),
-    "format-true": ('{"format": true}', "its format is True, no number"),
+    "format-no-number": ('{"format": "2"}', "its format is '2', not a number"),
+    "format-true": ('{"format": true}', "its format is True, not a number"),
     "half": ('{"format": 2, "se', "config.json cannot be read"),
     "empty": ("", "config.json cannot be read"),
     "list": ("[2]", "config.json cannot be read: it holds no config"),

@@ -1,7 +1,7 @@
-"""Headers of sound files: how much sound they say there is, and repairs of WAV files.
+"""Headers of sound files: their declared length, and repairs of WAV files.
 
-libsndfile reads a file that is shorter than its header says as if it were whole, and does
-not read some WAV files that players do. The formats:
+libsndfile reads a file that is shorter than its header declares as if it were complete,
+and cannot read some WAV files that players can. The formats:
 
 - WAV: RIFF chunks, https://www.mmsp.ece.mcgill.ca/Documents/AudioFormats/WAVE/WAVE.html;
   RF64 and BW64 of 64 bits, https://www.itu.int/rec/R-REC-BS.2088.
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _STREAMED = 0x7FFFF000
-"""Programs that do not know the size in advance write one from here on, or 0."""
+"""Programs that do not know the size in advance write at least this, or 0."""
 
 _NAMES = (b"data", b"fmt ", b"fact", b"LIST", b"PEAK", b"bext", b"JUNK")
 """Chunks that may follow one of an odd size whose padding was forgotten."""
@@ -24,9 +24,9 @@ class Header(NamedTuple):
 
     Attributes:
       data: the file in a form that libsndfile reads.
-      declared: bytes of sound that there should be; None if that is not said.
-      present: bytes of sound that there are at most.
-      rate: samples per second where it is known, as an unsigned number.
+      declared: bytes of sound according to the header; None if it does not say.
+      present: bytes after the header, of sound and perhaps other chunks.
+      rate: samples per second if known, as an unsigned number.
     """
 
     data: bytes
@@ -42,7 +42,7 @@ class _Chunk(NamedTuple):
 
 
 def parse(data: bytes) -> Header:
-    """Parses the header of a file; one of an unknown format says nothing."""
+    """Parses the header of a file; returns `data` alone if its format is unknown."""
     magic = data[:4]
     if magic in (b"RIFF", b"RIFX", b"RF64", b"BW64") and data[8:12] == b"WAVE":
         return _parse_wave(data)
@@ -90,7 +90,7 @@ def _parse_chunks(
 def _chunks(
     data: bytes, start: int, head: str, pad: int = 2, whole: bool = False
 ) -> Iterator[_Chunk]:
-    """The chunks from `start` on; one whose padding was forgotten may be among them."""
+    """Yields the chunks from `start` on; the padding of some may be missing."""
     length = struct.calcsize(head)
     while start + length <= len(data):
         name, size = struct.unpack_from(head, data, start)
@@ -124,11 +124,11 @@ def _parse_wave(data: bytes) -> Header:
     is_large = large is not None and size == 0xFFFFFFFF
     declared: int | None = large if is_large else size
     if not declared:
-        # 0 where nothing is said, unless only other chunks follow.
+        # 0 means an unknown size, unless nothing but other chunks follows.
         declared = 0 if _is_followed(data, body, order) else None
     elif not is_large and declared >= _STREAMED:
         declared = None
-    # Written again, all paddings and sizes are right, and there is no BW64.
+    # Written again with right paddings and sizes, and as RIFF in place of BW64.
     found = present if declared is None else min(declared, present)
     if found < _STREAMED:
         parts = [(c.name, data[c.body : c.body + c.size]) for c in before]
@@ -143,7 +143,7 @@ def _parse_wave(data: bytes) -> Header:
 
 
 def _is_followed(data: bytes, start: int, order: str) -> bool:
-    """Whether nothing but whole chunks is from there to the end of the file."""
+    """Returns whether the file from `start` on is nothing but complete chunks."""
     end = start
     for name, body, size in _chunks(data, start, f"{order}4sI"):
         if not all(32 <= byte < 127 for byte in name):

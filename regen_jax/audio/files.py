@@ -15,7 +15,7 @@ from regen_jax.errors import UserError
 _BLOCK = 1024
 _RATES = 1_000, 768_000
 _ESTIMATED = ("MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III")
-"""Their headers need not say how many samples there are."""
+"""Formats whose headers need not declare the number of samples."""
 
 logger = logging.getLogger("regen_jax")
 
@@ -24,9 +24,9 @@ def read(path: str | os.PathLike, sample_rate: int) -> np.ndarray:
     """Reads a sound file as one channel of float32 [N] in [-1, 1].
 
     WAV, FLAC, OGG and what else libsndfile knows, of 8 to 32 bits or floating point. Any
-    other rate is resampled to `sample_rate`, in Hz, and channels are averaged. Floating
-    point beyond [-1, 1] is divided by its peak, and of a file that is cut short what is
-    there is read. A line of the log says each of it.
+    other rate is resampled to `sample_rate`, in Hz, and channels are averaged.
+    Floating-point samples beyond [-1, 1] are divided by their peak, and a file that is
+    cut short is read up to the cut. Each of these is logged in one line.
 
     Raises:
       UserError: the file is missing, empty, damaged or of an unknown format, has
@@ -60,7 +60,7 @@ def decode(data: bytes, sample_rate: int, what: str) -> np.ndarray:
 
 
 def _decode(data: bytes, what: str) -> tuple[np.ndarray, int]:
-    """Samples [N, channels] of floating point, not beyond 1 by much, and their rate."""
+    """Returns floating-point samples [N, channels], about in [-1, 1], and their rate."""
     soundfile = _require("soundfile")
     if not data:
         raise UserError(f"{what} is empty")
@@ -92,20 +92,20 @@ def _decode(data: bytes, what: str) -> tuple[np.ndarray, int]:
         frames = math.ceil(len(samples) * header.declared / header.present)
     if len(samples) < frames and subtype not in _ESTIMATED:
         logger.warning(
-            "%s is cut short: of the %d samples that its header says, the %d that are "
-            "there are read",
-            *(what, frames, len(samples)),
+            "%s is cut short: %d of the %d samples that its header declares are there "
+            "and read",
+            *(what, len(samples), frames),
         )
     if not np.isfinite(samples).all():
         raise UserError(
             f"{what} has {np.count_nonzero(~np.isfinite(samples))} samples that are not "
-            "numbers: write it again without"
+            "numbers: write it without NaN and infinity"
         )
     peak = np.abs(samples).max()
     if subtype in ("FLOAT", "DOUBLE") and peak > 1:
         logger.warning(
-            "%s has samples up to %.4g in place of 1: all are divided by that; write "
-            "samples in [-1, 1] to keep their level",
+            "%s has samples up to %.4g, beyond 1: all are divided by that; write samples "
+            "in [-1, 1] to keep their level",
             *(what, peak),
         )
         samples = samples / peak
@@ -113,9 +113,9 @@ def _decode(data: bytes, what: str) -> tuple[np.ndarray, int]:
 
 
 class _Bytes(io.BytesIO):
-    """Stays where it is when a damaged file has libsndfile seek before its start.
+    """Ignores a seek before the start, which damaged files have libsndfile attempt.
 
-    An exception would be printed with its traceback, as no caller could catch it.
+    An exception in this callback would be printed with its traceback, not raised.
     """
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
@@ -128,7 +128,7 @@ class _Bytes(io.BytesIO):
 def _check_rate(rate: int | None, what: str) -> None:
     if rate is not None and not _RATES[0] <= rate <= _RATES[1]:
         raise UserError(
-            f"{what} says a rate of {rate} Hz: from {_RATES[0]} to {_RATES[1]} Hz can "
+            f"{what} declares a rate of {rate} Hz: from {_RATES[0]} to {_RATES[1]} Hz can "
             "be read"
         )
 

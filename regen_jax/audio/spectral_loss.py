@@ -11,8 +11,8 @@ OVERLAP = 4
 """Samples in a frame over samples from a frame to the next."""
 
 QUIET = 1e-3
-"""Root mean square of a wave, 60 dB below full scale; quieter ones count as this loud
-where a distance is divided by the loudness of its target."""
+"""Root mean square of a wave, 60 dB below full scale: the least loudness of a target by
+which a distance is divided."""
 
 
 def num_mels(n_fft: int) -> int:
@@ -78,7 +78,7 @@ def _at_resolution(
 
 
 def quiet_norm(num_frames: jax.Array | int, n_fft: int) -> jax.Array:
-    """Frobenius norm of the magnitudes of as many frames of white noise at `QUIET`."""
+    """Returns the Frobenius norm of the magnitudes of white noise at `QUIET`."""
     power = np.square(hann_window(n_fft)).sum() * (n_fft // 2 + 1)
     return QUIET * jnp.sqrt(jnp.maximum(num_frames, 1) * power)
 

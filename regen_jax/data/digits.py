@@ -18,7 +18,7 @@ SPLIT_SEED = 0
 
 
 class Digits(tfds.core.GeneratorBasedBuilder):
-    """4,000 digits to train, 500 to validate and 500 to test on; of every class alike."""
+    """4,000 digits for training, 500 for validation, 500 for testing; balanced classes."""
 
     VERSION = tfds.core.Version("2.0.0")
     RELEASE_NOTES: ClassVar = {

@@ -1,4 +1,4 @@
-"""Data sets that the package makes itself, from what ordinary packages ship."""
+"""Data sets that this package builds from files shipped in Python packages."""
 
 import functools
 import importlib
@@ -26,5 +26,5 @@ def builder(name: str) -> type[tfds.core.GeneratorBasedBuilder]:
 
 @functools.cache
 def version(name: str) -> str:
-    """The version of a set that its builder prepares, the only one that is read."""
+    """Returns the version that the builder of a set prepares, the only one read."""
     return str(builder(name).VERSION)

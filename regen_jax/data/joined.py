@@ -20,10 +20,10 @@ HELD_OUT_SIZE = 300
 HELD_OUT_SEEDS = {"validation": 1, "test": 0}
 MAX_DIGITS = 5
 LENGTH = 160
-"""Digits and frames of the longest string; of the held-out ones whatever the options.
+"""Most digits and frames of a string; held-out strings keep to them whatever the options.
 
-Recordings have 18 frames on average and 92 at most: 5 of them need more than 160 once in
-500 times.
+Recordings have 18 frames on average and at most 92: one in 500 strings of 5 digits needs
+more than 160.
 """
 
 
@@ -43,7 +43,7 @@ class JoinedDigits:
       seed: what they depend on.
       max_digits: the most digits in a row.
       length: frames of an example.
-      fixed: numbers of the recordings that each example joins, where they are not drawn.
+      fixed: rows of the recordings that each example joins; drawn at random if None.
       too_long: the texts of held-out strings of more digits or frames than fit.
     """
 

@@ -52,8 +52,8 @@ def parse(name: str) -> tuple[str, str | None]:
 def find(name: str, data_dir: str = "") -> tfds.core.DatasetBuilder | None:
     """Looks for a prepared set `name[/config][:version]`, the newest version if none.
 
-    An embedded set is read in the version of its builder alone: the splits of another
-    one are not those that results are reported on.
+    An embedded set is read in the version of its builder alone, as other versions have
+    other splits.
     Only the file system is asked: TFDS itself would try the network for minutes.
 
     Returns:

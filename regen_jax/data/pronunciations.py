@@ -10,8 +10,8 @@ import tensorflow_datasets as tfds
 from regen_jax.data import records
 from regen_jax.language.pronunciation import pronunciations
 
-TEST_SHARE = 0.1
-VALIDATION_SHARE = 0.02
+TEST_FRACTION = 0.1
+VALIDATION_FRACTION = 0.02
 SPLIT_SEED = 0
 
 
@@ -29,10 +29,10 @@ class Pronunciations(tfds.core.GeneratorBasedBuilder):
             builder=self,
             description=(
                 "English words of the CMU Pronouncing Dictionary, of letters and "
-                "apostrophes alone, with all their pronunciations in its order: "
-                "ARPAbet phonemes with stress, joined by spaces. A tenth of the words "
-                "is for testing, a fiftieth for validation. Forms of one word, and "
-                "words that sound the same, may be in several splits."
+                "apostrophes alone, with all their pronunciations in the order of the "
+                "dictionary: ARPAbet phonemes with stress, joined by spaces. A tenth "
+                "of the words is for testing, a fiftieth for validation. Forms of one "
+                "word, and words that sound the same, may be in several splits."
             ),
             features=tfds.features.FeaturesDict(
                 {
@@ -65,8 +65,8 @@ def split_words(words: Sequence[str]) -> dict[str, list[str]]:
     """
     plain = sorted(word for word in words if re.fullmatch("[a-z']+", word))
     order = np.random.RandomState(SPLIT_SEED).permutation(len(plain))
-    test = round(TEST_SHARE * len(plain))
-    validation = test + round(VALIDATION_SHARE * len(plain))
+    test = round(TEST_FRACTION * len(plain))
+    validation = test + round(VALIDATION_FRACTION * len(plain))
     rows = {
         "train": order[validation:],
         "validation": order[test:validation],

@@ -17,7 +17,7 @@ from regen_jax.language.text import ENGLISH, normalize
 _TEXT = ("text_normalized", "text")
 _AUDIO = ("speech", "audio")
 _MOST = 2
-"""Peaks a little above 1 are clipped; this far beyond, samples are in other units."""
+"""Peaks slightly above 1 are clipped; samples beyond this must have another unit."""
 logger = logging.getLogger("regen_jax")
 
 
@@ -75,7 +75,8 @@ def open_recordings(
 
     Raises:
       UserError: the set is not prepared in that folder, has no such split, lacks speech,
-        text or the rate of its samples, has samples far beyond [-1, 1], is damaged, or nothing of it is left.
+        text or the rate of its samples, has samples far beyond [-1, 1], is damaged, or
+        has no utterance that fits.
     """
     builder = prepared.require(name, split, data_dir)
     reader = _Reader.of(name, builder, sample_rate)

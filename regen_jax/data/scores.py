@@ -39,7 +39,7 @@ def load_scores(name: str, split: str, data_dir: str = "") -> tuple[Piece, ...]:
 
 
 def score_of(record: Mapping[str, Any]) -> Score:
-    """The score of a record as the set has it."""
+    """Returns the score of a stored record."""
     starts = record["lyric_starts"].tolist()
     syllables = dict(zip(starts, record["lyrics"], strict=True))
     fermatas = set(record["fermatas"].tolist())

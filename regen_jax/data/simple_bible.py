@@ -18,7 +18,7 @@ TEST_BOOKS = ("Judges", "1 Samuel", "Philippians", "Hebrews")
 VALIDATION_BOOKS = ("1 Kings", "Zephaniah", "Mark", "Colossians")
 """Held-out books: those of Carlson et al. 2018 (https://arxiv.org/abs/1711.04731)."""
 CORE_WORDS = 22
-"""The most words that source and target of a verse on the core list each have."""
+"""Most words of the source, and of the target, of a verse on the core list."""
 
 Reference = tuple[int, int, int]
 """Book from 1 to 66, chapter and verse, as the King James Bible counts them."""
@@ -203,7 +203,7 @@ def split_verses(
 def in_core(verse: Verse) -> bool:
     """Whether a verse is on the core list, short enough for a small model.
 
-    Words are what stands between spaces, so that no tokenizer decides.
+    Words are separated by spaces, so that the list depends on no tokenizer.
     """
     return all(len(text.split()) <= CORE_WORDS for text in verse[:2])
 

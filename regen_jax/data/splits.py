@@ -1,18 +1,18 @@
-"""Which stored examples of a prepared set are its `train`, `validation` and `test`.
+"""Maps the splits `train`, `validation` and `test` to stored examples of a TFDS set.
 
-Sets of this package store the three. Of any other set:
+Sets of this package store the three. For any other set:
 
 - `test` is the one that the field reports on: the stored `test`; the stored `validation`
   where there is no `test`, or its labels are secret, as those of `imagenet2012` are;
   `test_clean` of `librispeech` and `libritts`.
 - `validation` is the stored one where that is not the test; `dev_clean` of those two.
-- What is missing is cut from `train`, which holds neither afterwards: 2 % of its
-  examples, at most 10,000. The examples whose keys are lowest are cut, for `test` first.
-  A set with `train` alone, such as `ljspeech`, thus has all three.
+- A split that is missing is cut from `train`, and no longer part of it: 2 % of the
+  examples, at most 10,000, those with the lowest keys; `test` is cut first. A set with
+  `train` alone, such as `ljspeech`, thus has all three.
 
-The key of an example is a hash of its content: of its features as they are stored, of
-pictures in PNG their pixels. The cut is therefore the same on every machine, whatever
-the order of the files, the seed and the options, and equal examples stay together.
+The key of an example is a hash of its content: of its features as they are stored, or of
+the pixels of PNG images. The cut is therefore the same on every machine, whatever the
+order of the files, the seed and the options, and equal examples stay together.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ _STORED_AS = {
     "imagenet2012": _LABELLED,
     "places365_small": _LABELLED,
 }
-"""Names of stored splits by the split that they make up, where they are not its own."""
+"""Stored splits that make up each split, of the sets that name them differently."""
 _SLICE = re.compile(r"(?P<name>\w+)(?P<slice>\[.*\])?")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _CHUNK = 1024
@@ -76,7 +76,7 @@ def names(builder: tfds.core.DatasetBuilder) -> list[str]:
 def exists(builder: tfds.core.DatasetBuilder, split: str) -> bool:
     """Whether `select` takes this split: a name, a part of one, or names added up.
 
-    Of a set that is cut, the three cannot be added to others: they are no stored splits.
+    The three cannot be added to other splits where one is cut: they are not stored.
     """
     layout = _layout(builder)
     match = _SLICE.fullmatch(split)
@@ -168,7 +168,7 @@ def _layout(builder: tfds.core.DatasetBuilder) -> dict[str, tuple[str, ...]]:
 
 
 def _slice(rows: np.ndarray, part: str) -> np.ndarray:
-    """Those rows that a slice such as `[:10%]` takes of all."""
+    """Returns the part of the rows that a slice such as `[:10%]` selects."""
     whole = {"train": tfds.core.SplitInfo("train", [len(rows)], 0)}
     (chosen,) = tfds.core.ReadInstruction.from_spec(f"train{part}").to_absolute(whole)
     return rows[chosen.from_ : chosen.to]
@@ -197,7 +197,7 @@ def _computed(folder: Path, stored: str, path: Path) -> np.ndarray:
     )
     if len(source) > _CHUNK:
         name = builder.info.full_name
-        logger.info("%s: a key of each of %s examples, once", name, f"{len(source):,}")
+        logger.info("%s: computing keys of %s examples, once", name, f"{len(source):,}")
     keys = np.empty(len(source), np.uint64)
     starts = range(0, len(source), _CHUNK)
     for start in tqdm(starts, "keys", disable=None, leave=False):

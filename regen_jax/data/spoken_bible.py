@@ -110,7 +110,7 @@ def bible_file() -> Path:
 def phrases(path: Path) -> dict[str, list[list[str]]]:
     """Phrases of the books of each split, in normalized words.
 
-    A phrase is what stands between two marks of punctuation of a verse.
+    A phrase is the part of a verse between two punctuation marks.
     """
     titles = simple_bible.titles(path)
     split_of = dict.fromkeys(simple_bible.TEST_BOOKS, "test")
@@ -126,16 +126,16 @@ def phrases(path: Path) -> dict[str, list[list[str]]]:
 def draw_texts(
     phrases: list[list[str]], seed: int, min_words: int = 1, others: Iterable[str] = ()
 ) -> Iterator[str]:
-    """Endless texts of up to 5 consecutive words of a phrase, none of them twice.
+    """Yields endless texts of up to 5 consecutive words of a phrase, none of them twice.
 
-    Short ones become rarer, as the frequent words are soon used up. NumPy promises never
-    to change what `RandomState` gives.
+    Short texts become rarer, as frequent words are soon used up. NumPy promises never to
+    change the stream of `RandomState`.
 
     Args:
-      phrases: words of each.
-      seed: what the texts depend on.
-      min_words: of a text.
-      others: texts that no text contains or is contained in, word for word.
+      phrases: the words of each phrase.
+      seed: of the random choices.
+      min_words: the fewest words of a text.
+      others: texts that no yielded text contains or is contained in, word for word.
     """
     random = np.random.RandomState(seed)
     by_size = {
@@ -157,7 +157,7 @@ def draw_texts(
 
 
 def _runs(text: str) -> Iterator[str]:
-    """All runs of consecutive words of a text, itself among them."""
+    """Yields all runs of consecutive words of a text, the whole text included."""
     words = text.split()
     for start, end in itertools.combinations(range(len(words) + 1), 2):
         yield " ".join(words[start:end])

@@ -45,9 +45,10 @@ class TuxpaintSpanish(tfds.core.GeneratorBasedBuilder):
             description=(
                 "Descriptions of the stamps of the drawing program Tux Paint, read in "
                 "Spanish by people; GPL-2. One channel of 22,050 Hz. A tenth of the "
-                "texts is for validation, and a tenth for testing. Left out are sounds that are there twice, and "
-                "those whose duration is more than 3 standard deviations off the line "
-                "that fits duration to number of characters: they say something else."
+                "texts is for validation, and a tenth for testing. Left out are sounds "
+                "that occur twice, and those whose duration is more than 3 "
+                "standard deviations off the linear fit of duration to number of "
+                "characters: they say something else."
             ),
             features=tfds.features.FeaturesDict(
                 {

@@ -38,14 +38,14 @@ def draw(
     top_p: float = 1.0,
     penalties_BxV: jax.Array | float = 0.0,
 ) -> jax.Array:
-    """i32[B]: a token an example; the likeliest where the temperature is 0.
+    """Returns one token per example, i32[B]; the most likely if the temperature is 0.
 
     A penalty is in nats at any temperature: the tempered probability is multiplied by
     exp(-penalty), and top-k and top-p choose among the products.
     """
     if temperature == 0:
         return jnp.argmax(logits_BxV - penalties_BxV, axis=-1).astype(jnp.int32)
-    # From the likeliest down, so that no temperature makes one infinite.
+    # Relative to the highest logit, so that no temperature makes one infinite.
     least = jnp.finfo(logits_BxV.dtype).min
     highest = jnp.max(logits_BxV, axis=-1, keepdims=True, initial=least)
     tempered = (logits_BxV - highest) / temperature

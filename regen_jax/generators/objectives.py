@@ -18,7 +18,7 @@ def normalized(target: Array, b: Value) -> jax.Array:
 def mean_square(error: jax.Array, b: Value) -> jax.Array:
     """f32[B]: mean square of an error [B, *shape] over the values of b that count.
 
-    Examples weigh the same, however long: nothing reported is a likelihood of frames.
+    Examples weigh the same, however long, as no likelihood of frames is reported.
     """
     square = jnp.square(error)
     axes = range(1, error.ndim)

@@ -19,7 +19,7 @@ SPANISH = (" ", *string.ascii_lowercase, *"áéíñóúü")
 
 _APOSTROPHES = str.maketrans(dict.fromkeys("’ʼ＇", "'"))
 _QUOTES = str.maketrans(dict.fromkeys("‘‛`´′‵ʹ", "‘"))
-"""Marks that stand for an apostrophe only within a word: quotes, accents, feet."""
+"""Marks that are apostrophes only within a word: quotes, accents, primes."""
 _WITHIN = re.compile(r"(?<=\w)‘(?=\w)")
 _ALONE = re.compile(r"(?<!\w)'+(?!\w)")
 
@@ -27,10 +27,9 @@ _ALONE = re.compile(r"(?<!\w)'+(?!\w)")
 def normalize(text: str) -> str:
     """Lower case, composed letters, one space for any run of punctuation and spaces.
 
-    Apostrophes stay, written `'`, whatever mark a program has put in their place; so do
-    digits, symbols such as `$` and letters of any language, for `encode` to refuse where
-    they are not known. Full-width letters and ligatures are plain ones (NFKC), and
-    invisible characters such as a byte-order mark are left out.
+    Apostrophes of any form become `'`. Digits, symbols such as `$` and letters of any
+    language are kept; `encode` refuses unknown ones. Full-width letters and ligatures are
+    normalized (NFKC), and invisible characters such as a byte-order mark removed.
     """
     text = _WITHIN.sub("'", text.translate(_APOSTROPHES).translate(_QUOTES))
     text = unicodedata.normalize("NFKC", text).lower()

@@ -42,7 +42,7 @@ def nearest_edits(
 ) -> np.ndarray:
     """Returns edits to the nearest of several references, and its length, i64[N, 2].
 
-    Of references with equally few edits the first counts.
+    Among equally near references the first counts.
 
     Args:
       references: those of each hypothesis, at least one.

@@ -29,13 +29,13 @@ def left_out_distances(
 ) -> np.ndarray:
     """Fréchet distances f64[draws] of random sets of `number` rows to the other rows.
 
-    Their spread is that of the distance of `number` fresh rows of the same distribution.
-    A bootstrap of one set would be wider: its repeated rows add a variance of their own.
+    Their spread estimates that of the distance of `number` new rows of the distribution.
+    A bootstrap of one set would overestimate it: repeated rows add variance.
 
     Args:
       features: [M, D].
-      number: rows of a set, from 2 to M - 2.
-      draws: how many sets.
+      number: rows per set, from 2 to M - 2.
+      draws: number of sets.
       seed: of the draws.
     """
     features = np.asarray(features)

@@ -66,7 +66,7 @@ def sentence_saris(
     references: Sequence[str | Sequence[str]],
     hypotheses: Sequence[str],
 ) -> list[float]:
-    """SARI per sentence, 0 to 100, of which `sari` is the mean.
+    """Returns SARI per sentence, 0 to 100; `sari` is their mean.
 
     Raises:
       ValueError: the numbers of texts differ, or are 0.
@@ -93,7 +93,7 @@ def sentence_saris(
 
 
 def pinc(sources: Sequence[str], hypotheses: Sequence[str]) -> float:
-    """Fraction of n-grams of the hypotheses that their source lacks, 0 to 100.
+    """Returns the percentage of n-grams of the hypotheses that their source lacks.
 
     Chen and Dolan 2011, "Collecting Highly Parallel Data for Paraphrase Evaluation",
     https://aclanthology.org/P11-1020: the mean over n of 1 to 4 of

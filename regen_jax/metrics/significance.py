@@ -1,8 +1,8 @@
-"""Whether two systems differ: paired bootstrap over the examples that both were given.
+"""Paired bootstrap over examples: tests whether two systems differ.
 
 Koehn 2004, "Statistical Significance Tests for Machine Translation Evaluation",
 https://aclanthology.org/W04-3250. Examples are drawn with replacement, the same for both
-systems, so that how hard an example is cancels out. Imports nothing of JAX.
+systems, so that the difficulty of examples cancels out. Does not import JAX.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ class Comparison:
     Attributes:
       baseline, system: values of the metric.
       low, high: the interval that holds 95 % of the resampled differences.
-      p_value: two-sided, of a difference as large if there is none.
+      p_value: two-sided, of a difference at least as large if the systems are equal.
     """
 
     baseline: float
@@ -43,7 +43,7 @@ class Comparison:
 
 
 def ratio_of_sums(sums: np.ndarray) -> np.ndarray:
-    """Returns numerators over denominators of sums [R, 2]; NaN where nothing counts."""
+    """Returns numerators over denominators of sums [R, 2]; NaN if a denominator is 0."""
     values = np.full(len(sums), np.nan)
     np.divide(sums[:, 0], sums[:, 1], out=values, where=sums[:, 1] > 0)
     return values
@@ -58,19 +58,19 @@ def paired_bootstrap(
 ) -> Comparison:
     """Compares two systems by a metric of sums over examples.
 
-    An error rate is errors over reference words, an accuracy hits over ones. The p-value
-    is the fraction of resampled differences that lie as far from the measured one as that
-    lies from 0; it is never 0, and 1 where the systems do not differ.
+    An error rate is errors over reference words, an accuracy correct examples over all.
+    The p-value is the fraction of resampled differences that are at least as far from the
+    measured difference as that is from 0; it is never 0, and 1 if the systems are equal.
 
     Args:
-      baseline, system: f64[N, K], what is summed of each example: by default its
-        numerator and its denominator.
-      statistic: of the sums.
+      baseline, system: f64[N, K], values per example that are summed: by default a
+        numerator and a denominator.
+      statistic: maps the sums to the metric.
       num_resamples: how often N examples are drawn.
       seed: of the draws.
 
     Raises:
-      ValueError: the systems have other numbers of examples, none, or no value.
+      ValueError: the numbers of examples differ or are 0, or a metric has no value.
     """
     baseline, system = np.asarray(baseline, float), np.asarray(system, float)
     if baseline.shape != system.shape or baseline.ndim != 2 or not len(baseline):
@@ -90,11 +90,11 @@ def paired_bootstrap(
         ours, theirs = (statistic(times @ side) for side in (system, baseline))
         differences.append(ours - theirs)
     resampled = np.concatenate(differences)
-    # A draw in which nothing counts has no value.
+    # A draw whose denominator is 0 has no value.
     resampled = resampled[np.isfinite(resampled)]
     difference = values[1] - values[0]
     low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    # Equal up to rounding is as far.
+    # A distance that is equal up to rounding counts.
     distance = np.abs(resampled - difference) * (1 + 1e-9)
     as_far = np.sum(distance >= abs(difference))
     p_value = (1 + as_far) / (1 + len(resampled))
@@ -108,10 +108,10 @@ def compare_texts(
     system: Sequence[str],
     num_resamples: int = NUM_RESAMPLES,
 ) -> Comparison:
-    """Compares two systems by `bleu` or `chrf`, as `metrics.generated_text` has them.
+    """Compares two systems by `bleu` or `chrf` as in `metrics.generated_text`.
 
-    The p-value is that of sacrebleu's paired bootstrap, whose seed is fixed, and 1 where
-    the scores are equal, which sacrebleu takes for significant.
+    The p-value is that of sacrebleu's paired bootstrap, whose seed is fixed, and 1 if
+    the scores are equal, which sacrebleu reports as significant.
 
     Raises:
       ValueError: the numbers of texts differ, or are 0.

@@ -1,4 +1,4 @@
-"""Bars of a score: their length in steps, and one metre for a whole file."""
+"""Bars of a score: their length in steps, and the metre of a file."""
 
 import logging
 from collections.abc import Sequence
@@ -8,10 +8,10 @@ from typing import NamedTuple
 from regen_jax.errors import UserError
 
 DIVISIONS = (1, 2, 4)
-"""Steps per quarter note that tasks can have: data sets store sixteenths."""
+"""Choices of steps per quarter note; data sets store sixteenths."""
 
 Metre = tuple[int, int]
-"""Beats a bar, and the note value of a beat."""
+"""Time signature: beats per bar, and the note value of a beat."""
 
 logger = logging.getLogger("regen_jax")
 
@@ -22,7 +22,7 @@ def quarters(metre: Metre) -> Fraction:
 
 
 def steps(metre: Metre, division: int) -> int | None:
-    """The length of a bar in steps; None where it is no whole number, or 0."""
+    """Returns the length of a bar in steps; None if that is 0 or not a whole number."""
     length = quarters(metre) * division
     return int(length) if length and length.denominator == 1 else None
 
@@ -38,7 +38,7 @@ def check(metre: Metre, division: int, what: str) -> None:
         )
     fitting = [str(one) for one in DIVISIONS if steps(metre, one) is not None]
     advice = (
-        f"division={fitting[0]} has it" if fitting else "write it in longer note values"
+        f"set division={fitting[0]}" if fitting else "write it in longer note values"
     )
     raise UserError(
         f"{what}: the metre {beats}/{unit} does not fit: a bar needs a whole number of "
@@ -51,10 +51,10 @@ def one_metre(
 ) -> tuple[Metre, Fraction]:
     """Returns the metre of a piece and the time of its first bar line.
 
-    The metre is that of most of the piece. Others may stand before the first note, in an
-    upbeat (a first bar that is shorter) and in the last bar that completes it, and where
-    a bar is written as several, as at a repeat. A piece with an upbeat begins with a
-    whole bar, whose bar line is before its beginning.
+    The metre is that of most of the piece. Other metres are allowed before the first note,
+    in an upbeat (a shorter first bar), in the last bar that completes it, and where a bar
+    is written as several, as at a repeat. The first bar line of a piece with an upbeat is
+    that of a whole bar which the upbeat ends, so its time may be negative.
 
     Args:
       changes: time in quarter notes and metre from there, in order. 4/4 before them.
@@ -111,7 +111,7 @@ class _Span(NamedTuple):
 
 
 def _longest(spans: Sequence[_Span], first: Fraction) -> Metre:
-    """The metre of the most whole bars, from the first note on; the longest of equals."""
+    """Returns the metre with most time from the first note on; the longer bar of equals."""
     lasts: dict[Metre, Fraction] = {}
     for span in spans:
         bar = quarters(span.metre)
@@ -125,7 +125,7 @@ def _is_upbeat(span: _Span, main: Metre) -> bool:
 
 
 def _irregular(spans: Sequence[_Span], main: Metre, upbeat: Fraction) -> _Span | None:
-    """The first span that shifts the bar lines of the main metre, or makes others."""
+    """Returns the first span that shifts the bar lines of the main metre or adds others."""
     bar, index = quarters(main), 0
     while index < len(spans):
         span = spans[index]
@@ -170,8 +170,9 @@ def _irregularity(changes: Sequence[tuple[Fraction, Metre]], span: _Span) -> str
 
 
 def change(bar: int, before: Metre, after: Metre) -> str:
-    """What is wrong with a metre that changes at a bar, which counts from 1."""
+    """Returns the message for a change of metre at a bar, counted from 1."""
     return (
         f"bar {bar}: the metre changes from {before[0]}/{before[1]} to "
-        f"{after[0]}/{after[1]}: one metre is needed: save the bars of one metre alone"
+        f"{after[0]}/{after[1]}: only one metre can be read: save the bars of one "
+        "metre alone"
     )

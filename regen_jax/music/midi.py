@@ -84,9 +84,9 @@ def read(path: str | Path, division: int, voices: int = 0) -> Score:
     Voices keep the order of the file; channel 10, that of drums, is left out. Notes go
     to the nearest steps and last at least one; the tempo is ignored, and so is the
     silence after the last note. A note ends at the note-off of its pitch and channel
-    that is its own in order, or where the pitch is struck again. The key is the first
-    valid one, and a fermata is what `write` makes of one. See `midi_file.parse` for what
-    is read leniently, and `bars.one_metre` for upbeats.
+    that matches it in order, or where the pitch is struck again. The key is the first
+    valid one, and a fermata is the marker that `write` writes. See `midi_file.parse` for
+    what is read leniently, and `bars.one_metre` for upbeats.
 
     Args:
       path: a file of type 0 or 1.
@@ -180,7 +180,7 @@ def _parts(track: midi_file.Track) -> dict[int, list[_Played]]:
             struck.setdefault((event.channel, event.data[0]), []).append(event.tick)
         elif event.kind in ("note_on", "note_off"):
             key = event.channel, event.data[0]
-            # One of a pitch that does not sound has nothing to end.
+            # A note-off of a pitch that does not sound is ignored.
             if len(struck.get(key, ())) > len(ended.get(key, ())):
                 ended.setdefault(key, []).append(event.tick)
         elif event.kind == "lyric":
@@ -202,8 +202,8 @@ def _lasting(
 ) -> Iterator[tuple[int, int]]:
     """The start and end of each note of a pitch; notes struck at once are one.
 
-    The n-th end is that of the n-th start. A note without one lasts until the last end,
-    where that comes later, or that of the track. None outlasts the next start.
+    The n-th end belongs to the n-th start. A note without an end lasts until the last end,
+    if that is later, else until the end of the track. All end before the next start.
     """
     last = ends[-1] if ends else 0
     lasting: dict[int, int] = {}
@@ -224,10 +224,9 @@ def _text(data: bytes) -> str:
 
 
 def _metres(file: midi_file.MidiFile) -> list[tuple[int, bars.Metre]]:
-    """The tick from which each metre holds.
+    """Returns the metres, and the tick from which each holds.
 
-    Of several at a tick the first track counts, which is the one for metres, and in it
-    the last event.
+    Of several at one tick the last of the first track counts, as metres belong there.
     """
     found = {
         event.tick: (event.data[0], 2 ** event.data[1])
@@ -239,7 +238,7 @@ def _metres(file: midi_file.MidiFile) -> list[tuple[int, bars.Metre]]:
 
 
 def _key(file: midi_file.MidiFile) -> str:
-    """The first that the file names; empty where it names none that exists."""
+    """Returns the first valid key of the file; empty if it has none."""
     for track in file.tracks:
         for event in track.events:
             if event.kind == "key_signature" and len(event.data) >= 2:

@@ -1,9 +1,9 @@
 """Reads Standard MIDI Files as leniently as players do.
 
-mido, which writes ours, raises on what players play: RIFF wrappers, chunks that are no
-tracks, wrong lengths, odd key signatures and data bytes above 127. Here what does not
-concern the notes is skipped, and what would lose notes is an error. The format is that
-of "Standard MIDI Files 1.0" (MIDI Manufacturers Association, RP-001).
+mido, which writes the files of `midi`, raises on files that players read: RIFF wrappers,
+chunks other than tracks, wrong lengths, odd key signatures and data bytes above 127. Here
+faults that do not concern notes are skipped, and those that would lose notes are errors. The
+format is that of "Standard MIDI Files 1.0" (MIDI Manufacturers Association, RP-001).
 """
 
 import struct
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 _HEADER, _TRACK = b"MThd", b"MTrk"
 _SEARCHED = 4096
-"""Bytes in which the header is looked for: other wrappers stand before it."""
+"""Bytes in which the header is searched, as unknown wrappers may come before it."""
 _META, _END_OF_TRACK = 0xFF, 0x2F
 _SYSTEM_EXCLUSIVE = (0xF0, 0xF7)
 _SYSTEM_DATA = {0xF1: 1, 0xF2: 2, 0xF3: 1}
@@ -62,14 +62,14 @@ def parse(content: bytes) -> MidiFile:
     status survives system and meta events.
 
     Raises:
-      ValueError: the file is no MIDI, cut off, damaged, of another type or not timed in
+      ValueError: the file is not MIDI, cut off, damaged, of another type or not timed in
         beats. The message continues "MIDI file 'x.mid' …".
     """
     content = _unwrap_riff(content)
     start = content.find(_HEADER, 0, _SEARCHED)
     if start < 0:
         raise ValueError(
-            "is no MIDI: it has no header 'MThd'" if content else "is empty"
+            "is not a MIDI file: it has no header 'MThd'" if content else "is empty"
         )
     if len(content) < start + 14:
         raise ValueError("is cut off in its header: get it again")
@@ -133,7 +133,7 @@ class _Reader:
 
 
 def _unwrap_riff(content: bytes) -> bytes:
-    """The chunk `data` of a RIFF file of MIDI, any other content as it is."""
+    """Returns the chunk `data` of a RIFF file of MIDI, and any other content unchanged."""
     if content[:4] != b"RIFF" or content[8:12] != b"RMID":
         return content
     position = 12
@@ -147,7 +147,7 @@ def _unwrap_riff(content: bytes) -> bytes:
 
 
 def _tracks(content: bytes, position: int, count: int) -> list[Track]:
-    """All tracks from there on; those beyond the count of the header may be broken."""
+    """Returns all tracks from `position`; those beyond `count` may be damaged."""
     tracks: list[Track] = []
     # A second header begins another piece.
     while content[position : position + 4] != _HEADER:
@@ -167,7 +167,7 @@ def _tracks(content: bytes, position: int, count: int) -> list[Track]:
 
 
 def _is_chunk(content: bytes, position: int) -> bool:
-    """Whether a name and a length stand there, followed by as many bytes."""
+    """Returns whether a chunk begins there: a name, a length and as many bytes."""
     if position + 8 > len(content):
         return False
     name, size = struct.unpack_from(">4sI", content, position)
@@ -204,7 +204,7 @@ def _track(content: bytes, position: int, number: int) -> tuple[Track, int]:
 
 
 def _events(reader: _Reader) -> tuple[Track, bool]:
-    """Events up to the end of the track, and whether it says that it ends."""
+    """Returns the events of a track, and whether it has an end-of-track event."""
     events: list[Event] = []
     tick, running = 0, 0
     while reader.more:

@@ -1,4 +1,4 @@
-"""What files of music have in common: a package, and notes on a grid."""
+"""Shared by readers of music files: a package, and the rounding of notes to steps."""
 
 import dataclasses
 import importlib
@@ -14,7 +14,7 @@ from regen_jax.music.bars import DIVISIONS
 from regen_jax.music.score import Note, place
 
 _PLAYED = Fraction(1, 15)
-"""Quarter notes by which players miss a step that they mean; triplets miss by more."""
+"""Quarter notes by which played notes may miss their step; triplets miss by more."""
 
 logger = logging.getLogger("regen_jax")
 
@@ -36,8 +36,8 @@ def quantized(
     """The notes of a voice on a grid of `division` steps a quarter note.
 
     A note begins and ends at the nearest step, the later of two as near, and lasts at
-    least one. Notes may overlap by up to half a step, as players let them. Where notes
-    are moved further than players miss a step, a line of the log says so.
+    least one. Notes may overlap by up to half a step, as players let them. If notes
+    are moved by more than `_PLAYED`, one line is logged.
 
     Raises:
       UserError: a pitch has no symbol, notes sound at once, or notes would be lost, as
@@ -83,13 +83,13 @@ def quantized(
         logger.warning(
             "%s: %d of %d notes begin between the steps of 1/%d and go to the nearest%s",
             *(what, moved, len(sounds), 4 * division),
-            f": division={exact[0]} has their own" if exact else "",
+            f": division={exact[0]} would keep their times" if exact else "",
         )
     return tuple(notes)
 
 
 def nearest(step: Fraction) -> int:
-    """The whole step that is nearest, the later of two as near."""
+    """Returns the nearest whole step, the later one of two equally near."""
     return math.floor(step + Fraction(1, 2))
 
 
@@ -99,7 +99,7 @@ def _misses(sound: Sound, division: int) -> bool:
 
 
 def _advice(sounds: Sequence[Sound], division: int) -> str:
-    """Which division keeps all notes; the one that moves none of them if there is one."""
+    """Returns advice on a division that keeps all notes, if possible without moving any."""
     keeping = [
         one
         for one in DIVISIONS

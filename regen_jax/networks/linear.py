@@ -1,4 +1,4 @@
-"""Dense layers: one that is quick on every backend, and one for results."""
+"""Dense layers: one that is fast on every backend, and one with float32 results."""
 
 import flax.linen as nn
 import jax
@@ -21,8 +21,8 @@ class Linear(nn.Dense):
 class Head(nn.Module):
     """The last layer of a network: [..., D] to f32[..., features].
 
-    Its operands are of `dtype`. Sums, the bias and the result are float32: bfloat16 would
-    round a logit of 20 by up to 0.06 nats.
+    Operands are of `dtype`; sums, the bias and the result are float32. In bfloat16 a
+    logit of 20 would be rounded by up to 0.06 nats.
     """
 
     features: int

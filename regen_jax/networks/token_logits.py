@@ -56,9 +56,9 @@ def token_log_probs(logits: jax.Array, tokens: jax.Array) -> jax.Array:
 
 
 def mean_counted(x: jax.Array, counts: jax.Array | None) -> jax.Array:
-    """f32[B]: the mean of x [B, ...] over what counts; over all where `counts` is None.
+    """Returns f32[B], the mean of x [B, ...] where `counts`; over all if that is None.
 
-    It is 0 where nothing counts.
+    The mean of nothing is 0.
     """
     axes = tuple(range(1, x.ndim))
     if counts is None:
@@ -69,10 +69,11 @@ def mean_counted(x: jax.Array, counts: jax.Array | None) -> jax.Array:
 def token_weights(
     space: Tokens, tokens: jax.Array, names: Iterable[str] = ()
 ) -> dict[str, jax.Array]:
-    """`Objective.weights` that make means over examples means over tokens.
+    """Returns `Objective.weights` by which means are over tokens, not over examples.
 
-    They are f32[B] each: the tokens [B, *space.shape] that count, for `names` and the
-    accuracies of tokens. Empty where the space is not padded: all examples have as many.
+    They are f32[B] each, for `names` and the token accuracies: the number of `tokens`
+    [B, *space.shape] that are not padding. Empty for a space without padding, where all
+    examples have as many.
     """
     counts = counted(space, tokens)
     if counts is None:

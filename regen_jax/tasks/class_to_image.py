@@ -20,7 +20,7 @@ from regen_jax.rendering import grid
 from regen_jax.spaces import Array, Category
 
 FRECHET_DRAWS = 20
-"""Sets of real images that the spread of the Fréchet baseline is over."""
+"""Random sets of real images from which `frechet_std` is estimated."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +67,7 @@ class ClassToImage(Task):
         nearest training image, in units of the range. `variety`: its mean between images
         of a class, where a class has two.
 
-        Of real images, which come with a y, `frechet` is one draw of the baseline;
+        For real images, whose prompts have a y, `frechet` is one draw of the baseline;
         `frechet_std` is its standard deviation, over `FRECHET_DRAWS` random sets of as
         many training images against the rest.
         """
@@ -76,13 +76,13 @@ class ClassToImage(Task):
         _, reference = judged(train)
         most = min(len(self.examples(split)) for split in ("validation", "test"))
 
-        def figures(
+        def metrics(
             prompts: Example, y: np.ndarray, too_long: Sequence[Example] = ()
         ) -> dict[str, float]:
             x = prompts["x"]
             recognized, features = judged(y)
             distances, _ = nearest(y, train)
-            found = {
+            values = {
                 "accuracy": float(np.mean(recognized == x)),
                 "nearest_training": float(np.median(distances) / 255),
             }
@@ -90,18 +90,18 @@ class ClassToImage(Task):
             count = min(len(y), most)
             chosen = np.linspace(0, len(y) - 1, count).round().astype(int)
             if count > 1 and np.isfinite(features).all():
-                found["frechet"] = frechet_distance(features[chosen], reference)
-                found["frechet_samples"] = count
+                values["frechet"] = frechet_distance(features[chosen], reference)
+                values["frechet_samples"] = count
                 if "y" in prompts and count < len(reference) - 1:
                     draws = left_out_distances(reference, count, FRECHET_DRAWS)
-                    found["frechet_std"] = float(np.std(draws, ddof=1))
+                    values["frechet_std"] = float(np.std(draws, ddof=1))
             classes = [y[x == k] for k in range(self.x.size) if np.sum(x == k) > 1]
             if classes:
                 variety = np.mean([mean_pairwise_distance(same) for same in classes])
-                found["variety"] = float(variety / 255)
-            return found
+                values["variety"] = float(variety / 255)
+            return values
 
-        return figures
+        return metrics
 
     def per_example(
         self,
@@ -110,7 +110,7 @@ class ClassToImage(Task):
         y: np.ndarray,
         too_long: Sequence[Example] = (),
     ) -> PerExample:
-        """Classes, and whether the judge sees them."""
+        """Returns the class of each prompt, and whether the judge recognizes it."""
         seen, _ = self.judges["judge"].judged(variables["judge"], y)
         names = self.examples("train").label_names
         return {

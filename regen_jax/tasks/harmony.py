@@ -29,7 +29,7 @@ class Harmony(ScoreTask):
     """X is a soprano and Y that soprano with alto, tenor and bass below it.
 
     X has two levels: the soprano's events, with fermatas at phrase ends, and the step of
-    the bar that each stands in, from `|1` on. The first step, which begins a bar, has
+    its bar, from `|1` on. The first step, which begins a bar, has
     the metre there, such as `6/8`.
     """
 
@@ -105,14 +105,14 @@ class Harmony(ScoreTask):
         def metrics(
             prompts: Example, y: np.ndarray, too_long: Sequence[Example] = ()
         ) -> dict[str, float]:
-            found = judged(prompts, y, too_long)
+            values = judged(prompts, y, too_long)
             if "x" in prompts:
                 soprano = np.asarray(prompts["x"])[..., 0]
                 kept = (y[..., 0] == soprano)[soprano != events.PADDING]
                 missed = [score_of(one).coarser(self.division) for one in too_long]
                 steps = kept.size + sum(score.voices[0][-1].end for score in missed)
-                found["soprano_kept"] = float(kept.sum() / steps)
-            return found
+                values["soprano_kept"] = float(kept.sum() / steps)
+            return values
 
         return metrics
 

@@ -74,7 +74,7 @@ class Melody(ScoreTask):
         return bool(written(score))
 
     def _text_ids(self, score: Score) -> list[int]:
-        """Pieces of the text of a score; none where it has no words or too many."""
+        """Returns pieces of the text of a score; none if it has no words or too many."""
         text, space = written(score), self.x
         try:
             ids = tokenizer.pieces_of(space, text) if text else []
@@ -98,13 +98,13 @@ class Melody(ScoreTask):
         def metrics(
             prompts: Example, y: np.ndarray, too_long: Sequence[Example] = ()
         ) -> dict[str, float]:
-            found = judged(prompts, y, too_long)
+            values = judged(prompts, y, too_long)
             if "x" in prompts:
                 texts = [tokenizer.decode(self.x, row) for row in prompts["x"]]
                 sung = sum(len(syllables(text.partition(":")[2])) for text in texts)
                 notes = events.begins(y, axis=1).sum()
-                found["notes_per_syllable"] = float(notes / sung)
-            return found
+                values["notes_per_syllable"] = float(notes / sung)
+            return values
 
         return metrics
 

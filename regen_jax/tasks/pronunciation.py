@@ -106,7 +106,7 @@ class Pronunciation(Task):
         y: np.ndarray,
         too_long: Sequence[Example] = (),
     ) -> dict[str, list[str] | np.ndarray]:
-        """Returns each `source` and `output`, and their parts of the metrics."""
+        """Returns each `source` and `output`, and the parts of the metrics of each."""
         sources, edits = self._judged(prompts, y, too_long)
         outputs = [*self._words(self.y, y), *("" for _ in too_long)]
         texts = [self._between(self.x).join(source) for source in sources]
@@ -148,7 +148,7 @@ class Pronunciation(Task):
         return [self._between(space).join(s) for s in self._symbols(space, ids)]
 
     def _between(self, space: Tokens) -> str:
-        """What stands between the symbols of a space where people read them."""
+        """Returns the separator of symbols in text: a space for phonemes."""
         phonemes = space == (self.y if self.direction == "g2p" else self.x)
         return " " if phonemes else ""
 

@@ -78,11 +78,11 @@ class ScoreTask(Task):
         return "note", events.begins(y, axis=1).reshape(len(y), -1).sum(axis=1)
 
     def fits(self, score: Score) -> bool:
-        """Whether these options hold the pair of a score of the data set."""
+        """Returns whether the pair of a score fits these options."""
         return score.length <= score.division * self.max_beats
 
     def is_pair(self, score: Score) -> bool:
-        """Whether a score of the data set makes a pair, whatever the options."""
+        """Returns whether a score of the data set has an X, whatever the options."""
         return True
 
     def core_list(self, split: str) -> CoreList:
@@ -106,22 +106,22 @@ class ScoreTask(Task):
         several voices `parallel_fifths`, `parallel_octaves` and `crossings` per 100
         quarter notes, and `faults`, their sum.
 
-        Of scores without a note only the rhythm has a value.
+        For scores without a note only the rhythm is reported.
         """
 
         def metrics(
             prompts: Example, y: np.ndarray, too_long: Sequence[Example] = ()
         ) -> dict[str, float]:
-            found = {}
+            values = {}
             if events.begins(y, axis=1).any():
-                found = {"in_key": self._in_key(prompts, y)}
+                values = {"in_key": self._in_key(prompts, y)}
                 if "y" in prompts:
-                    found |= _distances(y, np.asarray(prompts["y"]))
+                    values |= _distances(y, np.asarray(prompts["y"]))
             if "y" in prompts:
-                found["rhythm_agreement"] = self._rhythm_agreement(
+                values["rhythm_agreement"] = self._rhythm_agreement(
                     y, np.asarray(prompts["y"]), too_long
                 )
-            return found | (self._faults(y) if y.ndim == 3 else {})
+            return values | (self._faults(y) if y.ndim == 3 else {})
 
         return metrics
 
@@ -232,10 +232,10 @@ class ScoreTask(Task):
         if not quarters:
             return {}
         per_100 = 100 / float(quarters)
-        found = {
+        values = {
             name: per_100 * sum(count[name] for count in counts) for name in counts[0]
         }
-        return found | {"faults": sum(found.values())}
+        return values | {"faults": sum(values.values())}
 
 
 def _notes(score: Score, voices: int | None = None) -> int:
@@ -243,19 +243,19 @@ def _notes(score: Score, voices: int | None = None) -> int:
 
 
 def _distances(y: np.ndarray, true: np.ndarray) -> dict[str, float]:
-    """How far two sets of scores are apart, by histograms of the notes of each.
+    """Returns distances between the note histograms of two sets of scores.
 
-    A set that has no interval has no distance of intervals.
+    Without an interval in either set, `interval_distance` is left out.
     """
     histograms = {
         "pitch_class_distance": music.pitch_class_histogram,
         "interval_distance": music.interval_histogram,
     }
-    found = {}
+    values = {}
     for name, histogram in histograms.items():
         counts, other = (
             sum(histogram(events.onsets(ids)) for ids in scores) for scores in (y, true)
         )
         if counts.any() and other.any():
-            found[name] = music.histogram_distance(counts, other)
-    return found
+            values[name] = music.histogram_distance(counts, other)
+    return values

@@ -110,7 +110,7 @@ class Simplification(Task):
         train = self.examples("train")
         known = self._texts(np.stack([train[i]["y"] for i in range(len(train))]))
 
-        def figures(
+        def metrics(
             prompts: Example, y: np.ndarray, too_long: Sequence[Example] = ()
         ) -> dict[str, float]:
             texts = self._texts(y)
@@ -133,7 +133,7 @@ class Simplification(Task):
                 }
             return found
 
-        return figures
+        return metrics
 
     def per_example(
         self,

@@ -46,12 +46,12 @@ class SpeechRecognition(SpeechOptions, Task):
     def judging(self, variables: Mapping[str, Variables]) -> Judging:
         """`wer`, `cer` and `sentence_accuracy`."""
 
-        def figures(
+        def metrics(
             prompts: Example, y: np.ndarray, too_long: Sequence[Example] = ()
         ) -> dict[str, float]:
             return error_rates(self.decode(prompts["y"]), self.decode(y), too_long)
 
-        return figures
+        return metrics
 
     def per_example(
         self,
@@ -64,7 +64,7 @@ class SpeechRecognition(SpeechOptions, Task):
         return per_example(self.decode(prompts["y"]), self.decode(y), too_long)
 
     def fidelity(self, y: np.ndarray, other: np.ndarray) -> dict[str, float]:
-        """The figures of `judging` for texts that came from the true Y′."""
+        """The metrics of `judging` for texts that came from the true Y′."""
         return error_rates(self.decode(y), self.decode(other))
 
     def show(self, prompts: Example, y: np.ndarray) -> Exhibit:

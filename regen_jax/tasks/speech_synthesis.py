@@ -72,16 +72,16 @@ class SpeechSynthesis(SpeechOptions, Task):
             self.judges["judge"].transcribe, variables["judge"]
         )
 
-        def figures(
+        def metrics(
             prompts: Example, y: Padded, too_long: Sequence[Example] = ()
         ) -> dict[str, float]:
             heard = self.decode(transcribe(y))
-            found = error_rates(self.decode(prompts["x"]), heard, too_long)
+            values = error_rates(self.decode(prompts["x"]), heard, too_long)
             if "y" in prompts:
-                found |= self.fidelity(prompts["y"], y)
-            return found
+                values |= self.fidelity(prompts["y"], y)
+            return values
 
-        return figures
+        return metrics
 
     def per_example(
         self,
@@ -97,7 +97,7 @@ class SpeechSynthesis(SpeechOptions, Task):
     def fidelity(self, y: Padded, other: Padded) -> dict[str, float]:
         """`mcd`: mean mel-cepstral distortion in dB over pairs that both have a frame.
 
-        An empty sound has no distortion: error rates count it.
+        Empty sounds are left out here; error rates count them.
         """
         pairs = zip(self._mels(y), self._mels(other), strict=True)
         values = [mel_cepstral_distortion(*p) for p in pairs if all(map(len, p))]

@@ -1,4 +1,4 @@
-"""Texts beside what was recognized, for people and as figures."""
+"""Texts beside their transcripts, for people and as metrics."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -47,9 +47,9 @@ def per_example(
     hypotheses: Sequence[str],
     too_long: Sequence[Example] = (),
 ) -> PerExample:
-    """Returns each `reference` and `output`, and what they add to the `error_rates`.
+    """Returns each `reference` and `output`, and the parts of the `error_rates` of each.
 
-    Of `too_long`, examples with a `text`, outputs are empty.
+    The outputs of `too_long`, examples with a `text`, are empty.
 
     Raises:
       UserError: the package `jiwer` is missing.

@@ -33,8 +33,8 @@ ADVICE = {
     "Read-only": "mount it so that it can be written",
     "Too many open files": "have the limit on open files raised (ulimit -n)",
     "name too long": "use a shorter --workdir",
-    "Input/output error": "look after the disk",
-    "Stale file handle": "look after the network disk",
+    "Input/output error": "check the disk",
+    "Stale file handle": "check the network disk",
     "No such file": "leave that folder in place while the run is going,",
     "not found": "leave that folder in place while the run is going,",
 }
@@ -80,7 +80,7 @@ class Checkpoints:
         seconds: float,
         iterator: grain.DatasetIterator | None = None,
     ) -> None:
-        """Starts to save in the background; an earlier save that failed is told here.
+        """Starts to save in the background; raises if an earlier save failed.
 
         `seconds` is what training took so far.
         """
@@ -110,8 +110,8 @@ class Checkpoints:
 
         Whatever devices wrote it, arrays are read onto those that the shardings of
         `abstract` name, or where it has none onto one device of this process. The
-        iterator, if any, is set to the same moment. A damaged checkpoint is told and the
-        one before it taken.
+        iterator, if any, is set to the same moment. A damaged checkpoint is logged
+        and the one before it is used.
 
         Raises:
           UserError: all are damaged, or one that is whole has other arrays than
@@ -248,7 +248,7 @@ def fingerprint(tree: Tree) -> jax.Array:
 
 
 def on_one_device(abstract: Tree) -> Tree:
-    """Shapes, those without a sharding on one device of this process."""
+    """Returns the shapes; those without a sharding go to one device of this process."""
     # Left to itself, Orbax asks for the devices that wrote them.
     here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
 
@@ -260,13 +260,13 @@ def on_one_device(abstract: Tree) -> Tree:
 
 
 def advice(error: BaseException) -> str:
-    """What to do about a save that failed."""
+    """Returns what to do about a save that failed."""
     while error is not None:
         for words, what in ADVICE.items():
             if words.lower() in str(error).lower():
                 return what
         error = error.__cause__ or error.__context__
-    return "mend that"
+    return "fix that"
 
 
 def _arrays(state: Tree) -> dict[str, str]:

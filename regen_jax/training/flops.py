@@ -29,8 +29,8 @@ def model_flops(stage: Stage, shapes: Tree, frozen: Frozen, batch: Batch) -> flo
 
     What a gradient to the parameters passes through counts three times, since a backward
     pass costs about two forward ones (Kaplan et al., arXiv 2001.08361, section 2.1).
-    What runs forward alone counts once: frozen stages, and what is behind a
-    `stop_gradient` or chooses an integer. The loss is counted as written, before it is
+    What runs forward alone counts once: frozen stages, and what a `stop_gradient`
+    or the choice of an integer cuts off. The loss is counted as written, before it is
     split over devices: recomputation and micro-batches do not change it, and a loop
     counts as often as it runs.
 
@@ -68,7 +68,7 @@ def _flops(jaxpr: Jaxpr, trained: Marks, needed: Marks) -> float:
     depends, wanted = _forward(jaxpr, trained), _backward(jaxpr, needed)
     total = 0.0
     for eqn in jaxpr.eqns:
-        # Neither alone: the value depends on parameters, and the loss on the value.
+        # Both are needed: the value depends on parameters, and the loss on the value.
         passes = any(var in depends and var in wanted for var in eqn.outvars)
         total += _operations(eqn) * (3 if passes else 1)
         inputs, outputs = _marks(eqn.invars, depends), _marks(eqn.outvars, wanted)
@@ -120,12 +120,12 @@ def _backward(jaxpr: Jaxpr, needed: Marks) -> set[Var]:
 
 
 def _parts(eqn: JaxprEqn) -> list[tuple[Jaxpr, int, int]]:
-    """Programs within an equation: how often each runs, and inputs that it lacks."""
+    """Returns programs within an equation, how often each runs, and inputs it skips."""
     match eqn.primitive.name:
         case "scan":
             found = [(eqn.params["jaxpr"], eqn.params["length"], 0)]
         case "while":
-            # Nobody knows how often.
+            # The number of iterations is unknown: it counts once.
             found = [(eqn.params["body_jaxpr"], 1, eqn.params["cond_nconsts"])]
         case "cond":
             found = [(branch, 1, 1) for branch in eqn.params["branches"]]
@@ -140,7 +140,7 @@ def _parts(eqn: JaxprEqn) -> list[tuple[Jaxpr, int, int]]:
 
 
 def _operations(eqn: JaxprEqn) -> float:
-    """FLOPs of a product of matrices, a convolution or an FFT; 0 of anything else."""
+    """Returns FLOPs of a matrix product, a convolution or an FFT; else 0."""
     (output, *_), shapes = eqn.outvars, [var.aval.shape for var in eqn.invars]
     match eqn.primitive.name:
         case "dot_general":
@@ -150,7 +150,7 @@ def _operations(eqn: JaxprEqn) -> float:
         case "conv_general_dilated":
             features = shapes[1][eqn.params["dimension_numbers"].rhs_spec[0]]
             terms = math.prod(shapes[1]) / features
-            # Of a transposed convolution most inputs are 0.
+            # Most inputs of a transposed convolution are 0.
             terms /= math.prod(eqn.params["lhs_dilation"])
             return 2.0 * math.prod(output.aval.shape) * terms
         case "fft":
@@ -173,7 +173,7 @@ def _marks(variables: Sequence[Var | Literal], marked: set[Var]) -> Marks:
 
 
 def _real(variables: Sequence[Var | Literal], marks: Marks) -> set[Var]:
-    """The marked ones that may have a gradient."""
+    """Returns the marked variables that may have a gradient."""
     return {
         var
         for var, mark in zip(variables, marks, strict=True)

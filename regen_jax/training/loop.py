@@ -2,8 +2,8 @@
 
 A run starts from its own newest checkpoint if there is one, else from another run's
 finished stage (`init_from`), else from scratch. Each turn is: save (state and data
-iterator), report, next batch, step. What is reported is saved before, and a run that is
-told to stop saves before it does.
+iterator), report, next batch, step. A step is saved before it is reported, and a run
+that is asked to stop saves before it does.
 """
 
 import contextlib

@@ -6,7 +6,7 @@ import optax
 from regen_jax.training.stage import StageOptions, Tree
 
 DECAYED = frozenset({"kernel"})
-"""Leaves that weight decay reaches, by name: the matrices and filters of layers.
+"""Names of the leaves that are decayed: the matrices and filters of layers.
 
 Biases, scales of norms, embeddings, positions and learned queries are not decayed,
 however many axes they have, stacked over layers or not.
@@ -16,7 +16,7 @@ however many axes they have, stacked over layers or not.
 def learning_rate(options: StageOptions) -> optax.Schedule:
     """Step, from 0, to learning rate: linear warm-up, then a cosine to the last step.
 
-    The step s of w warm-up steps has (s + 1) / w of the peak, so that every step moves.
+    The step s of w warm-up steps has (s + 1) / w of the peak, so that none has a rate of 0.
     """
     warmup_steps = round(options.warmup * options.steps)
     return optax.warmup_cosine_decay_schedule(
@@ -29,7 +29,7 @@ def learning_rate(options: StageOptions) -> optax.Schedule:
 
 
 def optimizer(options: StageOptions) -> optax.GradientTransformation:
-    """Clips the global norm, then AdamW; what `DECAYED` lacks is not decayed."""
+    """Returns AdamW with clipping of the global norm; only `DECAYED` leaves decay."""
     return optax.chain(
         optax.clip_by_global_norm(options.clip_norm),
         optax.adamw(

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 class Reports:
     """The reports of a stage, each of a step that is saved.
 
-    They take long and may fail, so that a run can end within one at any moment. A file in
+    They take long and may fail, so a run can end during one. A file in
     the stage's folder remembers from before the save that a report is owed, and of which
     step: it is made after the next start.
     """
@@ -31,14 +31,14 @@ class Reports:
         self._debt = folder / "unreported.json"
 
     def owed(self, step: int) -> bool:
-        """Whether a report of that step was due and not made, in any process's eyes."""
+        """Returns whether, in any process, a report of that step was due and not made."""
         return processes.agree(self._read().get("step") == step)
 
     def owe(self, step: int, scalars: Mapping[str, float]) -> None:
         """Remembers that a report is due, and the scalars that were logged at its step."""
         if processes.first():
             self._debt.parent.mkdir(parents=True, exist_ok=True)
-            # Renamed when it is whole: a kill in between leaves no half of one.
+            # Renamed once complete, so that a kill leaves no partial file.
             new = self._debt.with_suffix(".new")
             new.write_text(json.dumps({"step": step, "scalars": dict(scalars)}))
             new.rename(self._debt)
@@ -59,27 +59,27 @@ class Reports:
         progress: Progress,
         preemption: Preemption,
     ) -> bool:
-        """Shows what is found of a state; false where the run was told to stop.
+        """Makes and logs the report of a state; False if the run was asked to stop.
 
-        Whatever exception the report raises is logged in one line.
+        An exception in the report is logged in one line.
         """
         averaged = self._strategy.stored(state).averaged
         variables, frozen = self._strategy.local(averaged), self._here
         failure = None
         try:
             with preemption.at_once():
-                found = self._stage.report(variables, frozen)
-                summaries.scalars(step, found.scalars)
-                summaries.exhibit(step, found.exhibit)
-                progress.note(step, found.scalars)
+                report = self._stage.report(variables, frozen)
+                summaries.scalars(step, report.scalars)
+                summaries.exhibit(step, report.exhibit)
+                progress.note(step, report.scalars)
         except Preempted:
             return False
-        # A report is worth less than the training that it is of.
+        # A failed report must not end the training.
         except Exception as error:  # noqa: BLE001
             failure = error
-        # Each process makes its own, and may fail alone.
-        told = processes.agree(processes.first() and failure is not None)
-        if failure is not None and (processes.first() or not told):
+        # Each process makes its own report, and may fail alone.
+        first_failed = processes.agree(processes.first() and failure is not None)
+        if failure is not None and (processes.first() or not first_failed):
             logger.warning(
                 "the report of stage '%s' at step %d failed (%s: %s); training goes on",
                 *(self._stage.name, step, type(failure).__name__),

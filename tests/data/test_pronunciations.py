@@ -21,8 +21,8 @@ def test_splits_of_the_whole_dictionary():
 
 def test_prepared_set_holds_all_pronunciations_of_every_word(tmp_path, monkeypatch):
     monkeypatch.setattr(pronunciations, "pronunciations", lambda: SMALL)
-    monkeypatch.setattr(pronunciations, "TEST_SHARE", 0.25)
-    monkeypatch.setattr(pronunciations, "VALIDATION_SHARE", 0.25)
+    monkeypatch.setattr(pronunciations, "TEST_FRACTION", 0.25)
+    monkeypatch.setattr(pronunciations, "VALIDATION_FRACTION", 0.25)
     prepare("pronunciations", str(tmp_path))
     splits = {
         name: dict(

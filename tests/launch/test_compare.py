@@ -83,20 +83,22 @@ def test_table_has_differences_and_costs(two_runs):
     assert table["train/flops"] == ["", "1e+09", "", "", ""]
     chosen = cells(first, second, "test", ["samples/w*"])
     assert [row[0] for row in chosen][:2] == ["", "samples/wer"]
-    with pytest.raises(UserError, match="--metrics=x fits no metric of both"):
+    with pytest.raises(UserError, match="--metrics=x matches no metric of both"):
         cells(first, second, "test", ["x"])
 
 
 def test_runs_on_other_examples_are_refused(two_runs, tmp_path):
     first, _, errors, worse = two_runs
     part = write(tmp_path / "part", worse, errors[0], rows=np.arange(15))
-    with pytest.raises(UserError, match="other examples: 20 and 15, of which 15"):
+    with pytest.raises(UserError, match="different examples: 20 and 15, of which 15"):
         paired(first, part, "test")
     twice = write(tmp_path / "twice", worse, errors[0], rows=np.arange(20) // 2)
     with pytest.raises(UserError, match="20 and 20, of which 10 are the same, such as"):
         paired(first, twice, "test")
     other = write(tmp_path / "other", worse, errors[0], task="melody")
-    with pytest.raises(UserError, match="other sets: config.task is 'simplification'"):
+    with pytest.raises(
+        UserError, match="different data sets: config.task is 'simplification'"
+    ):
         paired(first, other, "test")
 
 

@@ -185,12 +185,12 @@ RUN = "abstraction=fsq,seed=0"
         (
             f"{RUN}/metrics.json",
             "[1]",
-            "metrics.json cannot be read: it holds no section",
+            "metrics.json cannot be read: it is not a JSON object",
         ),
-        (f"{RUN}/metrics.json", '{"a": "b"}', "a is 'b', no number"),
+        (f"{RUN}/metrics.json", '{"a": "b"}', "a is 'b', not a number"),
         ("sweep.json", '{"runs": {}}', "is of format 1, which an earlier version"),
         ("sweep.json", '{"format": 3}', "is of format 3, which a later version"),
-        ("sweep.json", '{"format": 2, "runs": [1]}', "its runs are no sections"),
+        ("sweep.json", '{"format": 2, "runs": [1]}', "its runs are not sections"),
     ],
 )
 def test_damaged_file_or_other_format_is_one_line(workdir, name, content, words):

@@ -29,8 +29,8 @@ def test_a_bar_in_steps(metre, division, steps):
 @pytest.mark.parametrize(
     ("metre", "division", "words"),
     [
-        ((3, 16), 2, "steps of 1/8: division=4 has it"),
-        ((3, 8), 1, "steps of 1/4: division=2 has it"),
+        ((3, 16), 2, "steps of 1/8: set division=4"),
+        ((3, 8), 1, "steps of 1/4: set division=2"),
         ((3, 32), 4, "steps of 1/16: write it in longer note values"),
         ((0, 4), 4, "does not fit: it has no beat"),
     ],
@@ -77,7 +77,10 @@ def test_bars_before_the_first_note_do_not_count():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ([(0, 4, 4), (8, 3, 4)], "bar 3: the metre changes from 4/4 to 3/4: one metre"),
+        (
+            [(0, 4, 4), (8, 3, 4)],
+            "bar 3: the metre changes from 4/4 to 3/4: only one metre",
+        ),
         ([(0, 4, 4), (28, 3, 4)], "bar 8: the metre changes from 4/4 to 3/4"),
         ([(8, 3, 4)], "bar 3: the metre changes from 4/4 to 3/4"),
         (

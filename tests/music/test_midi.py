@@ -190,7 +190,7 @@ def test_several_tracks_are_not_one_voice(saved):
         ),
         (
             [metre(3, 4), *notes(60, 62, 64), metre(2, 4), *notes(60)],
-            "bar 2: the metre changes from 3/4 to 2/4: one metre is needed",
+            "bar 2: the metre changes from 3/4 to 2/4: only one metre can be read",
         ),
         (
             [*notes(*[60] * 8), metre(3, 4), *notes(60)],
@@ -198,7 +198,7 @@ def test_several_tracks_are_not_one_voice(saved):
         ),
         (
             [metre(7, 16), *notes(60)],
-            "the metre 7/16 does not fit: .* whole number of steps of 1/8: division=4 has",
+            "the metre 7/16 does not fit: .* whole number of steps of 1/8: set division=4",
         ),
         ([metre(0, 4), *notes(60)], "the metre 0/4 does not fit: it has no beat"),
     ],

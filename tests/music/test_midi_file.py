@@ -140,8 +140,8 @@ def test_what_players_play_is_read(read, name):
     ("content", "words"),
     [
         (b"", "is empty"),
-        (b"RIFF....WAVE", "is no MIDI: it has no header 'MThd'"),
-        (riff(b""), "is no MIDI: it has no header"),
+        (b"RIFF....WAVE", "is not a MIDI file: it has no header 'MThd'"),
+        (riff(b""), "is not a MIDI file: it has no header"),
         (PLAIN[:12], "is cut off in its header"),
         (header(), "is cut off: 0 of its 1 tracks are there"),
         (header(0), "has no notes"),

@@ -67,7 +67,7 @@ def test_real_images_have_the_spread_of_their_distance(task, monkeypatch):
     assert found["frechet_std"] == pytest.approx(np.std(np.arange(20.0), ddof=1))
 
 
-def test_prompts_are_as_many_as_the_split_has_unless_told(task):
+def test_number_of_prompts_defaults_to_that_of_the_split(task):
     assert len(task.prompts(0, "validation")) == 9
     assert [p["x"] for p in task.prompts(4, "test")] == [0, 1, 2, 0]
 

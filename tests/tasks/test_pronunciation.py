@@ -86,7 +86,7 @@ def test_any_listed_pronunciation_is_right(small):
     assert metrics["symbol_error_rate"] == pytest.approx(1 / (4 + 4 + 6))
 
 
-def test_stress_counts_where_it_is_told(small):
+def test_stress_counts_if_the_task_keeps_it(small):
     task = small(stress=True)
     prompts = batch(task, "validation")
     judge = task.judging({})

@@ -187,9 +187,9 @@ def test_a_soprano_keeps_the_metre_of_its_file(tmp_path, metre, division):
             (3, 16),
             [480],
             2,
-            "metre 3/16 does not fit: .*steps of 1/8: division=4 has it",
+            "metre 3/16 does not fit: .*steps of 1/8: set division=4",
         ),
-        ((3, 8), [480], 1, "the metre 3/8 does not fit: .*division=2 has it"),
+        ((3, 8), [480], 1, "the metre 3/8 does not fit: .*set division=2"),
         ((5, 4), [480], 2, "a bar of 5/4 is longer than 4 quarter notes"),
         ((4, 32), [480], 4, "the metre 4/32 is unknown: beats of 1/1 to 1/16"),
         ((4, 4), [120] * 8, 2, "3 of 8 notes would be lost, .*: division=4 keeps them"),
@@ -218,7 +218,7 @@ def test_triplets_on_a_grid_of_sixteenths_are_said_to_be_moved(tmp_path, caplog)
     Harmony().read("midi", tune(tmp_path / "a.mid", (4, 4), 360, 120))
     (record,) = caplog.records
     assert "1 of 2 notes begin between the steps of 1/8" in record.message
-    assert record.message.endswith("to the nearest: division=4 has their own")
+    assert record.message.endswith("to the nearest: division=4 would keep their times")
 
 
 def test_lyrics_are_in_a_metre_of_the_training_data(music_dir):

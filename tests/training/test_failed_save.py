@@ -42,7 +42,7 @@ print(reading.latest)
 """
 
 
-def test_a_full_disk_is_told_and_what_was_saved_is_kept(tmp_path):
+def test_full_disk_is_logged_and_the_last_step_is_kept(tmp_path):
     # Full by a limit on the size of files, which ends a write as a full disk does.
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, tmp_path],
@@ -51,10 +51,10 @@ def test_a_full_disk_is_told_and_what_was_saved_is_kept(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    told, kept, latest = done.stdout.splitlines()
-    assert told.startswith("could not save a checkpoint of stage 'prior' in ")
-    assert "File too large" in told
-    assert "step 1 is kept: have the limit on the size of files raised" in told
+    logged, kept, latest = done.stdout.splitlines()
+    assert logged.startswith("could not save a checkpoint of stage 'prior' in ")
+    assert "File too large" in logged
+    assert "step 1 is kept: have the limit on the size of files raised" in logged
     assert (kept, latest) == ("True", "2")
 
 
@@ -67,7 +67,7 @@ def test_a_full_disk_is_told_and_what_was_saved_is_kept(tmp_path):
         (errno.EACCES, "give this user the right to write there"),
         (errno.EMFILE, "have the limit on open files raised (ulimit -n)"),
         (errno.ENOENT, "leave that folder in place while the run is going,"),
-        (errno.EPIPE, "mend that"),
+        (errno.EPIPE, "fix that"),
     ],
 )
 def test_advice_on_a_failed_save_is_of_its_cause(number, what):

@@ -102,7 +102,7 @@ def test_the_first_one_writes_the_summaries(two):
         assert len(list((two / name / "toy").glob("events*"))) == 1
 
 
-def test_report_that_fails_in_one_process_is_told_there_and_all_go_on(two):
+def test_report_that_fails_in_one_process_is_logged_and_all_go_on(two):
     first, second = ((two / f"output-{i}").read_text() for i in range(2))
     assert "failed" not in first
     for step in (3, 6):

@@ -25,16 +25,16 @@ from regen_jax.metrics import codebook as codebook_metrics
 class FiniteScalarQuantizer(Quantizer):
     """Rounds each channel of a latent to one of a few levels; K is their product.
 
-    Nothing is kept but the levels, yet codes can fall out of use all the same. Early in
-    training the decoder learns what all examples have in common, and its gradient moves
-    all latents together, to where tanh is flat and none returns. `standardize` takes
-    away what latents of an example have in common; `range_penalty` pulls them back.
-    With neither, the quantizer is that of the paper. Both belong to an example, so that
+    There is no codebook to learn, yet codes can fall out of use. Early in training the
+    decoder learns what all examples have in common, and its gradient moves all latents
+    together, to where tanh saturates, and they stay there. `standardize` removes what
+    the latents of an example have in common; `range_penalty` pulls them back. With
+    neither, the quantizer is that of the paper. Both are computed per example, so that
     codes and gradients do not depend on how a batch is split over devices.
 
     Attributes:
       levels: number of values of each channel; its length is the latent dimension D.
-        An even number of levels, 2 among them, has none at the opposite of -1.
+        An even number of levels, 2 among them, has a level at -1 and none at 1.
       standardize: whether each channel is standardized by its mean and deviation over
         the valid positions of its example before it is bounded, with the gradient
         through both. This is not causal in time, and latents of a segment differ from
@@ -105,7 +105,7 @@ class FiniteScalarQuantizer(Quantizer):
         return np.cumprod((1, *self.levels[:-1]))
 
     def _unbounded(self, latents: jax.Array, mask: jax.Array | None) -> jax.Array:
-        """f32[B, *grid, D] to be bounded; 0, or what 0 becomes, where `mask` is false."""
+        """Returns f32[B, *grid, D] for `_bound`; latents count as 0 where masked."""
         mask = everywhere(latents) if mask is None else mask
         z = jnp.where(mask[..., None], latents.astype(jnp.float32), 0)
         return _standardized(z, mask) if self.standardize else z
@@ -130,8 +130,8 @@ class FiniteScalarQuantizer(Quantizer):
 def _standardized(z: jax.Array, mask: jax.Array) -> jax.Array:
     """z f32[B, *grid, D], 0 where `mask` is false, standardized over the grid.
 
-    A single position keeps its mean, which is all that it has. One more square, of 1,
-    counts in each variance: it is never 0, and what is constant is not magnified.
+    A single position keeps its mean, or it would always be 0. Each variance includes one
+    more squared deviation, of 1: it is never 0, and constant channels are not amplified.
     """
     grid = tuple(range(1, mask.ndim))
     number = mask.sum(axis=grid, keepdims=True)[..., None]

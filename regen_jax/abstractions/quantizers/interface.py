@@ -69,9 +69,9 @@ class Quantizer(abc.ABC):
     def encode(
         self, codebook: Codebook, latents: jax.Array, mask: jax.Array | None = None
     ) -> jax.Array:
-        """Codes i32[B, *grid] (or [B, *grid, depth]) of latents [B, *grid, D].
+        """Returns codes i32[B, *grid] (or [B, *grid, depth]) of latents [B, *grid, D].
 
-        They are those of `quantize` with the same `mask`.
+        They equal the codes of `quantize` with the same `mask`.
         """
 
     @abc.abstractmethod
@@ -95,8 +95,8 @@ def everywhere(latents: jax.Array) -> jax.Array:
 
 
 def masked_mean(x: jax.Array, mask: jax.Array) -> jax.Array:
-    """Means f32[B] of x [B, *grid] over the positions where `mask`; 0 of none."""
+    """Returns means f32[B] of x [B, *grid] over the positions in `mask`; 0 if none is."""
     grid = tuple(range(1, mask.ndim))
     number = jnp.maximum(mask.sum(axis=grid), 1)
-    # Not a product with the mask, which what is infinite would survive.
+    # Not a product with the mask: 0 times infinity is NaN.
     return jnp.where(mask, x, 0).sum(axis=grid) / number

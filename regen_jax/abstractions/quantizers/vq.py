@@ -116,10 +116,10 @@ class VectorQuantizer(Quantizer):
     def offer(
         self, keys: jax.Array, latents: jax.Array, mask: jax.Array
     ) -> dict[str, jax.Array]:
-        """What dead codes may restart at: `candidates` f32[B, number, D] of latents.
+        """Returns latents at which dead codes may restart.
 
-        `offered` bool[B, number] is false for those that stand where `mask` is false.
-        Different latents of an example [*grid, D] come before repeated ones.
+        `candidates` are f32[B, number, D]; `offered` bool[B, number] is false for those
+        whose `mask` is false. Distinct latents of an example come before repeated ones.
         """
         mask = jnp.asarray(mask.reshape(mask.shape[0], -1))
         flat = jax.lax.stop_gradient(latents.reshape(*mask.shape, self.dim))
@@ -162,17 +162,17 @@ class VectorQuantizer(Quantizer):
 
 
 def _order(rng: jax.Array, latents: jax.Array, mask: jax.Array) -> jax.Array:
-    """A random order i32[N] of latents f32[N, D]: different ones, repeats, the masked."""
+    """Returns a random order i32[N] of latents f32[N, D]: distinct, repeated, masked."""
     order = jax.random.permutation(rng, latents.shape[0])
     rank = jnp.where(mask, _repeats(latents, mask), 2)
     return order[jnp.argsort(rank[order], stable=True)]
 
 
 def _repeats(latents: jax.Array, mask: jax.Array) -> jax.Array:
-    """1 where a latent of those in `mask` equals one before it, else 0, i32[N].
+    """Returns i32[N]: 1 where a latent in `mask` equals an earlier one in it, else 0.
 
-    They are compared by a hash of 32 bits: of 10,000 latents, one in 86 times, one that
-    is new is taken for a repeat.
+    Latents are compared by a hash of 32 bits: among 10,000 distinct ones, the probability
+    that any is taken for a repeat is 1 / 86.
     """
     factors = np.random.default_rng(0).integers(2**32, size=latents.shape[1]) | 1
     bits = jax.lax.bitcast_convert_type(latents, jnp.uint32)
