@@ -13,7 +13,8 @@ from regen_jax.audio import containers
 from regen_jax.errors import UserError
 
 _BLOCK = 1024
-_RATES = 1_000, 768_000
+RATES = 1_000, 768_000
+"""Samples per second that can be read, at least and at most."""
 _ESTIMATED = ("MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III")
 """Their headers need not say how many samples there are."""
 
@@ -126,9 +127,9 @@ class _Bytes(io.BytesIO):
 
 
 def _check_rate(rate: int | None, what: str) -> None:
-    if rate is not None and not _RATES[0] <= rate <= _RATES[1]:
+    if rate is not None and not RATES[0] <= rate <= RATES[1]:
         raise UserError(
-            f"{what} says a rate of {rate} Hz: from {_RATES[0]} to {_RATES[1]} Hz can "
+            f"{what} says a rate of {rate} Hz: from {RATES[0]} to {RATES[1]} Hz can "
             "be read"
         )
 
