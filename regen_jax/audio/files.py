@@ -15,8 +15,9 @@ from regen_jax.errors import UserError
 _BLOCK = 1024
 RATES = 1_000, 768_000
 """Samples per second that can be read, at least and at most."""
-_ESTIMATED = ("MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III")
-"""Their headers need not say how many samples there are."""
+_MPEG = ("MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III")
+_MPEG_SLACK = 1152
+"""Samples of MPEG by which decoders may differ from what a header says: a frame."""
 
 logger = logging.getLogger("regen_jax")
 
@@ -91,7 +92,11 @@ def _decode(data: bytes, what: str) -> tuple[np.ndarray, int]:
     samples = np.concatenate(blocks)
     if header.declared and header.present < header.declared:
         frames = math.ceil(len(samples) * header.declared / header.present)
-    if len(samples) < frames and subtype not in _ESTIMATED:
+    slack = 0
+    if subtype in _MPEG:
+        # Without a length in the file, libsndfile estimates one.
+        slack = _MPEG_SLACK if containers.has_mpeg_length(data) else frames
+    if len(samples) < frames - slack:
         logger.warning(
             "%s is cut short: of the %d samples that its header says, the %d that are "
             "there are read",
