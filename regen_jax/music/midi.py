@@ -85,8 +85,9 @@ def read(path: str | Path, division: int, voices: int = 0) -> Score:
     to the nearest steps and last at least one; the tempo is ignored, and so is the
     silence after the last note. A note ends at the note-off of its pitch and channel
     that is its own in order, or where the pitch is struck again. The key is the first
-    valid one, and a fermata is what `write` makes of one. See `midi_file.parse` for what
-    is read leniently, and `bars.one_metre` for upbeats.
+    valid one, and a fermata is what `write` makes of one. A controller that silences a
+    channel ends its notes. See `midi_file.parse` for what is read leniently, and
+    `bars.one_metre` for upbeats.
 
     Args:
       path: a file of type 0 or 1.
@@ -183,6 +184,11 @@ def _parts(track: midi_file.Track) -> dict[int, list[_Played]]:
             # One of a pitch that does not sound has nothing to end.
             if len(struck.get(key, ())) > len(ended.get(key, ())):
                 ended.setdefault(key, []).append(event.tick)
+        elif event.kind == "notes_off":
+            for key, starts in struck.items():
+                if key[0] == event.channel:
+                    ends = ended.setdefault(key, [])
+                    ends += [event.tick] * (len(starts) - len(ends))
         elif event.kind == "lyric":
             lyrics[event.tick] = _text(event.data).strip()
         elif event.kind == "marker" and _text(event.data) == _FERMATA:
