@@ -18,7 +18,7 @@ from ml_collections import ConfigDict, config_flags
 from regen_jax import paths, ranges
 from regen_jax import workdir as stored
 from regen_jax.build import SECTIONS
-from regen_jax.errors import UserError
+from regen_jax.errors import UserError, line
 from regen_jax.exit_codes import REQUEUE
 from regen_jax.training import processes
 from regen_jax.training.memory import keep_freed_memory
@@ -118,7 +118,7 @@ def given(config: flags.FlagHolder[ConfigDict]) -> ConfigDict:
 
 def fail(error: object) -> None:
     """Tells an error in one line and ends this process."""
-    print("error:", " ".join(str(error).split()), file=sys.stderr, flush=True)
+    print("error:", line(error), file=sys.stderr, flush=True)
     # Orbax and grain keep threads that a plain exit would wait for.
     processes.abandon(2)
 

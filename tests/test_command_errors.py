@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from regen_jax import commands
+from regen_jax.errors import LONGEST, line
 
 
 class Stopped(Exception):
@@ -50,3 +51,11 @@ def test_other_errors_of_devices_keep_their_traceback(guarded):
 
     with pytest.raises(jax.errors.JaxRuntimeError, match="a bug"):
         guarded(main)
+
+
+def test_error_is_one_line_of_bounded_length():
+    assert line(ValueError("a\n  b\tc")) == "a b c"
+    assert line("x" * LONGEST) == "x" * LONGEST
+    long = line("begin " + "x" * 10**6 + " end")
+    assert len(long) == LONGEST
+    assert long.startswith("begin xx") and long.endswith("xx end") and " … " in long
