@@ -9,7 +9,7 @@ from absl import app, flags
 from absl import logging as absl_logging
 
 from regen_jax import paths
-from regen_jax.errors import UserError
+from regen_jax.errors import UserError, line
 
 
 def run(main: Callable[[list[str]], int | None]) -> None:
@@ -64,5 +64,5 @@ def _parse(argv: list[str]) -> list[str]:
 
 
 def _fail(error: object) -> int:
-    print("error:", " ".join(str(error).split()), file=sys.stderr, flush=True)
+    print("error:", line(error), file=sys.stderr, flush=True)
     return 2

@@ -199,6 +199,7 @@ def _checked(arguments: Sequence[str]) -> Sequence[str]:
                 f"{argument} has to be on the storage that all hosts share, which is "
                 f"mounted at {MOUNT}: --workdir={MOUNT}/digits, say"
             )
+    cli.workdir_of(arguments)
     return arguments
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,10 @@ def metrics(folder: Path, split: str) -> dict[str, float]:
     path = folder / METRICS[split]
     values = read(path)
     for name, value in values.items():
-        if not isinstance(value, int | float):
-            raise UserError(f"{path} cannot be read: {name} is {value!r}, not a number")
+        if type(value) not in (int, float) or not abs(value) <= sys.float_info.max:
+            raise UserError(
+                f"{path} cannot be read: {name} is {str(value)[:40]}, not a finite number"
+            )
     return values
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax
 from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import ConfigDict, config_flags
@@ -17,9 +18,8 @@ from ml_collections import ConfigDict, config_flags
 from regen_jax import paths, ranges
 from regen_jax import workdir as stored
 from regen_jax.build import SECTIONS
-from regen_jax.errors import UserError
+from regen_jax.errors import UserError, line
 from regen_jax.exit_codes import REQUEUE
-from regen_jax.options import require_section
 from regen_jax.training import processes
 from regen_jax.training.memory import keep_freed_memory
 from regen_jax.training.preemption import Preempted
@@ -72,8 +72,6 @@ def config_of(directory: Path) -> dict[str, Any]:
         raise UserError(
             f"{directory / stored.CONFIG} cannot be read: it lacks {', '.join(missing)}"
         )
-    for name in set(SECTIONS) - {"seed", "task"}:
-        require_section(config[name], f"{directory / stored.CONFIG}: {name}")
     return config
 
 
@@ -122,7 +120,7 @@ def given(config: flags.FlagHolder[ConfigDict]) -> ConfigDict:
 
 def fail(error: object) -> None:
     """Tells an error in one line and ends this process."""
-    print("error:", " ".join(str(error).split()), file=sys.stderr, flush=True)
+    print("error:", line(error), file=sys.stderr, flush=True)
     # Orbax and grain keep threads that a plain exit would wait for.
     processes.abandon(2)
 
@@ -147,7 +145,9 @@ def _guarded(main: Callable[[], None]) -> None:
     except Preempted:
         logger.info("told to stop: saved, and the same command goes on from here")
         processes.leave(REQUEUE)
-    except Exception:
+    except Exception as error:
+        if words := _lack_of_memory(error):
+            fail(words)
         if processes.count() == 1:
             raise
         # In the barrier of a plain exit it would wait for the others, and they for it.
@@ -155,6 +155,20 @@ def _guarded(main: Callable[[], None]) -> None:
         processes.abandon(1)
     if processes.count() > 1:
         processes.leave(0)
+
+
+def _lack_of_memory(error: Exception) -> str:
+    """What to say of an exception that memory was too small for; empty for others."""
+    reason = " ".join(str(error).split())[:200]
+    on_device = isinstance(error, jax.errors.JaxRuntimeError)
+    if not isinstance(error, MemoryError) and not (
+        on_device and "RESOURCE_EXHAUSTED" in reason
+    ):
+        return ""
+    return (
+        f"memory is not enough: {reason or 'MemoryError'}; take a smaller batch_size or "
+        "model, or more devices"
+    )
 
 
 def _only_of_main_thread(*exception) -> None:

@@ -62,7 +62,7 @@ def from_text(abstraction: Abstraction, text: str) -> np.ndarray:
     try:
         ids = np.array(json.loads(text)["ids"])
         fits = ids.dtype.kind == "i" and ids.shape == space.shape
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         fits = False
     if not fits or ids.min() < 0 or ids.max() >= space.vocab:
         raise UserError(

@@ -3,3 +3,18 @@
 
 class UserError(Exception):
     """Something the user can mend: one line that says what, where, what would be right."""
+
+
+LONGEST = 2000
+"""Characters of the longest line that an error is told in."""
+
+
+def line(error: object) -> str:
+    """What an error says, as one line; of a very long one its beginning and end.
+
+    Errors quote what users gave, and a word of a file may be the whole file.
+    """
+    text = " ".join(str(error).split())
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[: LONGEST // 2]} … {text[3 - LONGEST // 2 :]}"

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from absl import flags
 
-from regen_jax import commands, outputs, workdir
+from regen_jax import commands, outputs, paths, workdir
 from regen_jax.build import Run, build
 from regen_jax.data.annotated import as_batch, open_examples
 from regen_jax.data.pipeline import evaluation_batches, first_batch
@@ -179,11 +179,17 @@ def training_costs(run: Run, trained: Mapping[str, Trained]) -> dict[str, float]
 
 def _trained_with(stage: str, options: StageOptions) -> StageOptions:
     """Returns the options of the run that trained a stage, if its folder still exists."""
+    # A run that was moved to where its source had been would lead to itself.
+    visited: set[Path] = set()
     while options.init_from:
         try:
-            section = workdir.read(Path(options.init_from).expanduser())["train"][stage]
+            source = paths.local(options.init_from, "init_from").resolve()
+            if source in visited:
+                break
+            visited.add(source)
+            section = workdir.read(source)["train"][stage]
             options = make(StageOptions, section, f"config.train.{stage}")
-        except (UserError, KeyError):
+        except (UserError, KeyError, OSError, RuntimeError):
             break
     return options
 

@@ -53,11 +53,19 @@ def read(file: Path) -> dict[str, list[str] | np.ndarray]:
         lines = file.read_text(encoding="utf-8").split("\n")
         rows = [json.loads(line) for line in lines if line]
         columns = {name: [row[name] for row in rows] for name, _ in rows[0].items()}
-        return {
-            name: column
-            if isinstance(column[0], str)
-            else np.array(column, float).reshape(len(rows), 2)
-            for name, column in columns.items()
-        }
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        return {name: _column(name, column) for name, column in columns.items()}
+    except (
+        *(OSError, ValueError, LookupError, TypeError, AttributeError),
+        *(OverflowError, RecursionError),
+    ) as error:
         raise UserError(f"{file} cannot be read: {error}") from error
+
+
+def _column(name: str, column: list) -> list[str] | np.ndarray:
+    """Texts as they are, numerators and denominators as f64[N, 2]."""
+    if all(isinstance(value, str) for value in column):
+        return column
+    values = np.array(column, float).reshape(len(column), 2)
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} has values that are not finite")
+    return values

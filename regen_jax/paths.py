@@ -1,5 +1,6 @@
 """Paths in flags and config fields: expands `~` and refuses unusable ones."""
 
+import errno
 import re
 import unicodedata
 from pathlib import Path
@@ -19,7 +20,8 @@ def local(value: str | Path, where: str) -> Path:
       where: what errors call it by, such as `--out`.
 
     Raises:
-      UserError: it is a URL, its home folder is unknown, or it has control characters.
+      UserError: it is a URL, its home folder is unknown, it is too long, its links lead
+        in a circle, or it has control characters.
     """
     try:
         path = Path(value).expanduser().absolute()
@@ -37,6 +39,14 @@ def local(value: str | Path, where: str) -> Path:
             f"{where}={str(path)!r} has {bad[0]!r}, which is not a printable character: "
             "rename that folder, or use another"
         )
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+            raise UserError(
+                f"{where}={_shortened(path)} cannot be used: {error.strerror}: use another "
+                "folder"
+            ) from error
     return path
 
 
@@ -55,3 +65,8 @@ def storable(value: str | Path, where: str) -> Path:
             "as a pattern: use a folder without any of * ? [ ] \\"
         )
     return path
+
+
+def _shortened(path: Path) -> str:
+    text = str(path)
+    return text if len(text) <= 200 else f"{text[:60]} … {text[-60:]}"

@@ -13,7 +13,7 @@ from filelock import AcquireReturnProxy, SoftFileLease, Timeout
 
 from regen_jax import paths
 from regen_jax.errors import UserError
-from regen_jax.options import plain
+from regen_jax.options import plain, require_section
 
 CONFIG = "config.json"
 METRICS = {"validation": "metrics_validation.json", "test": "metrics.json"}
@@ -168,6 +168,11 @@ def check_source(
         raise UserError(f"{where}: the run in {source} differs: {'; '.join(differing)}")
     there = old.get("train", {}).get(stage, {})
     taken, steps = latest_step(source, stage), there.get("steps", 1)
+    if type(steps) is not int:
+        raise UserError(
+            f"{where}: {source / CONFIG} cannot be read: train.{stage}.steps is {steps!r}, "
+            "no int"
+        )
     if taken is None:
         raise UserError(f"{where}: {source} has no checkpoint of stage '{stage}'")
     # What that run took itself was finished, whatever its own steps are.
@@ -192,8 +197,8 @@ def read(workdir: Path, where: str = "") -> dict[str, Any]:
     """The config of the run in that folder.
 
     Raises:
-      UserError: there is none, its file is damaged, or its format is another. The error
-        begins with `where`, if that is given.
+      UserError: there is none, its file is damaged, what should be a section is none, or
+        its format is another. The error begins with `where`, if that is given.
     """
     path = workdir / CONFIG
     prefix = f"{where}: " if where else ""
@@ -210,6 +215,11 @@ def read(workdir: Path, where: str = "") -> dict[str, Any]:
         raise UserError(f"{prefix}{path} cannot be read: it holds no config")
     check_format(found, f"{prefix}{workdir}")
     del found["format"]
+    for name, section in found.items():
+        if name not in ("seed", "task"):
+            require_section(section, f"{prefix}{path}: {name}")
+    for name, section in found.get("train", {}).items():
+        require_section(section, f"{prefix}{path}: train.{name}")
     return found
 
 

@@ -56,7 +56,7 @@ def test_whatever_is_written_is_read(abstraction):
         assert unwritable == sum(not one.any() for one in ids)
 
 
-@pytest.mark.parametrize("ids", ["[1]", "3", "[[[]]]", '"a"', "[1.5]"])
+@pytest.mark.parametrize("ids", ["[1]", "3", "[[[]]]", '"a"', "[1.5]", "[" * 10**5])
 def test_ids_that_are_no_y_prime_are_refused(ids):
     with pytest.raises(UserError, match=r"integers from 0 to \d+, of shape \[12\]"):
         from_text(EDITABLE[0], f'{{"ids": {ids}}}')

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import json
 import math
 import types
 
@@ -26,6 +27,7 @@ from regen_jax.regeneration import Regeneration
 from regen_jax.spaces import Array, Category, Tokens, lengths
 from regen_jax.stages import make_stages
 from regen_jax.training.preemption import Preempted
+from regen_jax.training.stage import StageOptions
 
 SPACE = Array((1,), 0.0, 100.0)
 
@@ -272,3 +274,14 @@ def test_attempt_names_what_failed_and_says_what_users_can_mend(caplog):
         raise UserError("install this")
     assert failed == ["real"]
     assert caplog.messages == ["evaluator real failed: install this"]
+
+
+@pytest.mark.parametrize("source", ["a", "b", "~nobody_has_it/a", "gs://b/a"])
+def test_stage_whose_source_leads_nowhere_costs_what_is_known(tmp_path, source):
+    source = source if len(source) > 1 else str(tmp_path / source)
+    for name, other in (("a", source), ("b", str(tmp_path / "a"))):
+        (tmp_path / name).mkdir()
+        config = {"format": 2, "train": {"prior": {"steps": 3, "init_from": other}}}
+        (tmp_path / name / "config.json").write_text(json.dumps(config))
+    options = StageOptions(steps=5, init_from=str(tmp_path / "a"))
+    assert evaluate._trained_with("prior", options).steps == 3

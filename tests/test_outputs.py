@@ -16,7 +16,13 @@ def test_columns_are_read_as_they_were_written(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [None, "", "{", "[]\n", '{"a": 1}\n', '{"a": "b"}\n{}\n', '{"a": []}\n']
+    "content",
+    [
+        *(None, "", "{", "[]\n", '{"a": 1}\n', '{"a": "b"}\n{}\n', '{"a": []}\n'),
+        *('{"a": "b"}\n{"a": 1}\n', '{"a": [NaN, 1]}\n', "[" * 10**5),
+        f'{{"a": [1{"0" * 400}, 1]}}\n',
+    ],
+    ids=range(11),
 )
 def test_damaged_file_is_one_line(tmp_path, content):
     file = tmp_path / "outputs_test.jsonl"

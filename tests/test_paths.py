@@ -45,6 +45,17 @@ def test_pattern_of_the_storage_layer_is_refused_where_checkpoints_are(
         paths.storable("runs/demo", "--workdir")
 
 
+def test_path_that_the_system_cannot_open_is_refused(tmp_path):
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    for path in (f"{tmp_path}/a", f"{tmp_path}/a/run", "x" * 300, "d/" * 3000):
+        with pytest.raises(
+            UserError, match="^--out=.* cannot be used: .*: use"
+        ) as error:
+            paths.local(path, "--out")
+        assert len(str(error.value)) < 300
+
+
 def test_home_folder_is_expanded(monkeypatch):
     monkeypatch.setenv("HOME", "/home/me")
     assert paths.storable("~/runs/a", "--workdir") == Path("/home/me/runs/a")

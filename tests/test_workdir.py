@@ -153,6 +153,12 @@ def test_unfinished_stage_is_not_taken(tmp_path, steps, words):
     assert str(error.value).startswith("config.train.prior.init_from: ")
 
 
+def test_steps_that_are_no_int_are_refused(tmp_path):
+    config = made(tmp_path, steps=[7], train={"prior": {"steps": "20"}})
+    with pytest.raises(UserError, match=r"train\.prior\.steps is '20', no int"):
+        workdir.check_source(tmp_path, config, "prior")
+
+
 def test_stage_that_was_taken_itself_counts_as_finished(tmp_path):
     config = made(tmp_path, steps=[7], train={"prior": {"steps": 20, "init_from": "a"}})
     workdir.check_source(tmp_path, config, "prior")
@@ -170,6 +176,12 @@ UNREADABLE = {
     "list": ("[2]", "config.json cannot be read: it holds no config"),
     "no-text": (b"\xff\xfe", "config.json cannot be read"),
     "nested": ("[" * 10**5, "config.json cannot be read"),
+    "list-as-section": ('{"format": 2, "train": []}', "train must be a section"),
+    "text-as-section": ('{"format": 2, "data": "x"}', "data must be a section"),
+    "no-stage": (
+        '{"format": 2, "train": {"prior": 3}}',
+        "train.prior must be a section",
+    ),
 }
 
 

@@ -6,6 +6,7 @@ and cannot read some WAV files that players can. The formats:
 - WAV: RIFF chunks, https://www.mmsp.ece.mcgill.ca/Documents/AudioFormats/WAVE/WAVE.html;
   RF64 and BW64 of 64 bits, https://www.itu.int/rec/R-REC-BS.2088.
 - AIFF, AU, CAF and Wave64, as libsndfile has them.
+- The Xing header of MPEG: http://gabriel.mp3-tech.org/mp3infotag.html.
 """
 
 import struct
@@ -14,6 +15,9 @@ from typing import NamedTuple
 
 _STREAMED = 0x7FFFF000
 """Programs that do not know the size in advance write at least this, or 0."""
+
+_FIRST_FRAME = 256
+"""Bytes in which the Xing header of an MPEG file begins."""
 
 _NAMES = (b"data", b"fmt ", b"fact", b"LIST", b"PEAK", b"bext", b"JUNK")
 """Chunks that may follow one of an odd size whose padding was forgotten."""
@@ -57,6 +61,20 @@ def parse(data: bytes) -> Header:
         known = None if size >= _STREAMED else size
         return Header(data, known, max(0, len(data) - start))
     return Header(data)
+
+
+def has_mpeg_length(data: bytes) -> bool:
+    """Whether an MPEG file says how many frames it has.
+
+    Its first frame has a Xing header then, after a tag ID3 that may come first.
+    """
+    start = 0
+    if data[:3] == b"ID3" and len(data) >= 10:
+        sizes = data[6:10]
+        start = 10 + sum((byte & 0x7F) << 7 * (3 - i) for i, byte in enumerate(sizes))
+    first = data[start : start + _FIRST_FRAME]
+    at = max(first.find(b"Xing"), first.find(b"Info"))
+    return 0 <= at < len(first) - 7 and bool(first[at + 7] & 1)
 
 
 def _parse_chunks(

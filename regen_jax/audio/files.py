@@ -13,9 +13,11 @@ from regen_jax.audio import containers
 from regen_jax.errors import UserError
 
 _BLOCK = 1024
-_RATES = 1_000, 768_000
-_ESTIMATED = ("MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III")
-"""Formats whose headers need not declare the number of samples."""
+RATES = 1_000, 768_000
+"""Samples per second that can be read, at least and at most."""
+_MPEG = ("MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III")
+_MPEG_SLACK = 1152
+"""Samples of MPEG by which decoders may differ from what a header says: a frame."""
 
 logger = logging.getLogger("regen_jax")
 
@@ -90,7 +92,11 @@ def _decode(data: bytes, what: str) -> tuple[np.ndarray, int]:
     samples = np.concatenate(blocks)
     if header.declared and header.present < header.declared:
         frames = math.ceil(len(samples) * header.declared / header.present)
-    if len(samples) < frames and subtype not in _ESTIMATED:
+    slack = 0
+    if subtype in _MPEG:
+        # Without a length in the file, libsndfile estimates one.
+        slack = _MPEG_SLACK if containers.has_mpeg_length(data) else frames
+    if len(samples) < frames - slack:
         logger.warning(
             "%s is cut short: %d of the %d samples that its header declares are there "
             "and read",
@@ -126,9 +132,9 @@ class _Bytes(io.BytesIO):
 
 
 def _check_rate(rate: int | None, what: str) -> None:
-    if rate is not None and not _RATES[0] <= rate <= _RATES[1]:
+    if rate is not None and not RATES[0] <= rate <= RATES[1]:
         raise UserError(
-            f"{what} declares a rate of {rate} Hz: from {_RATES[0]} to {_RATES[1]} Hz can "
+            f"{what} declares a rate of {rate} Hz: from {RATES[0]} to {RATES[1]} Hz can "
             "be read"
         )
 

@@ -69,10 +69,7 @@ def open_images(
         fits = len(stored) * math.prod(shape) <= max_bytes
         examples = _Decoded(stored) if fits else stored
     except (OSError, RuntimeError) as error:
-        raise UserError(
-            f"data set {name!r} is damaged: delete {builder.data_dir} and run "
-            f"`{prepared.prepare_command(name, data_dir)}`"
-        ) from error
+        raise prepared.damaged(name, builder.data_dir, data_dir) from error
     return LabelledImages(examples, shape, tuple(features["label"].names))
 
 

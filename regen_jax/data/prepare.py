@@ -15,7 +15,7 @@ from tensorflow_datasets.core.download import downloader
 
 from regen_jax import paths
 from regen_jax.data import embedded, prepared
-from regen_jax.errors import UserError
+from regen_jax.errors import UserError, line
 
 
 def prepare(name: str, data_dir: str = "") -> tfds.core.DatasetBuilder:
@@ -112,8 +112,8 @@ def main(argv: list[str] | None = None) -> int:
             paths.local(options.data_dir, "--data_dir")
         there = prepared.find(options.name, options.data_dir)
         builder = there or prepare(options.name, options.data_dir)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (UserError, OSError) as error:
+        print("error:", line(error), file=sys.stderr)
         return 1
     state = "already there" if there else f"ready in {time.monotonic() - start:.1f} s"
     print(f"{options.name} {state}: {_summary(builder)}")

@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+from typing import Any
 
 import tensorflow_datasets as tfds
 
@@ -23,6 +24,14 @@ def prepare_command(name: str, data_dir: str = "") -> str:
     """The shell command that prepares a data set."""
     where = f" --data_dir={shlex.quote(data_dir)}" if data_dir else ""
     return f"python -m regen_jax.data.prepare {shlex.quote(name)}{where}"
+
+
+def damaged(name: str, folder: Any, data_dir: str = "") -> UserError:
+    """The error of a set whose files cannot be read, with what to do."""
+    return UserError(
+        f"data set {name!r} is damaged: delete {folder} and run "
+        f"`{prepare_command(name, data_dir)}`"
+    )
 
 
 def parse(name: str) -> tuple[str, str | None]:
@@ -61,8 +70,8 @@ def find(name: str, data_dir: str = "") -> tfds.core.DatasetBuilder | None:
 
     Raises:
       UserError: the name cannot be one, is that of another version of an embedded set,
-        a config must be chosen, or the files are not array_record, the one format that
-        is read by index without TensorFlow.
+        a config must be chosen, the description of the set is damaged, or the files are
+        not array_record, the one format that is read by index without TensorFlow.
     """
     path, version = parse(name)
     folder = data_root(data_dir) / path
@@ -77,7 +86,11 @@ def find(name: str, data_dir: str = "") -> tfds.core.DatasetBuilder | None:
         versions = [path for config in configs for path in _versions(config, version)]
     if not versions:
         return None
-    builder = tfds.builder_from_directory(versions[-1])
+    try:
+        builder = tfds.builder_from_directory(versions[-1])
+    # What TFDS makes of a damaged description may be any exception.
+    except Exception as error:
+        raise damaged(name, versions[-1], data_dir) from error
     if tfds.core.FileFormat.ARRAY_RECORD not in builder.info.available_file_formats():
         raise UserError(
             f"{versions[-1]} holds {builder.info.file_format.value} files, not "

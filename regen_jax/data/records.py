@@ -49,10 +49,7 @@ def read(
             rows = range(start, min(start + _CHUNK, len(source)))
             yield from source.__getitems__(rows)
     except (OSError, RuntimeError) as error:
-        raise UserError(
-            f"data set {name!r} is damaged: delete {builder.data_dir} and run "
-            f"`{prepared.prepare_command(name, data_dir)}`"
-        ) from error
+        raise prepared.damaged(name, builder.data_dir, data_dir) from error
 
 
 def open_source(

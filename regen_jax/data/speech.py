@@ -48,7 +48,7 @@ class SpeechOptions:
     alphabet: str = "english"
     max_characters: Count = 40
     max_seconds: Annotated[float, Interval(gt=0, le=3600)] = 2.048
-    sample_rate: Count = 16_000
+    sample_rate: Annotated[int, Interval(ge=files.RATES[0], le=files.RATES[1])] = 16_000
     max_digits: Count = 5
 
     def __post_init__(self):
@@ -59,6 +59,12 @@ class SpeechOptions:
         for name in ("max_characters", "max_seconds", "sample_rate", "max_digits"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+
+        if not round(self.max_seconds * self.sample_rate):
+            raise ValueError(
+                f"max_seconds must be at least a sample, {1 / self.sample_rate:.1e}, not "
+                f"{self.max_seconds}"
+            )
 
     @property
     def text(self) -> Tokens:

@@ -61,8 +61,12 @@ def train(texts: Iterable[str], vocab: int, capitals: bool = False) -> tuple[str
     library = _library()
     texts = list(map(normalize, texts))
     alphabet = set().union(*texts) - {" "}
+    # What it allocates in advance is `vocab` entries, though merges are no more than the
+    # characters of the words, their marks included.
+    words = {word for text in texts for word in text.split()}
+    most = len(alphabet) + 8 + sum(2 * len(word) + 2 for word in words)
     trainer = library.trainers.BpeTrainer(
-        vocab_size=vocab,
+        vocab_size=min(vocab, most),
         special_tokens=[_PADDING],
         # A capital is a character, even where it is marked in every text.
         initial_alphabet=[WORD_START, *sorted(alphabet)],

@@ -84,9 +84,10 @@ def read(path: str | Path, division: int, voices: int = 0) -> Score:
     Voices keep the order of the file; channel 10, that of drums, is left out. Notes go
     to the nearest steps and last at least one; the tempo is ignored, and so is the
     silence after the last note. A note ends at the note-off of its pitch and channel
-    that matches it in order, or where the pitch is struck again. The key is the first
-    valid one, and a fermata is the marker that `write` writes. See `midi_file.parse` for
-    what is read leniently, and `bars.one_metre` for upbeats.
+    that matches it in order, or where the pitch is struck again; a controller that
+    silences a channel ends its notes. The key is the first valid one, and a fermata is
+    the marker that `write` writes. See `midi_file.parse` for what is read leniently, and
+    `bars.one_metre` for upbeats.
 
     Args:
       path: a file of type 0 or 1.
@@ -183,6 +184,11 @@ def _parts(track: midi_file.Track) -> dict[int, list[_Played]]:
             # A note-off of a pitch that does not sound is ignored.
             if len(struck.get(key, ())) > len(ended.get(key, ())):
                 ended.setdefault(key, []).append(event.tick)
+        elif event.kind == "notes_off":
+            for key, starts in struck.items():
+                if key[0] == event.channel:
+                    ends = ended.setdefault(key, [])
+                    ends += [event.tick] * (len(starts) - len(ends))
         elif event.kind == "lyric":
             lyrics[event.tick] = _text(event.data).strip()
         elif event.kind == "marker" and _text(event.data) == _FERMATA:

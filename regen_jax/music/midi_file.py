@@ -16,6 +16,9 @@ _META, _END_OF_TRACK = 0xFF, 0x2F
 _SYSTEM_EXCLUSIVE = (0xF0, 0xF7)
 _SYSTEM_DATA = {0xF1: 1, 0xF2: 2, 0xF3: 1}
 _KINDS = {0x80: "note_off", 0x90: "note_on"}
+_CONTROL = 0xB0
+_SILENCING = (120, *range(123, 128))
+"""Controllers that end all notes of a channel: all sound off, all notes off, and modes."""
 _META_KINDS = {
     0x05: "lyric",
     0x06: "marker",
@@ -29,7 +32,8 @@ class Event(NamedTuple):
 
     Attributes:
       tick: from the beginning of the track.
-      kind: `note_on`, `note_off`, `lyric`, `marker`, `time_signature`, `key_signature`.
+      kind: `note_on`, `note_off`, `notes_off` (of all pitches of the channel), `lyric`,
+        `marker`, `time_signature`, `key_signature`.
       channel: 0 to 15; 0 where the message has none.
       data: of a note its pitch and velocity; of others the bytes in the file.
     """
@@ -233,4 +237,6 @@ def _events(reader: _Reader) -> tuple[Track, bool]:
             if kind := _KINDS.get(status & 0xF0):
                 data = bytes(min(byte, 0x7F) for byte in data)
                 events.append(Event(tick, kind, status & 0x0F, data))
+            elif status & 0xF0 == _CONTROL and data[0] in _SILENCING:
+                events.append(Event(tick, "notes_off", status & 0x0F, data))
     return Track(tuple(events), tick), False

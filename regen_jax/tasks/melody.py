@@ -133,7 +133,9 @@ def lyrics(text: str) -> str:
     try:
         scale(key)
     except ValueError as error:
-        raise UserError(f"{error}: use C C# D … B, or c c# d … b in minor") from error
+        raise UserError(
+            f"there is no key {key[:20]!r}: use C C# D … B, or c c# d … b in minor"
+        ) from error
     lines = [line.strip() for line in words.split("/")]
     lines = lines[:-1] if len(lines) > 1 and not lines[-1] else lines
     for number, line in enumerate(lines, 1):

@@ -109,6 +109,7 @@ def stored(file_format, subtype):
         *(("WAV", "ALAW", 0), ("WAV", "ULAW", 0), ("WAVEX", "PCM_16", 0)),
         *((name, "PCM_16", 0) for name in ("RF64", "AIFF", "AU", "W64")),
         *(("AIFF", "FLOAT", 0), ("FLAC", "PCM_16", 0), ("WAV", "IMA_ADPCM", 600)),
+        ("MP3", "MPEG_LAYER_III", 1),
     ],
 )
 def test_file_cut_short_is_read_and_logged(

@@ -75,6 +75,23 @@ def test_other_version_is_refused_and_prepared_anew(tmp_path, capsys, versions):
         open_images("digits:1.0.0", "train", str(tmp_path))
 
 
+@pytest.mark.parametrize("content", [None, "", "{", "{}", "[]"])
+@pytest.mark.parametrize("name", ["dataset_info.json", "features.json"])
+def test_damaged_description_is_one_line(tmp_path, name, content):
+    folder = tmp_path / "digits" / "2.0.0"
+    folder.mkdir(parents=True)
+    (folder / "features.json").write_text("{}")
+    (folder / name).unlink(missing_ok=True)
+    if content is not None or name == "features.json":
+        (folder / name).write_text(content or "")
+    with pytest.raises(UserError) as caught:
+        prepared.find("digits", str(tmp_path))
+    assert str(caught.value) == (
+        f"data set 'digits' is damaged: delete {folder} and run "
+        f"`python -m regen_jax.data.prepare digits --data_dir={tmp_path}`"
+    )
+
+
 @pytest.mark.parametrize("name", embedded.BUILDERS)
 def test_embedded_sets_say_what_their_version_is(name):
     builder = embedded.builder(name)

@@ -7,6 +7,8 @@ import pytest
 
 from regen_jax.data import joined
 from regen_jax.data.speech import SpeechOptions, open_speech
+from regen_jax.errors import UserError
+from regen_jax.options import make
 from regen_jax.tasks.speech_recognition import SpeechRecognition
 from regen_jax.tasks.speech_synthesis import SpeechSynthesis
 
@@ -64,3 +66,11 @@ def test_prompts_are_the_core_list_each_once(speech_dir):
 def test_option_that_must_be_positive_is_refused(name):
     with pytest.raises(ValueError, match=f"{name} must be above 0, not 0"):
         SpeechOptions(**{name: 0})
+
+
+@pytest.mark.parametrize("seconds, rate", [(1e-30, 16_000), (1.0, 999), (1.0, 10**6)])
+def test_wave_without_samples_or_of_another_rate_is_refused(seconds, rate):
+    section = {"max_seconds": seconds, "sample_rate": rate}
+    words = "max_seconds must be at least a sample|sample_rate must be in"
+    with pytest.raises(UserError, match=words):
+        make(SpeechOptions, section, "config.data")

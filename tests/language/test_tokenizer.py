@@ -61,7 +61,9 @@ def test_training_is_the_same_in_any_order(verses, pieces):
 def test_vocabulary_must_hold_the_characters():
     with pytest.raises(ValueError, match="vocabulary of 4 .*are 5"):
         train(["ab", "ba c"], 4)
-    assert train(["ab ab"], 100) == ("", "a", "b", "▁", "ab", "▁ab")
+    # One of any size, for which the library would allocate memory in advance.
+    for vocab in (100, 2**31 - 1):
+        assert train(["ab ab"], vocab) == ("", "a", "b", "▁", "ab", "▁ab")
 
 
 def test_text_comes_back(verses, space):

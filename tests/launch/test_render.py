@@ -27,6 +27,7 @@ ROOT = Path(__file__).parent.parent.parent
         ("{pods}", "--config=… of regen_jax.train is needed after --"),
         ("{pods} -- --config=c", "--workdir=… of regen_jax.train is needed"),
         ("{pods} -- --config=c --workdir=gs://a/b", "has to be on the storage"),
+        ("{pods} -- --config=c --workdir=/runs/br[1]", "reads as a pattern"),
     ],
 )
 def test_what_does_not_fit_is_one_line(given, says):

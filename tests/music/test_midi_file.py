@@ -200,6 +200,13 @@ def test_what_would_lose_notes_is_refused(read, content, words):
         # An end with nothing to end is none of the next note.
         ([(0, off(60)), (480, on(60)), (480, off(60))], [(4, 4)]),
         ([(0, off(60)), (0, on(60)), (480, on(60, 0)), (9, off(60))], [(0, 4)]),
+        # Controllers that silence a channel end its notes, none of another channel.
+        ([(0, on(60)), (480, b"\xb0\x7b\0"), (960, off(60))], [(0, 4)]),
+        (
+            [(0, on(60)), (480, b"\xb0\x78\0"), (0, on(60)), (480, off(60))],
+            [(0, 4), (4, 4)],
+        ),
+        ([(0, on(60)), (240, b"\xb1\x7b\0"), (240, off(60))], [(0, 4)]),
         # Of no length.
         ([(480, on(60)), (0, off(60))], [(4, 1)]),
     ],
@@ -294,6 +301,9 @@ def test_events_are_those_that_mido_writes(tmp_path_factory, events):
         if message.type != "control_change":
             data = bytes([message.note, message.velocity])
             expected.append((tick, message.type, message.channel, data))
+        elif message.control in (120, 123, 124, 125, 126, 127):
+            data = bytes([message.control, message.value])
+            expected.append((tick, "notes_off", message.channel, data))
     assert list(found.events) == expected and found.end == tick
 
 
