@@ -88,6 +88,8 @@ def find(name: str, data_dir: str = "") -> tfds.core.DatasetBuilder | None:
         return None
     try:
         builder = tfds.builder_from_directory(versions[-1])
+    except UserError:
+        raise
     # What TFDS makes of a damaged description may be any exception.
     except Exception as error:
         raise damaged(name, versions[-1], data_dir) from error
