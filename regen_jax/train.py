@@ -49,6 +49,7 @@ def train_all(
             f"--stop_after={stop_after}: no such stage; there are {', '.join(run.train)}"
         )
     strategy = checked_strategy(run)
+    workdir.check_taken_together({n: o.init_from for n, o in run.train.items()})
     examples = {name: run.examples(name) for name in run.train}
     open_examples(run.task, run.regeneration, "validation")
     for name, options in run.train.items():

@@ -142,6 +142,28 @@ def _bound(config: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in config.items() if name not in FREE}
 
 
+def check_taken_together(sources: Mapping[str, str]) -> None:
+    """Checks that no stage is taken while one that it learned from is trained here.
+
+    A prior knows the codes of the abstraction that it was trained with, not those of a
+    new one.
+
+    Args:
+      sources: by stage of a run, its `init_from`, empty where the run trains it.
+
+    Raises:
+      UserError: names both stages and the field to give.
+    """
+    for stage, source in sources.items():
+        for part in READS.get(stage, ()):
+            if source and not sources.get(part, source):
+                raise UserError(
+                    f"config.train.{stage}.init_from takes a {stage} that learned from "
+                    f"the {part} of its own run, but this run trains another {part}: "
+                    f"give config.train.{part}.init_from too"
+                )
+
+
 def check_source(
     source: Path, config: Mapping[str, Any], stage: str, free: Collection[str] = ()
 ) -> None:

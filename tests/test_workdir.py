@@ -226,3 +226,22 @@ def test_out_that_looks_like_a_file_is_refused(tmp_path, name):
     (tmp_path / name).mkdir(parents=True)
     assert output_folder(f"{tmp_path}/{name}") == tmp_path / name
     assert output_folder(f"{tmp_path}/v1.2") == tmp_path / "v1.2"
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [
+        {"judge": "", "abstraction": "a", "prior": "a"},
+        {"judge": "a", "abstraction": "a", "decoder": "", "prior": ""},
+        {"judge": "a", "prior": "a"},  # its abstraction is a rule
+    ],
+)
+def test_stages_are_taken_with_what_they_learned_from(sources):
+    workdir.check_taken_together(sources)
+
+
+@pytest.mark.parametrize("stage, part", [("prior", "abstraction"), ("prior", "source")])
+def test_stage_is_not_taken_without_what_it_learned_from(stage, part):
+    words = rf"train\.{stage}\.init_from .* give config\.train\.{part}\.init_from too"
+    with pytest.raises(UserError, match=words):
+        workdir.check_taken_together({"judge": "a", part: "", stage: "a"})
