@@ -3,8 +3,8 @@
 Speech recognition of an open vocabulary with few pairs of speech and text, and all the
 texts of the training split. Regeneration learns speech → phonemes from the pairs and
 phonemes → characters from every text; the direct model speech → characters can use the
-pairs alone. No text to test on stands in one of them: they are of other books. Several seeds,
-each of which draws its own pairs; what needs no pairs is trained once. Writes
+pairs alone. No text to test on stands in one of them: they are of other books. Several
+seeds, each of which draws its own pairs; what needs no pairs is trained once. Writes
 `unpaired.json` and `unpaired.png`; goes on where it stopped.
 """
 
