@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -46,9 +46,8 @@ class ClassToImage(Task):
     def judges(self) -> dict[str, Judge]:
         return {"judge": ImageJudge(self.x, self.y)}
 
-    def prompts(self, number: int, split: str = "test") -> list[Example]:
-        """Every class in turn; as many as the split has images where `number` is 0."""
-        number = number or len(self.examples(split))
+    def prompts(self, number: int) -> list[Example]:
+        """Every class in turn."""
         return [{"x": np.int32(i % self.x.size)} for i in range(number)]
 
     def restore(self, y: np.ndarray) -> np.ndarray:
@@ -67,9 +66,7 @@ class ClassToImage(Task):
         _, reference = judged(train)
         test_size = len(self.examples("test"))
 
-        def figures(
-            prompts: Example, y: np.ndarray, too_long: Sequence[Example] = ()
-        ) -> dict[str, float]:
+        def figures(prompts: Example, y: np.ndarray) -> dict[str, float]:
             x = prompts["x"]
             seen, features = judged(y)
             # As many as there are test images, whose own distance is the yardstick.
