@@ -1,10 +1,10 @@
 """Do unpaired data pay? python -m experiments.unpaired --workdir=runs/unpaired
 
 Speech recognition of an open vocabulary with few pairs of speech and text, and all the
-texts of the training split. Regeneration learns speech → phonemes from the pairs and
-phonemes → characters from every text; the direct model speech → characters can use the
-pairs alone. No text to test on stands in one of them: they are of other books. Several
-seeds, each of which draws its own pairs; what needs no pairs is trained once. Writes
+texts of `train`, in which no text to test on stands, as those are of other books.
+Regeneration learns speech → phonemes from the pairs and phonemes → characters from
+every text; the direct model speech → characters can use the pairs alone. Several seeds,
+each of which draws its own pairs; what needs no pairs is trained once. Writes
 `unpaired.json` and `unpaired.png`; goes on where it stopped.
 """
 
