@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import logging
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -57,8 +58,10 @@ class SpeechOptions:
                 f"alphabet must be one of {', '.join(ALPHABETS)}, not {self.alphabet!r}"
             )
         for name in ("max_characters", "max_seconds", "sample_rate", "max_digits"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(
+                    f"{name} must be above 0 and finite, not {getattr(self, name)}"
+                )
 
         if not round(self.max_seconds * self.sample_rate):
             raise ValueError(

@@ -82,7 +82,7 @@ def exists(builder: tfds.core.DatasetBuilder, split: str) -> bool:
     match = _SLICE.fullmatch(split)
     if match and match["name"] in layout:
         split = f"train{match['slice'] or ''}"
-        known = {"train": tfds.core.SplitInfo("train", [MOST], 0)}
+        known = {"train": tfds.core.SplitInfo("train", [2**40], 0)}
     elif any(part.split("[")[0].strip() in layout for part in split.split("+")):
         return False
     else:
@@ -101,7 +101,7 @@ def select(builder: tfds.core.DatasetBuilder, split: str) -> Selection:
     that cannot be written.
 
     Raises:
-      UserError: the set is too small to cut a split from it.
+      UserError: the set is too small to cut a split from it, or to have that part.
       OSError, RuntimeError: the set is damaged.
     """
     layout = _layout(builder)
@@ -117,7 +117,13 @@ def select(builder: tfds.core.DatasetBuilder, split: str) -> Selection:
         rows = np.arange(builder.info.splits[stored].num_examples)
     else:
         return Selection(stored)
-    return Selection(stored, _slice(rows, part) if part else rows)
+    try:
+        return Selection(stored, _slice(rows, part) if part else rows)
+    except ValueError as error:
+        raise UserError(
+            f"data set {builder.info.full_name!r} has {len(rows)} examples in {name!r}: "
+            f"{split!r} is no part of them"
+        ) from error
 
 
 def cut(keys: np.ndarray, missing: list[str], name: str = "") -> dict[str, np.ndarray]:

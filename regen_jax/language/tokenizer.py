@@ -37,10 +37,10 @@ _FIRST = re.compile(r"\w")
 _PADDING = "<pad>"
 """What `tokenizers` calls id 0, as it has no name for nothing."""
 _PLAIN = str.maketrans(
-    dict.fromkeys("‘’‚‛ʼ′`´", "'")
+    dict.fromkeys("‘’‚‛ʼ′`´＇", "'")
     | dict.fromkeys("“”„‟″«»", '"')
     | dict.fromkeys("‐‑‒–—―−", "-")
-    | {"ſ": "s", "æ": "ae", "Æ": "Ae", "…": "..."}
+    | {"ſ": "s", "æ": "ae", "Æ": "Ae", "…": "...", "\ufeff": ""}
 )
 
 

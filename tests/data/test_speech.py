@@ -62,10 +62,11 @@ def test_prompts_are_the_core_list_each_once(speech_dir):
     ]
 
 
+@pytest.mark.parametrize("value", [0, -1.0, float("inf"), float("nan")])
 @pytest.mark.parametrize("name", ["max_characters", "max_seconds", "max_digits"])
-def test_option_that_must_be_positive_is_refused(name):
-    with pytest.raises(ValueError, match=f"{name} must be above 0, not 0"):
-        SpeechOptions(**{name: 0})
+def test_option_out_of_range_is_refused(name, value):
+    with pytest.raises(ValueError, match=f"{name} must be above 0 and finite, not "):
+        SpeechOptions(**{name: value})
 
 
 @pytest.mark.parametrize("seconds, rate", [(1e-30, 16_000), (1.0, 999), (1.0, 10**6)])

@@ -125,6 +125,10 @@ def test_part_is_one_of_the_split_that_is_cut(tmp_path):
     assert numbers(tmp_path, "train[:10%]") == train[:10]
     assert numbers(tmp_path, "train[-3:]") == train[-3:]
     assert numbers(tmp_path, "test[:4]") == numbers(tmp_path, "test")[:4]
+    with pytest.raises(
+        UserError, match=r"98 examples in 'train': 'train\[:99\]' is no"
+    ):
+        numbers(tmp_path, "train[:99]")
     for split in ("train+test", "train[", "train[a:b]"):
         with pytest.raises(UserError, match="no split"):
             numbers(tmp_path, split)
