@@ -84,20 +84,13 @@ def train(
     rng = stage_rng(loop.seed, stage.name)
     init = functools.partial(create, stage, options, rng, first_batch)
     shapes = jax.eval_shape(init)
-    abstract = strategy.abstract(shapes)
     folder = workdir / stage.name
     with contextlib.closing(
         Checkpoints(workdir, stage.name, loop.checkpoint)
     ) as checkpoints:
-        if options.init_from and checkpoints.latest is None:
-            source = paths.storable(
-                options.init_from, f"config.train.{stage.name}.init_from"
-            )
-            _take(source, checkpoints, abstract)
-        iterator = None if options.init_from else batches()
-        state, seconds = checkpoints.restore(abstract, iterator) or (None, 0.0)
-        if state is None:
-            state = strategy.create(init)
+        state, seconds, iterator = _start(
+            stage, options, strategy, checkpoints, init, shapes, batches
+        )
         reports = Reports(stage, strategy, frozen, folder)
         start = int(state.step)
         if options.init_from:
@@ -174,6 +167,29 @@ def train(
                     unchecked.append(metrics)
         checkpoints.finish()
         return Trained(strategy.stored(state).averaged, seconds, options.steps)
+
+
+def _start(
+    stage: Stage,
+    options: StageOptions,
+    strategy: Strategy,
+    checkpoints: Checkpoints,
+    init: Callable[[], TrainState],
+    shapes: TrainState,
+    batches: Callable[[], grain.DatasetIterator],
+) -> tuple[TrainState, float, grain.DatasetIterator | None]:
+    """Returns the state to continue from, its seconds, and the iterator at its place.
+
+    It is the newest checkpoint, a copy of another run's stage (without an iterator, as
+    it trains no more), or a new state of those `shapes`, made by `init`.
+    """
+    abstract = strategy.abstract(shapes)
+    if options.init_from and checkpoints.latest is None:
+        where = f"config.train.{stage.name}.init_from"
+        _take(paths.storable(options.init_from, where), checkpoints, abstract)
+    iterator = None if options.init_from else batches()
+    state, seconds = checkpoints.restore(abstract, iterator) or (None, 0.0)
+    return strategy.create(init) if state is None else state, seconds, iterator
 
 
 def stage_rng(seed: int, name: str) -> jax.Array:
