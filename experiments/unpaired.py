@@ -6,7 +6,7 @@ phonemes → characters from every text; the direct model speech → characters 
 pairs alone. No text to test on stands in one of them: they are of other books. Several
 seeds, each of which draws its own pairs; what needs no pairs is trained once. Per seed
 the two are compared by a paired bootstrap over the test examples. Writes `unpaired.json`
-and `unpaired.png`; goes on where it stopped.
+and `unpaired.png`; resumes where it stopped.
 """
 
 import dataclasses

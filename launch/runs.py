@@ -94,7 +94,7 @@ def check_same(folder: Path, memory: Mapping[str, Any]) -> None:
     found, memory = remembered(folder), json.loads(json.dumps(memory))
     if found is None or found == memory:
         return
-    told = []
+    differences = []
     for key in sorted(found.keys() | memory.keys()):
         there, here = found.get(key), memory.get(key)
         if isinstance(there, dict) and isinstance(here, dict):
@@ -103,11 +103,13 @@ def check_same(folder: Path, memory: Mapping[str, Any]) -> None:
                 for name in [*there, *(here.keys() - there.keys())]
                 for words in _difference(there.get(name), here.get(name))
             ]
-            told += names[:3] + ([f"{len(names) - 3} more"] if len(names) > 3 else [])
+            differences += names[:3] + (
+                [f"{len(names) - 3} more"] if len(names) > 3 else []
+            )
         else:
-            told += [f"{key} is {words}" for words in _difference(there, here)]
+            differences += [f"{key} is {words}" for words in _difference(there, here)]
     raise UserError(
-        f"--workdir={folder} holds another sweep: {'; '.join(told)}. Use another "
+        f"--workdir={folder} holds another sweep: {'; '.join(differences)}. Use another "
         "folder, or the same sweep to go on with that one"
     )
 

@@ -6,7 +6,7 @@ class UserError(Exception):
 
 
 LONGEST = 2000
-"""Characters of the longest line that an error is told in."""
+"""The most characters of an error message."""
 
 
 def line(error: object) -> str:

@@ -17,7 +17,7 @@ PerExample = Mapping[str, Sequence[str] | np.ndarray]
 """Columns by name, one entry per sample, then one per example that was too long.
 
 Texts: `output`, empty where an example was too long, and others, such as `reference`,
-that tell the examples apart. Under the name of a metric f64[N, 2], the numerator and the
+that identify the example. Under the name of a metric f64[N, 2], the numerator and the
 denominator of each example.
 """
 

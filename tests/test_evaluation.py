@@ -1,4 +1,4 @@
-"""Reports on toy tasks: which examples they read, their keys, and what cannot be told."""
+"""Reports on toy tasks: which examples they read, their keys, and failures."""
 
 import dataclasses
 import itertools

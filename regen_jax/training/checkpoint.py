@@ -195,7 +195,7 @@ class Checkpoints:
         return self._open().restore(step, args=items).state
 
     def _check_arrays(self, step: int, seal: dict, abstract: TrainState) -> None:
-        """`UserError` where what was saved is whole, and not what is asked for."""
+        """Raises a UserError if a whole checkpoint is of arrays of other shapes or dtypes."""
         there, here = seal["arrays"], _arrays(abstract)
         for name in sorted(there.keys() | here.keys()):
             if there.get(name) != here.get(name):

@@ -1,4 +1,4 @@
-"""Metrics of few images, by a judge that is told what it sees."""
+"""Metrics of few images, by a judge whose predictions are given."""
 
 import numpy as np
 import pytest

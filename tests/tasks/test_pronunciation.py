@@ -70,7 +70,7 @@ def test_training_sees_every_pronunciation_once_and_held_out_words_once(small):
     ]
     assert pairs(task, "test")[1] == ("data", "D EY T AH")
     assert len(task.examples("test")) == 3
-    # Vowels that differ in stress alone are two where stress is told.
+    # Vowels that differ in stress alone are two symbols if stress is kept.
     assert len(small(stress=True).examples("train")) == 5
 
 

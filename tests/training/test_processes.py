@@ -86,7 +86,7 @@ def alone(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
-    """The folder of two processes with two devices each, and what they told."""
+    """The folder of two processes with two devices each, and their output."""
     folder = tmp_path_factory.mktemp("two")
     for index, output in enumerate(finish(start(2, folder, "two"))):
         (folder / f"output-{index}").write_text(output)
