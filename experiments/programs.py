@@ -5,8 +5,12 @@ from typing import Any
 
 import jax
 
-from regen_jax.training.parallel import ParallelOptions, Strategy, make_strategy
-from regen_jax.training.program import Program
+from regen_jax.training.inspect.program import Program
+from regen_jax.training.parallel.strategies import (
+    ParallelOptions,
+    Strategy,
+    make_strategy,
+)
 from regen_jax.training.stage import Tree
 
 

@@ -82,8 +82,8 @@ def configure(
     before = os.environ.get("JAX_PLATFORMS")
     os.environ["JAX_PLATFORMS"] = "cpu"
     try:
-        from regen_jax.build import build
-        from regen_jax.options import plain
+        from regen_jax.config.build import build
+        from regen_jax.config.registry import plain
 
         config = plain(_read(flags))
         _check_taken(config, overrides, plain)

@@ -14,20 +14,22 @@ import jax
 import numpy as np
 from absl import flags
 
-from regen_jax import commands, outputs, paths, workdir
-from regen_jax.build import Run, build
-from regen_jax.data.annotated import as_batch, open_examples
+from regen_jax import paths
+from regen_jax.cli import commands, workdir
+from regen_jax.cli.load_run import restore
+from regen_jax.config.build import Run, build
+from regen_jax.config.registry import make
+from regen_jax.data.host_features import as_batch, open_examples
 from regen_jax.data.pipeline import evaluation_batches, first_batch
 from regen_jax.errors import UserError
-from regen_jax.evaluation import attempt, core_examples, finite, sample
+from regen_jax.evaluation import outputs
+from regen_jax.evaluation.evaluators import attempt, core_examples, finite, sample
 from regen_jax.interfaces import Variables
-from regen_jax.options import make
-from regen_jax.restore import restore
-from regen_jax.training.flops import model_flops, num_parameters
+from regen_jax.media.tensorboard import Summaries
+from regen_jax.training.inspect.flops import model_flops, num_parameters
 from regen_jax.training.loop import Trained
 from regen_jax.training.stage import StageOptions
-from regen_jax.training.state import create
-from regen_jax.training.summaries import Summaries
+from regen_jax.training.step import create
 
 SPLIT = flags.DEFINE_enum(
     "split", "test", list(workdir.METRICS), "held-out examples to report on"

@@ -16,9 +16,9 @@ import jax
 import numpy as np
 
 from regen_jax.errors import UserError
-from regen_jax.exhibits import Exhibit
-from regen_jax.objective import Objective
-from regen_jax.outputs import PerExample
+from regen_jax.evaluation.outputs import PerExample
+from regen_jax.loss_output import Objective
+from regen_jax.media.media import Exhibit
 from regen_jax.spaces import Array, Category, Padded, Space, Tokens, Value
 
 Variables = Mapping[str, Any]

@@ -15,15 +15,16 @@ import jax
 import numpy as np
 from absl import flags
 
-from regen_jax import commands, edited_y_prime, ranges, workdir
-from regen_jax.build import Run, build
-from regen_jax.data.annotated import as_batch
+from regen_jax import ranges
+from regen_jax.cli import commands, edited_y_prime, workdir
+from regen_jax.cli.load_run import restore
+from regen_jax.cli.prompts import requested
+from regen_jax.config.build import Run, build
+from regen_jax.data.host_features import as_batch
 from regen_jax.errors import UserError
-from regen_jax.evaluation import decode, sample
-from regen_jax.exhibits import Exhibit
+from regen_jax.evaluation.evaluators import decode, sample
 from regen_jax.interfaces import Example, Variables
-from regen_jax.prompts import requested
-from regen_jax.restore import restore
+from regen_jax.media.media import Exhibit
 from regen_jax.spaces import Padded
 
 NUM = commands.define_number("num", 100, ranges.Count, "how many samples")

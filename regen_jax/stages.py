@@ -8,10 +8,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from regen_jax.data.annotated import as_batch, open_examples
+from regen_jax.data.host_features import as_batch, open_examples
 from regen_jax.data.pipeline import evaluation_batches, first_batch
 from regen_jax.errors import UserError
-from regen_jax.evaluation import (
+from regen_jax.evaluation.evaluators import (
     EvaluateOptions,
     attempt,
     encode,
@@ -20,11 +20,11 @@ from regen_jax.evaluation import (
     reconstruct,
     sample,
 )
+from regen_jax.evaluation.held_out_loss import held_out
 from regen_jax.interfaces import Abstraction, Example, Judge, Task
+from regen_jax.media.pictures import alignment_picture
 from regen_jax.regeneration import Regeneration
-from regen_jax.rendering import alignment_picture
 from regen_jax.spaces import cast, lengths
-from regen_jax.training.held_out import held_out
 from regen_jax.training.stage import Report, Stage
 
 Reporter = Callable[[dict, Report], None]

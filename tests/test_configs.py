@@ -11,13 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from regen_jax.build import build
-from regen_jax.data.annotated import as_batch, open_examples
+from regen_jax.config.build import build
+from regen_jax.data.host_features import as_batch, open_examples
 from regen_jax.data.pipeline import first_batch
-from regen_jax.evaluation import example_keys, sample
+from regen_jax.evaluation.evaluators import example_keys, sample
 from regen_jax.spaces import checked
 from regen_jax.training.optimizer import decayed
-from regen_jax.training.state import Reduction, create, train_step
+from regen_jax.training.step import Reduction, create, train_step
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 

@@ -8,9 +8,10 @@ import pytest
 from absl import flags
 from annotated_types import Ge, Gt, Interval, Le, Lt
 
-from regen_jax import commands, ranges
+from regen_jax import ranges
+from regen_jax.cli import commands
+from regen_jax.config.registry import make
 from regen_jax.errors import UserError
-from regen_jax.options import make
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 
 from regen_jax import ranges
+from regen_jax.abstractions.bottlenecks.interface import Quantizer
+from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
 from regen_jax.abstractions.quantized import QuantizedAutoencoder
-from regen_jax.abstractions.quantizers.interface import Quantizer
-from regen_jax.abstractions.quantizers.vq import VectorQuantizer
-from regen_jax.networks.convnet import Decoder, Encoder
+from regen_jax.networks.conv.conv2d import Decoder, Encoder
 from regen_jax.ranges import Count, Natural
 from regen_jax.spaces import Array
 

@@ -7,7 +7,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from regen_jax.abstractions.quantizers.interface import Quantizer
+from regen_jax.abstractions.bottlenecks.interface import Quantizer
 from regen_jax.interfaces import Abstraction, Objective, Variables
 from regen_jax.metrics import codebook
 from regen_jax.spaces import Tokens

@@ -16,12 +16,12 @@ from absl import logging as absl_logging
 from ml_collections import ConfigDict, config_flags
 
 from regen_jax import paths, ranges
-from regen_jax import workdir as stored
-from regen_jax.build import SECTIONS
+from regen_jax.cli import workdir as stored
+from regen_jax.cli.exit_codes import REQUEUE
+from regen_jax.config.build import SECTIONS
 from regen_jax.errors import UserError, line
-from regen_jax.exit_codes import REQUEUE
-from regen_jax.training import processes
-from regen_jax.training.memory import keep_freed_memory
+from regen_jax.training.inspect.memory import keep_freed_memory
+from regen_jax.training.parallel import processes
 from regen_jax.training.preemption import Preempted
 
 logger = logging.getLogger("regen_jax")

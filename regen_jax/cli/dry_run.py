@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 
-from regen_jax.build import Run
+from regen_jax.config.build import Run
 from regen_jax.data.pipeline import first_batch
 from regen_jax.errors import UserError
-from regen_jax.training.parallel import Strategy
-from regen_jax.training.program import (
+from regen_jax.training.inspect.program import (
     Step,
     analyse,
     describe,
     device_memory,
     human,
 )
+from regen_jax.training.parallel.strategies import Strategy
 from regen_jax.training.stage import Frozen
 
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from regen_jax.build import Run
-from regen_jax.data.annotated import open_examples
+from regen_jax.config.build import Run
+from regen_jax.data.host_features import open_examples
 from regen_jax.data.pipeline import first_batch
 from regen_jax.training.loop import Trained, load
 

@@ -12,8 +12,8 @@ from typing import Any
 from filelock import AcquireReturnProxy, SoftFileLease, Timeout
 
 from regen_jax import paths
+from regen_jax.config.registry import plain, require_section
 from regen_jax.errors import UserError
-from regen_jax.options import plain, require_section
 
 CONFIG = "config.json"
 METRICS = {"validation": "metrics_validation.json", "test": "metrics.json"}

@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from regen_jax.config.registry import find, make, names
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Abstraction, Generator
-from regen_jax.options import find, make, names
 from regen_jax.spaces import Space
 
 

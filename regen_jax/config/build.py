@@ -6,21 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from regen_jax import paths
-from regen_jax.data.annotated import open_examples
+from regen_jax.config.assembly import join_arrows, make_abstraction
+from regen_jax.config.registry import find, make, plain, require_section
+from regen_jax.data.host_features import open_examples
 from regen_jax.data.pipeline import Source, share
 from regen_jax.errors import UserError
-from regen_jax.evaluation import EvaluateOptions
+from regen_jax.evaluation.evaluators import EvaluateOptions
 from regen_jax.interfaces import Task
-from regen_jax.joining import join_arrows, make_abstraction
-from regen_jax.options import find, make, plain, require_section
 from regen_jax.ranges import Count
 from regen_jax.regeneration import Regeneration
 from regen_jax.spaces import Space
 from regen_jax.stages import make_stages
 from regen_jax.training.checkpoint import CheckpointOptions
+from regen_jax.training.inspect.profile import ProfileOptions
 from regen_jax.training.loop import LoopOptions
-from regen_jax.training.parallel import ParallelOptions
-from regen_jax.training.profile import ProfileOptions
+from regen_jax.training.parallel.strategies import ParallelOptions
 from regen_jax.training.stage import Stage, StageOptions
 
 OPTIONAL = ("profile",)

@@ -1,6 +1,7 @@
 """From names and sections of a config to classes and their options."""
 
 import dataclasses
+import functools
 import importlib
 import inspect
 import json
@@ -25,10 +26,11 @@ def plain(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def names(base: type) -> list[str]:
-    """Names that a config may give for `base`: the modules of its `home` with one."""
-    home = importlib.import_module(base.home)
-    modules = sorted(module.name for module in pkgutil.iter_modules(home.__path__))
-    return [name for name in modules if _class_in(f"{base.home}.{name}", base)]
+    """Returns the short names of `base` in a config, sorted.
+
+    They are the names of the modules in its `home`, at any depth, that define a class of it.
+    """
+    return sorted(_classes(base))
 
 
 def find(base: type, name: str, where: str, others: Sequence[str] = ()) -> type:
@@ -54,13 +56,14 @@ def find(base: type, name: str, where: str, others: Sequence[str] = ()) -> type:
         if not dataclasses.is_dataclass(found):
             raise UserError(f"{where}: {name} is not a dataclass")
         return found
-    if name not in names(base):
+    classes = _classes(base)
+    if name not in classes:
         raise UserError(
             f"{where}: no {base.__name__.lower()} is called {name!r}; known are "
-            f"{', '.join([*others, *names(base)])}, or 'package.module:Class' for your "
-            "own"
+            f"{', '.join([*others, *sorted(classes)])}, or 'package.module:Class' for "
+            "your own"
         )
-    return _class_in(f"{base.home}.{name}", base)
+    return classes[name]
 
 
 def make(cls: type, section: Mapping[str, Any], where: str, **given: Any) -> Any:
@@ -114,6 +117,28 @@ def require_section(value: Any, where: str) -> None:
     """Raises a UserError where `value` is not a section of a config."""
     if not isinstance(value, Mapping):
         raise UserError(f"{where} must be a section of options, not {value!r}")
+
+
+@functools.cache
+def _classes(base: type) -> dict[str, type]:
+    """Returns the classes in `base.home` by the name of their module.
+
+    Raises:
+      ImportError: two modules of one name define one.
+    """
+    home = importlib.import_module(base.home)
+    classes = {}
+    for module in pkgutil.walk_packages(home.__path__, f"{base.home}."):
+        name = module.name.rpartition(".")[2]
+        cls = None if module.ispkg else _class_in(module.name, base)
+        if cls is None:
+            continue
+        if name in classes:
+            raise ImportError(
+                f"{module.name} and {classes[name].__module__} share the name {name!r}"
+            )
+        classes[name] = cls
+    return classes
 
 
 def _class_in(path: str, base: type) -> type | None:

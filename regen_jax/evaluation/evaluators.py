@@ -13,16 +13,16 @@ import jax
 import numpy as np
 
 from regen_jax import ranges
-from regen_jax.data.annotated import open_examples
+from regen_jax.data.host_features import open_examples
 from regen_jax.data.pipeline import Source, evaluation_batches, select
 from regen_jax.errors import UserError
+from regen_jax.evaluation import held_out_loss
 from regen_jax.interfaces import Example, Task, Variables
 from regen_jax.metrics.likelihood import bits_per_dim, nats_per_token
 from regen_jax.networks.token_logits import counted
 from regen_jax.ranges import Count, Natural
 from regen_jax.regeneration import Regeneration
 from regen_jax.spaces import Array, Tokens, Value
-from regen_jax.training import held_out
 
 _generate = jax.jit(Regeneration.generate, static_argnums=0)
 _reconstruct = jax.jit(Regeneration.reconstruct, static_argnums=0)
@@ -86,7 +86,7 @@ def finite(metrics: Mapping[str, float]) -> dict[str, float]:
 
 def example_keys(seed: int, first: int, number: int) -> jax.Array:
     """Returns keys of examples first … first + number - 1; each depends on its index."""
-    return held_out.example_keys(jax.random.key(seed), first, number)
+    return held_out_loss.example_keys(jax.random.key(seed), first, number)
 
 
 def core_examples(task: Task, regeneration: Regeneration, split: str) -> Source:

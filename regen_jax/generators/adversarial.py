@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 
 from regen_jax import ranges
-from regen_jax.audio import segments
-from regen_jax.audio.envelope import log_envelope
-from regen_jax.audio.spectral_loss import check_resolutions, spectral_loss
 from regen_jax.interfaces import Generator, Objective, Variables
-from regen_jax.networks.discriminators import (
+from regen_jax.losses.spectral import check_resolutions, spectral_loss
+from regen_jax.modalities.audio import segments
+from regen_jax.modalities.audio.envelope import log_envelope
+from regen_jax.networks.discriminators.spectrum import (
     SpectrumDiscriminators,
     adversarial_losses,
 )

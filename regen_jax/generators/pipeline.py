@@ -6,10 +6,10 @@ from typing import Any, Self
 
 import jax
 
+from regen_jax.config.assembly import join_arrows
+from regen_jax.config.registry import require_section
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Abstraction, Generator, Objective, Variables
-from regen_jax.joining import join_arrows
-from regen_jax.options import require_section
 from regen_jax.spaces import Array, Category, Space, Tokens, Value
 
 _SECTIONS = ("abstraction", "prior", "decoder")

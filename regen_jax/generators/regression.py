@@ -4,10 +4,10 @@ import dataclasses
 
 import jax
 
-from regen_jax.generators.objectives import mean_square, normalized, with_alignment
 from regen_jax.interfaces import Generator, Objective, Variables
-from regen_jax.networks.aligned import Canvas
+from regen_jax.losses.squared_error import mean_square, normalized, with_alignment
 from regen_jax.networks.conditioning import DiTOptions, as_canvas, is_canvas
+from regen_jax.networks.duration_encoder import Canvas
 from regen_jax.spaces import Array, Padded, Value
 
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from regen_jax.generators.autoregressive import Autoregressive
+from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.interfaces import Judge, Objective, Variables
 from regen_jax.spaces import Category, Tokens
 

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from regen_jax.audio.mel import log_compress, mel_magnitude
-from regen_jax.audio.stft import hann_window, stft
+from regen_jax.modalities.audio.mel import log_compress, mel_magnitude
+from regen_jax.modalities.audio.stft import hann_window, stft
 
 OVERLAP = 4
 """Samples in a frame over samples from a frame to the next."""

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from regen_jax.interfaces import Objective
-from regen_jax.networks.aligned import Alignment
+from regen_jax.networks.duration_encoder import Alignment
 from regen_jax.spaces import Array, Padded, Value, within
 
 

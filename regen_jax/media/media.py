@@ -7,8 +7,8 @@ from typing import Self
 
 import numpy as np
 
-from regen_jax.audio import files
-from regen_jax.rendering import save_png
+from regen_jax.media.pictures import save_png
+from regen_jax.modalities.audio import files
 
 
 @dataclasses.dataclass

@@ -11,7 +11,7 @@ from tensorboardX import summary as proto
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
-from regen_jax.exhibits import Exhibit
+from regen_jax.media.media import Exhibit
 
 
 class Summaries:

@@ -9,7 +9,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from regen_jax.networks.aligned import (
+from regen_jax.networks.dit import DiT, sinusoids
+from regen_jax.networks.duration_encoder import (
     Alignment,
     Canvas,
     Encoded,
@@ -17,9 +18,8 @@ from regen_jax.networks.aligned import (
     align,
     plan,
 )
-from regen_jax.networks.dit import DiT, sinusoids
 from regen_jax.networks.embeddings import INIT, SourceEmbedding, source_mask
-from regen_jax.networks.options import TransformerOptions
+from regen_jax.networks.transformer_options import TransformerOptions
 from regen_jax.ranges import Count, Natural, Positive
 from regen_jax.spaces import Array, Padded, Space, Tokens, Value, within, zeros
 

@@ -11,13 +11,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from regen_jax.networks.alignment import (
+from regen_jax.networks.embeddings import SourceEmbedding, dropout
+from regen_jax.networks.linear import Linear
+from regen_jax.networks.monotonic_alignment import (
     monotonic_path,
     upsample,
     whole_durations,
 )
-from regen_jax.networks.embeddings import SourceEmbedding, dropout
-from regen_jax.networks.linear import Linear
 from regen_jax.spaces import Array, Padded, Tokens, lengths, within
 
 # Squared distance from the diagonal, in shares of both lengths, against squared error

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from regen_jax.data.listed import Listed
-from regen_jax.data.scores import score_of
+from regen_jax.data.readers.in_memory import Listed
+from regen_jax.data.readers.scores import score_of
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, Judging, Variables
-from regen_jax.music import bars, events, midi
-from regen_jax.music.score import Score, from_events
-from regen_jax.music.voice_leading import VoiceLeading
+from regen_jax.modalities.music import bars, events, midi
+from regen_jax.modalities.music.score import Score, from_events
+from regen_jax.modalities.music.voice_leading import VoiceLeading
 from regen_jax.spaces import Tokens
 from regen_jax.tasks.scored import ScoreTask
 

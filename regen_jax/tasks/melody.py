@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from regen_jax.data import prepared
-from regen_jax.data.listed import Listed
-from regen_jax.data.scores import load_scores
+from regen_jax.data.readers.in_memory import Listed
+from regen_jax.data.readers.scores import load_scores
+from regen_jax.data.tfds import prepared
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, Judging, Variables
-from regen_jax.language import tokenizer
-from regen_jax.music import events
-from regen_jax.music.score import Note, Score, from_events, scale
+from regen_jax.modalities.music import events
+from regen_jax.modalities.music.score import Note, Score, from_events, scale
+from regen_jax.modalities.text import tokenizer
 from regen_jax.ranges import Count
 from regen_jax.spaces import Tokens
 from regen_jax.tasks.scored import ScoreTask

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from regen_jax.data.pronunciations import open_pronunciations
+from regen_jax.data.builders.pronunciations.builder import open_pronunciations
 from regen_jax.errors import UserError
-from regen_jax.exhibits import Exhibit
 from regen_jax.interfaces import CoreList, Example, Judging, Task, Variables
-from regen_jax.language import text as language
-from regen_jax.language.pronunciation import PHONES, without_stress
+from regen_jax.media.media import Exhibit
 from regen_jax.metrics.error_rates import nearest_edits
+from regen_jax.modalities.text import text as language
+from regen_jax.modalities.text.pronunciation import PHONES, without_stress
 from regen_jax.ranges import Count
 from regen_jax.spaces import Tokens
 from regen_jax.tasks.transcripts import table

@@ -7,24 +7,25 @@ from typing import Any
 
 import numpy as np
 
-from regen_jax.data import prepared, records
-from regen_jax.data.annotated import Origin
-from regen_jax.data.listed import Listed
-from regen_jax.data.scores import (
+from regen_jax.data.host_features import Origin
+from regen_jax.data.readers import raw_records
+from regen_jax.data.readers.in_memory import Listed
+from regen_jax.data.readers.scores import (
     load_scores,
     score_of,
     transpositions,
     voice_ranges,
 )
+from regen_jax.data.tfds import prepared
 from regen_jax.errors import UserError
-from regen_jax.exhibits import Exhibit
 from regen_jax.interfaces import CoreList, Example, Judging, Task, Variables
+from regen_jax.media.media import Exhibit
 from regen_jax.metrics import music
-from regen_jax.music import events, keys, midi, musicxml
-from regen_jax.music.bars import DIVISIONS
-from regen_jax.music.piano_roll import picture
-from regen_jax.music.score import Score, from_events, scale, to_events
-from regen_jax.music.synthesis import render
+from regen_jax.modalities.music import events, keys, midi, musicxml
+from regen_jax.modalities.music.bars import DIVISIONS
+from regen_jax.modalities.music.piano_roll import picture
+from regen_jax.modalities.music.score import Score, from_events, scale, to_events
+from regen_jax.modalities.music.synthesis import render
 from regen_jax.ranges import Count, Natural
 from regen_jax.spaces import Tokens
 
@@ -35,7 +36,7 @@ _SAMPLE_RATE = 16_000
 
 @dataclasses.dataclass(frozen=True)
 class ScoreTask(Task):
-    """Y is a score on a grid; see `regen_jax.music.events`.
+    """Y is a score on a grid; see `regen_jax.modalities.music.events`.
 
     Attributes:
       name: a prepared set of scores.
@@ -93,7 +94,7 @@ class ScoreTask(Task):
         core = {i for i in pairs if found[i].length <= found[i].division * CORE_BEATS}
         rows = [row for row, index in enumerate(held) if index in core]
         missing = core.difference(held)
-        stored = records.load(self.name, split, self.dir) if missing else ()
+        stored = raw_records.load(self.name, split, self.dir) if missing else ()
         too_long = [record for i, record in enumerate(stored) if i in missing]
         return CoreList(np.array(rows, int), tuple(too_long), held == pairs)
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from regen_jax.data import prepared
-from regen_jax.data.annotated import Origin
-from regen_jax.data.listed import Listed
-from regen_jax.data.simple_bible import Verse, in_core, open_verses
+from regen_jax.data.builders.simple_bible.builder import Verse, in_core, open_verses
+from regen_jax.data.host_features import Origin
+from regen_jax.data.readers.in_memory import Listed
+from regen_jax.data.tfds import prepared
 from regen_jax.errors import UserError
-from regen_jax.exhibits import Exhibit
+from regen_jax.evaluation.outputs import PerExample
 from regen_jax.interfaces import (
     CoreList,
     Example,
@@ -21,12 +21,12 @@ from regen_jax.interfaces import (
     Task,
     Variables,
 )
-from regen_jax.language import tokenizer
+from regen_jax.judges.language_model import LanguageModel
+from regen_jax.media.media import Exhibit
 from regen_jax.metrics import generated_text
-from regen_jax.outputs import PerExample
+from regen_jax.modalities.text import tokenizer
 from regen_jax.ranges import Count
 from regen_jax.spaces import Tokens
-from regen_jax.tasks.language_model import LanguageModel
 from regen_jax.tasks.transcripts import table
 
 

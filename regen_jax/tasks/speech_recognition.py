@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from regen_jax.data.speech import Pairs, SpeechOptions, open_speech
+from regen_jax.data.readers.speech import Pairs, SpeechOptions, open_speech
 from regen_jax.errors import UserError
-from regen_jax.exhibits import Exhibit
+from regen_jax.evaluation.outputs import PerExample
 from regen_jax.interfaces import Example, Judging, Task, Variables
-from regen_jax.outputs import PerExample
+from regen_jax.media.media import Exhibit
 from regen_jax.spaces import Array, Padded, Tokens
 from regen_jax.tasks.transcripts import error_rates, per_example, table
 

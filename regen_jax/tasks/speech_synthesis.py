@@ -8,16 +8,16 @@ from collections.abc import Mapping, Sequence
 import jax
 import numpy as np
 
-from regen_jax.abstractions.mel import Mel
-from regen_jax.data.speech import Pairs, SpeechOptions, open_speech
+from regen_jax.abstractions.audio.mel import Mel
+from regen_jax.data.readers.speech import Pairs, SpeechOptions, open_speech
 from regen_jax.errors import UserError
-from regen_jax.exhibits import Exhibit
-from regen_jax.generators.autoregressive import Autoregressive
+from regen_jax.evaluation.outputs import PerExample
+from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.interfaces import Example, Judge, Judging, Objective, Task, Variables
+from regen_jax.media.media import Exhibit
+from regen_jax.media.pictures import spectrogram_picture
 from regen_jax.metrics.cepstral import mel_cepstral_distortion
-from regen_jax.outputs import PerExample
 from regen_jax.ranges import Count
-from regen_jax.rendering import spectrogram_picture
 from regen_jax.spaces import Array, Padded, Tokens
 from regen_jax.tasks.transcripts import error_rates, per_example
 

@@ -6,13 +6,13 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from regen_jax.training import processes
-from regen_jax.training.parallel import Strategy
+from regen_jax.media.tensorboard import Summaries
+from regen_jax.training.parallel import processes
+from regen_jax.training.parallel.strategies import Strategy
 from regen_jax.training.preemption import Preempted, Preemption
 from regen_jax.training.progress import Progress
 from regen_jax.training.stage import Frozen, Stage
-from regen_jax.training.state import TrainState
-from regen_jax.training.summaries import Summaries
+from regen_jax.training.step import TrainState
 
 logger = logging.getLogger(__name__)
 

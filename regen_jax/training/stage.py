@@ -7,8 +7,8 @@ from typing import Any
 import jax
 
 from regen_jax import ranges
-from regen_jax.exhibits import Exhibit
-from regen_jax.outputs import PerExample
+from regen_jax.evaluation.outputs import PerExample
+from regen_jax.media.media import Exhibit
 from regen_jax.ranges import Count, Fraction, NonNegative, Positive, Rate, Share
 
 Tree = Any

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from regen_jax.abstractions.autoencoder import Autoencoder
-from regen_jax.abstractions.quantizers.fsq import FiniteScalarQuantizer
-from regen_jax.abstractions.quantizers.vq import VectorQuantizer
+from regen_jax.abstractions.bottlenecks.fsq import FiniteScalarQuantizer
+from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
 from regen_jax.interfaces import Objective
 from regen_jax.metrics.codebook import code_counts
-from regen_jax.networks.convnet import Encoder
+from regen_jax.networks.conv.conv2d import Encoder
 from regen_jax.spaces import Array, Category, Tokens
 
 IMAGES = Array((8, 4, 1), 0.0, 255.0, step=1.0)

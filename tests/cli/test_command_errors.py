@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from regen_jax import commands
+from regen_jax.cli import commands
 from regen_jax.errors import LONGEST, line
 
 

@@ -1,8 +1,8 @@
 import pytest
 
-from regen_jax import preview
+from regen_jax.cli import dry_run
 from regen_jax.errors import UserError
-from regen_jax.training.parallel import make_strategy
+from regen_jax.training.parallel.strategies import make_strategy
 
 
 @pytest.fixture(scope="module")
@@ -11,7 +11,7 @@ def run(tiny_run):
 
 
 def test_a_line_a_stage_that_trains(run, capsys):
-    preview.preview(run, make_strategy(run.parallel))
+    dry_run.preview(run, make_strategy(run.parallel))
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines] == [
         stage.name for stage in run.stages
@@ -21,7 +21,7 @@ def test_a_line_a_stage_that_trains(run, capsys):
 
 
 def test_what_does_not_fit_is_told(run, monkeypatch):
-    monkeypatch.setattr(preview, "device_memory", lambda: 2_000_000)
+    monkeypatch.setattr(dry_run, "device_memory", lambda: 2_000_000)
     with pytest.raises(UserError, match=r"a device has 2 MB .*: judge \d") as error:
-        preview.preview(run, make_strategy(run.parallel))
+        dry_run.preview(run, make_strategy(run.parallel))
     assert "\n" not in str(error.value)

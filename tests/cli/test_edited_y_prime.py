@@ -7,13 +7,13 @@ import string
 import numpy as np
 import pytest
 
-from regen_jax.abstractions.music_template import MusicTemplate
-from regen_jax.abstractions.skeleton import Skeleton
-from regen_jax.abstractions.template import Template
-from regen_jax.edited_y_prime import decoded, from_text, to_text
+from regen_jax.abstractions.music.music_template import MusicTemplate
+from regen_jax.abstractions.text.text_template import Template
+from regen_jax.abstractions.text.word_skeleton import Skeleton
+from regen_jax.cli.edited_y_prime import decoded, from_text, to_text
 from regen_jax.errors import UserError
-from regen_jax.language import tokenizer
-from regen_jax.music import events
+from regen_jax.modalities.music import events
+from regen_jax.modalities.text import tokenizer
 
 TEXTS = (
     "And God said, Let there be light: and there was light.",

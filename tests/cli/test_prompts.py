@@ -2,8 +2,8 @@ import types
 
 import pytest
 
+from regen_jax.cli.prompts import requested
 from regen_jax.errors import UserError
-from regen_jax.prompts import requested
 
 
 def test_text_of_a_flag_has_no_byte_order_mark():

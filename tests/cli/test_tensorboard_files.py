@@ -11,9 +11,9 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from experiments.screenshot import browser, chromium, show_time_series, tensorboard
-from regen_jax import workdir
+from regen_jax.cli import workdir
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 NAMES = ["learning_rate=0.001", "learning_rate=0.002"]
 FIELD = "train.prior.learning_rate"
 

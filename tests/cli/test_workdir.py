@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from regen_jax import workdir
+from regen_jax.cli import workdir
+from regen_jax.cli.workdir import claimed, output_folder
 from regen_jax.errors import UserError
-from regen_jax.workdir import claimed, output_folder
 
 CONFIG = {"seed": 0, "prior": {"width": 8}, "log": {"every": 50}}
 

@@ -10,18 +10,18 @@ import jax
 import numpy as np
 import pytest
 
-from regen_jax.build import build
-from regen_jax.data.annotated import as_batch
+from regen_jax.config.build import build
+from regen_jax.data.host_features import as_batch
 from regen_jax.data.pipeline import first_batch
 from regen_jax.errors import UserError
-from regen_jax.evaluation import sample
+from regen_jax.evaluation.evaluators import sample
 from regen_jax.training.stage import StageOptions
-from regen_jax.training.state import Reduction, create, train_step
+from regen_jax.training.step import Reduction, create, train_step
 
 
 @pytest.fixture(autouse=True)
 def outside(monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parent / "outside"))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "outside"))
     yield
     sys.modules.pop("toy_parts", None)
 
@@ -93,17 +93,17 @@ def test_options_reach_the_parts():
                 "prior 'autoregressive' generates Tokens",
                 "abstraction 'identity' gives Array(4, 4, 1)",
                 "use prior 'diffusion' or 'regression'",
-                "or abstraction 'autoencoder' or 'pixels'",
+                "or abstraction 'autoencoder' or 'pixel_tokens'",
             ],
         ),
         (
             {
-                "abstraction": {"name": "pixels", "levels": 4},
+                "abstraction": {"name": "pixel_tokens", "levels": 4},
                 "prior": {"name": "diffusion"} | SMALL,
             },
             [
                 "prior 'diffusion' generates Array",
-                "abstraction 'pixels' gives Tokens(16 of 4)",
+                "abstraction 'pixel_tokens' gives Tokens(16 of 4)",
                 "use prior 'autoregressive'",
                 "or abstraction 'downsample' or 'identity'",
             ],

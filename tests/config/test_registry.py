@@ -5,14 +5,14 @@ import ml_collections
 import pytest
 
 from regen_jax.abstractions.autoencoder import Autoencoder
-from regen_jax.abstractions.pixels import Pixels
-from regen_jax.abstractions.quantizers.fsq import FiniteScalarQuantizer
-from regen_jax.abstractions.quantizers.interface import Quantizer
-from regen_jax.abstractions.quantizers.vq import VectorQuantizer
+from regen_jax.abstractions.bottlenecks.fsq import FiniteScalarQuantizer
+from regen_jax.abstractions.bottlenecks.interface import Quantizer
+from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
+from regen_jax.abstractions.image.pixel_tokens import Pixels
+from regen_jax.config.registry import find, make, names, plain
 from regen_jax.errors import UserError
-from regen_jax.generators.autoregressive import Autoregressive
+from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.interfaces import Abstraction, Generator, Task
-from regen_jax.options import find, make, names, plain
 from regen_jax.spaces import Array
 
 IMAGES = Array((8, 8, 1), 0.0, 255.0, step=1.0)
@@ -43,7 +43,7 @@ class Options:
 
 @pytest.fixture(autouse=True)
 def _outside(monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parent / "outside"))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "outside"))
 
 
 def refusal(call, *args, **kwargs) -> str:
@@ -62,7 +62,7 @@ def test_none_of_a_flag_is_no_text():
 
 
 def test_names_are_the_modules_that_define_one():
-    handcrafted = {"downsample", "identity", "pixels"}
+    handcrafted = {"downsample", "identity", "pixel_tokens"}
     assert handcrafted | {"autoencoder"} <= set(names(Abstraction))
     assert {"autoregressive", "diffusion", "regression"} <= set(names(Generator))
     assert "decoding" not in names(Generator) and "interface" not in names(Quantizer)
@@ -72,7 +72,7 @@ def test_names_are_the_modules_that_define_one():
 
 def test_find_gives_the_class_of_a_module_or_a_path():
     assert find(Generator, "autoregressive", "config.prior") is Autoregressive
-    path = "regen_jax.abstractions.pixels:Pixels"
+    path = "regen_jax.abstractions.image.pixel_tokens:Pixels"
     assert find(Abstraction, path, "config.abstraction") is Pixels
     outside = find(Abstraction, "toy_parts:ColumnMeans", "config.abstraction")
     assert outside.__module__ == "toy_parts" and issubclass(outside, Abstraction)
@@ -98,8 +98,8 @@ def test_find_gives_the_class_of_a_module_or_a_path():
         ("nowhere:Thing", "cannot import 'nowhere': No module named 'nowhere'"),
         (":Thing", "cannot import '': Empty module name"),
         (
-            "regen_jax.abstractions.pixels:Missing",
-            "regen_jax.abstractions.pixels:Missing is not a subclass of Abstraction",
+            "regen_jax.abstractions.image.pixel_tokens:Missing",
+            "regen_jax.abstractions.image.pixel_tokens:Missing is not a subclass of Abstraction",
         ),
         (
             "regen_jax.spaces:Array",
@@ -183,7 +183,9 @@ def test_make_refuses(section, message):
 
 
 def test_given_fields_are_no_options_and_the_name_chose_the_class():
-    made = make(Pixels, {"name": "pixels", "levels": 4}, "config.abstraction", y=IMAGES)
+    made = make(
+        Pixels, {"name": "pixel_tokens", "levels": 4}, "config.abstraction", y=IMAGES
+    )
     assert made == Pixels(IMAGES, levels=4)
     message = refusal(make, Pixels, {"y": 1}, "config.abstraction", y=IMAGES)
     assert (

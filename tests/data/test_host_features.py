@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from regen_jax.abstractions.identity import Identity
-from regen_jax.data.annotated import Origin, annotate, as_batch, open_examples, sources
+from regen_jax.data.host_features import (
+    Origin,
+    annotate,
+    as_batch,
+    open_examples,
+    sources,
+)
 from regen_jax.generators.regression import Regression
 from regen_jax.interfaces import HostRule, Task
 from regen_jax.regeneration import Regeneration
@@ -125,7 +131,7 @@ def test_a_rule_for_the_host_does_not_run_in_a_step():
 
 
 def test_a_rule_is_known_by_all_the_code_it_rests_on():
-    found = sources("regen_jax.abstractions.phonemes")
-    assert "def annotate" in found["regen_jax.abstractions.phonemes"]
-    assert {"regen_jax.language.pronunciation", "regen_jax.spaces"} <= set(found)
-    assert "regen_jax.abstractions.mel" not in found
+    found = sources("regen_jax.abstractions.text.phonemes")
+    assert "def annotate" in found["regen_jax.abstractions.text.phonemes"]
+    assert {"regen_jax.modalities.text.pronunciation", "regen_jax.spaces"} <= set(found)
+    assert "regen_jax.abstractions.audio.mel" not in found

@@ -13,9 +13,9 @@ import pytest
 
 from regen_jax import evaluate
 from regen_jax.abstractions.identity import Identity
-from regen_jax.data.annotated import open_examples
+from regen_jax.data.host_features import open_examples
 from regen_jax.errors import UserError
-from regen_jax.evaluation import (
+from regen_jax.evaluation.evaluators import (
     EvaluateOptions,
     attempt,
     finite,

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from regen_jax import outputs
 from regen_jax.errors import UserError
+from regen_jax.evaluation import outputs
 
 
 def test_columns_are_read_as_they_were_written(tmp_path):

@@ -8,10 +8,10 @@ import numpy as np
 import optax
 import pytest
 
-from regen_jax.audio import segments
-from regen_jax.audio.mel import log_mel
-from regen_jax.audio.spectral_loss import spectral_loss
-from regen_jax.generators.vocoder import Vocoder
+from regen_jax.generators.adversarial import Vocoder
+from regen_jax.losses.spectral import spectral_loss
+from regen_jax.modalities.audio import segments
+from regen_jax.modalities.audio.mel import log_mel
 from regen_jax.spaces import Array, Padded, zeros
 
 FRAMES, HOP = 12, 32

@@ -8,9 +8,9 @@ import numpy as np
 import optax
 import pytest
 
-from regen_jax.generators.diffusion import Diffusion
+from regen_jax.generators.diffusion.diffusion import Diffusion
 from regen_jax.generators.regression import Regression
-from regen_jax.networks.aligned import Encoded, plan
+from regen_jax.networks.duration_encoder import Encoded, plan
 from regen_jax.spaces import Array, Padded, Tokens
 
 SOURCE = Tokens(5, 7, padded=True)

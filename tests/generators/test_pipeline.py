@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from regen_jax.abstractions.autoencoder import Autoencoder
-from regen_jax.abstractions.downsample import Downsample
+from regen_jax.abstractions.image.downsample import Downsample
+from regen_jax.config.registry import make
 from regen_jax.errors import UserError
 from regen_jax.generators.pipeline import Pipeline
 from regen_jax.generators.regression import Regression
 from regen_jax.interfaces import Abstraction, Generator, Objective
-from regen_jax.options import make
 from regen_jax.spaces import Array, Category
 
 SOURCE, TARGET = Category(3), Array((4, 4, 1), 0, 1)

@@ -4,7 +4,7 @@ import numpy as np
 import optax
 import pytest
 
-from regen_jax.networks.classifier import Classifier, affine, augment
+from regen_jax.judges.classifier import Classifier, affine, augment
 
 SMALL = Classifier(num_classes=3, width=4, num_blocks=1, feature_dim=5)
 apply = jax.jit(SMALL.apply)

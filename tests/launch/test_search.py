@@ -15,7 +15,7 @@ from launch.curves import Curve
 from launch.search import corners, open_study
 from launch.sweep import Options, run_sweep
 from regen_jax.errors import UserError
-from regen_jax.training.summaries import Summaries
+from regen_jax.media.tensorboard import Summaries
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIG = f"{ROOT}/configs/digits.py:size=tiny"

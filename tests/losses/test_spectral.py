@@ -5,12 +5,7 @@ import librosa
 import numpy as np
 import pytest
 
-from regen_jax.audio.spectral_loss import (
-    QUIET,
-    check_resolutions,
-    num_mels,
-    spectral_loss,
-)
+from regen_jax.losses.spectral import QUIET, check_resolutions, num_mels, spectral_loss
 
 RNG = np.random.default_rng(0)
 WAVE = RNG.normal(0, 0.1, (3, 2048)).astype(np.float32)

@@ -2,7 +2,7 @@ import numpy as np
 import soundfile
 from PIL import Image
 
-from regen_jax.exhibits import Exhibit
+from regen_jax.media.media import Exhibit
 
 
 def test_files_hold_what_is_shown(tmp_path):

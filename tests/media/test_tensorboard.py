@@ -9,8 +9,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams import metadata
 from tensorboard.util import tensor_util
 
-from regen_jax.exhibits import Exhibit
-from regen_jax.training.summaries import Summaries, flatten, markdown_json
+from regen_jax.media.media import Exhibit
+from regen_jax.media.tensorboard import Summaries, flatten, markdown_json
 
 CONFIG = {
     "seed": 3,

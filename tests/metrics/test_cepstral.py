@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import scipy.fft
 
-from regen_jax.audio.mel import FLOOR
 from regen_jax.metrics.cepstral import mel_cepstral_distortion, mel_cepstrum
+from regen_jax.modalities.audio.mel import FLOOR
 
 
 def log_mels(frames, seed=0, bands=20):

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from regen_jax.networks.tokens_1d import Decoder, Encoder, Reader
+from regen_jax.networks.latent_queries import Decoder, Encoder, Reader
 from regen_jax.spaces import Tokens
 
 SIZE = {"width": 8, "num_layers": 1, "num_heads": 2, "mlp_ratio": 2.0}

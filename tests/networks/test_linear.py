@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from regen_jax.abstractions.token_autoencoder import TokenAutoencoder
-from regen_jax.generators.autoregressive import Autoregressive
+from regen_jax.abstractions.text.token_autoencoder import TokenAutoencoder
+from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.generators.regression import Regression
-from regen_jax.networks.classifier import Classifier
+from regen_jax.judges.classifier import Classifier
 from regen_jax.networks.linear import Head, Linear
 from regen_jax.spaces import Array, Category, Tokens, zeros
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from regen_jax.networks.alignment import (
+from regen_jax.networks.monotonic_alignment import (
     monotonic_path,
     path_of,
     upsample,

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from regen_jax.audio.stft import istft
-from regen_jax.networks.discriminators import (
+from regen_jax.modalities.audio.stft import istft
+from regen_jax.networks.discriminators.spectrum import (
     Judgement,
     SpectrumDiscriminators,
     adversarial_losses,

@@ -7,11 +7,11 @@ import mido
 import numpy as np
 import pytest
 
-from regen_jax.data.scores import Piece, load_scores
+from regen_jax.data.readers.scores import Piece, load_scores
 from regen_jax.errors import UserError
 from regen_jax.metrics import music
-from regen_jax.music import events, midi
-from regen_jax.music.score import Note, Score
+from regen_jax.modalities.music import events, midi
+from regen_jax.modalities.music.score import Note, Score
 from regen_jax.tasks import scored
 from regen_jax.tasks.harmony import Harmony
 from regen_jax.tasks.melody import Melody

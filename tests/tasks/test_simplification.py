@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from regen_jax.data.simple_bible import in_core, open_verses
-from regen_jax.language import tokenizer
+from regen_jax.data.builders.simple_bible.builder import in_core, open_verses
+from regen_jax.judges.language_model import LanguageModel
 from regen_jax.metrics import generated_text
-from regen_jax.tasks.language_model import LanguageModel
+from regen_jax.modalities.text import tokenizer
 from regen_jax.tasks.simplification import Simplification
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from regen_jax.audio import files
+from regen_jax.modalities.audio import files
 
 ROOT = Path(__file__).parent.parent.parent
 RECOGNITION = "speech_recognition.py:size=tiny,data=spoken_bible"

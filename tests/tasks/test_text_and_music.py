@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from regen_jax import outputs
+from regen_jax.evaluation import outputs
 from regen_jax.metrics import generated_text
 from regen_jax.metrics.significance import ratio_of_sums
-from regen_jax.music import events, midi, musicxml
-from regen_jax.music.score import Note, Score
+from regen_jax.modalities.music import events, midi, musicxml
+from regen_jax.modalities.music.score import Note, Score
 from regen_jax.tasks.harmony import Harmony
 
 ROOT = Path(__file__).parent.parent.parent

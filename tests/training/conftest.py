@@ -13,10 +13,14 @@ import pytest
 from regen_jax.data.pipeline import first_batch, training_batches
 from regen_jax.interfaces import Objective
 from regen_jax.training.checkpoint import CheckpointOptions
+from regen_jax.training.inspect.profile import ProfileOptions
 from regen_jax.training.loop import LoopOptions, Trained, train
-from regen_jax.training.parallel import ParallelOptions, Strategy, make_strategy
+from regen_jax.training.parallel.strategies import (
+    ParallelOptions,
+    Strategy,
+    make_strategy,
+)
 from regen_jax.training.preemption import Preemption
-from regen_jax.training.profile import ProfileOptions
 from regen_jax.training.stage import Stage, StageOptions
 
 

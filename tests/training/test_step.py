@@ -11,13 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from regen_jax.config.registry import make
 from regen_jax.data.pipeline import first_batch
 from regen_jax.errors import UserError
-from regen_jax.options import make
 from regen_jax.training.loop import stage_rng
 from regen_jax.training.optimizer import learning_rate, optimizer
 from regen_jax.training.stage import StageOptions
-from regen_jax.training.state import Reduction, create, train_step
+from regen_jax.training.step import Reduction, create, train_step
 
 GOLDEN = Path(__file__).parent / "golden.json"
 """Numbers of the first two steps of stages; to record them again:

@@ -8,14 +8,14 @@ import jax
 import jax.numpy as jnp
 
 from regen_jax import ranges
-from regen_jax.abstractions.quantizers.interface import Quantizer
-from regen_jax.abstractions.quantizers.rvq import ResidualVectorQuantizer
-from regen_jax.audio import segments
-from regen_jax.audio.mel import FLOOR, log_mel, mel_filters
-from regen_jax.audio.spectral_loss import check_resolutions, spectral_loss
+from regen_jax.abstractions.bottlenecks.interface import Quantizer
+from regen_jax.abstractions.bottlenecks.rvq import ResidualVectorQuantizer
 from regen_jax.interfaces import Abstraction, Objective, Variables
+from regen_jax.losses.spectral import check_resolutions, spectral_loss
 from regen_jax.metrics import codebook
-from regen_jax.networks.discriminators import (
+from regen_jax.modalities.audio import segments
+from regen_jax.modalities.audio.mel import FLOOR, log_mel, mel_filters
+from regen_jax.networks.discriminators.spectrum import (
     SpectrumDiscriminators,
     adversarial_losses,
 )

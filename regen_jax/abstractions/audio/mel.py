@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from regen_jax import ranges
-from regen_jax.audio.griffin_lim import griffin_lim, mel_to_magnitude
-from regen_jax.audio.mel import FLOOR, log_mel, mel_filters
-from regen_jax.audio.stft import check_sizes
 from regen_jax.interfaces import Abstraction, Variables
+from regen_jax.modalities.audio.griffin_lim import griffin_lim, mel_to_magnitude
+from regen_jax.modalities.audio.mel import FLOOR, log_mel, mel_filters
+from regen_jax.modalities.audio.stft import check_sizes
 from regen_jax.ranges import Count, Rate
 from regen_jax.spaces import Array, Padded, Value, within
 

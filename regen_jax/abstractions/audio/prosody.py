@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 
 from regen_jax import ranges
-from regen_jax.audio import prosody
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, HostRule
+from regen_jax.modalities.audio import prosody
 from regen_jax.ranges import Count, Natural, Positive
 from regen_jax.spaces import Array, Padded, Tokens
 

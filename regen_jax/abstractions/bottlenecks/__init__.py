@@ -1,1 +1,1 @@
-"""Latents to codes and back: one module a quantizer."""
+"""From latents to Tokens or an Array, and back: one module a bottleneck."""

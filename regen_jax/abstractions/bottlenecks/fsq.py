@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from regen_jax.abstractions.quantizers.interface import (
+from regen_jax.abstractions.bottlenecks.interface import (
     Codebook,
     Quantized,
     Quantizer,

@@ -32,7 +32,7 @@ class Quantized(NamedTuple):
 class Quantizer(abc.ABC):
     """A subclass is a frozen dataclass of options; a codebook is an argument."""
 
-    home: ClassVar[str] = "regen_jax.abstractions.quantizers"
+    home: ClassVar[str] = "regen_jax.abstractions.bottlenecks"
     depth: int = 1
     """Codes a latent; where more than one, they are the last axis of codes."""
 

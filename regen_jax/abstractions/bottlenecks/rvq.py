@@ -9,12 +9,8 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from regen_jax.abstractions.quantizers.interface import (
-    Codebook,
-    Quantized,
-    everywhere,
-)
-from regen_jax.abstractions.quantizers.vq import VectorQuantizer
+from regen_jax.abstractions.bottlenecks.interface import Codebook, Quantized, everywhere
+from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
 
 # What an example's key is folded with; levels take 0 and up.
 _DROPOUT = 2**30

@@ -12,13 +12,13 @@ from regen_jax import ranges
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, HostRule
 from regen_jax.metrics.music import in_chord_share
-from regen_jax.music import beat_table, events
-from regen_jax.music.beat_table import Column
-from regen_jax.music.cadences import CADENCES, cadences
-from regen_jax.music.chords import CHORDS, recognize, tones, weights
-from regen_jax.music.keys import KEYS, durations, estimate
-from regen_jax.music.rhythm import patterns, rhythms
-from regen_jax.music.template_rules import TemplateRules
+from regen_jax.modalities.music import beat_table, events
+from regen_jax.modalities.music.beat_table import Column
+from regen_jax.modalities.music.cadences import CADENCES, cadences
+from regen_jax.modalities.music.chords import CHORDS, recognize, tones, weights
+from regen_jax.modalities.music.keys import KEYS, durations, estimate
+from regen_jax.modalities.music.rhythm import patterns, rhythms
+from regen_jax.modalities.music.template_rules import TemplateRules
 from regen_jax.spaces import Tokens
 
 LEVELS = ("key", "chord", "rhythm", "cadence")
@@ -31,11 +31,11 @@ class MusicTemplate(HostRule):
     A row of Y′ stands for a beat of Y and has a level each for its
 
     - key: the tonality of the whole piece, the same in all rows;
-    - chord: see `regen_jax.music.chords`;
-    - rhythm: where notes begin, see `regen_jax.music.rhythm`; that of the first voice,
+    - chord: see `regen_jax.modalities.music.chords`;
+    - rhythm: where notes begin, see `regen_jax.modalities.music.rhythm`; that of the first voice,
       or of the others jointly where the first is there as the melody;
     - cadence: in beats in which a note of the first voice begins under a fermata, see
-      `regen_jax.music.cadences`;
+      `regen_jax.modalities.music.cadences`;
     - melody: the events of the first voice, a level a step, so that the template is a
       lead sheet.
 
@@ -43,7 +43,7 @@ class MusicTemplate(HostRule):
     ones their octave. A last beat that Y ends in counts, silence being its rest.
 
     Attributes:
-      y: a space of scores, see `regen_jax.music.events`.
+      y: a space of scores, see `regen_jax.modalities.music.events`.
       levels: which of LEVELS there are; they keep their order.
       melody: whether the melody is there; it needs lower voices to leave open.
       division: steps a beat in y.
@@ -144,7 +144,7 @@ class MusicTemplate(HostRule):
         """The template that a text says: int32 [*y_prime.shape].
 
         Raises:
-          UserError: a line does not fit; see `regen_jax.music.beat_table`.
+          UserError: a line does not fit; see `regen_jax.modalities.music.beat_table`.
         """
         space = self.y_prime
         foreign = list(dict.fromkeys(re.findall(r"(?<!\S)\?(\d+)(?!\S)", text)))

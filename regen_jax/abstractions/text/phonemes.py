@@ -7,16 +7,16 @@ import numpy as np
 from regen_jax import ranges
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, HostRule
-from regen_jax.language import text
-from regen_jax.language.pronunciation import PHONES, pronounce, without_stress
 from regen_jax.metrics.error_rates import token_error_rate
+from regen_jax.modalities.text import text
+from regen_jax.modalities.text.pronunciation import PHONES, pronounce, without_stress
 from regen_jax.ranges import Natural
 from regen_jax.spaces import Tokens
 
 
 @dataclasses.dataclass(frozen=True)
 class Phonemes(HostRule):
-    """ARPAbet phonemes of an English text; see `regen_jax.language.pronunciation`.
+    """ARPAbet phonemes of an English text; see `regen_jax.modalities.text.pronunciation`.
 
     Attributes:
       y: padded Tokens whose symbols are characters.

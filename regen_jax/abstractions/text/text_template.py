@@ -12,9 +12,9 @@ import numpy as np
 from regen_jax import ranges
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, HostRule
-from regen_jax.language import tokenizer
-from regen_jax.language.function_words import is_function_word
-from regen_jax.language.words import WORD, spell, words
+from regen_jax.modalities.text import tokenizer
+from regen_jax.modalities.text.function_words import is_function_word
+from regen_jax.modalities.text.words import WORD, spell, words
 from regen_jax.ranges import Natural, Share
 from regen_jax.spaces import Tokens
 
@@ -33,7 +33,7 @@ class Template(HostRule):
     templates are nested as `keep` grows. A text of function words keeps its rarest.
 
     The template is a function of the text alone. It is without the capitals that the
-    tokenizer has a piece for (see `regen_jax.language.tokenizer`); with `marks`, only
+    tokenizer has a piece for (see `regen_jax.modalities.text.tokenizer`); with `marks`, only
     without those that the marks explain, as they begin the text or follow a full stop.
     Punctuation and function words that are put into a text or taken out of it do not
     change the template, unless they are asked for.

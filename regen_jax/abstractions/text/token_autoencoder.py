@@ -5,10 +5,10 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from regen_jax.abstractions.bottlenecks.interface import Quantizer
+from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
 from regen_jax.abstractions.quantized import QuantizedAutoencoder
-from regen_jax.abstractions.quantizers.interface import Quantizer
-from regen_jax.abstractions.quantizers.vq import VectorQuantizer
-from regen_jax.networks.options import check_size
+from regen_jax.networks.latent_queries import Decoder, Encoder
 from regen_jax.networks.token_logits import (
     accuracies,
     counted,
@@ -18,7 +18,7 @@ from regen_jax.networks.token_logits import (
     token_log_probs,
     token_weights,
 )
-from regen_jax.networks.tokens_1d import Decoder, Encoder
+from regen_jax.networks.transformer_options import check_size
 from regen_jax.ranges import Count, Positive
 from regen_jax.spaces import Tokens
 
@@ -27,7 +27,7 @@ from regen_jax.spaces import Tokens
 class TokenAutoencoder(QuantizedAutoencoder):
     """Tokens to `num_latents` codes, each of which may stand for any of the tokens.
 
-    See `regen_jax.networks.tokens_1d`. The way back predicts all tokens at once, each
+    See `regen_jax.networks.latent_queries`. The way back predicts all tokens at once, each
     apart from the others: a generator as the decoder makes them agree.
 
     Attributes:

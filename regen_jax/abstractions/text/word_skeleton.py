@@ -9,11 +9,11 @@ import numpy as np
 from regen_jax import ranges
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, HostRule
-from regen_jax.language import text as texts
-from regen_jax.language import tokenizer
-from regen_jax.language.function_words import FUNCTION_WORDS, is_function_word
-from regen_jax.language.words import WORD
 from regen_jax.metrics.error_rates import token_error_rate
+from regen_jax.modalities.text import text as texts
+from regen_jax.modalities.text import tokenizer
+from regen_jax.modalities.text.function_words import FUNCTION_WORDS, is_function_word
+from regen_jax.modalities.text.words import WORD
 from regen_jax.ranges import Natural
 from regen_jax.spaces import Tokens
 

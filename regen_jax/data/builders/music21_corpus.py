@@ -15,7 +15,7 @@ import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from regen_jax.errors import UserError
-from regen_jax.music import events
+from regen_jax.modalities.music import events
 
 if TYPE_CHECKING:
     from music21 import stream
@@ -72,7 +72,7 @@ def folder(name: str) -> Path:
 
 
 def features() -> tfds.features.FeaturesDict:
-    """Of a set of scores: what `regen_jax.data.scores` reads."""
+    """Of a set of scores: what `regen_jax.data.readers.scores` reads."""
     return tfds.features.FeaturesDict(
         {
             "notes": tfds.features.Tensor(shape=(None, 4), dtype=np.int32),

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from regen_jax.data import records
-from regen_jax.language import text
+from regen_jax.data.readers import raw_records
+from regen_jax.modalities.text import text
 from regen_jax.spaces import Array, Padded, Tokens
 
 WORDS = (
@@ -129,7 +129,7 @@ def open_joined_digits(
       UserError: the set is not prepared there, is damaged, or has no such split.
     """
     spoken = {
-        name: list(records.load("spoken_digits", name, data_dir, ("mfcc", "label")))
+        name: list(raw_records.load("spoken_digits", name, data_dir, ("mfcc", "label")))
         for name in dict.fromkeys(("train", split))
     }
     frames = np.concatenate([example["mfcc"] for example in spoken["train"]])

@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from regen_jax.data import prepared, records
+from regen_jax.data.readers import raw_records
+from regen_jax.data.tfds import prepared
 from regen_jax.errors import UserError
 
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -65,7 +66,7 @@ def open_images(
     shape = _image_shape(name, features)
     try:
         decoders = {"image": tfds.decode.SkipDecoding()}
-        stored = _Stored(records.open_source(builder, split, decoders), shape, name)
+        stored = _Stored(raw_records.open_source(builder, split, decoders), shape, name)
         fits = len(stored) * math.prod(shape) <= max_bytes
         examples = _Decoded(stored) if fits else stored
     except (OSError, RuntimeError) as error:

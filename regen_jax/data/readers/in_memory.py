@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from regen_jax.data.annotated import Origin
+from regen_jax.data.host_features import Origin
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from regen_jax.data import prepared, splits
+from regen_jax.data.tfds import prepared, splits
 from regen_jax.errors import UserError
 
 _CHUNK = 256

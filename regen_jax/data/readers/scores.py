@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from regen_jax.data import records
-from regen_jax.data.corpus import DIVISION
-from regen_jax.music import events
-from regen_jax.music.score import Note, Score
+from regen_jax.data.builders.music21_corpus import DIVISION
+from regen_jax.data.readers import raw_records
+from regen_jax.modalities.music import events
+from regen_jax.modalities.music.score import Note, Score
 
 _FEATURES = (
     *("notes", "fermatas", "lyrics", "lyric_starts"),
@@ -34,7 +34,7 @@ def load_scores(name: str, split: str, data_dir: str = "") -> tuple[Piece, ...]:
     """
     return tuple(
         Piece(record["title"].decode(), score_of(record))
-        for record in records.load(name, split, data_dir, _FEATURES)
+        for record in raw_records.load(name, split, data_dir, _FEATURES)
     )
 
 

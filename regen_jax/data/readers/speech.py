@@ -11,14 +11,14 @@ from typing import Annotated, Any
 import numpy as np
 from annotated_types import Interval
 
-from regen_jax.audio import files
-from regen_jax.data import prepared
-from regen_jax.data.annotated import Origin
-from regen_jax.data.joined import JoinedDigits, open_joined_digits
-from regen_jax.data.recordings import open_recordings
+from regen_jax.data.host_features import Origin
+from regen_jax.data.readers.digit_strings import JoinedDigits, open_joined_digits
+from regen_jax.data.readers.speech_recordings import open_recordings
+from regen_jax.data.tfds import prepared
 from regen_jax.errors import UserError
 from regen_jax.interfaces import CoreList
-from regen_jax.language import text as language
+from regen_jax.modalities.audio import files
+from regen_jax.modalities.text import text as language
 from regen_jax.ranges import Count
 from regen_jax.spaces import Array, Padded, Tokens
 

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from regen_jax.audio import files
-from regen_jax.data import prepared, records
-from regen_jax.data.sound_feature import Sound
+from regen_jax.data.readers import raw_records
+from regen_jax.data.tfds import prepared
+from regen_jax.data.tfds.sound_feature import Sound
 from regen_jax.errors import UserError
-from regen_jax.language.text import ENGLISH, normalize
+from regen_jax.modalities.audio import files
+from regen_jax.modalities.text.text import ENGLISH, normalize
 
 _TEXT = ("text_normalized", "text")
 _AUDIO = ("speech", "audio")
@@ -82,7 +83,7 @@ def open_recordings(
     reader = _Reader.of(name, builder, sample_rate)
     kept, rows, too_long, unwritable = [], [], [], []
     size = 0
-    for row, record in enumerate(records.read(builder, name, split, data_dir)):
+    for row, record in enumerate(raw_records.read(builder, name, split, data_dir)):
         text = reader.text(record)
         if not text or not set(text) <= set(characters):
             unwritable.append(text)
@@ -103,7 +104,7 @@ def open_recordings(
     if too_long or unwritable:
         logger.info("%s (%s): left out are %s", name, split, left_out)
     if size > max_bytes:
-        kept = _Stored(records.open_source(builder, split), rows, reader)
+        kept = _Stored(raw_records.open_source(builder, split), rows, reader)
     return Recordings(kept, sample_rate, tuple(too_long), tuple(unwritable))
 
 

@@ -2,26 +2,34 @@
 
 import functools
 import importlib
+import inspect
+import pkgutil
 
 import tensorflow_datasets as tfds
 
-BUILDERS = {
-    "chorales": "regen_jax.data.chorales:Chorales",
-    "digits": "regen_jax.data.digits:Digits",
-    "folk_tunes": "regen_jax.data.folk_tunes:FolkTunes",
-    "pronunciations": "regen_jax.data.pronunciations:Pronunciations",
-    "simple_bible": "regen_jax.data.simple_bible:SimpleBible",
-    "spoken_bible": "regen_jax.data.spoken_bible:SpokenBible",
-    "spoken_digits": "regen_jax.data.spoken_digits:SpokenDigits",
-    "tuxpaint_spanish": "regen_jax.data.tuxpaint:TuxpaintSpanish",
-}
-"""`module:Builder` by the name of the set."""
+from regen_jax.data import builders
 
 
+@functools.cache
+def names() -> tuple[str, ...]:
+    """Returns the names of the sets, sorted: the folders of `data/builders`."""
+    return tuple(
+        sorted(m.name for m in pkgutil.iter_modules(builders.__path__) if m.ispkg)
+    )
+
+
+@functools.cache
 def builder(name: str) -> type[tfds.core.GeneratorBasedBuilder]:
-    """The builder class of a set; its module is imported only now."""
-    module, builder = BUILDERS[name].split(":")
-    return getattr(importlib.import_module(module), builder)
+    """Returns the builder class of a set, from its module `builder`, imported only now."""
+    module = importlib.import_module(f"{builders.__name__}.{name}.builder")
+    (cls,) = (
+        value
+        for value in vars(module).values()
+        if inspect.isclass(value)
+        and issubclass(value, tfds.core.DatasetBuilder)
+        and value.__module__ == module.__name__
+    )
+    return cls
 
 
 @functools.cache

@@ -8,7 +8,11 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 # `sound_feature` makes TFDS's feature `Audio` readable.
-from regen_jax.data import embedded, sound_feature, splits  # noqa: F401
+from regen_jax.data.tfds import (
+    embedded,
+    sound_feature,  # noqa: F401
+    splits,
+)
 from regen_jax.errors import UserError
 
 _NAME = re.compile(r"(?P<path>\w+(/[\w.-]+)?)(:(?P<version>\d+\.\d+\.\d+))?")
@@ -47,7 +51,7 @@ def parse(name: str) -> tuple[str, str | None]:
             "name/config:1.0.0"
         )
     path, version = match["path"], match["version"]
-    if path in embedded.BUILDERS and version not in (
+    if path in embedded.names() and version not in (
         None,
         current := embedded.version(path),
     ):
@@ -75,7 +79,7 @@ def find(name: str, data_dir: str = "") -> tfds.core.DatasetBuilder | None:
     """
     path, version = parse(name)
     folder = data_root(data_dir) / path
-    if path in embedded.BUILDERS:
+    if path in embedded.names():
         version = embedded.version(path)
     versions = _versions(folder, version)
     if not versions and "/" not in name and folder.is_dir():
@@ -126,7 +130,7 @@ def require(name: str, split: str, data_dir: str = "") -> tfds.core.DatasetBuild
 def _other_versions(path: str, data_dir: str) -> str:
     """Says in which other versions an embedded set is prepared; empty if in none."""
     folders = (
-        _versions(data_root(data_dir) / path, None) if path in embedded.BUILDERS else []
+        _versions(data_root(data_dir) / path, None) if path in embedded.names() else []
     )
     if not folders:
         return ""

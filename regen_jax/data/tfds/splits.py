@@ -32,7 +32,7 @@ from PIL import Image
 from tensorflow_datasets.proto import tf_example_pb2
 from tqdm import tqdm
 
-from regen_jax.data import embedded
+from regen_jax.data.tfds import embedded
 from regen_jax.errors import UserError
 
 NAMES = ("train", "validation", "test")
@@ -159,7 +159,7 @@ def _layout(builder: tfds.core.DatasetBuilder) -> dict[str, tuple[str, ...]]:
     Empty where the set is read as it is stored: one of this package, or without `train`.
     """
     stored = builder.info.splits
-    if builder.name in embedded.BUILDERS:
+    if builder.name in embedded.names():
         return {}
     named = _STORED_AS.get(builder.name, {})
     layout = {

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from regen_jax.generators.beam import Caches, Step
-from regen_jax.generators.delay import undelay
+from regen_jax.generators.autoregressive.beam import Caches, Step
+from regen_jax.generators.autoregressive.delay import undelay
 from regen_jax.spaces import Tokens
 
 Choose = Callable[[jax.Array, jax.Array, jax.Array | float], jax.Array]

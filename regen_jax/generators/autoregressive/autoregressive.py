@@ -5,12 +5,12 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from regen_jax.generators.ancestral import ancestral_sampling
-from regen_jax.generators.autoregressive_options import AutoregressiveOptions
-from regen_jax.generators.beam import Caches, Step, beam_search
-from regen_jax.generators.ctc import ctc_nats
-from regen_jax.generators.decoding import draw, guide
-from regen_jax.generators.delay import delay, undelay
+from regen_jax.generators.autoregressive.ancestral import ancestral_sampling
+from regen_jax.generators.autoregressive.beam import Caches, Step, beam_search
+from regen_jax.generators.autoregressive.ctc import ctc_nats
+from regen_jax.generators.autoregressive.delay import delay, undelay
+from regen_jax.generators.autoregressive.options import AutoregressiveOptions
+from regen_jax.generators.sampling.logits import draw, guide
 from regen_jax.interfaces import Generator, Objective, Variables
 from regen_jax.networks.embeddings import drop_sources
 from regen_jax.networks.token_logits import (

@@ -6,7 +6,7 @@ from typing import Annotated
 from annotated_types import Ge, Le
 
 from regen_jax.networks.embeddings import source_length
-from regen_jax.networks.options import TransformerOptions
+from regen_jax.networks.transformer_options import TransformerOptions
 from regen_jax.ranges import (
     Count,
     Guidance,

@@ -11,11 +11,11 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from regen_jax.generators.decoding import guide
-from regen_jax.generators.objectives import mean_square, normalized, with_alignment
+from regen_jax.generators.sampling.logits import guide
 from regen_jax.interfaces import Generator, Objective, Variables
-from regen_jax.networks.aligned import Canvas
+from regen_jax.losses.squared_error import mean_square, normalized, with_alignment
 from regen_jax.networks.conditioning import DiTOptions
+from regen_jax.networks.duration_encoder import Canvas
 from regen_jax.networks.embeddings import drop_sources
 from regen_jax.ranges import Count, Fraction, Guidance, Rate
 from regen_jax.spaces import Array, Padded, Value

@@ -1,1 +1,1 @@
-"""Signal processing of sampled sound as pure functions of arrays."""
+"""Audio files, spectra, pitch and energy."""

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from regen_jax.audio.mel import hz_to_mel
+from regen_jax.modalities.audio.mel import hz_to_mel
 
 
 def log_envelope(log_mel: jax.Array, sample_rate: int, n_fft: int) -> jax.Array:

@@ -9,8 +9,8 @@ from types import ModuleType
 
 import numpy as np
 
-from regen_jax.audio import containers
 from regen_jax.errors import UserError
+from regen_jax.modalities.audio import containers
 
 _BLOCK = 1024
 RATES = 1_000, 768_000

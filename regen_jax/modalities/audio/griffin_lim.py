@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from regen_jax.audio.mel import mel_filters
-from regen_jax.audio.spectral_loss import quiet_norm
-from regen_jax.audio.stft import istft, stft
+from regen_jax.losses.spectral import quiet_norm
+from regen_jax.modalities.audio.mel import mel_filters
+from regen_jax.modalities.audio.stft import istft, stft
 
 _TINY = 1e-12
 _matmul = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from regen_jax.audio.stft import stft
+from regen_jax.modalities.audio.stft import stft
 
 FLOOR = 1e-5
 """What a mel magnitude is raised to before its logarithm."""

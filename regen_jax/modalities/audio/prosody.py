@@ -1,12 +1,12 @@
 """Pitch and energy of each frame of a wave, on the host by NumPy.
 
-Frame i is centred at sample i * hop, as in `regen_jax.audio.stft`, and the last one lies
+Frame i is centred at sample i * hop, as in `regen_jax.modalities.audio.stft`, and the last one lies
 within the wave: a wave of N samples has ceil(N / hop).
 """
 
 import numpy as np
 
-from regen_jax.audio.stft import hann_window
+from regen_jax.modalities.audio.stft import hann_window
 
 _SILENCE = 1e-9
 

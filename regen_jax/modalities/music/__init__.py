@@ -1,1 +1,1 @@
-"""Scores: their events as tokens, their analysis, and files and pictures of them."""
+"""Scores, MIDI, chords, keys and rhythm."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from regen_jax.music import chords
+from regen_jax.modalities.music import chords
 
 CADENCES = (".", "authentic", "half", "other")
 """None; into the tonic from its dominant; on the dominant; any other end of a phrase."""

@@ -8,8 +8,8 @@ EM-trained hidden Markov models" (2003); the probabilities here are set by hand.
 
 import numpy as np
 
-from regen_jax.music.events import PITCH_CLASSES
-from regen_jax.music.score import scale
+from regen_jax.modalities.music.events import PITCH_CLASSES
+from regen_jax.modalities.music.score import scale
 
 QUALITIES = {"": (0, 4, 7), "m": (0, 3, 7), "o": (0, 3, 6), "7": (0, 4, 7, 10)}
 """Semitones from the root: major, minor, diminished, dominant seventh."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from regen_jax.music.events import PITCH_CLASSES
+from regen_jax.modalities.music.events import PITCH_CLASSES
 
 KEYS = (*PITCH_CLASSES, *(tonic.lower() for tonic in PITCH_CLASSES))
 """All keys, named by sharps: major ones, then minor ones in lower case."""

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from regen_jax.errors import UserError
-from regen_jax.music import bars, midi_file
-from regen_jax.music.quantize import Sound, quantized, require
-from regen_jax.music.score import Note, Score, fifths, key_of, voice_names
+from regen_jax.modalities.music import bars, midi_file
+from regen_jax.modalities.music.quantize import Sound, quantized, require
+from regen_jax.modalities.music.score import Note, Score, fifths, key_of, voice_names
 
 _TICKS = 480
 _FERMATA = "fermata"

@@ -5,9 +5,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from regen_jax.errors import UserError
-from regen_jax.music import bars
-from regen_jax.music.quantize import Sound, quantized, require
-from regen_jax.music.score import Note, Score, fifths, key_of, voice_names
+from regen_jax.modalities.music import bars
+from regen_jax.modalities.music.quantize import Sound, quantized, require
+from regen_jax.modalities.music.score import Note, Score, fifths, key_of, voice_names
 
 _MIDDLE_C = 60
 _STEPS = "FCGDAEB"

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from regen_jax.music import events
-from regen_jax.music.score import Note, Score, voice_names
+from regen_jax.modalities.music import events
+from regen_jax.modalities.music.score import Note, Score, voice_names
 
 # Told apart in most kinds of colour blindness (Okabe and Ito); from the highest voice.
 _COLOURS = ((213, 94, 0), (204, 121, 167), (0, 158, 115), (0, 114, 178))

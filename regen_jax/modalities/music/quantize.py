@@ -9,9 +9,9 @@ from fractions import Fraction
 from types import ModuleType
 
 from regen_jax.errors import UserError
-from regen_jax.music import events
-from regen_jax.music.bars import DIVISIONS
-from regen_jax.music.score import Note, place
+from regen_jax.modalities.music import events
+from regen_jax.modalities.music.bars import DIVISIONS
+from regen_jax.modalities.music.score import Note, place
 
 _PLAYED = Fraction(1, 15)
 """Quarter notes by which played notes may miss their step; triplets miss by more."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from regen_jax.errors import UserError
-from regen_jax.music import events
+from regen_jax.modalities.music import events
 
 
 @dataclasses.dataclass(frozen=True)

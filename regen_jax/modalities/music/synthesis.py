@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from regen_jax.music.score import Score
+from regen_jax.modalities.music.score import Score
 
 RELEASE = 0.15
 """Seconds in which a note dies away behind its end."""

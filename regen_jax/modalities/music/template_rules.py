@@ -7,16 +7,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from regen_jax.music import chords
-from regen_jax.music.cadences import AUTHENTIC, HALF, OTHER, roles
-from regen_jax.music.keys import KEYS
+from regen_jax.modalities.music import chords
+from regen_jax.modalities.music.cadences import AUTHENTIC, HALF, OTHER, roles
+from regen_jax.modalities.music.keys import KEYS
 
 
 @dataclasses.dataclass(frozen=True)
 class TemplateRules:
     """Rules that no template of a score breaks: one key, and cadences of its chords.
 
-    See `regen_jax.music.cadences`. A chord that has gone on for longer than `reach` may
+    See `regen_jax.modalities.music.cadences`. A chord that has gone on for longer than `reach` may
     have come from anywhere.
 
     Attributes:

@@ -6,7 +6,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from regen_jax.music import events
+from regen_jax.modalities.music import events
 
 _PERFECT = (0, 7)
 """Octaves and fifths, as intervals of pitch classes."""

@@ -1,1 +1,1 @@
-"""Rules of language for the host: characters, phonemes and pronunciation."""
+"""Characters, words, pieces and phonemes."""

@@ -13,8 +13,8 @@ import sys
 from collections.abc import Iterable
 
 from regen_jax.errors import UserError
-from regen_jax.language import espeak
-from regen_jax.language.text import normalize
+from regen_jax.modalities.text import espeak
+from regen_jax.modalities.text.text import normalize
 
 WORD_BREAK = " "
 """What stands between the phonemes of two words."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from regen_jax.language import tokenizer
+from regen_jax.modalities.text import tokenizer
 from regen_jax.spaces import Tokens
 
 WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")

@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from regen_jax.audio.stft import stft
+from regen_jax.modalities.audio.stft import stft
 from regen_jax.networks.linear import Linear
 
 Params = Mapping[str, Any]

@@ -12,11 +12,11 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from regen_jax.training.collectives import Collective, collectives
-from regen_jax.training.flops import model_flops, num_parameters
-from regen_jax.training.parallel import Strategy
+from regen_jax.training.inspect.collectives import Collective, collectives
+from regen_jax.training.inspect.flops import model_flops, num_parameters
+from regen_jax.training.parallel.strategies import Strategy
 from regen_jax.training.stage import Batch, Frozen, Stage, StageOptions
-from regen_jax.training.state import TrainState, create, train_step
+from regen_jax.training.step import TrainState, create, train_step
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,9 +16,9 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from regen_jax.errors import UserError
 from regen_jax.ranges import Count, Natural
-from regen_jax.training import processes
+from regen_jax.training.parallel import processes
 from regen_jax.training.stage import Batch, Tree
-from regen_jax.training.state import Reduction
+from regen_jax.training.step import Reduction
 
 AXIS = "devices"
 

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from regen_jax.abstractions.codec import Codec
-from regen_jax.abstractions.quantizers.fsq import FiniteScalarQuantizer
-from regen_jax.abstractions.quantizers.rvq import ResidualVectorQuantizer
-from regen_jax.audio.spectral_loss import spectral_loss
+from regen_jax.abstractions.audio.codec import Codec
+from regen_jax.abstractions.bottlenecks.fsq import FiniteScalarQuantizer
+from regen_jax.abstractions.bottlenecks.rvq import ResidualVectorQuantizer
 from regen_jax.interfaces import Objective
+from regen_jax.losses.spectral import spectral_loss
 from regen_jax.spaces import Array, Padded, Tokens
 
 CODE = 64  # samples

@@ -3,8 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from regen_jax.abstractions.mel import Mel
-from regen_jax.audio.mel import log_mel
+from regen_jax.abstractions.audio.mel import Mel
+from regen_jax.modalities.audio.mel import log_mel
 from regen_jax.spaces import Array, Category, Padded, checked
 
 SMALL = {"sample_rate": 8000, "n_fft": 64, "hop": 16, "num_mels": 12}

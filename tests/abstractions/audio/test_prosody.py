@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from regen_jax.abstractions.prosody import SYMBOLS, Prosody
+from regen_jax.abstractions.audio.prosody import SYMBOLS, Prosody
 from regen_jax.errors import UserError
 from regen_jax.spaces import Array, Category, Padded, lengths
 

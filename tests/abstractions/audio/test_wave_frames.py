@@ -2,7 +2,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from regen_jax.abstractions.frames import Frames
+from regen_jax.abstractions.audio.wave_frames import Frames
 from regen_jax.spaces import Array, Padded, checked
 
 

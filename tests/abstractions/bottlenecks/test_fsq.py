@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from regen_jax.abstractions.quantizers.fsq import FiniteScalarQuantizer
+from regen_jax.abstractions.bottlenecks.fsq import FiniteScalarQuantizer
 from regen_jax.metrics import codebook
 
 encode = jax.jit(FiniteScalarQuantizer.encode, static_argnums=0)

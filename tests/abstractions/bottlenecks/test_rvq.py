@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from regen_jax.abstractions.quantizers.fsq import FiniteScalarQuantizer
-from regen_jax.abstractions.quantizers.rvq import ResidualVectorQuantizer
-from regen_jax.abstractions.quantizers.vq import VectorQuantizer
+from regen_jax.abstractions.bottlenecks.fsq import FiniteScalarQuantizer
+from regen_jax.abstractions.bottlenecks.rvq import ResidualVectorQuantizer
+from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
 
 RVQ = ResidualVectorQuantizer(
     codes=6, dim=2, decay=0.8, commitment=0.6, candidates=2, depth=3, dropout=0.0

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from regen_jax.abstractions.quantizers.vq import VectorQuantizer
+from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
 from regen_jax.metrics.codebook import code_counts
 
 SMALL = VectorQuantizer(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from regen_jax.abstractions.downsample import Downsample
+from regen_jax.abstractions.image.downsample import Downsample
 from regen_jax.spaces import Array, Category
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from regen_jax.abstractions.pixels import Pixels
+from regen_jax.abstractions.image.pixel_tokens import Pixels
 from regen_jax.spaces import Array, Category, Tokens, cast
 
 IMAGES = Array((2, 3, 2), 0.0, 255.0, step=1.0)

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from regen_jax.abstractions.music_template import MusicTemplate
+from regen_jax.abstractions.music.music_template import MusicTemplate
 from regen_jax.errors import UserError
-from regen_jax.music import events
-from regen_jax.music.keys import KEYS
+from regen_jax.modalities.music import events
+from regen_jax.modalities.music.keys import KEYS
 from regen_jax.spaces import Tokens
 
 SCORES = events.space(32, 4)

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from regen_jax.abstractions.phonemes import Phonemes
+from regen_jax.abstractions.text.phonemes import Phonemes
 from regen_jax.errors import UserError
-from regen_jax.language import text
+from regen_jax.modalities.text import text
 from regen_jax.spaces import Array, Tokens
 
 CHARACTERS = text.characters(16)

@@ -4,10 +4,10 @@ import string
 import numpy as np
 import pytest
 
-from regen_jax.abstractions.template import Template
+from regen_jax.abstractions.text.text_template import Template
 from regen_jax.errors import UserError
-from regen_jax.language import tokenizer
-from regen_jax.language.function_words import FUNCTION_WORDS, is_function_word
+from regen_jax.modalities.text import tokenizer
+from regen_jax.modalities.text.function_words import FUNCTION_WORDS, is_function_word
 from regen_jax.spaces import Array, Tokens
 
 SENTENCES = (

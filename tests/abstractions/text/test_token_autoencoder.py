@@ -6,13 +6,13 @@ import numpy as np
 import optax
 import pytest
 
-from regen_jax.abstractions.quantizers.fsq import FiniteScalarQuantizer
-from regen_jax.abstractions.quantizers.rvq import ResidualVectorQuantizer
-from regen_jax.abstractions.quantizers.vq import VectorQuantizer
-from regen_jax.abstractions.token_autoencoder import TokenAutoencoder
+from regen_jax.abstractions.bottlenecks.fsq import FiniteScalarQuantizer
+from regen_jax.abstractions.bottlenecks.rvq import ResidualVectorQuantizer
+from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
+from regen_jax.abstractions.text.token_autoencoder import TokenAutoencoder
+from regen_jax.config.assembly import join_arrows, make_abstraction
 from regen_jax.errors import UserError
-from regen_jax.generators.autoregressive import Autoregressive
-from regen_jax.joining import join_arrows, make_abstraction
+from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.spaces import Array, Category, Tokens
 
 SIZE = {"num_latents": 4, "width": 16, "num_layers": 1, "num_heads": 2}

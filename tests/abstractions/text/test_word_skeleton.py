@@ -3,10 +3,10 @@ import string
 import numpy as np
 import pytest
 
-from regen_jax.abstractions.skeleton import MARKS, MASKS, Skeleton
+from regen_jax.abstractions.text.word_skeleton import MARKS, MASKS, Skeleton
 from regen_jax.errors import UserError
-from regen_jax.language import tokenizer
-from regen_jax.language.function_words import FUNCTION_WORDS
+from regen_jax.modalities.text import tokenizer
+from regen_jax.modalities.text.function_words import FUNCTION_WORDS
 from regen_jax.spaces import Array, Tokens
 
 SENTENCES = (

@@ -4,11 +4,14 @@ import itertools
 import numpy as np
 import pytest
 
-from regen_jax.data import chorales, prepared, records, tunes
-from regen_jax.data.corpus import Voice
+from regen_jax.data.builders.chorales import builder as chorales
+from regen_jax.data.builders.folk_tunes import tune_similarity
+from regen_jax.data.builders.music21_corpus import Voice
 from regen_jax.data.prepare import prepare
+from regen_jax.data.readers import raw_records
+from regen_jax.data.tfds import prepared
 from regen_jax.errors import UserError
-from regen_jax.music import events
+from regen_jax.modalities.music import events
 
 SPLITS = ("train", "validation", "test")
 SIZES = {"train": 267, "validation": 36, "test": 53}
@@ -23,7 +26,9 @@ def every(splits):
 @pytest.fixture(scope="module")
 def splits(music_dir):
     """10 chorales of train, 4 of validation and 4 of test."""
-    return {name: list(records.load("chorales", name, music_dir)) for name in SPLITS}
+    return {
+        name: list(raw_records.load("chorales", name, music_dir)) for name in SPLITS
+    }
 
 
 @pytest.fixture(scope="module")
@@ -114,13 +119,15 @@ def test_no_melody_in_any_key_is_in_two_splits(music_dir):
     """Of the whole set where it is prepared; else of the small one."""
     whole = prepared.find("chorales")
     data_dir = "" if whole else music_dir
-    examples = {name: list(records.load("chorales", name, data_dir)) for name in SPLITS}
+    examples = {
+        name: list(raw_records.load("chorales", name, data_dir)) for name in SPLITS
+    }
     if whole:
         assert {name: len(found) for name, found in examples.items()} == SIZES
     for first, second in itertools.combinations(SPLITS, 2):
         skeletons = [chorales.melody(example) for example in examples[first]]
         for example in examples[second]:
-            near = tunes.similarities(chorales.melody(example), skeletons)
+            near = tune_similarity.similarities(chorales.melody(example), skeletons)
             assert near.max() < chorales.SAME_TUNE
         # Whatever tunes are distinguished by: of 28 notes in a row, 20 differ in pitch.
         runs = [

@@ -5,9 +5,9 @@ import importlib.util
 import numpy as np
 import pytest
 
-from regen_jax.data import digits
-from regen_jax.data.images import open_images
+from regen_jax.data.builders.digits import builder as digits
 from regen_jax.data.prepare import prepare
+from regen_jax.data.readers.images import open_images
 from regen_jax.errors import UserError
 
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from regen_jax.data import folk_tunes, records
+from regen_jax.data.builders.folk_tunes import builder as folk_tunes
+from regen_jax.data.readers import raw_records
 
 # A pickup, a grace note, a triplet, a chord, a tie and a C6, in 2/4.
 REEL = """X:1
@@ -44,7 +45,7 @@ def test_what_does_not_fit_is_left_out(change, reason):
 
 
 def test_prepared_tunes_are_plain_numbers(music_dir):
-    examples = list(records.load("folk_tunes", "train", music_dir))
+    examples = list(raw_records.load("folk_tunes", "train", music_dir))
     assert 8 <= len(examples) <= 15
     for example in examples:
         assert example["voices"] == 1 and len(example["notes"]) > 10
@@ -64,7 +65,7 @@ def test_tunes_with_two_endings_are_not_taken():
 
 
 def test_tunes_of_test_chorales_are_left_out(music_dir):
-    test = list(records.load("chorales", "test", music_dir))
+    test = list(raw_records.load("chorales", "test", music_dir))
     notes = test[0]["notes"]
     melody = notes[notes[:, 0] == 0]
     # The same tune a fifth lower with all notes twice as long, and one played backwards.

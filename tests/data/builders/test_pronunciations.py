@@ -1,6 +1,6 @@
-from regen_jax.data import pronunciations
+from regen_jax.data.builders.pronunciations import builder as pronunciations
 from regen_jax.data.prepare import prepare
-from regen_jax.language.pronunciation import lexicon
+from regen_jax.modalities.text.pronunciation import lexicon
 
 SMALL = {
     word: (tuple(word.upper()),) for word in ("a", "b", "c's", "d", "e.", "f-g", "h1")

@@ -6,9 +6,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from regen_jax.data import simple_bible
-from regen_jax.data.prepare import prepare
-from regen_jax.data.simple_bible import (
+from regen_jax.data.builders.simple_bible import builder as simple_bible
+from regen_jax.data.builders.simple_bible.builder import (
     CORE_WORDS,
     TEST_BOOKS,
     VALIDATION_BOOKS,
@@ -20,6 +19,7 @@ from regen_jax.data.simple_bible import (
     split_verses,
     titles,
 )
+from regen_jax.data.prepare import prepare
 from regen_jax.errors import UserError
 
 

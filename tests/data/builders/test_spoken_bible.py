@@ -4,19 +4,26 @@ import itertools
 import numpy as np
 import pytest
 
-from regen_jax.data import records, simple_bible, spoken_bible
+from regen_jax.data.builders.simple_bible import builder as simple_bible
+from regen_jax.data.builders.spoken_bible import builder as spoken_bible
+from regen_jax.data.builders.spoken_bible.builder import (
+    align,
+    bible_file,
+    draw_texts,
+    phrases,
+)
 from regen_jax.data.prepare import prepare
-from regen_jax.data.spoken_bible import align, bible_file, draw_texts, phrases
+from regen_jax.data.readers import raw_records
 from regen_jax.errors import UserError
-from regen_jax.language import espeak
-from regen_jax.language.text import ENGLISH, normalize
+from regen_jax.modalities.text import espeak
+from regen_jax.modalities.text.text import ENGLISH, normalize
 
 
 @pytest.fixture(scope="module")
 def splits(speech_dir):
     """120 utterances of train, 40 of validation and 40 of test."""
     return {
-        name: list(records.load("spoken_bible", name, speech_dir))
+        name: list(raw_records.load("spoken_bible", name, speech_dir))
         for name in ("train", "validation", "test")
     }
 

@@ -4,17 +4,18 @@ import importlib.util
 import numpy as np
 import pytest
 
-from regen_jax.data import joined, records, spoken_digits
-from regen_jax.data.joined import JoinedDigits, open_joined_digits
+from regen_jax.data.builders.spoken_digits import builder as spoken_digits
 from regen_jax.data.prepare import prepare
+from regen_jax.data.readers import digit_strings, raw_records
+from regen_jax.data.readers.digit_strings import JoinedDigits, open_joined_digits
 from regen_jax.errors import UserError
-from regen_jax.language import text
+from regen_jax.modalities.text import text
 
 
 @pytest.fixture(scope="module")
 def splits(speech_dir):
     return {
-        name: list(records.load("spoken_digits", name, speech_dir))
+        name: list(raw_records.load("spoken_digits", name, speech_dir))
         for name in ("train", "validation", "test")
     }
 
@@ -93,7 +94,9 @@ def test_joined_frames_and_text_agree(strings, splits, name):
         words = text.decode_text(source.y, example["y"]).split()
         parts = [source.recordings[row] for row in source.rows(index)]
         np.testing.assert_array_equal(np.concatenate(parts), values[:length])
-        assert [joined.WORDS[label_of[part.tobytes()]] for part in parts] == words
+        assert [
+            digit_strings.WORDS[label_of[part.tobytes()]] for part in parts
+        ] == words
 
 
 def test_numbers_of_digits_are_equally_frequent(strings):
@@ -179,4 +182,4 @@ def test_set_that_is_not_prepared_is_told(tmp_path):
 
 def test_other_features_are_told(speech_dir):
     with pytest.raises(UserError, match="has the features label, mfcc: needed are x"):
-        records.load("spoken_digits", "test", speech_dir, ["x"])
+        raw_records.load("spoken_digits", "test", speech_dir, ["x"])

@@ -7,12 +7,17 @@ import numpy as np
 import pytest
 import soundfile
 
-from regen_jax.data import records, tuxpaint
+from regen_jax.data.builders.tuxpaint_spanish import builder as tuxpaint
+from regen_jax.data.builders.tuxpaint_spanish.builder import (
+    VARIABLE,
+    fitting,
+    read_clips,
+)
 from regen_jax.data.prepare import prepare
-from regen_jax.data.recordings import open_recordings
-from regen_jax.data.tuxpaint import VARIABLE, fitting, read_clips
+from regen_jax.data.readers import raw_records
+from regen_jax.data.readers.speech_recordings import open_recordings
 from regen_jax.errors import UserError
-from regen_jax.language.text import SPANISH
+from regen_jax.modalities.text.text import SPANISH
 
 FOLDER = "./usr/share/tuxpaint/stamps/"
 TEXTS = [
@@ -125,7 +130,7 @@ def test_split_is_by_text():
 def test_set_is_prepared_and_read(tmp_path, deb):
     prepare("tuxpaint_spanish", str(tmp_path))
     stored = {
-        name: list(records.load("tuxpaint_spanish", name, str(tmp_path)))
+        name: list(raw_records.load("tuxpaint_spanish", name, str(tmp_path)))
         for name in ("train", "validation", "test")
     }
     texts = [e["text"].decode() for split in stored.values() for e in split]

@@ -7,9 +7,9 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from regen_jax.data import splits
-from regen_jax.data.images import open_images
 from regen_jax.data.prepare import main
+from regen_jax.data.readers.images import open_images
+from regen_jax.data.tfds import splits
 from regen_jax.errors import UserError
 
 LABEL = tfds.features.ClassLabel(names=["cat", "dog", "eel"])

@@ -4,11 +4,11 @@ import sys
 import numpy as np
 import pytest
 
-from regen_jax.data import records, scores
-from regen_jax.data.scores import load_scores, transpositions, voice_ranges
+from regen_jax.data.readers import raw_records, scores
+from regen_jax.data.readers.scores import load_scores, transpositions, voice_ranges
 from regen_jax.errors import UserError
-from regen_jax.music import events, score
-from regen_jax.music.score import Note, Score
+from regen_jax.modalities.music import events, score
+from regen_jax.modalities.music.score import Note, Score
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,7 @@ def pieces(music_dir):
 
 
 def test_scores_hold_all_that_is_stored(pieces, music_dir):
-    stored = list(records.load("chorales", "train", music_dir))
+    stored = list(raw_records.load("chorales", "train", music_dir))
     assert len(pieces) == len(stored) == 10
     for piece, record in zip(pieces, stored, strict=True):
         assert piece.title == record["title"].decode()

@@ -5,10 +5,10 @@ import logging
 import numpy as np
 import pytest
 
-from regen_jax.data import joined
-from regen_jax.data.speech import SpeechOptions, open_speech
+from regen_jax.config.registry import make
+from regen_jax.data.readers import digit_strings
+from regen_jax.data.readers.speech import SpeechOptions, open_speech
 from regen_jax.errors import UserError
-from regen_jax.options import make
 from regen_jax.tasks.speech_recognition import SpeechRecognition
 from regen_jax.tasks.speech_synthesis import SpeechSynthesis
 
@@ -41,7 +41,7 @@ def test_core_list_of_digits_is_the_same_whatever_the_options(
     with caplog.at_level(logging.INFO, "regen_jax"):
         tasks = [SpeechRecognition(dir=speech_dir, max_digits=n) for n in (5, 2)]
         whole, part = (task.core_list(split) for task in tasks)
-    assert len(whole.rows) == joined.HELD_OUT_SIZE and whole.too_long == ()
+    assert len(whole.rows) == digit_strings.HELD_OUT_SIZE and whole.too_long == ()
     left_out = [example["text"] for example in part.too_long]
     assert all(len(text.split()) > 2 for text in left_out)
     assert sorted(texts(tasks[1], split) + left_out) == sorted(texts(tasks[0], split))

@@ -8,8 +8,9 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from regen_jax.data import records, splits
-from regen_jax.data.images import open_images
+from regen_jax.data.readers import raw_records
+from regen_jax.data.readers.images import open_images
+from regen_jax.data.tfds import splits
 from regen_jax.errors import UserError
 
 THREE = ("train", "validation", "test")
@@ -55,7 +56,7 @@ def store(folder, *args, **options):
 
 
 def numbers(folder, split, name="stored"):
-    return [int(e["number"]) for e in records.load(name, split, str(folder))]
+    return [int(e["number"]) for e in raw_records.load(name, split, str(folder))]
 
 
 def test_validation_is_cut_from_train(tmp_path):

@@ -8,8 +8,8 @@ import numpy as np
 import optax
 import pytest
 
-from regen_jax.generators.autoregressive import Autoregressive
-from regen_jax.generators.decoding import draw, guide
+from regen_jax.generators.autoregressive.autoregressive import Autoregressive
+from regen_jax.generators.sampling.logits import draw, guide
 from regen_jax.networks.embeddings import drop_sources
 from regen_jax.spaces import Array, Category, Tokens
 

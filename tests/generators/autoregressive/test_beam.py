@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from regen_jax.generators.beam import beam_search
+from regen_jax.generators.autoregressive.beam import beam_search
 
 BATCH, VOCAB, LENGTH = 6, 3, 4
 RNG = np.random.default_rng(0)

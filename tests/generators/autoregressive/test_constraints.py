@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from regen_jax.generators.ancestral import ancestral_sampling
-from regen_jax.generators.autoregressive import Autoregressive
-from regen_jax.generators.decoding import draw
+from regen_jax.generators.autoregressive.ancestral import ancestral_sampling
+from regen_jax.generators.autoregressive.autoregressive import Autoregressive
+from regen_jax.generators.sampling.logits import draw
 from regen_jax.spaces import Category, Tokens
 
 VOCAB = 3

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from regen_jax.generators.ctc import ctc_nats
+from regen_jax.generators.autoregressive.ctc import ctc_nats
 
 
 def test_ctc_sums_over_all_alignments():

@@ -1,7 +1,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from regen_jax.generators.delay import delay, undelay
+from regen_jax.generators.autoregressive.delay import delay, undelay
 
 
 def test_level_k_is_k_steps_late():

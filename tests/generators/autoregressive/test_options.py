@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from regen_jax.generators.autoregressive import Autoregressive
+from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.spaces import Tokens
 
 MODEL = Autoregressive(Tokens(2, 5), Tokens(4, 3), width=8, num_layers=1, num_heads=2)

@@ -8,9 +8,9 @@ import numpy as np
 import optax
 import pytest
 
-from regen_jax.generators.autoregressive import Autoregressive
-from regen_jax.generators.decoding import guide
-from regen_jax.generators.delay import undelay
+from regen_jax.generators.autoregressive.autoregressive import Autoregressive
+from regen_jax.generators.autoregressive.delay import undelay
+from regen_jax.generators.sampling.logits import guide
 from regen_jax.spaces import Array, Padded, Tokens, lengths
 
 TEXT, SPEECH = Tokens(4, 5, padded=True), Array((5, 2), padded=True)

@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from regen_jax.generators.diffusion import Diffusion, integrate
+from regen_jax.generators.diffusion.diffusion import Diffusion, integrate
 from regen_jax.spaces import Array, Category, Tokens, zeros
 
 MEAN, SPREAD = 0.7, 0.3

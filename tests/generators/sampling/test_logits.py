@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regen_jax.generators.decoding import draw, guide, restrict
+from regen_jax.generators.sampling.logits import draw, guide, restrict
 
 
 def expected(logits: np.ndarray, top_k: int, top_p: float) -> np.ndarray:

@@ -1,7 +1,7 @@
 import numpy as np
 
-from regen_jax.audio.envelope import log_envelope
-from regen_jax.audio.mel import mel_filters
+from regen_jax.modalities.audio.envelope import log_envelope
+from regen_jax.modalities.audio.mel import mel_filters
 
 
 def test_of_a_flat_spectrum_is_that_spectrum():

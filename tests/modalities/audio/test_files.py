@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from regen_jax.audio import files
 from regen_jax.errors import UserError
+from regen_jax.modalities.audio import files
 
 RATE = 16_000
 

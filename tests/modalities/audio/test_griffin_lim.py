@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from regen_jax.audio.griffin_lim import (
+from regen_jax.losses.spectral import QUIET
+from regen_jax.modalities.audio.griffin_lim import (
     griffin_lim,
     mel_to_magnitude,
     spectral_convergence,
 )
-from regen_jax.audio.mel import log_mel, mel_filters, mel_magnitude
-from regen_jax.audio.spectral_loss import QUIET
-from regen_jax.audio.stft import stft
+from regen_jax.modalities.audio.mel import log_mel, mel_filters, mel_magnitude
+from regen_jax.modalities.audio.stft import stft
 
 N_FFT, HOP = 64, 16
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.fft
 
-from regen_jax.audio import mel
+from regen_jax.modalities.audio import mel
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from regen_jax.audio.prosody import energy, pitch
-from regen_jax.audio.stft import stft
+from regen_jax.modalities.audio.prosody import energy, pitch
+from regen_jax.modalities.audio.stft import stft
 
 RATE, HOP = 8000, 80
 

@@ -4,7 +4,7 @@ import librosa
 import numpy as np
 import pytest
 
-from regen_jax.audio.stft import hann_window, istft, stft
+from regen_jax.modalities.audio.stft import hann_window, istft, stft
 
 SIZES = [(64, 16), (48, 16), (1024, 256)]
 forward = jax.jit(stft, static_argnums=(1, 2))

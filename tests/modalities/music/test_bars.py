@@ -3,7 +3,7 @@ from fractions import Fraction
 import pytest
 
 from regen_jax.errors import UserError
-from regen_jax.music import bars
+from regen_jax.modalities.music import bars
 
 
 def one_metre(changes, first=0, end=32):

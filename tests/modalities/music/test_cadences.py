@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from regen_jax.music.cadences import CADENCES, cadences
-from regen_jax.music.chords import CHORDS
-from regen_jax.music.keys import KEYS
+from regen_jax.modalities.music.cadences import CADENCES, cadences
+from regen_jax.modalities.music.chords import CHORDS
+from regen_jax.modalities.music.keys import KEYS
 
 
 def found(key, named):

@@ -3,8 +3,8 @@ import itertools
 import numpy as np
 import pytest
 
-from regen_jax.music import chords, events
-from regen_jax.music.keys import KEYS
+from regen_jax.modalities.music import chords, events
+from regen_jax.modalities.music.keys import KEYS
 
 # Phrases of three chorales by Bach, two steps a beat, from soprano to bass, and their
 # chords by ear: `?` where a beat has two, `|` where its seventh joins it late.

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regen_jax.music import events
+from regen_jax.modalities.music import events
 from regen_jax.spaces import Tokens
 
 IDS = st.lists(

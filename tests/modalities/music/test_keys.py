@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from regen_jax.music import keys
-from regen_jax.music.score import scale
+from regen_jax.modalities.music import keys
+from regen_jax.modalities.music.score import scale
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regen_jax.errors import UserError
-from regen_jax.music import events, midi
-from regen_jax.music.score import Note, Score
+from regen_jax.modalities.music import events, midi
+from regen_jax.modalities.music.score import Note, Score
 
 
 @st.composite

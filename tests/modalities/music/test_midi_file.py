@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regen_jax.errors import UserError
-from regen_jax.music import midi, midi_file
+from regen_jax.modalities.music import midi, midi_file
 
 END = b"\x00\xff\x2f\x00"
 

@@ -6,8 +6,8 @@ import zipfile
 import pytest
 
 from regen_jax.errors import UserError
-from regen_jax.music import musicxml
-from regen_jax.music.score import Note, Score
+from regen_jax.modalities.music import musicxml
+from regen_jax.modalities.music.score import Note, Score
 
 SCORE = Score(
     (

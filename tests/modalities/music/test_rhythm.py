@@ -2,8 +2,8 @@ import itertools
 
 import numpy as np
 
-from regen_jax.music import events
-from regen_jax.music.rhythm import patterns, rhythms
+from regen_jax.modalities.music import events
+from regen_jax.modalities.music.rhythm import patterns, rhythms
 
 
 def found(division, *voices):

@@ -4,10 +4,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from regen_jax.abstractions.music_template import MusicTemplate
-from regen_jax.data.scores import load_scores
-from regen_jax.music import events
-from regen_jax.music.score import to_events
+from regen_jax.abstractions.music.music_template import MusicTemplate
+from regen_jax.data.readers.scores import load_scores
+from regen_jax.modalities.music import events
+from regen_jax.modalities.music.score import to_events
 
 TEMPLATE = MusicTemplate(events.space(8, 4), melody=True)
 SPACE = TEMPLATE.y_prime

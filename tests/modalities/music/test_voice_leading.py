@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regen_jax.metrics.music import voice_leading_faults
-from regen_jax.music import events
-from regen_jax.music.voice_leading import VoiceLeading
+from regen_jax.modalities.music import events
+from regen_jax.modalities.music.voice_leading import VoiceLeading
 
 RULES = VoiceLeading()
 VOICES = 3

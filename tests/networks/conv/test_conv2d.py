@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from regen_jax.networks.convnet import (
+from regen_jax.networks.conv.conv2d import (
     Decoder,
     Encoder,
     depth_to_space,

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 from jax.sharding import AxisType, PartitionSpec
 
-from regen_jax.training.collectives import Collective, collectives
+from regen_jax.training.inspect.collectives import Collective, collectives
 
 ROWS = PartitionSpec("i")
 

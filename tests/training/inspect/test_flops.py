@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from regen_jax.interfaces import Objective
-from regen_jax.training.flops import model_flops, num_parameters, training_flops
+from regen_jax.training.inspect.flops import model_flops, num_parameters, training_flops
 from regen_jax.training.stage import Stage, StageOptions
-from regen_jax.training.state import create
+from regen_jax.training.step import create
 
 BATCH, IN, CODE, OUT = 8, 6, 5, 4
 ENCODER = 2 * BATCH * IN * CODE

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from regen_jax.training.profile import ProfileOptions
+from regen_jax.training.inspect.profile import ProfileOptions
 
 
 def traces(workdir):

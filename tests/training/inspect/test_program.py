@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from regen_jax.interfaces import Objective
-from regen_jax.training.collectives import Collective
-from regen_jax.training.parallel import ParallelOptions, make_strategy
-from regen_jax.training.program import (
+from regen_jax.training.inspect.collectives import Collective
+from regen_jax.training.inspect.program import (
     Memory,
     Program,
     Step,
@@ -21,6 +20,7 @@ from regen_jax.training.program import (
     human,
     lower,
 )
+from regen_jax.training.parallel.strategies import ParallelOptions, make_strategy
 from regen_jax.training.stage import Stage, StageOptions
 
 IN, OUT, BATCH = 32, 64, 16

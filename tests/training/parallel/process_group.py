@@ -12,8 +12,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from conftest import Toy
 
-from regen_jax.training import processes
-from regen_jax.training.parallel import ParallelOptions, make_strategy
+from regen_jax.training.parallel import processes
+from regen_jax.training.parallel.strategies import ParallelOptions, make_strategy
 from regen_jax.training.preemption import Preempted, Preemption
 from regen_jax.training.stage import Report
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regen_jax.training.processes import given, slurm_devices
+from regen_jax.training.parallel.processes import given, slurm_devices
 
-GANG = Path(__file__).parent / "gang.py"
-ROOT = GANG.parents[2]
+GANG = Path(__file__).parent / "process_group.py"
+ROOT = GANG.parents[3]
 STRATEGIES = ("data", "fsdp", "pmap")
 NOTHING = {
     "JAX_COMPILATION_CACHE_DIR": os.environ["JAX_COMPILATION_CACHE_DIR"],

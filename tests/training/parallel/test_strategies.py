@@ -17,18 +17,22 @@ import pytest
 
 from regen_jax import interfaces
 from regen_jax.abstractions.autoencoder import Autoencoder
+from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
 from regen_jax.abstractions.identity import Identity
-from regen_jax.abstractions.quantizers.vq import VectorQuantizer
 from regen_jax.errors import UserError
-from regen_jax.evaluation import EvaluateOptions
-from regen_jax.generators.autoregressive import Autoregressive
+from regen_jax.evaluation.evaluators import EvaluateOptions
+from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.interfaces import Task
 from regen_jax.regeneration import Regeneration
 from regen_jax.spaces import Array, Category
 from regen_jax.stages import make_stages
-from regen_jax.training.parallel import ParallelOptions, check_batch, make_strategy
+from regen_jax.training.parallel.strategies import (
+    ParallelOptions,
+    check_batch,
+    make_strategy,
+)
 from regen_jax.training.stage import StageOptions
-from regen_jax.training.state import Reduction, create, train_step
+from regen_jax.training.step import Reduction, create, train_step
 
 BATCH, STEPS, TOLERANCE = 16, 3, 1e-5
 SPLIT = functools.partial(ParallelOptions, min_size=16)
@@ -75,7 +79,7 @@ def optimizer(name):
     if name == "abstraction":
         return contextlib.nullcontext()
     return mock.patch(
-        "regen_jax.training.state.optimizer", lambda options: optax.sgd(0.1)
+        "regen_jax.training.step.optimizer", lambda options: optax.sgd(0.1)
     )
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
-from regen_jax.data import corpus, tunes
-from regen_jax.data.corpus import DIVISION, Bars, Unfit, Voice
+from regen_jax.data.builders import music21_corpus
+from regen_jax.data.builders.folk_tunes import tune_similarity
+from regen_jax.data.builders.music21_corpus import DIVISION, Bars, Unfit, Voice
 
 if TYPE_CHECKING:
     from music21 import stream
@@ -49,7 +50,7 @@ class Chorales(tfds.core.GeneratorBasedBuilder):
                 "found by the profiles of Krumhansl and Schmuckler. No tune is in two "
                 "splits, in whatever key, metre or ornament."
             ),
-            features=corpus.features(),
+            features=music21_corpus.features(),
             homepage="https://www.music21.org",
         )
 
@@ -67,14 +68,14 @@ class Chorales(tfds.core.GeneratorBasedBuilder):
 
 def pieces() -> list[Path]:
     """Files of the corpus that may hold a chorale; MusicXML where there is another."""
-    paths = sorted(corpus.folder("bach").glob("bwv*"))
+    paths = sorted(music21_corpus.folder("bach").glob("bwv*"))
     return list({path.stem: path for path in paths}.values())
 
 
 def read_pieces(paths: Sequence[Path]) -> list[dict]:
     """Examples of those that are four-part chorales in one metre."""
     titles = _titles()
-    read = corpus.read_all(read_piece, paths, "chorales")
+    read = music21_corpus.read_all(read_piece, paths, "chorales")
     left_out = collections.Counter(reason for reason in read if isinstance(reason, str))
     logger.info("left out: %s", dict(left_out))
     found = []
@@ -95,12 +96,12 @@ def read_piece(path: Path) -> dict | str:
     if len(score.parts) != 4:
         return "not four parts"
     try:
-        bars = corpus.read_bars(score.parts[0])
-        voices = [corpus.read_voice(part, bars) for part in score.parts]
+        bars = music21_corpus.read_bars(score.parts[0])
+        voices = [music21_corpus.read_voice(part, bars) for part in score.parts]
     except Unfit as reason:
         return str(reason)
     syllables = sung(read_lyrics(score.parts[0], bars), voices[0])
-    return corpus.example(voices, bars, corpus.read_key(score), "") | {
+    return music21_corpus.example(voices, bars, music21_corpus.read_key(score), "") | {
         "fermatas": fermatas(voices),
         "lyrics": list(syllables.values()),
         "lyric_starts": np.array(list(syllables), np.int32),
@@ -169,7 +170,9 @@ def _first_line(lyrics: list[tuple]) -> list[tuple[int, str]]:
 def melody(example: dict) -> np.ndarray:
     """The skeleton of an example's first voice."""
     notes = example["notes"]
-    return tunes.skeleton(notes[notes[:, 0] == 0, 1:], 16 // example["metre"][1])
+    return tune_similarity.skeleton(
+        notes[notes[:, 0] == 0, 1:], 16 // example["metre"][1]
+    )
 
 
 def distinct(examples: list[dict]) -> list[dict]:
@@ -186,7 +189,7 @@ def group_by_tune(examples: list[dict]) -> list[list[int]]:
     """Indices of the examples, those of one tune together."""
     plain = [re.sub(r"\(?bwv.*|[^a-zäöüß]", "", e["title"].lower()) for e in examples]
     names = [title or index for index, title in enumerate(plain)]
-    return tunes.group(
+    return tune_similarity.group(
         [melody(example) for example in examples],
         names,
         SAME_TUNE,

@@ -9,9 +9,12 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
-from regen_jax.data import chorales, corpus, records, tunes
-from regen_jax.data.corpus import Unfit
+from regen_jax.data.builders import music21_corpus
+from regen_jax.data.builders.chorales import builder as chorales
+from regen_jax.data.builders.folk_tunes import tune_similarity
+from regen_jax.data.builders.music21_corpus import Unfit
 from regen_jax.data.prepare import prepare
+from regen_jax.data.readers import raw_records
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +46,7 @@ class FolkTunes(tfds.core.GeneratorBasedBuilder):
                 "are not played. `key` is found by the profiles of Krumhansl and "
                 "Schmuckler. There are no fermatas and no lyrics."
             ),
-            features=corpus.features(),
+            features=music21_corpus.features(),
             homepage="https://www.music21.org",
         )
 
@@ -58,7 +61,7 @@ class FolkTunes(tfds.core.GeneratorBasedBuilder):
         held_out = [
             example
             for split in ("validation", "test")
-            for example in records.load("chorales", split, data_dir)
+            for example in raw_records.load("chorales", split, data_dir)
         ]
         yield from enumerate(without(held_out, read_pieces(pieces())))
 
@@ -68,7 +71,9 @@ def pieces() -> list[str]:
 
     Those with first and second endings, or with several voices, are not among them.
     """
-    files = [file for book in BOOKS for file in corpus.folder(book).glob("*.abc")]
+    files = [
+        file for book in BOOKS for file in music21_corpus.folder(book).glob("*.abc")
+    ]
     texts = [
         file.read_text(encoding="utf-8", errors="replace") for file in sorted(files)
     ]
@@ -84,7 +89,7 @@ def pieces() -> list[str]:
 
 def read_pieces(texts: Sequence[str]) -> list[dict]:
     """Examples of those that are one voice in one metre with full bars."""
-    read = corpus.read_all(read_piece, texts, "folk tunes")
+    read = music21_corpus.read_all(read_piece, texts, "folk tunes")
     left_out = collections.Counter(reason for reason in read if isinstance(reason, str))
     logger.info("left out: %s", dict(left_out))
     return [example for example in read if not isinstance(example, str)]
@@ -99,15 +104,15 @@ def read_piece(text: str) -> dict | str:
         score = converter.parse(text, format="abc")
         if len(score.parts) != 1:
             return "not one part"
-        bars = corpus.read_bars(score.parts[0])
-        voice = corpus.read_voice(score.parts[0], bars)
+        bars = music21_corpus.read_bars(score.parts[0])
+        voice = music21_corpus.read_voice(score.parts[0], bars)
     except Unfit as reason:
         return str(reason)
     except (Music21Exception, LookupError, TypeError, ValueError) as error:
         return f"not read: {type(error).__name__}"
     title = re.search(r"^T: *(.*?)\s*$", text, re.MULTILINE)
-    return corpus.example(
-        [voice], bars, corpus.read_key(score), title[1] if title else ""
+    return music21_corpus.example(
+        [voice], bars, music21_corpus.read_key(score), title[1] if title else ""
     )
 
 
@@ -120,9 +125,13 @@ def without(held_out: Sequence[dict], examples: list[dict]) -> list[dict]:
     melodies = [chorales.melody(chorale) for chorale in held_out]
     nearest = np.zeros(len(examples))
     for steps in (4, 6, 8):
-        skeletons = [tunes.skeleton(e["notes"][:, 1:], steps) for e in examples]
+        skeletons = [
+            tune_similarity.skeleton(e["notes"][:, 1:], steps) for e in examples
+        ]
         for chorale in melodies:
-            nearest = np.maximum(nearest, tunes.similarities(chorale, skeletons))
+            nearest = np.maximum(
+                nearest, tune_similarity.similarities(chorale, skeletons)
+            )
     kept = [
         example
         for example, similarity in zip(examples, nearest, strict=True)

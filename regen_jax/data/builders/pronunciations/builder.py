@@ -7,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
-from regen_jax.data import records
-from regen_jax.language.pronunciation import pronunciations
+from regen_jax.data.readers import raw_records
+from regen_jax.modalities.text.pronunciation import pronunciations
 
 TEST_FRACTION = 0.1
 VALIDATION_FRACTION = 0.02
@@ -84,6 +84,6 @@ def open_pronunciations(
       UserError: the set is not prepared there, is damaged, or is not one of words.
     """
     needed = ("word", "pronunciations")
-    for record in records.load(name, split, data_dir, needed):
+    for record in raw_records.load(name, split, data_dir, needed):
         listed = [phones.decode().split() for phones in record["pronunciations"]]
         yield record["word"].decode(), listed

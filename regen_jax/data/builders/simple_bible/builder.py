@@ -10,9 +10,9 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
-from regen_jax.data import records
+from regen_jax.data.readers import raw_records
 from regen_jax.errors import UserError
-from regen_jax.language import tokenizer
+from regen_jax.modalities.text import tokenizer
 
 TEST_BOOKS = ("Judges", "1 Samuel", "Philippians", "Hebrews")
 VALIDATION_BOOKS = ("1 Kings", "Zephaniah", "Mark", "Colossians")
@@ -217,7 +217,7 @@ def open_verses(name: str, split: str, data_dir: str = "") -> Iterator[Verse]:
       UserError: the set is not prepared there, is damaged, or is not one of verses.
     """
     needed = ("book", "chapter", "verse", "source", "target")
-    for record in records.load(name, split, data_dir, needed):
+    for record in raw_records.load(name, split, data_dir, needed):
         place = f"{record['book'].decode()} {record['chapter']}:{record['verse']}"
         yield Verse(record["source"].decode(), record["target"].decode(), place)
 

@@ -10,11 +10,11 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
-from regen_jax.audio import files
-from regen_jax.data import simple_bible
+from regen_jax.data.builders.simple_bible import builder as simple_bible
 from regen_jax.errors import UserError
-from regen_jax.language import espeak
-from regen_jax.language.text import normalize
+from regen_jax.modalities.audio import files
+from regen_jax.modalities.text import espeak
+from regen_jax.modalities.text.text import normalize
 
 SAMPLE_RATE = 16_000
 MAX_SECONDS = 2.0

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
-from regen_jax.data.digits import split_indices
+from regen_jax.data.builders.digits.builder import split_indices
 from regen_jax.errors import UserError
 
 NUM_CLASSES = 10

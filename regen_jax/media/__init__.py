@@ -1,0 +1,1 @@
+"""Pictures, piano rolls, sound and text for people, and TensorBoard."""
