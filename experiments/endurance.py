@@ -26,7 +26,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
-import regen_jax.rendering  # noqa: F401  before the forks, as they take long
+import regen_jax.media.pictures  # noqa: F401  before the forks, as they take long
 from absl import flags
 
 from experiments.equality import differences
