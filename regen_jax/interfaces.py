@@ -67,7 +67,7 @@ class Abstraction(abc.ABC):
     human_editable: ClassVar[bool] = False
     """Whether people can `to_text` a Y′ and `from_text` what they made of it."""
 
-    y: Space
+    input_space: Space
 
     @property
     @abc.abstractmethod
