@@ -22,7 +22,7 @@ from regen_jax.evaluation.evaluators import (
 )
 from regen_jax.evaluation.held_out_loss import held_out
 from regen_jax.interfaces import Abstraction, Example, Judge, Task
-from regen_jax.media.pictures import alignment_picture
+from regen_jax.media.image_grid import alignment_picture
 from regen_jax.regeneration import Regeneration
 from regen_jax.spaces import lengths, to_dtype
 from regen_jax.training.stage import Report, Stage

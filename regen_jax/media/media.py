@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from regen_jax.media.pictures import save_png
+from regen_jax.media.image_grid import save_png
 from regen_jax.modalities.audio import files
 
 

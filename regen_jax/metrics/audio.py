@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from regen_jax.metrics.warping import warp
+from regen_jax.metrics.dynamic_time_warping import warp
 
 
 def mel_cepstral_distortion(

@@ -108,7 +108,7 @@ def compare_texts(
     system: Sequence[str],
     num_resamples: int = NUM_RESAMPLES,
 ) -> Comparison:
-    """Compares two systems by `bleu` or `chrf` as in `metrics.generated_text`.
+    """Compares two systems by `bleu` or `chrf` as in `metrics.text`.
 
     The p-value is that of sacrebleu's paired bootstrap, whose seed is fixed, and 1 if
     the scores are equal, which sacrebleu reports as significant.

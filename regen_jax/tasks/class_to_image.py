@@ -13,10 +13,10 @@ from regen_jax.data.readers.images import LabelledImages, open_images
 from regen_jax.evaluation.outputs import PerExample
 from regen_jax.interfaces import Example, Judge, Judging, LossOutput, Task, Variables
 from regen_jax.judges.classifier import Classifier, augment
+from regen_jax.media.image_grid import grid
 from regen_jax.media.media import Exhibit
-from regen_jax.media.pictures import grid
 from regen_jax.metrics.frechet import frechet_distance, left_out_distances
-from regen_jax.metrics.images import mean_pairwise_distance, mse, nearest, psnr
+from regen_jax.metrics.image import mean_pairwise_distance, mse, nearest, psnr
 from regen_jax.spaces import Array, Category
 
 FRECHET_DRAWS = 20

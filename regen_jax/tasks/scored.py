@@ -20,12 +20,12 @@ from regen_jax.data.tfds import prepared
 from regen_jax.errors import UserError
 from regen_jax.interfaces import CoreList, Example, Judging, Task, Variables
 from regen_jax.media.media import Exhibit
+from regen_jax.media.piano_roll import picture
+from regen_jax.media.synthesis import render
 from regen_jax.metrics import music
 from regen_jax.modalities.music import events, keys, midi, musicxml
 from regen_jax.modalities.music.bars import DIVISIONS
-from regen_jax.modalities.music.piano_roll import picture
 from regen_jax.modalities.music.score import Score, from_events, scale, to_events
-from regen_jax.modalities.music.synthesis import render
 from regen_jax.ranges import Count, Natural
 from regen_jax.spaces import Tokens
 

@@ -23,7 +23,7 @@ from regen_jax.interfaces import (
 )
 from regen_jax.judges.language_model import LanguageModel
 from regen_jax.media.media import Exhibit
-from regen_jax.metrics import generated_text
+from regen_jax.metrics import text as text_metrics
 from regen_jax.modalities.text import tokenizer
 from regen_jax.ranges import Count
 from regen_jax.spaces import Tokens
@@ -119,17 +119,17 @@ class Simplification(Task):
                 "perplexity": float(
                     np.exp(judge.nats(variables["judge"], y).sum() / pieces)
                 ),
-                "novelty": generated_text.novelty(texts, known),
-                "copied": generated_text.copied(texts, known),
+                "novelty": text_metrics.novelty(texts, known),
+                "copied": text_metrics.copied(texts, known),
             }
             if "y" in prompts:
                 sources, true, outputs = self._columns(prompts, y, too_long)
                 found |= {
                     **self._likeness(true, outputs),
-                    "sari": generated_text.sari(sources, true, outputs),
-                    "pinc": generated_text.pinc(sources, outputs),
-                    "source_bleu": generated_text.bleu(true, sources),
-                    "source_sari": generated_text.sari(sources, true, sources),
+                    "sari": text_metrics.sari(sources, true, outputs),
+                    "pinc": text_metrics.pinc(sources, outputs),
+                    "source_bleu": text_metrics.bleu(true, sources),
+                    "source_sari": text_metrics.sari(sources, true, sources),
                 }
             return found
 
@@ -144,7 +144,7 @@ class Simplification(Task):
     ) -> PerExample:
         """The three texts of each pair, and its SARI."""
         sources, true, outputs = self._columns(prompts, y, too_long)
-        saris = generated_text.sentence_saris(sources, true, outputs)
+        saris = text_metrics.sentence_saris(sources, true, outputs)
         return {
             "source": sources,
             "reference": true,
@@ -190,8 +190,8 @@ class Simplification(Task):
     @staticmethod
     def _likeness(true: list[str], texts: list[str]) -> dict[str, float]:
         return {
-            "bleu": generated_text.bleu(true, texts),
-            "chrf": generated_text.chrf(true, texts),
+            "bleu": text_metrics.bleu(true, texts),
+            "chrf": text_metrics.chrf(true, texts),
         }
 
 

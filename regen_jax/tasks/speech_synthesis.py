@@ -14,9 +14,9 @@ from regen_jax.errors import UserError
 from regen_jax.evaluation.outputs import PerExample
 from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.interfaces import Example, Judge, Judging, LossOutput, Task, Variables
+from regen_jax.media.image_grid import spectrogram_picture
 from regen_jax.media.media import Exhibit
-from regen_jax.media.pictures import spectrogram_picture
-from regen_jax.metrics.cepstral import mel_cepstral_distortion
+from regen_jax.metrics.audio import mel_cepstral_distortion
 from regen_jax.ranges import Count
 from regen_jax.spaces import Array, Padded, Tokens
 from regen_jax.tasks.transcripts import error_rates, per_example

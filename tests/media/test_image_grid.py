@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from regen_jax.media.pictures import (
+from regen_jax.media.image_grid import (
     alignment_picture,
     grid,
     save_png,

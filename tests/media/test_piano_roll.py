@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from regen_jax.modalities.music.piano_roll import picture
+from regen_jax.media.piano_roll import picture
 from regen_jax.modalities.music.score import Note, Score
 
 SOPRANO, ALTO = (213, 94, 0), (204, 121, 167)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from regen_jax.media.synthesis import RELEASE, render
 from regen_jax.modalities.music.score import Note, Score
-from regen_jax.modalities.music.synthesis import RELEASE, render
 
 RATE = 8_000
 

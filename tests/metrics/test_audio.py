@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.fft
 
-from regen_jax.metrics.cepstral import mel_cepstral_distortion, mel_cepstrum
+from regen_jax.metrics.audio import mel_cepstral_distortion, mel_cepstrum
 from regen_jax.modalities.audio.mel import FLOOR
 
 

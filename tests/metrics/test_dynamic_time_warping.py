@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from regen_jax.metrics.warping import warp
+from regen_jax.metrics.dynamic_time_warping import warp
 
 
 def paths(rows, columns):

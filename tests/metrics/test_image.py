@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from regen_jax.metrics.images import mean_pairwise_distance, mse, nearest, psnr
+from regen_jax.metrics.image import mean_pairwise_distance, mse, nearest, psnr
 
 
 def test_mse_is_a_figure_per_example_in_units_of_the_range():

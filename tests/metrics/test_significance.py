@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from regen_jax.metrics import generated_text
+from regen_jax.metrics import text as text_metrics
 from regen_jax.metrics.significance import compare_texts, paired_bootstrap
 
 
@@ -117,7 +117,7 @@ WORSE = [text.replace("and ", "") for text in REFERENCES]
 
 @pytest.mark.parametrize("metric", ["bleu", "chrf"])
 def test_texts_are_compared_by_their_corpus_scores(metric):
-    score = getattr(generated_text, metric)
+    score = getattr(text_metrics, metric)
     found = compare_texts(metric, REFERENCES, WORSE, REFERENCES, num_resamples=200)
     assert found.baseline == pytest.approx(score(REFERENCES, WORSE))
     assert found.system == pytest.approx(100)

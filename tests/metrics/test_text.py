@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from regen_jax.metrics.generated_text import (
+from regen_jax.metrics.text import (
     bleu,
     chrf,
     copied,

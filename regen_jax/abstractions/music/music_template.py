@@ -18,7 +18,7 @@ from regen_jax.modalities.music.cadences import CADENCES, cadences
 from regen_jax.modalities.music.chords import CHORDS, recognize, tones, weights
 from regen_jax.modalities.music.keys import KEYS, durations, estimate
 from regen_jax.modalities.music.rhythm import patterns, rhythms
-from regen_jax.modalities.music.template_rules import TemplateRules
+from regen_jax.modalities.music.template_constraints import TemplateRules
 from regen_jax.spaces import Tokens
 
 LEVELS = ("key", "chord", "rhythm", "cadence")
