@@ -1,4 +1,4 @@
-"""Scores as pictures: time to the right, pitch upwards, a colour for each voice."""
+"""Scores as piano rolls: time to the right, pitch upwards, one color per voice."""
 
 import dataclasses
 import math
@@ -11,103 +11,108 @@ from PIL import Image, ImageDraw, ImageFont
 from regen_jax.modalities.music import events
 from regen_jax.modalities.music.score import Note, Score, voice_names
 
-# Told apart in most kinds of colour blindness (Okabe and Ito); from the highest voice.
-_COLOURS = ((213, 94, 0), (204, 121, 167), (0, 158, 115), (0, 114, 178))
-_PAPER, _INK, _DIM = (255, 255, 255), (40, 40, 40), (140, 140, 140)
-_BEAT, _OCTAVE, _BAR = (240, 240, 240), (214, 214, 228), (190, 190, 190)
-_TEXT_SIZE, _LINE, _SPACE = 13, 18, 4
+# The color-blind safe palette of Okabe and Ito, from the highest voice down.
+_COLORS = ((213, 94, 0), (204, 121, 167), (0, 158, 115), (0, 114, 178))
+_BACKGROUND, _INK, _GRAY = (255, 255, 255), (40, 40, 40), (140, 140, 140)
+_BEAT_LINE, _BAR_LINE = (240, 240, 240), (190, 190, 190)
+_OCTAVE_LINE = (214, 214, 228)
+# Pixels.
+_FONT_SIZE, _LINE_HEIGHT, _WORD_GAP = 13, 18, 4
 _LEFT, _GAP = 34, 10
 _SEMITONE = 7
-_FERMATA = 12
-_SPARE = 3
+_FERMATA_WIDTH = 12
+_MARGIN = 3
+"""Semitones shown below the lowest note and above the highest."""
 
 
-def picture(
+def render_piano_roll(
     score: Score,
-    other: Score | None = None,
+    reference: Score | None = None,
     *,
     chords: Sequence[str] = (),
     width: int = 1200,
-    row: int = 24,
+    beats_per_row: int = 24,
 ) -> np.ndarray:
-    """Draws a score as a piano roll that wraps into even rows of whole bars.
+    """Renders a score as a piano roll of one or more rows of whole bars.
 
-    Notes have a dark edge where they begin; bars are numbered. Beneath each row stand
-    the syllables of the first voice that has any, and chords.
+    Notes have a dark edge at their onset; bars are numbered. Below each row stand the
+    lyrics of the first voice that has any, and chords.
 
-    Arguments:
+    Args:
       score: drawn filled.
-      other: a score to compare with, drawn as frames over it, such as the real one.
-      chords: a name for each beat from the beginning; one that repeats the name before
-        it is not written again within a row.
+      reference: a score to compare with, drawn as outlines over it.
+      chords: a name per beat from the first on; within a row, repetitions of the
+        previous name are not written.
       width: pixels.
-      row: at most that many beats stand beside each other, but at least a bar.
+      beats_per_row: maximum number of beats in a row, which has at least one bar.
 
     Returns:
-      uint8 [H, width, 3].
+      u8[H, width, 3].
     """
-    scores = [score] if other is None else [score, other]
+    scores = [score] if reference is None else [score, reference]
     beats, unit = score.metre
     length = max(
         *(s.length / s.division * unit / 4 for s in scores), float(len(chords)), 1.0
     )
     bars = math.ceil(length / beats)
-    rows = math.ceil(bars / max(1, row // beats))
+    rows = math.ceil(bars / max(1, beats_per_row // beats))
     row_beats = beats * math.ceil(bars / rows)
     pitches = [n.pitch for s in scores for v in s.voices for n in v] or [60, 72]
-    syllables = next(([*_sung(v)] for v in score.voices if any(_sung(v))), [])
-    page = _Page(
-        low=min(pitches) - _SPARE,
-        high=max(pitches) + _SPARE,
+    lyrics = next(([*_lyrics(v)] for v in score.voices if any(_lyrics(v))), [])
+    layout = _Layout(
+        low=min(pitches) - _MARGIN,
+        high=max(pitches) + _MARGIN,
         row_beats=row_beats,
         beat_width=(width - _LEFT - _GAP) / row_beats,
         unit=unit,
-        texts=bool(syllables) + bool(chords),
-        header=_LINE if len(score.voices) > 1 else 0,
+        text_lines=bool(lyrics) + bool(chords),
+        header=_LINE_HEIGHT if len(score.voices) > 1 else 0,
     )
-    paper = Image.new("RGB", (width, page.top(rows) - _LINE), _PAPER)
-    draw = ImageDraw.Draw(paper)
-    font = ImageFont.load_default(_TEXT_SIZE)
-    for index in range(rows):
-        _ruled(draw, font, page, index, beats)
-    # The highest voice last, and of half the height where it meets another.
+    image = Image.new("RGB", (width, layout.top(rows) - _LINE_HEIGHT), _BACKGROUND)
+    draw = ImageDraw.Draw(image)
+    font = ImageFont.load_default(_FONT_SIZE)
+    for row in range(rows):
+        _draw_rulers(draw, font, layout, row, beats)
+    # The highest voice is drawn last, at half height where it meets another.
     for index, voice in reversed([*enumerate(score.voices)]):
-        colour = _COLOURS[index % len(_COLOURS)]
-        below = [note for lower in score.voices[index + 1 :] for note in lower]
+        color = _COLORS[index % len(_COLORS)]
+        lower_notes = [note for lower in score.voices[index + 1 :] for note in lower]
         for note in voice:
-            meets = any(
+            overlaps = any(
                 n.pitch == note.pitch and n.start < note.end and note.start < n.end
-                for n in below
+                for n in lower_notes
             )
-            height = (_SEMITONE + meets) // (1 + meets)
-            _filled(draw, page, note, score.division, colour, height)
-    for voice in other.voices if other else ():
+            height = (_SEMITONE + overlaps) // (1 + overlaps)
+            _draw_note(draw, layout, note, score.division, color, height)
+    for voice in reference.voices if reference else ():
         for note in voice:
-            for box in page.boxes(note, other.division):
+            for box in layout.boxes(note, reference.division):
                 draw.rectangle(box, outline=_INK)
-    sung = [(n.start * unit / (4 * score.division), text) for n, text in syllables]
-    changes = [
+    syllables = [(n.start * unit / (4 * score.division), text) for n, text in lyrics]
+    chord_changes = [
         (beat, chord)
         for beat, chord in enumerate(chords)
         if beat % row_beats == 0 or chord != chords[beat - 1]
     ]
-    _written(draw, font, page, sung, line=0)
-    _written(draw, font, page, changes, line=page.texts - 1)
-    if page.header:
-        _legend(draw, font, len(score.voices))
-    return np.asarray(paper)
+    _draw_texts(draw, font, layout, syllables, line=0)
+    _draw_texts(draw, font, layout, chord_changes, line=layout.text_lines - 1)
+    if layout.header:
+        _draw_legend(draw, font, len(score.voices))
+    return np.asarray(image)
 
 
 @dataclasses.dataclass(frozen=True)
-class _Page:
-    """Where things stand, in pixels.
+class _Layout:
+    """Maps beats and pitches to pixels.
 
     Attributes:
-      low: the lowest pitch, and `high` the highest.
-      row_beats: beats a row, of `beat_width` pixels each.
-      unit: the note value of a beat.
-      texts: lines of text beneath a row.
-      header: what is left free above the first row.
+      low: lowest MIDI pitch that is shown.
+      high: highest MIDI pitch that is shown.
+      row_beats: beats per row.
+      beat_width: pixels per beat.
+      unit: note value of a beat.
+      text_lines: lines of text below each row.
+      header: pixels above the first row.
     """
 
     low: int
@@ -115,7 +120,7 @@ class _Page:
     row_beats: int
     beat_width: float
     unit: int
-    texts: int
+    text_lines: int
     header: int
 
     @property
@@ -124,106 +129,107 @@ class _Page:
 
     @property
     def row_height(self) -> int:
-        return _GAP + _LINE + self.staff_height + self.texts * _LINE
+        return _GAP + _LINE_HEIGHT + self.staff_height + self.text_lines * _LINE_HEIGHT
 
     def top(self, row: int) -> int:
-        """The upper edge of the highest pitch."""
-        return self.header + row * self.row_height + _GAP + _LINE
+        """Returns the y of the upper edge of the highest pitch in a row."""
+        return self.header + row * self.row_height + _GAP + _LINE_HEIGHT
 
-    def place(self, beat: float) -> tuple[float, int]:
-        """x of a beat, and its row."""
-        row, length_mask = divmod(beat, self.row_beats)
-        return _LEFT + length_mask * self.beat_width, int(row)
+    def locate(self, beat: float) -> tuple[float, int]:
+        """Returns the x of a beat, and its row."""
+        row, beat_in_row = divmod(beat, self.row_beats)
+        return _LEFT + beat_in_row * self.beat_width, int(row)
 
     def boxes(
         self, note: Note, division: int
     ) -> Iterator[tuple[float, float, float, float]]:
-        """Left, top, right and bottom of a note, of its part in each row it reaches."""
+        """Yields left, top, right and bottom of a note's part in each of its rows."""
         beat, end = (s * self.unit / (4 * division) for s in (note.start, note.end))
         while beat < end:
-            left, row = self.place(beat)
-            until = min(end, (row + 1) * self.row_beats)
+            left, row = self.locate(beat)
+            row_end = min(end, (row + 1) * self.row_beats)
             y = self.top(row) + (self.high - note.pitch) * _SEMITONE
-            right = left + (until - beat) * self.beat_width
+            right = left + (row_end - beat) * self.beat_width
             yield round(left), y, round(right) - 2, y + _SEMITONE - 1
-            beat = until
+            beat = row_end
 
 
-def _ruled(
+def _draw_rulers(
     draw: ImageDraw.ImageDraw,
     font: ImageFont.FreeTypeFont,
-    page: _Page,
+    layout: _Layout,
     row: int,
     beats: int,
 ) -> None:
-    top, bottom = page.top(row), page.top(row) + page.staff_height
-    right = _LEFT + page.row_beats * page.beat_width
-    for beat in range(page.row_beats + 1):
-        x = round(_LEFT + beat * page.beat_width)
-        draw.line((x, top, x, bottom), _BEAT if beat % beats else _BAR)
-        if beat % beats == 0 and beat < page.row_beats:
-            number = (row * page.row_beats + beat) // beats + 1
-            draw.text((x, top - 3), str(number), _DIM, font, anchor="lb")
-    for pitch in range(page.low, page.high + 1):
+    top, bottom = layout.top(row), layout.top(row) + layout.staff_height
+    right = _LEFT + layout.row_beats * layout.beat_width
+    for beat in range(layout.row_beats + 1):
+        x = round(_LEFT + beat * layout.beat_width)
+        draw.line((x, top, x, bottom), _BEAT_LINE if beat % beats else _BAR_LINE)
+        if beat % beats == 0 and beat < layout.row_beats:
+            number = (row * layout.row_beats + beat) // beats + 1
+            draw.text((x, top - 3), str(number), _GRAY, font, anchor="lb")
+    for pitch in range(layout.low, layout.high + 1):
         if pitch % 12 == 0:
-            y = top + (page.high - pitch) * _SEMITONE + _SEMITONE // 2
-            draw.line((_LEFT, y, right, y), _OCTAVE)
+            y = top + (layout.high - pitch) * _SEMITONE + _SEMITONE // 2
+            draw.line((_LEFT, y, right, y), _OCTAVE_LINE)
             name = events.name(pitch)
             draw.text((_LEFT - 6, y), name, _INK, font, anchor="rm")
 
 
-def _filled(
+def _draw_note(
     draw: ImageDraw.ImageDraw,
-    page: _Page,
+    layout: _Layout,
     note: Note,
     division: int,
-    colour: tuple[int, int, int],
+    color: tuple[int, int, int],
     height: int,
 ) -> None:
-    dark = tuple(channel // 2 for channel in colour)
-    for index, (left, top, right, _) in enumerate(page.boxes(note, division)):
+    dark = tuple(channel // 2 for channel in color)
+    for index, (left, top, right, _) in enumerate(layout.boxes(note, division)):
         bottom = top + height - 1
-        draw.rectangle((left, top, max(left, right), bottom), colour)
+        draw.rectangle((left, top, max(left, right), bottom), color)
         if index:
             continue
         draw.rectangle((left, top, left + 1, bottom), dark)
         if note.fermata:
-            x, y = left + _FERMATA / 2, top - 3
-            arc = (x - _FERMATA / 2, y - 6, x + _FERMATA / 2, y + 6)
+            x, y = left + _FERMATA_WIDTH / 2, top - 3
+            arc = (x - _FERMATA_WIDTH / 2, y - 6, x + _FERMATA_WIDTH / 2, y + 6)
             draw.arc(arc, 180, 360, _INK, 2)
             draw.ellipse((x - 1, y - 3, x + 1, y - 1), _INK)
 
 
-def _sung(voice: Sequence[Note]) -> Iterator[tuple[Note, str]]:
+def _lyrics(voice: Sequence[Note]) -> Iterator[tuple[Note, str]]:
+    """Yields the notes that have lyrics, and these in ASCII."""
     for note in voice:
         if note.lyric:
-            # Pillow's own font has the letters of ASCII only.
+            # Pillow's default font has only ASCII letters.
             plain = unicodedata.normalize("NFKD", note.lyric.replace("ß", "ss"))
             yield note, plain.encode("ascii", "ignore").decode()
 
 
-def _written(
+def _draw_texts(
     draw: ImageDraw.ImageDraw,
     font: ImageFont.FreeTypeFont,
-    page: _Page,
+    layout: _Layout,
     texts: Iterable[tuple[float, str]],
     line: int,
 ) -> None:
-    """Texts at their beats, moved on where the one before reaches further."""
-    free = {}
+    """Draws texts at their beats, each moved right of the one before it."""
+    next_free: dict[int, float] = {}
     for beat, text in texts:
-        x, row = page.place(beat)
-        x = max(x, free.get(row, 0))
-        y = page.top(row) + page.staff_height + (line + 0.5) * _LINE
+        x, row = layout.locate(beat)
+        x = max(x, next_free.get(row, 0))
+        y = layout.top(row) + layout.staff_height + (line + 0.5) * _LINE_HEIGHT
         draw.text((x, y), text, _INK, font, anchor="lm")
-        free[row] = x + font.getlength(text) + _SPACE
+        next_free[row] = x + font.getlength(text) + _WORD_GAP
 
 
-def _legend(
+def _draw_legend(
     draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont, voices: int
 ) -> None:
     x = float(_LEFT)
     for index, name in enumerate(voice_names(voices)):
-        colour = _COLOURS[index % len(_COLOURS)]
-        draw.text((x, _GAP), name, colour, font, anchor="lt")
-        x += font.getlength(name) + 3 * _SPACE
+        color = _COLORS[index % len(_COLORS)]
+        draw.text((x, _GAP), name, color, font, anchor="lt")
+        x += font.getlength(name) + 3 * _WORD_GAP

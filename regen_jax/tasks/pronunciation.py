@@ -11,7 +11,7 @@ import numpy as np
 from regen_jax.data.builders.pronunciations.builder import open_pronunciations
 from regen_jax.errors import UserError
 from regen_jax.interfaces import CoreList, Example, Judging, Task, Variables
-from regen_jax.media.media import Exhibit
+from regen_jax.media.media import Media
 from regen_jax.metrics.error_rates import nearest_edits
 from regen_jax.modalities.text import characters
 from regen_jax.modalities.text.pronunciation import PHONES, without_stress
@@ -124,13 +124,13 @@ class Pronunciation(Task):
         wrong = np.stack([edits[:, 0] > 0, np.ones(len(edits))], axis=1)
         return sources, {"symbol_error_rate": edits, "word_error_rate": wrong}
 
-    def render_samples(self, prompts: Example, y: np.ndarray) -> Exhibit:
+    def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
         """Words, what was generated for them, and what is true."""
         columns = {"source": self._words(self.x, prompts["x"])}
         columns["generated"] = self._words(self.y, y)
         if "y" in prompts:
             columns["true"] = self._words(self.y, prompts["y"])
-        return Exhibit(texts={"samples": table(list(columns), *columns.values())})
+        return Media(texts={"samples": table(list(columns), *columns.values())})
 
     @property
     def _spaces(self) -> dict[str, Tokens]:

@@ -19,9 +19,9 @@ from regen_jax.data.readers.scores import (
 from regen_jax.data.tfds import prepared
 from regen_jax.errors import UserError
 from regen_jax.interfaces import CoreList, Example, Judging, Task, Variables
-from regen_jax.media.media import Exhibit
-from regen_jax.media.piano_roll import picture
-from regen_jax.media.synthesis import render
+from regen_jax.media.media import Media
+from regen_jax.media.piano_roll import render_piano_roll
+from regen_jax.media.synthesis import synthesize
 from regen_jax.metrics import music
 from regen_jax.modalities.music import events, keys, midi, musicxml
 from regen_jax.modalities.music.bars import DIVISIONS
@@ -126,29 +126,29 @@ class ScoreTask(Task):
 
         return metrics
 
-    def render_samples(self, prompts: Example, y: np.ndarray) -> Exhibit:
+    def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
         """A piano roll, a sound and files of each that is not empty."""
-        exhibit = Exhibit()
+        media = Media()
         for index, ids in enumerate(y):
             score = self.score(prompts, index, ids)
             name = f"sample_{index}"
             if not score.length:
                 continue
-            exhibit.images[name] = picture(score, self._true(prompts, index))
-            exhibit.audio[name] = (render(score, _SAMPLE_RATE), _SAMPLE_RATE)
-            exhibit.files |= {
+            media.images[name] = render_piano_roll(score, self._true(prompts, index))
+            media.audio[name] = (synthesize(score, _SAMPLE_RATE), _SAMPLE_RATE)
+            media.files |= {
                 f"{name}.mid": lambda path, score=score: midi.write(path, score),
                 f"{name}.musicxml": lambda path, score=score: musicxml.write(
                     path, score
                 ),
             }
-        return exhibit
+        return media
 
-    def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Exhibit:
+    def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Media:
         """The first score, and what came of its true Y′ as frames over it."""
         scores = [from_events(ids[0], self.division) for ids in (other, y)]
-        return Exhibit(
-            {"reconstructions": picture(*scores)} if scores[0].length else {}
+        return Media(
+            {"reconstructions": render_piano_roll(*scores)} if scores[0].length else {}
         )
 
     def reconstruction_metrics(

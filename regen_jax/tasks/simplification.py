@@ -22,7 +22,7 @@ from regen_jax.interfaces import (
     Variables,
 )
 from regen_jax.judges.language_model import LanguageModel
-from regen_jax.media.media import Exhibit
+from regen_jax.media.media import Media
 from regen_jax.metrics import text as text_metrics
 from regen_jax.modalities.text import tokenizer
 from regen_jax.ranges import Count
@@ -158,20 +158,20 @@ class Simplification(Task):
         """BLEU and chrF of texts that came from the true Y′."""
         return self._likeness(self._texts(y), self._texts(other))
 
-    def render_samples(self, prompts: Example, y: np.ndarray) -> Exhibit:
+    def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
         """Sources, what was generated, and the true texts."""
         columns = {"generated": self._texts(y)}
         if "x" in prompts:
             columns = {"source": self._texts(prompts["x"])} | columns
         if "y" in prompts:
             columns["true"] = self._texts(prompts["y"])
-        return Exhibit(texts={"samples": table(list(columns), *columns.values())})
+        return Media(texts={"samples": table(list(columns), *columns.values())})
 
-    def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Exhibit:
+    def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Media:
         """Texts beside what came from their true Y′."""
         columns = self._texts(y), self._texts(other)
         heads = ["text", "from the true abstraction"]
-        return Exhibit(texts={"reconstructions": table(heads, *columns)})
+        return Media(texts={"reconstructions": table(heads, *columns)})
 
     def _columns(
         self, prompts: Example, y: np.ndarray, too_long: Sequence[Example]
