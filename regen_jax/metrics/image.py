@@ -1,4 +1,4 @@
-"""How near images are to each other: error of reconstruction, copies, variety."""
+"""Distances of images: reconstruction error, nearest neighbors and diversity."""
 
 import math
 
@@ -7,67 +7,91 @@ import jax.numpy as jnp
 import numpy as np
 
 
-def mse(a: jax.Array, b: jax.Array, peak: float = 1.0) -> jax.Array:
-    """Mean squared error of an example in units of the range: a, b [B, ...] to f32[B].
+def mse(images: jax.Array, other: jax.Array, peak: float = 1.0) -> jax.Array:
+    """Computes the mean squared error per image, relative to the range of values.
 
-    `peak` is the width of the values' range: 255 for uint8, 2 for values in [-1, 1].
+    Args:
+      images: [B, ...].
+      other: [B, ...].
+      peak: width of the range: 255 for uint8, 2 for values in [-1, 1].
+
+    Returns:
+      f32[B].
     """
-    difference = (jnp.asarray(a, jnp.float32) - jnp.asarray(b, jnp.float32)) / peak
+    images, other = jnp.asarray(images, jnp.float32), jnp.asarray(other, jnp.float32)
+    difference = (images - other) / peak
     return jnp.mean(jnp.square(difference), axis=tuple(range(1, difference.ndim)))
 
 
 def psnr(mse: float, peak: float = 1.0) -> float:
-    """Peak signal-to-noise ratio in dB, `10 log10(peak² / mse)`; inf without error.
+    """Computes the peak signal-to-noise ratio in dB, `10 log10(peak² / mse)`.
 
-    The ratio of a set is that of its mean error, not the mean of the ratios of its
-    images.
+    The ratio of a set is that of its mean error, not the mean of its images' ratios. It
+    is infinite if the error is 0.
     """
     return 10 * math.log10(peak**2 / mse) if mse else math.inf
 
 
-def nearest(
-    samples: np.ndarray, references: np.ndarray, chunk: int = 512
+def nearest_neighbors(
+    samples: np.ndarray, references: np.ndarray, chunk_size: int = 512
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The reference nearest to each sample: samples [N, ...], references [M, ...].
+    """Finds the nearest reference of each sample.
 
-    Returns the root mean squared difference f64[N], in the units of a value and exactly
-    0 for a copy, and the reference's index i64[N]. Memory grows with `chunk` x M.
+    Args:
+      samples: [N, ...].
+      references: [M, ...].
+      chunk_size: samples compared at once; memory grows with `chunk_size` x M.
+
+    Returns:
+      The root mean squared differences f64[N], in units of a value and exactly 0 for a
+      copy, and the indices of the references i64[N].
     """
-    samples, references = _rows(samples), _rows(references)
+    samples, references = _flatten(samples), _flatten(references)
     index = np.concatenate(
         [
-            _squared_distances(samples[i : i + chunk], references).argmin(axis=1)
-            for i in range(0, len(samples), chunk)
+            _squared_distances(samples[i : i + chunk_size], references).argmin(axis=1)
+            for i in range(0, len(samples), chunk_size)
         ]
     )
-    # Taken again from the difference: the expanded square loses half its digits near 0.
+    # Computed again from the difference: the expanded square loses half its digits
+    # near 0.
     difference = samples - references[index]
     return np.sqrt(np.mean(np.square(difference), axis=1)), index
 
 
-def mean_pairwise_distance(samples: np.ndarray, chunk: int = 512) -> float:
-    """Mean over pairs of samples [N >= 2, ...] of their root mean squared difference.
+def mean_pairwise_distance(samples: np.ndarray, chunk_size: int = 512) -> float:
+    """Computes the mean root mean squared difference over all pairs of samples.
 
-    In the units of a value; near 0 where all samples are alike. Memory grows with
-    `chunk` x N.
+    It is near 0 if all samples are alike.
+
+    Args:
+      samples: [N >= 2, ...].
+      chunk_size: samples compared at once; memory grows with `chunk_size` x N.
+
+    Returns:
+      The mean distance in units of a value.
+
+    Raises:
+      ValueError: there are fewer than two samples.
     """
-    samples = _rows(samples)
+    samples = _flatten(samples)
     count = len(samples)
     if count < 2:
         raise ValueError(f"pairs need at least 2 samples, not {count}")
     total = sum(
-        np.sqrt(_squared_distances(samples[i : i + chunk], samples)).sum()
-        for i in range(0, count, chunk)
+        np.sqrt(_squared_distances(samples[i : i + chunk_size], samples)).sum()
+        for i in range(0, count, chunk_size)
     )
     return float(total / (count * (count - 1) * math.sqrt(samples.shape[1])))
 
 
-def _rows(x: np.ndarray) -> np.ndarray:
-    x = np.asarray(x, np.float64)
-    return x.reshape(len(x), -1)
+def _flatten(images: np.ndarray) -> np.ndarray:
+    """Reshapes [N, ...] to f64[N, D]."""
+    images = np.asarray(images, np.float64)
+    return images.reshape(len(images), -1)
 
 
-def _squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Squared Euclidean distances f64[N, M] of rows a [N, D] and b [M, D]."""
-    squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)
-    return np.maximum(squares - 2 * a @ b.T, 0)
+def _squared_distances(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Computes squared Euclidean distances of f64[N, D] and f64[M, D], f64[N, M]."""
+    squares = (rows**2).sum(axis=1)[:, None] + (others**2).sum(axis=1)
+    return np.maximum(squares - 2 * rows @ others.T, 0)

@@ -15,8 +15,8 @@ from regen_jax.interfaces import Example, Judge, Judging, LossOutput, Task, Vari
 from regen_jax.judges.classifier import Classifier, augment
 from regen_jax.media.image_grid import image_grid
 from regen_jax.media.media import Media
-from regen_jax.metrics.frechet import frechet_distance, left_out_distances
-from regen_jax.metrics.image import mean_pairwise_distance, mse, nearest, psnr
+from regen_jax.metrics.frechet import frechet_distance, random_split_distances
+from regen_jax.metrics.image import mean_pairwise_distance, mse, nearest_neighbors, psnr
 from regen_jax.spaces import Array, Category
 
 FRECHET_DRAWS = 20
@@ -81,7 +81,7 @@ class ClassToImage(Task):
         ) -> dict[str, float]:
             x = prompts["x"]
             recognized, features = judged(y)
-            distances, _ = nearest(y, train)
+            distances, _ = nearest_neighbors(y, train)
             values = {
                 "accuracy": float(np.mean(recognized == x)),
                 "nearest_training": float(np.median(distances) / 255),
@@ -93,7 +93,7 @@ class ClassToImage(Task):
                 values["frechet"] = frechet_distance(features[chosen], reference)
                 values["frechet_samples"] = count
                 if "y" in prompts and count < len(reference) - 1:
-                    draws = left_out_distances(reference, count, FRECHET_DRAWS)
+                    draws = random_split_distances(reference, count, FRECHET_DRAWS)
                     values["frechet_std"] = float(np.std(draws, ddof=1))
             classes = [y[x == k] for k in range(self.x.size) if np.sum(x == k) > 1]
             if classes:

@@ -208,7 +208,7 @@ class ScoreTask(Task):
     def _in_key(self, prompts: Example, y: np.ndarray) -> float:
         notes = [events.onsets(ids) for ids in y]
         fractions = [
-            music.in_key_share(onsets, scale(key))
+            music.in_key_fraction(onsets, scale(key))
             for onsets, key in zip(notes, self._keys(prompts, y), strict=True)
         ]
         return float(np.average(fractions, weights=[(n > 0).sum() for n in notes]))
@@ -222,13 +222,13 @@ class ScoreTask(Task):
         )
         begins = [events.begins(ids, axis=1).ravel() for ids in (y, true)]
         nothing, every = np.zeros(missed, bool), np.ones(missed, bool)
-        return music.rhythm_agreement(
+        return music.onset_f1(
             np.concatenate([begins[0], nothing]), np.concatenate([begins[1], every])
         )
 
     def _faults(self, y: np.ndarray) -> dict[str, float]:
         counts = [
-            music.voice_leading_faults(events.sounding(ids), events.begins(ids))
+            music.voice_leading_violations(events.sounding(ids), events.begins(ids))
             for ids in y
         ]
         quarters = (np.asarray(y)[..., 0] != events.PADDING).sum() / self.division

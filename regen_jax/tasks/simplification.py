@@ -120,7 +120,7 @@ class Simplification(Task):
                     np.exp(judge.nats(variables["judge"], y).sum() / pieces)
                 ),
                 "novelty": text_metrics.novelty(texts, known),
-                "copied": text_metrics.copied(texts, known),
+                "copied": text_metrics.copied_fraction(texts, known),
             }
             if "y" in prompts:
                 sources, true, outputs = self._columns(prompts, y, too_long)
@@ -144,7 +144,7 @@ class Simplification(Task):
     ) -> PerExample:
         """The three texts of each pair, and its SARI."""
         sources, true, outputs = self._columns(prompts, y, too_long)
-        saris = text_metrics.sentence_saris(sources, true, outputs)
+        saris = text_metrics.sentence_sari(sources, true, outputs)
         return {
             "source": sources,
             "reference": true,
