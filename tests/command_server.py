@@ -12,7 +12,7 @@ import traceback
 import warnings
 
 import regen_jax.config.build
-import regen_jax.media.pictures
+import regen_jax.media.image_grid
 import regen_jax.media.tensorboard  # noqa: F401
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from regen_jax.data.pipeline import stack
 from regen_jax.errors import UserError
-from regen_jax.modalities.text.text import decode, encode
+from regen_jax.modalities.text.characters import decode, encode
 from regen_jax.tasks import pronunciation
 from regen_jax.tasks.pronunciation import Pronunciation
 

@@ -43,7 +43,7 @@ def test_rhythm_and_notes_are_those_of_each(kind, music_dir):
     found = task.sample_metrics({})(prompts, y)
     assert set(found) >= {"in_key", "pitch_class_distance", "interval_distance"}
     one, other = (np.stack(list(map(events.begins, ids))) for ids in (y, prompts["y"]))
-    assert found["rhythm_agreement"] == music.rhythm_agreement(one, other)
+    assert found["rhythm_agreement"] == music.onset_f1(one, other)
     if kind is Harmony:
         kept = task.sample_metrics({})(prompts, prompts["y"])["soprano_kept"]
         assert kept == 1 > found["soprano_kept"]
