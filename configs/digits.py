@@ -11,7 +11,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 CHOICES = {
-    "abstraction": ("vq", "fsq", "rvq", "pixels", "downsample", "identity"),
+    "abstraction": ("vq", "fsq", "rvq", "pixel_tokens", "downsample", "identity"),
     "prior": ("autoregressive", "diffusion", "regression"),
     "decoder": ("inverse", "regression", "diffusion"),
     "size": ("demo", "base", "tiny"),
@@ -21,7 +21,7 @@ FITTING = {
     "vq": (("autoregressive",), ("inverse", "regression", "diffusion")),
     "fsq": (("autoregressive",), ("inverse", "regression", "diffusion")),
     "rvq": (("autoregressive",), ("inverse",)),
-    "pixels": (("autoregressive",), ("inverse",)),
+    "pixel_tokens": (("autoregressive",), ("inverse",)),
     "downsample": (("diffusion", "regression"), ("regression", "diffusion")),
     "identity": (("diffusion", "regression"), ("inverse",)),
 }
@@ -78,8 +78,8 @@ def _choices(arg: str) -> dict[str, str]:
 def _abstraction(name: str, size: str) -> dict[str, Any]:
     if ":" in name:
         return {"name": name}
-    if name in ("pixels", "downsample", "identity"):
-        options = {"pixels": {"levels": 256}, "downsample": {"factor": 4}}
+    if name in ("pixel_tokens", "downsample", "identity"):
+        options = {"pixel_tokens": {"levels": 256}, "downsample": {"factor": 4}}
         return dict(name=name, **options.get(name, {}))
     quantizers = {
         "vq": {"name": "vq", "codes": 128, "dim": 16},

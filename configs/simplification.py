@@ -13,15 +13,15 @@ from typing import Any
 from ml_collections import ConfigDict
 
 CHOICES = {
-    "abstraction": ("template", "skeleton", "vq", "fsq", "identity"),
+    "abstraction": ("text_template", "word_skeleton", "vq", "fsq", "identity"),
     "prior": ("autoregressive",),
     "decoder": ("autoregressive", "inverse"),
     "size": ("demo", "base", "tiny"),
 }
 # What fits together: abstraction to priors and decoders, the default of each first.
 FITTING = {
-    "template": (("autoregressive",), ("autoregressive",)),
-    "skeleton": (("autoregressive",), ("autoregressive",)),
+    "text_template": (("autoregressive",), ("autoregressive",)),
+    "word_skeleton": (("autoregressive",), ("autoregressive",)),
     "vq": (("autoregressive",), ("autoregressive", "inverse")),
     "fsq": (("autoregressive",), ("autoregressive", "inverse")),
     "identity": (("autoregressive",), ("inverse",)),
@@ -37,7 +37,7 @@ def get_config(arg: str = "") -> ConfigDict:
     prior = chosen.get("prior", priors[0])
     decoder = chosen.get("decoder", decoders[0])
     # What is written with the pieces of the source can be copied from it.
-    copy = abstraction in ("template", "identity")
+    copy = abstraction in ("text_template", "identity")
     return ConfigDict(
         {
             "seed": 0,
@@ -72,7 +72,7 @@ def get_config(arg: str = "") -> ConfigDict:
 
 
 def _choices(arg: str) -> dict[str, str]:
-    chosen = {"abstraction": "template", "size": "demo"}
+    chosen = {"abstraction": "text_template", "size": "demo"}
     for pair in filter(None, arg.split(",")):
         key, _, value = pair.partition("=")
         if key not in CHOICES:
@@ -85,12 +85,12 @@ def _choices(arg: str) -> dict[str, str]:
 
 
 # All words with their marks, without the capitals that those explain.
-_WHOLE = {"name": "template", "keep": 1.0, "function_words": True, "marks": True}
+_WHOLE = {"name": "text_template", "keep": 1.0, "function_words": True, "marks": True}
 
 
 def _source(abstraction: str) -> dict[str, Any]:
     """X': a template of the verse too, so that both sides spell a word alike."""
-    return dict(_WHOLE) if abstraction == "template" else {"name": "identity"}
+    return dict(_WHOLE) if abstraction == "text_template" else {"name": "identity"}
 
 
 def _abstraction(name: str, size: str) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def _abstraction(name: str, size: str) -> dict[str, Any]:
         "vq": {"name": "vq", "codes": 1024, "dim": 8, "decay": 0.9},
         "fsq": {"name": "fsq", "levels": (8, 8, 8)},
     }
-    if name == "template":
+    if name == "text_template":
         return dict(_WHOLE)
     if name not in quantizers:
         return {"name": name}
@@ -135,7 +135,7 @@ def _generator(name: str, size: str, copy: bool) -> dict[str, Any]:
         "copy": copy,
         "tied": copy,
         "dropout": 0.2,
-        "drop_source": 0.0,
+        "source_dropout": 0.0,
         "beam_size": 4,
         "length_penalty": 1.2,
         "dtype": "float32",
@@ -147,7 +147,7 @@ def _training(stage: str, size: str, abstraction: str, decoder: str) -> dict[str
     if size == "tiny":
         return {"steps": 20, "batch_size": 8, "learning_rate": 1e-3, "warmup": 0.25}
     # Both arrows together have as many as the direct one.
-    of_decoder = 400 if abstraction == "template" else 1000
+    of_decoder = 400 if abstraction == "text_template" else 1000
     of_prior = 2800 if decoder == "inverse" else 2800 - of_decoder
     steps = {
         "judge": 1000,

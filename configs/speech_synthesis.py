@@ -13,17 +13,17 @@ from ml_collections import ConfigDict
 CHOICES = {
     "data": ("spoken_bible", "tuxpaint_spanish", "ljspeech"),
     "source": ("phonemes", "identity"),
-    "abstraction": ("mel", "codec", "prosody", "frames"),
+    "abstraction": ("mel", "codec", "prosody", "wave_frames"),
     "prior": ("diffusion", "regression", "autoregressive"),
-    "decoder": ("vocoder", "inverse", "pipeline"),
+    "decoder": ("adversarial", "inverse", "pipeline"),
     "size": ("demo", "base", "tiny"),
 }
 # What fits together: abstraction to priors and decoders, the default of each first.
 FITTING = {
-    "mel": (("regression", "diffusion"), ("vocoder", "inverse")),
+    "mel": (("regression", "diffusion"), ("adversarial", "inverse")),
     "codec": (("autoregressive",), ("inverse",)),
     "prosody": (("autoregressive",), ("pipeline",)),
-    "frames": (("regression", "diffusion"), ("inverse",)),
+    "wave_frames": (("regression", "diffusion"), ("inverse",)),
 }
 # Seconds and characters of the longest example; phonemes are known for English alone.
 DATA = {
@@ -103,7 +103,7 @@ def _abstraction(name: str, size: str) -> dict[str, Any]:
             "hop": HOP,
             "stride": 2,
         }
-    if name == "frames":
+    if name == "wave_frames":
         return {"name": name, "size": HOP}
     return {"name": name}
 
@@ -135,13 +135,13 @@ def _prior(name: str, size: str) -> dict[str, Any]:
 def _decoder(name: str, size: str) -> dict[str, Any]:
     width, layers = {"tiny": (16, 1), "demo": (192, 4), "base": (512, 8)}[size]
     vocoder = {
-        "name": "vocoder",
+        "name": "adversarial",
         "width": width,
         "num_layers": layers,
         "segment": 4 if size == "tiny" else 32,
         "adversarial": 0.0,
     }
-    if name == "vocoder":
+    if name == "adversarial":
         return vocoder
     if name == "pipeline":
         return {

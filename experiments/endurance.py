@@ -28,9 +28,10 @@ import jax
 import numpy as np
 from absl import flags
 
-import regen_jax.rendering  # noqa: F401  before the forks, as they take long
+import regen_jax.media.image_grid  # noqa: F401  before the forks, as they take long
 from experiments.equality import differences
-from regen_jax import commands, ranges, train
+from regen_jax import ranges, train
+from regen_jax.cli import commands
 from regen_jax.errors import UserError
 
 KILLS = flags.DEFINE_integer("kills", 100, "how often", lower_bound=1)

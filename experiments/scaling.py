@@ -18,12 +18,12 @@ from absl import flags
 
 from experiments.programs import bytes_by_place, closed_form, markdown, row
 from experiments.scaling_plan import Chip, Plan, table
-from regen_jax import commands
-from regen_jax.build import build
+from regen_jax.cli import commands
+from regen_jax.cli.dry_run import steps
+from regen_jax.config.build import build
 from regen_jax.errors import UserError
-from regen_jax.preview import steps
-from regen_jax.training.parallel import ParallelOptions, make_strategy
-from regen_jax.training.program import Step, analyse, human
+from regen_jax.training.inspect.program import Step, analyse, human
+from regen_jax.training.parallel.strategies import ParallelOptions, make_strategy
 
 CONFIG = commands.define_config()
 STAGE = flags.DEFINE_string("stage", "prior", "of the config")

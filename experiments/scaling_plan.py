@@ -15,10 +15,10 @@ from experiments.programs import (
     markdown,
     row,
 )
-from regen_jax.generators.autoregressive import Autoregressive
+from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.spaces import Category, Tokens
-from regen_jax.training.parallel import ParallelOptions, make_strategy
-from regen_jax.training.program import Step, analyse, human
+from regen_jax.training.inspect.program import Step, analyse, human
+from regen_jax.training.parallel.strategies import ParallelOptions, make_strategy
 from regen_jax.training.stage import Stage, StageOptions
 
 

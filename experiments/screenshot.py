@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from regen_jax import commands, paths
+from regen_jax import paths
+from regen_jax.cli import commands
 from regen_jax.errors import UserError
 
 if TYPE_CHECKING:

@@ -18,16 +18,16 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from regen_jax import commands
-from regen_jax.build import Run, build
-from regen_jax.data.annotated import as_batch, open_examples
+from regen_jax.cli import commands
+from regen_jax.config.build import Run, build
+from regen_jax.data.host_features import as_batch, open_examples
 from regen_jax.data.pipeline import first_batch
-from regen_jax.evaluation import sample
-from regen_jax.training.flops import model_flops
+from regen_jax.evaluation.evaluators import sample
+from regen_jax.training.inspect.flops import model_flops
 from regen_jax.training.loop import stage_rng
-from regen_jax.training.parallel import Strategy, make_strategy
+from regen_jax.training.parallel.strategies import Strategy, make_strategy
 from regen_jax.training.stage import Frozen, Stage, Tree
-from regen_jax.training.state import create, train_step
+from regen_jax.training.step import create, train_step
 
 CONFIG = commands.define_config()
 REPEATS = flags.DEFINE_integer("repeats", 7, "measurements of each", lower_bound=1)
@@ -101,7 +101,7 @@ def main() -> None:
         )
     print(f"a 2048 x 2048 matrix product in float32: {peak / 1e9:.0f} GFLOP/s")
 
-    length = int(np.prod(run.regeneration.abstraction.y_prime.shape))
+    length = int(np.prod(run.regeneration.abstraction.output_space.shape))
     for number in SAMPLES.value:
         prompts = as_batch(run.task.prompts(number), run.regeneration)
         seconds = median_seconds(

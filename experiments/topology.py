@@ -28,13 +28,13 @@ import numpy as np
 import orbax.checkpoint as ocp
 from absl import flags
 
-from regen_jax import commands, workdir
-from regen_jax.build import build
-from regen_jax.data.annotated import as_batch
+from regen_jax.cli import commands, workdir
+from regen_jax.cli.load_run import restore
+from regen_jax.config.build import build
+from regen_jax.data.host_features import as_batch
 from regen_jax.errors import UserError
 from regen_jax.evaluate import evaluate
-from regen_jax.evaluation import sample
-from regen_jax.restore import restore
+from regen_jax.evaluation.evaluators import sample
 from regen_jax.train import train_all
 
 DEVICES = flags.DEFINE_multi_integer(

@@ -21,7 +21,8 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from launch.compare import paired
-from regen_jax import commands, ranges
+from regen_jax import ranges
+from regen_jax.cli import commands
 from regen_jax.evaluate import evaluate
 from regen_jax.train import train_all
 

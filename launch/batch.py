@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from launch import task
-from regen_jax.exit_codes import REQUEUE
+from regen_jax.cli.exit_codes import REQUEUE
 
 
 @dataclasses.dataclass(frozen=True)

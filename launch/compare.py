@@ -18,14 +18,15 @@ from absl import flags
 
 from launch import cli, runs
 from launch.report import show
-from regen_jax import outputs, paths
+from regen_jax import paths
+from regen_jax.cli.workdir import METRICS
 from regen_jax.errors import UserError
+from regen_jax.evaluation import outputs
 from regen_jax.metrics.significance import (
     Comparison,
     compare_texts,
     paired_bootstrap,
 )
-from regen_jax.workdir import METRICS
 
 USUAL = ("samples/*", "whole/*", "pipeline/*")
 COSTS = ("train/parameters", "train/flops", "train/*_steps", "train/seconds")

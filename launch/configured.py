@@ -82,11 +82,11 @@ def configure(
     before = os.environ.get("JAX_PLATFORMS")
     os.environ["JAX_PLATFORMS"] = "cpu"
     try:
-        from regen_jax.build import build
-        from regen_jax.options import plain
+        from regen_jax.config.build import build
+        from regen_jax.config.registry import to_plain_dict
 
-        config = plain(_read(flags))
-        _check_taken(config, overrides, plain)
+        config = to_plain_dict(_read(flags))
+        _check_taken(config, overrides, to_plain_dict)
         run = build(config)
         if data:
             run.task.examples("train")
@@ -138,7 +138,9 @@ def _read(arguments: Sequence[str]) -> Any:
     return holder.value
 
 
-def _check_taken(config: Mapping[str, Any], overrides: Overrides, plain) -> None:
+def _check_taken(
+    config: Mapping[str, Any], overrides: Overrides, to_plain_dict
+) -> None:
     """That a field's text on the command line is read as the value it was."""
     for field, value in overrides.items():
         if field.startswith(":"):
@@ -146,7 +148,7 @@ def _check_taken(config: Mapping[str, Any], overrides: Overrides, plain) -> None
         found = config
         for part in field.split("."):
             found = found[part]
-        wanted = plain({"": value})[""]
+        wanted = to_plain_dict({"": value})[""]
         if found != wanted:
             raise UserError(
                 f"config.{field}={value!r} would be read as {found!r}: give a value of "

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TextIO
 
-from regen_jax.exit_codes import REQUEUE
+from regen_jax.cli.exit_codes import REQUEUE
 
 SETTLE_SECONDS = 1.0
 """What the others have to end by themselves, and to say why, once one has failed."""

@@ -17,8 +17,8 @@ from absl import flags
 from launch import cli
 from launch.devices import visible_gpus
 from launch.gang import Gang
+from regen_jax.cli.exit_codes import REQUEUE
 from regen_jax.errors import UserError
-from regen_jax.exit_codes import REQUEUE
 
 SHORT_SECONDS = 60.0
 """A gang that asks for a restart sooner than this has made no progress."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from launch.configured import Configured, field_flag
 from launch.naming import distinct, names
-from regen_jax.workdir import READS
+from regen_jax.cli.workdir import READS
 
 COMMON = ("seed", "task", "data", "parallel")
 """Sections that every stage depends on; `READS` has the others."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from launch import runs
-from regen_jax.exit_codes import REQUEUE
+from regen_jax.cli.exit_codes import REQUEUE
 
 POLL_SECONDS = 0.1
 GRACE_SECONDS = 60.0

@@ -19,8 +19,8 @@ from launch.extras import optional
 from launch.figures import Result, Row, chosen, differing, known, rows
 from launch.naming import labels, names
 from regen_jax import paths
+from regen_jax.cli.workdir import METRICS
 from regen_jax.errors import UserError
-from regen_jax.workdir import METRICS
 
 logger = logging.getLogger("launch")
 

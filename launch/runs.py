@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from launch.extras import optional
-from regen_jax import workdir
+from regen_jax.cli import workdir
+from regen_jax.cli.workdir import METRICS
 from regen_jax.errors import UserError
-from regen_jax.workdir import METRICS
 
 MEMORY = "sweep.json"
 LOG = "log"

@@ -27,8 +27,8 @@ from launch.curves import Curve
 from launch.devices import slots_for
 from launch.extras import optional
 from launch.plan import Training, share, taking
+from regen_jax.cli.exit_codes import REQUEUE
 from regen_jax.errors import UserError
-from regen_jax.exit_codes import REQUEUE
 
 READ_SECONDS = 5.0
 """Between two looks at the curves of runs that train."""

@@ -26,9 +26,10 @@ from launch.naming import names
 from launch.plan import Training, needed, plan, waves
 from launch.search import search
 from launch.sweep_file import read
-from regen_jax import paths, workdir
+from regen_jax import paths
+from regen_jax.cli import workdir
+from regen_jax.cli.exit_codes import REQUEUE
 from regen_jax.errors import UserError
-from regen_jax.exit_codes import REQUEUE
 
 logger = logging.getLogger("launch")
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 from collections.abc import Sequence
 
-from regen_jax.exit_codes import REQUEUE
+from regen_jax.cli.exit_codes import REQUEUE
 
 RAISED = 176
 """Added to the exit codes of failures that are below 75.

@@ -14,20 +14,22 @@ import jax
 import numpy as np
 from absl import flags
 
-from regen_jax import commands, outputs, paths, workdir
-from regen_jax.build import Run, build
-from regen_jax.data.annotated import as_batch, open_examples
+from regen_jax import paths
+from regen_jax.cli import commands, workdir
+from regen_jax.cli.load_run import restore
+from regen_jax.config.build import Run, build
+from regen_jax.config.registry import instantiate
+from regen_jax.data.host_features import as_batch, open_examples
 from regen_jax.data.pipeline import evaluation_batches, first_batch
 from regen_jax.errors import UserError
-from regen_jax.evaluation import attempt, core_examples, finite, sample
+from regen_jax.evaluation import outputs
+from regen_jax.evaluation.evaluators import attempt, core_examples, finite, sample
 from regen_jax.interfaces import Variables
-from regen_jax.options import make
-from regen_jax.restore import restore
-from regen_jax.training.flops import model_flops, num_parameters
+from regen_jax.media.tensorboard import SummaryWriter
+from regen_jax.training.inspect.flops import model_flops, num_parameters
 from regen_jax.training.loop import Trained
 from regen_jax.training.stage import StageOptions
-from regen_jax.training.state import create
-from regen_jax.training.summaries import Summaries
+from regen_jax.training.step import create
 
 SPLIT = flags.DEFINE_enum(
     "split", "test", list(workdir.METRICS), "held-out examples to report on"
@@ -100,8 +102,8 @@ def evaluate(
     new.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
     new.rename(path)
     prefix = "" if split == "test" else f"{split}/"
-    with Summaries(directory) as summaries:
-        summaries.hparams(0, config, {prefix + k: v for k, v in metrics.items()})
+    with SummaryWriter(directory) as summaries:
+        summaries.write_hparams(0, config, {prefix + k: v for k, v in metrics.items()})
     logger.info("%s split, %d examples: written to %s", split, len(examples), path)
     return metrics, failed
 
@@ -110,7 +112,7 @@ def real(run: Run, variables: Mapping[str, Variables], split: str) -> dict[str, 
     """Returns the metrics of real Y of the core list, the baseline for samples."""
     examples = core_examples(run.task, run.regeneration, split)
     (batch,) = evaluation_batches(examples, len(examples))
-    return run.task.judging(variables)(batch, run.task.restore(batch["y"]))
+    return run.task.sample_metrics(variables)(batch, run.task.postprocess(batch["y"]))
 
 
 def measure_pace(
@@ -138,9 +140,11 @@ def measure_pace(
     seconds = sum(seconds for _, seconds in singles)
     timed(prompts)
     y, batch_seconds = timed(prompts)
-    latency = {"seconds": seconds / len(singles)} | run.task.pace(alone, seconds)
+    latency = {"seconds": seconds / len(singles)} | run.task.speed_metrics(
+        alone, seconds
+    )
     throughput = {"per_second": len(prompts) / batch_seconds}
-    throughput |= run.task.pace(y, batch_seconds)
+    throughput |= run.task.speed_metrics(y, batch_seconds)
     return {f"latency_{k}": v for k, v in latency.items()} | {
         f"throughput_{k}": v for k, v in throughput.items()
     }
@@ -188,7 +192,7 @@ def _trained_with(stage: str, options: StageOptions) -> StageOptions:
                 break
             visited.add(source)
             section = workdir.read(source)["train"][stage]
-            options = make(StageOptions, section, f"config.train.{stage}")
+            options = instantiate(StageOptions, section, f"config.train.{stage}")
         except (UserError, KeyError, OSError, RuntimeError):
             break
     return options

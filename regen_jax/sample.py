@@ -15,15 +15,16 @@ import jax
 import numpy as np
 from absl import flags
 
-from regen_jax import commands, edited_y_prime, ranges, workdir
-from regen_jax.build import Run, build
-from regen_jax.data.annotated import as_batch
+from regen_jax import ranges
+from regen_jax.cli import commands, edited_y_prime, workdir
+from regen_jax.cli.load_run import restore
+from regen_jax.cli.prompts import requested
+from regen_jax.config.build import Run, build
+from regen_jax.data.host_features import as_batch
 from regen_jax.errors import UserError
-from regen_jax.evaluation import decode, sample
-from regen_jax.exhibits import Exhibit
+from regen_jax.evaluation.evaluators import decode, sample
 from regen_jax.interfaces import Example, Variables
-from regen_jax.prompts import requested
-from regen_jax.restore import restore
+from regen_jax.media.media import Media
 from regen_jax.spaces import Padded
 
 NUM = commands.define_number("num", 100, ranges.Count, "how many samples")
@@ -75,11 +76,11 @@ def main() -> None:
     trained = restore(run, directory)
     variables = {name: stage.variables for name, stage in trained.items()}
     y_prime, y = _drawn(run, variables, prompts, edited)
-    shown = run.task.show(prompts, y)
-    if abstraction.editable:
+    shown = run.task.render_samples(prompts, y)
+    if abstraction.human_editable:
         texts = [edited_y_prime.to_text(abstraction, one) for one in y_prime]
-        shown.add(
-            Exhibit(files={f"y_prime_{i}.txt": _writer(t) for i, t in enumerate(texts)})
+        shown.update(
+            Media(files={f"y_prime_{i}.txt": _writer(t) for i, t in enumerate(texts)})
         )
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -12,18 +12,19 @@ from typing import Any
 
 from absl import flags
 
-from regen_jax import commands, paths, workdir
-from regen_jax.build import Run, build
-from regen_jax.data.annotated import open_examples
+from regen_jax import paths
+from regen_jax.cli import commands, workdir
+from regen_jax.cli.dry_run import preview
+from regen_jax.config.build import Run, build
+from regen_jax.config.registry import to_plain_dict
+from regen_jax.data.host_features import open_examples
 from regen_jax.data.pipeline import check_batch_size, first_batch, training_batches
 from regen_jax.errors import UserError
-from regen_jax.options import plain
-from regen_jax.preview import preview
-from regen_jax.training import processes
+from regen_jax.media.tensorboard import SummaryWriter, markdown_json
 from regen_jax.training.loop import Trained, train
-from regen_jax.training.parallel import Strategy, check_batch, make_strategy
+from regen_jax.training.parallel import processes
+from regen_jax.training.parallel.strategies import Strategy, check_batch, make_strategy
 from regen_jax.training.preemption import Preemption
-from regen_jax.training.summaries import Summaries, markdown_json
 
 CONFIG = commands.define_config()
 STOP_AFTER = flags.DEFINE_string("stop_after", None, "the last stage to train")
@@ -102,8 +103,10 @@ def _claimed(directory: Path, config: Mapping[str, Any]) -> Iterator[None]:
         with processes.together():
             if processes.first():
                 held.enter_context(workdir.claimed(directory, config))
-                with Summaries(directory) as summaries:
-                    summaries.text(0, {"config": markdown_json(plain(config))})
+                with SummaryWriter(directory) as summaries:
+                    summaries.write_texts(
+                        0, {"config": markdown_json(to_plain_dict(config))}
+                    )
         yield
 
 

@@ -74,9 +74,10 @@ def digits_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="session")
 def speech_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The same folder with the speech sets too: few of those that are made here."""
-    from regen_jax.data import pronunciations, spoken_bible
+    from regen_jax.data.builders.pronunciations import builder as pronunciations
+    from regen_jax.data.builders.spoken_bible import builder as spoken_bible
     from regen_jax.data.prepare import prepare
-    from regen_jax.language import pronunciation
+    from regen_jax.modalities.text import pronunciation
 
     with (
         _shared(tmp_path_factory, "data") as folder,
@@ -106,11 +107,15 @@ In this order, no held-out text has a character that those for training lack.
 @pytest.fixture(scope="session")
 def music_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The same folder with 18 chorales, 10 of them for training, and folk tunes."""
-    from regen_jax.data import chorales, corpus, folk_tunes
+    from regen_jax.data.builders import music21_corpus
+    from regen_jax.data.builders.chorales import builder as chorales
+    from regen_jax.data.builders.folk_tunes import builder as folk_tunes
     from regen_jax.data.prepare import prepare
 
     def pieces() -> list[Path]:
-        return [corpus.folder("bach") / f"bwv{number}.mxl" for number in CHORALES]
+        return [
+            music21_corpus.folder("bach") / f"bwv{number}.mxl" for number in CHORALES
+        ]
 
     with (
         _shared(tmp_path_factory, "data") as folder,
@@ -128,7 +133,7 @@ def music_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="session")
 def text_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The same folder with a verse in twenty of `simple_bible`."""
-    from regen_jax.data import simple_bible
+    from regen_jax.data.builders.simple_bible import builder as simple_bible
     from regen_jax.data.prepare import prepare
 
     split_verses = simple_bible.split_verses
@@ -167,7 +172,7 @@ def tiny_flags(digits_dir: str) -> list[str]:
 @pytest.fixture(scope="session")
 def tiny_run(digits_dir):
     """Builds `configs/digits.py` at its tiny size, of choices such as `decoder=…`."""
-    from regen_jax.build import build
+    from regen_jax.config.build import build
 
     path = ROOT / "configs" / "digits.py"
     get_config = runpy.run_path(str(path))["get_config"]

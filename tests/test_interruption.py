@@ -12,7 +12,7 @@ import sys
 import time
 
 from experiments.equality import differences
-from regen_jax.exit_codes import REQUEUE
+from regen_jax.cli.exit_codes import REQUEUE
 
 STAGES = ("judge", "abstraction", "prior")
 

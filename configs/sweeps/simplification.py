@@ -8,4 +8,6 @@ from launch.algebra import Sweep, choose, over, product
 
 def get_sweep() -> Sweep:
     """Six runs; those of a seed share one judge."""
-    return product(choose("abstraction", "template", "identity"), over("seed", 0, 1, 2))
+    return product(
+        choose("abstraction", "text_template", "identity"), over("seed", 0, 1, 2)
+    )

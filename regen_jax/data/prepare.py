@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download import downloader
 
 from regen_jax import paths
-from regen_jax.data import embedded, prepared
+from regen_jax.data.tfds import embedded, prepared
 from regen_jax.errors import UserError, line
 
 
@@ -24,7 +24,7 @@ def prepare(name: str, data_dir: str = "") -> tfds.core.DatasetBuilder:
     An embedded set is prepared in the version of its builder, beside any other version.
 
     Args:
-      name: one of `embedded.BUILDERS`, or any set of TFDS, which is then downloaded.
+      name: one of `embedded.names()`, or any set of TFDS, which is then downloaded.
       data_dir: the folder that holds the sets; TFDS's default if empty.
 
     Raises:
@@ -72,14 +72,14 @@ def _make_builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
         "file_format": tfds.core.FileFormat.ARRAY_RECORD,
     }
     path, _ = prepared.parse(name)
-    if path in embedded.BUILDERS:
+    if path in embedded.names():
         return embedded.builder(path)(**options)
     try:
         return tfds.builder(name, **options)
     except tfds.core.DatasetNotFoundError:
-        known = [*embedded.BUILDERS, *tfds.list_builders(with_community_datasets=False)]
+        known = [*embedded.names(), *tfds.list_builders(with_community_datasets=False)]
         near = difflib.get_close_matches(name, known) or [
-            *embedded.BUILDERS,
+            *embedded.names(),
             "mnist",
             "cifar10",
         ]
@@ -102,7 +102,7 @@ def main(argv: list[str] | None = None) -> int:
         description="Prepares a data set for training.",
     )
     parser.add_argument(
-        "name", help=f"{', '.join(embedded.BUILDERS)}, or any set of TFDS"
+        "name", help=f"{', '.join(embedded.names())}, or any set of TFDS"
     )
     parser.add_argument("--data_dir", default="", help="default: that of TFDS")
     options = parser.parse_args(argv)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from regen_jax.audio.stft import istft
+from regen_jax.modalities.audio.stft import istft
 from regen_jax.networks.linear import Linear
 
 KERNEL = 7

@@ -9,14 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from regen_jax.data.images import LabelledImages, open_images
-from regen_jax.exhibits import Exhibit
-from regen_jax.interfaces import Example, Judge, Judging, Objective, Task, Variables
-from regen_jax.metrics.frechet import frechet_distance, left_out_distances
-from regen_jax.metrics.images import mean_pairwise_distance, mse, nearest, psnr
-from regen_jax.networks.classifier import Classifier, augment
-from regen_jax.outputs import PerExample
-from regen_jax.rendering import grid
+from regen_jax.data.readers.images import LabelledImages, open_images
+from regen_jax.evaluation.outputs import PerExample
+from regen_jax.interfaces import Example, Judge, Judging, LossOutput, Task, Variables
+from regen_jax.judges.classifier import Classifier, augment
+from regen_jax.media.image_grid import image_grid
+from regen_jax.media.media import Media
+from regen_jax.metrics.frechet import frechet_distance, random_split_distances
+from regen_jax.metrics.image import mean_pairwise_distance, mse, nearest_neighbors, psnr
 from regen_jax.spaces import Array, Category
 
 FRECHET_DRAWS = 20
@@ -55,10 +55,10 @@ class ClassToImage(Task):
         number = number or len(self.examples(split))
         return [{"x": np.int32(i % self.x.size)} for i in range(number)]
 
-    def restore(self, y: np.ndarray) -> np.ndarray:
+    def postprocess(self, y: np.ndarray) -> np.ndarray:
         return np.clip(np.round(y), 0, 255).astype(np.uint8)
 
-    def judging(self, variables: Mapping[str, Variables]) -> Judging:
+    def sample_metrics(self, variables: Mapping[str, Variables]) -> Judging:
         """Returns metrics of images y [N, H, W, C] by the judge and the training images.
 
         `accuracy`: fraction whose class the judge recognizes. `frechet`: Fréchet distance
@@ -81,7 +81,7 @@ class ClassToImage(Task):
         ) -> dict[str, float]:
             x = prompts["x"]
             recognized, features = judged(y)
-            distances, _ = nearest(y, train)
+            distances, _ = nearest_neighbors(y, train)
             values = {
                 "accuracy": float(np.mean(recognized == x)),
                 "nearest_training": float(np.median(distances) / 255),
@@ -93,7 +93,7 @@ class ClassToImage(Task):
                 values["frechet"] = frechet_distance(features[chosen], reference)
                 values["frechet_samples"] = count
                 if "y" in prompts and count < len(reference) - 1:
-                    draws = left_out_distances(reference, count, FRECHET_DRAWS)
+                    draws = random_split_distances(reference, count, FRECHET_DRAWS)
                     values["frechet_std"] = float(np.std(draws, ddof=1))
             classes = [y[x == k] for k in range(self.x.size) if np.sum(x == k) > 1]
             if classes:
@@ -118,12 +118,14 @@ class ClassToImage(Task):
             "accuracy": np.stack([seen == prompts["x"], np.ones(len(y))], axis=1),
         }
 
-    def fidelity(self, y: np.ndarray, other: np.ndarray) -> dict[str, float]:
+    def reconstruction_metrics(
+        self, y: np.ndarray, other: np.ndarray
+    ) -> dict[str, float]:
         """Mean squared error in units of the range, and the PSNR of it in dB if finite."""
         error = float(np.mean(mse(y, other, peak=255.0)))
         return {"mse": error} | ({"psnr": psnr(error)} if error else {})
 
-    def show(self, prompts: Example, y: np.ndarray) -> Exhibit:
+    def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
         """A row for each class asked for, at most ten images long."""
         x = prompts["x"]
         names = self.examples("train").label_names
@@ -131,19 +133,19 @@ class ClassToImage(Task):
         length = max(1, min(map(len, rows)))
         shown = [(name, row) for name, row in zip(names, rows, strict=True) if len(row)]
         scale = max(1, round(56 / self.y.shape[1]))
-        picture = grid(
+        picture = image_grid(
             np.concatenate([row[:length] for _, row in shown]),
             length,
             row_labels=[name for name, _ in shown],
             scale=scale,
         )
-        return Exhibit({"samples": picture})
+        return Media({"samples": picture})
 
-    def compare(self, y: np.ndarray, other: np.ndarray) -> Exhibit:
+    def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Media:
         """Ten pairs: the first version above the second."""
         pairs = np.concatenate([y[:10], other[:10]])
         scale = max(1, round(56 / self.y.shape[1]))
-        return Exhibit({"reconstructions": grid(pairs, len(y[:10]), scale=scale)})
+        return Media({"reconstructions": image_grid(pairs, len(y[:10]), scale=scale)})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,7 +165,7 @@ class ImageJudge(Judge):
         x: jax.Array,
         y: jax.Array,
         train: bool,
-    ) -> Objective:
+    ) -> LossOutput:
         """Cross-entropy in nats."""
         image = self.y.normalize(y)
         if train:
@@ -171,7 +173,7 @@ class ImageJudge(Judge):
         logits, _ = self._network.apply(variables, image, keys if train else None)
         log_probs = jax.nn.log_softmax(logits)
         hits = (jnp.argmax(logits, axis=-1) == x).astype(jnp.float32)
-        return Objective(
+        return LossOutput(
             loss=-jnp.take_along_axis(log_probs, x[:, None], axis=-1)[:, 0],
             metrics={"accuracy": hits},
         )

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from regen_jax.data import prepared
-from regen_jax.data.listed import Listed
-from regen_jax.data.scores import load_scores
+from regen_jax.data.readers.in_memory import Listed
+from regen_jax.data.readers.scores import load_scores
+from regen_jax.data.tfds import prepared
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, Judging, Variables
-from regen_jax.language import tokenizer
-from regen_jax.music import events
-from regen_jax.music.score import Note, Score, from_events, scale
+from regen_jax.modalities.music import events
+from regen_jax.modalities.music.score import Note, Score, from_events, scale
+from regen_jax.modalities.text import tokenizer
 from regen_jax.ranges import Count
 from regen_jax.spaces import Tokens
 from regen_jax.tasks.scored import ScoreTask
@@ -54,7 +54,7 @@ class Melody(ScoreTask):
     def examples(self, split: str) -> Sequence[Example]:
         return _melodies(self, split)
 
-    def read(self, kind: str, value: str) -> Example:
+    def parse_prompt(self, kind: str, value: str) -> Example:
         if kind != "text":
             raise UserError(f"melody reads --text=LYRICS, not --{kind}")
         text = lyrics(value)
@@ -91,9 +91,9 @@ class Melody(ScoreTask):
         metre = int(beats), int(unit)
         return from_events(ids, self.division, metre, key, syllables(words))
 
-    def judging(self, variables: Mapping[str, Variables]) -> Judging:
+    def sample_metrics(self, variables: Mapping[str, Variables]) -> Judging:
         """As any score, and `notes_per_syllable`."""
-        judged = super().judging(variables)
+        judged = super().sample_metrics(variables)
 
         def metrics(
             prompts: Example, y: np.ndarray, too_long: Sequence[Example] = ()

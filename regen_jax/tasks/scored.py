@@ -7,24 +7,25 @@ from typing import Any
 
 import numpy as np
 
-from regen_jax.data import prepared, records
-from regen_jax.data.annotated import Origin
-from regen_jax.data.listed import Listed
-from regen_jax.data.scores import (
+from regen_jax.data.host_features import Origin
+from regen_jax.data.readers import raw_records
+from regen_jax.data.readers.in_memory import Listed
+from regen_jax.data.readers.scores import (
     load_scores,
     score_of,
     transpositions,
     voice_ranges,
 )
+from regen_jax.data.tfds import prepared
 from regen_jax.errors import UserError
-from regen_jax.exhibits import Exhibit
 from regen_jax.interfaces import CoreList, Example, Judging, Task, Variables
+from regen_jax.media.media import Media
+from regen_jax.media.piano_roll import render_piano_roll
+from regen_jax.media.synthesis import synthesize
 from regen_jax.metrics import music
-from regen_jax.music import events, keys, midi, musicxml
-from regen_jax.music.bars import DIVISIONS
-from regen_jax.music.piano_roll import picture
-from regen_jax.music.score import Score, from_events, scale, to_events
-from regen_jax.music.synthesis import render
+from regen_jax.modalities.music import events, keys, midi, musicxml
+from regen_jax.modalities.music.bars import DIVISIONS
+from regen_jax.modalities.music.score import Score, from_events, scale, to_events
 from regen_jax.ranges import Count, Natural
 from regen_jax.spaces import Tokens
 
@@ -35,7 +36,7 @@ _SAMPLE_RATE = 16_000
 
 @dataclasses.dataclass(frozen=True)
 class ScoreTask(Task):
-    """Y is a score on a grid; see `regen_jax.music.events`.
+    """Y is a score on a grid; see `regen_jax.modalities.music.events`.
 
     Attributes:
       name: a prepared set of scores.
@@ -47,7 +48,7 @@ class ScoreTask(Task):
         away that voices can sing.
     """
 
-    shown = 3
+    num_rendered = 3
 
     name: str = "chorales"
     dir: str = ""
@@ -73,7 +74,7 @@ class ScoreTask(Task):
         """Ids of a prompt's Y as a score, with all that its X says of it."""
         return from_events(ids, self.division)
 
-    def units(self, y: np.ndarray) -> tuple[str, np.ndarray]:
+    def likelihood_unit(self, y: np.ndarray) -> tuple[str, np.ndarray]:
         """Notes, of all voices."""
         return "note", events.begins(y, axis=1).reshape(len(y), -1).sum(axis=1)
 
@@ -93,11 +94,11 @@ class ScoreTask(Task):
         core = {i for i in pairs if found[i].length <= found[i].division * CORE_BEATS}
         rows = [row for row, index in enumerate(held) if index in core]
         missing = core.difference(held)
-        stored = records.load(self.name, split, self.dir) if missing else ()
+        stored = raw_records.load(self.name, split, self.dir) if missing else ()
         too_long = [record for i, record in enumerate(stored) if i in missing]
         return CoreList(np.array(rows, int), tuple(too_long), held == pairs)
 
-    def judging(self, variables: Mapping[str, Variables]) -> Judging:
+    def sample_metrics(self, variables: Mapping[str, Variables]) -> Judging:
         """How like real pieces scores are.
 
         `in_key`: fraction of the notes in the piece's key, that of X or, where X has
@@ -125,32 +126,34 @@ class ScoreTask(Task):
 
         return metrics
 
-    def show(self, prompts: Example, y: np.ndarray) -> Exhibit:
+    def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
         """A piano roll, a sound and files of each that is not empty."""
-        exhibit = Exhibit()
+        media = Media()
         for index, ids in enumerate(y):
             score = self.score(prompts, index, ids)
             name = f"sample_{index}"
             if not score.length:
                 continue
-            exhibit.images[name] = picture(score, self._true(prompts, index))
-            exhibit.audio[name] = (render(score, _SAMPLE_RATE), _SAMPLE_RATE)
-            exhibit.files |= {
+            media.images[name] = render_piano_roll(score, self._true(prompts, index))
+            media.audio[name] = (synthesize(score, _SAMPLE_RATE), _SAMPLE_RATE)
+            media.files |= {
                 f"{name}.mid": lambda path, score=score: midi.write(path, score),
                 f"{name}.musicxml": lambda path, score=score: musicxml.write(
                     path, score
                 ),
             }
-        return exhibit
+        return media
 
-    def compare(self, y: np.ndarray, other: np.ndarray) -> Exhibit:
+    def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Media:
         """The first score, and what came of its true Y′ as frames over it."""
         scores = [from_events(ids[0], self.division) for ids in (other, y)]
-        return Exhibit(
-            {"reconstructions": picture(*scores)} if scores[0].length else {}
+        return Media(
+            {"reconstructions": render_piano_roll(*scores)} if scores[0].length else {}
         )
 
-    def fidelity(self, y: np.ndarray, other: np.ndarray) -> dict[str, float]:
+    def reconstruction_metrics(
+        self, y: np.ndarray, other: np.ndarray
+    ) -> dict[str, float]:
         """`same_events`: share of the steps of all voices where both have the same."""
         counts = np.asarray(y) != events.PADDING
         return {"same_events": float((y == other)[counts].mean())}
@@ -205,7 +208,7 @@ class ScoreTask(Task):
     def _in_key(self, prompts: Example, y: np.ndarray) -> float:
         notes = [events.onsets(ids) for ids in y]
         fractions = [
-            music.in_key_share(onsets, scale(key))
+            music.in_key_fraction(onsets, scale(key))
             for onsets, key in zip(notes, self._keys(prompts, y), strict=True)
         ]
         return float(np.average(fractions, weights=[(n > 0).sum() for n in notes]))
@@ -219,13 +222,13 @@ class ScoreTask(Task):
         )
         begins = [events.begins(ids, axis=1).ravel() for ids in (y, true)]
         nothing, every = np.zeros(missed, bool), np.ones(missed, bool)
-        return music.rhythm_agreement(
+        return music.onset_f1(
             np.concatenate([begins[0], nothing]), np.concatenate([begins[1], every])
         )
 
     def _faults(self, y: np.ndarray) -> dict[str, float]:
         counts = [
-            music.voice_leading_faults(events.sounding(ids), events.begins(ids))
+            music.voice_leading_violations(events.sounding(ids), events.begins(ids))
             for ids in y
         ]
         quarters = (np.asarray(y)[..., 0] != events.PADDING).sum() / self.division

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from regen_jax.data import prepared
-from regen_jax.data.annotated import Origin
-from regen_jax.data.listed import Listed
-from regen_jax.data.simple_bible import Verse, in_core, open_verses
+from regen_jax.data.builders.simple_bible.builder import Verse, in_core, open_verses
+from regen_jax.data.host_features import Origin
+from regen_jax.data.readers.in_memory import Listed
+from regen_jax.data.tfds import prepared
 from regen_jax.errors import UserError
-from regen_jax.exhibits import Exhibit
+from regen_jax.evaluation.outputs import PerExample
 from regen_jax.interfaces import (
     CoreList,
     Example,
@@ -21,12 +21,12 @@ from regen_jax.interfaces import (
     Task,
     Variables,
 )
-from regen_jax.language import tokenizer
-from regen_jax.metrics import generated_text
-from regen_jax.outputs import PerExample
+from regen_jax.judges.language_model import LanguageModel
+from regen_jax.media.media import Media
+from regen_jax.metrics import text as text_metrics
+from regen_jax.modalities.text import tokenizer
 from regen_jax.ranges import Count
 from regen_jax.spaces import Tokens
-from regen_jax.tasks.language_model import LanguageModel
 from regen_jax.tasks.transcripts import table
 
 
@@ -43,7 +43,7 @@ class Simplification(Task):
       judge_width: of the language model that judges samples.
     """
 
-    shown = 20
+    num_rendered = 20
 
     name: str = "simple_bible"
     dir: str = ""
@@ -78,7 +78,7 @@ class Simplification(Task):
     def judges(self) -> dict[str, Judge]:
         return {"judge": LanguageModel(self.y, self.judge_width)}
 
-    def read(self, kind: str, value: str) -> Example:
+    def parse_prompt(self, kind: str, value: str) -> Example:
         if kind != "text":
             raise UserError(f"simplification reads --text=TEXT, not --{kind}")
         lines = value.strip().splitlines()
@@ -88,7 +88,7 @@ class Simplification(Task):
             )
         return {"x": tokenizer.encode(self.x, value)}
 
-    def units(self, y: np.ndarray) -> tuple[str, np.ndarray]:
+    def likelihood_unit(self, y: np.ndarray) -> tuple[str, np.ndarray]:
         """Words: pieces that begin one, with the punctuation that hangs on it."""
         begins = [
             piece.startswith(tokenizer.WORD_START) and piece != tokenizer.CAPITAL
@@ -96,7 +96,7 @@ class Simplification(Task):
         ]
         return "word", np.maximum(1, np.array(begins)[np.asarray(y)].sum(axis=1))
 
-    def judging(self, variables: Mapping[str, Variables]) -> Judging:
+    def sample_metrics(self, variables: Mapping[str, Variables]) -> Judging:
         """BLEU, chrF, SARI and PINC of pairs; how likely and how new the texts are.
 
         `bleu`, `chrf` and `sari`, 0 to 100, against the true texts, and `pinc` against
@@ -119,17 +119,17 @@ class Simplification(Task):
                 "perplexity": float(
                     np.exp(judge.nats(variables["judge"], y).sum() / pieces)
                 ),
-                "novelty": generated_text.novelty(texts, known),
-                "copied": generated_text.copied(texts, known),
+                "novelty": text_metrics.novelty(texts, known),
+                "copied": text_metrics.copied_fraction(texts, known),
             }
             if "y" in prompts:
                 sources, true, outputs = self._columns(prompts, y, too_long)
                 found |= {
                     **self._likeness(true, outputs),
-                    "sari": generated_text.sari(sources, true, outputs),
-                    "pinc": generated_text.pinc(sources, outputs),
-                    "source_bleu": generated_text.bleu(true, sources),
-                    "source_sari": generated_text.sari(sources, true, sources),
+                    "sari": text_metrics.sari(sources, true, outputs),
+                    "pinc": text_metrics.pinc(sources, outputs),
+                    "source_bleu": text_metrics.bleu(true, sources),
+                    "source_sari": text_metrics.sari(sources, true, sources),
                 }
             return found
 
@@ -144,7 +144,7 @@ class Simplification(Task):
     ) -> PerExample:
         """The three texts of each pair, and its SARI."""
         sources, true, outputs = self._columns(prompts, y, too_long)
-        saris = generated_text.sentence_saris(sources, true, outputs)
+        saris = text_metrics.sentence_sari(sources, true, outputs)
         return {
             "source": sources,
             "reference": true,
@@ -152,24 +152,26 @@ class Simplification(Task):
             "sari": np.stack([saris, np.ones(len(saris))], axis=1),
         }
 
-    def fidelity(self, y: np.ndarray, other: np.ndarray) -> dict[str, float]:
+    def reconstruction_metrics(
+        self, y: np.ndarray, other: np.ndarray
+    ) -> dict[str, float]:
         """BLEU and chrF of texts that came from the true Y′."""
         return self._likeness(self._texts(y), self._texts(other))
 
-    def show(self, prompts: Example, y: np.ndarray) -> Exhibit:
+    def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
         """Sources, what was generated, and the true texts."""
         columns = {"generated": self._texts(y)}
         if "x" in prompts:
             columns = {"source": self._texts(prompts["x"])} | columns
         if "y" in prompts:
             columns["true"] = self._texts(prompts["y"])
-        return Exhibit(texts={"samples": table(list(columns), *columns.values())})
+        return Media(texts={"samples": table(list(columns), *columns.values())})
 
-    def compare(self, y: np.ndarray, other: np.ndarray) -> Exhibit:
+    def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Media:
         """Texts beside what came from their true Y′."""
         columns = self._texts(y), self._texts(other)
         heads = ["text", "from the true abstraction"]
-        return Exhibit(texts={"reconstructions": table(heads, *columns)})
+        return Media(texts={"reconstructions": table(heads, *columns)})
 
     def _columns(
         self, prompts: Example, y: np.ndarray, too_long: Sequence[Example]
@@ -188,8 +190,8 @@ class Simplification(Task):
     @staticmethod
     def _likeness(true: list[str], texts: list[str]) -> dict[str, float]:
         return {
-            "bleu": generated_text.bleu(true, texts),
-            "chrf": generated_text.chrf(true, texts),
+            "bleu": text_metrics.bleu(true, texts),
+            "chrf": text_metrics.chrf(true, texts),
         }
 
 

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from regen_jax.data.speech import Pairs, SpeechOptions, open_speech
+from regen_jax.data.readers.speech import Pairs, SpeechOptions, open_speech
 from regen_jax.errors import UserError
-from regen_jax.exhibits import Exhibit
+from regen_jax.evaluation.outputs import PerExample
 from regen_jax.interfaces import Example, Judging, Task, Variables
-from regen_jax.outputs import PerExample
+from regen_jax.media.media import Media
 from regen_jax.spaces import Array, Padded, Tokens
 from regen_jax.tasks.transcripts import error_rates, per_example, table
 
@@ -18,7 +18,7 @@ from regen_jax.tasks.transcripts import error_rates, per_example, table
 class SpeechRecognition(SpeechOptions, Task):
     """X is speech, a wave or features of one, and Y its text in characters."""
 
-    shown = 20
+    num_rendered = 20
 
     name: str = "spoken_digits"
 
@@ -33,7 +33,7 @@ class SpeechRecognition(SpeechOptions, Task):
     def examples(self, split: str) -> Sequence[Example]:
         return Pairs(open_speech(self, split), x="speech", y="text")
 
-    def read(self, kind: str, value: str) -> Example:
+    def parse_prompt(self, kind: str, value: str) -> Example:
         if kind != "audio":
             raise UserError(f"speech recognition reads --audio=FILE, not --{kind}")
         if self.x != self.wave:
@@ -43,7 +43,7 @@ class SpeechRecognition(SpeechOptions, Task):
             )
         return {"x": self.read_wave(value)}
 
-    def judging(self, variables: Mapping[str, Variables]) -> Judging:
+    def sample_metrics(self, variables: Mapping[str, Variables]) -> Judging:
         """`wer`, `cer` and `sentence_accuracy`."""
 
         def metrics(
@@ -63,24 +63,26 @@ class SpeechRecognition(SpeechOptions, Task):
         """Transcripts beside the true texts, and their errors."""
         return per_example(self.decode(prompts["y"]), self.decode(y), too_long)
 
-    def fidelity(self, y: np.ndarray, other: np.ndarray) -> dict[str, float]:
-        """The metrics of `judging` for texts that came from the true Y′."""
+    def reconstruction_metrics(
+        self, y: np.ndarray, other: np.ndarray
+    ) -> dict[str, float]:
+        """The metrics of `sample_metrics` for texts that came from the true Y′."""
         return error_rates(self.decode(y), self.decode(other))
 
-    def show(self, prompts: Example, y: np.ndarray) -> Exhibit:
+    def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
         """Transcripts beside the true texts, and the first wave."""
         columns = {"recognized": self.decode(y)}
         if "y" in prompts:
             columns = {"text": self.decode(prompts["y"])} | columns
-        exhibit = Exhibit(texts={"samples": table(list(columns), *columns.values())})
+        media = Media(texts={"samples": table(list(columns), *columns.values())})
         if self.x == self.wave:
             waves = Padded(*prompts["x"])
             wave = np.asarray(waves.values[0][: waves.length[0]])
-            exhibit.audio["heard"] = (wave, self.sample_rate)
-        return exhibit
+            media.audio["heard"] = (wave, self.sample_rate)
+        return media
 
-    def compare(self, y: np.ndarray, other: np.ndarray) -> Exhibit:
+    def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Media:
         """Texts beside what came from their true Y′."""
         columns = self.decode(y), self.decode(other)
         heads = ["text", "from the true abstraction"]
-        return Exhibit(texts={"reconstructions": table(heads, *columns)})
+        return Media(texts={"reconstructions": table(heads, *columns)})

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from regen_jax.errors import UserError
+from regen_jax.evaluation.outputs import PerExample
 from regen_jax.interfaces import Example
 from regen_jax.metrics.error_rates import (
     character_edits,
@@ -14,7 +15,6 @@ from regen_jax.metrics.error_rates import (
     word_edits,
     word_error_rate,
 )
-from regen_jax.outputs import PerExample
 
 
 def error_rates(

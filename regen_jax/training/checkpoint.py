@@ -18,9 +18,9 @@ import orbax.checkpoint as ocp
 
 from regen_jax.errors import UserError
 from regen_jax.ranges import Count
-from regen_jax.training import processes
+from regen_jax.training.parallel import processes
 from regen_jax.training.stage import Tree
-from regen_jax.training.state import TrainState
+from regen_jax.training.step import TrainState
 
 DISK_FULL = "free some disk space"
 ADVICE = {

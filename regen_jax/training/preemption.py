@@ -8,7 +8,7 @@ from typing import Self
 
 from jax.experimental import multihost_utils
 
-from regen_jax.training import processes
+from regen_jax.training.parallel import processes
 
 
 class Preempted(BaseException):

@@ -4,10 +4,10 @@ import pytest
 import requests
 import tensorflow_datasets as tfds
 
-from regen_jax.data import embedded, prepared
 from regen_jax.data import prepare as prepare_module
-from regen_jax.data.images import open_images
 from regen_jax.data.prepare import main
+from regen_jax.data.readers.images import open_images
+from regen_jax.data.tfds import embedded, prepared
 from regen_jax.errors import UserError
 
 
@@ -92,7 +92,7 @@ def test_damaged_description_is_one_line(tmp_path, name, content):
     )
 
 
-@pytest.mark.parametrize("name", embedded.BUILDERS)
+@pytest.mark.parametrize("name", embedded.names())
 def test_embedded_sets_say_what_their_version_is(name):
     builder = embedded.builder(name)
     assert str(builder.VERSION) == embedded.version(name)

@@ -12,8 +12,8 @@ from PIL import Image
 
 from launch.figures import Result, chosen, differing, rows
 from launch.report import cells, evaluated_split, markdown, results
+from regen_jax.cli.workdir import FORMAT
 from regen_jax.errors import UserError
-from regen_jax.workdir import FORMAT
 
 ROOT = Path(__file__).parent.parent.parent
 FIGURES = {

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from regen_jax import outputs
-from regen_jax.metrics import generated_text
+from regen_jax.evaluation import outputs
+from regen_jax.metrics import text as text_metrics
 from regen_jax.metrics.significance import ratio_of_sums
-from regen_jax.music import events, midi, musicxml
-from regen_jax.music.score import Note, Score
+from regen_jax.modalities.music import events, midi, musicxml
+from regen_jax.modalities.music.score import Note, Score
 from regen_jax.tasks.harmony import Harmony
 
 ROOT = Path(__file__).parent.parent.parent
@@ -100,7 +100,7 @@ def test_figures_stand_beside_those_of_real_verses(trained_on, command):
     assert metrics["samples/pinc"] > 0 and 0 < metrics["real/pinc"] < 100
 
     columns = outputs.read(outputs.path(run, "test"))
-    bleu = generated_text.bleu(columns["reference"], columns["output"])
+    bleu = text_metrics.bleu(columns["reference"], columns["output"])
     assert bleu == pytest.approx(metrics["samples/bleu"])
     assert ratio_of_sums(columns["sari"].sum(axis=0)[None]) == pytest.approx(
         metrics["samples/sari"]
@@ -155,7 +155,7 @@ def test_a_soprano_gets_its_voices(trained_on, command, tmp_path):
 def test_all_samples_are_written_and_some_are_shown(trained_on, command, tmp_path):
     run = trained_on("harmony")
     y = drawn(command, run, tmp_path, "--num=4")["y"]
-    assert len(y) == 4 > Harmony.shown
+    assert len(y) == 4 > Harmony.num_rendered
     # A score that ends where it begins has nothing to write.
     names = [f"sample_{i}" for i, one in enumerate(y) if one[0, 0]]
     for ending in ("png", "wav", "mid", "musicxml"):
@@ -164,7 +164,7 @@ def test_all_samples_are_written_and_some_are_shown(trained_on, command, tmp_pat
     told = EventAccumulator(str(run / "prior")).Reload()
     for kind in ("images", "audio"):
         shown = [tag for tag in told.Tags()[kind] if tag.startswith("sample_")]
-        assert 0 < len(shown) <= Harmony.shown
+        assert 0 < len(shown) <= Harmony.num_rendered
 
 
 @pytest.mark.parametrize(

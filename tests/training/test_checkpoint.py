@@ -18,8 +18,8 @@ from regen_jax.training.checkpoint import (
     Checkpoints,
     fingerprint,
 )
-from regen_jax.training.parallel import ParallelOptions, make_strategy
-from regen_jax.training.state import TrainState
+from regen_jax.training.parallel.strategies import ParallelOptions, make_strategy
+from regen_jax.training.step import TrainState
 
 SPLIT = ParallelOptions(fsdp=8, min_size=16)
 PMAP = ParallelOptions("pmap", data=4)

@@ -19,10 +19,10 @@ import jax
 import numpy as np
 import pytest
 
-from regen_jax.build import Run, build
-from regen_jax.data.annotated import open_examples
+from regen_jax.config.build import Run, build
+from regen_jax.data.host_features import open_examples
 from regen_jax.data.pipeline import first_batch
-from regen_jax.training.state import Reduction, create, train_step
+from regen_jax.training.step import Reduction, create, train_step
 from tests.training.golden_weights import fill, recorded_leaves
 
 HERE = Path(__file__).parent

@@ -12,12 +12,12 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from regen_jax.errors import UserError
-from regen_jax.exhibits import Exhibit
+from regen_jax.media.media import Media
 from regen_jax.training.checkpoint import CheckpointOptions, Checkpoints
 from regen_jax.training.loop import load, stage_rng
 from regen_jax.training.progress import Progress
 from regen_jax.training.stage import Report
-from regen_jax.training.state import Reduction, create, train_step
+from regen_jax.training.step import Reduction, create, train_step
 
 
 class Stopped(Exception):
@@ -248,7 +248,7 @@ class Recorder:
         self.log.append("evaluate")
         return Report(
             {"toy/figure": 1.0},
-            Exhibit({"toy/picture": np.zeros((4, 4, 3), np.uint8)}),
+            Media({"toy/picture": np.zeros((4, 4, 3), np.uint8)}),
         )
 
     def run(self, workdir, **options):

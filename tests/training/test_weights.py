@@ -8,10 +8,10 @@ import numpy as np
 import optax
 import pytest
 
-from regen_jax.interfaces import Objective
-from regen_jax.training.parallel import ParallelOptions, make_strategy
+from regen_jax.interfaces import LossOutput
+from regen_jax.training.parallel.strategies import ParallelOptions, make_strategy
 from regen_jax.training.stage import Stage, StageOptions
-from regen_jax.training.state import create, train_step
+from regen_jax.training.step import create, train_step
 
 BATCH = 16
 
@@ -38,7 +38,7 @@ def test_mean_over_tokens_is_that_of_the_global_batch(parallel, accumulate):
         square = square * (np.arange(9) < batch["count"][:, None])
         mean = square.sum(axis=1) / batch["count"]
         weight = batch["count"].astype(np.float32)
-        return Objective(
+        return LossOutput(
             mean,
             {"error": mean, "whole": mean},
             weights={
@@ -52,7 +52,7 @@ def test_mean_over_tokens_is_that_of_the_global_batch(parallel, accumulate):
     strategy = make_strategy(parallel)
     options = StageOptions(batch_size=BATCH, accumulate=accumulate)
     descent = lambda options: optax.sgd(0.1)
-    with mock.patch("regen_jax.training.state.optimizer", descent):
+    with mock.patch("regen_jax.training.step.optimizer", descent):
         state = create(stage, options, jax.random.key(0), {})
         step = strategy.compile(functools.partial(train_step, stage, options), state)
         batch = strategy.batch({"values": values, "count": count})

@@ -1,0 +1,1 @@
+"""From latents to Tokens or an Array, and back: one module a bottleneck."""

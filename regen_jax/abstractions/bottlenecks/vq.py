@@ -1,0 +1,184 @@
+"""Vector quantization with an EMA codebook.
+
+van den Oord, Vinyals and Kavukcuoglu, "Neural Discrete Representation Learning"
+(arXiv 1711.00937), appendix A.1 for the moving averages; revival of dead codes after
+Dhariwal et al., "Jukebox" (arXiv 2005.00341), section 3.1.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from regen_jax.abstractions.bottlenecks.interface import (
+    Codebook,
+    Quantized,
+    Quantizer,
+    everywhere,
+    masked_mean,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class VectorQuantizer(Quantizer):
+    """K codes in D dimensions; a latent takes the nearest.
+
+    Attributes:
+      codes: number of codes K.
+      dim: channels D of a latent.
+      decay: of the moving averages of counts and sums.
+      commitment: weight of |z - sg(e)|², which pulls the encoder to its codes. The
+        codebook itself follows the moving averages and gets no gradient.
+      revive_below: a code whose average count is below this share of the mean count is
+        dead and restarts at a latent of the batch.
+      candidates: latents per example that dead codes may restart at; 0 for all of them,
+        though no more than `codes`. Devices exchange them at each step.
+    """
+
+    codes: int = 128
+    dim: int = 16
+    decay: float = 0.99
+    commitment: float = 0.25
+    revive_below: float = 0.1
+    candidates: int = 0
+
+    def __post_init__(self):
+        for name in ("codes", "dim"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} must be at least 1, not {getattr(self, name)}"
+                )
+        for name in ("decay", "revive_below"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be in [0, 1), not {getattr(self, name)}")
+        for name in ("commitment", "candidates"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
+
+    @property
+    def vocab(self) -> int:
+        return self.codes
+
+    @property
+    def latent_dim(self) -> int:
+        return self.dim
+
+    def init(self, rng: jax.Array, latents: jax.Array) -> Codebook:
+        latents = latents.astype(jnp.float32)
+        order = _order(rng, latents, jnp.ones(latents.shape[0], bool))
+        codes = latents[order[jnp.arange(self.codes) % latents.shape[0]]]
+        counts = jnp.full(self.codes, latents.shape[0] / self.codes, jnp.float32)
+        return {"codes": codes, "counts": counts, "sums": codes * counts[:, None]}
+
+    def encode(
+        self, codebook: Codebook, latents: jax.Array, mask: jax.Array | None = None
+    ) -> jax.Array:
+        z, e = latents.astype(jnp.float32), codebook["codes"]
+        # |z|² is the same for every code, so the nearest is that of |e|² - 2 z·e.
+        products = jnp.matmul(z, e.T, precision=jax.lax.Precision.HIGHEST)
+        return jnp.argmin(jnp.sum(e * e, axis=-1) - 2 * products, axis=-1)
+
+    def decode(self, codebook: Codebook, codes: jax.Array) -> jax.Array:
+        return codebook["codes"][codes]
+
+    def quantize(
+        self,
+        codebook: Codebook,
+        keys: jax.Array,
+        latents: jax.Array,
+        mask: jax.Array | None = None,
+        train: bool = False,
+    ) -> Quantized:
+        mask = everywhere(latents) if mask is None else mask
+        z = latents.astype(jnp.float32)
+        codes = self.encode(codebook, jax.lax.stop_gradient(z))
+        values = self.decode(codebook, codes)
+        error = (z - jax.lax.stop_gradient(values)) ** 2
+        commitment = masked_mean(error.mean(axis=-1), mask)
+
+        flat = jnp.where(mask[..., None], jax.lax.stop_gradient(z), 0)
+        # No code at all where a position does not count.
+        assigned = jax.nn.one_hot(jnp.where(mask, codes, -1).reshape(-1), self.codes)
+        sums = jnp.matmul(
+            assigned.T,
+            flat.reshape(-1, self.dim),
+            precision=jax.lax.Precision.HIGHEST,
+        )
+        return Quantized(
+            codes=codes,
+            values=z + jax.lax.stop_gradient(values - z),
+            loss=self.commitment * commitment,
+            sums={"code_counts": assigned.sum(axis=0), "code_sums": sums},
+            per_example=self.offer(keys, z, mask),
+        )
+
+    def offer(
+        self, keys: jax.Array, latents: jax.Array, mask: jax.Array
+    ) -> dict[str, jax.Array]:
+        """Returns latents at which dead codes may restart.
+
+        `candidates` are f32[B, number, D]; `offered` bool[B, number] is false for those
+        whose `mask` is false. Distinct latents of an example come before repeated ones.
+        """
+        mask = jnp.asarray(mask.reshape(mask.shape[0], -1))
+        flat = jax.lax.stop_gradient(latents.reshape(*mask.shape, self.dim))
+        flat = jnp.where(mask[..., None], flat, 0)
+        number = min(self.candidates or self.codes, mask.shape[1])
+        if number < mask.shape[1]:
+            order = jax.vmap(_order)(keys, flat, mask)[:, :number]
+            flat = jnp.take_along_axis(flat, order[..., None], axis=1)
+            mask = jnp.take_along_axis(mask, order, axis=1)
+        return {"candidates": flat, "offered": mask}
+
+    def update(
+        self,
+        codebook: Codebook,
+        rng: jax.Array,
+        totals: dict[str, jax.Array],
+        examples: dict[str, jax.Array],
+    ) -> Codebook:
+        decay = self.decay
+        counts = decay * codebook["counts"] + (1 - decay) * totals["code_counts"]
+        sums = decay * codebook["sums"] + (1 - decay) * totals["code_sums"]
+
+        # A revived code restarts its running averages with it: a new vector over old
+        # sums would be pulled back, and dead again, at the next step.
+        mean = jnp.mean(counts)
+        candidates = examples["candidates"].reshape(-1, self.dim)
+        offered = examples["offered"].reshape(-1)
+        dead = (counts < self.revive_below * mean) & jnp.any(offered)
+        order = _order(rng, candidates, offered)
+        place = (jnp.cumsum(dead) - 1) % jnp.maximum(offered.sum(), 1)
+        fresh = candidates[order[place]]
+        counts = jnp.where(dead, mean, counts)
+        sums = jnp.where(dead[:, None], fresh * mean, sums)
+        # Without revival a code may go unused until its averages are 0: it stays put.
+        least = jnp.finfo(jnp.float32).tiny
+        used = (counts > least)[:, None]
+        codes = sums / jnp.maximum(counts, least)[:, None]
+        codes = jnp.where(used, codes, codebook["codes"])
+        return {"codes": codes, "counts": counts, "sums": sums}
+
+
+def _order(rng: jax.Array, latents: jax.Array, mask: jax.Array) -> jax.Array:
+    """Returns a random order i32[N] of latents f32[N, D]: distinct, repeated, masked."""
+    order = jax.random.permutation(rng, latents.shape[0])
+    rank = jnp.where(mask, _repeats(latents, mask), 2)
+    return order[jnp.argsort(rank[order], stable=True)]
+
+
+def _repeats(latents: jax.Array, mask: jax.Array) -> jax.Array:
+    """Returns i32[N]: 1 where a latent in `mask` equals an earlier one in it, else 0.
+
+    Latents are compared by a hash of 32 bits: among 10,000 distinct ones, the probability
+    that any is taken for a repeat is 1 / 86.
+    """
+    factors = np.random.default_rng(0).integers(2**32, size=latents.shape[1]) | 1
+    bits = jax.lax.bitcast_convert_type(latents, jnp.uint32)
+    bits = (bits ^ bits >> 16) * jnp.uint32(0x85EBCA6B)
+    bits = (bits ^ bits >> 13) * factors.astype(np.uint32)
+    key = bits.sum(axis=-1, dtype=jnp.uint32)
+    order = jnp.lexsort((~mask, key))
+    same = mask[order][1:] & (key[order][1:] == key[order][:-1])
+    return jnp.zeros(len(order), jnp.int32).at[order[1:]].set(same.astype(jnp.int32))

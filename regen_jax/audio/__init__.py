@@ -1,1 +1,0 @@
-"""Signal processing of sampled sound as pure functions of arrays."""

@@ -1,0 +1,1 @@
+"""What the commands share: flags, the workdir, loading a run."""

@@ -1,0 +1,204 @@
+"""What the three commands share: their flags, and errors as one line."""
+
+import logging
+import os
+import re
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+from absl import app, flags
+from absl import logging as absl_logging
+from ml_collections import ConfigDict, config_flags
+
+from regen_jax import paths, ranges
+from regen_jax.cli import workdir as stored
+from regen_jax.cli.exit_codes import REQUEUE
+from regen_jax.config.build import SECTIONS
+from regen_jax.errors import UserError, line
+from regen_jax.training.inspect.memory import keep_freed_memory
+from regen_jax.training.parallel import processes
+from regen_jax.training.preemption import Preempted
+
+logger = logging.getLogger("regen_jax")
+
+WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run")
+# `--help` lists the flags that functions of this module define at their callers.
+flags.disclaim_key_flags()
+
+
+def run(main: Callable[[], None]) -> None:
+    """Runs a command; an error the user can mend is one line on stderr and exit code 2.
+
+    A stop from the keyboard exits with 130, and SIGTERM with 75 once what was done is
+    saved; the same command goes on from there.
+    """
+    # Only the package itself speaks at this level; its libraries are kept to warnings.
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    absl_logging.set_verbosity(absl_logging.FATAL)
+    # What Orbax's tasks fail with is raised; of those left behind asyncio would tell it
+    # again, with tracebacks.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    keep_freed_memory()
+    try:
+        app.run(lambda argv: _guarded(main), flags_parser=_parse)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        if processes.count() > 1:
+            processes.abandon(130)
+        sys.exit(130)
+
+
+def workdir() -> Path:
+    """The folder that --workdir names; `UserError` where it names none, or a bad one."""
+    if not WORKDIR.value:
+        raise UserError("--workdir is needed: the folder of the run, as in runs/demo")
+    return paths.storable(WORKDIR.value, "--workdir")
+
+
+def config_of(directory: Path) -> dict[str, Any]:
+    """The config of the run in a folder, with all its sections; else `UserError`."""
+    config = stored.read(directory)
+    missing = [name for name in SECTIONS if name not in config]
+    if missing:
+        raise UserError(
+            f"{directory / stored.CONFIG} cannot be read: it lacks {', '.join(missing)}"
+        )
+    return config
+
+
+def define_config() -> flags.FlagHolder[ConfigDict]:
+    """The flag --config, a file with `get_config`, whose fields are flags too.
+
+    New fields are accepted here, so that any option of a part can be set though the
+    file does not list it; `build` refuses those that no part has.
+    """
+    return config_flags.DEFINE_config_file(
+        "config", None, "config file", lock_config=False, accept_new_attributes=True
+    )
+
+
+def define_number(
+    name: str, default: float | None, kind: Any, help: str
+) -> flags.FlagHolder:
+    """Defines a flag for a number whose type gives its range, such as `ranges.Seed`."""
+    return flags.DEFINE(
+        _NumberParser(kind), name, default, help, serializer=flags.ArgumentSerializer()
+    )
+
+
+class _NumberParser(flags.ArgumentParser):
+    """Parses a number and refuses one out of its range."""
+
+    def __init__(self, kind: Any):
+        self.kind = kind
+
+    def parse(self, argument: str | float) -> float:
+        number = ranges.bare(self.kind)(argument)
+        if words := ranges.fault(self.kind, number):
+            raise ValueError(words)
+        return number
+
+    def flag_type(self) -> str:
+        return ranges.bare(self.kind).__name__
+
+
+def given(config: flags.FlagHolder[ConfigDict]) -> ConfigDict:
+    """The config that --config names; `UserError` where it is not given."""
+    if config.value is None:
+        raise UserError("--config is needed, such as --config=configs/digits.py")
+    return config.value
+
+
+def fail(error: object) -> None:
+    """Tells an error in one line and ends this process."""
+    print("error:", line(error), file=sys.stderr, flush=True)
+    # Orbax and grain keep threads that a plain exit would wait for.
+    processes.abandon(2)
+
+
+def start_processes() -> None:
+    """Joins the processes of this run, if there are several; the first one speaks."""
+    processes.start(fail)
+    if not processes.first():
+        logger.setLevel(logging.WARNING)
+
+
+def _guarded(main: Callable[[], None]) -> None:
+    # What goes wrong in a save or restore is raised, and told there; Orbax also logs it,
+    # and its tasks and TensorStore's threads print it when they are cleaned up, all with
+    # tracebacks.
+    sys.excepthook = _only_of_main_thread
+    sys.unraisablehook = lambda unraisable: None
+    try:
+        main()
+    except (UserError, OSError) as error:
+        fail(error)
+    except Preempted:
+        logger.info("told to stop: saved, and the same command goes on from here")
+        processes.leave(REQUEUE)
+    except Exception as error:
+        if words := _lack_of_memory(error):
+            fail(words)
+        if processes.count() == 1:
+            raise
+        # In the barrier of a plain exit it would wait for the others, and they for it.
+        traceback.print_exc()
+        processes.abandon(1)
+    if processes.count() > 1:
+        processes.leave(0)
+
+
+def _lack_of_memory(error: Exception) -> str:
+    """What to say of an exception that memory was too small for; empty for others."""
+    reason = " ".join(str(error).split())[:200]
+    on_device = isinstance(error, jax.errors.JaxRuntimeError)
+    if not isinstance(error, MemoryError) and not (
+        on_device and "RESOURCE_EXHAUSTED" in reason
+    ):
+        return ""
+    return (
+        f"memory is not enough: {reason or 'MemoryError'}; take a smaller batch_size or "
+        "model, or more devices"
+    )
+
+
+def _only_of_main_thread(*exception) -> None:
+    if threading.current_thread() is threading.main_thread():
+        sys.__excepthook__(*exception)
+
+
+def _parse(argv: list[str]) -> list[str]:
+    argv = [_expanded(arg) for arg in argv]
+    for arg in argv:
+        path = arg.partition("=")[2].partition(":")[0]
+        if re.match("--?config=", arg) and not Path(path).is_file():
+            fail(f"--config: no such file: {path}")
+    try:
+        rest = flags.FLAGS(argv)
+    except KeyError as error:
+        fail(f"--config has no section {error.args[0]}; it needs {', '.join(SECTIONS)}")
+    # A config file is the user's own code: it may raise anything.
+    except Exception as error:  # noqa: BLE001
+        # Of what a config file raises, ml_collections tells the whole traceback.
+        last = str(error).strip().splitlines()[-1:]
+        fail(*last if isinstance(error, flags.Error) else [f"--config: {error!r}"])
+    if len(rest) > 1:
+        fail(f"unknown argument {rest[1]!r}: options look like --workdir=runs/demo")
+    return rest
+
+
+def _expanded(argument: str) -> str:
+    """Returns the argument, with the `~` of --config=~/…, which shells leave, expanded."""
+    name, equals, path = argument.partition("=")
+    if re.fullmatch("--?config", name) and path.startswith("~"):
+        return f"{name}{equals}{os.path.expanduser(path)}"
+    return argument

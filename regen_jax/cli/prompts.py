@@ -1,0 +1,47 @@
+"""The prompts of `sample`: those that a user gave, or those of the task."""
+
+from collections.abc import Sequence
+
+from regen_jax import paths
+from regen_jax.errors import UserError
+from regen_jax.interfaces import Example, Task
+
+_MARK = "\ufeff"
+"""The byte-order mark, with which some editors begin a text."""
+
+
+def requested(
+    task: Task, given: Sequence[tuple[str, str]], number: int, edited: int
+) -> list[Example]:
+    """Returns the examples to generate from.
+
+    Args:
+      task: reads what was given, or has prompts of its own.
+      given: (kind, value) pairs, such as `("text", "a verse")` or `("midi", path)`.
+      number: of the task's prompts where nothing is given, at most.
+      edited: how many y′ are given, one per prompt; 0 for none.
+
+    Raises:
+      UserError: the task cannot read what was given, or there are not as many prompts
+        as edited y′.
+    """
+    if given and edited not in (0, len(given)):
+        raise UserError(f"--y_prime is given {edited} times for {len(given)} prompts")
+    if given:
+        return [
+            task.parse_prompt(kind, _canonical(kind, value)) for kind, value in given
+        ]
+    prompts = task.prompts(edited or number, "test")
+    if len(prompts) < edited or not prompts:
+        raise UserError(
+            f"there are {len(prompts)} prompts in the test split"
+            + (f", and --y_prime is given {edited} times" if edited else "")
+        )
+    return prompts
+
+
+def _canonical(kind: str, value: str) -> str:
+    """A text without marks of its encoding, or the absolute path of a file."""
+    if kind == "text":
+        return value.replace(_MARK, "")
+    return str(paths.local(value, f"--{kind}"))

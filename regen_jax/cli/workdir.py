@@ -1,0 +1,276 @@
+"""The folder of a run, the config that it belongs to, and the lock on it."""
+
+import contextlib
+import json
+import logging
+import os
+import socket
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from filelock import AcquireReturnProxy, SoftFileLease, Timeout
+
+from regen_jax import paths
+from regen_jax.config.registry import require_section, to_plain_dict
+from regen_jax.errors import UserError
+
+CONFIG = "config.json"
+METRICS = {"validation": "metrics_validation.json", "test": "metrics.json"}
+"""The file of `evaluate` for each split: metrics to choose by, and to publish."""
+FORMAT = 2
+"""Number of the format of a workdir. It is raised when runs of earlier versions would be
+read wrongly; workdirs of format 1 do not contain it."""
+
+FREE = ("parallel", "checkpoint", "log", "profile")
+"""Sections that a run may go on with changed: they decide nothing about its results."""
+
+READS = {
+    "source": ("source",),
+    "abstraction": ("abstraction",),
+    "decoder": ("abstraction", "decoder"),
+    "prior": ("source", "abstraction", "prior"),
+}
+"""Sections, beside task and data, that decide what a stage learns; a judge needs none."""
+
+_FILES = {".npz", ".npy", ".png", ".wav", ".mid", ".musicxml", ".md", ".txt", ".json"}
+"""Endings of files, which the name of a folder should not have."""
+
+LEASE_SECONDS = 30.0
+"""A lock that was not renewed for so long belongs to a process that died."""
+
+logger = logging.getLogger("regen_jax")
+
+
+@contextlib.contextmanager
+def claimed(workdir: Path, config: Mapping[str, Any]) -> Iterator[None]:
+    """Holds the folder of a run; makes it, or checks that its run is of this config.
+
+    Raises:
+      UserError: it is a file, cannot be written, holds a run of another config or
+        format, or another process trains in it.
+    """
+    new = json.loads(json.dumps(to_plain_dict(config)))
+    try:
+        _check(workdir, new)
+        workdir.mkdir(parents=True, exist_ok=True)
+        lock = _locked(workdir)
+    except OSError as error:
+        raise UserError(f"--workdir={workdir} cannot be used: {error}") from error
+    with lock:
+        # Once more: another run may have begun since.
+        _check(workdir, new)
+        _write(workdir / CONFIG, {"format": FORMAT, **new})
+        yield
+
+
+def output_folder(path: str) -> Path:
+    """Returns the folder that --out names; `UserError` where it looks like a file."""
+    folder = paths.local(path, "--out")
+    if folder.suffix.lower() in _FILES and not folder.is_dir():
+        raise UserError(
+            f"--out={path} looks like a file: give the folder that samples.npz and other "
+            "files go to"
+        )
+    return folder
+
+
+def check_output(path: Path, directory: bool, flag: str) -> None:
+    """`UserError` where a file or folder cannot come to be, before work is put into it."""
+    place = path
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    is_what = path.is_dir() == directory if place == path else place.is_dir()
+    if not is_what:
+        raise UserError(f"{flag}{path} cannot be written: {place} is in the way")
+    if not os.access(place, os.W_OK):
+        raise UserError(
+            f"{flag}{path} cannot be written: this user has no right to write in {place}"
+        )
+
+
+def _check(workdir: Path, config: dict[str, Any]) -> None:
+    if not (workdir / CONFIG).exists():
+        if stage := next(workdir.glob("*/checkpoints"), None):
+            raise UserError(
+                f"{stage} is of a run whose {CONFIG} is gone: restore that file, or use "
+                "another --workdir"
+            )
+        return
+    differing = list(_differences(_bound(read(workdir)), _bound(config), "config"))
+    if differing:
+        raise UserError(
+            f"{workdir} holds a run of another config: {'; '.join(differing)}. "
+            "Use another --workdir, or the same config to go on with that run"
+        )
+
+
+def _write(path: Path, config: dict[str, Any]) -> None:
+    text = json.dumps(config, indent=2, sort_keys=True) + "\n"
+    try:
+        if path.exists() and path.read_text() == text:
+            return
+        # Renamed when it is whole: a kill in between leaves no half of one.
+        path.with_suffix(".new").write_text(text)
+        path.with_suffix(".new").rename(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error}") from error
+
+
+def _locked(workdir: Path) -> AcquireReturnProxy:
+    lock = SoftFileLease(workdir / "lock", lease_duration=LEASE_SECONDS)
+    try:
+        # The lock of a process of this machine that is gone is taken over at once.
+        return lock.acquire(timeout=0)
+    except Timeout:
+        holder = lock.owner
+        if holder is None or holder.hostname != socket.gethostname():
+            logger.info(
+                "%s is in use from another machine: waiting up to %.0f s to see whether "
+                "that run is alive",
+                *(workdir, LEASE_SECONDS),
+            )
+            with contextlib.suppress(Timeout):
+                return lock.acquire(timeout=1.3 * LEASE_SECONDS)
+        who = f"process {holder.pid} on {holder.hostname}" if holder else "another"
+        raise UserError(
+            f"{workdir} is in use by {who}: wait until it ends, or use another --workdir"
+        ) from None
+
+
+def _bound(config: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in config.items() if name not in FREE}
+
+
+def check_taken_together(sources: Mapping[str, str]) -> None:
+    """Checks that no stage is taken while one that it learned from is trained here.
+
+    A prior knows the codes of the abstraction that it was trained with, not those of a
+    new one.
+
+    Args:
+      sources: by stage of a run, its `init_from`, empty where the run trains it.
+
+    Raises:
+      UserError: names both stages and the field to give.
+    """
+    for stage, source in sources.items():
+        for part in READS.get(stage, ()):
+            if source and not sources.get(part, source):
+                raise UserError(
+                    f"config.train.{stage}.init_from takes a {stage} that learned from "
+                    f"the {part} of its own run, but this run trains another {part}: "
+                    f"give config.train.{part}.init_from too"
+                )
+
+
+def check_source(
+    source: Path, config: Mapping[str, Any], stage: str, free: Collection[str] = ()
+) -> None:
+    """Checks that the run in a folder has a stage to take, and made it in the same way.
+
+    Options of the part whose names are `free` do not count.
+
+    Raises:
+      UserError: the run cannot be read, made the part in another way, or has not trained
+        it to the last of its own steps.
+    """
+    where = f"config.train.{stage}.init_from"
+    old, new = read(source, where), to_plain_dict(config)
+    differing = []
+    for section in ("task", "data", *READS.get(stage, (stage,))):
+        pair = [options.get(section) for options in (old, new)]
+        if section == stage:
+            pair = [
+                {k: v for k, v in (options or {}).items() if k not in free}
+                for options in pair
+            ]
+        differing += _differences(*pair, f"config.{section}")
+    if differing:
+        raise UserError(f"{where}: the run in {source} differs: {'; '.join(differing)}")
+    there = old.get("train", {}).get(stage, {})
+    taken, steps = latest_step(source, stage), there.get("steps", 1)
+    if type(steps) is not int:
+        raise UserError(
+            f"{where}: {source / CONFIG} cannot be read: train.{stage}.steps is {steps!r}, "
+            "no int"
+        )
+    if taken is None:
+        raise UserError(f"{where}: {source} has no checkpoint of stage '{stage}'")
+    # What that run took itself was finished, whatever its own steps are.
+    if taken < steps and not there.get("init_from"):
+        raise UserError(
+            f"{where}: stage '{stage}' in {source} has {taken} of {steps} steps: finish "
+            f"it with python -m regen_jax.train --workdir={source} and its config"
+        )
+
+
+def latest_step(workdir: Path, stage: str) -> int | None:
+    """The step of a stage's newest checkpoint, or None where it has none."""
+    try:
+        names = os.listdir(workdir / stage / "checkpoints")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    # Orbax gives a checkpoint this name when it is whole.
+    return max((int(name) for name in names if name.isdecimal()), default=None)
+
+
+def read(workdir: Path, where: str = "") -> dict[str, Any]:
+    """The config of the run in that folder.
+
+    Raises:
+      UserError: there is none, its file is damaged, what should be a section is none, or
+        its format is another. The error begins with `where`, if that is given.
+    """
+    path = workdir / CONFIG
+    prefix = f"{where}: " if where else ""
+    try:
+        found = json.loads(path.read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(
+            f"{prefix}{workdir} holds no run: train one with python -m regen_jax.train "
+            f"--config=configs/digits.py --workdir={workdir}"
+        ) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{prefix}{path} cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{prefix}{path} cannot be read: it holds no config")
+    check_format(found, f"{prefix}{workdir}")
+    del found["format"]
+    for name, section in found.items():
+        if name not in ("seed", "task"):
+            require_section(section, f"{prefix}{path}: {name}")
+    for name, section in found.get("train", {}).items():
+        require_section(section, f"{prefix}{path}: train.{name}")
+    return found
+
+
+def check_format(found: Mapping[str, Any], where: str) -> None:
+    """`UserError` where what a JSON file holds is not of the format of this version."""
+    number = found.get("format", 1)
+    if number == FORMAT and type(number) is int:
+        return
+    if type(number) is not int:
+        raise UserError(
+            f"{where} cannot be read: its format is {number!r}, not a number"
+        )
+    age, advice = (
+        ("an earlier", "train again in another --workdir, or install that version")
+        if number < FORMAT
+        else ("a later", "install that version, or train again in another --workdir")
+    )
+    raise UserError(
+        f"{where} is of format {number}, which {age} version of regen_jax writes, and "
+        f"this one reads {FORMAT}: {advice}"
+    )
+
+
+def _differences(old: Any, new: Any, where: str) -> Iterator[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            missing = "nothing"
+            yield from _differences(
+                old.get(key, missing), new.get(key, missing), f"{where}.{key}"
+            )
+    elif old != new:
+        yield f"{where} is {old!r} there and {new!r} here"

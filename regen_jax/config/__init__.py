@@ -1,0 +1,1 @@
+"""From a config to classes, instances and a run that fits together."""

@@ -1,0 +1,143 @@
+"""Abstractions and generators from a config's sections, refused where they do not fit."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from regen_jax.config.registry import instantiate, registered_names, resolve_class
+from regen_jax.errors import UserError
+from regen_jax.interfaces import Abstraction, Generator
+from regen_jax.spaces import Space
+
+
+class Parts(NamedTuple):
+    """Y → Y′, X → Y′, and Y′ → Y or None for the abstraction's own way back."""
+
+    abstraction: Abstraction
+    prior: Generator
+    decoder: Generator | None
+
+
+def join_arrows(
+    config: Mapping[str, Any], where: str, source: Space, y: Space, target_origin: str
+) -> Parts:
+    """What the sections `abstraction`, `prior` and `decoder` of a config make.
+
+    Args:
+      config: holds the sections; further ones are left alone.
+      where: the name of the config in errors.
+      source: what the prior reads.
+      y: what is generated in the end.
+      giver: what y comes from, as words.
+
+    Raises:
+      UserError: one line that names two parts that do not fit, and what would.
+    """
+    abstraction = make_abstraction(config["abstraction"], f"{where}.abstraction", y)
+    y_prime = abstraction.output_space
+    named = f"abstraction {config['abstraction']['name']!r}"
+    prior = _generator(config, where, "prior", named, source, y_prime, y)
+    name = config["decoder"].get("name", "")
+    if name == "inverse":
+        if not abstraction.invertible:
+            raise UserError(
+                f"{where}: decoder 'inverse' needs a way back, but {named} has none: "
+                f"use decoder {_generators_for(y_prime, y)}"
+            )
+        # Options of other decoders would be ignored in silence.
+        instantiate(_Inverse, config["decoder"], f"{where}.decoder")
+        return Parts(abstraction, prior, None)
+    others = ("inverse",) if abstraction.invertible else ()
+    decoder = _generator(config, where, "decoder", target_origin, y_prime, y, y, others)
+    return Parts(abstraction, prior, decoder)
+
+
+def make_abstraction(
+    section: Mapping[str, Any], where: str, space: Space
+) -> Abstraction:
+    """The abstraction of a space that a section of a config names."""
+    cls = resolve_class(Abstraction, _name(section, where, Abstraction), where)
+    return instantiate(cls, section, where, input_space=space)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Inverse:
+    """The decoder `inverse` has no options."""
+
+
+def _generator(
+    config: Mapping[str, Any],
+    where: str,
+    role: str,
+    target_origin: str,
+    source: Space,
+    target: Space,
+    y: Space,
+    others: Sequence[str] = (),
+) -> Generator:
+    """The generator of that role.
+
+    `giver` is what its target comes from, as words; `others` are names of what would
+    do in its place.
+    """
+    section, place = config[role], f"{where}.{role}"
+    name = _name(section, place, Generator, others)
+    cls = resolve_class(Generator, name, place, others)
+    if not isinstance(target, cls.targets):
+        kinds = " or ".join(kind.__name__ for kind in cls.targets)
+        advice = f"use {role} {_generators_for(source, target, others)}"
+        if role == "prior":
+            advice += f", or abstraction {_abstractions_for(y, cls)}"
+        raise UserError(
+            f"{where}: {role} {name!r} generates {kinds}, but {target_origin} gives {target}: "
+            f"{advice}"
+        )
+    if not isinstance(source, cls.sources):
+        kinds = " or ".join(kind.__name__ for kind in cls.sources)
+        raise UserError(
+            f"{where}: {role} {name!r} reads {kinds}, but its source is {source}: "
+            f"use {role} {_generators_for(source, target, others)}"
+        )
+    return instantiate(cls, section, place, source_space=source, target_space=target)
+
+
+def _generators_for(source: Space, target: Space, others: Sequence[str] = ()) -> str:
+    """Built-in generators from one space to the other, and `others`, as words."""
+    classes = {
+        name: resolve_class(Generator, name, "") for name in registered_names(Generator)
+    }
+    fitting = [
+        name
+        for name, cls in classes.items()
+        # One that is joined of others fits by what it is joined of.
+        if isinstance(target, cls.targets)
+        and isinstance(source, cls.sources)
+        and not hasattr(cls, "join")
+    ]
+    return _either([*others, *fitting])
+
+
+def _abstractions_for(y: Space, generator: type[Generator]) -> str:
+    """Built-in abstractions of y that the generator makes, as words."""
+
+    def fits(name: str) -> bool:
+        try:
+            abstraction = resolve_class(Abstraction, name, "")(y)
+        except ValueError:
+            return False
+        return isinstance(abstraction.output_space, generator.targets)
+
+    return _either(name for name in registered_names(Abstraction) if fits(name))
+
+
+def _either(options: Iterable[str]) -> str:
+    return " or ".join(repr(option) for option in options) or "of your own"
+
+
+def _name(
+    section: Mapping[str, Any], where: str, base: type, others: Sequence[str] = ()
+) -> str:
+    if "name" not in section:
+        known = ", ".join([*others, *registered_names(base)])
+        raise UserError(f"{where} needs a name: {known}")
+    return section["name"]

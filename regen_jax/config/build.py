@@ -1,0 +1,184 @@
+"""From a config to a run: parts joined, and refused where they do not fit."""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from regen_jax import paths
+from regen_jax.config.assembly import join_arrows, make_abstraction
+from regen_jax.config.registry import (
+    instantiate,
+    require_section,
+    resolve_class,
+    to_plain_dict,
+)
+from regen_jax.data.host_features import open_examples
+from regen_jax.data.pipeline import Source, share
+from regen_jax.errors import UserError
+from regen_jax.evaluation.evaluators import EvaluateOptions
+from regen_jax.interfaces import Task
+from regen_jax.ranges import Count
+from regen_jax.regeneration import Regeneration
+from regen_jax.spaces import Space
+from regen_jax.stages import make_stages
+from regen_jax.training.checkpoint import CheckpointOptions
+from regen_jax.training.inspect.profile import ProfileOptions
+from regen_jax.training.loop import LoopOptions
+from regen_jax.training.parallel.strategies import ParallelOptions
+from regen_jax.training.stage import Stage, StageOptions
+
+OPTIONAL = ("profile",)
+SECTIONS = (
+    "seed",
+    "task",
+    "data",
+    "source",
+    "abstraction",
+    "prior",
+    "decoder",
+    "train",
+    "parallel",
+    "checkpoint",
+    "log",
+    "evaluate",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class LogOptions:
+    """`config.log`: steps between scalars."""
+
+    every: Count = 50
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """All that a config says, checked and joined."""
+
+    task: Task
+    regeneration: Regeneration
+    stages: list[Stage]
+    train: dict[str, StageOptions]
+    loop: LoopOptions
+    parallel: ParallelOptions
+    evaluate: EvaluateOptions
+
+    def examples(self, stage: str) -> Source:
+        """What that stage trains on."""
+        options = self.train[stage]
+        examples = open_examples(self.task, self.regeneration, options.split)
+        return share(examples, options.share, self.loop.seed)
+
+
+def build(config: Mapping[str, Any], evaluated: str | None = None) -> Run:
+    """Joins task, source, abstraction, prior and decoder; compiles nothing.
+
+    Args:
+      config: its sections.
+      evaluated: the split that `evaluate` reports on, with its number of samples;
+        without it, reports are those of the training loop, on `validation`.
+
+    Raises:
+      UserError: an unknown section, option or value, parts whose spaces do not fit, or
+        data that are not prepared.
+    """
+    config = to_plain_dict(config)
+    config = {name: {} for name in OPTIONAL} | config
+    unknown = sorted(set(config) - {*SECTIONS, *OPTIONAL})
+    missing = [section for section in SECTIONS if section not in config]
+    if unknown or missing:
+        what = f"has unknown fields {unknown}" if unknown else f"lacks {missing}"
+        raise UserError(f"config {what}; it needs {', '.join(SECTIONS)}")
+    for section in config:
+        if section not in ("seed", "task"):
+            require_section(config[section], f"config.{section}")
+    _check_paths(config)
+    task = instantiate(
+        resolve_class(Task, config["task"], "config.task"),
+        config["data"],
+        "config.data",
+    )
+    regeneration = join(config, task.x, task.y)
+
+    evaluate = instantiate(EvaluateOptions, config["evaluate"], "config.evaluate")
+    stages = make_stages(
+        task,
+        regeneration,
+        evaluate,
+        evaluated or "validation",
+        evaluate.samples if evaluated else evaluate.loop_samples,
+        whole=bool(evaluated),
+    )
+    loop = LoopOptions(
+        seed=_seed(config["seed"]),
+        log_every=instantiate(LogOptions, config["log"], "config.log").every,
+        evaluate_every=evaluate.every,
+        checkpoint=instantiate(
+            CheckpointOptions, config["checkpoint"], "config.checkpoint"
+        ),
+        profile=instantiate(ProfileOptions, config["profile"], "config.profile"),
+    )
+    return Run(
+        task,
+        regeneration,
+        stages,
+        _train_options(config["train"], task, [stage.name for stage in stages]),
+        loop,
+        instantiate(ParallelOptions, config["parallel"], "config.parallel"),
+        evaluate,
+    )
+
+
+def join(config: Mapping[str, Any], x: Space, y: Space) -> Regeneration:
+    """The pipeline from spaces X to Y that the config's four parts make.
+
+    Raises:
+      UserError: one line that names two parts that do not fit, and what would.
+    """
+    source = make_abstraction(config["source"], "config.source", x)
+    target_origin = f"task {config['task']!r}"
+    return Regeneration(
+        source, *join_arrows(config, "config", source.output_space, y, target_origin)
+    )
+
+
+def _check_paths(config: Mapping[str, Any]) -> None:
+    """`UserError` where a field names a folder that cannot be used."""
+    default = os.environ.get("TFDS_DATA_DIR", "")
+    if isinstance(folder := config["data"].get("dir", ""), str):
+        where = "config.data.dir" if folder else "TFDS_DATA_DIR"
+        paths.local(folder or default, where)
+    for name, section in config["train"].items():
+        if isinstance(section, Mapping) and section.get("init_from"):
+            where = f"config.train.{name}.init_from"
+            paths.storable(str(section["init_from"]), where)
+
+
+def _seed(seed: Any) -> int:
+    if type(seed) is not int or not 0 <= seed < 2**31:
+        raise UserError(f"config.seed must be an int from 0 to 2**31 - 1, not {seed!r}")
+    return seed
+
+
+def _train_options(
+    train: Mapping[str, Any], task: Task, stages: list[str]
+) -> dict[str, StageOptions]:
+    """Options of this run's stages; those of stages that others need may be there."""
+    known = (*task.judges, "source", "abstraction", "decoder", "prior")
+    unknown = sorted(set(train) - set(known))
+    missing = [name for name in stages if name not in train]
+    if unknown or missing:
+        what = f"has unknown {unknown}" if unknown else f"lacks {missing}"
+        raise UserError(f"config.train {what}; stages are {', '.join(known)}")
+    made = {
+        name: instantiate(StageOptions, section, f"config.train.{name}")
+        for name, section in train.items()
+    }
+    for name, options in made.items():
+        if options.split != "train" and name not in ("abstraction", "decoder"):
+            raise UserError(
+                f"config.train.{name}.split is {options.split!r}, but only an abstraction "
+                "and a decoder learn from Y alone: use 'train'"
+            )
+    return {name: made[name] for name in stages}

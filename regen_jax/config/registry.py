@@ -1,0 +1,184 @@
+"""From names and sections of a config to classes and their options."""
+
+import dataclasses
+import functools
+import importlib
+import inspect
+import json
+import pkgutil
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from regen_jax import ranges
+from regen_jax.errors import UserError
+
+
+def to_plain_dict(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config as JSON holds it: nested dicts, and lists for tuples."""
+    to_dict = getattr(config, "to_dict", lambda: config)
+    try:
+        return json.loads(json.dumps(to_dict()))
+    except TypeError as error:
+        raise UserError(
+            f"config holds what is no number, text, list or section: {error}"
+        ) from error
+
+
+def registered_names(base: type) -> list[str]:
+    """Returns the short names of `base` in a config, sorted.
+
+    They are the names of the modules in its `home`, at any depth, that define a class of it.
+    """
+    return sorted(_classes(base))
+
+
+def resolve_class(
+    base: type, name: str, where: str, others: Sequence[str] = ()
+) -> type:
+    """The class of that name: a module of `base.home`, or `package.module:Class`.
+
+    `others` are names that the caller knows besides, for the error to list.
+
+    Raises:
+      UserError: there is no such module or class, or it is not a dataclass that
+        derives from `base` and defines what `base` leaves open.
+    """
+    if isinstance(name, str) and ":" in name:
+        path, _, class_name = name.partition(":")
+        try:
+            found = getattr(importlib.import_module(path), class_name, None)
+        except (ImportError, TypeError, ValueError) as error:
+            raise UserError(f"{where}: cannot import {path!r}: {error}") from error
+        if not (inspect.isclass(found) and issubclass(found, base)):
+            raise UserError(f"{where}: {name} is not a subclass of {base.__name__}")
+        if inspect.isabstract(found):
+            lacking = ", ".join(sorted(found.__abstractmethods__))
+            raise UserError(f"{where}: {name} does not define {lacking}")
+        if not dataclasses.is_dataclass(found):
+            raise UserError(f"{where}: {name} is not a dataclass")
+        return found
+    classes = _classes(base)
+    if name not in classes:
+        raise UserError(
+            f"{where}: no {base.__name__.lower()} is called {name!r}; known are "
+            f"{', '.join([*others, *sorted(classes)])}, or 'package.module:Class' for "
+            "your own"
+        )
+    return classes[name]
+
+
+def instantiate(cls: type, section: Mapping[str, Any], where: str, **given: Any) -> Any:
+    """An instance of the dataclass `cls` from `given` fields and a config section.
+
+    A `name` in the section, which chose the class, is left out unless `cls` has such a
+    field. A section within the section is made an object of its field's class. A class
+    whose parts depend on one another makes them by `join(section, where, **given)`.
+
+    Raises:
+      UserError: an unknown option, one that is missing, a value of the wrong type, or
+        one that `cls` refuses.
+    """
+    require_section(section, where)
+    if hasattr(cls, "join"):
+        return cls.join(section, where, **given)
+    types = typing.get_type_hints(cls, include_extras=True)
+    known = [f.name for f in dataclasses.fields(cls) if f.name not in given]
+    values = {}
+    for key, value in section.items():
+        if key == "name" and key not in known:
+            continue
+        if key not in known:
+            raise UserError(
+                f"{where}.{key} is not an option of {cls.__name__}; known are "
+                f"{', '.join(known) or 'none'}"
+            )
+        if value == "None" and types[key] is str:
+            # So a flag's `None` arrives, which the user did not mean as a name.
+            raise UserError(
+                f"{where}.{key} must be of type str, and None is none: write "
+                f"--{where}.{key}= for an empty text"
+            )
+        values[key] = _value(types[key], value, f"{where}.{key}")
+    missing = [
+        f.name
+        for f in dataclasses.fields(cls)
+        if f.name in known
+        and f.name not in values
+        and f.default is f.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise UserError(f"{where} needs {', '.join(missing)}, of {cls.__name__}")
+    try:
+        return cls(**given, **values)
+    except ValueError as error:
+        raise UserError(f"{where}: {error}") from error
+
+
+def require_section(value: Any, where: str) -> None:
+    """Raises a UserError where `value` is not a section of a config."""
+    if not isinstance(value, Mapping):
+        raise UserError(f"{where} must be a section of options, not {value!r}")
+
+
+@functools.cache
+def _classes(base: type) -> dict[str, type]:
+    """Returns the classes in `base.home` by the name of their module.
+
+    Raises:
+      ImportError: two modules of one name define one.
+    """
+    home = importlib.import_module(base.registry)
+    classes = {}
+    for module in pkgutil.walk_packages(home.__path__, f"{base.registry}."):
+        name = module.name.rpartition(".")[2]
+        cls = None if module.ispkg else _class_in(module.name, base)
+        if cls is None:
+            continue
+        if name in classes:
+            raise ImportError(
+                f"{module.name} and {classes[name].__module__} share the name {name!r}"
+            )
+        classes[name] = cls
+    return classes
+
+
+def _class_in(path: str, base: type) -> type | None:
+    """The subclass of `base` that the module defines, if it defines one."""
+    module = importlib.import_module(path)
+    for value in vars(module).values():
+        if (
+            inspect.isclass(value)
+            and issubclass(value, base)
+            and not inspect.isabstract(value)
+            and value.__module__ == path
+        ):
+            return value
+    return None
+
+
+def _value(kind: Any, value: Any, where: str) -> Any:
+    """`value` as a field of type `kind` holds it."""
+    if hasattr(kind, "registry"):
+        if not isinstance(value, Mapping) or "name" not in value:
+            raise UserError(
+                f"{where} needs a name: {', '.join(registered_names(kind))}"
+            )
+        return instantiate(resolve_class(kind, value["name"], where), value, where)
+    if dataclasses.is_dataclass(kind):
+        return instantiate(kind, value, where)
+    bare = ranges.bare(kind)
+    if type(value) is bare or (bare is float and type(value) is int):
+        if words := ranges.fault(kind, value):
+            raise UserError(f"{where} {words}")
+        return bare(value)
+    if typing.get_origin(kind) is tuple and isinstance(value, list | tuple):
+        inner = typing.get_args(kind)
+        kinds = inner[:1] * len(value) if inner[-1:] == (...,) else inner
+        if len(kinds) == len(value):
+            return tuple(
+                _value(k, v, f"{where}[{i}]")
+                for i, (k, v) in enumerate(zip(kinds, value, strict=True))
+            )
+    wanted = bare.__name__ if inspect.isclass(bare) else bare
+    raise UserError(f"{where} must be of type {wanted}, not {value!r}")

@@ -1,0 +1,1 @@
+"""Data sets that this package builds: one folder each."""

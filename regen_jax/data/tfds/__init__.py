@@ -1,0 +1,1 @@
+"""Data sets in the format of TensorFlow Datasets, read without TensorFlow."""

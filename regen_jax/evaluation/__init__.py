@@ -1,0 +1,1 @@
+"""Metrics of held-out data and of samples, as objects built for a report."""

@@ -1,0 +1,1 @@
+"""Networks that a task trains on real pairs to judge samples."""

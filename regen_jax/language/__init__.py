@@ -1,1 +1,0 @@
-"""Rules of language for the host: characters, phonemes and pronunciation."""

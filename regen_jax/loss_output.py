@@ -1,0 +1,39 @@
+"""What a loss returns: values per example and statistics, to be reduced outside models."""
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+
+@flax.struct.dataclass
+class LossOutput:
+    """What a loss returns: an entry per example, so that any split of a batch agrees.
+
+    Attributes:
+      loss: f32[B], what training minimizes the mean of.
+      metrics: f32[B] each, whose means are logged.
+      sums: statistics summed over examples, such as code counts f32[K].
+      per_example: statistics kept per example, [B, ...], such as candidates for the
+        revival of dead codes.
+      weights: f32[B] each, the weight of an example in the mean of the metric of that
+        name, or of `loss`, such as its number of tokens; 1 where there is none.
+    """
+
+    loss: jax.Array
+    metrics: dict[str, jax.Array] = flax.struct.field(default_factory=dict)
+    sums: dict[str, jax.Array] = flax.struct.field(default_factory=dict)
+    per_example: dict[str, jax.Array] = flax.struct.field(default_factory=dict)
+    weights: dict[str, jax.Array] = flax.struct.field(default_factory=dict)
+
+    def weighted_sums(self) -> dict[str, tuple[jax.Array, jax.Array]]:
+        """Returns Σ weight · value and Σ weight, of `loss` and of each metric.
+
+        Over the batches of a split both are added up, and then divided.
+        """
+        values = {"loss": self.loss, **self.metrics}
+        ones = jnp.ones_like(self.loss)
+        weights = {name: self.weights.get(name, ones) for name in values}
+        return {
+            name: (jnp.sum(weights[name] * value), jnp.sum(weights[name]))
+            for name, value in values.items()
+        }

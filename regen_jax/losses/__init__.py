@@ -1,0 +1,1 @@
+"""Loss terms, f32[B] each."""

@@ -1,0 +1,1 @@
+"""Images, piano rolls and sound for people, as files and in TensorBoard."""

@@ -1,0 +1,66 @@
+"""Images, sounds and texts that a report or `sample` shows."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from PIL import Image
+
+from regen_jax.modalities.audio import files
+
+
+@dataclasses.dataclass
+class Media:
+    """Named images, sounds, texts and files.
+
+    Attributes:
+      images: u8[H, W, 3] each.
+      audio: a wave f32[N] in [-1, 1] and its sample rate in Hz each.
+      texts: Markdown.
+      files: for each file name, a function that writes the file at a path. Only
+        `sample` writes them; reports in training do not.
+    """
+
+    images: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    audio: dict[str, tuple[np.ndarray, int]] = dataclasses.field(default_factory=dict)
+    texts: dict[str, str] = dataclasses.field(default_factory=dict)
+    files: dict[str, Callable[[Path], None]] = dataclasses.field(default_factory=dict)
+
+    def update(self, other: "Media") -> Self:
+        """Adds all entries of `other` in place; they replace those of the same name."""
+        self.images |= other.images
+        self.audio |= other.audio
+        self.texts |= other.texts
+        self.files |= other.files
+        return self
+
+    def save(self, folder: Path) -> list[Path]:
+        """Writes each entry to a file in `folder`, named after it.
+
+        Images become PNG, sounds WAV, texts Markdown.
+
+        Returns:
+          The paths of the files.
+        """
+        paths = []
+        for name, image in self.images.items():
+            paths.append(folder / f"{name}.png")
+            write_png(paths[-1], image)
+        for name, (wave, sample_rate) in self.audio.items():
+            paths.append(folder / f"{name}.wav")
+            files.write(paths[-1], wave, sample_rate)
+        for name, text in self.texts.items():
+            paths.append(folder / f"{name}.md")
+            paths[-1].write_text(text + "\n", encoding="utf-8")
+        for name, write in self.files.items():
+            paths.append(folder / name)
+            write(paths[-1])
+        return paths
+
+
+def write_png(path: str | Path, image: np.ndarray) -> None:
+    """Writes u8[H, W, C] with 1, 3 or 4 channels as an optimized PNG file."""
+    image = image.squeeze(-1) if image.shape[-1] == 1 else image
+    Image.fromarray(image).save(path, format="PNG", optimize=True)

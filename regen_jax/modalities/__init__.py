@@ -1,0 +1,1 @@
+"""Libraries of a modality, which know no model."""

@@ -1,0 +1,1 @@
+"""Audio files, spectra, pitch, energy and phase reconstruction."""

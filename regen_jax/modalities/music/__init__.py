@@ -1,0 +1,1 @@
+"""Scores, MIDI, chords, keys and rhythm."""

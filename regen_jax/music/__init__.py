@@ -1,1 +1,0 @@
-"""Scores: their events as tokens, their analysis, and files and pictures of them."""

@@ -1,0 +1,1 @@
+"""Networks that tell real samples from generated ones."""

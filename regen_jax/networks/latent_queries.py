@@ -1,0 +1,153 @@
+"""A sequence of tokens to a fixed number of latents in a row, and back.
+
+Yu, Weber, Deng, Shen, Cremers and Chen, "An Image is Worth 32 Tokens for Reconstruction
+and Generation" (TiTok, arXiv 2406.07550), for sequences in the place of images. Queries
+read by cross-attention (Jaegle et al., "Perceiver IO", arXiv 2107.14795), where TiTok
+appends them to what they read.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from regen_jax.networks.block import Block
+from regen_jax.networks.embeddings import INIT
+from regen_jax.networks.linear import Head, Linear
+from regen_jax.networks.token_logits import ended
+from regen_jax.spaces import Tokens, length_mask, lengths
+
+
+class Reader(nn.Module):
+    """`number` learned queries that attend to a memory and to each other.
+
+    Each starts with a learned mixture of the memory, at first of a stretch of its own.
+    Without one, all would at first read much the same mean, which hardly differs
+    between examples: a quantizer finds one code for them all.
+    """
+
+    number: int
+    num_layers: int
+    num_heads: int
+    mlp_ratio: float = 4.0
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, memory_BxSxW: jax.Array, mask_BxS: jax.Array | None = None
+    ) -> jax.Array:
+        """[B, number, W] of a memory of which only what the mask has true is read."""
+        _, size, width = memory_BxSxW.shape
+        queries = self.param("queries", INIT, (self.number, width))
+        mixture_QxS = self.param("mixture", _stretches, (self.number, size))
+        read = memory_BxSxW
+        if mask_BxS is not None:
+            read = jnp.where(mask_BxS[..., None], read, 0)
+        x = mixture_QxS.astype(self.dtype) @ read + queries.astype(self.dtype)
+        for layer in range(self.num_layers):
+            block = Block(
+                self.num_heads,
+                self.mlp_ratio,
+                cross=True,
+                dtype=self.dtype,
+                name=f"block_{layer}",
+            )
+            x, _, _ = block(x, None, memory_BxSxW, mask_BxS, None, layer)
+        return nn.LayerNorm(dtype=self.dtype, name="norm")(x)
+
+
+def _stretches(
+    rng: jax.Array, shape: tuple[int, int], dtype: jnp.dtype = jnp.float32
+) -> jax.Array:
+    """[Q, S]: how much of each of Q equal stretches of a whole each of S covers.
+
+    Rows are scaled to a sum of squares of 1, as for vectors that have nothing in common.
+    """
+    number, size = shape
+    row, column = np.indices(shape, sparse=True)
+    # In units in which a stretch is `size` long and what it covers `number`.
+    start = np.maximum(row * size, column * number)
+    end = np.minimum((row + 1) * size, (column + 1) * number)
+    shared = np.maximum(end - start, 0)
+    return jnp.asarray(shared / np.linalg.norm(shared, axis=1, keepdims=True), dtype)
+
+
+class Encoder(nn.Module):
+    """Tokens to latents: blocks over the tokens, then queries that read them.
+
+    The 0 that ends a padded sequence is read too, so that latents know where it ends,
+    and nothing behind it.
+    """
+
+    space: Tokens
+    num_latents: int
+    latent_dim: int
+    width: int
+    num_layers: int
+    num_heads: int
+    mlp_ratio: float = 4.0
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, y: jax.Array) -> jax.Array:
+        """Maps y i32[B, *space.shape] to [B, num_latents, latent_dim]."""
+        space = self.space
+        mask = (
+            length_mask(lengths(space, y) + 1, space.length) if space.padded else None
+        )
+        ids = ended(space, y).reshape(-1, space.length, space.depth)
+        ids = ids + space.vocab * jnp.arange(space.depth)
+        embed = nn.Embed(
+            space.vocab * space.depth, self.width, embedding_init=INIT, name="embed"
+        )
+        positions = self.param("positions", INIT, (space.length, self.width))
+        x = (embed(ids).sum(axis=-2) + positions).astype(self.dtype)
+        seen = None if mask is None else mask[:, None, None]
+        for layer in range(self.num_layers):
+            block = Block(
+                self.num_heads,
+                self.mlp_ratio,
+                dtype=self.dtype,
+                name=f"block_{layer}",
+            )
+            x, _, _ = block(x, seen, None, None, None, layer)
+        x = nn.LayerNorm(dtype=self.dtype, name="norm")(x)
+        x = Reader(
+            self.num_latents,
+            self.num_layers,
+            self.num_heads,
+            self.mlp_ratio,
+            self.dtype,
+            name="latents",
+        )(x, mask)
+        return Linear(self.latent_dim, dtype=self.dtype, name="out")(x)
+
+
+class Decoder(nn.Module):
+    """Latents to logits of all tokens at once: queries, one a position, read them."""
+
+    space: Tokens
+    width: int
+    num_layers: int
+    num_heads: int
+    mlp_ratio: float = 4.0
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, latents_BxMxD: jax.Array) -> jax.Array:
+        """Logits f32[B, *space.shape, vocab]."""
+        space = self.space
+        x = Linear(self.width, dtype=self.dtype, name="in")(latents_BxMxD)
+        positions = self.param("positions", INIT, x.shape[1:])
+        x = x + positions.astype(self.dtype)
+        x = nn.LayerNorm(dtype=self.dtype, name="norm")(x)
+        x = Reader(
+            space.length,
+            self.num_layers,
+            self.num_heads,
+            self.mlp_ratio,
+            self.dtype,
+            name="tokens",
+        )(x)
+        logits = Head(space.depth * space.vocab, self.dtype, name="head")(x)
+        return logits.reshape(-1, *space.shape, space.vocab)

@@ -1,0 +1,1 @@
+"""What a step costs: its program, FLOPs, memory and profile."""

@@ -1,0 +1,160 @@
+"""What a training step will take, read from the program that XLA makes of it.
+
+Nothing is trained and no state is allocated: the very step of the loop is compiled for
+shapes alone.
+"""
+
+import dataclasses
+import functools
+import os
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from regen_jax.training.inspect.collectives import Collective, collectives
+from regen_jax.training.inspect.flops import model_flops, num_parameters
+from regen_jax.training.parallel.strategies import Strategy
+from regen_jax.training.stage import Batch, Frozen, Stage, StageOptions
+from regen_jax.training.step import TrainState, create, train_step
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """A stage's training step, and the shapes of all that it takes.
+
+    Attributes:
+      state: as `state.create` makes it.
+      frozen: variables of finished stages.
+      batch: a batch on the host, or its shapes.
+    """
+
+    stage: Stage
+    options: StageOptions
+    state: TrainState
+    frozen: Frozen
+    batch: Batch
+
+    @classmethod
+    def of(
+        cls, stage: Stage, options: StageOptions, frozen: Frozen, batch: Batch
+    ) -> "Step":
+        """The step of a stage that starts from scratch; its state is not allocated."""
+        init = functools.partial(create, stage, options, jax.random.key(0), batch)
+        return cls(stage, options, jax.eval_shape(init), frozen, batch)
+
+
+@dataclasses.dataclass(frozen=True)
+class Memory:
+    """Bytes on one device, by what they are for.
+
+    Attributes:
+      arguments: state, frozen variables and the device's share of a batch.
+      outputs: the new state and metrics.
+      temporaries: activations, gradients, and what else lives within a step.
+      aliased: outputs that take the place of arguments.
+    """
+
+    arguments: int
+    outputs: int
+    temporaries: int
+    aliased: int
+
+    @property
+    def peak(self) -> int:
+        """An upper bound of what is held at once."""
+        return self.arguments + self.outputs - self.aliased + self.temporaries
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """A training step as it is compiled for one device of a strategy.
+
+    Attributes:
+      parameters: how many numbers the stage trains.
+      model_flops: of a step on the global batch, however it is compiled.
+      flops_per_device: of the compiled program as XLA counts it: recomputation is in it,
+        and the body of a loop counts once.
+      memory: bytes on one device.
+      collectives: communications of a step.
+    """
+
+    parameters: int
+    model_flops: float
+    flops_per_device: float
+    memory: Memory
+    collectives: tuple[Collective, ...]
+
+
+def analyse(step: Step, strategy: Strategy) -> Program:
+    """Compiles a step for shapes and reads what it will take."""
+    compiled = lower(step, strategy).compile()
+    found = compiled.memory_analysis()
+    return Program(
+        parameters=num_parameters(step.state.variables["params"]),
+        model_flops=model_flops(step.stage, step.state, step.frozen, step.batch),
+        flops_per_device=compiled.cost_analysis().get("flops", 0.0),
+        memory=Memory(
+            found.argument_size_in_bytes,
+            found.output_size_in_bytes,
+            found.temp_size_in_bytes,
+            found.alias_size_in_bytes,
+        ),
+        collectives=collectives(compiled.as_text(), strategy.num_devices),
+    )
+
+
+def lower(step: Step, strategy: Strategy) -> jax.stages.Lowered:
+    """The loop's step of that strategy, for the shapes that it will be given."""
+    jitted = strategy.compile(
+        functools.partial(train_step, step.stage, step.options), step.state
+    )
+    rows = len(strategy.rows(step.options.batch_size))
+    zeros = jax.tree.map(lambda x: np.zeros((rows, *x.shape[1:]), x.dtype), step.batch)
+    return jitted.lower(
+        strategy.placed(step.state),
+        strategy.placed(step.frozen),
+        jax.tree.map(_shape, strategy.batch(zeros)),
+        jax.eval_shape(jax.random.key, 0),
+    )
+
+
+def describe(name: str, program: Program) -> str:
+    """A line on a stage: its size, its arithmetic and its memory."""
+    memory = program.memory
+    return (
+        f"{name}: {human(program.parameters)} parameters, "
+        f"{human(program.model_flops)}FLOP a step, "
+        f"{human(memory.peak)}B a device "
+        f"({human(memory.arguments)}B of state and data, "
+        f"{human(memory.temporaries)}B of temporaries)"
+    )
+
+
+def device_memory() -> int | None:
+    """Bytes that one device has; of a CPU, its share of the machine's or container's.
+
+    None where the backend does not say.
+    """
+    device = jax.local_devices()[0]
+    if device.platform != "cpu":
+        return (device.memory_stats() or {}).get("bytes_limit")
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    group = Path("/sys/fs/cgroup/memory.max")
+    if group.is_file() and group.read_text().strip().isdigit():
+        limits.append(int(group.read_text()))
+    return min(limits) // jax.local_device_count()
+
+
+def human(value: float) -> str:
+    """A number with three figures and a prefix of powers of 1000: `1.23 G`."""
+    for prefix in ("", "k", "M", "G", "T", "P", "E"):
+        if value < 999.5 or prefix == "E":
+            return f"{value:.3g} {prefix}"
+        value /= 1000
+    raise AssertionError
+
+
+def _shape(x: jax.Array | np.ndarray) -> jax.ShapeDtypeStruct:
+    sharding = getattr(x, "sharding", None)
+    return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)

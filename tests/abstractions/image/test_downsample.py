@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+from regen_jax.abstractions.image.downsample import Downsample
+from regen_jax.spaces import Array, Category
+
+
+@pytest.mark.parametrize(
+    ("shape", "factor"),
+    [((6, 4, 3), 2), ((6, 9, 1), 3), ((8, 2), 4), ((4, 4, 2, 1), 2)],
+)
+def test_is_the_mean_of_each_block(shape, factor):
+    space = Array(shape, 0.0, 9.0)
+    y = np.random.default_rng(0).uniform(0, 9, (2, *shape)).astype(np.float32)
+    found = Downsample(space, factor).encode({}, y)
+    *grid, channels = shape
+    expected = np.empty((2, *(n // factor for n in grid), channels))
+    for index in np.ndindex(expected.shape[1:-1]):
+        block = tuple(slice(i * factor, (i + 1) * factor) for i in index)
+        inner = y[(slice(None), *block)].reshape(2, -1, channels)
+        expected[(slice(None), *index)] = inner.mean(axis=1)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_space_keeps_the_bounds_and_there_is_no_way_back():
+    abstraction = Downsample(Array((8, 8, 3), -1.0, 2.0, step=0.5), 4)
+    assert abstraction.output_space == Array((2, 2, 3), -1.0, 2.0)
+    assert not abstraction.invertible and not abstraction.lossless
+    with pytest.raises(NotImplementedError, match="Downsample has no way back"):
+        abstraction.decode({}, np.zeros((1, 2, 2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("space", "factor", "message"),
+    [
+        (Category(3), 2, "needs an Array with a grid and channels, not Category(3)"),
+        (Array((6,)), 2, "needs an Array with a grid and channels, not Array(6)"),
+        (Array((6, 8, 1)), 4, "factor 4 does not divide the grid (6, 8)"),
+        (Array((6, 8, 1)), 0, "factor must be at least 1, not 0"),
+    ],
+)
+def test_refuses(space, factor, message):
+    with pytest.raises(ValueError) as error:
+        Downsample(space, factor)
+    assert str(error.value) == message

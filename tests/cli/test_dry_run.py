@@ -1,0 +1,27 @@
+import pytest
+
+from regen_jax.cli import dry_run
+from regen_jax.errors import UserError
+from regen_jax.training.parallel.strategies import make_strategy
+
+
+@pytest.fixture(scope="module")
+def run(tiny_run):
+    return tiny_run("abstraction=downsample,prior=regression")
+
+
+def test_a_line_a_stage_that_trains(run, capsys):
+    dry_run.preview(run, make_strategy(run.parallel))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == [
+        stage.name for stage in run.stages
+    ]
+    for word in ("parameters", "FLOP a step", "B a device"):
+        assert all(word in line for line in lines)
+
+
+def test_what_does_not_fit_is_told(run, monkeypatch):
+    monkeypatch.setattr(dry_run, "device_memory", lambda: 2_000_000)
+    with pytest.raises(UserError, match=r"a device has 2 MB .*: judge \d") as error:
+        dry_run.preview(run, make_strategy(run.parallel))
+    assert "\n" not in str(error.value)

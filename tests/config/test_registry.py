@@ -1,0 +1,275 @@
+import dataclasses
+from pathlib import Path
+
+import ml_collections
+import pytest
+
+from regen_jax.abstractions.autoencoder import Autoencoder
+from regen_jax.abstractions.bottlenecks.fsq import FiniteScalarQuantizer
+from regen_jax.abstractions.bottlenecks.interface import Quantizer
+from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
+from regen_jax.abstractions.image.pixel_tokens import Pixels
+from regen_jax.config.registry import (
+    instantiate,
+    registered_names,
+    resolve_class,
+    to_plain_dict,
+)
+from regen_jax.errors import UserError
+from regen_jax.generators.autoregressive.autoregressive import Autoregressive
+from regen_jax.interfaces import Abstraction, Generator, Task
+from regen_jax.spaces import Array
+
+IMAGES = Array((8, 8, 1), 0.0, 255.0, step=1.0)
+ABSTRACTIONS = ", ".join(registered_names(Abstraction))
+QUANTIZERS = ", ".join(registered_names(Quantizer))
+
+
+@dataclasses.dataclass(frozen=True)
+class Inner:
+    rate: float = 1.0
+
+    def __post_init__(self):
+        if self.rate < 0:
+            raise ValueError(f"rate must be 0 or more, not {self.rate}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    count: int
+    share: float = 0.5
+    label: str = ""
+    on: bool = False
+    sizes: tuple[int, ...] = ()
+    interval: tuple[float, float] = (0.0, 1.0)
+    rules: tuple[tuple[str, int], ...] = ()
+    inner: Inner = Inner()
+
+
+@pytest.fixture(autouse=True)
+def _outside(monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "outside"))
+
+
+def refusal(call, *args, **kwargs) -> str:
+    with pytest.raises(UserError) as error:
+        call(*args, **kwargs)
+    message = str(error.value)
+    assert "\n" not in message
+    return message
+
+
+def test_none_of_a_flag_is_no_text():
+    assert instantiate(Options, {"count": 1, "label": ""}, "config.data").label == ""
+    words = refusal(instantiate, Options, {"count": 1, "label": "None"}, "config.data")
+    assert "config.data.label must be of type str" in words
+    assert "--config.data.label= for an empty text" in words
+
+
+def test_names_are_the_modules_that_define_one():
+    handcrafted = {"downsample", "identity", "pixel_tokens"}
+    assert handcrafted | {"autoencoder"} <= set(registered_names(Abstraction))
+    assert {"autoregressive", "diffusion", "regression"} <= set(
+        registered_names(Generator)
+    )
+    assert "decoding" not in registered_names(
+        Generator
+    ) and "interface" not in registered_names(Quantizer)
+    assert {"fsq", "vq"} <= set(registered_names(Quantizer))
+    assert "class_to_image" in registered_names(Task)
+
+
+def test_find_gives_the_class_of_a_module_or_a_path():
+    assert resolve_class(Generator, "autoregressive", "config.prior") is Autoregressive
+    path = "regen_jax.abstractions.image.pixel_tokens:Pixels"
+    assert resolve_class(Abstraction, path, "config.abstraction") is Pixels
+    outside = resolve_class(Abstraction, "toy_parts:ColumnMeans", "config.abstraction")
+    assert outside.__module__ == "toy_parts" and issubclass(outside, Abstraction)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "pixel",
+            (
+                f"no abstraction is called 'pixel'; known are {ABSTRACTIONS}, or "
+                "'package.module:Class' for your own"
+            ),
+        ),
+        (
+            7,
+            (
+                f"no abstraction is called 7; known are {ABSTRACTIONS}, or "
+                "'package.module:Class' for your own"
+            ),
+        ),
+        ("nowhere:Thing", "cannot import 'nowhere': No module named 'nowhere'"),
+        (":Thing", "cannot import '': Empty module name"),
+        (
+            "regen_jax.abstractions.image.pixel_tokens:Missing",
+            "regen_jax.abstractions.image.pixel_tokens:Missing is not a subclass of Abstraction",
+        ),
+        (
+            "regen_jax.spaces:Array",
+            "regen_jax.spaces:Array is not a subclass of Abstraction",
+        ),
+        ("toy_parts:Unfinished", "toy_parts:Unfinished does not define encode"),
+        ("toy_parts:Undecorated", "toy_parts:Undecorated is not a dataclass"),
+    ],
+)
+def test_find_refuses(name, message):
+    assert refusal(resolve_class, Abstraction, name, "config.abstraction") == (
+        f"config.abstraction: {message}"
+    )
+
+
+def test_find_lists_what_the_caller_knows_besides():
+    message = refusal(
+        resolve_class, Generator, "reverse", "config.decoder", ("inverse",)
+    )
+    assert f"known are inverse, {', '.join(registered_names(Generator))}, or" in message
+
+
+def test_make_takes_plain_values():
+    section = {
+        "count": 3,
+        "share": 1,
+        "label": "a",
+        "on": True,
+        "sizes": [1, 2],
+        "interval": [0, 0.5],
+        "rules": [["x", 1], ["y", 2]],
+        "inner": {"rate": 2},
+    }
+    made = instantiate(Options, section, "config.part")
+    assert made == Options(
+        3, 1.0, "a", True, (1, 2), (0.0, 0.5), (("x", 1), ("y", 2)), Inner(2.0)
+    )
+    assert isinstance(made.share, float) and isinstance(made.inner.rate, float)
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        (
+            {"count": 1, "colour": 2},
+            (
+                ".colour is not an option of Options; known are count, share, label, on, "
+                "sizes, interval, rules, inner"
+            ),
+        ),
+        ({}, " needs count, of Options"),
+        (3, " must be a section of options, not 3"),
+        ({"count": 1.0}, ".count must be of type int, not 1.0"),
+        ({"count": True}, ".count must be of type int, not True"),
+        ({"count": 1, "share": "x"}, ".share must be of type float, not 'x'"),
+        ({"count": 1, "share": True}, ".share must be of type float, not True"),
+        ({"count": 1, "label": 0}, ".label must be of type str, not 0"),
+        ({"count": 1, "on": 1}, ".on must be of type bool, not 1"),
+        ({"count": 1, "on": None}, ".on must be of type bool, not None"),
+        ({"count": 1, "sizes": 4}, ".sizes must be of type tuple[int, ...], not 4"),
+        ({"count": 1, "sizes": [1, "b"]}, ".sizes[1] must be of type int, not 'b'"),
+        (
+            {"count": 1, "interval": [0.0]},
+            ".interval must be of type tuple[float, float], not [0.0]",
+        ),
+        (
+            {"count": 1, "rules": [["x", 1], ["y", "z"]]},
+            ".rules[1][1] must be of type int, not 'z'",
+        ),
+        ({"count": 1, "inner": 2}, ".inner must be a section of options, not 2"),
+        (
+            {"count": 1, "inner": {"pace": 2}},
+            ".inner.pace is not an option of Inner; known are rate",
+        ),
+        (
+            {"count": 1, "inner": {"rate": -1}},
+            ".inner: rate must be 0 or more, not -1.0",
+        ),
+    ],
+)
+def test_make_refuses(section, message):
+    assert (
+        refusal(instantiate, Options, section, "config.part") == f"config.part{message}"
+    )
+
+
+def test_given_fields_are_no_options_and_the_name_chose_the_class():
+    made = instantiate(
+        Pixels,
+        {"name": "pixel_tokens", "levels": 4},
+        "config.abstraction",
+        input_space=IMAGES,
+    )
+    assert made == Pixels(IMAGES, levels=4)
+    message = refusal(
+        instantiate,
+        Pixels,
+        {"input_space": 1},
+        "config.abstraction",
+        input_space=IMAGES,
+    )
+    assert (
+        message
+        == "config.abstraction.input_space is not an option of Pixels; known are levels"
+    )
+
+
+def test_a_section_within_makes_the_part_that_it_names():
+    section = {"quantizer": {"name": "fsq", "levels": [4, 3]}, "widths": [8]}
+    made = instantiate(Autoencoder, section, "config.abstraction", input_space=IMAGES)
+    assert made.quantizer == FiniteScalarQuantizer((4, 3))
+    assert (
+        instantiate(Autoencoder, {}, "", input_space=IMAGES).quantizer
+        == VectorQuantizer()
+    )
+
+
+@pytest.mark.parametrize(
+    ("quantizer", "message"),
+    [
+        ({}, f" needs a name: {QUANTIZERS}"),
+        ("vq", f" needs a name: {QUANTIZERS}"),
+        (
+            {"name": "kmeans"},
+            (
+                f": no quantizer is called 'kmeans'; known are {QUANTIZERS}, or "
+                "'package.module:Class' for your own"
+            ),
+        ),
+        (
+            {"name": "vq", "levels": 3},
+            (
+                ".levels is not an option of VectorQuantizer; known are codes, dim, decay, "
+                "commitment, revive_below, candidates"
+            ),
+        ),
+        ({"name": "vq", "codes": 0}, ": codes must be at least 1, not 0"),
+    ],
+)
+def test_a_section_within_is_refused_by_its_path(quantizer, message):
+    section = {"quantizer": quantizer}
+    assert refusal(
+        instantiate, Autoencoder, section, "config.abstraction", input_space=IMAGES
+    ) == (f"config.abstraction.quantizer{message}")
+
+
+def test_a_class_without_options_says_so():
+    message = refusal(
+        instantiate,
+        resolve_class(Abstraction, "identity", ""),
+        {"x": 1},
+        "config.source",
+        input_space=IMAGES,
+    )
+    assert message == "config.source.x is not an option of Identity; known are none"
+
+
+def test_plain_is_what_json_keeps():
+    config = ml_collections.ConfigDict({"a": {"sizes": (1, 2)}, "b": 0.5})
+    assert (
+        to_plain_dict(config)
+        == to_plain_dict(config.to_dict())
+        == {"a": {"sizes": [1, 2]}, "b": 0.5}
+    )

@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+
+from regen_jax.data.builders.folk_tunes import tune_similarity
+
+# Quarter notes, with repeated ones, of a tune in 4/4 and of one that shares no phrase.
+TUNE = [67, 67, 74, 71, 69, 67, 67, 69, 71, 72, 71, 69, 67, 71, 74, 76, 74, 72, 71, 69]
+OTHER = [60, 65, 64, 60, 62, 57, 65, 62, 70, 67, 64, 72, 65, 58, 63, 60, 67, 59, 68, 60]
+
+
+def notes(pitches, durations=None):
+    durations = np.array(durations or [4] * len(pitches))
+    return np.stack([np.cumsum(durations) - durations, durations, pitches], axis=1)
+
+
+def with_passing_notes(pitches):
+    """Every second quarter note is two eighths, the second of them a passing note."""
+    found, durations = [], []
+    for index, pitch in enumerate(pitches):
+        found += [pitch, pitch + 1] if index % 2 else [pitch]
+        durations += [2, 2] if index % 2 else [4]
+    return notes(found, durations)
+
+
+def test_skeleton_is_what_sounds_on_the_beats():
+    # A dotted quarter and an eighth, a note tied over two beats, two sixteenths.
+    line = notes([60, 62, 64, 64, 67, 69, 65], [6, 2, 8, 4, 1, 3, 4])
+    assert tune_similarity.skeleton(line, 4).tolist() == [4, 3, -2]
+    assert tune_similarity.skeleton(line[:1], 4).tolist() == []
+    assert tune_similarity.skeleton(line[:0], 4).tolist() == []
+
+
+@pytest.mark.parametrize(
+    "variant, beat",
+    [
+        (notes(np.array(TUNE) - 5), 4),
+        (with_passing_notes(TUNE), 4),
+        (notes(TUNE, [8, 4] * 10), 4),
+        (notes(TUNE, [8] * 20), 8),
+        (notes(TUNE + TUNE), 4),
+    ],
+    ids=["transposed", "passing notes", "in 3/4", "in 4/2", "played twice"],
+)
+def test_variants_are_the_same_tune(variant, beat):
+    tune, other = (
+        tune_similarity.skeleton(notes(TUNE), 4),
+        tune_similarity.skeleton(variant, beat),
+    )
+    assert tune_similarity.similarities(tune, [other]) == [1]
+    assert tune_similarity.similarities(other, [tune]) == [1]
+
+
+def test_changed_notes_cost_what_they_should():
+    tune = np.array([2, 3, -1, 4, -5, 2, 1, 3, -2, -4])
+    differs, lacks, tail = tune.copy(), np.delete(tune, 5), tune[6:]
+    differs[5] = 7
+    found = tune_similarity.similarities(
+        tune, [differs, lacks, tail, tail[:0], -9 * tune]
+    )
+    # A gap of two on one side each is dearer than an interval that differs.
+    np.testing.assert_allclose(found, [0.8, (9 - 0.7) / 9, 1, 0, 0], atol=1e-12)
+
+
+def test_similarity_is_that_of_smith_and_waterman():
+    """Cell by cell, on random tunes that share intervals by chance."""
+    random = np.random.default_rng(0)
+    found = [random.integers(-2, 3, size) for size in (12, 7, 20, 1)]
+    for a in found:
+        expected = []
+        for b in found:
+            cells = np.zeros((len(a) + 1, len(b) + 1))
+            for i, x in enumerate(a, 1):
+                for j, y in enumerate(b, 1):
+                    agree = cells[i - 1, j - 1] + (1 if x == y else -1)
+                    left_out = max(cells[i - 1, j], cells[i, j - 1]) - 0.7
+                    cells[i, j] = max(agree, left_out, 0)
+            expected.append(cells.max() / min(len(a), len(b)))
+        np.testing.assert_allclose(
+            tune_similarity.similarities(a, found), expected, atol=1e-9
+        )
+
+
+def test_groups_are_chains_of_similar_tunes():
+    tune = tune_similarity.skeleton(notes(TUNE), 4)
+    other = tune_similarity.skeleton(notes(OTHER), 4)
+    joined = np.concatenate([tune, [9], other])
+    melodies = [other, tune, -tune, joined, tune]
+    assert tune_similarity.group(melodies, range(5), 0.9, 0.5) == [[0, 1, 3, 4], [2]]
+    assert tune_similarity.group(melodies[:3], range(3), 0.9, 0.5) == [[0], [1], [2]]
+
+
+def test_tunes_of_one_name_need_less_similarity():
+    tune = tune_similarity.skeleton(notes(TUNE), 4)
+    half = np.concatenate([tune[:8], -tune[8:]])
+    assert 0.4 < tune_similarity.similarities(tune, [half])[0] < 0.9
+    assert tune_similarity.group([tune, half], ["a", "b"], 0.9, 0.4) == [[0], [1]]
+    assert tune_similarity.group([tune, half], ["a", "a"], 0.9, 0.4) == [[0, 1]]
+    assert tune_similarity.group([tune, half], ["a", "a"], 0.9, 0.9) == [[0], [1]]

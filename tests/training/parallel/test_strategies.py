@@ -1,0 +1,314 @@
+"""Every strategy against one device, on the same global batches.
+
+Sums over the batch are taken in another order, and so differ in their last bits. All
+comparisons are to 1e-5 of the largest value of an array.
+"""
+
+import contextlib
+import functools
+import re
+from pathlib import Path
+from unittest import mock
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+from regen_jax import interfaces
+from regen_jax.abstractions.autoencoder import Autoencoder
+from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
+from regen_jax.abstractions.identity import Identity
+from regen_jax.errors import UserError
+from regen_jax.evaluation.evaluators import EvaluateOptions
+from regen_jax.generators.autoregressive.autoregressive import Autoregressive
+from regen_jax.interfaces import Task
+from regen_jax.regeneration import Regeneration
+from regen_jax.spaces import Array, Category
+from regen_jax.stages import make_stages
+from regen_jax.training.parallel.strategies import (
+    ParallelOptions,
+    check_batch,
+    make_strategy,
+)
+from regen_jax.training.stage import StageOptions
+from regen_jax.training.step import Reduction, create, train_step
+
+BATCH, STEPS, TOLERANCE = 16, 3, 1e-5
+SPLIT = functools.partial(ParallelOptions, min_size=16)
+
+
+class Noise(Task):
+    """Images of noise in four classes."""
+
+    x = Category(4)
+    y = Array((8, 8, 1), 0.0, 255.0, step=1.0)
+
+    def examples(self, split):
+        return []
+
+
+@functools.cache
+def stages():
+    quantizer = VectorQuantizer(codes=16, dim=8, decay=0.2, revive_below=0.7)
+    abstraction = Autoencoder(Noise.y, quantizer, widths=(8,), num_blocks=0)
+    prior = Autoregressive(
+        Noise.x,
+        abstraction.output_space,
+        width=16,
+        num_layers=1,
+        num_heads=2,
+        dropout=0.2,
+        source_dropout=0.3,
+    )
+    parts = Regeneration(Identity(Noise.x), abstraction, prior)
+    made = make_stages(Noise(), parts, EvaluateOptions(), "validation", 1)
+    return {stage.name: stage for stage in made}
+
+
+def options(accumulate=1):
+    return StageOptions(steps=10, batch_size=BATCH, warmup=0.0, accumulate=accumulate)
+
+
+def optimizer(name):
+    """AdamW for the abstraction, plain descent for the prior.
+
+    The bias of attention's keys has no gradient but rounding errors, and Adam would
+    make whole steps of them.
+    """
+    if name == "abstraction":
+        return contextlib.nullcontext()
+    return mock.patch(
+        "regen_jax.training.step.optimizer", lambda options: optax.sgd(0.1)
+    )
+
+
+def batch(step):
+    rng = np.random.default_rng(step)
+    y = rng.integers(0, 256, (BATCH, *Noise.y.shape)).astype(np.uint8)
+    return {"x": rng.integers(0, 4, BATCH, np.int32), "y": y}
+
+
+@functools.cache
+def frozen(name):
+    if name == "abstraction":
+        return {}
+    variables = jax.jit(stages()["abstraction"].init)(jax.random.key(1), batch(0))
+    return {"abstraction": jax.device_get(variables)}
+
+
+def initial(name):
+    return create(stages()[name], options(), jax.random.key(2), batch(0))
+
+
+@functools.cache
+def alone(name):
+    """States before, after one and after three steps of a plain `jax.jit`; metrics."""
+    with optimizer(name):
+        step = jax.jit(
+            functools.partial(train_step, stages()[name], options(), Reduction())
+        )
+        states, metrics = [jax.jit(initial, static_argnums=0)(name)], []
+        for number in range(STEPS):
+            state, found = step(
+                states[-1], frozen(name), batch(number), jax.random.key(3)
+            )
+            states.append(state)
+            metrics.append(found)
+    return jax.device_get((states[0], states[1], states[3])), jax.device_get(metrics)
+
+
+def spread_out(name, parallel, accumulate=1):
+    """The same of a strategy, and the last state as it lies on the devices."""
+    strategy = make_strategy(parallel)
+    first = alone(name)[0][0]
+    with optimizer(name):
+        step = strategy.compile(
+            functools.partial(train_step, stages()[name], options(accumulate)), first
+        )
+        state, everywhere = strategy.spread(first), strategy.spread(frozen(name))
+        states, metrics = [first], []
+        for number in range(STEPS):
+            before, given, rng = state, strategy.batch(batch(number)), jax.random.key(3)
+            with compilations() as compiled:
+                state, found = step(state, everywhere, given, rng)
+            assert not compiled or number == 0
+            metrics.append(jax.device_get(found))
+            # Not after the second: views of NumPy keep buffers from being donated.
+            if number != 1:
+                states.append(jax.device_get(strategy.stored(state)))
+            if number == 2:
+                assert all(leaf.is_deleted() for leaf in jax.tree.leaves(before))
+    return states, metrics, state
+
+
+@contextlib.contextmanager
+def compilations():
+    """A list of what JAX compiles meanwhile."""
+    found = []
+
+    def listen(event, seconds, **_):
+        if event.startswith("/jax/core/compile"):
+            found.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        yield found
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+
+
+def assert_near(actual, expected):
+    def near(path, a, b):
+        largest = np.max(np.abs(b), initial=0)
+        where = jax.tree_util.keystr(path)
+        np.testing.assert_allclose(
+            a, b, rtol=0, atol=TOLERANCE * largest, err_msg=where
+        )
+
+    jax.tree_util.tree_map_with_path(near, actual, expected)
+
+
+@pytest.mark.parametrize("name", ["abstraction", "prior"])
+@pytest.mark.parametrize(
+    "parallel, accumulate",
+    [
+        (SPLIT(), 1),
+        (SPLIT(fsdp=2), 2),
+        (SPLIT(fsdp=8), 1),
+        (ParallelOptions("pmap"), 1),
+        (ParallelOptions("pmap"), 2),
+    ],
+    ids=["data8", "data4-fsdp2-accumulate2", "fsdp8", "pmap8", "pmap8-accumulate2"],
+)
+def test_strategies_agree_with_one_device(name, parallel, accumulate):
+    expected_states, expected_metrics = alone(name)
+    states, metrics, state = spread_out(name, parallel, accumulate)
+    assert_near(metrics, expected_metrics)
+    assert_near(states, list(expected_states))
+    if parallel.fsdp > 1:
+        leaves = jax.tree.leaves(state.variables["params"])
+        matrices = [leaf for leaf in leaves if leaf.ndim >= 2]
+        for leaf in matrices:
+            assert leaf.addressable_data(0).size == leaf.size // parallel.fsdp
+
+
+def test_the_codebook_of_these_tests_is_revived():
+    (_, after, _), _ = alone("abstraction")
+    codebook = after.variables["codebook"]
+    # A revived code starts with the mean count: 16 x 16 latents over 16 codes.
+    assert 2 <= np.sum(np.isclose(codebook["counts"], 16)) < 16
+    np.testing.assert_allclose(
+        codebook["codes"] * codebook["counts"][:, None], codebook["sums"], rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("parallel", [SPLIT(fsdp=4), ParallelOptions("pmap")])
+def test_a_new_state_is_that_of_one_device(parallel):
+    strategy = make_strategy(parallel)
+    made = strategy.create(functools.partial(initial, "abstraction"))
+    (expected, _, _), _ = alone("abstraction")
+    assert_near(jax.device_get(made), expected)
+    assert jax.tree.map(lambda leaf: leaf.sharding, made) == strategy.shardings(made)
+
+
+def test_rules_say_what_is_split():
+    rules = (("params/kernel", "fsdp"), ("kernel", "replicate"), ("bias|count", "fsdp"))
+    strategy = make_strategy(ParallelOptions(fsdp=4, rules=rules, min_size=32))
+    state = {
+        "params": {
+            "kernel": np.zeros((12, 16)),
+            "bias": np.zeros(64),
+            "short_bias": np.zeros(16),
+        },
+        "mu": {"kernel": np.zeros((12, 16))},
+        "tail_bias": np.zeros((6, 9)),
+        "bias": np.zeros((40, 8, 30)),
+        "other": np.zeros((64, 64)),
+    }
+    shapes = jax.tree.map(
+        lambda leaf: leaf.addressable_data(0).shape, strategy.spread(state)
+    )
+    assert shapes == {
+        "params": {"kernel": (12, 4), "bias": (16,), "short_bias": (16,)},
+        "mu": {"kernel": (12, 16)},  # a later rule does not overrule an earlier one
+        "tail_bias": (6, 9),  # 4 divides no axis
+        "bias": (10, 8, 30),  # the largest axis that 4 divides
+        "other": (64, 64),  # no rule
+    }
+
+
+@pytest.mark.parametrize("parallel", [ParallelOptions(data=4), SPLIT(data=2, fsdp=2)])
+def test_fewer_devices_than_there_are(parallel):
+    strategy = make_strategy(parallel)
+    assert strategy.num_devices == 4
+    placed = strategy.batch({"x": np.arange(8)})["x"]
+    shards = {s.device: s.data.tolist() for s in placed.addressable_shards}
+    assert list(shards.values()) == [[0, 1], [2, 3], [4, 5], [6, 7]]
+    assert list(shards) == jax.devices()[:4]
+
+
+@pytest.mark.parametrize(
+    "parallel",
+    [SPLIT(), SPLIT(fsdp=8), ParallelOptions("pmap"), ParallelOptions("pmap", data=2)],
+)
+def test_single_undoes_spread(parallel):
+    strategy = make_strategy(parallel)
+    tree = {"a": np.arange(128.0, dtype=np.float32).reshape(8, 16), "b": np.int32(3)}
+    again = strategy.stored(strategy.spread(strategy.stored(strategy.spread(tree))))
+    jax.tree.map(np.testing.assert_array_equal, jax.device_get(again), tree)
+    # What `single` gives and what is read from a checkpoint can be computed with.
+    restored = jax.device_put(tree, strategy.shardings(tree))
+    total = jax.jit(lambda x, y: x["a"] + y["a"])(again, restored)
+    np.testing.assert_array_equal(total, 2 * tree["a"])
+
+
+@pytest.mark.parametrize(
+    "parallel, words",
+    [
+        (ParallelOptions(data=16), "data 16 x fsdp 1 devices, but there are 8"),
+        (ParallelOptions(data=4, fsdp=4), "data 4 x fsdp 4 devices, but there are 8"),
+        (ParallelOptions(fsdp=16), "fsdp 16 devices, but there are 8"),
+        (ParallelOptions(fsdp=3), "fsdp 3 does not divide 8 devices"),
+        (ParallelOptions("pmap", data=9), "data 9 is more than the 8 devices"),
+    ],
+)
+def test_devices_that_are_not_there_are_refused(parallel, words):
+    with pytest.raises(UserError, match=re.escape(words)):
+        make_strategy(parallel)
+
+
+@pytest.mark.parametrize("parallel", [SPLIT(fsdp=2), ParallelOptions("pmap")])
+def test_batches_that_do_not_divide_are_refused(parallel):
+    strategy = make_strategy(parallel)
+    check_batch("config.train.prior", 32, 2, strategy)
+    for size, accumulate in [(12, 1), (24, 2), (8, 2)]:
+        words = f"batch_size {size} .* use a multiple of {8 * accumulate}"
+        with pytest.raises(UserError, match=words):
+            check_batch("config.train.prior", size, accumulate, strategy)
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"strategy": "ddp"}, "'sharded' or 'pmap', not 'ddp'"),
+        ({"strategy": "pmap", "fsdp": 2}, "fsdp 2 needs strategy 'sharded'"),
+        ({"fsdp": 0}, "fsdp of 1 or more"),
+        ({"data": 0}, "data of 1 or more or -1"),
+        ({"rules": ((".*", "split"),)}, "tactic 'split': known are fsdp, replicate"),
+    ],
+)
+def test_options_are_checked(options, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        ParallelOptions(**options)
+
+
+def test_only_this_module_knows_of_devices():
+    root = Path(interfaces.__file__).parent
+    words = r"pmap|psum|pmean|all_gather|axis_name|axis_index|shard_map|NamedSharding"
+    found = [
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*.py")
+        if re.search(words, path.read_text())
+    ]
+    assert found == ["training/parallel.py"]
