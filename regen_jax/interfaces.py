@@ -9,8 +9,9 @@ a batch is split over steps, devices or hosts.
 
 import abc
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import jax
 import numpy as np
@@ -25,8 +26,8 @@ Variables = Mapping[str, Any]
 Example = Mapping[str, Any]
 """`x`, `y` where it is known, `x_prime` and `y_prime` where a rule for the host made
 them, and notes: whatever else a data set says. A batch of examples has no notes."""
-Judging = Callable[..., dict[str, float]]
-"""Called as (prompts, y, too_long=()): see `Task.judging`."""
+SampleMetrics = Callable[..., dict[str, float]]
+"""Called as (prompts, y, too_long=()): see `Task.sample_metrics`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -241,6 +242,25 @@ class Task(abc.ABC):
           UserError: there is no such split, or the data are not prepared.
         """
 
+    def read_info(self) -> dict[str, Any]:
+        """Reads from the prepared data what spaces and prompts depend on.
+
+        It is strict JSON, such as names of labels or the pieces of a tokenizer, and is
+        stored in the workdir, so that a run samples where its data are gone.
+        """
+        return {}
+
+    @functools.cached_property
+    def info(self) -> dict[str, Any]:
+        """What `read_info` returns, or what `with_info` gave."""
+        return self.read_info()
+
+    def with_info(self, info: Mapping[str, Any]) -> Self:
+        """Returns the same task, which takes `info` from a run and reads no data for it."""
+        task = dataclasses.replace(self)  # type: ignore[type-var]
+        vars(task)["info"] = dict(info)
+        return task
+
     @property
     def judges(self) -> dict[str, "Judge"]:
         """Models that the task trains on real pairs, to judge generated ones by."""
@@ -271,7 +291,7 @@ class Task(abc.ABC):
         """Y in the data's own range and dtype, from values in the space of Y."""
         return y
 
-    def sample_metrics(self, variables: Mapping[str, Variables]) -> Judging:
+    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
         """Returns a function of (prompts, y, too_long=()) to metrics by name.
 
         Args of that function:

@@ -1,12 +1,18 @@
-"""A stage's objective over a whole held-out split."""
+"""The objective of a stage over a held-out split."""
 
-from collections.abc import Callable, Iterator
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from regen_jax.training.stage import Batch, Frozen, Stage, Tree
+from regen_jax.data.pipeline import evaluation_batches
+from regen_jax.evaluation.evaluator import EvaluationData, Evaluator, count
+from regen_jax.interfaces import Variables
+from regen_jax.training.stage import Report, Stage
 
 
 def example_keys(rng: jax.Array, first: int, number: int) -> jax.Array:
@@ -17,31 +23,46 @@ def example_keys(rng: jax.Array, first: int, number: int) -> jax.Array:
     return jax.vmap(jax.random.fold_in, (None, 0))(rng, jnp.arange(number) + first)
 
 
-def held_out(
-    stage: Stage, batches: Callable[[], Iterator[Batch]], rng: jax.Array
-) -> Callable[[Tree, Frozen], dict[str, float]]:
-    """Returns a function of (variables, frozen) to means over a pass of the batches.
+@dataclasses.dataclass(frozen=True)
+class Objective(Evaluator):
+    """Means of a stage's loss and metrics over a pass of the split.
 
-    Every example has the same key at every pass and at any batch size, so that metrics
-    compare.
+    Every example has the same key in every pass and at any batch size, so that metrics of
+    different steps and runs compare.
+
+    Attributes:
+      data: the held-out examples.
+      stage: whose loss is computed.
     """
 
-    @jax.jit
-    def part(variables, frozen, first, batch):
-        keys = example_keys(rng, first, jax.tree.leaves(batch)[0].shape[0])
-        objective = stage.loss(variables, frozen, keys, batch, False)
-        return objective.weighted_sums(), objective.sums
+    data: EvaluationData
+    stage: Stage
 
-    def means(variables: Tree, frozen: Frozen) -> dict[str, float]:
+    name = "objective"
+
+    def __call__(self, variables: Mapping[str, Variables], report: Report) -> None:
+        """Adds `<stage>/loss` and other metrics of the stage."""
         parts = []
-        count = 0
-        for batch in batches():
-            parts.append(part(variables, frozen, count, batch))
-            count += len(jax.tree.leaves(batch)[0])
-        sums, totals = jax.tree.map(
+        first = 0
+        for batch in evaluation_batches(self.data.examples, self.data.batch_size):
+            own = variables[self.stage.name]
+            parts.append(self._sums(own, variables, first, batch))
+            first += count(batch)
+        weighted, sums = jax.tree.map(
             lambda *values: np.sum(values, axis=0), *jax.device_get(parts)
         )
-        means = {name: float(total / weight) for name, (total, weight) in sums.items()}
-        return stage.summarize(means, totals)
+        means = {k: float(total / weight) for k, (total, weight) in weighted.items()}
+        for name, value in self.stage.summarize(means, sums).items():
+            report.scalars[f"{self.stage.name}/{name}"] = value
 
-    return means
+    @functools.cached_property
+    def _sums(self) -> Callable[..., Any]:
+        rng = jax.random.key(0)
+
+        @jax.jit
+        def sums(variables, frozen, first, batch):
+            keys = example_keys(rng, first, count(batch))
+            output = self.stage.loss(variables, frozen, keys, batch, False)
+            return output.weighted_sums(), output.sums
+
+        return sums

@@ -10,7 +10,7 @@ import numpy as np
 
 from regen_jax.data.builders.pronunciations.builder import open_pronunciations
 from regen_jax.errors import UserError
-from regen_jax.interfaces import CoreList, Example, Judging, Task, Variables
+from regen_jax.interfaces import CoreList, Example, SampleMetrics, Task, Variables
 from regen_jax.media.media import Media
 from regen_jax.metrics.error_rates import nearest_edits
 from regen_jax.modalities.text import characters
@@ -79,7 +79,7 @@ class Pronunciation(Task):
         sequence = characters.normalize(value) if g2p else value.upper().split()
         return {"x": characters.encode(self.x, sequence)}
 
-    def sample_metrics(self, variables: Mapping[str, Variables]) -> Judging:
+    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
         """`symbol_error_rate`, edits per symbol (PER of G2P), and `word_error_rate`.
 
         Any pronunciation that the data set lists for the word is right, and so is any

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from regen_jax.interfaces import (
     CoreList,
     Example,
     Judge,
-    Judging,
+    SampleMetrics,
     Task,
     Variables,
 )
@@ -64,8 +65,10 @@ class Simplification(Task):
 
     @property
     def y(self) -> Tokens:
-        pieces = _pieces(self.name, self.dir, self.vocab)
-        return tokenizer.pieces_space(pieces, self.max_length)
+        return tokenizer.pieces_space(tuple(self.info["pieces"]), self.max_length)
+
+    def read_info(self) -> dict[str, Any]:
+        return {"pieces": list(_pieces(self.name, self.dir, self.vocab))}
 
     def examples(self, split: str) -> Sequence[Example]:
         return _verses(self, split)[0]
@@ -96,7 +99,7 @@ class Simplification(Task):
         ]
         return "word", np.maximum(1, np.array(begins)[np.asarray(y)].sum(axis=1))
 
-    def sample_metrics(self, variables: Mapping[str, Variables]) -> Judging:
+    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
         """BLEU, chrF, SARI and PINC of pairs; how likely and how new the texts are.
 
         `bleu`, `chrf` and `sari`, 0 to 100, against the true texts, and `pinc` against

@@ -13,7 +13,14 @@ from regen_jax.data.readers.speech import Pairs, SpeechOptions, open_speech
 from regen_jax.errors import UserError
 from regen_jax.evaluation.outputs import PerExample
 from regen_jax.generators.autoregressive.autoregressive import Autoregressive
-from regen_jax.interfaces import Example, Judge, Judging, LossOutput, Task, Variables
+from regen_jax.interfaces import (
+    Example,
+    Judge,
+    LossOutput,
+    SampleMetrics,
+    Task,
+    Variables,
+)
 from regen_jax.media.heatmaps import render_spectrograms
 from regen_jax.media.media import Media
 from regen_jax.metrics.audio import mel_cepstral_distortion
@@ -62,7 +69,7 @@ class SpeechSynthesis(SpeechOptions, Task):
             raise UserError(f"speech synthesis reads --text=TEXT, not --{kind}")
         return {"x": self.encode(value)}
 
-    def sample_metrics(self, variables: Mapping[str, Variables]) -> Judging:
+    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
         """What the recogniser and the reference say of speech.
 
         `wer`, `cer` and `sentence_accuracy` of the recogniser's transcripts; `mcd`, the
