@@ -11,13 +11,12 @@ import abc
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import jax
 import numpy as np
 
 from regen_jax.errors import UserError
-from regen_jax.evaluation.outputs import PerExample
 from regen_jax.loss_output import LossOutput
 from regen_jax.media.media import Media
 from regen_jax.spaces import Array, Category, Padded, Space, Tokens, Value
@@ -26,8 +25,13 @@ Variables = Mapping[str, Any]
 Example = Mapping[str, Any]
 """`x`, `y` where it is known, `x_prime` and `y_prime` where a rule for the host made
 them, and notes: whatever else a data set says. A batch of examples has no notes."""
-SampleMetrics = Callable[..., dict[str, float]]
-"""Called as (prompts, y, too_long=()): see `Task.sample_metrics`."""
+PerExample = Mapping[str, Sequence[str] | np.ndarray]
+"""Columns by name, one entry per sample, then one per example that was too long.
+
+Texts: `output`, empty where an example was too long, and others, such as `reference`,
+that identify the example. Under the name of a metric f64[N, 2], the numerator and the
+denominator of each example.
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +50,24 @@ class CoreList:
     rows: np.ndarray
     too_long: tuple[Example, ...] = ()
     whole: bool = False
+
+
+class Generated(NamedTuple):
+    """Samples, and the prompts that they were generated from.
+
+    Attributes:
+      prompts: a batch of examples, N of them.
+      y: postprocessed samples [N, …].
+      too_long: `CoreList.too_long`, whose outputs are empty: metrics that compare with a
+        reference count them as such, others ignore them.
+    """
+
+    prompts: Example
+    y: Any
+    too_long: Sequence[Example] = ()
+
+
+SampleMetrics = Callable[[Generated], dict[str, float]]
 
 
 class Abstraction(abc.ABC):
@@ -292,31 +314,23 @@ class Task(abc.ABC):
         return y
 
     def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
-        """Returns a function of (prompts, y, too_long=()) to metrics by name.
-
-        Args of that function:
-          prompts: a batch of examples.
-          y: restored samples for them, [N, …].
-          too_long: `CoreList.too_long`, whose outputs are empty: metrics that compare
-            with a reference count them as such, others ignore them.
+        """Returns a function of `Generated` to metrics by name.
 
         A metric that has no value, of one sample for example, is left out.
 
         Args:
           variables: those of the judges, by name.
         """
-        return lambda prompts, y, too_long=(): {}
+        return lambda generated: {}
 
     def per_example(
-        self,
-        variables: Mapping[str, Variables],
-        prompts: Example,
-        y: Any,
-        too_long: Sequence[Example] = (),
+        self, variables: Mapping[str, Variables], generated: Generated
     ) -> PerExample:
         """Returns results per example, by which `launch.compare` compares two runs.
 
-        `variables` are those of the judges by name; the rest is as for `sample_metrics`.
+        Args:
+          variables: those of the judges, by name.
+          generated: the samples.
         """
         return {}
 

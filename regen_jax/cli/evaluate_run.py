@@ -16,7 +16,7 @@ from regen_jax.evaluation import outputs
 from regen_jax.evaluation.evaluator import EvaluationData
 from regen_jax.evaluation.reporter import attempt, finite
 from regen_jax.evaluation.speed import sampling_speed
-from regen_jax.interfaces import Variables
+from regen_jax.interfaces import Generated, Variables
 from regen_jax.media.tensorboard import SummaryWriter
 
 logger = logging.getLogger("regen_jax")
@@ -92,4 +92,5 @@ def _real(data: EvaluationData, variables: Mapping[str, Variables]) -> dict[str,
     """Returns the metrics of real Y of the core list, the baseline for samples."""
     examples = data.core_examples
     (batch,) = evaluation_batches(examples, len(examples))
-    return data.task.sample_metrics(variables)(batch, data.task.postprocess(batch["y"]))
+    y = data.task.postprocess(batch["y"])
+    return data.task.sample_metrics(variables)(Generated(batch, y))

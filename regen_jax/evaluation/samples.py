@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from regen_jax.evaluation.evaluator import (
     count,
 )
 from regen_jax.evaluation.inference import encode, sample
-from regen_jax.interfaces import Example, SampleMetrics, Variables
+from regen_jax.interfaces import Example, Generated, SampleMetrics, Variables
 from regen_jax.training.stage import Report
 
 
@@ -40,20 +40,19 @@ class Samples(Evaluator):
         # For a part of the list, the same fraction of the examples that are too long.
         fraction = min(1.0, count(y) / len(core.rows))
         too_long = core.too_long[: round(fraction * len(core.too_long))]
-        metrics = self._metrics(variables, prompts, y_prime, y, too_long)
+        generated = Generated(prompts, y, too_long)
+        metrics = self._metrics(variables, y_prime, generated)
         report.scalars |= {f"samples/{name}": value for name, value in metrics.items()}
         report.media.update(task.render_samples(*data.rendered((prompts, y))))
-        report.per_example = functools.partial(
-            task.per_example, variables, prompts, y, too_long
-        )
+        report.per_example = functools.partial(task.per_example, variables, generated)
         others = np.setdiff1d(np.arange(len(task.examples(data.split))), core.rows)
         if not (data.whole and core.whole and fraction == 1 and len(others)):
             return
         examples = task.examples(data.split)
         rest = as_batch([examples[int(row)] for row in others], parts)
         drawn = sample(task, parts, variables, rest, 0, data.batch_size, count(y))
-        whole = concatenate([(prompts, y_prime, y), (rest, *drawn)])
-        metrics = self._metrics(variables, *whole, ())
+        prompts, y_prime, y = concatenate([(prompts, y_prime, y), (rest, *drawn)])
+        metrics = self._metrics(variables, y_prime, Generated(prompts, y))
         report.scalars |= {f"whole/{name}": value for name, value in metrics.items()}
 
     @functools.cached_property
@@ -72,17 +71,15 @@ class Samples(Evaluator):
     def _metrics(
         self,
         variables: Mapping[str, Variables],
-        prompts: Example,
         y_prime: Any,
-        y: Any,
-        too_long: Sequence[Example],
+        generated: Generated,
     ) -> dict[str, float]:
-        abstraction = self.data.parts.abstraction
-        optional = {"too_long": too_long} if too_long else {}
-        metrics = self._cache["sample_metrics"](prompts, y, **optional)
+        parts = self.data.parts
+        prompts, y, _ = generated
+        metrics = self._cache["sample_metrics"](generated)
         if "y" in prompts:
-            true = encode(self.data.parts, variables, prompts, self.data.batch_size)
-            metrics |= abstraction.code_metrics(y_prime, true)
-        consistency = abstraction.consistency_metrics(y, y_prime)
+            true = encode(parts, variables, prompts, self.data.batch_size)
+            metrics |= parts.abstraction.code_metrics(y_prime, true)
+        consistency = parts.abstraction.consistency_metrics(y, y_prime)
         metrics |= {f"adherence_{name}": value for name, value in consistency.items()}
         return metrics | {"number": count(y)}

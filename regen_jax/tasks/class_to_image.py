@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -11,11 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from regen_jax.data.readers.images import LabelledImages, open_images
-from regen_jax.evaluation.outputs import PerExample
 from regen_jax.interfaces import (
     Example,
+    Generated,
     Judge,
     LossOutput,
+    PerExample,
     SampleMetrics,
     Task,
     Variables,
@@ -88,9 +89,8 @@ class ClassToImage(Task):
         _, reference = judged(train)
         most = min(len(self.examples(split)) for split in ("validation", "test"))
 
-        def metrics(
-            prompts: Example, y: np.ndarray, too_long: Sequence[Example] = ()
-        ) -> dict[str, float]:
+        def metrics(generated: Generated) -> dict[str, float]:
+            prompts, y, _ = generated
             x = prompts["x"]
             recognized, features = judged(y)
             distances, _ = nearest_neighbors(y, train)
@@ -116,13 +116,10 @@ class ClassToImage(Task):
         return metrics
 
     def per_example(
-        self,
-        variables: Mapping[str, Variables],
-        prompts: Example,
-        y: np.ndarray,
-        too_long: Sequence[Example] = (),
+        self, variables: Mapping[str, Variables], generated: Generated
     ) -> PerExample:
         """Returns the class of each prompt, and whether the judge recognizes it."""
+        prompts, y, _ = generated
         seen, _ = self.judges["judge"].judged(variables["judge"], y)
         names = self.info["label_names"]
         return {

@@ -13,7 +13,7 @@ from regen_jax.data.readers.in_memory import Listed
 from regen_jax.data.readers.scores import load_scores
 from regen_jax.data.tfds import prepared
 from regen_jax.errors import UserError
-from regen_jax.interfaces import Example, SampleMetrics, Variables
+from regen_jax.interfaces import Example, Generated, SampleMetrics, Variables
 from regen_jax.modalities.music import events
 from regen_jax.modalities.music.score import Note, Score, from_events, scale
 from regen_jax.modalities.text import tokenizer
@@ -98,12 +98,11 @@ class Melody(ScoreTask):
 
     def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
         """As any score, and `notes_per_syllable`."""
-        judged = super().sample_metrics(variables)
+        score_metrics = super().sample_metrics(variables)
 
-        def metrics(
-            prompts: Example, y: np.ndarray, too_long: Sequence[Example] = ()
-        ) -> dict[str, float]:
-            values = judged(prompts, y, too_long)
+        def metrics(generated: Generated) -> dict[str, float]:
+            prompts, y, _ = generated
+            values = score_metrics(generated)
             if "x" in prompts:
                 texts = [tokenizer.decode(self.x, row) for row in prompts["x"]]
                 sung = sum(len(syllables(text.partition(":")[2])) for text in texts)

@@ -13,11 +13,12 @@ from regen_jax.data.host_features import Origin
 from regen_jax.data.readers.in_memory import Listed
 from regen_jax.data.tfds import prepared
 from regen_jax.errors import UserError
-from regen_jax.evaluation.outputs import PerExample
 from regen_jax.interfaces import (
     CoreList,
     Example,
+    Generated,
     Judge,
+    PerExample,
     SampleMetrics,
     Task,
     Variables,
@@ -113,9 +114,8 @@ class Simplification(Task):
         train = self.examples("train")
         known = self._texts(np.stack([train[i]["y"] for i in range(len(train))]))
 
-        def metrics(
-            prompts: Example, y: np.ndarray, too_long: Sequence[Example] = ()
-        ) -> dict[str, float]:
+        def metrics(generated: Generated) -> dict[str, float]:
+            prompts, y, too_long = generated
             texts = self._texts(y)
             pieces = np.minimum((y != 0).sum(axis=1) + 1, self.max_length).sum()
             found = {
@@ -139,13 +139,10 @@ class Simplification(Task):
         return metrics
 
     def per_example(
-        self,
-        variables: Mapping[str, Variables],
-        prompts: Example,
-        y: np.ndarray,
-        too_long: Sequence[Example] = (),
+        self, variables: Mapping[str, Variables], generated: Generated
     ) -> PerExample:
         """The three texts of each pair, and its SARI."""
+        prompts, y, too_long = generated
         sources, true, outputs = self._columns(prompts, y, too_long)
         saris = text_metrics.sentence_sari(sources, true, outputs)
         return {

@@ -8,8 +8,14 @@ import numpy as np
 
 from regen_jax.data.readers.speech import Pairs, SpeechOptions, open_speech
 from regen_jax.errors import UserError
-from regen_jax.evaluation.outputs import PerExample
-from regen_jax.interfaces import Example, SampleMetrics, Task, Variables
+from regen_jax.interfaces import (
+    Example,
+    Generated,
+    PerExample,
+    SampleMetrics,
+    Task,
+    Variables,
+)
 from regen_jax.media.media import Media
 from regen_jax.spaces import Array, Padded, Tokens
 from regen_jax.tasks.transcripts import error_rates, per_example, table
@@ -52,21 +58,17 @@ class SpeechRecognition(SpeechOptions, Task):
     def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
         """`wer`, `cer` and `sentence_accuracy`."""
 
-        def metrics(
-            prompts: Example, y: np.ndarray, too_long: Sequence[Example] = ()
-        ) -> dict[str, float]:
+        def metrics(generated: Generated) -> dict[str, float]:
+            prompts, y, too_long = generated
             return error_rates(self.decode(prompts["y"]), self.decode(y), too_long)
 
         return metrics
 
     def per_example(
-        self,
-        variables: Mapping[str, Variables],
-        prompts: Example,
-        y: np.ndarray,
-        too_long: Sequence[Example] = (),
+        self, variables: Mapping[str, Variables], generated: Generated
     ) -> PerExample:
         """Transcripts beside the true texts, and their errors."""
+        prompts, y, too_long = generated
         return per_example(self.decode(prompts["y"]), self.decode(y), too_long)
 
     def reconstruction_metrics(

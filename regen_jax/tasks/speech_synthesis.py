@@ -11,12 +11,13 @@ import numpy as np
 from regen_jax.abstractions.audio.mel import Mel
 from regen_jax.data.readers.speech import Pairs, SpeechOptions, open_speech
 from regen_jax.errors import UserError
-from regen_jax.evaluation.outputs import PerExample
 from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.interfaces import (
     Example,
+    Generated,
     Judge,
     LossOutput,
+    PerExample,
     SampleMetrics,
     Task,
     Variables,
@@ -79,9 +80,8 @@ class SpeechSynthesis(SpeechOptions, Task):
             self.judges["judge"].transcribe, variables["judge"]
         )
 
-        def metrics(
-            prompts: Example, y: Padded, too_long: Sequence[Example] = ()
-        ) -> dict[str, float]:
+        def metrics(generated: Generated) -> dict[str, float]:
+            prompts, y, too_long = generated
             heard = self.decode(transcribe(y))
             values = error_rates(self.decode(prompts["x"]), heard, too_long)
             if "y" in prompts:
@@ -91,13 +91,10 @@ class SpeechSynthesis(SpeechOptions, Task):
         return metrics
 
     def per_example(
-        self,
-        variables: Mapping[str, Variables],
-        prompts: Example,
-        y: Padded,
-        too_long: Sequence[Example] = (),
+        self, variables: Mapping[str, Variables], generated: Generated
     ) -> PerExample:
         """Texts beside what the recognizer heard, and its errors."""
+        prompts, y, too_long = generated
         heard = self.judges["judge"].transcribe(variables["judge"], y)
         return per_example(self.decode(prompts["x"]), self.decode(heard), too_long)
 

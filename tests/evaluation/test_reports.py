@@ -54,7 +54,8 @@ class Numbers(Task):
         return CoreList(np.array(self.core, int), too_long, self.whole)
 
     def sample_metrics(self, variables):
-        def metrics(prompts, y, too_long=()):
+        def metrics(generated):
+            prompts, y, too_long = generated
             self.calls.append((prompts["y"][:, 0].tolist(), y[:, 0], too_long))
             return {"mean": float(y.mean())}
 
@@ -170,7 +171,7 @@ def test_metrics_without_a_value_are_left_out_by_name(caplog):
     class Empty(Numbers):
         def sample_metrics(self, variables):
             nothing = np.zeros(())
-            return lambda prompts, y, too_long=(): {
+            return lambda generated: {
                 "nan": nothing / nothing,
                 "inf": np.exp(np.float32(1000)),
                 "one": np.float32(1),
