@@ -1,17 +1,18 @@
-"""Ranges of options, given by the type of a field and checked in one place.
+"""Allowed values of options, given by the type of a field and checked in one place.
 
-A field says `Annotated[int, Ge(1)]` or `Annotated[float, Interval(ge=0, lt=1)]`, or holds
-such types in a tuple. Floats must also be finite in float32, the type of all computation,
-and ints must fit in 32 bits.
+A field says `Annotated[int, Ge(1)]`, `Annotated[float, Interval(ge=0, lt=1)]` or
+`Literal["train", "test"]`, or holds such types in a tuple. Floats must also be finite in
+float32, the type of all computation, and ints must fit in 32 bits.
 """
 
 import dataclasses
 import typing
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Interval, Le, Lt
 
+Dtype = Literal["float32", "bfloat16"]
 Count = Annotated[int, Ge(1)]
 Natural = Annotated[int, Ge(0)]
 Positive = Annotated[float, Gt(0)]
@@ -33,10 +34,18 @@ SMALLEST_FLOAT = 1.1754943508222875e-38
 
 
 def fault(kind: Any, value: Any) -> str | None:
-    """Returns the requirement of that type which a number violates, in words, or None.
+    """Returns the requirement of that type which a value violates, in words, or None.
 
-    Values of other types are not checked here, but where options are read.
+    Numbers, and values of a `Literal`, are checked here; whether other values have the
+    right type is checked where options are read.
     """
+    if typing.get_origin(kind) is Literal:
+        choices = typing.get_args(kind)
+        if value in choices:
+            return None
+        *others, last = map(repr, choices)
+        words = f"{', '.join(others)} or {last}" if others else last
+        return f"must be {words}, not {value!r}"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     for words, holds in _requirements(kind, value):
@@ -49,7 +58,7 @@ def check(options: Any) -> None:
     """Checks all fields of a dataclass; meant for its `__post_init__`.
 
     Raises:
-      ValueError: names the first field that is out of its range.
+      ValueError: names the first field whose value is not allowed.
     """
     types = typing.get_type_hints(type(options), include_extras=True)
     for field in dataclasses.fields(options):
@@ -61,8 +70,10 @@ def check(options: Any) -> None:
 
 
 def bare(kind: Any) -> Any:
-    """Returns a type without the ranges in it."""
+    """Returns a type without its constraints; that of its values for a `Literal`."""
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Literal:
+        return type(inner[0])
     if origin is Annotated:
         return bare(inner[0])
     if origin is tuple:
