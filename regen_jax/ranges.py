@@ -1,11 +1,13 @@
-"""Allowed values of options, given by the type of a field and checked in one place.
+"""Constraints of options, given by the type of a field and checked in one place.
 
 A field says `Annotated[int, Ge(1)]`, `Annotated[float, Interval(ge=0, lt=1)]` or
-`Literal["train", "test"]`, or holds such types in a tuple. Floats must also be finite in
-float32, the type of all computation, and ints must fit in 32 bits.
+`Literal["train", "targets"]`, or holds such types in a tuple; `X | None` also takes None.
+Floats must also be finite in float32, the type of all computation, and ints must fit in 32
+bits.
 """
 
 import dataclasses
+import types
 import typing
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
@@ -34,18 +36,14 @@ SMALLEST_FLOAT = 1.1754943508222875e-38
 
 
 def fault(kind: Any, value: Any) -> str | None:
-    """Returns the requirement of that type which a value violates, in words, or None.
+    """Returns the constraint of that type which a value violates, in words, or None.
 
-    Numbers, and values of a `Literal`, are checked here; whether other values have the
-    right type is checked where options are read.
+    Whether a value is of the bare type is checked where options are read.
     """
-    if typing.get_origin(kind) is Literal:
+    kind = required(kind)
+    if value is not None and typing.get_origin(kind) is Literal:
         choices = typing.get_args(kind)
-        if value in choices:
-            return None
-        *others, last = map(repr, choices)
-        words = f"{', '.join(others)} or {last}" if others else last
-        return f"must be {words}, not {value!r}"
+        return None if value in choices else f"must be {either(choices)}, not {value!r}"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     for words, holds in _requirements(kind, value):
@@ -55,10 +53,10 @@ def fault(kind: Any, value: Any) -> str | None:
 
 
 def check(options: Any) -> None:
-    """Checks all fields of a dataclass; meant for its `__post_init__`.
+    """Checks the constraints of all fields of a dataclass; meant for its `__post_init__`.
 
     Raises:
-      ValueError: names the first field whose value is not allowed.
+      ValueError: names the first field that violates one.
     """
     types = typing.get_type_hints(type(options), include_extras=True)
     for field in dataclasses.fields(options):
@@ -69,8 +67,21 @@ def check(options: Any) -> None:
                 raise ValueError(f"{where} {words}")
 
 
+def required(kind: Any) -> Any:
+    """Returns X of a type `X | None`, and other types as they are."""
+    parts = [part for part in typing.get_args(kind) if part is not types.NoneType]
+    union = typing.get_origin(kind) in (types.UnionType, typing.Union)
+    return parts[0] if union and len(parts) == 1 else kind
+
+
+def either(choices: tuple[Any, ...]) -> str:
+    """Returns choices in words: `'jit', 'pmap' or 'shard_map'`."""
+    *others, last = map(repr, choices)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def bare(kind: Any) -> Any:
-    """Returns a type without its constraints; that of its values for a `Literal`."""
+    """Returns a type without the constraints in it."""
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin is Literal:
         return type(inner[0])

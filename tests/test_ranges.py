@@ -90,7 +90,7 @@ def test_type_in_error_has_no_range():
         instantiate(Options, {"sizes": 3}, "config.part")
     with pytest.raises(UserError, match="rate must be of type float, not 'x'"):
         instantiate(Options, {"rate": "x"}, "config.part")
-    with pytest.raises(UserError, match="mode must be of type str, not 3"):
+    with pytest.raises(UserError, match="mode must be 'fast', 'slow' or 'exact', not 3"):
         instantiate(Options, {"mode": 3}, "config.part")
 
 
