@@ -27,8 +27,8 @@ from regen_jax.evaluation.evaluators import attempt, core_examples, finite, samp
 from regen_jax.interfaces import Variables
 from regen_jax.media.tensorboard import Summaries
 from regen_jax.training.inspect.flops import model_flops, num_parameters
-from regen_jax.training.loop import Trained
 from regen_jax.training.stage import StageOptions
+from regen_jax.training.start import TrainedStage
 from regen_jax.training.step import create
 
 SPLIT = flags.DEFINE_enum(
@@ -150,7 +150,7 @@ def measure_pace(
     }
 
 
-def training_costs(run: Run, trained: Mapping[str, Trained]) -> dict[str, float]:
+def training_costs(run: Run, trained: Mapping[str, TrainedStage]) -> dict[str, float]:
     """Returns parameters, FLOPs, steps and seconds of training, for fair comparisons.
 
     Those of a stage are `train/<stage>_…`; `train/parameters`, `train/flops` and

@@ -7,12 +7,12 @@ from regen_jax.data.pipeline import first_batch
 from regen_jax.errors import UserError
 from regen_jax.training.inspect.program import (
     Step,
-    analyse,
+    analyze,
     describe,
     device_memory,
     human,
 )
-from regen_jax.training.parallel.strategies import Strategy
+from regen_jax.training.parallel.strategy import Strategy
 from regen_jax.training.stage import Frozen
 
 
@@ -34,7 +34,7 @@ def preview(run: Run, strategy: Strategy) -> None:
     for step in steps(run):
         if step.options.init_from:
             continue
-        name, program = step.stage.name, analyse(step, strategy)
+        name, program = step.stage.name, analyze(step, strategy)
         print(describe(name, program), flush=True)
         if room is not None and program.memory.peak > room:
             too_large[name] = program.memory.peak
@@ -42,5 +42,5 @@ def preview(run: Run, strategy: Strategy) -> None:
         needs = ", ".join(f"{name} {human(peak)}B" for name, peak in too_large.items())
         raise UserError(
             f"a device has {human(room)}B of memory, less than a step needs: {needs}; "
-            "lower batch_size, set accumulate or parallel.fsdp, or use more devices"
+            "lower batch_size, set accumulate or parallel.axes.fsdp, or use more devices"
         )
