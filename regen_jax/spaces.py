@@ -204,7 +204,7 @@ def check(space: Space, value: Value, what: str) -> Value:
 
 
 def length_mask(length: jax.Array, size: int) -> jax.Array:
-    """bool [..., size]: the positions before each length [...]."""
+    """Bool [..., size]: the positions before each length [...]."""
     return jnp.arange(size) < length[..., None]
 
 

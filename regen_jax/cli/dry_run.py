@@ -28,7 +28,11 @@ def steps(run: Run) -> Iterator[Step]:
 
 
 def preview(run: Run, strategy: Strategy) -> None:
-    """Prints a line for each stage that the run trains; `UserError` where one does not fit a device's memory."""
+    """Prints a line for each stage that the run trains.
+
+    Raises:
+      UserError: a stage does not fit into the memory of a device.
+    """
     room = device_memory()
     too_large = {}
     for step in steps(run):

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import grain
 import jax
 
-from regen_jax.media.tensorboard import Summaries
+from regen_jax.media.tensorboard import SummaryWriter
 from regen_jax.training.checkpoint import CheckpointOptions, Checkpoints
 from regen_jax.training.finalize import finalize
 from regen_jax.training.inspect.flops import model_flops
@@ -110,7 +110,7 @@ def train(
         )
         main = processes.is_main()
         with (
-            Summaries(folder, start + (not report_pending), main) as summaries,
+            SummaryWriter(folder, start + (not report_pending), main) as summaries,
             Progress(stage.name, start, options.steps) as progress,
             contextlib.closing(Profiler(folder, loop.profile, main)) as profiler,
             preemption.deferred(),

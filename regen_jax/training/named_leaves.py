@@ -1,4 +1,4 @@
-"""Leaves of a tree by name: what is decayed, split or grouped goes by names of parameters."""
+"""Leaves of a tree by name: decay, groups and sharding go by the names of parameters."""
 
 from collections.abc import Callable
 from typing import Any

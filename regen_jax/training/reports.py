@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from regen_jax.files import write_atomically
-from regen_jax.media.tensorboard import Summaries
+from regen_jax.media.tensorboard import SummaryWriter
 from regen_jax.training.parallel import processes
 from regen_jax.training.parallel.strategy import Strategy
 from regen_jax.training.preemption import Preemption
@@ -42,19 +42,19 @@ class Reports:
             content = {"step": step, "scalars": dict(scalars)}
             write_atomically(self._pending, json.dumps(content))
 
-    def log_again(self, step: int, summaries: Summaries) -> None:
+    def log_again(self, step: int, summaries: SummaryWriter) -> None:
         """Logs again the scalars of the step of a pending report.
 
         TensorBoard hides all that an earlier start wrote at that step: parts of the
         report may be among it.
         """
-        summaries.scalars(step, self._read().get("scalars", {}))
+        summaries.write_scalars(step, self._read().get("scalars", {}))
 
     def run(
         self,
         step: int,
         state: TrainState,
-        summaries: Summaries,
+        summaries: SummaryWriter,
         progress: Progress,
         preemption: Preemption,
     ) -> None:
@@ -69,11 +69,11 @@ class Reports:
         try:
             with preemption.at_once():
                 report = self._stage.report(variables, self._frozen_host_copy)
-                summaries.scalars(step, report.scalars)
-                summaries.exhibit(step, report.exhibit)
+                summaries.write_scalars(step, report.scalars)
+                summaries.write_media(step, report.media)
                 progress.note(step, report.scalars)
         # A failed report must not end the training.
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             failure = error
         # Each process makes its own report, and may fail alone.
         main_failed = processes.any_process(processes.is_main() and failure is not None)

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from regen_jax.errors import UserError
-from regen_jax.media.tensorboard import Summaries
+from regen_jax.media.tensorboard import SummaryWriter
 from regen_jax.training.checkpoint import Checkpoints
 from regen_jax.training.inspect.profile import Profiler
 from regen_jax.training.parallel.strategy import Strategy
@@ -46,7 +46,7 @@ class RunningStage:
     seconds: float
     checkpoints: Checkpoints
     reports: Reports
-    summaries: Summaries
+    summaries: SummaryWriter
     progress: Progress
     profiler: Profiler
     timer: StepTimer
@@ -84,7 +84,7 @@ class RunningStage:
         """Logs metrics and speed, and returns them as they are in TensorBoard."""
         scalars = metrics | self.timer.read(step)
         logged = {f"train/{name}": value for name, value in scalars.items()}
-        self.summaries.scalars(step, logged)
+        self.summaries.write_scalars(step, logged)
         self.progress.show(step, scalars)
         return logged
 

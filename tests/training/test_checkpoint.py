@@ -317,8 +317,8 @@ def test_checkpoint_of_another_model_is_not_damaged(tmp_path):
     shapes.averages[0]["bias"] = jax.ShapeDtypeStruct((9,), jnp.bfloat16)
     reading = checkpoints(tmp_path)
     words = (
-        r"checkpoint 2 of stage 'prior' .* is of another model or optimizer: averages/0/bias is "
-        r"float32\[8\], and bfloat16\[9\] in this config"
+        r"checkpoint 2 of stage 'prior' .* is of another model or optimizer: "
+        r"averages/0/bias is float32\[8\], and bfloat16\[9\] in this config"
     )
     with pytest.raises(UserError, match=words):
         reading.restore(shapes)

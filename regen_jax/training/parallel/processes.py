@@ -120,7 +120,7 @@ def synchronized() -> Iterator[None]:
     try:
         yield
     # Whatever it is, the others have to know before it is raised.
-    except Exception as caught:  # noqa: BLE001
+    except Exception as caught:
         error = caught
     failed = any_process(error is not None)
     if error is not None:
