@@ -47,7 +47,7 @@ READER = flags.DEFINE_bool("reader", False, "read in this process, on its device
 
 WRITERS = {
     "one": (1, 1, ()),
-    "mesh": (4, 1, ("data=2", "fsdp=2", "min_size=16")),
+    "mesh": (4, 1, ("axes.data=2", "axes.fsdp=2", "min_size=16")),
     "pmap": (4, 1, ("strategy=pmap",)),
     "processes": (2, 2, ()),
 }
@@ -56,7 +56,7 @@ WRITERS = {
 READERS = {
     1: {},
     2: {"strategy": "pmap"},
-    8: {"data": 2, "fsdp": 4, "min_size": 16},
+    8: {"axes": {"data": 2, "fsdp": 4}, "min_size": 16},
 }
 """How a run is continued, by the number of devices."""
 
@@ -235,7 +235,7 @@ def _on_disk(path: Path, stages: list[str]) -> dict[str, str]:
             tree = reader.restore(
                 state, restore_args=jax.tree.map(lambda _: plain, shapes)
             )
-        variables[stage] = {**tree["variables"], "params": tree["average"]}
+        variables[stage] = {**tree["variables"], "params": tree["averages"][0]}
     return digests(variables)
 
 

@@ -27,7 +27,9 @@ from regen_jax.evaluate import evaluate
 from regen_jax.train import train_all
 
 DATA_DIR = flags.DEFINE_string("data_dir", "", "of the prepared set; TFDS's default")
-SHARE = commands.define_number("share", 0.1, ranges.Share, "fraction of the pairs")
+SHARE = commands.define_number(
+    "share", 0.1, ranges.PositiveFraction, "fraction of the pairs"
+)
 SEEDS = flags.DEFINE_integer("seeds", 3, "how many", lower_bound=1)
 PRIOR_STEPS = commands.define_number(
     "prior_steps", 700, ranges.Count, "speech to phonemes"
@@ -59,7 +61,7 @@ def configured(folder: Path, method: str, seed: int) -> ConfigDict:
     direct = method == "direct"
     config.seed = seed
     config.data.dir = DATA_DIR.value
-    config.train.prior.share = SHARE.value
+    config.train.prior.data_fraction = SHARE.value
     config.train.prior.steps = DIRECT_STEPS.value if direct else PRIOR_STEPS.value
     config.train.decoder.steps = DECODER_STEPS.value
     if seed and not direct:

@@ -18,13 +18,22 @@ from regen_jax.cli.dry_run import preview
 from regen_jax.config.build import Run, build
 from regen_jax.config.registry import to_plain_dict
 from regen_jax.data.host_features import open_examples
-from regen_jax.data.pipeline import check_batch_size, first_batch, training_batches
+from regen_jax.data.pipeline import (
+    Source,
+    check_batch_size,
+    evaluation_batches,
+    first_batch,
+    training_batches,
+)
 from regen_jax.errors import UserError
 from regen_jax.media.tensorboard import SummaryWriter, markdown_json
-from regen_jax.training.loop import Trained, train
+from regen_jax.training.loop import StageData, train
 from regen_jax.training.parallel import processes
-from regen_jax.training.parallel.strategies import Strategy, check_batch, make_strategy
+from regen_jax.training.parallel.strategies import check_batch, make_strategy
+from regen_jax.training.parallel.strategy import Strategy
 from regen_jax.training.preemption import Preemption
+from regen_jax.training.stage import StageOptions
+from regen_jax.training.start import TrainedStage
 
 CONFIG = commands.define_config()
 STOP_AFTER = flags.DEFINE_string("stop_after", None, "the last stage to train")
@@ -37,7 +46,7 @@ logger = logging.getLogger("regen_jax")
 
 def train_all(
     config: Mapping[str, Any], directory: Path, stop_after: str | None = None
-) -> dict[str, Trained]:
+) -> dict[str, TrainedStage]:
     """Trains the stages one after another; finished ones are only read.
 
     Returns them by name. `UserError` for anything wrong with the config or the folder,
@@ -61,7 +70,7 @@ def train_all(
             source = paths.storable(options.init_from, f"config.train.{name}.init_from")
             workdir.check_source(source, config, name, free)
 
-    trained: dict[str, Trained] = {}
+    trained: dict[str, TrainedStage] = {}
     with Preemption() as preemption, _claimed(directory, config, run):
         for stage in run.stages:
             options = run.train[stage.name]
@@ -72,18 +81,28 @@ def train_all(
                 strategy,
                 directory,
                 {name: other.variables for name, other in trained.items()},
-                first_batch(examples[stage.name], options.batch_size),
-                lambda options=options, stage=stage: training_batches(
-                    examples[stage.name],
-                    options.batch_size,
-                    run.loop.seed,
-                    rows=strategy.rows(options.batch_size),
+                _stage_data(
+                    examples[stage.name], run.train[stage.name], run.loop.seed, strategy
                 ),
                 preemption,
             )
             if stage.name == stop_after:
                 break
     return trained
+
+
+def _stage_data(
+    examples: Source, options: StageOptions, seed: int, strategy: Strategy
+) -> StageData:
+    """Returns what a stage trains on in this process."""
+    size = options.batch_size
+    return StageData(
+        first_batch=first_batch(examples, size),
+        batches=lambda: training_batches(
+            examples, size, seed, rows=strategy.host_rows(size)
+        ),
+        one_pass=lambda: evaluation_batches(examples, size),
+    )
 
 
 def checked_strategy(run: Run) -> Strategy:
@@ -100,8 +119,8 @@ def checked_strategy(run: Run) -> Strategy:
 def _claimed(directory: Path, config: Mapping[str, Any], run: Run) -> Iterator[None]:
     """The folder, held by the first process for all of them."""
     with contextlib.ExitStack() as held:
-        with processes.together():
-            if processes.first():
+        with processes.synchronized():
+            if processes.is_main():
                 held.enter_context(workdir.claimed(directory, config))
                 stored_task.write(run, directory)
                 with SummaryWriter(directory) as summaries:

@@ -225,7 +225,7 @@ def swept(
             if not (folder / "stderr").exists():
                 (folder / "sweep.py").write_text(
                     "from launch.algebra import over\n"
-                    "field = 'train.prior.learning_rate'\n"
+                    "field = 'train.prior.schedule.learning_rate'\n"
                     "get_sweep = lambda: over(field, 1e-3, 2e-3, 1e20)\n"
                 )
                 config, *extra = tiny_flags
