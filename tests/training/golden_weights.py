@@ -24,7 +24,21 @@ import numpy as np
 
 Moved = Sequence[tuple[str, str]]
 
-MOVED: Moved = ()
+MOVED: Moved = (
+    # A transformer over tokens, and its encoder of the source.
+    (r"params/encoder/embed/(?!embedding)", "params/embed_source/"),
+    (r"(prior|decoder)/params/encoder/norm/", r"\1/params/encoder_norm/"),
+    (r"(prior|decoder)/params/encoder/layers/", r"\1/params/encoder_{layer}/"),
+    (r"params/layers/", "params/blocks_{layer}/"),
+    (r"/self_attention/", "/"),
+    (r"/cross_attention/", "/cross_"),
+    (r"/conditioning/start", "/start"),
+    (r"/conditioning/project/", "/lay_out/"),
+    (r"/head/(query|key|gate)/", r"/pointer/\1/"),
+    (r"/head/writer/", "/head/"),
+    # Latent queries.
+    (r"/layers/", "/block_{layer}/"),
+)
 
 _SCALES = {
     # Of thousands of numbers in: with more, rounding decides steps of the judge of digits.
