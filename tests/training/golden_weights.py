@@ -67,7 +67,7 @@ def old_paths(path: str, shape: Sequence[int], moved: Moved = MOVED) -> dict[str
 
 
 def draw(path: str, size: int) -> np.ndarray:
-    """Returns f32[size] for a recorded path; the distribution depends on its last name."""
+    """Returns f32[size] for a recorded path; its end names the distribution."""
     rng = np.random.default_rng(zlib.crc32(path.encode()))
     values = rng.standard_normal(size)
     name = path.rpartition("/")[2]
