@@ -14,7 +14,7 @@ from regen_jax.config.registry import (
     to_plain_dict,
 )
 from regen_jax.data.host_features import open_examples
-from regen_jax.data.pipeline import Source, share
+from regen_jax.data.pipeline import DataSource, subset
 from regen_jax.errors import UserError
 from regen_jax.evaluation.evaluators import EvaluateOptions
 from regen_jax.interfaces import Task
@@ -64,11 +64,11 @@ class Run:
     parallel: ParallelOptions
     evaluate: EvaluateOptions
 
-    def examples(self, stage: str) -> Source:
+    def examples(self, stage: str) -> DataSource:
         """What that stage trains on."""
         options = self.train[stage]
         examples = open_examples(self.task, self.regeneration, options.split)
-        return share(examples, options.share, self.loop.seed)
+        return subset(examples, options.share, self.loop.seed)
 
 
 def build(config: Mapping[str, Any], evaluated: str | None = None) -> Run:

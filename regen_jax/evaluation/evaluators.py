@@ -14,7 +14,7 @@ import numpy as np
 
 from regen_jax import ranges
 from regen_jax.data.host_features import open_examples
-from regen_jax.data.pipeline import Source, evaluation_batches, select
+from regen_jax.data.pipeline import DataSource, evaluation_batches, select
 from regen_jax.errors import UserError
 from regen_jax.evaluation import held_out_loss
 from regen_jax.interfaces import Example, Task, Variables
@@ -89,7 +89,7 @@ def example_keys(seed: int, first: int, number: int) -> jax.Array:
     return held_out_loss.example_keys(jax.random.key(seed), first, number)
 
 
-def core_examples(task: Task, regeneration: Regeneration, split: str) -> Source:
+def core_examples(task: Task, regeneration: Regeneration, split: str) -> DataSource:
     """Returns the examples of a split's core list that fit the options."""
     examples = open_examples(task, regeneration, split)
     return select(examples, task.core_list(split).rows)
