@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from regen_jax.data.readers.in_memory import Listed
+from regen_jax.data.readers.in_memory import InMemoryExamples
 from regen_jax.data.readers.scores import load_scores
 from regen_jax.data.tfds import prepared
 from regen_jax.errors import UserError
@@ -44,7 +44,8 @@ class Melody(ScoreTask):
 
     @property
     def x(self) -> Tokens:
-        pieces = _tokenizer(self.name, self.dir, self.pieces_vocab)
+        train = self.splits.stored("train")
+        pieces = _tokenizer(self.name, train, self.dir, self.pieces_vocab)
         return tokenizer.pieces_space(pieces, self.max_pieces)
 
     @property
@@ -171,17 +172,17 @@ def _sung(note: Note) -> str:
 
 
 @functools.lru_cache(maxsize=4)
-def _tokenizer(name: str, data_dir: str, vocab: int) -> tuple[str, ...]:
-    """Pieces of the lyrics of the train split, in every key."""
-    folder = Path(prepared.require(name, "train", data_dir).data_dir)
+def _tokenizer(name: str, train: str, data_dir: str, vocab: int) -> tuple[str, ...]:
+    """Pieces of the lyrics of the split that is trained on, in every key."""
+    folder = Path(prepared.require(name, train, data_dir).data_dir)
 
     def learn() -> tuple[str, ...]:
-        texts = [written(piece.score) for piece in load_scores(name, "train", data_dir)]
+        texts = [written(piece.score) for piece in load_scores(name, train, data_dir)]
         texts += [f"{key}:" for key in (*events.PITCH_CLASSES, "c#", "d#", "a#", "f#")]
         return tokenizer.train([text for text in texts if text], vocab)
 
     try:
-        return tokenizer.cached(folder / f"tokenizer-{vocab}.json", learn)
+        return tokenizer.cached(folder / f"tokenizer-{train}-{vocab}.json", learn)
     except ValueError as error:
         raise UserError(f"config.data: {error}") from error
 
@@ -189,13 +190,14 @@ def _tokenizer(name: str, data_dir: str, vocab: int) -> tuple[str, ...]:
 @functools.lru_cache(maxsize=8)
 def _metres(task: Melody) -> tuple[str, ...]:
     """The metres of the texts that a task trains on."""
-    scores = (piece.score for piece in load_scores(task.name, "train", task.dir))
+    train = task.splits.stored("train")
+    scores = (piece.score for piece in load_scores(task.name, train, task.dir))
     metres = {score.metre for score in scores if task.fits(score)}
     return tuple(f"{beats}/{unit}" for beats, unit in sorted(metres))
 
 
 @functools.lru_cache(maxsize=8)
-def _melodies(task: Melody, split: str) -> Listed:
+def _melodies(task: Melody, split: str) -> InMemoryExamples:
     alone = split == "targets"
     scores = [score for _, score in task.pieces("train" if alone else split)]
     if alone and task.folk_tunes:
