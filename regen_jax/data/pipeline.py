@@ -1,7 +1,8 @@
 """Batches of examples: endless and shuffled for training, in one pass for evaluation.
 
 A data source is any object with `__len__`, and with a `__getitem__` that returns a dict
-of NumPy values, or trees of them, with the same keys, shapes and dtypes for every index.
+of NumPy values, or trees of them, with the same keys, shapes and dtypes for every
+index.
 """
 
 import dataclasses
@@ -82,9 +83,9 @@ def evaluation_batches(examples: DataSource, batch_size: int) -> Iterator[Batch]
 
 
 def first_batch(examples: DataSource, batch_size: int) -> Batch:
-    """Returns the first examples in order, for shapes and data-dependent initialization.
+    """Returns the first examples in order, all if there are fewer than `batch_size`.
 
-    Of a data source smaller than `batch_size`, all examples.
+    For shapes and data-dependent initialization.
     """
     return _load_batch(examples, range(min(batch_size, len(examples))))
 
@@ -95,8 +96,8 @@ def subset(examples: DataSource, fraction: float, seed: int) -> DataSource:
     Args:
       examples: any data source.
       fraction: from 0 to 1; with 1, `examples` itself is returned.
-      seed: determines which examples are drawn. Of two fractions with the same seed, the
-        larger one contains the smaller one.
+      seed: determines which examples are drawn. Of two fractions with the same seed,
+        the larger one contains the smaller one.
     """
     if fraction == 1:
         return examples

@@ -64,7 +64,7 @@ class Snapshot:
 
 
 def flatten(batch: Batch) -> dict[str, np.ndarray]:
-    """Returns arrays by name: of a `Padded` x, its values `x` and its lengths `x_length`.
+    """Returns arrays by name; a `Padded` x becomes the arrays `x` and `x_length`.
 
     Args:
       batch: arrays or `Padded` by name, without names that end in `_length`.

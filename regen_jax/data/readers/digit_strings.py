@@ -23,10 +23,10 @@ HELD_OUT_SIZE = 300
 HELD_OUT_SEEDS = {"validation": 1, "test": 0}
 MAX_DIGITS = 5
 LENGTH = 160
-"""Most frames of a string; with `MAX_DIGITS` it limits held-out strings in every config.
+"""Most frames of a string; like `MAX_DIGITS`, a limit of held-out strings everywhere.
 
-Recordings have 18 frames on average and at most 92: one in 500 strings of 5 digits needs
-more than 160.
+Recordings have 18 frames on average and at most 92: one in 500 strings of 5 digits
+needs more than 160.
 """
 
 
@@ -36,8 +36,8 @@ class DigitStrings:
 
     `self[i]` is `{'x': Padded(f32[length, C], i32), 'y': i32[y.length]}`: 1 to
     `max_digits` recordings, one after the other, chosen by the seed and i alone; ids of
-    the characters of `three one four`. Both are padded with 0. Recordings are never cut:
-    one that would exceed `length`, and those after it, are left out.
+    the characters of `three one four`. Both are padded with 0. Recordings are never
+    cut: one that would exceed `length`, and those after it, are left out.
 
     Attributes:
       recordings: standardized MFCC f32[T, C] of each recording.
@@ -46,7 +46,8 @@ class DigitStrings:
       seed: of the random choices.
       max_digits: most digits of a string.
       length: frames of an example, with padding.
-      row_lists: rows of the recordings that each example joins; drawn at random if None.
+      row_lists: rows of the recordings that each example joins; drawn at random if
+        None.
       too_long: transcripts of held-out strings with more digits or frames than fit.
     """
 

@@ -52,7 +52,8 @@ def open_images(
     """Opens a split of a prepared TFDS set with the features `image` and `label`.
 
     Args:
-      name: of the set in TFDS, such as `mnist`, `imagenet_resized/32x32`, `mnist:3.0.1`.
+      name: of the set in TFDS, such as `mnist`, `imagenet_resized/32x32`,
+        `mnist:3.0.1`.
       split: see `raw_records.load`.
       data_dir: the folder that holds the sets; TFDS's default if empty.
       max_bytes: a split that is no larger than this when decoded is decoded once and

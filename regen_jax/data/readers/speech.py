@@ -35,8 +35,8 @@ class SpeechOptions:
 
     Attributes:
       name: of a prepared set of recordings with texts, such as `spoken_bible` (a
-        synthetic voice), `tuxpaint_spanish` or `ljspeech`; or of one of single digits as
-        MFCC, such as `spoken_digits`, which are joined to strings.
+        synthetic voice), `tuxpaint_spanish` or `ljspeech`; or of one of single digits
+        as MFCC, such as `spoken_digits`, which are joined to strings.
       dir: the folder that holds the sets; TFDS's default if empty.
       splits: the splits of the set that are read.
       alphabet: `english` or `spanish`.
@@ -63,8 +63,8 @@ class SpeechOptions:
             )
         if not round(self.max_seconds * self.sample_rate):
             raise ValueError(
-                f"max_seconds must be at least a sample, {1 / self.sample_rate:.1e}, not "
-                f"{self.max_seconds}"
+                f"max_seconds must be at least a sample, {1 / self.sample_rate:.1e}, "
+                f"not {self.max_seconds}"
             )
 
     @property
@@ -128,7 +128,8 @@ class Speech:
       examples: what `self[i]` reads.
       space: of the speech.
       left_out: texts of the examples that do not fit the options.
-      origin: identifies the examples; None if they depend on more than the prepared set.
+      origin: identifies the examples; None if they depend on more than the prepared
+        set.
     """
 
     examples: Sequence[dict[str, Any]] = dataclasses.field(repr=False)
@@ -175,8 +176,8 @@ def open_speech(options: SpeechOptions, split: str) -> Speech:
     """Opens a split of a prepared set, by its features as recordings or digit strings.
 
     Raises:
-      UserError: the set is not prepared, is damaged, lacks the split or a feature, or no
-        example fits the options.
+      UserError: the set is not prepared, is damaged, lacks the split or a feature, or
+        no example fits the options.
     """
     stored = options.splits.stored(split)
     features = prepared.require(options.name, stored, options.dir).info.features
@@ -229,7 +230,8 @@ def _open_digit_strings(options: SpeechOptions, split: str) -> Speech:
     if strings.y.length > options.max_characters:
         raise UserError(
             f"strings of {options.max_digits} digits have up to {strings.y.length} "
-            f"characters: config.data.max_characters {options.max_characters} is too few"
+            "characters: config.data.max_characters "
+            f"{options.max_characters} is too few"
         )
     if strings.too_long:
         logger.info(

@@ -27,8 +27,8 @@ class Recordings:
     """Random access to utterances.
 
     `self[i]` is `{'text': str, 'audio': i16[N]}`, and, if the set has them,
-    `'phonemes': list[str]` and `'durations'` i32 of as many, in samples, whose sum is N.
-    The text is normalized; do not write to the arrays.
+    `'phonemes': list[str]` and `'durations'` i32 of as many, in samples, whose sum is
+    N. The text is normalized; do not write to the arrays.
 
     Attributes:
       examples: what `self[i]` reads.
@@ -75,9 +75,9 @@ def open_recordings(
         from its file at every access.
 
     Raises:
-      UserError: the set is not prepared in that folder, lacks the split, speech, text or
-        the rate of its samples, has samples far beyond [-1, 1], is damaged, or has no
-        utterance that fits.
+      UserError: the set is not prepared in that folder, lacks the split, speech, text
+        or the rate of its samples, has samples far beyond [-1, 1], is damaged, or has
+        no utterance that fits.
     """
     builder = prepared.require(name, split, data_dir)
     parser = _Parser.of(name, builder, sample_rate)
@@ -173,7 +173,7 @@ class _Parser:
         return example
 
     def _to_int16(self, samples: np.ndarray) -> np.ndarray:
-        """Resamples [N] or [N, channels] of any dtype to i16[M]; `UserError` if unfit."""
+        """Resamples [N] or [N, channels] to i16[M]; `UserError` for another unit."""
         samples = np.asarray(samples)
         if np.issubdtype(samples.dtype, np.integer):
             if len(samples) and np.abs(samples.astype(np.int64)).max() > 2**15:

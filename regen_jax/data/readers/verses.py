@@ -1,4 +1,4 @@
-"""Reads prepared sets of verses with a simpler version of each, such as `simple_bible`."""
+"""Reads prepared sets of verses in two versions, such as `simple_bible`."""
 
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -1,8 +1,9 @@
 """Finds the classes that build data sets: those of this package, and those of users.
 
-A set of this package is *embedded*: it is built from files that ordinary Python packages
-ship, by the module `builder` of a folder of `regen_jax/data/builders` that is named after
-it. Nothing else lists the sets. A user names a builder as `package.module:Class`.
+A set of this package is *embedded*: it is built from files that ordinary Python
+packages ship, by the module `builder` of a folder of `regen_jax/data/builders` that is
+named after it. Nothing else lists the sets. A user names a builder as
+`package.module:Class`.
 """
 
 import importlib

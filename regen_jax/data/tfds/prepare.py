@@ -18,12 +18,12 @@ from regen_jax.errors import UserError
 def prepare(name: str, data_dir: str = "") -> tfds.core.DatasetBuilder:
     """Prepares a set unless it is there.
 
-    A set whose builder is at hand is prepared in the version of that builder, beside any
-    other version.
+    A set whose builder is at hand is prepared in the version of that builder, beside
+    any other version.
 
     Args:
-      name: one of `embedded.names()`, `package.module:Class` for a builder of one's own,
-        or any set of TFDS, which is then downloaded.
+      name: one of `embedded.names()`, `package.module:Class` for a builder of one's
+        own, or any set of TFDS, which is then downloaded.
       data_dir: the folder that holds the sets; TFDS's default if empty.
 
     Returns:

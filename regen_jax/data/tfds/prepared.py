@@ -55,8 +55,8 @@ def damaged(name: str, folder: Any, data_dir: str = "") -> UserError:
 def parse(name: str) -> SetName:
     """Parses `name[/config][:version]`, or `package.module:Class` for a user's builder.
 
-    Sets whose builder is at hand are read in the version of that builder alone, as other
-    versions may have other splits.
+    Sets whose builder is at hand are read in the version of that builder alone, as
+    other versions may have other splits.
 
     Raises:
       UserError: the name is malformed, the class cannot be imported, or it asks for
@@ -154,7 +154,7 @@ def require(name: str, split: str, data_dir: str = "") -> tfds.core.DatasetBuild
 
 
 def _other_versions(name: str, data_dir: str) -> str:
-    """Describes the other versions that are prepared of a set with a builder, if any."""
+    """Describes the other prepared versions of a set whose builder is at hand."""
     path, version, builder = parse(name)
     folders = _versions(data_root(data_dir) / path, None) if builder else []
     if not folders:
@@ -164,7 +164,7 @@ def _other_versions(name: str, data_dir: str) -> str:
 
 
 def _versions(folder: tfds.core.Path, version: str | None) -> list[tfds.core.Path]:
-    """Lists the folders of prepared versions, oldest first; those of `version` if given."""
+    """Lists the folders of all prepared versions, or of one; oldest first."""
     if not folder.is_dir():
         return []
     folders = [

@@ -39,8 +39,8 @@ class Sound(tfds.features.Tensor):
         """
         if value.lazy_decode:
             raise UserError(
-                "a data set that holds whole sound files, as `lazy_decode` does, cannot "
-                "be read: prepare it without"
+                "a data set that holds whole sound files, as `lazy_decode` does, "
+                "cannot be read: prepare it without"
             )
         return cls(
             shape=tuple(n if n >= 0 else None for n in value.shape.dimensions),

@@ -32,7 +32,7 @@ logger = logging.getLogger("regen_jax")
 def hold_out(
     keys: np.ndarray, missing: list[str], name: str = ""
 ) -> dict[str, np.ndarray]:
-    """Divides the stored `train` into a smaller `train` and the splits that are missing.
+    """Divides the stored `train` into a smaller `train` and the missing splits.
 
     A missing split has `HELD_OUT_FRACTION` of the examples, at most `MAX_HELD_OUT`.
 
@@ -57,8 +57,8 @@ def hold_out(
     }
     if len(bounds) <= len(missing) or not all(map(len, rows.values())):
         raise UserError(
-            f"data set {name!r} has {len(keys)} examples in 'train': too few to hold out "
-            f"{' and '.join(missing)}"
+            f"data set {name!r} has {len(keys)} examples in 'train': too few to hold "
+            f"out {' and '.join(missing)}"
         )
     return rows
 

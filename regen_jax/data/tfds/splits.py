@@ -45,10 +45,10 @@ _SLICED = re.compile(r"(?P<name>\w+)(?P<slice>\[.*\])?")
 class SplitOptions:
     """`config.data.splits`: the split of the data set that each split of a task reads.
 
-    Each is the name of a split, a slice such as `train[:10%]`, or a sum of stored splits
-    such as `train+extra`; empty is the split of the same name, and for `targets` what the
-    task takes by default. Results compare with others only if all are empty, and only if
-    `validation` and `test` share no example with `train`.
+    Each is the name of a split, a slice such as `train[:10%]`, or a sum of stored
+    splits such as `train+extra`; empty is the split of the same name, and for `targets`
+    what the task takes by default. Results compare with others only if all are empty,
+    and only if `validation` and `test` share no example with `train`.
 
     Attributes:
       train: pairs to train on.
@@ -142,8 +142,8 @@ def select(builder: tfds.core.DatasetBuilder, split: str) -> Selection:
         return Selection(stored, _slice(rows, part) if part else rows)
     except ValueError as error:
         raise UserError(
-            f"data set {builder.info.full_name!r} has {len(rows)} examples in {name!r}: "
-            f"{split!r} is no part of them"
+            f"data set {builder.info.full_name!r} has {len(rows)} examples in "
+            f"{name!r}: {split!r} is no part of them"
         ) from error
 
 

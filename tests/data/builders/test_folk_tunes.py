@@ -65,7 +65,7 @@ def test_tunes_of_test_chorales_are_dropped(music_dir):
     test = list(raw_records.load("chorales", "test", music_dir))
     notes = test[0]["notes"]
     melody = notes[notes[:, 0] == 0]
-    # The same tune a fifth lower with all notes twice as long, and one played backwards.
+    # The same tune a fifth lower and half as fast, and one played backwards.
     copy = {"notes": melody * [1, 2, 2, 1] - [0, 0, 0, 7], "title": "copy"}
     other = {"notes": np.c_[melody[:, :3], melody[::-1, 3]], "title": "other"}
     remaining = tunes.drop_tunes_of(test, [copy, other])

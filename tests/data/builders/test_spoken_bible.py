@@ -94,7 +94,8 @@ def test_texts_are_from_the_books_of_their_split(splits, phrases):
 
 
 BIBLE = '''# By.
-bible = Bible("""<sup>1</sup>In En-dor, a man's son. <sup>2</sup>Now [] (he)<sup>1</sup> Be.""", {
+bible = Bible("""<sup>1</sup>In En-dor, a man's son. <sup>2</sup>Now [] (he)\
+<sup>1</sup> Be.""", {
     7001001: 0, 7001002: 9, 8001001: 20})
 titles = {Book.A: "A", Book.B: "B", Book.C: "C", Book.D: "D", Book.E: "E", Book.F: "F",
     Book.JUDGES: "Judges", Book.RUTH: "Ruth"}

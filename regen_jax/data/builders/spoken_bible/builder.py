@@ -34,11 +34,11 @@ class SpokenBible(tfds.core.GeneratorBasedBuilder):
             description=(
                 "1 to 5 consecutive words of a phrase of the Bible in Basic English, "
                 "in lower case and without punctuation, read aloud by the formant "
-                "synthesizer espeak-ng: the voice is synthetic, not a person's. 16 kHz, "
-                "at most 2 s. With each phoneme, in IPA, and its duration in samples; "
-                "'_' is a pause. Whole books are held out, those of `simple_bible`: "
-                "their texts have 2 to 5 words. No text of one split stands in a text "
-                "of another, word for word, though its words do."
+                "synthesizer espeak-ng: the voice is synthetic, not a person's. 16 "
+                "kHz, at most 2 s. With each phoneme, in IPA, and its duration in "
+                "samples; '_' is a pause. Whole books are held out, those of "
+                "`simple_bible`: their texts have 2 to 5 words. No text of one split "
+                "stands in a text of another, word for word, though its words do."
             ),
             features=tfds.features.FeaturesDict(
                 {

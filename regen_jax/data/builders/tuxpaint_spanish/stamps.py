@@ -1,4 +1,4 @@
-"""Reads the Spanish recordings of Tux Paint's stamps from a Debian package or a folder."""
+"""Reads the Spanish recordings of Tux Paint's stamps from a package or a folder."""
 
 import hashlib
 import io
@@ -35,8 +35,8 @@ def stamps_path() -> Path:
         return path
     raise UserError(
         f"there are no stamps of Tux Paint at {path}: install the Debian package "
-        "tuxpaint-stamps-default, or run `apt-get download tuxpaint-stamps-default` and "
-        f"set {VARIABLE} to the .deb file"
+        "tuxpaint-stamps-default, or run `apt-get download tuxpaint-stamps-default` "
+        f"and set {VARIABLE} to the .deb file"
     )
 
 
