@@ -1,4 +1,6 @@
-"""Prepares data sets: python -m regen_jax.data.prepare NAME… [--data_dir=…]
+"""Prepares data sets for training.
+
+    python -m regen_jax.data.prepare NAME… [--data_dir=…]
 
 A name is that of a folder of `regen_jax/data/builders`, of a set of TFDS such as
 `mnist`, or `package.module:Class` for a builder of your own.

@@ -9,7 +9,7 @@ import numpy as np
 
 from regen_jax.data.readers import raw_records
 from regen_jax.data.tfds.splits import DEFAULT_SPLITS, SplitOptions
-from regen_jax.modalities.text import text
+from regen_jax.modalities.text import characters
 from regen_jax.spaces import Array, Padded, Tokens
 
 FEATURES = ("mfcc", "label")
@@ -78,7 +78,7 @@ class DigitStrings:
     def y(self) -> Tokens:
         """The space of transcripts in characters."""
         longest = max(map(len, WORDS))
-        return text.characters(self.max_digits * (longest + 1) - 1)
+        return characters.character_space(self.max_digits * (longest + 1) - 1)
 
     def __len__(self) -> int:
         return self.size
@@ -89,7 +89,7 @@ class DigitStrings:
         values = np.zeros(self.x.shape, np.float32)
         values[: len(frames)] = frames
         x = Padded(values, np.int32(len(frames)))
-        return {"x": x, "y": text.encode(self.y, self.transcript(rows))}
+        return {"x": x, "y": characters.encode(self.y, self.transcript(rows))}
 
     def transcript(self, rows: Sequence[int]) -> str:
         """Returns the words of recordings, such as `three one four`."""

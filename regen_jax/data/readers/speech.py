@@ -20,13 +20,13 @@ from regen_jax.data.tfds.splits import DEFAULT_SPLITS, SplitOptions
 from regen_jax.errors import UserError
 from regen_jax.interfaces import CoreList
 from regen_jax.modalities.audio import files
-from regen_jax.modalities.text import text as language
+from regen_jax.modalities.text import characters
 from regen_jax.ranges import Count
 from regen_jax.spaces import Array, Padded, Tokens
 
 logger = logging.getLogger("regen_jax")
 
-ALPHABETS = {"english": language.ENGLISH, "spanish": language.SPANISH}
+ALPHABETS = {"english": characters.ENGLISH, "spanish": characters.SPANISH}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +70,7 @@ class SpeechOptions:
     @property
     def text(self) -> Tokens:
         """The space of texts in characters."""
-        return language.characters(self.max_characters, ALPHABETS[self.alphabet])
+        return characters.character_space(self.max_characters, ALPHABETS[self.alphabet])
 
     @property
     def wave(self) -> Array:
@@ -87,11 +87,11 @@ class SpeechOptions:
         Raises:
           UserError: it is empty, too long or has an unknown character.
         """
-        return language.encode(self.text, language.normalize(text))
+        return characters.encode(self.text, characters.normalize(text))
 
     def decode(self, ids: np.ndarray) -> list[str]:
         """Decodes ids int[N, max_characters] to texts."""
-        return [language.decode_text(self.text, row) for row in np.asarray(ids)]
+        return [characters.decode_text(self.text, row) for row in np.asarray(ids)]
 
     def core_list(self, split: str) -> CoreList:
         """Returns the core list: the examples of a split whose texts have a letter.
@@ -256,7 +256,7 @@ class _RecordingPairs:
         wave = example.pop("audio").astype(np.float32) / 32768
         return example | {
             "speech": _pad(wave, self.options.wave.shape[0]),
-            "text": language.encode(self.options.text, example["text"]),
+            "text": characters.encode(self.options.text, example["text"]),
         }
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from regen_jax.data.builders.simple_bible.bibles import book_titles, read_verses
 from regen_jax.data.builders.simple_bible.splits import split_of_book
-from regen_jax.modalities.text.text import normalize
+from regen_jax.modalities.text.characters import normalize
 
 MAX_WORDS = 5
 

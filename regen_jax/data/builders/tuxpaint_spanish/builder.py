@@ -12,7 +12,7 @@ from regen_jax.data.builders.tuxpaint_spanish.stamps import (
     read_clips,
     stamps_path,
 )
-from regen_jax.modalities.text.text import normalize
+from regen_jax.modalities.text.characters import normalize
 
 HELD_OUT_FRACTION = 0.1
 SPLIT_SEED = 0
