@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from regen_jax.data.readers.in_memory import Listed
+from regen_jax.data.readers.in_memory import InMemoryExamples
 from regen_jax.data.readers.scores import score_of
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, Generated, SampleMetrics, Variables
@@ -125,7 +125,7 @@ def _metres(division: int) -> tuple[bars.Metre, ...]:
 
 
 @functools.lru_cache(maxsize=8)
-def _pieces(task: Harmony, split: str) -> Listed:
+def _pieces(task: Harmony, split: str) -> InMemoryExamples:
     examples = [
         {"x": task.soprano(score), "y": task.encoded(score, task.y)}
         for _, score in task.pieces(split)

