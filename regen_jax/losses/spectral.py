@@ -1,11 +1,16 @@
 """How far one wave is from another, by their spectra at several resolutions."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from regen_jax.losses.interface import LossTerm, Params, TermLoss
 from regen_jax.modalities.audio.mel import log_compress, mel_magnitude
 from regen_jax.modalities.audio.stft import hann_window, stft
+from regen_jax.ranges import Count
+from regen_jax.spaces import Array, Padded, Space, Value
 
 OVERLAP = 4
 """Samples in a frame over samples from a frame to the next."""
@@ -13,6 +18,40 @@ OVERLAP = 4
 QUIET = 1e-3
 """Root mean square of a wave, 60 dB below full scale: the least loudness of a target by
 which a distance is divided."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Spectral(LossTerm):
+    """Sum of the two distances of `spectral_loss`.
+
+    Attributes:
+      resolutions: samples per frame of each spectrum.
+      sample_rate: in Hz.
+    """
+
+    resolutions: tuple[Count, ...] = (256, 512, 1024)
+    sample_rate: Count = 16000
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_resolutions(self.resolutions)
+
+    def check(self, space: Space) -> None:
+        if not isinstance(space, Array) or len(space.shape) != 1:
+            raise ValueError(
+                f"loss 'spectral' needs waves, an Array of samples, not {space}"
+            )
+
+    def __call__(
+        self, params: Params, space: Array, prediction: jax.Array, target: Value
+    ) -> TermLoss:
+        if not isinstance(target, Padded):
+            target = Padded(target, jnp.full(target.shape[0], target.shape[1]))
+        distances = spectral_loss(
+            prediction, *target, self.resolutions, self.sample_rate
+        )
+        metrics = {f"{name}_loss": value for name, value in distances.items()}
+        return TermLoss(sum(distances.values()), metrics)
 
 
 def num_mels(n_fft: int) -> int:

@@ -1,4 +1,4 @@
-"""A convolutional encoder and decoder for arrays on a grid: [B, H, W, C] images."""
+"""A convolutional encoder and decoder of images [B, H, W, C]."""
 
 import functools
 import math
@@ -12,9 +12,9 @@ import jax.numpy as jnp
 def lecun_normal(
     rng: jax.Array, shape: Sequence[int], dtype: jnp.dtype = jnp.float32
 ) -> jax.Array:
-    """Flax's default for kernels, drawn as a matrix of fan-in by channels.
+    """Initializes kernels as Flax does, drawn as a matrix of fan-in by channels.
 
-    The numbers are the same; XLA takes seconds to compile those of four axes on a CPU.
+    The numbers are the same; XLA takes seconds to compile draws of four axes on a CPU.
     """
     matrix = (math.prod(shape[:-1]), shape[-1])
     return nn.initializers.lecun_normal()(rng, matrix, dtype).reshape(shape)
