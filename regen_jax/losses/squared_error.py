@@ -16,8 +16,7 @@ class SquaredError(LossTerm):
     """Mean square of the error over the values of an example."""
 
     def check(self, space: Space) -> None:
-        fits = isinstance(space, Array)
-        if not fits:
+        if not isinstance(space, Array):
             raise ValueError(f"loss 'squared_error' needs an Array, not {space}")
 
     def __call__(

@@ -10,7 +10,7 @@ import pytest
 
 from regen_jax.generators.adversarial import AdversarialVocoder
 from regen_jax.losses.adversarial import Adversarial
-from regen_jax.losses.spectral import Spectral, spectral_loss
+from regen_jax.losses.spectral import Spectral, spectral_losses
 from regen_jax.modalities.audio import segments
 from regen_jax.modalities.audio.mel import log_mel
 from regen_jax.networks.discriminators.spectrum import Spectrum
@@ -95,7 +95,7 @@ def test_loss_is_of_the_wave_that_sampling_gives():
     loss_output = loss(WHOLE, variables, KEYS, a, b, True)
     wave = sample(WHOLE, variables, KEYS, a)
     assert np.abs(wave.values).max() < 1  # nothing was clipped
-    terms = spectral_loss(wave.values, b.values, b.length, (64,), 16000)
+    terms = spectral_losses(wave.values, b.values, b.length, (64,), 16000)
     for name, value in terms.items():
         np.testing.assert_allclose(
             loss_output.metrics[f"{name}_loss"], value, rtol=1e-4

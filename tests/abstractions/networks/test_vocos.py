@@ -15,7 +15,7 @@ from regen_jax.abstractions.bottlenecks.rvq import ResidualVectorQuantizer
 from regen_jax.abstractions.networks.vocos import VocosNetworks
 from regen_jax.interfaces import LossOutput
 from regen_jax.losses.adversarial import Adversarial
-from regen_jax.losses.spectral import Spectral, spectral_loss
+from regen_jax.losses.spectral import Spectral, spectral_losses
 from regen_jax.networks.discriminators.spectrum import Spectrum
 from regen_jax.spaces import Array, Padded, Tokens
 
@@ -114,7 +114,7 @@ def test_loss_is_that_of_the_decoded_codes(variables):
     loss_output = loss(CODEC, variables, KEYS, waves(), True)
     decoded = decode(CODEC, variables, encode(CODEC, variables, waves()))
     assert np.abs(decoded.values).max() < 1  # nothing was clipped
-    terms = spectral_loss(decoded.values, waves().values, LENGTH, (64,), 16000)
+    terms = spectral_losses(decoded.values, waves().values, LENGTH, (64,), 16000)
     for name, value in terms.items():
         np.testing.assert_allclose(
             loss_output.metrics[f"{name}_loss"], value, rtol=1e-3
