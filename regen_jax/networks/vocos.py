@@ -5,6 +5,7 @@ for high-quality audio synthesis" (arXiv 2306.00814). Blocks are those of ConvNe
 et al., arXiv 2201.03545), over time.
 """
 
+import functools
 import math
 
 import flax.linen as nn
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from regen_jax.modalities.audio.stft import istft
+from regen_jax.networks.layer_stack import Layer, LayerStack
 from regen_jax.networks.linear import Linear
 
 KERNEL = 7
@@ -45,7 +47,9 @@ class ConvNeXtBlock(nn.Module):
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, x_BxTxW: jax.Array, mask_BxT: jax.Array) -> jax.Array:
+    def __call__(
+        self, x_BxTxW: jax.Array, layer: Layer, mask_BxT: jax.Array
+    ) -> tuple[jax.Array, None]:
         width = x_BxTxW.shape[-1]
         kernel = self.param("kernel", _INIT, (KERNEL, width)).astype(self.dtype)
         bias = self.param("bias", nn.initializers.zeros, (width,)).astype(self.dtype)
@@ -56,7 +60,7 @@ class ConvNeXtBlock(nn.Module):
         h = Linear(width, dtype=self.dtype, kernel_init=_INIT)(nn.gelu(h))
         init = nn.initializers.constant(self.scale)
         scale = self.param("scale", init, (width,)).astype(self.dtype)
-        return x_BxTxW + scale * h
+        return x_BxTxW + scale * h, None
 
 
 class ConvNeXt(nn.Module):
@@ -76,8 +80,10 @@ class ConvNeXt(nn.Module):
         x = jnp.concatenate(neighbors(x), axis=-1)
         x = Linear(self.width, dtype=self.dtype, name="embed")(x)
         x = nn.LayerNorm(dtype=self.dtype)(x)
-        for _ in range(self.num_layers):
-            x = ConvNeXtBlock(scale=1 / self.num_layers, dtype=self.dtype)(x, mask_BxT)
+        block = functools.partial(
+            ConvNeXtBlock, scale=1 / self.num_layers, dtype=self.dtype
+        )
+        x, _ = LayerStack(block, self.num_layers, name="layers")(x, mask_BxT)
         return nn.LayerNorm(dtype=self.dtype)(x)
 
 

@@ -8,7 +8,7 @@ from regen_jax.abstractions.autoencoder import Autoencoder
 from regen_jax.abstractions.bottlenecks.fsq import FiniteScalarQuantizer
 from regen_jax.abstractions.bottlenecks.interface import Bottleneck
 from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
-from regen_jax.abstractions.image.pixel_tokens import Pixels
+from regen_jax.abstractions.image.pixel_tokens import PixelTokens
 from regen_jax.abstractions.networks.conv2d import Conv2dNetworks
 from regen_jax.config.registry import (
     instantiate,
@@ -83,8 +83,8 @@ def test_names_are_the_modules_that_define_one():
 
 def test_find_gives_the_class_of_a_module_or_a_path():
     assert resolve_class(Generator, "autoregressive", "config.prior") is Autoregressive
-    path = "regen_jax.abstractions.image.pixel_tokens:Pixels"
-    assert resolve_class(Abstraction, path, "config.abstraction") is Pixels
+    path = "regen_jax.abstractions.image.pixel_tokens:PixelTokens"
+    assert resolve_class(Abstraction, path, "config.abstraction") is PixelTokens
     outside = resolve_class(Abstraction, "toy_parts:ColumnMeans", "config.abstraction")
     assert outside.__module__ == "toy_parts" and issubclass(outside, Abstraction)
 
@@ -199,22 +199,22 @@ def test_make_refuses(section, message):
 
 def test_given_fields_are_no_options_and_the_name_chose_the_class():
     made = instantiate(
-        Pixels,
+        PixelTokens,
         {"name": "pixel_tokens", "levels": 4},
         "config.abstraction",
         input_space=IMAGES,
     )
-    assert made == Pixels(IMAGES, levels=4)
+    assert made == PixelTokens(IMAGES, levels=4)
     message = refusal(
         instantiate,
-        Pixels,
+        PixelTokens,
         {"input_space": 1},
         "config.abstraction",
         input_space=IMAGES,
     )
     assert (
         message
-        == "config.abstraction.input_space is not an option of Pixels; known are levels"
+        == "config.abstraction.input_space is not an option of PixelTokens; known are levels"
     )
 
 

@@ -69,7 +69,7 @@ def test_term_before_its_start_is_zero():
         variables = count_step(variables)
     assert variables["progress"]["step"] == 3
     np.testing.assert_allclose(losses[:2], [SQUARES, SQUARES], rtol=1e-6)
-    np.testing.assert_allclose(losses[2], SQUARES + [7, 1], rtol=1e-6)
+    np.testing.assert_allclose(losses[2], SQUARES + np.array([7, 1]), rtol=1e-6)
 
 
 def test_term_of_weight_0_has_no_parameters():

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from regen_jax.modalities.audio.stft import istft
+from regen_jax.networks.layer_stack import Layer
 from regen_jax.networks.vocos import ConvNeXtBlock, InverseSTFT, Vocos
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(2, 9, 5)).astype(np.float32)
 EVERY = np.ones((2, 9), bool)
+LAYER = Layer(0)
 
 
 def random_variables(module, *inputs) -> dict:
@@ -24,7 +26,7 @@ def random_variables(module, *inputs) -> dict:
 
 def test_block_is_a_depthwise_convolution_and_a_perceptron():
     block = ConvNeXtBlock(scale=0.5, expansion=2)
-    variables = random_variables(block, X, EVERY)
+    variables = random_variables(block, X, LAYER, EVERY)
     params = variables["params"]
     padded = np.pad(X, ((0, 0), (3, 3), (0, 0)))
     h = params["bias"] + np.stack(
@@ -41,10 +43,10 @@ def test_block_is_a_depthwise_convolution_and_a_perceptron():
     h = h @ params["Linear_0"]["kernel"] + params["Linear_0"]["bias"]
     h = np.asarray(jax.nn.gelu(h))
     h = h @ params["Linear_1"]["kernel"] + params["Linear_1"]["bias"]
-    output = jax.jit(block.apply)(variables, X, EVERY)
+    output = jax.jit(block.apply)(variables, X, LAYER, EVERY)[0]
     np.testing.assert_allclose(output, X + params["scale"] * h, atol=1e-4)
 
-    start = jax.jit(block.init)(jax.random.key(0), X, EVERY)["params"]
+    start = jax.jit(block.init)(jax.random.key(0), X, LAYER, EVERY)["params"]
     np.testing.assert_array_equal(start["scale"], np.full(5, 0.5))
 
 

@@ -24,7 +24,13 @@ import numpy as np
 
 Moved = Sequence[tuple[str, str]]
 
-MOVED: Moved = ()
+MOVED: Moved = (
+    # Autoencoders.
+    (r"/ConvNeXt_0/layers/", "/ConvNeXt_0/ConvNeXtBlock_{layer}/"),
+    (r"/(encoder|decoder)/level_0/", r"/\1/ResidualBlock_{layer}/"),
+    (r"/(encoder|decoder)/level_1/", r"/\1/ResidualBlock_{layer+2}/"),
+    (r"/losses/adversarial/", "/discriminators/"),
+)
 
 _SCALES = {"kernel": 0.15, "embedding": 0.3, "codes": 0.5, "sums": 0.5}
 _LAYER = re.compile(r"\{layer(?:\+(\d+))?\}")

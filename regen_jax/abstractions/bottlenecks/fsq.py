@@ -111,7 +111,7 @@ class FiniteScalarQuantizer(Quantizer):
         return np.cumprod((1, *self.levels[:-1]))
 
     def _unbounded(self, latents: jax.Array, mask: jax.Array | None) -> jax.Array:
-        """Returns f32[B, *latent_shape, D] for `_bound`; latents count as 0 where masked."""
+        """Returns latents f32[B, *latent_shape, D] for `_bound`, 0 in padding."""
         mask = full_mask(latents) if mask is None else mask
         z = jnp.where(mask[..., None], latents.astype(jnp.float32), 0)
         return _standardized(z, mask) if self.standardize else z
@@ -134,7 +134,7 @@ class FiniteScalarQuantizer(Quantizer):
 
 
 def _standardized(z: jax.Array, mask: jax.Array) -> jax.Array:
-    """z f32[B, *latent_shape, D], 0 where `mask` is false, standardized over axes.
+    """Standardizes z f32[B, *latent_shape, D], 0 in padding, over positions.
 
     A single position keeps its mean, or it would always be 0. Each variance includes one
     more squared deviation, of 1: it is never 0, and constant channels are not amplified.

@@ -38,7 +38,8 @@ class Conv2dNetworks(Networks):
     def check(self, space: Space) -> None:
         if not isinstance(space, Array) or len(space.shape) != 3:
             raise ValueError(
-                f"networks 'conv2d' need images, an Array of height, width, channels, not {space}"
+                f"networks 'conv2d' need images, an Array of height, width, channels, "
+                f"not {space}"
             )
         if not space.bounded:
             raise ValueError(

@@ -112,7 +112,7 @@ def test_default_space():
 @pytest.mark.parametrize(
     ("notes", "message"),
     [
-        ({"phonemes": PHONEMES}, "data set does not tell: use data set 'spoken_bible'"),
+        ({"phonemes": PHONEMES}, "data set does not have: use data set 'spoken_bible'"),
         (NOTES | {"phonemes": PHONEMES[:3]}, "has 3 phonemes and 4 durations"),
         (NOTES | {"durations": DURATIONS + 1}, "add up to 6504 samples, and its wave"),
         (NOTES | {"phonemes": ["_", "æ", "x", "s"]}, "phoneme 'æ' is not among"),

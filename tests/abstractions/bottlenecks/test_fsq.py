@@ -168,7 +168,7 @@ def test_codes_and_gradients_belong_to_an_example():
 def test_range_penalty_is_a_mean_over_valid_positions():
     quantizer = FiniteScalarQuantizer((8, 5), standardize=False, range_penalty=0.5)
     loss = apply(quantizer, {}, None, RAGGED, MASK).loss
-    for value, z, mask in zip(loss, RAGGED, MASK):
+    for value, z, mask in zip(loss, RAGGED, MASK, strict=True):
         excess = np.maximum(np.abs(z[mask]) - 2, 0)
         expected = 0.5 * np.square(excess).mean() if mask.any() else 0
         np.testing.assert_allclose(value, expected, rtol=1e-6)

@@ -306,8 +306,12 @@ def test_texts_that_do_not_fit_are_refused(text, message):
         ),
         (SCORES, {"levels": ()}, "levels must be one or more of key, chord"),
         (SCORES, {"division": 0}, r"division must be in \[1, 6\], not 0"),
-        (SCORES, {"division": 3}, "division 3 must divide the 32 steps of y"),
-        (events.space(32), {"melody": True}, "melody needs lower voices"),
+        (SCORES, {"division": 3}, "division 3 must divide the 32 steps of a score"),
+        (
+            events.space(32),
+            {"melody": True},
+            "melody needs scores of two voices or more",
+        ),
     ],
 )
 def test_options_that_do_not_fit_are_refused(space, options, message):

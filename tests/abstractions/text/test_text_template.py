@@ -4,7 +4,7 @@ import string
 import numpy as np
 import pytest
 
-from regen_jax.abstractions.text.text_template import Template
+from regen_jax.abstractions.text.text_template import TextTemplate
 from regen_jax.errors import UserError
 from regen_jax.modalities.text import tokenizer
 from regen_jax.modalities.text.function_words import FUNCTION_WORDS, is_function_word
@@ -42,7 +42,7 @@ def encoded(rule, *templates):
 
 
 def test_content_words_stay_in_order(space):
-    rule = Template(space)
+    rule = TextTemplate(space)
     expected = ["first God made heaven earth", "earth waste without form dark deep"]
     assert [template(rule, text) for text in SENTENCES[:2]] == expected
     assert template(rule, "They have not seen the sea-wall!") == "not seen sea wall"
@@ -50,7 +50,7 @@ def test_content_words_stay_in_order(space):
 
 
 def test_words_are_in_pieces_of_their_own(space):
-    rule = Template(space)
+    rule = TextTemplate(space)
     ids = rule.extract(tokenizer.encode(space, "(Heaven), and-light!"), {})
     written = [tokenizer.pieces_of(space, word) for word in ("heaven", "light")]
     np.testing.assert_array_equal(ids[ids > 0], np.concatenate(written))
@@ -59,7 +59,9 @@ def test_words_are_in_pieces_of_their_own(space):
 @pytest.mark.parametrize("keep", [1.0, 0.5, 0.2])
 @pytest.mark.parametrize("function_words", [False, True])
 def test_neither_first_capital_nor_punctuation_matters(space, keep, function_words):
-    rule = Template(tokenizer.pieces_space(space.symbols, 160), keep, function_words)
+    rule = TextTemplate(
+        tokenizer.pieces_space(space.symbols, 160), keep, function_words
+    )
     for text in SENTENCES:
         expected = template(rule, text)
         bare = re.sub('[-.,;:?!()"]', " ", text)
@@ -73,7 +75,7 @@ def test_neither_first_capital_nor_punctuation_matters(space, keep, function_wor
 
 @pytest.mark.parametrize("keep", [1.0, 0.5, 0.2])
 def test_function_words_do_not_matter(space, keep):
-    rule = Template(tokenizer.pieces_space(space.symbols, 160), keep)
+    rule = TextTemplate(tokenizer.pieces_space(space.symbols, 160), keep)
     random = np.random.default_rng(0)
     some = [
         word for word in sorted(FUNCTION_WORDS) if len(word) < 4 and "z" not in word
@@ -94,7 +96,9 @@ def test_templates_are_nested(space):
         for text in SENTENCES:
             longer = None
             for keep in (1.0, 0.7, 0.5, 0.3, 0.1):
-                found = template(Template(space, keep, function_words), text).split()
+                found = template(
+                    TextTemplate(space, keep, function_words), text
+                ).split()
                 if longer is not None:
                     rest = iter(longer)
                     assert all(word in rest for word in found)
@@ -102,39 +106,39 @@ def test_templates_are_nested(space):
 
 
 def test_names_keep_their_capitals(space):
-    rule = Template(space)
+    rule = TextTemplate(space)
     assert template(rule, "Then God and Abraham saw the Sea") == "God Abraham saw sea"
     assert template(rule, "And the sea of Abraham") == "sea Abraham"
 
 
 def test_marks_tell_which_capitals_begin_sentences(space):
-    rule = Template(space, 1.0, function_words=True, marks=True)
+    rule = TextTemplate(space, 1.0, function_words=True, marks=True)
     text = 'And the Sea was dark. It was "dark!" And God (said.) The earth: The Sea'
     line = 'and the Sea was dark. it was "dark!" And God (said.) the earth: The Sea'
     assert template(rule, text) == template(rule, line) == line
     assert rule.to_text(rule.from_text(text)) == line
     # Without marks nothing tells: a word is the same in either case.
-    bare = Template(space, 1.0, function_words=True)
+    bare = TextTemplate(space, 1.0, function_words=True)
     assert template(bare, "God said, Let the Sea") == "God said let the sea"
     # The first word that stays begins the template.
-    some = Template(space, marks=True)
+    some = TextTemplate(space, marks=True)
     assert template(some, "And the Sea. The Heaven") == "sea. heaven"
 
 
 def test_all_words_stay_where_asked_for(space):
-    rule = Template(space, 1.0, function_words=True)
+    rule = TextTemplate(space, 1.0, function_words=True)
     text = "And the heaven, and the earth: it was dark!"
     assert template(rule, text) == "and the heaven and the earth it was dark"
 
 
 def test_punctuation_stays_where_asked_for(space):
-    rule = Template(space, 1.0, function_words=True, marks=True)
+    rule = TextTemplate(space, 1.0, function_words=True, marks=True)
     text = 'And the heaven, "and the earth: (it was dark) on the sea-wall!"'
     line = 'and the heaven, "and the earth: (it was dark) on the sea-wall!"'
     assert template(rule, text) == line
     assert rule.to_text(rule.from_text(text)) == line
     # Marks stay where they are when words go.
-    assert template(Template(space, marks=True), text) == (
+    assert template(TextTemplate(space, marks=True), text) == (
         'heaven, " earth: ( dark) sea-wall!"'
     )
     with pytest.raises(UserError, match="no word in the template ',;'"):
@@ -148,13 +152,13 @@ def test_punctuation_stays_where_asked_for(space):
 )
 def test_share_of_words(space, keep, kept):
     text = "the light and the dark, the heaven and the earth"
-    assert len(template(Template(space, keep), text).split()) == kept
+    assert len(template(TextTemplate(space, keep), text).split()) == kept
 
 
 def test_share_is_not_more_by_rounding(space):
     assert 0.28 * 25 > 7
     text = " ".join(["light"] * 25)
-    assert len(template(Template(space, 0.28), text).split()) == 7
+    assert len(template(TextTemplate(space, 0.28), text).split()) == 7
 
 
 def test_the_rarest_words_stay(space):
@@ -163,18 +167,18 @@ def test_the_rarest_words_stay(space):
 
     assert len(pieces("wax")) > 1 == len(pieces("earth")) == len(pieces("Abraham"))
     assert pieces("earth") < pieces("Abraham")
-    rule = Template(space, 0.3)
+    rule = TextTemplate(space, 0.3)
     text = "Abraham and the wax of the earth"
     assert template(rule, text) == "wax"
-    assert template(Template(space, 0.5), text) == "Abraham wax"
+    assert template(TextTemplate(space, 0.5), text) == "Abraham wax"
     assert template(rule, "the earth of Abraham") == "Abraham"
     assert template(rule, "earth upon earth") == "earth"
-    mixed = Template(space, 0.25, function_words=True)
+    mixed = TextTemplate(space, 0.25, function_words=True)
     assert template(mixed, "and the earth of Abraham was in") == "earth Abraham"
 
 
 def test_function_words_alone_keep_one(space):
-    rule = Template(space)
+    rule = TextTemplate(space)
     assert template(rule, "It was so, and it is.").count(" ") == 0
     with pytest.raises(UserError, match=r"no word in '\?!' to make a template of"):
         template(rule, "?!")
@@ -183,14 +187,14 @@ def test_function_words_alone_keep_one(space):
 def test_written_templates_are_read(space):
     for keep in (1.0, 0.5, 0.1):
         for options in ((False, False), (True, False), (False, True), (True, True)):
-            rule = Template(space, keep, *options)
+            rule = TextTemplate(space, keep, *options)
             for text in SENTENCES:
                 ids = rule.extract(tokenizer.encode(space, text), {})
                 np.testing.assert_array_equal(rule.from_text(rule.to_text(ids)), ids)
 
 
 def test_reading_forgives_spaces_and_a_first_capital(space):
-    rule = Template(space)
+    rule = TextTemplate(space)
     expected = rule.from_text("heaven Abraham brother's")
     found = rule.from_text("  Heaven   Abraham\tbrother’s\n")
     np.testing.assert_array_equal(found, expected)
@@ -215,23 +219,23 @@ def test_reading_forgives_spaces_and_a_first_capital(space):
 )
 def test_what_is_no_template_is_refused(space, text, message):
     with pytest.raises(UserError) as caught:
-        Template(space).from_text(text)
+        TextTemplate(space).from_text(text)
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_length(space):
-    rule = Template(space, length=3)
+    rule = TextTemplate(space, length=3)
     assert rule.output_space == Tokens(
         3, space.vocab, padded=True, symbols=space.symbols
     )
-    assert Template(space).output_space == space
+    assert TextTemplate(space).output_space == space
     assert template(rule, "earth and heaven") == "earth heaven"
     with pytest.raises(UserError, match="raise the option length of the abstraction"):
         template(rule, SENTENCES[0])
 
 
 def test_adherence_counts_words_in_order(space):
-    rule = Template(space)
+    rule = TextTemplate(space)
     y = [
         "And Heaven was dark, and the earth.",
         "Light of light",
@@ -249,7 +253,7 @@ def test_adherence_counts_words_in_order(space):
 
 
 def test_distance_counts_words_in_any_order(space):
-    rule = Template(space)
+    rule = TextTemplate(space)
     given = encoded(rule, "light dark light sea", "earth")
     true = encoded(rule, "dark light heaven", "earth sea")
     assert rule.code_metrics(given, true) == {
@@ -276,7 +280,7 @@ def test_distance_counts_words_in_any_order(space):
 )
 def test_wrong_options_are_refused(space, options, message):
     with pytest.raises(ValueError, match=message):
-        Template(space, **options)
+        TextTemplate(space, **options)
 
 
 @pytest.mark.parametrize(
@@ -286,7 +290,7 @@ def test_other_spaces_are_refused(other):
     with pytest.raises(
         ValueError, match="padded Tokens of a tokenizer's pieces, not of"
     ):
-        Template(other)
+        TextTemplate(other)
 
 
 @pytest.mark.parametrize("word", ["The", "and,", "(Thou", "it’s", "unto;", '"His"'])

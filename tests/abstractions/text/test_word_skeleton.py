@@ -3,7 +3,7 @@ import string
 import numpy as np
 import pytest
 
-from regen_jax.abstractions.text.word_skeleton import MARKS, MASKS, Skeleton
+from regen_jax.abstractions.text.word_skeleton import MARKS, MASKS, WordSkeleton
 from regen_jax.errors import UserError
 from regen_jax.modalities.text import tokenizer
 from regen_jax.modalities.text.function_words import FUNCTION_WORDS
@@ -22,7 +22,7 @@ SENTENCES = (
 @pytest.fixture(scope="module")
 def rule():
     space = tokenizer.pieces_space(tokenizer.train(SENTENCES, 250), 96)
-    return Skeleton(space)
+    return WordSkeleton(space)
 
 
 def skeleton(rule, written):
@@ -93,7 +93,7 @@ def test_space(rule):
     assert space.padded and space.depth == 1 and space.length == rule.input_space.length
     assert space.symbols[0] == "" and len(set(space.symbols)) == space.vocab
     assert set(space.symbols) == {"", *MASKS, *FUNCTION_WORDS, *MARKS}
-    assert Skeleton(rule.input_space, length=7).output_space.length == 7
+    assert WordSkeleton(rule.input_space, length=7).output_space.length == 7
     assert rule.runs_on_host and not rule.invertible
 
 
@@ -139,7 +139,7 @@ def test_texts_without_a_skeleton_are_refused(rule):
     with pytest.raises(UserError, match="there is no word in '' to make a skeleton of"):
         rule.extract(np.zeros(rule.input_space.shape, np.int32), {})
     with pytest.raises(UserError, match="raise the option length of the abstraction"):
-        skeleton(Skeleton(rule.input_space, length=3), "And it was so.")
+        skeleton(WordSkeleton(rule.input_space, length=3), "And it was so.")
 
 
 def test_adherence(rule):
@@ -171,7 +171,7 @@ def test_distance(rule):
 
 def test_wrong_options_are_refused(rule):
     with pytest.raises(ValueError, match="length must be 0 or more, not -1"):
-        Skeleton(rule.input_space, length=-1)
+        WordSkeleton(rule.input_space, length=-1)
     for other in (Array((3, 1)), Tokens(4, 3)):
         with pytest.raises(ValueError, match="of a tokenizer's pieces, not of"):
-            Skeleton(other)
+            WordSkeleton(other)
