@@ -90,7 +90,7 @@ def test_values_in_padding_change_nothing(garbage):
     np.testing.assert_allclose(alone.loss[0], output.loss[1], rtol=1e-5)
 
 
-def test_loss_is_of_the_wave_that_sampling_gives():
+def test_loss_is_that_of_the_sampled_wave():
     variables, (a, b) = random_variables(WHOLE), pairs()
     loss_output = loss(WHOLE, variables, KEYS, a, b, True)
     wave = sample(WHOLE, variables, KEYS, a)
@@ -105,7 +105,7 @@ def test_loss_is_of_the_wave_that_sampling_gives():
     np.testing.assert_allclose(evaluated.loss, loss_output.loss, rtol=1e-5)
 
 
-def test_a_segment_is_of_the_same_frames_of_both_and_within_the_length():
+def test_segments_of_source_and_target_are_the_same_and_within_the_length():
     frames = np.tile(np.arange(12.0, dtype=np.float32)[:, None], (400, 1, 8))
     length = np.full(400, 7)
     keys = jax.random.split(jax.random.key(0), 400)
@@ -171,7 +171,7 @@ def test_each_side_gets_the_gradient_of_its_own_loss_alone():
     assert SEGMENT.update({"params": {}}, jax.random.key(0), output) == {"params": {}}
 
 
-def test_learns_a_tone():
+def test_training_learns_a_tone():
     time = np.arange(FRAMES * HOP) / 16000
     wave = 0.3 * np.sin(2 * np.pi * 1000 * time + RNG.uniform(0, 6, (4, 1)))
     mel = log_mel(jnp.asarray(wave), 16000, 128, HOP, 8)
@@ -203,7 +203,7 @@ def test_learns_a_tone():
 
 
 @pytest.mark.parametrize("padded", [(True, False), (False, True)])
-def test_start_and_result_are_of_the_spaces(padded):
+def test_samples_and_losses_fit_the_spaces(padded):
     mel, wave = (
         dataclasses.replace(space, padded=p)
         for space, p in zip((MEL, WAVE), padded, strict=True)

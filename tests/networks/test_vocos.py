@@ -24,7 +24,7 @@ def random_variables(module, *inputs) -> dict:
     )
 
 
-def test_block_is_a_depthwise_convolution_and_a_perceptron():
+def test_block_equals_a_depthwise_convolution_and_an_mlp():
     block = ConvNeXtBlock(scale=0.5, expansion=2)
     variables = random_variables(block, X, LAYER, EVERY)
     params = variables["params"]
@@ -50,7 +50,7 @@ def test_block_is_a_depthwise_convolution_and_a_perceptron():
     np.testing.assert_array_equal(start["scale"], np.full(5, 0.5))
 
 
-def test_head_adds_to_an_envelope_and_starts_with_a_pulse_a_frame():
+def test_head_of_zeros_gives_the_envelope_and_a_pulse_per_frame():
     head = InverseSTFT(16, 4)
     variables = jax.tree.map(jnp.zeros_like, random_variables(head, X, EVERY))
     envelope = jnp.full((2, 9, 9), np.log(3.0))

@@ -37,7 +37,7 @@ def digits_of(quantizer: FiniteScalarQuantizer) -> np.ndarray:
 
 
 @pytest.mark.parametrize("levels", LEVELS)
-def test_every_code_is_reached_and_comes_back(levels):
+def test_every_code_is_reached_and_decode_inverts_encode(levels):
     quantizer = plain(levels)
     assert quantizer.vocab == math.prod(levels) and quantizer.latent_dim == len(levels)
     every = np.arange(quantizer.vocab)
@@ -53,7 +53,7 @@ def test_every_code_is_reached_and_comes_back(levels):
     assert values.min() == -1 and values.max() <= 1
 
 
-def test_codes_survive_bfloat16_latents():
+def test_codes_of_bfloat16_latents_are_exact():
     # In bfloat16 a code of 1001 would be rounded to 1000.
     quantizer = plain((8, 8, 8, 5, 5, 5))
     latents = jnp.asarray(latents_of(quantizer, digits_of(quantizer)))
@@ -66,7 +66,7 @@ def test_codes_survive_bfloat16_latents():
 
 
 @pytest.mark.parametrize("levels", [(8, 4, 4), (5, 3), (2, 1000)])
-def test_no_latent_leaves_the_range(levels):
+def test_values_of_extreme_latents_stay_in_range(levels):
     quantizer = plain(levels)
     extremes = jnp.array([-1e9, -30.0, 30.0, 1e9])[:, None] * jnp.ones(len(levels))
     codes = encode(quantizer, {}, extremes)
@@ -77,7 +77,7 @@ def test_no_latent_leaves_the_range(levels):
 
 
 @pytest.mark.parametrize("standardize", [True, False])
-def test_quantize_equals_encode_and_decode_without_loss(standardize):
+def test_apply_equals_encode_and_decode_without_loss(standardize):
     quantizer = FiniteScalarQuantizer((8, 5, 3), standardize)
     latents = np.random.default_rng(0).normal(1, 2, (4, 3, 2, 3)).astype(np.float32)
     output = apply(quantizer, {}, None, latents)
@@ -134,7 +134,7 @@ def test_latents_are_standardized_over_valid_positions_of_their_example():
     np.testing.assert_array_equal(alone, codes[1, :3])
 
 
-def test_a_single_position_keeps_its_value_and_a_constant_channel_is_not_magnified():
+def test_single_position_and_constant_channel_are_not_amplified():
     single = np.array([-3.0, -0.3, 0.4, 5.0], np.float32)[:, None, None] * np.ones(2)
     values = apply(STANDARDIZED, {}, None, single).values[:, 0]
     assert np.all(np.diff(values, axis=0) > 0.1)
@@ -143,7 +143,7 @@ def test_a_single_position_keeps_its_value_and_a_constant_channel_is_not_magnifi
     assert np.abs(values).max() < 0.01
 
 
-def test_codes_and_gradients_belong_to_an_example():
+def test_codes_and_gradients_depend_on_their_example_alone():
     weight = np.random.default_rng(2).normal(size=RAGGED.shape).astype(np.float32)
 
     @jax.jit
@@ -208,7 +208,7 @@ def perplexity_after_training(quantizer: FiniteScalarQuantizer) -> float:
     return codebook.perplexity(np.asarray(train(params)))
 
 
-def test_codes_stay_in_use_where_those_of_the_paper_collapse():
+def test_standardized_codes_stay_in_use_where_plain_ones_collapse():
     assert perplexity_after_training(plain((8, 8, 8))) < 512 / 100
     assert perplexity_after_training(FiniteScalarQuantizer((8, 8, 8))) > 512 / 4
 

@@ -47,7 +47,7 @@ def reference(latents: np.ndarray, codebooks: np.ndarray):
     return np.stack(codes, axis=-1), np.stack(residuals)
 
 
-def test_each_level_quantizes_what_the_last_one_left():
+def test_each_level_quantizes_the_residual_of_the_last():
     codes, residuals = reference(Z, CODES)
     found = jax.jit(RVQ.encode)(BOOK, Z)
     assert found.dtype == np.int32
@@ -64,14 +64,14 @@ def test_each_level_quantizes_what_the_last_one_left():
     np.testing.assert_allclose(output.sums["code_sums"], sums, atol=1e-5)
 
 
-def test_decodes_any_number_of_levels():
+def test_decode_sums_any_number_of_levels():
     codes, residuals = reference(Z, CODES)
     for depth in (1, 2, 3):
         values = RVQ.decode(BOOK, jnp.asarray(codes[..., :depth]))
         np.testing.assert_allclose(values, Z - residuals[depth], atol=1e-6)
 
 
-def test_values_of_codes_come_back_as_those_codes():
+def test_encode_inverts_decode():
     # Far apart in each level, so that a sum of codes has one reading.
     digits = np.array([[x, y] for x in (-1, 0, 1) for y in (-0.5, 0.5)])
     codebooks = digits * np.array([1, 0.1, 0.01])[:, None, None]
@@ -81,7 +81,7 @@ def test_values_of_codes_come_back_as_those_codes():
     np.testing.assert_array_equal(RVQ.encode(book, values), codes)
 
 
-def test_starts_at_residuals_and_error_falls_with_depth():
+def test_codebooks_start_at_residuals_and_error_falls_with_depth():
     latents = np.random.default_rng(2).normal(size=(400, 2)).astype(np.float32)
     deep = dataclasses.replace(RVQ, depth=4)
     book = jax.jit(deep.init)(jax.random.key(0), latents)
@@ -123,7 +123,7 @@ def test_gradients_pass_straight_to_the_latents():
     assert not np.any(commitment[0]) and not np.any(straight_through[0])
 
 
-def test_dropout_keeps_the_first_levels_of_its_share_of_examples():
+def test_dropout_keeps_the_first_levels_of_a_fraction_of_examples():
     latents = jnp.tile(Z[:1], (3000, 1, 1))
     keys = jax.random.split(jax.random.key(0), 3000)
     half = dataclasses.replace(RVQ, dropout=0.6)
@@ -146,7 +146,7 @@ def test_dropout_keeps_the_first_levels_of_its_share_of_examples():
     np.testing.assert_allclose(evaluated.values, apply(RVQ, BOOK, KEYS, Z).values)
 
 
-def test_each_level_follows_its_own_statistics():
+def test_update_of_each_level_follows_its_own_statistics():
     output = apply(RVQ, BOOK, KEYS, Z)
     rng = jax.random.key(3)
     found = update(RVQ, BOOK, rng, output.sums, output.per_example)

@@ -48,7 +48,7 @@ def normal(seed: int, *shape: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-def test_codes_are_the_nearest():
+def test_codes_are_the_nearest_vectors():
     codes, latents = normal(0, 11, 3), normal(1, 4, 5, 2, 3)
     quantizer = VectorQuantizer(num_codes=11, dim=3)
     codebook = book(codes, np.ones(11))
@@ -58,7 +58,7 @@ def test_codes_are_the_nearest():
     np.testing.assert_array_equal(quantizer.decode(codebook, found), codes[found])
 
 
-def test_distances_are_float32_whatever_the_latents():
+def test_distances_of_bfloat16_latents_are_float32():
     # bfloat16 holds the latents exactly, and cannot tell the last two codes apart.
     codes = np.array([[1, 3], [1.0078125 + 2**-10, 3], [1.0078125, 3], *GRID[:3] + 9])
     latents = jnp.tile(jnp.array([[1, 3], [1.0078125, 3]], jnp.bfloat16), (4, 1, 1))
@@ -119,7 +119,7 @@ def test_gradients_reach_the_latents_and_not_the_codebook():
 
 
 @pytest.mark.parametrize(("number", "distinct"), [(40, 6), (4, 4)])
-def test_starts_at_different_latents_of_the_batch(number, distinct):
+def test_codebook_starts_at_distinct_latents_of_the_batch(number, distinct):
     # 8 of them different, or 4.
     latents = np.tile(normal(5, 8, 2), (5, 1))[:number]
     init = jax.jit(SMALL.init)
@@ -148,7 +148,7 @@ def revived():
     return step(SMALL, before, jax.random.key(0), latents), counts, latents
 
 
-def test_a_dead_code_restarts_at_a_latent_with_its_averages(revived):
+def test_dead_code_restarts_at_a_latent_with_its_averages(revived):
     codebook, counts, latents = revived
     fresh = np.asarray(codebook["codes"][5])
     assert np.abs(latents.reshape(-1, 2) - fresh).max(axis=1).min() < 1e-6
@@ -159,7 +159,7 @@ def test_a_dead_code_restarts_at_a_latent_with_its_averages(revived):
     np.testing.assert_allclose(codebook["codes"][4], [1, 1], rtol=1e-6)
 
 
-def test_a_revived_code_stays_alive_where_it_was_put(revived):
+def test_revived_code_stays_alive_at_its_latent(revived):
     codebook, counts, _ = revived
     fresh = codebook["codes"][5]
     sums = {
@@ -178,7 +178,7 @@ def test_a_revived_code_stays_alive_where_it_was_put(revived):
         np.testing.assert_allclose(codebook["counts"][5], expected, rtol=1e-5)
 
 
-def test_dead_codes_restart_at_different_latents():
+def test_dead_codes_restart_at_distinct_candidates():
     codebook = book(np.r_[[[0.5, 0.5]], np.full((5, 2), 99)], [9] + 5 * [0.01])
     latents = normal(8, 4, 3, 2)
     codes = np.asarray(step(SMALL, codebook, jax.random.key(0), latents)["codes"][1:])
@@ -192,7 +192,7 @@ def test_dead_codes_restart_at_different_latents():
         assert all(any(np.array_equal(x, z) for z in latent) for x in example)
 
 
-def test_dead_codes_restart_at_all_different_latents_of_the_batch():
+def test_dead_codes_restart_at_all_distinct_latents_of_the_batch():
     quantizer = VectorQuantizer(num_codes=12, dim=2, decay=0.8)
     codebook = book(np.r_[[[0, 0]], np.full((11, 2), 99)], [9] + 11 * [0.01])
     latents, mask = normal(9, 4, 5, 2), np.ones((4, 5), bool)
@@ -215,7 +215,7 @@ def test_dead_codes_restart_at_all_different_latents_of_the_batch():
     np.testing.assert_allclose(codes, codebook["codes"], rtol=1e-6)
 
 
-def test_without_revival_an_unused_code_stays_put():
+def test_unused_code_without_revival_stays_put():
     quantizer = VectorQuantizer(num_codes=2, dim=1, decay=0.0, dead_code_threshold=0.0)
     codebook = book([[0.0], [9.0]], [1.0, 1.0])
     sums = {"code_counts": np.array([4, 0]), "code_sums": np.array([[2.0], [0.0]])}

@@ -41,7 +41,7 @@ def encoded(rule, *templates):
     return np.stack([rule.from_text(line) for line in templates])
 
 
-def test_content_words_stay_in_order(space):
+def test_content_words_are_kept_in_order(space):
     rule = TextTemplate(space)
     expected = ["first God made heaven earth", "earth waste without form dark deep"]
     assert [template(rule, text) for text in SENTENCES[:2]] == expected
@@ -49,7 +49,7 @@ def test_content_words_stay_in_order(space):
     assert template(rule, "In his brother's house.") == "brother's house"
 
 
-def test_words_are_in_pieces_of_their_own(space):
+def test_template_pieces_are_those_of_its_words(space):
     rule = TextTemplate(space)
     ids = rule.extract(tokenizer.encode(space, "(Heaven), and-light!"), {})
     written = [tokenizer.pieces_of(space, word) for word in ("heaven", "light")]
@@ -58,7 +58,7 @@ def test_words_are_in_pieces_of_their_own(space):
 
 @pytest.mark.parametrize("keep", [1.0, 0.5, 0.2])
 @pytest.mark.parametrize("function_words", [False, True])
-def test_neither_first_capital_nor_punctuation_matters(space, keep, function_words):
+def test_first_capital_and_punctuation_change_nothing(space, keep, function_words):
     rule = TextTemplate(
         tokenizer.pieces_space(space.symbols, 160), keep, function_words
     )
@@ -74,7 +74,7 @@ def test_neither_first_capital_nor_punctuation_matters(space, keep, function_wor
 
 
 @pytest.mark.parametrize("keep", [1.0, 0.5, 0.2])
-def test_function_words_do_not_matter(space, keep):
+def test_function_words_change_nothing(space, keep):
     rule = TextTemplate(tokenizer.pieces_space(space.symbols, 160), keep)
     random = np.random.default_rng(0)
     some = [
@@ -91,7 +91,7 @@ def test_function_words_do_not_matter(space, keep):
         assert template(rule, " ".join(more)) == expected
 
 
-def test_templates_are_nested(space):
+def test_templates_are_nested_as_keep_grows(space):
     for function_words in (False, True):
         for text in SENTENCES:
             longer = None
@@ -111,7 +111,7 @@ def test_names_keep_their_capitals(space):
     assert template(rule, "And the sea of Abraham") == "sea Abraham"
 
 
-def test_marks_tell_which_capitals_begin_sentences(space):
+def test_marks_explain_capitals_at_sentence_starts(space):
     rule = TextTemplate(space, 1.0, function_words=True, marks=True)
     text = 'And the Sea was dark. It was "dark!" And God (said.) The earth: The Sea'
     line = 'and the Sea was dark. it was "dark!" And God (said.) the earth: The Sea'
@@ -125,13 +125,13 @@ def test_marks_tell_which_capitals_begin_sentences(space):
     assert template(some, "And the Sea. The Heaven") == "sea. heaven"
 
 
-def test_all_words_stay_where_asked_for(space):
+def test_function_words_are_kept_with_the_option(space):
     rule = TextTemplate(space, 1.0, function_words=True)
     text = "And the heaven, and the earth: it was dark!"
     assert template(rule, text) == "and the heaven and the earth it was dark"
 
 
-def test_punctuation_stays_where_asked_for(space):
+def test_punctuation_is_kept_with_the_option(space):
     rule = TextTemplate(space, 1.0, function_words=True, marks=True)
     text = 'And the heaven, "and the earth: (it was dark) on the sea-wall!"'
     line = 'and the heaven, "and the earth: (it was dark) on the sea-wall!"'
@@ -150,18 +150,18 @@ def test_punctuation_stays_where_asked_for(space):
 @pytest.mark.parametrize(
     "keep, kept", [(0.05, 1), (0.25, 1), (0.26, 2), (0.5, 2), (0.75, 3), (1.0, 4)]
 )
-def test_share_of_words(space, keep, kept):
+def test_number_of_words_is_the_fraction_rounded_up(space, keep, kept):
     text = "the light and the dark, the heaven and the earth"
     assert len(template(TextTemplate(space, keep), text).split()) == kept
 
 
-def test_share_is_not_more_by_rounding(space):
+def test_number_of_words_is_exact_despite_floating_point(space):
     assert 0.28 * 25 > 7
     text = " ".join(["light"] * 25)
     assert len(template(TextTemplate(space, 0.28), text).split()) == 7
 
 
-def test_the_rarest_words_stay(space):
+def test_rarest_words_are_kept(space):
     def pieces(word):
         return tokenizer.pieces_of(space, word)
 
@@ -177,14 +177,14 @@ def test_the_rarest_words_stay(space):
     assert template(mixed, "and the earth of Abraham was in") == "earth Abraham"
 
 
-def test_function_words_alone_keep_one(space):
+def test_text_of_function_words_keeps_the_rarest(space):
     rule = TextTemplate(space)
     assert template(rule, "It was so, and it is.").count(" ") == 0
     with pytest.raises(UserError, match=r"no word in '\?!' to make a template of"):
         template(rule, "?!")
 
 
-def test_written_templates_are_read(space):
+def test_from_text_inverts_to_text(space):
     for keep in (1.0, 0.5, 0.1):
         for options in ((False, False), (True, False), (False, True), (True, True)):
             rule = TextTemplate(space, keep, *options)
@@ -193,7 +193,7 @@ def test_written_templates_are_read(space):
                 np.testing.assert_array_equal(rule.from_text(rule.to_text(ids)), ids)
 
 
-def test_reading_forgives_spaces_and_a_first_capital(space):
+def test_from_text_ignores_spaces_and_a_first_capital(space):
     rule = TextTemplate(space)
     expected = rule.from_text("heaven Abraham brother's")
     found = rule.from_text("  Heaven   Abraham\tbrother’s\n")
@@ -217,24 +217,24 @@ def test_reading_forgives_spaces_and_a_first_capital(space):
         ("light " * 97, "word 97 of a template, 'light', is beyond its 96 pieces"),
     ],
 )
-def test_what_is_no_template_is_refused(space, text, message):
+def test_from_text_of_invalid_text_raises_user_error(space, text, message):
     with pytest.raises(UserError) as caught:
         TextTemplate(space).from_text(text)
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_length(space):
+def test_template_beyond_the_length_raises_user_error(space):
     rule = TextTemplate(space, length=3)
     assert rule.output_space == Tokens(
         3, space.vocab, padded=True, symbols=space.symbols
     )
     assert TextTemplate(space).output_space == space
     assert template(rule, "earth and heaven") == "earth heaven"
-    with pytest.raises(UserError, match="raise the option length of the abstraction"):
+    with pytest.raises(UserError, match="raise the option length of abstraction"):
         template(rule, SENTENCES[0])
 
 
-def test_adherence_counts_words_in_order(space):
+def test_consistency_counts_words_in_order(space):
     rule = TextTemplate(space)
     y = [
         "And Heaven was dark, and the earth.",
@@ -252,7 +252,7 @@ def test_adherence_counts_words_in_order(space):
     }
 
 
-def test_distance_counts_words_in_any_order(space):
+def test_code_metrics_count_words_in_any_order(space):
     rule = TextTemplate(space)
     given = encoded(rule, "light dark light sea", "earth")
     true = encoded(rule, "dark light heaven", "earth sea")
@@ -278,7 +278,7 @@ def test_distance_counts_words_in_any_order(space):
         ({"length": -1}, "length must be 0 or more, not -1"),
     ],
 )
-def test_wrong_options_are_refused(space, options, message):
+def test_invalid_option_raises_value_error(space, options, message):
     with pytest.raises(ValueError, match=message):
         TextTemplate(space, **options)
 
@@ -286,7 +286,7 @@ def test_wrong_options_are_refused(space, options, message):
 @pytest.mark.parametrize(
     "other", [Array((3, 1)), Tokens(4, 3), Tokens(4, 2, symbols=("", "▁"))], ids=str
 )
-def test_other_spaces_are_refused(other):
+def test_other_space_raises_value_error(other):
     with pytest.raises(
         ValueError, match="padded Tokens of a tokenizer's pieces, not of"
     ):
@@ -294,10 +294,10 @@ def test_other_spaces_are_refused(other):
 
 
 @pytest.mark.parametrize("word", ["The", "and,", "(Thou", "it’s", "unto;", '"His"'])
-def test_function_words(word):
+def test_function_word_is_recognized(word):
     assert is_function_word(word)
 
 
 @pytest.mark.parametrize("word", ["", "heaven", "not", "without", "king's", "?"])
-def test_other_words(word):
+def test_content_word_is_not_a_function_word(word):
     assert not is_function_word(word)
