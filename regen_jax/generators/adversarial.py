@@ -18,7 +18,7 @@ from regen_jax.losses.spectral import Spectral
 from regen_jax.modalities.audio import segments
 from regen_jax.modalities.audio.envelope import log_envelope
 from regen_jax.networks.vocos import Vocos
-from regen_jax.ranges import Count, Natural
+from regen_jax.ranges import Count, Dtype, Natural
 from regen_jax.spaces import Array, Padded, Value, length_mask, lengths, zeros
 
 
@@ -38,7 +38,7 @@ class AdversarialVocoder(Generator):
         steps.
       segment: frames of an example that train, drawn by its key; 0 for all of them.
       sample_rate: of the target, in Hz.
-      dtype: compute dtype of the blocks, `float32` or `bfloat16`; spectra and losses are
+      dtype: compute dtype of the blocks; spectra and losses are
         float32.
     """
 
@@ -51,7 +51,7 @@ class AdversarialVocoder(Generator):
     envelope: bool = True
     segment: Natural = 32
     sample_rate: Count = 16000
-    dtype: str = "float32"
+    dtype: Dtype = "float32"
 
     sources = (Array,)
     targets = (Array,)
@@ -82,10 +82,6 @@ class AdversarialVocoder(Generator):
                 f"not {self.segment}"
             )
         check_terms(self.losses, self.target_space)
-        if self.dtype not in ("float32", "bfloat16"):
-            raise ValueError(
-                f"dtype must be 'float32' or 'bfloat16', not {self.dtype!r}"
-            )
 
     @property
     def hop(self) -> int:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from regen_jax import ranges
 from regen_jax.abstractions.networks.interface import Networks
 from regen_jax.networks.conv.conv2d import Decoder, Encoder
-from regen_jax.ranges import Count, Natural
+from regen_jax.ranges import Count, Dtype, Natural
 from regen_jax.spaces import Array, Space
 
 
@@ -19,21 +19,17 @@ class Conv2dNetworks(Networks):
     Attributes:
       widths: channels of each level; each of the n levels halves the resolution.
       num_blocks: residual blocks per level.
-      dtype: compute dtype, `float32` or `bfloat16`.
+      dtype: compute dtype.
     """
 
     widths: tuple[Count, ...] = (32, 64)
     num_blocks: Natural = 1
-    dtype: str = "float32"
+    dtype: Dtype = "float32"
 
     def __post_init__(self):
         ranges.check(self)
         if not self.widths:
             raise ValueError("widths must be one number or more, not none")
-        if self.dtype not in ("float32", "bfloat16"):
-            raise ValueError(
-                f"dtype must be 'float32' or 'bfloat16', not {self.dtype!r}"
-            )
 
     def check(self, space: Space) -> None:
         if not isinstance(space, Array) or len(space.shape) != 3:

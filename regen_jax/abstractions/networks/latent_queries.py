@@ -10,7 +10,7 @@ from regen_jax.abstractions.networks.interface import Networks
 from regen_jax.networks.latent_queries import Decoder, Encoder
 from regen_jax.networks.token_logits import likeliest
 from regen_jax.networks.transformer_options import check_size
-from regen_jax.ranges import Count, Positive
+from regen_jax.ranges import Count, Dtype, Positive
 from regen_jax.spaces import Space, Tokens
 
 
@@ -28,7 +28,7 @@ class LatentQueriesNetworks(Networks):
         read them, and of the tokens that are read from the latents.
       num_heads: attention heads.
       mlp_ratio: hidden channels of an MLP over `width`.
-      dtype: compute dtype, `float32` or `bfloat16`.
+      dtype: compute dtype.
     """
 
     num_latents: Count = 16
@@ -36,15 +36,11 @@ class LatentQueriesNetworks(Networks):
     num_layers: Count = 2
     num_heads: Count = 4
     mlp_ratio: Positive = 4.0
-    dtype: str = "float32"
+    dtype: Dtype = "float32"
 
     def __post_init__(self):
         ranges.check(self)
         check_size(self.width, self.num_layers, self.num_heads, self.mlp_ratio)
-        if self.dtype not in ("float32", "bfloat16"):
-            raise ValueError(
-                f"dtype must be 'float32' or 'bfloat16', not {self.dtype!r}"
-            )
 
     def check(self, space: Space) -> None:
         if not isinstance(space, Tokens) or space.vocab < 2:

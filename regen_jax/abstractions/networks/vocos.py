@@ -12,7 +12,7 @@ from regen_jax.modalities.audio import segments
 from regen_jax.modalities.audio.mel import FLOOR, log_mel, mel_filters
 from regen_jax.networks.vocos import StridedDecoder, StridedEncoder, Vocos
 from regen_jax.random import fold_keys
-from regen_jax.ranges import Count, Natural
+from regen_jax.ranges import Count, Dtype, Natural
 from regen_jax.spaces import Array, Padded, Space, Value, length_mask, lengths
 
 # Numbers of the streams of an example's key.
@@ -34,7 +34,7 @@ class VocosNetworks(Networks):
       num_mels: mel bands that the encoder reads.
       sample_rate: in Hz.
       segment: frames of an example that train, drawn by its key; 0 for all of them.
-      dtype: compute dtype of the blocks, `float32` or `bfloat16`; spectra are float32.
+      dtype: compute dtype of the blocks; spectra are float32.
     """
 
     width: Count = 192
@@ -45,7 +45,7 @@ class VocosNetworks(Networks):
     num_mels: Count = 80
     sample_rate: Count = 16000
     segment: Natural = 32
-    dtype: str = "float32"
+    dtype: Dtype = "float32"
 
     def __post_init__(self):
         ranges.check(self)
@@ -60,10 +60,6 @@ class VocosNetworks(Networks):
                 f"not {self.segment}"
             )
         mel_filters(self.sample_rate, self.n_fft, self.num_mels)
-        if self.dtype not in ("float32", "bfloat16"):
-            raise ValueError(
-                f"dtype must be 'float32' or 'bfloat16', not {self.dtype!r}"
-            )
 
     def check(self, space: Space) -> None:
         if not isinstance(space, Array) or len(space.shape) != 1:

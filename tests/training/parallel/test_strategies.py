@@ -21,7 +21,6 @@ from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
 from regen_jax.abstractions.identity import Identity
 from regen_jax.abstractions.networks.conv2d import Conv2dNetworks
 from regen_jax.errors import UserError
-from regen_jax.evaluation.evaluators import EvaluateOptions
 from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.interfaces import Task
 from regen_jax.regeneration import Regeneration
@@ -66,7 +65,7 @@ def stages():
         source_dropout=0.3,
     )
     parts = Regeneration(Identity(Noise.x), abstraction, prior)
-    made = make_stages(Noise(), parts, EvaluateOptions(), "validation", 1)
+    made = make_stages(Noise(), parts)
     return {stage.name: stage for stage in made}
 
 
