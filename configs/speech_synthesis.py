@@ -97,16 +97,25 @@ def _abstraction(name: str, size: str) -> dict[str, Any]:
     if name == "codec":
         width, layers = {"tiny": (16, 1), "demo": (192, 4), "base": (512, 8)}[size]
         return {
-            "name": name,
-            "quantizer": {"name": "rvq", "codes": 64, "depth": 4, "decay": 0.9},
-            "width": width,
-            "num_layers": layers,
-            "hop": HOP,
-            "stride": 2,
+            "name": "autoencoder",
+            "networks": {
+                "name": "vocos",
+                "width": width,
+                "num_layers": layers,
+                "hop": HOP,
+                "stride": 2,
+            },
+            "bottleneck": {"name": "rvq", "num_codes": 64, "depth": 4, "decay": 0.9},
+            "losses": _wave_losses(),
         }
     if name == "wave_frames":
         return {"name": name, "size": HOP}
     return {"name": name}
+
+
+def _wave_losses() -> tuple[dict[str, Any], ...]:
+    """Loss terms of waves; a weight above 0 turns the adversary on."""
+    return {"name": "spectral"}, {"name": "adversarial", "weight": 0.0}
 
 
 def _transformer(size: str) -> dict[str, Any]:
@@ -140,7 +149,7 @@ def _decoder(name: str, size: str) -> dict[str, Any]:
         "width": width,
         "num_layers": layers,
         "segment": 4 if size == "tiny" else 32,
-        "adversarial": 0.0,
+        "losses": _wave_losses(),
     }
     if name == "adversarial":
         return vocoder

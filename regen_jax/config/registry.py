@@ -6,6 +6,7 @@ import importlib
 import inspect
 import json
 import pkgutil
+import re
 import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -60,8 +61,9 @@ def resolve_class(
         return found
     classes = _classes(base)
     if name not in classes:
+        kind = re.sub(r"(?<!^)(?=[A-Z])", " ", base.__name__).lower()
         raise UserError(
-            f"{where}: no {base.__name__.lower()} is called {name!r}; known are "
+            f"{where}: no {kind} is called {name!r}; known are "
             f"{', '.join([*others, *sorted(classes)])}, or 'package.module:Class' for "
             "your own"
         )

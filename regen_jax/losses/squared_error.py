@@ -1,11 +1,30 @@
 """Squared errors over what counts of a target, alone or beside those of an alignment."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 
 from regen_jax.interfaces import LossOutput
+from regen_jax.losses.interface import LossTerm, Params, TermLoss
 from regen_jax.networks.duration_encoder import Alignment
-from regen_jax.spaces import Array, Padded, Value, length_mask
+from regen_jax.spaces import Array, Padded, Space, Value, length_mask
+
+
+@dataclasses.dataclass(frozen=True)
+class SquaredError(LossTerm):
+    """Mean square of the error over the values of an example."""
+
+    def check(self, space: Space) -> None:
+        if not isinstance(space, Array):
+            raise ValueError(f"loss 'squared_error' needs an Array, not {space}")
+
+    def __call__(
+        self, params: Params, space: Array, prediction: jax.Array, target: Value
+    ) -> TermLoss:
+        values = target.values if isinstance(target, Padded) else target
+        loss = mean_square(prediction - values, target)
+        return TermLoss(loss, {"reconstruction_loss": loss})
 
 
 def normalized(target_space: Array, target: Value) -> jax.Array:

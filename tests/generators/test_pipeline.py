@@ -183,7 +183,7 @@ def test_the_inverse_is_a_decoder():
             "config.decoder.decoder: patch 3 does not divide",
         ),
         (
-            {"abstraction": {"name": "autoencoder", "widths": [4]}}
+            {"abstraction": {"name": "autoencoder"}}
             | {"prior": {"name": "autoregressive"}, "decoder": {"name": "inverse"}},
             (
                 "config.decoder: the abstraction of a pipeline must be a rule that runs on "

@@ -25,6 +25,11 @@ import numpy as np
 Moved = Sequence[tuple[str, str]]
 
 MOVED: Moved = (
+    # Autoencoders.
+    (r"/ConvNeXt_0/layers/", "/ConvNeXt_0/ConvNeXtBlock_{layer}/"),
+    (r"/(encoder|decoder)/level_0/", r"/\1/ResidualBlock_{layer}/"),
+    (r"/(encoder|decoder)/level_1/", r"/\1/ResidualBlock_{layer+2}/"),
+    (r"/losses/adversarial/", "/discriminators/"),
     # A transformer over tokens, and its encoder of the source.
     (r"params/encoder/embed/(?!embedding)", "params/embed_source/"),
     (r"(prior|decoder)/params/encoder/norm/", r"\1/params/encoder_norm/"),
