@@ -45,7 +45,7 @@ class Melody(ScoreTask):
     @property
     def x(self) -> Tokens:
         pieces = _tokenizer(self.name, self.dir, self.pieces_vocab)
-        return tokenizer.pieces_space(pieces, self.max_pieces)
+        return tokenizer.subword_space(pieces, self.max_pieces)
 
     @property
     def y(self) -> Tokens:
@@ -77,7 +77,7 @@ class Melody(ScoreTask):
         """Returns pieces of the text of a score; none if it has no words or too many."""
         text, space = written(score), self.x
         try:
-            ids = tokenizer.pieces_of(space, text) if text else []
+            ids = tokenizer.tokenize(space, text) if text else []
         except UserError:
             # It has a character that is in no text of the train split.
             return []
@@ -181,7 +181,7 @@ def _tokenizer(name: str, data_dir: str, vocab: int) -> tuple[str, ...]:
         return tokenizer.train([text for text in texts if text], vocab)
 
     try:
-        return tokenizer.cached(folder / f"tokenizer-{vocab}.json", learn)
+        return tokenizer.load_or_train(folder / f"tokenizer-{vocab}.json", learn)
     except ValueError as error:
         raise UserError(f"config.data: {error}") from error
 

@@ -65,7 +65,7 @@ class Simplification(Task):
     @property
     def y(self) -> Tokens:
         pieces = _pieces(self.name, self.dir, self.vocab)
-        return tokenizer.pieces_space(pieces, self.max_length)
+        return tokenizer.subword_space(pieces, self.max_length)
 
     def examples(self, split: str) -> Sequence[Example]:
         return _verses(self, split)[0]
@@ -206,7 +206,7 @@ def _pieces(name: str, data_dir: str, vocab: int) -> tuple[str, ...]:
         return tokenizer.train(texts, vocab, capitals=True)
 
     try:
-        return tokenizer.cached(folder / f"pieces-{vocab}.json", learn)
+        return tokenizer.load_or_train(folder / f"pieces-{vocab}.json", learn)
     except ValueError as error:
         raise UserError(f"config.data: {error}") from error
 
@@ -223,7 +223,7 @@ def _verses(task: Simplification, split: str) -> tuple[Listed, CoreList]:
     too_long: list[Verse] = []
     for verse in verses:
         texts = {"x": verse.source, "y": verse.target}
-        ids = {side: tokenizer.pieces_of(space, texts[side]) for side in sides}
+        ids = {side: tokenizer.tokenize(space, texts[side]) for side in sides}
         if all(len(row) <= task.max_length for row in ids.values()):
             if in_core(verse):
                 rows.append(len(examples))

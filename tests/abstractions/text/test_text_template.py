@@ -28,7 +28,7 @@ SENTENCES = (
 
 @pytest.fixture(scope="module")
 def space():
-    return tokenizer.pieces_space(tokenizer.train(SENTENCES, 320, capitals=True), 96)
+    return tokenizer.subword_space(tokenizer.train(SENTENCES, 320, capitals=True), 96)
 
 
 def template(rule, written):
@@ -52,14 +52,14 @@ def test_content_words_stay_in_order(space):
 def test_words_are_in_pieces_of_their_own(space):
     rule = Template(space)
     ids = rule.extract(tokenizer.encode(space, "(Heaven), and-light!"), {})
-    written = [tokenizer.pieces_of(space, word) for word in ("heaven", "light")]
+    written = [tokenizer.tokenize(space, word) for word in ("heaven", "light")]
     np.testing.assert_array_equal(ids[ids > 0], np.concatenate(written))
 
 
 @pytest.mark.parametrize("keep", [1.0, 0.5, 0.2])
 @pytest.mark.parametrize("function_words", [False, True])
 def test_neither_first_capital_nor_punctuation_matters(space, keep, function_words):
-    rule = Template(tokenizer.pieces_space(space.symbols, 160), keep, function_words)
+    rule = Template(tokenizer.subword_space(space.symbols, 160), keep, function_words)
     for text in SENTENCES:
         expected = template(rule, text)
         bare = re.sub('[-.,;:?!()"]', " ", text)
@@ -73,7 +73,7 @@ def test_neither_first_capital_nor_punctuation_matters(space, keep, function_wor
 
 @pytest.mark.parametrize("keep", [1.0, 0.5, 0.2])
 def test_function_words_do_not_matter(space, keep):
-    rule = Template(tokenizer.pieces_space(space.symbols, 160), keep)
+    rule = Template(tokenizer.subword_space(space.symbols, 160), keep)
     random = np.random.default_rng(0)
     some = [
         word for word in sorted(FUNCTION_WORDS) if len(word) < 4 and "z" not in word
@@ -159,7 +159,7 @@ def test_share_is_not_more_by_rounding(space):
 
 def test_the_rarest_words_stay(space):
     def pieces(word):
-        return tokenizer.pieces_of(space, word)
+        return tokenizer.tokenize(space, word)
 
     assert len(pieces("wax")) > 1 == len(pieces("earth")) == len(pieces("Abraham"))
     assert pieces("earth") < pieces("Abraham")

@@ -125,7 +125,7 @@ def test_phonemes_are_those_of_espeak(splits):
     for example in splits["test"][:5]:
         spoken = [phone.decode() for phone in example["phonemes"]]
         without_pauses = tuple(phone for phone in spoken if phone != espeak.PAUSE)
-        assert without_pauses == espeak.phonemes(example["text"].decode())
+        assert without_pauses == espeak.phonemize(example["text"].decode())
 
 
 def test_align_drops_nothing_but_empty_phonemes():
