@@ -1,4 +1,4 @@
-"""Lyrics with metre and key → melody."""
+"""Lyrics with meter and key → melody."""
 
 import dataclasses
 import functools
@@ -28,7 +28,7 @@ _EXAMPLE = '"4/4 G: Wach auf, mein Herz, und sin-ge / dem Schöp-fer al-ler Din-
 class Melody(ScoreTask):
     """X is a text such as `4/4 G: Nun dan-ket al-le Gott / …`, and Y its tune.
 
-    Metre and key come first (lower case is minor), then syllables; `-` joins those of a
+    Meter and key come first (lower case is minor), then syllables; `-` joins those of a
     word and `/` ends a line, which the tune ends with a fermata.
 
     Attributes:
@@ -58,11 +58,11 @@ class Melody(ScoreTask):
         if kind != "text":
             raise UserError(f"melody reads --text=LYRICS, not --{kind}")
         text = lyrics(value)
-        metre, _, _ = text.partition(" ")
-        known = _metres(self)
-        if metre not in known:
+        meter, _, _ = text.partition(" ")
+        known = _meters(self)
+        if meter not in known:
             raise UserError(
-                f"the metre {metre[:20]} is not in the training data: choose "
+                f"the meter {meter[:20]} is not in the training data: choose "
                 f"{' or '.join(known)}"
             )
         return {"x": tokenizer.encode(self.x, text)}
@@ -88,8 +88,8 @@ class Melody(ScoreTask):
             return from_events(ids, self.division)
         text = tokenizer.decode(self.x, np.asarray(prompts["x"])[index])
         beats, unit, key, words = _HEAD.fullmatch(text).groups()
-        metre = int(beats), int(unit)
-        return from_events(ids, self.division, metre, key, syllables(words))
+        meter = int(beats), int(unit)
+        return from_events(ids, self.division, meter, key, syllables(words))
 
     def sample_metrics(self, variables: Mapping[str, Variables]) -> Judging:
         """As any score, and `notes_per_syllable`."""
@@ -102,7 +102,7 @@ class Melody(ScoreTask):
             if "x" in prompts:
                 texts = [tokenizer.decode(self.x, row) for row in prompts["x"]]
                 sung = sum(len(syllables(text.partition(":")[2])) for text in texts)
-                notes = events.begins(y, axis=1).sum()
+                notes = events.onset_mask(y, axis=1).sum()
                 values["notes_per_syllable"] = float(notes / sung)
             return values
 
@@ -119,13 +119,13 @@ def lyrics(text: str) -> str:
     """A text of X in its canonical form.
 
     Raises:
-      UserError: metre, key or words are missing, or there is no such key.
+      UserError: meter, key or words are missing, or there is no such key.
     """
     # Editors of texts begin them with a byte-order mark.
     match = _HEAD.fullmatch(text.removeprefix("\ufeff"))
     if match is None:
         raise UserError(
-            f"lyrics begin with metre, key and a colon, as in {_EXAMPLE}, not with "
+            f"lyrics begin with meter, key and a colon, as in {_EXAMPLE}, not with "
             f"{text[:20]!r}"
         )
     beats, unit, key, words = match.groups()
@@ -160,7 +160,7 @@ def written(score: Score) -> str:
         return ""
     words = "".join(map(_sung, notes)).strip()
     words = re.sub(r"\s+", " ", words.removesuffix("/"))
-    return lyrics(f"{score.metre[0]}/{score.metre[1]} {score.key}: {words}")
+    return lyrics(f"{score.meter[0]}/{score.meter[1]} {score.key}: {words}")
 
 
 def _sung(note: Note) -> str:
@@ -187,11 +187,11 @@ def _tokenizer(name: str, data_dir: str, vocab: int) -> tuple[str, ...]:
 
 
 @functools.lru_cache(maxsize=8)
-def _metres(task: Melody) -> tuple[str, ...]:
-    """The metres of the texts that a task trains on."""
+def _meters(task: Melody) -> tuple[str, ...]:
+    """The meters of the texts that a task trains on."""
     scores = (piece.score for piece in load_scores(task.name, "train", task.dir))
-    metres = {score.metre for score in scores if task.fits(score)}
-    return tuple(f"{beats}/{unit}" for beats, unit in sorted(metres))
+    meters = {score.meter for score in scores if task.fits(score)}
+    return tuple(f"{beats}/{unit}" for beats, unit in sorted(meters))
 
 
 @functools.lru_cache(maxsize=8)

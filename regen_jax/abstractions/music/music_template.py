@@ -14,11 +14,16 @@ from regen_jax.interfaces import Example, HostFeature
 from regen_jax.metrics.music import in_chord_fraction
 from regen_jax.modalities.music import beat_table, events
 from regen_jax.modalities.music.beat_table import Column
-from regen_jax.modalities.music.cadences import CADENCES, cadences
-from regen_jax.modalities.music.chords import CHORDS, recognize, tones, weights
-from regen_jax.modalities.music.keys import KEYS, durations, estimate
-from regen_jax.modalities.music.rhythm import patterns, rhythms
-from regen_jax.modalities.music.template_constraints import TemplateRules
+from regen_jax.modalities.music.cadences import CADENCES, classify_cadences
+from regen_jax.modalities.music.chords import (
+    CHORDS,
+    beat_chroma,
+    chord_tones,
+    recognize_chords,
+)
+from regen_jax.modalities.music.keys import KEYS, estimate_key, pitch_class_durations
+from regen_jax.modalities.music.rhythm import encode_rhythms, rhythm_patterns
+from regen_jax.modalities.music.template_constraints import TemplateConstraints
 from regen_jax.spaces import Tokens
 
 LEVELS = ("key", "chord", "rhythm", "cadence")
@@ -93,7 +98,7 @@ class MusicTemplate(HostFeature):
             depth=len(columns),
             padded=True,
             symbols=tuple(symbols),
-            constraints=TemplateRules(self.levels, first_ids, len(symbols)),
+            constraints=TemplateConstraints(self.levels, first_ids, len(symbols)),
         )
 
     def extract(self, y: np.ndarray, notes: Example) -> np.ndarray:
@@ -102,20 +107,24 @@ class MusicTemplate(HostFeature):
 
     def _key(self, y: np.ndarray) -> int:
         """The key that a score is heard in, an index in KEYS."""
-        return estimate(durations(events.sounding(self._whole_beats(y))))
+        return estimate_key(
+            pitch_class_durations(events.sounding_pitches(self._whole_beats(y)))
+        )
 
     def _in_key(self, y: np.ndarray, key: int) -> np.ndarray:
         """The template of a score that is in a key."""
         ids = self._whole_beats(y)
-        pitches, begins = events.sounding(ids), events.begins(ids)
-        chord = recognize(weights(pitches, self.division), key)
-        fermata = events.fermatas(ids[:, 0]).reshape(-1, self.division).any(axis=1)
+        pitches, begins = events.sounding_pitches(ids), events.onset_mask(ids)
+        chord = recognize_chords(beat_chroma(pitches, self.division), key)
+        fermata = events.fermata_mask(ids[:, 0]).reshape(-1, self.division).any(axis=1)
         moving = slice(1, None) if self.melody else slice(0, 1)
         found = {
             "key": np.full(len(chord), key),
             "chord": chord,
-            "rhythm": rhythms(pitches[:, moving], begins[:, moving], self.division),
-            "cadence": cadences(chord, fermata, key),
+            "rhythm": encode_rhythms(
+                pitches[:, moving], begins[:, moving], self.division
+            ),
+            "cadence": classify_cadences(chord, fermata, key),
         }
         levels = [found[level] for level in self.levels]
         if self.melody:
@@ -140,7 +149,7 @@ class MusicTemplate(HostFeature):
             ]
             for row in rows[: int(_length(rows))].tolist()
         ]
-        return beat_table.write(columns, symbols)
+        return beat_table.format_table(columns, symbols)
 
     def from_text(self, text: str) -> np.ndarray:
         """The template that a text says: int32 [*y_prime.shape].
@@ -158,7 +167,7 @@ class MusicTemplate(HostFeature):
             dataclasses.replace(c, symbols=(*c.symbols, *(f"?{i}" for i in foreign)))
             for c in self._columns
         ]
-        index = np.array(beat_table.read(columns, text, space.length))
+        index = np.array(beat_table.parse_table(columns, text, space.length))
         sizes = np.array([len(column.symbols) for column in self._columns])
         ids = np.array([0, *map(int, foreign)])
         result = np.zeros((space.length, len(columns)), np.int32)
@@ -213,7 +222,7 @@ class MusicTemplate(HostFeature):
             shares["key"] = self.code_metrics(rows.reshape(again.shape), y_prime)["key"]
         if "chord" in self.levels:
             beats = [
-                events.sounding(self._whole_beats(score)).reshape(
+                events.sounding_pitches(self._whole_beats(score)).reshape(
                     -1, self.division * self.input_space.depth
                 )
                 for score in y
@@ -235,11 +244,11 @@ class MusicTemplate(HostFeature):
         rows = _ended(self._rows(y_prime))
         chord = (rows - self._first_ids)[..., self.levels.index("chord")]
         known = (chord >= 0) & (chord < len(CHORDS))
-        return tones(np.where(known, chord, len(CHORDS) - 1))
+        return chord_tones(np.where(known, chord, len(CHORDS) - 1))
 
     @functools.cached_property
     def _columns(self) -> tuple[Column, ...]:
-        rhythm = patterns(self.division)
+        rhythm = rhythm_patterns(self.division)
         step = "x (a note begins), - (it goes on) or r (silence, no - behind it)"
         columns = {
             "key": Column("key", KEYS, " ".join(KEYS)),

@@ -22,7 +22,7 @@ def test_scores_hold_all_that_is_stored(pieces, music_dir):
     for piece, record in zip(pieces, stored, strict=True):
         assert piece.title == record["title"].decode()
         assert piece.score.division == 4 and len(piece.score.voices) == 4
-        assert piece.score.metre == tuple(record["metre"].tolist())
+        assert piece.score.meter == tuple(record["metre"].tolist())
         assert piece.score.key == record["key"].decode()
         notes = [
             [index, note.start, note.duration, note.pitch]
@@ -91,7 +91,7 @@ def test_transpositions_stay_within_the_ranges():
 
 def test_transpositions_change_nothing_but_pitches():
     for each, shift in zip(transpositions(SMALL, 2), range(-2, 3), strict=True):
-        assert each.metre == (3, 4) and each.division == 4
+        assert each.meter == (3, 4) and each.division == 4
         ids = score.to_events(each, 8)
         expected = events.transpose(score.to_events(SMALL, 8), shift)
         np.testing.assert_array_equal(ids, expected)
