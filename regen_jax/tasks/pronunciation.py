@@ -10,7 +10,15 @@ import numpy as np
 
 from regen_jax.data.builders.pronunciations.builder import open_pronunciations
 from regen_jax.errors import UserError
-from regen_jax.interfaces import CoreList, Example, Judging, Task, Variables
+from regen_jax.interfaces import (
+    CoreList,
+    Example,
+    Generated,
+    PerExample,
+    SampleMetrics,
+    Task,
+    Variables,
+)
 from regen_jax.media.media import Media
 from regen_jax.metrics.error_rates import nearest_edits
 from regen_jax.modalities.text import characters
@@ -79,16 +87,15 @@ class Pronunciation(Task):
         sequence = characters.normalize(value) if g2p else value.upper().split()
         return {"x": characters.encode(self.x, sequence)}
 
-    def sample_metrics(self, variables: Mapping[str, Variables]) -> Judging:
+    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
         """`symbol_error_rate`, edits per symbol (PER of G2P), and `word_error_rate`.
 
         Any pronunciation that the data set lists for the word is right, and so is any
         spelling that it lists for the phonemes. Edits are to the nearest of them.
         """
 
-        def metrics(
-            prompts: Example, y: np.ndarray, too_long: Sequence[Example] = ()
-        ) -> dict[str, float]:
+        def metrics(generated: Generated) -> dict[str, float]:
+            prompts, y, too_long = generated
             if "y" not in prompts:
                 return {}
             _, edits = self._judged(prompts, y, too_long)
@@ -100,13 +107,10 @@ class Pronunciation(Task):
         return metrics
 
     def per_example(
-        self,
-        variables: Mapping[str, Variables],
-        prompts: Example,
-        y: np.ndarray,
-        too_long: Sequence[Example] = (),
-    ) -> dict[str, list[str] | np.ndarray]:
+        self, variables: Mapping[str, Variables], generated: Generated
+    ) -> PerExample:
         """Returns each `source` and `output`, and the parts of the metrics of each."""
+        prompts, y, too_long = generated
         sources, edits = self._judged(prompts, y, too_long)
         outputs = [*self._words(self.y, y), *("" for _ in too_long)]
         texts = [self._between(self.x).join(source) for source in sources]

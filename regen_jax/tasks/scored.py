@@ -18,7 +18,14 @@ from regen_jax.data.readers.scores import (
 )
 from regen_jax.data.tfds import prepared
 from regen_jax.errors import UserError
-from regen_jax.interfaces import CoreList, Example, Judging, Task, Variables
+from regen_jax.interfaces import (
+    CoreList,
+    Example,
+    Generated,
+    SampleMetrics,
+    Task,
+    Variables,
+)
 from regen_jax.media.media import Media
 from regen_jax.media.piano_roll import render_piano_roll
 from regen_jax.media.synthesis import synthesize
@@ -98,7 +105,7 @@ class ScoreTask(Task):
         too_long = [record for i, record in enumerate(stored) if i in missing]
         return CoreList(np.array(rows, int), tuple(too_long), held == pairs)
 
-    def sample_metrics(self, variables: Mapping[str, Variables]) -> Judging:
+    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
         """How like real pieces scores are.
 
         `in_key`: fraction of the notes in the piece's key, that of X or, where X has
@@ -110,9 +117,8 @@ class ScoreTask(Task):
         For scores without a note only the rhythm is reported.
         """
 
-        def metrics(
-            prompts: Example, y: np.ndarray, too_long: Sequence[Example] = ()
-        ) -> dict[str, float]:
+        def metrics(generated: Generated) -> dict[str, float]:
+            prompts, y, too_long = generated
             values = {}
             if events.onset_mask(y, axis=1).any():
                 values = {"in_key": self._in_key(prompts, y)}

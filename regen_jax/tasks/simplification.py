@@ -4,6 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,12 +13,13 @@ from regen_jax.data.host_features import Origin
 from regen_jax.data.readers.in_memory import Listed
 from regen_jax.data.tfds import prepared
 from regen_jax.errors import UserError
-from regen_jax.evaluation.outputs import PerExample
 from regen_jax.interfaces import (
     CoreList,
     Example,
+    Generated,
     Judge,
-    Judging,
+    PerExample,
+    SampleMetrics,
     Task,
     Variables,
 )
@@ -64,8 +66,10 @@ class Simplification(Task):
 
     @property
     def y(self) -> Tokens:
-        pieces = _pieces(self.name, self.dir, self.vocab)
-        return tokenizer.subword_space(pieces, self.max_length)
+        return tokenizer.subword_space(tuple(self.info["pieces"]), self.max_length)
+
+    def read_info(self) -> dict[str, Any]:
+        return {"pieces": list(_pieces(self.name, self.dir, self.vocab))}
 
     def examples(self, split: str) -> Sequence[Example]:
         return _verses(self, split)[0]
@@ -96,7 +100,7 @@ class Simplification(Task):
         ]
         return "word", np.maximum(1, np.array(begins)[np.asarray(y)].sum(axis=1))
 
-    def sample_metrics(self, variables: Mapping[str, Variables]) -> Judging:
+    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
         """BLEU, chrF, SARI and PINC of pairs; how likely and how new the texts are.
 
         `bleu`, `chrf` and `sari`, 0 to 100, against the true texts, and `pinc` against
@@ -110,9 +114,8 @@ class Simplification(Task):
         train = self.examples("train")
         known = self._texts(np.stack([train[i]["y"] for i in range(len(train))]))
 
-        def metrics(
-            prompts: Example, y: np.ndarray, too_long: Sequence[Example] = ()
-        ) -> dict[str, float]:
+        def metrics(generated: Generated) -> dict[str, float]:
+            prompts, y, too_long = generated
             texts = self._texts(y)
             pieces = np.minimum((y != 0).sum(axis=1) + 1, self.max_length).sum()
             found = {
@@ -136,13 +139,10 @@ class Simplification(Task):
         return metrics
 
     def per_example(
-        self,
-        variables: Mapping[str, Variables],
-        prompts: Example,
-        y: np.ndarray,
-        too_long: Sequence[Example] = (),
+        self, variables: Mapping[str, Variables], generated: Generated
     ) -> PerExample:
         """The three texts of each pair, and its SARI."""
+        prompts, y, too_long = generated
         sources, true, outputs = self._columns(prompts, y, too_long)
         saris = text_metrics.sentence_sari(sources, true, outputs)
         return {

@@ -75,7 +75,7 @@ class Reports:
         except Preempted:
             return False
         # A failed report must not end the training.
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             failure = error
         # Each process makes its own report, and may fail alone.
         first_failed = processes.agree(processes.first() and failure is not None)

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 
 from regen_jax import ranges
-from regen_jax.evaluation.outputs import PerExample
+from regen_jax.interfaces import PerExample
 from regen_jax.media.media import Media
 from regen_jax.ranges import Count, Fraction, NonNegative, Positive, Rate, Share
 

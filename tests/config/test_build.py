@@ -14,7 +14,7 @@ from regen_jax.config.build import build
 from regen_jax.data.host_features import as_batch
 from regen_jax.data.pipeline import first_batch
 from regen_jax.errors import UserError
-from regen_jax.evaluation.evaluators import sample
+from regen_jax.evaluation.inference import sample
 from regen_jax.training.stage import StageOptions
 from regen_jax.training.step import Reduction, create, train_step
 

@@ -23,8 +23,8 @@ TINY = {"width": 8, "num_layers": 1, "num_heads": 2, "dtype": "bfloat16"}
 READER = Autoregressive(TEXT, TEXT, encoder_layers=1, conditioning="cross", **TINY)
 MODELS = {
     "untied": READER,
-    "tied": dataclasses.replace(READER, tied=True),
-    "copy": dataclasses.replace(READER, copy=True),
+    "tied": dataclasses.replace(READER, head="tied"),
+    "pointer": dataclasses.replace(READER, head="pointer"),
     "stack": Autoregressive(Category(2), STACK, **TINY),
     "ctc": dataclasses.replace(READER, source_space=SPEECH, ctc=0.3),
 }

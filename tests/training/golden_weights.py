@@ -24,9 +24,31 @@ import numpy as np
 
 Moved = Sequence[tuple[str, str]]
 
-MOVED: Moved = ()
+MOVED: Moved = (
+    # A transformer over tokens, and its encoder of the source.
+    (r"params/encoder/embed/(?!embedding)", "params/embed_source/"),
+    (r"(prior|decoder)/params/encoder/norm/", r"\1/params/encoder_norm/"),
+    (r"(prior|decoder)/params/encoder/layers/", r"\1/params/encoder_{layer}/"),
+    (r"params/layers/", "params/blocks_{layer}/"),
+    (r"/self_attention/", "/"),
+    (r"/cross_attention/", "/cross_"),
+    (r"/conditioning/start", "/start"),
+    (r"/conditioning/project/", "/lay_out/"),
+    (r"/head/(query|key|gate)/", r"/pointer/\1/"),
+    (r"/head/writer/", "/head/"),
+    # Latent queries.
+    (r"/layers/", "/block_{layer}/"),
+)
 
-_SCALES = {"kernel": 0.15, "embedding": 0.3, "codes": 0.5, "sums": 0.5}
+_SCALES = {
+    # Of thousands of numbers in: with more, rounding decides steps of the judge of digits.
+    "features/kernel": 0.02,
+    "kernel": 0.15,
+    "embedding": 0.3,
+    "codes": 0.5,
+    "sums": 0.5,
+}
+"""Deviations of leaves by how their paths end, and 0.1 of others."""
 _LAYER = re.compile(r"\{layer(?:\+(\d+))?\}")
 
 
@@ -55,7 +77,8 @@ def draw(path: str, size: int) -> np.ndarray:
         # Positive, and so small for some codes that those are revived.
         values = np.square(values)
     else:
-        values = _SCALES.get(name, 0.1) * values
+        scales = (scale for end, scale in _SCALES.items() if path.endswith(end))
+        values = next(scales, 0.1) * values
     return values.astype(np.float32)
 
 

@@ -237,7 +237,7 @@ class MusicTemplate(HostFeature):
         return shares
 
     def chord_tones(self, y_prime: np.ndarray) -> np.ndarray:
-        """bool [..., beats, 12]: pitch classes of the chords of y′ [..., *shape].
+        """Bool [..., beats, 12]: pitch classes of the chords of y′ [..., *shape].
 
         None behind the end and where silence, or no chord at all, stands.
         """
@@ -293,7 +293,7 @@ class MusicTemplate(HostFeature):
 
 
 def _length(rows: np.ndarray) -> np.ndarray:
-    """int [...]: rows [..., T, n] before the first that begins with 0."""
+    """Int [...]: rows [..., T, n] before the first that begins with 0."""
     return np.cumprod(rows[..., 0] != 0, axis=-1).sum(axis=-1)
 
 

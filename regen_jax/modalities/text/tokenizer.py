@@ -145,7 +145,7 @@ def words(space: Tokens, ids: np.ndarray) -> list[str]:
     Any ids can be decoded, also those that begin within a word.
     """
     row = np.asarray(ids).tolist()
-    pieces = [space.symbols[index] for index in row[: (row + [0]).index(0)]]
+    pieces = [space.symbols[index] for index in row[: [*row, 0].index(0)]]
     decoded = []
     is_capitalized = False
     for word in "".join(pieces).replace(WORD_START, " ").split():

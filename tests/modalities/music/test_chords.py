@@ -133,9 +133,8 @@ def test_chroma_ignores_octaves_of_inner_voices_and_order_of_lower_voices():
     np.testing.assert_array_equal(
         chords.beat_chroma(pitches[:, [0, 3, 1, 2]], 2), expected
     )
-    np.testing.assert_array_equal(
-        chords.beat_chroma(pitches + [0, 12, 0, 0], 2), expected
-    )
+    octave_higher = pitches + np.array([0, 12, 0, 0])
+    np.testing.assert_array_equal(chords.beat_chroma(octave_higher, 2), expected)
 
 
 @pytest.mark.parametrize("key", ["C", "a"])

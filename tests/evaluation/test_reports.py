@@ -13,15 +13,14 @@ import pytest
 
 from regen_jax import evaluate
 from regen_jax.abstractions.identity import Identity
+from regen_jax.cli import training_costs
 from regen_jax.data.host_features import open_examples
 from regen_jax.errors import UserError
-from regen_jax.evaluation.evaluators import (
-    EvaluateOptions,
-    attempt,
-    finite,
-    num_predictions,
-    reconstruct,
-)
+from regen_jax.evaluation import speed
+from regen_jax.evaluation.evaluator import EvaluationData
+from regen_jax.evaluation.inference import reconstruct
+from regen_jax.evaluation.likelihood import num_predictions
+from regen_jax.evaluation.reporter import attempt, finite
 from regen_jax.interfaces import CoreList, Generator, LossOutput, Task
 from regen_jax.regeneration import Regeneration
 from regen_jax.spaces import Array, Category, Tokens, lengths
@@ -55,7 +54,8 @@ class Numbers(Task):
         return CoreList(np.array(self.core, int), too_long, self.whole)
 
     def sample_metrics(self, variables):
-        def metrics(prompts, y, too_long=()):
+        def metrics(generated):
+            prompts, y, too_long = generated
             self.calls.append((prompts["y"][:, 0].tolist(), y[:, 0], too_long))
             return {"mean": float(y.mean())}
 
@@ -90,8 +90,8 @@ PARTS = Regeneration(
 
 def report(task, split="test", samples=0, batch_size=5, whole=True):
     """The report on the prior."""
-    options = EvaluateOptions(batch_size=batch_size)
-    *_, prior = make_stages(task, PARTS, options, split, samples, whole)
+    data = EvaluationData(task, PARTS, split, batch_size, samples, whole)
+    *_, prior = make_stages(task, PARTS, data)
     frozen = {name: v for name, v in VARIABLES.items() if name != "prior"}
     return prior.report(VARIABLES["prior"], frozen)
 
@@ -132,8 +132,6 @@ def test_whole_split_is_reported_where_nothing_is_left_out():
 
 
 def test_no_metric_depends_on_the_batch_size():
-    *_, decoder, prior = make_stages(Numbers(), PARTS, EvaluateOptions(), "test", 0)
-    del decoder, prior
     found = [report(Numbers(), batch_size=size).scalars for size in (1, 5, 12, 50)]
     assert {"prior/loss", "prior/squared", "samples/mean"} <= set(found[0])
     for other in found[1:]:
@@ -173,7 +171,7 @@ def test_metrics_without_a_value_are_left_out_by_name(caplog):
     class Empty(Numbers):
         def sample_metrics(self, variables):
             nothing = np.zeros(())
-            return lambda prompts, y, too_long=(): {
+            return lambda generated: {
                 "nan": nothing / nothing,
                 "inf": np.exp(np.float32(1000)),
                 "one": np.float32(1),
@@ -240,13 +238,11 @@ def test_latency_is_of_one_example_and_throughput_of_a_batch(monkeypatch):
         compiled.add(number)
         return None, prompts["y"]
 
-    monkeypatch.setattr(evaluate, "sample", sample)
+    monkeypatch.setattr(speed, "sample", sample)
     timer = types.SimpleNamespace(perf_counter=lambda: clock[0])
-    monkeypatch.setattr(evaluate, "time", timer)
-    run = types.SimpleNamespace(
-        task=Spoken(), regeneration=PARTS, evaluate=EvaluateOptions(batch_size=10)
-    )
-    assert evaluate.measure_pace(run, VARIABLES, "test") == {
+    monkeypatch.setattr(speed, "time", timer)
+    data = EvaluationData(Spoken(), PARTS, "test", batch_size=10, num_samples=0)
+    assert speed.sampling_speed(data, VARIABLES) == {
         "latency_seconds": 1.5,
         "latency_factor": 1.5,
         "throughput_per_second": pytest.approx(4 / 3),
@@ -258,9 +254,9 @@ def test_command_exits_with_1_where_an_evaluator_raised(monkeypatch, capsys):
     flag = types.SimpleNamespace(value="validation")
     monkeypatch.setattr(evaluate, "SPLIT", flag)
     monkeypatch.setattr(evaluate.commands, "workdir", lambda: "there")
-    monkeypatch.setattr(evaluate, "evaluate", lambda *_: ({"a": 1.0}, []))
+    monkeypatch.setattr(evaluate, "evaluate_run", lambda *_: ({"a": 1.0}, []))
     evaluate.main()
-    monkeypatch.setattr(evaluate, "evaluate", lambda *given: ({"a": 1.0}, [given]))
+    monkeypatch.setattr(evaluate, "evaluate_run", lambda *given: ({"a": 1.0}, [given]))
     with pytest.raises(SystemExit) as stopped:
         evaluate.main()
     assert stopped.value.code == 1
@@ -284,4 +280,4 @@ def test_stage_whose_source_leads_nowhere_costs_what_is_known(tmp_path, source):
         config = {"format": 2, "train": {"prior": {"steps": 3, "init_from": other}}}
         (tmp_path / name / "config.json").write_text(json.dumps(config))
     options = StageOptions(steps=5, init_from=str(tmp_path / "a"))
-    assert evaluate._trained_with("prior", options).steps == 3
+    assert training_costs._trained_with("prior", options).steps == 3
