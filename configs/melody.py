@@ -1,4 +1,4 @@
-"""German lyrics with metre and key → melody, on the sopranos of Bach's chorales.
+"""German lyrics with meter and key → melody, on the sopranos of Bach's chorales.
 
 `--config=configs/melody.py:abstraction=identity` chooses; see CHOICES. The default is
 lyrics → music template (tonality, chords, rhythm and cadences) → melody; `identity` is
