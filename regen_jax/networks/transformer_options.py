@@ -7,13 +7,11 @@ from regen_jax.ranges import Count, Positive, Rate
 from regen_jax.spaces import Space
 
 
-@dataclasses.dataclass(frozen=True)
-class TransformerOptions:
-    """Source, target and the size of a transformer between them.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TransformerSize:
+    """The size of a transformer and how it computes.
 
     Attributes:
-      source: the space of a.
-      target: the space of b.
       width: of each vector, divided among `num_heads`.
       num_layers: blocks of attention and an MLP, which is `mlp_ratio` times as wide.
       dropout: of each layer's output, in training.
@@ -24,8 +22,6 @@ class TransformerOptions:
         CPUs need as much with it as without.
     """
 
-    source_space: Space
-    target_space: Space
     width: Count = 128
     num_layers: Count = 4
     num_heads: Count = 4
@@ -41,6 +37,19 @@ class TransformerOptions:
             raise ValueError(
                 f"dtype must be 'float32' or 'bfloat16', not {self.dtype!r}"
             )
+
+
+@dataclasses.dataclass(frozen=True)
+class TransformerOptions(TransformerSize):
+    """Source, target and the size of a transformer between them.
+
+    Attributes:
+      source_space: space of the source.
+      target_space: space of the target.
+    """
+
+    source_space: Space
+    target_space: Space
 
 
 def check_size(width: int, num_layers: int, num_heads: int, mlp_ratio: float) -> None:
