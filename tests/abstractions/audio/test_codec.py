@@ -199,7 +199,7 @@ def test_quantizer_and_losses_are_float32_under_bfloat16():
     ("options", "message"),
     [
         (
-            {"y": Array((8, 8, 1), 0.0, 1.0)},
+            {"input_space": Array((8, 8, 1), 0.0, 1.0)},
             "needs waves, an Array of samples, not Array(8, 8, 1)",
         ),
         (
