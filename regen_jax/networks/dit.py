@@ -4,6 +4,7 @@ Arrays are [B, *axes, C] with any number of axes, none included.
 """
 
 import dataclasses
+import functools
 import math
 
 import flax.linen as nn
@@ -14,6 +15,7 @@ from regen_jax.networks.attention import MLP, attend
 from regen_jax.networks.conditional import Network
 from regen_jax.networks.conditioning.interface import Condition
 from regen_jax.networks.embeddings import dropout
+from regen_jax.networks.layer_stack import Layer, LayerStack
 from regen_jax.networks.linear import Head, Linear
 from regen_jax.networks.sinusoids import grid_positions
 from regen_jax.networks.transformer_options import TransformerSize
@@ -57,13 +59,13 @@ class Block(nn.Module):
     def __call__(
         self,
         x_BxLxW: jax.Array,
-        condition_BxW: jax.Array,
+        layer: Layer,
+        vector_BxW: jax.Array,
         keys: jax.Array | None,
-        layer: int,
-        mask: jax.Array | None = None,
-    ) -> jax.Array:
+        mask: jax.Array | None,
+    ) -> tuple[jax.Array, None]:
         batch, length, width = x_BxLxW.shape
-        modulations = modulation(condition_BxW, 6, self.dtype)
+        modulations = modulation(vector_BxW, 6, self.dtype)
 
         shift, scale, gate = modulations[:3]
         y = modulated_norm(x_BxLxW, shift, scale, self.dtype)
@@ -72,12 +74,12 @@ class Block(nn.Module):
         y = attend(qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2], mask)
         y = y.reshape(batch, length, width)
         y = Linear(width, dtype=self.dtype, name="out")(y)
-        x_BxLxW = x_BxLxW + gate * dropout(y, keys, self.dropout, 2 * layer)
+        x_BxLxW = x_BxLxW + gate * dropout(y, keys, self.dropout, 2 * layer.index)
 
         shift, scale, gate = modulations[3:]
         y = modulated_norm(x_BxLxW, shift, scale, self.dtype)
         y = MLP(width, self.mlp_ratio, self.dtype, name="mlp")(y)
-        return x_BxLxW + gate * dropout(y, keys, self.dropout, 2 * layer + 1)
+        return x_BxLxW + gate * dropout(y, keys, self.dropout, 2 * layer.index + 1), None
 
 
 class DiT(nn.Module):
@@ -128,15 +130,11 @@ class DiT(nn.Module):
         if condition.tokens is not None:
             x = jnp.concatenate([condition.tokens.astype(self.dtype), x], axis=1)
 
-        block = nn.remat(Block, static_argnums=(4,)) if self.remat else Block
-        for layer in range(self.num_layers):
-            x = block(
-                self.num_heads,
-                self.mlp_ratio,
-                self.dropout,
-                self.dtype,
-                name=f"block_{layer}",
-            )(x, condition.vector, keys, layer, mask)
+        block = functools.partial(
+            Block, self.num_heads, self.mlp_ratio, self.dropout, self.dtype
+        )
+        layers = LayerStack(block, self.num_layers, remat=self.remat, name="layers")
+        x, _ = layers(x, condition.vector, keys, mask)
 
         shift, scale = modulation(condition.vector, 2, self.dtype)
         x = modulated_norm(x[:, -patches:], shift, scale, self.dtype)
@@ -198,15 +196,15 @@ class DiTOptions(TransformerSize, Network):
 
 
 def modulation(
-    condition_BxW: jax.Array, count: int, dtype: jnp.dtype
+    vector_BxW: jax.Array, count: int, dtype: jnp.dtype
 ) -> list[jax.Array]:
     """Returns `count` vectors [B, 1, W], zero at the start, within the calling module."""
     y = nn.Dense(
-        count * condition_BxW.shape[-1],
+        count * vector_BxW.shape[-1],
         kernel_init=nn.initializers.zeros,
         dtype=dtype,
         name="modulation",
-    )(nn.silu(condition_BxW))
+    )(nn.silu(vector_BxW))
     return jnp.split(y[:, None], count, axis=-1)
 
 

@@ -5,6 +5,7 @@ arXiv 2005.11129) and Grad-TTS (Popov et al., arXiv 2105.06337, section 3).
 """
 
 import dataclasses
+import functools
 import math
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 
 from regen_jax import ranges
 from regen_jax.networks.embeddings import SourceEmbedding, dropout
+from regen_jax.networks.layer_stack import Layer, LayerStack
 from regen_jax.networks.linear import Linear
 from regen_jax.networks.monotonic_alignment import (
     monotonic_path,
@@ -46,10 +48,10 @@ class EncodedTokens(NamedTuple):
     length: jax.Array
 
 
-class ConvBlock(nn.Module):
-    """A residual convolution over 5 tokens, which sees 0 at padding."""
+class Convolution(nn.Module):
+    """A normalized convolution over 5 tokens, which sees 0 at padding."""
 
-    dtype: jnp.dtype = jnp.float32
+    dtype: jnp.dtype
 
     @nn.compact
     def __call__(self, x_BxSxW: jax.Array, mask_BxS: jax.Array) -> jax.Array:
@@ -60,6 +62,24 @@ class ConvBlock(nn.Module):
         h = jnp.concatenate([h[:, i : i + size] for i in range(5)], axis=-1)
         h = nn.gelu(Linear(width, dtype=self.dtype, name="conv")(h))
         return Linear(width, dtype=self.dtype, name="out")(h)
+
+
+class ResidualBlock(nn.Module):
+    """A layer of the encoder."""
+
+    dropout: float
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(
+        self,
+        x_BxSxW: jax.Array,
+        layer: Layer,
+        mask_BxS: jax.Array,
+        keys: jax.Array | None,
+    ) -> tuple[jax.Array, None]:
+        y = Convolution(self.dtype, name="convolution")(x_BxSxW, mask_BxS)
+        return x_BxSxW + dropout(y, keys, self.dropout, layer.index), None
 
 
 class DurationEncoder(nn.Module):
@@ -85,9 +105,10 @@ class DurationEncoder(nn.Module):
         mask = length_mask(length, self.source_space.length)
         embed = SourceEmbedding(self.source_space, self.width, self.dtype, name="embed")
         x = embed(source, jnp.zeros(source.shape[0], bool))
-        for layer in range(self.num_layers):
-            y = ConvBlock(self.dtype, name=f"block_{layer}")(x, mask)
-            x = x + dropout(y, keys, self.dropout, _STREAM + layer)
+        if self.num_layers:
+            block = functools.partial(ResidualBlock, self.dropout, self.dtype)
+            layers = LayerStack(block, self.num_layers, _STREAM, name="layers")
+            x, _ = layers(x, mask, keys)
         x = nn.LayerNorm(dtype=self.dtype, name="norm")(x)
         # Means start equal, so that the diagonal decides on the first alignment.
         zeros = nn.initializers.zeros
@@ -95,7 +116,7 @@ class DurationEncoder(nn.Module):
             x.astype(jnp.float32)
         )
         # Durations follow from the encoding, and shall not shape it.
-        y = ConvBlock(self.dtype, name="duration")(jax.lax.stop_gradient(x), mask)
+        y = Convolution(self.dtype, name="duration")(jax.lax.stop_gradient(x), mask)
         y = dropout(y, keys, self.dropout, _STREAM + self.num_layers)
         y = Linear(1, kernel_init=zeros, name="log_duration")(y.astype(jnp.float32))
         start = math.log(max(self.target_space.shape[0] / self.source_space.length, 1))

@@ -24,7 +24,15 @@ import numpy as np
 
 Moved = Sequence[tuple[str, str]]
 
-MOVED: Moved = ()
+MOVED: Moved = (
+    # Parts of generators of arrays, alone, in a pipeline and in `duration_aligned`.
+    (r"/generator/(?=conditioning/|network/|time_)", "/"),
+    (r"^(\w+/params(?:/prior|/decoder)?)/network/", r"\1/dit/"),
+    (r"^(\w+/params(?:/prior|/decoder)?)/conditioning/embed/", r"\1/embed_source/"),
+    (r"^(\w+/params(?:/prior|/decoder)?)/conditioning/null$", r"\1/null"),
+    (r"/dit/layers/", "/dit/block_{layer}/"),
+    (r"/encoder/layers/convolution/", "/encoder/block_{layer}/"),
+)
 
 _SCALES = {"kernel": 0.15, "embedding": 0.3, "codes": 0.5, "sums": 0.5}
 _LAYER = re.compile(r"\{layer(?:\+(\d+))?\}")

@@ -57,6 +57,8 @@ GREEDY = {"temperature": 0.0, "guidance": 1.0, "beam_size": 0}
 PREFIX = {"conditioning": "prefix", "encoder_layers": 0, "rotary": True}
 FSQ = {"quantizer": {"name": "fsq", "levels": (8, 5)}}
 FEW_STEPS = {"num_steps": 3}
+DIT = {"network": TWO}
+EULER = {"solver": {"name": "euler"}, "guidance": {"scale": 2.0}}
 ADVERSARIAL = {"adversarial": 1.0, "segment": 8, "resolutions": (256, 512)}
 
 CASES = {
@@ -112,26 +114,28 @@ CASES = {
     ),
     # Generators of arrays, by source.
     "codes_regression": Case(
-        "digits:decoder=regression", ("decoder",), {"decoder": TWO}
+        "digits:decoder=regression", ("decoder",), {"decoder": DIT}
     ),
     "codes_diffusion": Case(
-        "digits:decoder=diffusion", ("decoder",), {"decoder": TWO | FEW_STEPS}
+        "digits:decoder=diffusion", ("decoder",), {"decoder": DIT | FEW_STEPS}
     ),
     "canvas_regression": Case(
         "digits:abstraction=downsample",
         ("decoder", "prior"),
-        {"decoder": TWO, "prior": TWO | FEW_STEPS},
+        {"decoder": DIT, "prior": DIT | FEW_STEPS},
     ),
     "canvas_diffusion": Case(
         "digits:abstraction=downsample,decoder=diffusion",
         ("decoder",),
-        {"decoder": TWO | FEW_STEPS | {"guidance": 2.0, "solver": "euler"}},
+        {"decoder": DIT | FEW_STEPS | EULER},
     ),
     "class_regression": Case(
         "digits:abstraction=identity,prior=regression", ("prior",)
     ),
     "durations_diffusion": Case(
-        "speech_synthesis:prior=diffusion", ("prior",), {"prior": TWO | FEW_STEPS}
+        "speech_synthesis:prior=diffusion",
+        ("prior",),
+        {"prior": {"generator": DIT | FEW_STEPS}},
     ),
     "vocoder_adversarial": Case(
         "speech_synthesis", ("decoder",), {"decoder": TWO | ADVERSARIAL}
@@ -154,7 +158,7 @@ def built(request):
         if "max_seconds" in config["data"]:
             config["data"]["max_seconds"] = 1.024
         for section, options in CASES[label].options.items():
-            config[section] |= options
+            config[section] = _merge(config[section], options)
         for options in config["train"].values():
             options["batch_size"] = BATCH_SIZE
         run = build(config)
@@ -253,6 +257,16 @@ def _figures(values: np.ndarray) -> list[float]:
     values = values.astype(np.float64).reshape(-1)
     weighted = np.abs(values) * np.random.default_rng(0).random(values.size)
     return [float(values.mean()), float(values.std()), float(weighted.mean())]
+
+
+def _merge(config: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """Sets options of a config and of sections within it."""
+    nested = {
+        name: _merge(config.get(name, {}), value)
+        for name, value in options.items()
+        if isinstance(value, dict) and "name" not in value
+    }
+    return config | options | nested
 
 
 def _unflat(leaves: dict[str, int]) -> dict:
