@@ -32,10 +32,14 @@ SECTION = {
 
 @dataclasses.dataclass(frozen=True)
 class Counting(Generator):
-    """Draws noise around one learned number; counts the examples that trained it."""
+    """Draws noise around one learned number; counts the examples that trained it.
+
+    Adds the mean of the source, weighted.
+    """
 
     source_space: Array
     target_space: Array
+    weight: float = 0.0
 
     targets = (Array,)
 
@@ -43,7 +47,7 @@ class Counting(Generator):
         return {"params": {"mean": jnp.zeros(())}, "seen": jnp.zeros(())}
 
     def loss(self, variables, keys, source, target, train):
-        error = target - variables["params"]["mean"]
+        error = target - self.mean(variables, source)
         loss = jnp.square(error).mean(axis=range(1, target.ndim))
         number, weight = jnp.float32(len(target)), jnp.arange(1.0, len(target) + 1)
         return LossOutput(
@@ -54,7 +58,12 @@ class Counting(Generator):
         noise = jax.vmap(lambda key: jax.random.normal(key, self.target_space.shape))(
             keys
         )
-        return noise + variables["params"]["mean"]
+        return noise + self.mean(variables, source)
+
+    def mean(self, variables, source):
+        mean = source.reshape(len(source), -1).mean(axis=1)
+        mean = variables["params"]["mean"] + self.weight * mean
+        return mean[:, None, None, None]
 
     def update(self, variables, rng, objective):
         assert set(objective.metrics) == {"bias"}
@@ -83,31 +92,29 @@ def test_section_builds_the_parts():
 
 
 def test_parts_do_what_they_do_alone():
-    variables, source = random_variables(PIPELINE), jnp.arange(3)
+    prior, decoder = Counting(SOURCE, HALF, 1.0), Counting(HALF, TARGET, 1.0)
+    pipeline = Pipeline(SOURCE, TARGET, Downsample(TARGET, 2), prior, decoder)
+    variables, source = random_variables(pipeline), jnp.arange(3)
+    of_prior, of_decoder = (part_variables(variables, n) for n in ("prior", "decoder"))
     keys = jax.random.split(jax.random.key(1), 3)
+    prior_keys, decoder_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
     target = jax.random.uniform(jax.random.key(2), (3, 4, 4, 1))
 
-    @jax.jit
-    def alone(variables):
-        target_prime = PIPELINE.abstraction.encode({}, target)
-        prior, decoder = (part_variables(variables, n) for n in ("prior", "decoder"))
-        losses = (
-            PIPELINE.prior.loss(prior, keys, source, target_prime, False).loss,
-            PIPELINE.decoder.loss(decoder, keys, target_prime, target, False).loss,
-        )
-        target_prime = PIPELINE.prior.sample(prior, keys, source)
-        return *losses, PIPELINE.decoder.sample(decoder, keys, target_prime)
+    target_prime = pipeline.abstraction.encode({}, target)
+    losses = {
+        "prior/loss": prior.loss(of_prior, keys, source, target_prime, False).loss,
+        "decoder/loss": decoder.loss(
+            of_decoder, keys, target_prime, target, False
+        ).loss,
+    }
+    output = pipeline.loss(variables, keys, source, target, False)
+    np.testing.assert_allclose(output.loss, sum(losses.values()), rtol=1e-5)
+    for name, expected in losses.items():
+        np.testing.assert_allclose(output.metrics[name], expected, rtol=1e-5)
 
-    @jax.jit
-    def together(variables):
-        output = PIPELINE.loss(variables, keys, source, target, False)
-        return output, PIPELINE.sample(variables, keys, source)
-
-    prior_loss, decoder_loss, expected = alone(variables)
-    output, y = together(variables)
-    np.testing.assert_allclose(output.loss, prior_loss + decoder_loss, rtol=1e-5)
-    np.testing.assert_allclose(output.metrics["prior/loss"], prior_loss, rtol=1e-5)
-    np.testing.assert_allclose(output.metrics["decoder/loss"], decoder_loss, rtol=1e-5)
+    target_prime = prior.sample(of_prior, prior_keys, source)
+    expected = decoder.sample(of_decoder, decoder_keys, target_prime)
+    y = pipeline.sample(variables, keys, source)
     np.testing.assert_allclose(y, expected, atol=1e-6)
 
 
