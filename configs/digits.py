@@ -111,8 +111,7 @@ def _generator(name: str, size: str, patch: int) -> dict[str, Any]:
         return {"name": name}
     tiny, demo, base = (16, 1, 2), (128, 3, 4), (512, 8, 8)
     width, num_layers, num_heads = {"tiny": tiny, "demo": demo, "base": base}[size]
-    options = {
-        "name": name,
+    transformer = {
         "width": width,
         "num_layers": num_layers,
         "num_heads": num_heads,
@@ -120,12 +119,16 @@ def _generator(name: str, size: str, patch: int) -> dict[str, Any]:
         "remat": False,
     }
     if name == "autoregressive":
-        return options | {"dropout": 0.1, "top_p": 0.9}
-    return options | {"patch": patch}
+        return {"name": name, "dropout": 0.1, "top_p": 0.9} | transformer
+    network = {"name": "dit", "patch": patch} | transformer
+    parts = {"solver": {"name": "heun"}, "num_steps": 12}
+    parts |= {"guidance": {"name": "classifier_free", "scale": 1.0}}
+    return {"name": name, "network": network} | (parts if name == "diffusion" else {})
 
 
 def _guided(name: str) -> dict[str, Any]:
-    return {"guidance": 2.0} if name in ("autoregressive", "diffusion") else {}
+    scale = {"guidance": {"name": "classifier_free", "scale": 2.0}}
+    return {"autoregressive": {"guidance": 2.0}, "diffusion": scale}.get(name, {})
 
 
 def _training(stage: str, size: str) -> dict[str, Any]:

@@ -133,13 +133,20 @@ def _transformer(size: str) -> dict[str, Any]:
 def _prior(name: str, size: str) -> dict[str, Any]:
     if ":" in name:
         return {"name": name}
-    options = {"name": name} | _transformer(size)
+    transformer = _transformer(size)
     if name == "autoregressive":
         layers = {"tiny": 1, "demo": 2, "base": 6}[size]
         encoder = {"conditioning": "cross", "encoder_layers": layers}
-        return options | encoder | {"top_p": 0.9, "dropout": 0.1}
-    options |= {"patch": 2, "encoder_layers": 2}
-    return options | ({"num_steps": 6} if name == "diffusion" else {})
+        options = {"name": name, "top_p": 0.9, "dropout": 0.1}
+        return options | transformer | encoder
+    network = {"name": "dit", "patch": 2} | transformer
+    solver = {"solver": {"name": "heun"}, "num_steps": 6}
+    return {
+        "name": "duration_aligned",
+        "encoder": {"width": transformer["width"], "num_layers": 2},
+        "generator": {"name": name, "network": network}
+        | (solver if name == "diffusion" else {}),
+    }
 
 
 def _decoder(name: str, size: str) -> dict[str, Any]:

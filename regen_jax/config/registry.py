@@ -82,8 +82,14 @@ def instantiate(cls: type, section: Mapping[str, Any], where: str, **given: Any)
         one that `cls` refuses.
     """
     require_section(section, where)
-    if hasattr(cls, "join"):
-        return cls.join(section, where, **given)
+    make = getattr(cls, "join", functools.partial(instantiate_options, cls))
+    return make(section, where, **given)
+
+
+def instantiate_options(
+    cls: type, section: Mapping[str, Any], where: str, **given: Any
+) -> Any:
+    """Does what `instantiate` does for a class without a `join`."""
     types = typing.get_type_hints(cls, include_extras=True)
     known = [f.name for f in dataclasses.fields(cls) if f.name not in given]
     values = {}

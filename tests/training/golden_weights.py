@@ -25,6 +25,13 @@ import numpy as np
 Moved = Sequence[tuple[str, str]]
 
 MOVED: Moved = (
+    # Parts of generators of arrays, alone, in a pipeline and in `duration_aligned`.
+    (r"/generator/(?=conditioning/|network/|time_)", "/"),
+    (r"^(\w+/params(?:/prior|/decoder)?)/network/", r"\1/dit/"),
+    (r"^(\w+/params(?:/prior|/decoder)?)/conditioning/embed/", r"\1/embed_source/"),
+    (r"^(\w+/params(?:/prior|/decoder)?)/conditioning/null$", r"\1/null"),
+    (r"/dit/layers/", "/dit/block_{layer}/"),
+    (r"/encoder/layers/convolution/", "/encoder/block_{layer}/"),
     # Autoencoders.
     (r"/ConvNeXt_0/layers/", "/ConvNeXt_0/ConvNeXtBlock_{layer}/"),
     (r"/(encoder|decoder)/level_0/", r"/\1/ResidualBlock_{layer}/"),
