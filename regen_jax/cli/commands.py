@@ -16,7 +16,6 @@ from absl import logging as absl_logging
 from ml_collections import ConfigDict, config_flags
 
 from regen_jax import paths, ranges
-from regen_jax.cli import workdir as stored
 from regen_jax.cli.exit_codes import REQUEUE
 from regen_jax.config.build import SECTIONS
 from regen_jax.errors import UserError, line
@@ -53,7 +52,7 @@ def run(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
         if processes.count() > 1:
-            processes.abandon(130)
+            processes.exit_now(130)
         sys.exit(130)
 
 
@@ -62,17 +61,6 @@ def workdir() -> Path:
     if not WORKDIR.value:
         raise UserError("--workdir is needed: the folder of the run, as in runs/demo")
     return paths.storable(WORKDIR.value, "--workdir")
-
-
-def config_of(directory: Path) -> dict[str, Any]:
-    """The config of the run in a folder, with all its sections; else `UserError`."""
-    config = stored.read(directory)
-    missing = [name for name in SECTIONS if name not in config]
-    if missing:
-        raise UserError(
-            f"{directory / stored.CONFIG} cannot be read: it lacks {', '.join(missing)}"
-        )
-    return config
 
 
 def define_config() -> flags.FlagHolder[ConfigDict]:
@@ -122,13 +110,13 @@ def fail(error: object) -> None:
     """Tells an error in one line and ends this process."""
     print("error:", line(error), file=sys.stderr, flush=True)
     # Orbax and grain keep threads that a plain exit would wait for.
-    processes.abandon(2)
+    processes.exit_now(2)
 
 
 def start_processes() -> None:
     """Joins the processes of this run, if there are several; the first one speaks."""
     processes.start(fail)
-    if not processes.first():
+    if not processes.is_main():
         logger.setLevel(logging.WARNING)
 
 
@@ -144,7 +132,7 @@ def _guarded(main: Callable[[], None]) -> None:
         fail(error)
     except Preempted:
         logger.info("told to stop: saved, and the same command goes on from here")
-        processes.leave(REQUEUE)
+        processes.exit_cleanly(REQUEUE)
     except Exception as error:
         if words := _lack_of_memory(error):
             fail(words)
@@ -152,9 +140,9 @@ def _guarded(main: Callable[[], None]) -> None:
             raise
         # In the barrier of a plain exit it would wait for the others, and they for it.
         traceback.print_exc()
-        processes.abandon(1)
+        processes.exit_now(1)
     if processes.count() > 1:
-        processes.leave(0)
+        processes.exit_cleanly(0)
 
 
 def _lack_of_memory(error: Exception) -> str:
@@ -187,7 +175,7 @@ def _parse(argv: list[str]) -> list[str]:
     except KeyError as error:
         fail(f"--config has no section {error.args[0]}; it needs {', '.join(SECTIONS)}")
     # A config file is the user's own code: it may raise anything.
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         # Of what a config file raises, ml_collections tells the whole traceback.
         last = str(error).strip().splitlines()[-1:]
         fail(*last if isinstance(error, flags.Error) else [f"--config: {error!r}"])

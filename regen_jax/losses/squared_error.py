@@ -9,7 +9,7 @@ from regen_jax.spaces import Array, Padded, Value, length_mask
 
 
 def normalized(target_space: Array, target: Value) -> jax.Array:
-    """b in [-1, 1], float32 [B, *target.shape], and 0 beyond its length."""
+    """B in [-1, 1], float32 [B, *target.shape], and 0 beyond its length."""
     if not isinstance(target, Padded):
         return target_space.normalize(target)
     return _cut(target_space.normalize(target.values), target.length)

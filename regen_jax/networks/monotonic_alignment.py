@@ -49,7 +49,7 @@ def monotonic_path(
 
 
 def path_of(durations_BxS: jax.Array, frames: int) -> jax.Array:
-    """bool [B, frames, S]: the path on which each position lasts so many frames."""
+    """Bool [B, frames, S]: the path on which each position lasts so many frames."""
     ends = jnp.cumsum(durations_BxS, axis=1)[:, None]
     time = jnp.arange(frames)[:, None]
     return (ends - durations_BxS[:, None] <= time) & (time < ends)

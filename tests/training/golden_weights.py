@@ -40,7 +40,15 @@ MOVED: Moved = (
     (r"/layers/", "/block_{layer}/"),
 )
 
-_SCALES = {"kernel": 0.15, "embedding": 0.3, "codes": 0.5, "sums": 0.5}
+_SCALES = {
+    # Of thousands of numbers in: with more, rounding decides steps of the judge of digits.
+    "features/kernel": 0.02,
+    "kernel": 0.15,
+    "embedding": 0.3,
+    "codes": 0.5,
+    "sums": 0.5,
+}
+"""Deviations of leaves by how their paths end, and 0.1 of others."""
 _LAYER = re.compile(r"\{layer(?:\+(\d+))?\}")
 
 
@@ -69,7 +77,8 @@ def draw(path: str, size: int) -> np.ndarray:
         # Positive, and so small for some codes that those are revived.
         values = np.square(values)
     else:
-        values = _SCALES.get(name, 0.1) * values
+        scales = (scale for end, scale in _SCALES.items() if path.endswith(end))
+        values = next(scales, 0.1) * values
     return values.astype(np.float32)
 
 

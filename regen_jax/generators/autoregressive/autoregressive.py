@@ -197,7 +197,7 @@ class Autoregressive(AutoregressiveOptions, Generator):
         return finish(logits), step, caches
 
     def _read(self, target: jax.Array) -> jax.Array:
-        """b as the network reads it: 0 behind its end, and delayed."""
+        """B as the network reads it: 0 behind its end, and delayed."""
         target = ended(self.target_space, target)
         return (
             target
