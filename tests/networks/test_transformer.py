@@ -87,7 +87,7 @@ def test_a_logit_depends_on_the_tokens_before_it_and_on_all_of_the_source(model)
     jacobian = jax.jit(jax.jacrev(logits))(
         {
             "embed": jnp.zeros((LENGTH - 1, WIDTH)),
-            "encoder/embed": jnp.zeros((length, WIDTH)),
+            "source_encoder/embed": jnp.zeros((length, WIDTH)),
         }
     )
     # How strongly each of L logits depends on each of the tokens, or of the source.
@@ -95,8 +95,8 @@ def test_a_logit_depends_on_the_tokens_before_it_and_on_all_of_the_source(model)
     before = np.arange(LENGTH)[:, None] > np.arange(LENGTH - 1)
     assert np.all(reach["embed"][before] > 1e-4)
     assert np.all(reach["embed"][~before] == 0)
-    assert reach["encoder/embed"].shape == (LENGTH, length)
-    assert np.all(reach["encoder/embed"] > 1e-4)
+    assert reach["source_encoder/embed"].shape == (LENGTH, length)
+    assert np.all(reach["source_encoder/embed"] > 1e-4)
 
 
 def test_cached_steps_give_the_logits_of_the_whole_pass(model):

@@ -38,9 +38,9 @@ MOVED: Moved = (
     (r"/(encoder|decoder)/level_1/", r"/\1/ResidualBlock_{layer+2}/"),
     (r"/losses/adversarial/", "/discriminators/"),
     # A transformer over tokens, and its encoder of the source.
-    (r"params/encoder/embed/(?!embedding)", "params/embed_source/"),
-    (r"(prior|decoder)/params/encoder/norm/", r"\1/params/encoder_norm/"),
-    (r"(prior|decoder)/params/encoder/layers/", r"\1/params/encoder_{layer}/"),
+    (r"/source_encoder/embed/", "/embed_source/"),
+    (r"/source_encoder/norm/", "/encoder_norm/"),
+    (r"/source_encoder/layers/", "/encoder_{layer}/"),
     (r"params/layers/", "params/blocks_{layer}/"),
     (r"/self_attention/", "/"),
     (r"/cross_attention/", "/cross_"),

@@ -180,11 +180,13 @@ class Autoregressive(AutoregressiveOptions, Generator):
             return possible(self.target_space, logits)
 
         def step(token: jax.Array, index: jax.Array, caches: Caches) -> tuple:
+            token = _repeat(token, rows)
             logits, caches = network.apply(
-                variables, _repeat(token, rows), index, memory, caches, method="step"
+                variables, token, index, memory, caches, unstacked, method="step"
             )
             return finish(logits), caches
 
+        unstacked = network.apply(variables, method="unstack")
         source = _repeat(source, rows)
         size = jax.tree.leaves(source)[0].shape[0]
         drop = jnp.arange(size) % rows == 1

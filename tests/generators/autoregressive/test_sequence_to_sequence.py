@@ -167,10 +167,10 @@ def test_a_padded_source_is_the_same_one_in_a_space_of_its_length(model):
     params = dict(init(model, jax.random.key(0))["params"])
     short = Tokens(cut, 5) if model.source_space == TEXT else Array((cut, 2))
     exact = dataclasses.replace(model, source_space=short)
-    encoder = dict(params["encoder"])
+    encoder = dict(params["source_encoder"])
     embed = dict(encoder["embed"])
     embed["positions"] = embed["positions"][:2]
-    fewer = params | {"encoder": encoder | {"embed": embed}}
+    fewer = params | {"source_encoder": encoder | {"embed": embed}}
     b = every(WORD)[:6]
     if model.source_space == TEXT:
         a, padded = jnp.full((6, 2), 3), jnp.tile(jnp.array([3, 3, 0, 1]), (6, 1))
