@@ -42,7 +42,7 @@ class PerceiverResampler(nn.Module):
         """Returns [B, num_queries, W] of a memory [B, S, W] within its mask."""
         _, size, width = memory_BxSxW.shape
         queries = self.param("queries", INIT, (self.num_queries, width))
-        mixture_QxS = self.param("mixture", _segments, (self.num_queries, size))
+        mixture_QxS = self.param("mixture", segment_mixture, (self.num_queries, size))
         valid = memory_BxSxW
         if mask_BxS is not None:
             valid = jnp.where(mask_BxS[..., None], valid, 0)
@@ -55,7 +55,7 @@ class PerceiverResampler(nn.Module):
         return nn.LayerNorm(dtype=self.dtype, name="norm")(x)
 
 
-def _segments(
+def segment_mixture(
     rng: jax.Array, shape: tuple[int, int], dtype: jnp.dtype = jnp.float32
 ) -> jax.Array:
     """Returns [Q, S]: the overlap of each of Q equal segments with each of S positions.

@@ -53,13 +53,13 @@ def waves(garbage: float = 0.0) -> Padded:
 
 def random_variables(codec: Autoencoder) -> dict:
     """Variables as `init` shapes them; its random numbers take seconds to compile."""
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(4)
     y = waves() if codec.input_space.padded else VALUES
     shapes = jax.eval_shape(codec.init, KEYS[0], y)
     variables = jax.tree.map(
         lambda p: rng.normal(0, 0.3, p.shape).astype(p.dtype), shapes
     )
-    if "counts" in variables["codebook"]:
+    if "counts" in variables.get("codebook", {}):
         variables["codebook"]["counts"] = np.ones((2, 5), np.float32)
     if "progress" in variables:
         variables["progress"] = {"step": jnp.ones((), jnp.int32)}
