@@ -28,7 +28,7 @@ import jax
 import numpy as np
 from absl import flags
 
-import regen_jax.media.pictures  # noqa: F401  before the forks, as they take long
+import regen_jax.media.image_grid  # noqa: F401  before the forks, as they take long
 from experiments.equality import differences
 from regen_jax import ranges, train
 from regen_jax.cli import commands
@@ -198,7 +198,7 @@ def _train(folder: Path, writer: int) -> None:
     except (UserError, OSError) as error:
         print("error:", error, file=sys.stderr)
         status = 2
-    except BaseException:  # noqa: BLE001
+    except BaseException:
         traceback.print_exc()
     finally:
         sys.stderr.flush()

@@ -22,7 +22,7 @@ from regen_jax.cli import commands
 from regen_jax.config.build import Run, build
 from regen_jax.data.host_features import as_batch, open_examples
 from regen_jax.data.pipeline import first_batch
-from regen_jax.evaluation.evaluators import sample
+from regen_jax.evaluation.inference import sample
 from regen_jax.training.inspect.flops import model_flops
 from regen_jax.training.loop import stage_rng
 from regen_jax.training.parallel.strategies import Strategy, make_strategy

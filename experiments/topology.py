@@ -29,12 +29,12 @@ import orbax.checkpoint as ocp
 from absl import flags
 
 from regen_jax.cli import commands, workdir
-from regen_jax.cli.load_run import restore
+from regen_jax.cli.load_run import load_run, read_config
 from regen_jax.config.build import build
 from regen_jax.data.host_features import as_batch
 from regen_jax.errors import UserError
 from regen_jax.evaluate import evaluate
-from regen_jax.evaluation.evaluators import sample
+from regen_jax.evaluation.inference import sample
 from regen_jax.train import train_all
 
 DEVICES = flags.DEFINE_multi_integer(
@@ -95,9 +95,9 @@ def read(folder: Path, written: Path, number: int) -> dict[str, Any]:
     for index, name in enumerate(WRITERS):
         path, place = written / name, folder / name
         turn = list(READERS).index(number) + 1
-        config = commands.config_of(path)
+        config = read_config(path)
         run = build(config)
-        variables = {n: stage.variables for n, stage in restore(run, path).items()}
+        variables = {n: stage.variables for n, stage in load_run(run, path).items()}
         found = digests(variables)
         prompts = as_batch(run.task.prompts(SAMPLES), run.regeneration)
         y_prime, y = sample(run.task, run.regeneration, variables, prompts)

@@ -9,24 +9,29 @@ a batch is split over steps, devices or hosts.
 
 import abc
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple, Self
 
 import jax
 import numpy as np
 
 from regen_jax.errors import UserError
-from regen_jax.evaluation.outputs import PerExample
 from regen_jax.loss_output import LossOutput
-from regen_jax.media.media import Exhibit
+from regen_jax.media.media import Media
 from regen_jax.spaces import Array, Category, Padded, Space, Tokens, Value
 
 Variables = Mapping[str, Any]
 Example = Mapping[str, Any]
 """`x`, `y` where it is known, `x_prime` and `y_prime` where a rule for the host made
 them, and notes: whatever else a data set says. A batch of examples has no notes."""
-Judging = Callable[..., dict[str, float]]
-"""Called as (prompts, y, too_long=()): see `Task.judging`."""
+PerExample = Mapping[str, Sequence[str] | np.ndarray]
+"""Columns by name, one entry per sample, then one per example that was too long.
+
+Texts: `output`, empty where an example was too long, and others, such as `reference`,
+that identify the example. Under the name of a metric f64[N, 2], the numerator and the
+denominator of each example.
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +50,24 @@ class CoreList:
     rows: np.ndarray
     too_long: tuple[Example, ...] = ()
     whole: bool = False
+
+
+class Generated(NamedTuple):
+    """Samples, and the prompts that they were generated from.
+
+    Attributes:
+      prompts: a batch of examples, N of them.
+      y: postprocessed samples [N, …].
+      too_long: `CoreList.too_long`, whose outputs are empty: metrics that compare with a
+        reference count them as such, others ignore them.
+    """
+
+    prompts: Example
+    y: Any
+    too_long: Sequence[Example] = ()
+
+
+SampleMetrics = Callable[[Generated], dict[str, float]]
 
 
 class Abstraction(abc.ABC):
@@ -67,7 +90,7 @@ class Abstraction(abc.ABC):
     human_editable: ClassVar[bool] = False
     """Whether people can `to_text` a Y′ and `from_text` what they made of it."""
 
-    y: Space
+    input_space: Space
 
     @property
     @abc.abstractmethod
@@ -241,6 +264,25 @@ class Task(abc.ABC):
           UserError: there is no such split, or the data are not prepared.
         """
 
+    def read_info(self) -> dict[str, Any]:
+        """Reads from the prepared data what spaces and prompts depend on.
+
+        It is strict JSON, such as names of labels or the pieces of a tokenizer, and is
+        stored in the workdir, so that a run samples where its data are gone.
+        """
+        return {}
+
+    @functools.cached_property
+    def info(self) -> dict[str, Any]:
+        """What `read_info` returns, or what `with_info` gave."""
+        return self.read_info()
+
+    def with_info(self, info: Mapping[str, Any]) -> Self:
+        """Returns the same task, which takes `info` from a run and reads no data for it."""
+        task = dataclasses.replace(self)  # type: ignore[type-var]
+        vars(task)["info"] = dict(info)
+        return task
+
     @property
     def judges(self) -> dict[str, "Judge"]:
         """Models that the task trains on real pairs, to judge generated ones by."""
@@ -271,32 +313,24 @@ class Task(abc.ABC):
         """Y in the data's own range and dtype, from values in the space of Y."""
         return y
 
-    def sample_metrics(self, variables: Mapping[str, Variables]) -> Judging:
-        """Returns a function of (prompts, y, too_long=()) to metrics by name.
-
-        Args of that function:
-          prompts: a batch of examples.
-          y: restored samples for them, [N, …].
-          too_long: `CoreList.too_long`, whose outputs are empty: metrics that compare
-            with a reference count them as such, others ignore them.
+    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
+        """Returns a function of `Generated` to metrics by name.
 
         A metric that has no value, of one sample for example, is left out.
 
         Args:
           variables: those of the judges, by name.
         """
-        return lambda prompts, y, too_long=(): {}
+        return lambda generated: {}
 
     def per_example(
-        self,
-        variables: Mapping[str, Variables],
-        prompts: Example,
-        y: Any,
-        too_long: Sequence[Example] = (),
+        self, variables: Mapping[str, Variables], generated: Generated
     ) -> PerExample:
         """Returns results per example, by which `launch.compare` compares two runs.
 
-        `variables` are those of the judges by name; the rest is as for `sample_metrics`.
+        Args:
+          variables: those of the judges, by name.
+          generated: the samples.
         """
         return {}
 
@@ -318,13 +352,13 @@ class Task(abc.ABC):
         """
         return {}
 
-    def render_samples(self, prompts: Example, y: Any) -> Exhibit:
+    def render_samples(self, prompts: Example, y: Any) -> Media:
         """Restored y beside their prompts."""
-        return Exhibit()
+        return Media()
 
-    def render_reconstructions(self, y: Any, other: Any) -> Exhibit:
+    def render_reconstructions(self, y: Any, other: Any) -> Media:
         """Restored y beside another version of each."""
-        return Exhibit()
+        return Media()
 
 
 class Judge(abc.ABC):

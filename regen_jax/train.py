@@ -13,14 +13,14 @@ from typing import Any
 from absl import flags
 
 from regen_jax import paths
-from regen_jax.cli import commands, workdir
+from regen_jax.cli import commands, stored_task, workdir
 from regen_jax.cli.dry_run import preview
 from regen_jax.config.build import Run, build
 from regen_jax.config.registry import to_plain_dict
 from regen_jax.data.host_features import open_examples
 from regen_jax.data.pipeline import check_batch_size, first_batch, training_batches
 from regen_jax.errors import UserError
-from regen_jax.media.tensorboard import Summaries, markdown_json
+from regen_jax.media.tensorboard import SummaryWriter, markdown_json
 from regen_jax.training.loop import Trained, train
 from regen_jax.training.parallel import processes
 from regen_jax.training.parallel.strategies import Strategy, check_batch, make_strategy
@@ -62,7 +62,7 @@ def train_all(
             workdir.check_source(source, config, name, free)
 
     trained: dict[str, Trained] = {}
-    with Preemption() as preemption, _claimed(directory, config):
+    with Preemption() as preemption, _claimed(directory, config, run):
         for stage in run.stages:
             options = run.train[stage.name]
             trained[stage.name] = train(
@@ -97,14 +97,17 @@ def checked_strategy(run: Run) -> Strategy:
 
 
 @contextlib.contextmanager
-def _claimed(directory: Path, config: Mapping[str, Any]) -> Iterator[None]:
+def _claimed(directory: Path, config: Mapping[str, Any], run: Run) -> Iterator[None]:
     """The folder, held by the first process for all of them."""
     with contextlib.ExitStack() as held:
         with processes.together():
             if processes.first():
                 held.enter_context(workdir.claimed(directory, config))
-                with Summaries(directory) as summaries:
-                    summaries.text(0, {"config": markdown_json(to_plain_dict(config))})
+                stored_task.write(run, directory)
+                with SummaryWriter(directory) as summaries:
+                    summaries.write_texts(
+                        0, {"config": markdown_json(to_plain_dict(config))}
+                    )
         yield
 
 

@@ -12,7 +12,7 @@ import traceback
 import warnings
 
 import regen_jax.config.build
-import regen_jax.media.pictures
+import regen_jax.media.image_grid
 import regen_jax.media.tensorboard  # noqa: F401
 
 
@@ -33,7 +33,7 @@ def become(
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     except SystemExit as exit:
         status = exit.code or 0
-    except BaseException:  # noqa: BLE001
+    except BaseException:
         traceback.print_exc()
         status = 1
     sys.stdout.flush()

@@ -14,7 +14,7 @@ import pytest
 from regen_jax.config.build import build
 from regen_jax.data.host_features import as_batch, open_examples
 from regen_jax.data.pipeline import first_batch
-from regen_jax.evaluation.evaluators import example_keys, sample
+from regen_jax.evaluation.inference import example_keys, sample
 from regen_jax.spaces import check
 from regen_jax.training.optimizer import decayed
 from regen_jax.training.step import Reduction, create, train_step

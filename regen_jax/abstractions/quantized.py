@@ -41,7 +41,7 @@ class QuantizedAutoencoder(Abstraction):
 
     @abc.abstractmethod
     def preprocess(self, y: jax.Array) -> jax.Array:
-        """y [B, *y.shape] as the encoder reads it."""
+        """Y [B, *y.shape] as the encoder reads it."""
 
     @abc.abstractmethod
     def postprocess(self, prediction: jax.Array) -> jax.Array:

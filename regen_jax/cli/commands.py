@@ -16,7 +16,6 @@ from absl import logging as absl_logging
 from ml_collections import ConfigDict, config_flags
 
 from regen_jax import paths, ranges
-from regen_jax.cli import workdir as stored
 from regen_jax.cli.exit_codes import REQUEUE
 from regen_jax.config.build import SECTIONS
 from regen_jax.errors import UserError, line
@@ -62,17 +61,6 @@ def workdir() -> Path:
     if not WORKDIR.value:
         raise UserError("--workdir is needed: the folder of the run, as in runs/demo")
     return paths.storable(WORKDIR.value, "--workdir")
-
-
-def config_of(directory: Path) -> dict[str, Any]:
-    """The config of the run in a folder, with all its sections; else `UserError`."""
-    config = stored.read(directory)
-    missing = [name for name in SECTIONS if name not in config]
-    if missing:
-        raise UserError(
-            f"{directory / stored.CONFIG} cannot be read: it lacks {', '.join(missing)}"
-        )
-    return config
 
 
 def define_config() -> flags.FlagHolder[ConfigDict]:
@@ -187,7 +175,7 @@ def _parse(argv: list[str]) -> list[str]:
     except KeyError as error:
         fail(f"--config has no section {error.args[0]}; it needs {', '.join(SECTIONS)}")
     # A config file is the user's own code: it may raise anything.
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         # Of what a config file raises, ml_collections tells the whole traceback.
         last = str(error).strip().splitlines()[-1:]
         fail(*last if isinstance(error, flags.Error) else [f"--config: {error!r}"])

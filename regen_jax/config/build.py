@@ -16,7 +16,8 @@ from regen_jax.config.registry import (
 from regen_jax.data.host_features import open_examples
 from regen_jax.data.pipeline import Source, share
 from regen_jax.errors import UserError
-from regen_jax.evaluation.evaluators import EvaluateOptions
+from regen_jax.evaluation.evaluator import EvaluationData
+from regen_jax.evaluation.options import EvaluateOptions
 from regen_jax.interfaces import Task
 from regen_jax.ranges import Count
 from regen_jax.regeneration import Regeneration
@@ -62,7 +63,7 @@ class Run:
     train: dict[str, StageOptions]
     loop: LoopOptions
     parallel: ParallelOptions
-    evaluate: EvaluateOptions
+    evaluation: EvaluationData
 
     def examples(self, stage: str) -> Source:
         """What that stage trains on."""
@@ -71,13 +72,20 @@ class Run:
         return share(examples, options.share, self.loop.seed)
 
 
-def build(config: Mapping[str, Any], evaluated: str | None = None) -> Run:
+def build(
+    config: Mapping[str, Any],
+    evaluated: str | None = None,
+    reports: bool = True,
+    info: Mapping[str, Any] | None = None,
+) -> Run:
     """Joins task, source, abstraction, prior and decoder; compiles nothing.
 
     Args:
       config: its sections.
       evaluated: the split that `evaluate` reports on, with its number of samples;
         without it, reports are those of the training loop, on `validation`.
+      reports: whether stages report at all; a run that only samples does not.
+      info: `Task.info` as a run stored it, in place of what the prepared data say.
 
     Raises:
       UserError: an unknown section, option or value, parts whose spaces do not fit, or
@@ -99,17 +107,20 @@ def build(config: Mapping[str, Any], evaluated: str | None = None) -> Run:
         config["data"],
         "config.data",
     )
+    if info is not None:
+        task = task.with_info(info)
     regeneration = join(config, task.x, task.y)
 
     evaluate = instantiate(EvaluateOptions, config["evaluate"], "config.evaluate")
-    stages = make_stages(
+    data = EvaluationData(
         task,
         regeneration,
-        evaluate,
-        evaluated or "validation",
-        evaluate.samples if evaluated else evaluate.loop_samples,
+        split=evaluated or "validation",
+        batch_size=evaluate.batch_size,
+        num_samples=evaluate.samples if evaluated else evaluate.loop_samples,
         whole=bool(evaluated),
     )
+    stages = make_stages(task, regeneration, data if reports else None)
     loop = LoopOptions(
         seed=_seed(config["seed"]),
         log_every=instantiate(LogOptions, config["log"], "config.log").every,
@@ -126,7 +137,7 @@ def build(config: Mapping[str, Any], evaluated: str | None = None) -> Run:
         _train_options(config["train"], task, [stage.name for stage in stages]),
         loop,
         instantiate(ParallelOptions, config["parallel"], "config.parallel"),
-        evaluate,
+        data,
     )
 
 

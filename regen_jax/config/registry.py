@@ -165,6 +165,9 @@ def _class_in(path: str, base: type) -> type | None:
 
 def _value(kind: Any, value: Any, where: str) -> Any:
     """`value` as a field of type `kind` holds it."""
+    if value is None and ranges.required(kind) is not kind:
+        return None
+    kind = ranges.required(kind)
     if hasattr(kind, "registry"):
         if not isinstance(value, Mapping) or "name" not in value:
             raise UserError(
@@ -186,5 +189,8 @@ def _value(kind: Any, value: Any, where: str) -> Any:
                 _value(k, v, f"{where}[{i}]")
                 for i, (k, v) in enumerate(zip(kinds, value, strict=True))
             )
+    if typing.get_origin(kind) is typing.Literal:
+        choices = ranges.either(typing.get_args(kind))
+        raise UserError(f"{where} must be {choices}, not {value!r}")
     wanted = bare.__name__ if inspect.isclass(bare) else bare
     raise UserError(f"{where} must be of type {wanted}, not {value!r}")

@@ -6,6 +6,8 @@ read by cross-attention (Jaegle et al., "Perceiver IO", arXiv 2107.14795), where
 appends them to what they read.
 """
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -13,6 +15,7 @@ import numpy as np
 
 from regen_jax.networks.block import Block
 from regen_jax.networks.embeddings import INIT
+from regen_jax.networks.layer_stack import LayerStack
 from regen_jax.networks.linear import Head, Linear
 from regen_jax.networks.token_logits import ended
 from regen_jax.spaces import Tokens, length_mask, lengths
@@ -44,15 +47,11 @@ class Reader(nn.Module):
         if mask_BxS is not None:
             read = jnp.where(mask_BxS[..., None], read, 0)
         x = mixture_QxS.astype(self.dtype) @ read + queries.astype(self.dtype)
-        for layer in range(self.num_layers):
-            block = Block(
-                self.num_heads,
-                self.mlp_ratio,
-                cross=True,
-                dtype=self.dtype,
-                name=f"block_{layer}",
-            )
-            x, _, _ = block(x, None, memory_BxSxW, mask_BxS, None, layer)
+        block = functools.partial(
+            Block, self.num_heads, self.mlp_ratio, cross=True, dtype=self.dtype
+        )
+        layers = LayerStack(block, self.num_layers, name="layers")
+        x, _ = layers(x, None, memory_BxSxW, mask_BxS)
         return nn.LayerNorm(dtype=self.dtype, name="norm")(x)
 
 
@@ -102,15 +101,11 @@ class Encoder(nn.Module):
         )
         positions = self.param("positions", INIT, (space.length, self.width))
         x = (embed(ids).sum(axis=-2) + positions).astype(self.dtype)
-        seen = None if mask is None else mask[:, None, None]
-        for layer in range(self.num_layers):
-            block = Block(
-                self.num_heads,
-                self.mlp_ratio,
-                dtype=self.dtype,
-                name=f"block_{layer}",
-            )
-            x, _, _ = block(x, seen, None, None, None, layer)
+        block = functools.partial(
+            Block, self.num_heads, self.mlp_ratio, dtype=self.dtype
+        )
+        layers = LayerStack(block, self.num_layers, name="layers")
+        x, _ = layers(x, None if mask is None else mask[:, None, None])
         x = nn.LayerNorm(dtype=self.dtype, name="norm")(x)
         x = Reader(
             self.num_latents,

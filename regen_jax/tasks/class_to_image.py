@@ -3,20 +3,29 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from regen_jax.data.readers.images import LabelledImages, open_images
-from regen_jax.evaluation.outputs import PerExample
-from regen_jax.interfaces import Example, Judge, Judging, LossOutput, Task, Variables
+from regen_jax.interfaces import (
+    Example,
+    Generated,
+    Judge,
+    LossOutput,
+    PerExample,
+    SampleMetrics,
+    Task,
+    Variables,
+)
 from regen_jax.judges.classifier import Classifier, augment
-from regen_jax.media.media import Exhibit
-from regen_jax.media.pictures import grid
-from regen_jax.metrics.frechet import frechet_distance, left_out_distances
-from regen_jax.metrics.images import mean_pairwise_distance, mse, nearest, psnr
+from regen_jax.media.image_grid import image_grid
+from regen_jax.media.media import Media
+from regen_jax.metrics.frechet import frechet_distance, random_split_distances
+from regen_jax.metrics.image import mean_pairwise_distance, mse, nearest_neighbors, psnr
 from regen_jax.spaces import Array, Category
 
 FRECHET_DRAWS = 20
@@ -37,11 +46,15 @@ class ClassToImage(Task):
 
     @property
     def x(self) -> Category:
-        return Category(self.examples("train").num_classes)
+        return Category(len(self.info["label_names"]))
 
     @property
     def y(self) -> Array:
-        return Array(self.examples("train").shape, 0.0, 255.0, step=1.0)
+        return Array(tuple(self.info["shape"]), 0.0, 255.0, step=1.0)
+
+    def read_info(self) -> dict[str, Any]:
+        train = self.examples("train")
+        return {"shape": list(train.shape), "label_names": list(train.label_names)}
 
     def examples(self, split: str) -> LabelledImages:
         return _images(self.name, split, self.dir)
@@ -58,7 +71,7 @@ class ClassToImage(Task):
     def postprocess(self, y: np.ndarray) -> np.ndarray:
         return np.clip(np.round(y), 0, 255).astype(np.uint8)
 
-    def sample_metrics(self, variables: Mapping[str, Variables]) -> Judging:
+    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
         """Returns metrics of images y [N, H, W, C] by the judge and the training images.
 
         `accuracy`: fraction whose class the judge recognizes. `frechet`: Fréchet distance
@@ -76,12 +89,11 @@ class ClassToImage(Task):
         _, reference = judged(train)
         most = min(len(self.examples(split)) for split in ("validation", "test"))
 
-        def metrics(
-            prompts: Example, y: np.ndarray, too_long: Sequence[Example] = ()
-        ) -> dict[str, float]:
+        def metrics(generated: Generated) -> dict[str, float]:
+            prompts, y, _ = generated
             x = prompts["x"]
             recognized, features = judged(y)
-            distances, _ = nearest(y, train)
+            distances, _ = nearest_neighbors(y, train)
             values = {
                 "accuracy": float(np.mean(recognized == x)),
                 "nearest_training": float(np.median(distances) / 255),
@@ -93,7 +105,7 @@ class ClassToImage(Task):
                 values["frechet"] = frechet_distance(features[chosen], reference)
                 values["frechet_samples"] = count
                 if "y" in prompts and count < len(reference) - 1:
-                    draws = left_out_distances(reference, count, FRECHET_DRAWS)
+                    draws = random_split_distances(reference, count, FRECHET_DRAWS)
                     values["frechet_std"] = float(np.std(draws, ddof=1))
             classes = [y[x == k] for k in range(self.x.size) if np.sum(x == k) > 1]
             if classes:
@@ -104,15 +116,12 @@ class ClassToImage(Task):
         return metrics
 
     def per_example(
-        self,
-        variables: Mapping[str, Variables],
-        prompts: Example,
-        y: np.ndarray,
-        too_long: Sequence[Example] = (),
+        self, variables: Mapping[str, Variables], generated: Generated
     ) -> PerExample:
         """Returns the class of each prompt, and whether the judge recognizes it."""
+        prompts, y, _ = generated
         seen, _ = self.judges["judge"].judged(variables["judge"], y)
-        names = self.examples("train").label_names
+        names = self.info["label_names"]
         return {
             "class": [names[x] for x in prompts["x"]],
             "accuracy": np.stack([seen == prompts["x"], np.ones(len(y))], axis=1),
@@ -125,27 +134,27 @@ class ClassToImage(Task):
         error = float(np.mean(mse(y, other, peak=255.0)))
         return {"mse": error} | ({"psnr": psnr(error)} if error else {})
 
-    def render_samples(self, prompts: Example, y: np.ndarray) -> Exhibit:
+    def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
         """A row for each class asked for, at most ten images long."""
         x = prompts["x"]
-        names = self.examples("train").label_names
+        names = self.info["label_names"]
         rows = [y[x == k][:10] for k in range(self.x.size)]
         length = max(1, min(map(len, rows)))
         shown = [(name, row) for name, row in zip(names, rows, strict=True) if len(row)]
         scale = max(1, round(56 / self.y.shape[1]))
-        picture = grid(
+        picture = image_grid(
             np.concatenate([row[:length] for _, row in shown]),
             length,
             row_labels=[name for name, _ in shown],
             scale=scale,
         )
-        return Exhibit({"samples": picture})
+        return Media({"samples": picture})
 
-    def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Exhibit:
+    def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Media:
         """Ten pairs: the first version above the second."""
         pairs = np.concatenate([y[:10], other[:10]])
         scale = max(1, round(56 / self.y.shape[1]))
-        return Exhibit({"reconstructions": grid(pairs, len(y[:10]), scale=scale)})
+        return Media({"reconstructions": image_grid(pairs, len(y[:10]), scale=scale)})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from regen_jax.data.readers.in_memory import Listed
 from regen_jax.data.readers.scores import score_of
 from regen_jax.errors import UserError
-from regen_jax.interfaces import Example, Judging, Variables
+from regen_jax.interfaces import Example, Generated, SampleMetrics, Variables
 from regen_jax.modalities.music import bars, events, midi
 from regen_jax.modalities.music.score import Score, from_events
 from regen_jax.modalities.music.voice_leading import VoiceLeading
@@ -98,14 +98,13 @@ class Harmony(ScoreTask):
     def is_pair(self, score: Score) -> bool:
         return bars.quarters(score.metre) <= _BAR
 
-    def sample_metrics(self, variables: Mapping[str, Variables]) -> Judging:
+    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
         """As any score, and `soprano_kept`: fraction of the steps of X that Y has kept."""
-        judged = super().sample_metrics(variables)
+        score_metrics = super().sample_metrics(variables)
 
-        def metrics(
-            prompts: Example, y: np.ndarray, too_long: Sequence[Example] = ()
-        ) -> dict[str, float]:
-            values = judged(prompts, y, too_long)
+        def metrics(generated: Generated) -> dict[str, float]:
+            prompts, y, too_long = generated
+            values = score_metrics(generated)
             if "x" in prompts:
                 soprano = np.asarray(prompts["x"])[..., 0]
                 kept = (y[..., 0] == soprano)[soprano != events.PADDING]

@@ -5,6 +5,7 @@ import functools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from regen_jax.data.readers.in_memory import Listed
 from regen_jax.data.readers.scores import load_scores
 from regen_jax.data.tfds import prepared
 from regen_jax.errors import UserError
-from regen_jax.interfaces import Example, Judging, Variables
+from regen_jax.interfaces import Example, Generated, SampleMetrics, Variables
 from regen_jax.modalities.music import events
 from regen_jax.modalities.music.score import Note, Score, from_events, scale
 from regen_jax.modalities.text import tokenizer
@@ -44,12 +45,16 @@ class Melody(ScoreTask):
 
     @property
     def x(self) -> Tokens:
-        pieces = _tokenizer(self.name, self.dir, self.pieces_vocab)
-        return tokenizer.pieces_space(pieces, self.max_pieces)
+        return tokenizer.pieces_space(tuple(self.info["pieces"]), self.max_pieces)
 
     @property
     def y(self) -> Tokens:
         return events.space(self.steps)
+
+    def read_info(self) -> dict[str, Any]:
+        pieces = _tokenizer(self.name, self.dir, self.pieces_vocab)
+        known = self.with_info({"pieces": pieces})
+        return {"pieces": list(pieces), "metres": _metres(known)}
 
     def examples(self, split: str) -> Sequence[Example]:
         return _melodies(self, split)
@@ -59,7 +64,7 @@ class Melody(ScoreTask):
             raise UserError(f"melody reads --text=LYRICS, not --{kind}")
         text = lyrics(value)
         metre, _, _ = text.partition(" ")
-        known = _metres(self)
+        known = self.info["metres"]
         if metre not in known:
             raise UserError(
                 f"the metre {metre[:20]} is not in the training data: choose "
@@ -91,14 +96,13 @@ class Melody(ScoreTask):
         metre = int(beats), int(unit)
         return from_events(ids, self.division, metre, key, syllables(words))
 
-    def sample_metrics(self, variables: Mapping[str, Variables]) -> Judging:
+    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
         """As any score, and `notes_per_syllable`."""
-        judged = super().sample_metrics(variables)
+        score_metrics = super().sample_metrics(variables)
 
-        def metrics(
-            prompts: Example, y: np.ndarray, too_long: Sequence[Example] = ()
-        ) -> dict[str, float]:
-            values = judged(prompts, y, too_long)
+        def metrics(generated: Generated) -> dict[str, float]:
+            prompts, y, _ = generated
+            values = score_metrics(generated)
             if "x" in prompts:
                 texts = [tokenizer.decode(self.x, row) for row in prompts["x"]]
                 sung = sum(len(syllables(text.partition(":")[2])) for text in texts)
@@ -186,12 +190,11 @@ def _tokenizer(name: str, data_dir: str, vocab: int) -> tuple[str, ...]:
         raise UserError(f"config.data: {error}") from error
 
 
-@functools.lru_cache(maxsize=8)
-def _metres(task: Melody) -> tuple[str, ...]:
-    """The metres of the texts that a task trains on."""
+def _metres(task: Melody) -> list[str]:
+    """Returns the time signatures of the texts that a task trains on, such as `3/4`."""
     scores = (piece.score for piece in load_scores(task.name, "train", task.dir))
     metres = {score.metre for score in scores if task.fits(score)}
-    return tuple(f"{beats}/{unit}" for beats, unit in sorted(metres))
+    return [f"{beats}/{unit}" for beats, unit in sorted(metres)]
 
 
 @functools.lru_cache(maxsize=8)

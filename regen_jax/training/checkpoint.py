@@ -133,7 +133,7 @@ class Checkpoints:
             except (UserError, MemoryError):
                 raise
             # Damage shows as almost any exception: of tensorstore, JSON or Orbax.
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:
                 reason = _first_line(error)
                 self._check_readable(step, reason)
                 logger.warning(

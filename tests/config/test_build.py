@@ -14,7 +14,7 @@ from regen_jax.config.build import build
 from regen_jax.data.host_features import as_batch
 from regen_jax.data.pipeline import first_batch
 from regen_jax.errors import UserError
-from regen_jax.evaluation.evaluators import sample
+from regen_jax.evaluation.inference import sample
 from regen_jax.training.stage import StageOptions
 from regen_jax.training.step import Reduction, create, train_step
 
@@ -54,6 +54,7 @@ def refusal(**sections) -> str:
 
 
 SMALL = {"width": 8, "num_layers": 1, "num_heads": 2}
+DIT = {"name": "dit"} | SMALL
 
 
 def test_parts_from_outside_train_and_generate():
@@ -99,7 +100,7 @@ def test_options_reach_the_parts():
         (
             {
                 "abstraction": {"name": "pixel_tokens", "levels": 4},
-                "prior": {"name": "diffusion"} | SMALL,
+                "prior": {"name": "diffusion", "network": DIT},
             },
             [
                 "prior 'diffusion' generates Array",
@@ -111,7 +112,7 @@ def test_options_reach_the_parts():
         (
             {
                 "abstraction": {"name": "downsample", "factor": 2},
-                "prior": {"name": "diffusion"} | SMALL,
+                "prior": {"name": "diffusion", "network": DIT},
             },
             [
                 "decoder 'inverse' needs a way back",
@@ -201,8 +202,16 @@ def test_options_reach_the_parts():
             ["config.prior.scale must be finite", "not nan"],
         ),
         (
-            {"decoder": {"name": "diffusion", "guidance_interval": [0.0, math.inf]}},
-            ["config.decoder.guidance_interval[1] must be finite", "not inf"],
+            {
+                "decoder": {
+                    "name": "diffusion",
+                    "guidance_method": {
+                        "name": "classifier_free",
+                        "interval": [0.0, math.inf],
+                    },
+                }
+            },
+            ["config.decoder.guidance_method.interval[1] must be finite", "not inf"],
         ),
         ({"parallel": {"min_size": -1}}, ["config.parallel.min_size must be 0 or"]),
         ({"seed": -1}, ["config.seed", "-1"]),

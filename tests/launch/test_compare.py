@@ -11,7 +11,7 @@ from launch.compare import cells, paired
 from regen_jax.cli.workdir import FORMAT
 from regen_jax.errors import UserError
 from regen_jax.evaluation import outputs
-from regen_jax.metrics import generated_text
+from regen_jax.metrics import text as text_metrics
 from regen_jax.metrics.significance import compare_texts, paired_bootstrap
 
 ROOT = Path(__file__).parent.parent.parent
@@ -32,7 +32,7 @@ def write(folder, texts, errors, rows=None, task="simplification", **metrics):
     }
     outputs.write(outputs.path(folder, "test"), columns)
     metrics = {
-        "samples/bleu": generated_text.bleu(TEXTS, texts),
+        "samples/bleu": text_metrics.bleu(TEXTS, texts),
         "samples/wer": sum(errors) / (8 * len(errors)),
         **metrics,
     }

@@ -15,7 +15,7 @@ from launch.curves import Curve
 from launch.search import corners, open_study
 from launch.sweep import Options, run_sweep
 from regen_jax.errors import UserError
-from regen_jax.media.tensorboard import Summaries
+from regen_jax.media.tensorboard import SummaryWriter
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIG = f"{ROOT}/configs/digits.py:size=tiny"
@@ -171,17 +171,17 @@ def test_corners_are_all_choices_at_both_ends():
 def test_a_curve_is_read_as_it_grows(tmp_path):
     curve = Curve(tmp_path, "prior/nll")
     assert curve.read() == {}
-    with Summaries(tmp_path / "prior") as first:
-        first.scalars(5, {"prior/nll": 2.0, "prior/loss": 3.0})
+    with SummaryWriter(tmp_path / "prior") as first:
+        first.write_scalars(5, {"prior/nll": 2.0, "prior/loss": 3.0})
         first.flush()
         assert curve.read() == {5: 2.0}
-        first.scalars(10, {"prior/nll": 1.5})
+        first.write_scalars(10, {"prior/nll": 1.5})
     # Started again from step 8, it writes step 10 once more.
-    with Summaries(tmp_path / "prior", purge_step=9) as second:
-        second.scalars(10, {"prior/nll": 1.25})
-        second.scalars(15, {"prior/nll": 1.0})
-    with Summaries(tmp_path / "judge") as other:
-        other.scalars(20, {"judge/loss": 1.0})
+    with SummaryWriter(tmp_path / "prior", purge_step=9) as second:
+        second.write_scalars(10, {"prior/nll": 1.25})
+        second.write_scalars(15, {"prior/nll": 1.0})
+    with SummaryWriter(tmp_path / "judge") as other:
+        other.write_scalars(20, {"judge/loss": 1.0})
     found = curve.read()
     assert found == {5: 2.0, 10: 1.25, 15: 1.0}
     assert all(math.isfinite(value) for value in found.values())

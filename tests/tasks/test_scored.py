@@ -9,6 +9,7 @@ import pytest
 
 from regen_jax.data.readers.scores import Piece, load_scores
 from regen_jax.errors import UserError
+from regen_jax.interfaces import Generated
 from regen_jax.metrics import music
 from regen_jax.modalities.music import events, midi
 from regen_jax.modalities.music.score import Note, Score
@@ -40,16 +41,18 @@ def test_rhythm_and_notes_are_those_of_each(kind, music_dir):
     held_out = task.examples("test")
     prompts = {k: np.stack([e[k] for e in held_out[:3]]) for k in ("x", "y")}
     y = drawn(3, task.y)
-    found = task.sample_metrics({})(prompts, y)
+    found = task.sample_metrics({})(Generated(prompts, y))
     assert set(found) >= {"in_key", "pitch_class_distance", "interval_distance"}
     one, other = (np.stack(list(map(events.begins, ids))) for ids in (y, prompts["y"]))
-    assert found["rhythm_agreement"] == music.rhythm_agreement(one, other)
+    assert found["rhythm_agreement"] == music.onset_f1(one, other)
     if kind is Harmony:
-        kept = task.sample_metrics({})(prompts, prompts["y"])["soprano_kept"]
+        kept = task.sample_metrics({})(Generated(prompts, prompts["y"]))["soprano_kept"]
         assert kept == 1 > found["soprano_kept"]
     if kind is Melody:
         per_note = found["notes_per_syllable"] / one.sum()
-        true = task.sample_metrics({})(prompts, prompts["y"])["notes_per_syllable"]
+        true = task.sample_metrics({})(Generated(prompts, prompts["y"]))[
+            "notes_per_syllable"
+        ]
         assert true == pytest.approx(per_note * other.sum())
         # A chorale has few syllables of more than a note or two.
         assert 1 <= true < 2
@@ -109,14 +112,14 @@ def test_what_is_too_long_counts_as_an_empty_output(kind, music_dir):
     assert fit.any() and not fit.all()
     y = true["y"].copy()
     y[~fit] = 0
-    whole = task.sample_metrics({})(true, y)
+    whole = task.sample_metrics({})(Generated(true, y))
     part = {k: v[fit] for k, v in true.items()}
     found = task.sample_metrics({})(
-        part, y[fit], short.core_list("validation").too_long
+        Generated(part, y[fit], short.core_list("validation").too_long)
     )
     for name in {"rhythm_agreement", "soprano_kept"} & set(whole):
         assert found[name] == pytest.approx(whole[name])
-        assert found[name] < task.sample_metrics({})(part, y[fit])[name]
+        assert found[name] < task.sample_metrics({})(Generated(part, y[fit]))[name]
     # Empty outputs have no notes to be in a key or in parallels.
     assert found["in_key"] == pytest.approx(whole["in_key"])
 
@@ -129,8 +132,8 @@ def test_scores_without_a_note_have_no_metric_of_notes(kind, symbol, music_dir):
     prompts = {k: np.stack([e[k] for e in held_out[:2]]) for k in ("x", "y")}
     y = np.full((2, *task.y.shape), symbol)
     with np.errstate(all="raise"):
-        found = task.sample_metrics({})(prompts, y)
-        alone = task.sample_metrics({})({"x": prompts["x"]}, y)
+        found = task.sample_metrics({})(Generated(prompts, y))
+        alone = task.sample_metrics({})(Generated({"x": prompts["x"]}, y))
     assert not {"in_key", "pitch_class_distance", "interval_distance"} & set(found)
     assert found["rhythm_agreement"] == 0 and "rhythm_agreement" not in alone
     assert all(map(math.isfinite, found.values()))

@@ -30,11 +30,32 @@ MOVED: Moved = (
     (r"^(\w+/params(?:/prior|/decoder)?)/network/", r"\1/dit/"),
     (r"^(\w+/params(?:/prior|/decoder)?)/conditioning/embed/", r"\1/embed_source/"),
     (r"^(\w+/params(?:/prior|/decoder)?)/conditioning/null$", r"\1/null"),
-    (r"/dit/layers/", "/dit/block_{layer}/"),
-    (r"/encoder/layers/convolution/", "/encoder/block_{layer}/"),
+    # A transformer over tokens, and its encoder of the source.
+    (r"params/encoder/embed/(?!embedding)", "params/embed_source/"),
+    (r"(prior|decoder)/params/encoder/norm/", r"\1/params/encoder_norm/"),
+    (r"(prior|decoder)/params/encoder/layers/", r"\1/params/encoder_{layer}/"),
+    (r"params/layers/", "params/blocks_{layer}/"),
+    (r"/self_attention/", "/"),
+    (r"/cross_attention/", "/cross_"),
+    (r"/conditioning/start", "/start"),
+    (r"/conditioning/project/", "/lay_out/"),
+    (r"/head/(query|key|gate)/", r"/pointer/\1/"),
+    (r"/head/writer/", "/head/"),
+    # Latent queries, DiT, and encoders of tokens aligned to frames.
+    (r"/layers/", "/block_{layer}/"),
+    (r"/convolution/", "/"),
+    (r"/duration_encoder/", "/encoder/"),
 )
 
-_SCALES = {"kernel": 0.15, "embedding": 0.3, "codes": 0.5, "sums": 0.5}
+_SCALES = {
+    # Of thousands of numbers in: with more, rounding decides steps of the judge of digits.
+    "features/kernel": 0.02,
+    "kernel": 0.15,
+    "embedding": 0.3,
+    "codes": 0.5,
+    "sums": 0.5,
+}
+"""Deviations of leaves by how their paths end, and 0.1 of others."""
 _LAYER = re.compile(r"\{layer(?:\+(\d+))?\}")
 
 
@@ -63,7 +84,8 @@ def draw(path: str, size: int) -> np.ndarray:
         # Positive, and so small for some codes that those are revived.
         values = np.square(values)
     else:
-        values = _SCALES.get(name, 0.1) * values
+        scales = (scale for end, scale in _SCALES.items() if path.endswith(end))
+        values = next(scales, 0.1) * values
     return values.astype(np.float32)
 
 

@@ -132,7 +132,7 @@ class FiniteScalarQuantizer(Quantizer):
 
 
 def _standardized(z: jax.Array, mask: jax.Array) -> jax.Array:
-    """z f32[B, *grid, D], 0 where `mask` is false, standardized over the grid.
+    """Z f32[B, *grid, D], 0 where `mask` is false, standardized over the grid.
 
     A single position keeps its mean, or it would always be 0. Each variance includes one
     more squared deviation, of 1: it is never 0, and constant channels are not amplified.

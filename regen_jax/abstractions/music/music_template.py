@@ -11,14 +11,14 @@ from annotated_types import Interval
 from regen_jax import ranges
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, HostFeature
-from regen_jax.metrics.music import in_chord_share
+from regen_jax.metrics.music import in_chord_fraction
 from regen_jax.modalities.music import beat_table, events
 from regen_jax.modalities.music.beat_table import Column
 from regen_jax.modalities.music.cadences import CADENCES, cadences
 from regen_jax.modalities.music.chords import CHORDS, recognize, tones, weights
 from regen_jax.modalities.music.keys import KEYS, durations, estimate
 from regen_jax.modalities.music.rhythm import patterns, rhythms
-from regen_jax.modalities.music.template_rules import TemplateRules
+from regen_jax.modalities.music.template_constraints import TemplateRules
 from regen_jax.spaces import Tokens
 
 LEVELS = ("key", "chord", "rhythm", "cadence")
@@ -222,13 +222,13 @@ class MusicTemplate(HostFeature):
                 one[: len(score)]
                 for one, score in zip(self.chord_tones(y_prime), beats, strict=True)
             ]
-            shares["in_chord"] = in_chord_share(
+            shares["in_chord"] = in_chord_fraction(
                 np.concatenate(beats), np.concatenate(chord_tones)
             )
         return shares
 
     def chord_tones(self, y_prime: np.ndarray) -> np.ndarray:
-        """bool [..., beats, 12]: pitch classes of the chords of y′ [..., *shape].
+        """Bool [..., beats, 12]: pitch classes of the chords of y′ [..., *shape].
 
         None behind the end and where silence, or no chord at all, stands.
         """
@@ -284,7 +284,7 @@ class MusicTemplate(HostFeature):
 
 
 def _length(rows: np.ndarray) -> np.ndarray:
-    """int [...]: rows [..., T, n] before the first that begins with 0."""
+    """Int [...]: rows [..., T, n] before the first that begins with 0."""
     return np.cumprod(rows[..., 0] != 0, axis=-1).sum(axis=-1)
 
 

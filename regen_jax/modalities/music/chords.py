@@ -72,12 +72,12 @@ def recognize(weights: np.ndarray, key: int) -> np.ndarray:
 
 
 def tones(chords: np.ndarray) -> np.ndarray:
-    """bool [..., 12]: the pitch classes of chords int [...]; none of `N`."""
+    """Bool [..., 12]: the pitch classes of chords int [...]; none of `N`."""
     return _TONES[chords]
 
 
 def root(chords: np.ndarray) -> np.ndarray:
-    """int [...]: the pitch class of the root of chords int [...]; 12 of `N`."""
+    """Int [...]: the pitch class of the root of chords int [...]; 12 of `N`."""
     return np.asarray(chords) // len(QUALITIES)
 
 

@@ -114,7 +114,7 @@ def together() -> Iterator[None]:
     try:
         yield
     # Whatever it is, the others have to know before it goes on its way.
-    except Exception as caught:  # noqa: BLE001
+    except Exception as caught:
         error = caught
     failed = agree(error is not None)
     if error is not None:

@@ -67,7 +67,9 @@ def network(variables, source, drop, x, times):
 
 def test_sample_is_the_noise_of_its_key_carried_to_the_data(monkeypatch):
     monkeypatch.setattr(
-        Diffusion, "velocity", lambda self, v, a, x, t, w: gaussian_velocity(x, t)
+        Diffusion,
+        "velocity",
+        lambda self, v, s, x, t, guidance: gaussian_velocity(x, t),
     )
     model, keys = tiny(num_steps=200), example_keys(4)
     expected = np.clip(5 * (MEAN + SPREAD * gaussian_noise(keys) + 1), 0, 10)
@@ -102,8 +104,8 @@ def test_source_is_dropped_at_its_rate_in_training():
 
 
 def test_guided_steps_follow_the_guided_velocity_within_the_interval():
-    guidance = ClassifierFree(3.0, interval=(0.25, 0.5))
-    model = tiny(solver=Euler(), num_steps=4, guidance=guidance)
+    method = ClassifierFree(interval=(0.25, 0.5))
+    model = tiny(solver=Euler(), num_steps=4, guidance=3.0, guidance_method=method)
     variables, keys = random_variables(model), example_keys(4)
     source, x = jnp.arange(4) % 3, gaussian_noise(keys)
     for step, scale in enumerate([1, 3, 3, 1]):
@@ -118,7 +120,7 @@ def test_guided_steps_follow_the_guided_velocity_within_the_interval():
 
 
 def test_sample_depends_on_its_key_and_source_alone():
-    model = tiny(solver=Euler(), num_steps=3, guidance=ClassifierFree(2.0))
+    model = tiny(solver=Euler(), num_steps=3, guidance=2.0)
     variables, keys, source = (
         random_variables(model),
         example_keys(8),
@@ -144,7 +146,7 @@ def test_sample_depends_on_its_key_and_source_alone():
     ],
 )
 def test_every_kind_of_source_conditions(source_space):
-    model = tiny(source_space, guidance=ClassifierFree(2.0), num_steps=2)
+    model = tiny(source_space, guidance=2.0, num_steps=2)
     variables = jax.eval_shape(model.init, jax.random.key(0))
     keys, source, target = example_keys(2), zeros(source_space, 2), zeros(TARGET, 2)
     output = jax.eval_shape(
@@ -226,7 +228,8 @@ def test_parts_are_chosen_by_name():
         "process": {"name": "flow_matching"},
         "time_sampling": {"name": "uniform"},
         "solver": {"name": "euler"},
-        "guidance": {"name": "classifier_free", "scale": 2},
+        "guidance": 2,
+        "guidance_method": {"name": "classifier_free", "interval": [0, 0.5]},
     }
     spaces = {"source_space": Array((2, 2, 1)), "target_space": TARGET}
     assert instantiate(Diffusion, section, "config.prior", **spaces) == Diffusion(
@@ -236,7 +239,8 @@ def test_parts_are_chosen_by_name():
         process=FlowMatching(),
         time_sampling=Uniform(),
         solver=Euler(),
-        guidance=ClassifierFree(2.0),
+        guidance=2.0,
+        guidance_method=ClassifierFree((0.0, 0.5)),
     )
 
 
@@ -263,12 +267,11 @@ def test_parts_are_chosen_by_name():
         ({"num_steps": 0}, "num_steps must be at least 1"),
         ({"source_dropout": 1.0}, "source_dropout must be in [0, 1)"),
         (
-            {
-                "source_dropout": 0.0,
-                "guidance": {"name": "classifier_free", "scale": 2.0},
-            },
-            "ClassifierFree(scale=2.0, interval=(0.0, 1.0)) needs source_dropout above 0",
+            {"source_dropout": 0.0, "guidance": 2.0},
+            "guidance 2.0 needs source_dropout above 0",
         ),
+        ({"guidance": -0.5}, "guidance must be in [0, 1000], not -0.5"),
+        ({"guidance": float("inf")}, "guidance must be finite"),
     ],
 )
 def test_option_that_does_not_fit_raises_user_error(options, message):

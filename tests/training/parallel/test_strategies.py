@@ -20,7 +20,6 @@ from regen_jax.abstractions.autoencoder import Autoencoder
 from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
 from regen_jax.abstractions.identity import Identity
 from regen_jax.errors import UserError
-from regen_jax.evaluation.evaluators import EvaluateOptions
 from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.interfaces import Task
 from regen_jax.regeneration import Regeneration
@@ -62,7 +61,7 @@ def stages():
         source_dropout=0.3,
     )
     parts = Regeneration(Identity(Noise.x), abstraction, prior)
-    made = make_stages(Noise(), parts, EvaluateOptions(), "validation", 1)
+    made = make_stages(Noise(), parts)
     return {stage.name: stage for stage in made}
 
 
