@@ -27,6 +27,7 @@ class Options:
     mode: Literal["fast", "slow", "exact"] = "fast"
     only: Literal["one"] = "one"
     modes: tuple[Literal["fast", "slow"], ...] = ()
+    limit: Annotated[int, Ge(1)] | None = None
 
     def __post_init__(self):
         ranges.check(self)
@@ -78,6 +79,15 @@ def test_values_at_the_ends_of_their_ranges_are_taken():
     assert options.above > 0 and options.pair == ("a", 1.0)
     assert isinstance(options.rate, float)
     assert options.mode == "exact" and options.modes == ("slow",)
+
+
+def test_optional_value_may_be_none():
+    assert instantiate(Options, {"limit": None}, "config.part").limit is None
+    assert instantiate(Options, {"limit": 3}, "config.part").limit == 3
+    with pytest.raises(UserError, match="limit must be at least 1, not 0"):
+        instantiate(Options, {"limit": 0}, "config.part")
+    with pytest.raises(UserError, match="limit must be of type int, not 'x'"):
+        instantiate(Options, {"limit": "x"}, "config.part")
 
 
 def test_int_too_large_for_a_float_field_is_refused():
