@@ -76,9 +76,8 @@ class Block(nn.Module):
         shift, scale, gate = modulations[3:]
         y = modulated_norm(x_BxLxW, shift, scale, self.dtype)
         y = MLP(width, self.mlp_ratio, self.dtype, name="mlp")(y)
-        return x_BxLxW + gate * dropout(
-            y, keys, self.dropout, 2 * layer.index + 1
-        ), None
+        y = gate * dropout(y, keys, self.dropout, 2 * layer.index + 1)
+        return x_BxLxW + y, None
 
 
 class DiT(nn.Module):
