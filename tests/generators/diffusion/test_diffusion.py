@@ -13,6 +13,7 @@ from regen_jax.config.registry import instantiate
 from regen_jax.errors import UserError
 from regen_jax.generators.diffusion.diffusion import Diffusion
 from regen_jax.generators.diffusion.guidance.classifier_free import ClassifierFree
+from regen_jax.generators.diffusion.interfaces import Process
 from regen_jax.generators.diffusion.processes.flow_matching import FlowMatching
 from regen_jax.generators.diffusion.solvers.euler import Euler
 from regen_jax.generators.diffusion.time_sampling.logit_normal import LogitNormal
@@ -242,6 +243,38 @@ def test_parts_are_chosen_by_name():
         guidance=2.0,
         guidance_method=ClassifierFree((0.0, 0.5)),
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Constant(Process):
+    """Keeps data without noise; samples stay where they begin."""
+
+    def corrupt(self, noise, data, time_B):
+        return data, jnp.zeros_like(data)
+
+    def velocity(self, prediction, x, time_B):
+        return jnp.zeros_like(x)
+
+
+def test_process_of_ones_own_is_trained_and_sampled():
+    section = {"process": {"name": f"{__name__}:Constant"}}
+    spaces = {"source_space": CLASSES, "target_space": Array(TARGET.shape)}
+    model = instantiate(Diffusion, section, "config.prior", **spaces)
+    model = dataclasses.replace(model, network=NETWORK, solver=Euler(), num_steps=1)
+    assert type(model.process).__name__ == "Constant"
+    variables, keys, source = (
+        random_variables(model),
+        example_keys(4),
+        jnp.arange(4) % 3,
+    )
+    x = sample(model, variables, keys, source)
+    np.testing.assert_allclose(x, gaussian_noise(keys), atol=1e-6)
+
+    time = LogitNormal().sample(jax.vmap(jax.random.fold_in, (0, None))(keys, 1))
+    prediction = network(variables, source, jnp.zeros(4, bool), x, time)
+    expected = np.square(prediction).mean(axis=(1, 2, 3))
+    output = loss(model, variables, keys, source, x, False)
+    np.testing.assert_allclose(output.loss, expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
