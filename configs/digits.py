@@ -121,14 +121,13 @@ def _generator(name: str, size: str, patch: int) -> dict[str, Any]:
     if name == "autoregressive":
         return {"name": name, "dropout": 0.1, "top_p": 0.9} | transformer
     network = {"name": "dit", "patch": patch} | transformer
-    parts = {"solver": {"name": "heun"}, "num_steps": 12}
-    parts |= {"guidance": {"name": "classifier_free", "scale": 1.0}}
-    return {"name": name, "network": network} | (parts if name == "diffusion" else {})
+    options = {"name": name, "network": network}
+    solver = {"solver": {"name": "heun"}, "num_steps": 12}
+    return options | (solver if name == "diffusion" else {})
 
 
 def _guided(name: str) -> dict[str, Any]:
-    scale = {"guidance": {"name": "classifier_free", "scale": 2.0}}
-    return {"autoregressive": {"guidance": 2.0}, "diffusion": scale}.get(name, {})
+    return {"guidance": 2.0} if name in ("autoregressive", "diffusion") else {}
 
 
 def _training(stage: str, size: str) -> dict[str, Any]:

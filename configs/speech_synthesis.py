@@ -143,7 +143,7 @@ def _prior(name: str, size: str) -> dict[str, Any]:
     solver = {"solver": {"name": "heun"}, "num_steps": 6}
     return {
         "name": "duration_aligned",
-        "encoder": {"width": transformer["width"], "num_layers": 2},
+        "duration_encoder": {"width": transformer["width"], "num_layers": 2},
         "generator": {"name": name, "network": network}
         | (solver if name == "diffusion" else {}),
     }

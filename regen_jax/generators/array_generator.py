@@ -37,14 +37,14 @@ class ArrayGenerator(Generator):
 
     def __post_init__(self):
         ranges.check(self)
-        aligned = isinstance(self.source_space, AlignedFeatures)
-        if isinstance(self.source_space, Array) and self.source_space.padded > aligned:
+        source_space, target_space = self.source_space, self.target_space
+        aligned = isinstance(source_space, AlignedFeatures)
+        varies = isinstance(source_space, Array) and source_space.padded
+        if varies and not aligned:
+            raise ValueError(f"needs a source of constant length, not {source_space}")
+        if target_space.padded and not aligned:
             raise ValueError(
-                f"needs a source of constant length, not {self.source_space}"
-            )
-        if self.target_space.padded and not aligned:
-            raise ValueError(
-                f"needs a target of constant length, not {self.target_space}; for frames "
+                f"needs a target of constant length, not {target_space}; for frames "
                 "from Tokens, make this the generator of 'duration_aligned'"
             )
         # Raises where network or conditioning do not fit the spaces.

@@ -44,7 +44,7 @@ class DurationAligned(Generator):
       source_space: of the tokens.
       target_space: of frames and channels, padded.
       generator: from `AlignedFeatures` to the target, such as `regression`.
-      encoder: of the tokens.
+      duration_encoder: of the tokens.
       alignment_weight: of the loss of the means. That of durations needs none: they have
         parameters of their own.
     """
@@ -52,7 +52,7 @@ class DurationAligned(Generator):
     source_space: Tokens
     target_space: Array
     generator: Generator
-    encoder: DurationEncoderOptions = dataclasses.field(
+    duration_encoder: DurationEncoderOptions = dataclasses.field(
         default_factory=DurationEncoderOptions
     )
     alignment_weight: Positive = 1.0
@@ -83,7 +83,9 @@ class DurationAligned(Generator):
             raise UserError(f"{where}: {error}") from error
         require_section(section.get("generator"), f"{where}.generator")
         encoder = instantiate(
-            DurationEncoderOptions, section.get("encoder", {}), f"{where}.encoder"
+            DurationEncoderOptions,
+            section.get("duration_encoder", {}),
+            f"{where}.duration_encoder",
         )
         features = aligned_features(encoder, target_space)
         generator = make_generator(
@@ -111,10 +113,12 @@ class DurationAligned(Generator):
 
     def init(self, rng: jax.Array) -> Variables:
         generator_rng, encoder_rng = jax.random.split(rng)
-        module = self.encoder.module(self.source_space, self.target_space)
+        module = self.duration_encoder.module(self.source_space, self.target_space)
         return merge_variables(
             {
-                "encoder": module.init(encoder_rng, zeros(self.source_space, 1)),
+                "duration_encoder": module.init(
+                    encoder_rng, zeros(self.source_space, 1)
+                ),
                 "generator": self.generator.init(generator_rng),
             }
         )
@@ -123,8 +127,8 @@ class DurationAligned(Generator):
         self, variables: Variables, source: jax.Array, keys: jax.Array | None = None
     ) -> EncodedTokens:
         """Encodes tokens [B, S]; with keys for dropout."""
-        module = self.encoder.module(self.source_space, self.target_space)
-        return module.apply(part_variables(variables, "encoder"), source, keys)
+        module = self.duration_encoder.module(self.source_space, self.target_space)
+        return module.apply(part_variables(variables, "duration_encoder"), source, keys)
 
     def align(
         self,
@@ -190,8 +194,8 @@ class DurationAligned(Generator):
             rng,
             part_output(objective, "generator"),
         )
-        encoder = part_variables(variables, "encoder")
-        return merge_variables({"encoder": encoder, "generator": updated})
+        encoder = part_variables(variables, "duration_encoder")
+        return merge_variables({"duration_encoder": encoder, "generator": updated})
 
 
 def aligned_features(

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from regen_jax.networks.sinusoids import sinusoids
+from regen_jax.ranges import Dtype
 from regen_jax.spaces import Array, Value
 
 TIME_FEATURES = 256
@@ -18,13 +19,13 @@ class Network(abc.ABC):
 
     Attributes:
       width: size of the vectors and tokens through which a source enters.
-      dtype: compute dtype, `float32` or `bfloat16`.
+      dtype: of the computation.
     """
 
     registry: ClassVar[str] = "regen_jax.networks"
 
     width: int
-    dtype: str
+    dtype: Dtype
 
     @abc.abstractmethod
     def module(self, target_space: Array) -> nn.Module:

@@ -22,7 +22,7 @@ from regen_jax.networks.monotonic_alignment import (
     round_durations,
     upsample,
 )
-from regen_jax.ranges import Count, Natural, Rate
+from regen_jax.ranges import Count, Dtype, Natural, Rate
 from regen_jax.spaces import Array, Padded, Tokens, length_mask, lengths
 
 # Squared distance from the diagonal, in fractions of both lengths, against squared error
@@ -131,20 +131,16 @@ class DurationEncoderOptions:
       width: of each vector.
       num_layers: convolutions over the tokens.
       dropout: of each layer's output, in training.
-      dtype: compute dtype, `float32` or `bfloat16`; means and durations are float32.
+      dtype: of the computation; means and durations are float32.
     """
 
     width: Count = 128
     num_layers: Natural = 2
     dropout: Rate = 0.0
-    dtype: str = "float32"
+    dtype: Dtype = "float32"
 
     def __post_init__(self):
         ranges.check(self)
-        if self.dtype not in ("float32", "bfloat16"):
-            raise ValueError(
-                f"dtype must be 'float32' or 'bfloat16', not {self.dtype!r}"
-            )
 
     def module(self, source_space: Tokens, target_space: Array) -> DurationEncoder:
         return DurationEncoder(

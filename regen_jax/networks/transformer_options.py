@@ -40,8 +40,8 @@ class TransformerOptions(TransformerSize):
     """Source, target and the size of a transformer between them.
 
     Attributes:
-      source_space: space of the source.
-      target_space: space of the target.
+      source_space: the space of the source.
+      target_space: the space of the target.
     """
 
     source_space: Space

@@ -12,7 +12,6 @@ import pytest
 from regen_jax.config.registry import instantiate
 from regen_jax.errors import UserError
 from regen_jax.generators.diffusion.diffusion import Diffusion
-from regen_jax.generators.diffusion.guidance.classifier_free import ClassifierFree
 from regen_jax.generators.diffusion.solvers.euler import Euler
 from regen_jax.generators.duration_aligned import DurationAligned, aligned_features
 from regen_jax.generators.regression import Regression
@@ -34,7 +33,7 @@ GENERATORS = {
         DIT,
         solver=Euler(),
         num_steps=2,
-        guidance=ClassifierFree(2.0),
+        guidance=2.0,
     ),
 }
 MODELS = {
@@ -78,7 +77,7 @@ def pairs(garbage: float = 0.0) -> tuple[np.ndarray, Padded]:
 def test_first_alignment_is_the_diagonal():
     model, (source, target) = MODELS["regression"], pairs()
     encoder = jax.jit(ENCODER.module(SOURCE, TARGET).init)(jax.random.key(0), source)
-    params = random_variables(model)["params"] | {"encoder": encoder["params"]}
+    params = random_variables(model)["params"] | {"duration_encoder": encoder["params"]}
     path = alignment(model, {"params": params}, source, target)
     np.testing.assert_array_equal(path[1].sum(axis=0), [3, 3, 4, 3, 3])
     np.testing.assert_array_equal(path[0].sum(axis=0), [3, 4, 0, 0, 0])
@@ -273,7 +272,7 @@ def test_training_finds_the_alignment_and_the_durations():
 
 SECTION = {
     "name": "duration_aligned",
-    "encoder": {"width": 8, "num_layers": 1},
+    "duration_encoder": {"width": 8, "num_layers": 1},
     "generator": {
         "name": "regression",
         "network": {
@@ -303,6 +302,7 @@ def test_section_builds_encoder_and_generator():
         "generator.solver",
         "generator.num_steps",
         "generator.guidance",
+        "generator.guidance_method",
     }
 
 
@@ -316,7 +316,11 @@ def test_section_builds_encoder_and_generator():
             {},
             "config.prior: generator 'autoregressive' generates Tokens, but its target",
         ),
-        ({"encoder": {"depth": 3}}, {}, "config.prior.encoder.depth is not an option"),
+        (
+            {"duration_encoder": {"depth": 3}},
+            {},
+            "config.prior.duration_encoder.depth is not an option",
+        ),
         ({"size": 3}, {}, "config.prior.size is not an option of DurationAligned"),
         ({"alignment_weight": 0.0}, {}, "alignment_weight must be above 0"),
         ({}, {"source_space": Category(3)}, "config.prior: needs Tokens and a padded"),

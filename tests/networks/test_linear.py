@@ -15,6 +15,7 @@ from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.generators.regression import Regression
 from regen_jax.judges.classifier import Classifier
 from regen_jax.losses.cross_entropy import CrossEntropy
+from regen_jax.networks.dit import DiTOptions
 from regen_jax.networks.linear import Head, Linear
 from regen_jax.spaces import Array, Category, Tokens, zeros
 
@@ -120,7 +121,8 @@ def test_no_other_network_rounds_what_it_predicts():
     variables = jax.eval_shape(judge.init, jax.random.key(0), images)
     assert rounded_logits(judge.apply, variables, images) == []
 
-    painter = Regression(Category(2), Array((3, VOCAB), -1.0, 1.0), **TINY)
-    variables = jax.eval_shape(painter.init, jax.random.key(0))
-    sample = lambda v: painter.sample(v, keys, jnp.zeros(3, int))
-    assert rounded_logits(sample, variables) == []
+    network = DiTOptions(**TINY)
+    model = Regression(Category(2), Array((3, VOCAB), -1.0, 1.0), network)
+    variables = jax.eval_shape(model.init, jax.random.key(0))
+    source = jnp.zeros(3, int)
+    assert rounded_logits(model.sample, variables, keys, source) == []

@@ -30,8 +30,6 @@ MOVED: Moved = (
     (r"^(\w+/params(?:/prior|/decoder)?)/network/", r"\1/dit/"),
     (r"^(\w+/params(?:/prior|/decoder)?)/conditioning/embed/", r"\1/embed_source/"),
     (r"^(\w+/params(?:/prior|/decoder)?)/conditioning/null$", r"\1/null"),
-    (r"/dit/layers/", "/dit/block_{layer}/"),
-    (r"/encoder/layers/convolution/", "/encoder/block_{layer}/"),
     # Autoencoders.
     (r"/ConvNeXt_0/layers/", "/ConvNeXt_0/ConvNeXtBlock_{layer}/"),
     (r"/(encoder|decoder)/level_0/", r"/\1/ResidualBlock_{layer}/"),
@@ -48,8 +46,10 @@ MOVED: Moved = (
     (r"/conditioning/project/", "/lay_out/"),
     (r"/head/(query|key|gate)/", r"/pointer/\1/"),
     (r"/head/writer/", "/head/"),
-    # Latent queries.
+    # Latent queries, DiT, and encoders of tokens aligned to frames.
     (r"/layers/", "/block_{layer}/"),
+    (r"/convolution/", "/"),
+    (r"/duration_encoder/", "/encoder/"),
 )
 
 _SCALES = {

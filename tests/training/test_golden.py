@@ -66,7 +66,7 @@ ADVERSARY = {
 }
 LOSSES = (SPECTRAL, ADVERSARY)
 DIT = {"network": TWO}
-EULER = {"solver": {"name": "euler"}, "guidance": {"scale": 2.0}}
+EULER = {"solver": {"name": "euler"}, "guidance": 2.0}
 
 CASES = {
     "digits": Case("digits", ("judge", "abstraction", "prior")),

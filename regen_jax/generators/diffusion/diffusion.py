@@ -1,15 +1,17 @@
 """p(target | source) of arrays as a path from noise to data."""
 
 import dataclasses
+import functools
 import itertools
 
 import jax
 import jax.numpy as jnp
 
+from regen_jax import ranges
 from regen_jax.generators.array_generator import ArrayGenerator
 from regen_jax.generators.diffusion.guidance.classifier_free import ClassifierFree
 from regen_jax.generators.diffusion.interfaces import (
-    Guidance,
+    GuidanceMethod,
     Process,
     Solver,
     TimeSampling,
@@ -39,7 +41,8 @@ class Diffusion(ArrayGenerator):
       time_sampling: density of the time in training.
       solver: of the sampling ODE.
       num_steps: equal steps of the solver from noise to data.
-      guidance: how a sample follows its source.
+      guidance: scale at which samples follow their source; 1 samples p(target | source).
+      guidance_method: how the scale combines predictions with and without a source.
       source_dropout: fraction of examples that train without source, which guidance needs.
     """
 
@@ -47,17 +50,18 @@ class Diffusion(ArrayGenerator):
     time_sampling: TimeSampling = dataclasses.field(default_factory=LogitNormal)
     solver: Solver = dataclasses.field(default_factory=Heun)
     num_steps: Count = 12
-    guidance: Guidance = dataclasses.field(default_factory=ClassifierFree)
+    guidance: ranges.Guidance = 1.0
+    guidance_method: GuidanceMethod = dataclasses.field(default_factory=ClassifierFree)
     source_dropout: Rate = 0.1
 
-    sampling = frozenset({"solver", "num_steps", "guidance"})
+    sampling = frozenset({"solver", "num_steps", "guidance", "guidance_method"})
 
     def __post_init__(self):
         super().__post_init__()
-        if self.guidance.needs_unconditional and self.source_dropout == 0:
+        if self.guidance != 1 and self.source_dropout == 0:
             raise ValueError(
-                f"{self.guidance} needs source_dropout above 0: the prediction without a "
-                "source would never be trained"
+                f"guidance {self.guidance} needs source_dropout above 0: the prediction "
+                "without a source would never be trained"
             )
 
     def init(self, rng: jax.Array) -> Variables:
@@ -93,7 +97,7 @@ class Diffusion(ArrayGenerator):
         source: Value,
         x: jax.Array,
         time: jax.Array,
-        guidance: Guidance,
+        guidance: float,
     ) -> jax.Array:
         """Returns dx/dt at x [B, *target.shape] and one time f32[], guided."""
         time_B = jnp.full(x.shape[0], time)
@@ -101,7 +105,7 @@ class Diffusion(ArrayGenerator):
         def network(*inputs: jax.Array) -> jax.Array:
             return self.module.apply(variables, *inputs)
 
-        prediction = guidance.predict(network, source, x, time_B)
+        prediction = self.guidance_method.predict(network, source, x, time_B, guidance)
         return self.process.velocity(prediction, x, time_B)
 
     def sample(self, variables: Variables, keys: jax.Array, source: Value) -> Value:
@@ -112,20 +116,17 @@ class Diffusion(ArrayGenerator):
             range(self.num_steps), self._step_config
         ):
             steps = list(run)
-            x = integrate(
-                lambda x, time, guidance=guidance: self.velocity(
-                    variables, source, x, time, guidance
-                ),
-                x,
-                times[steps[0] : steps[-1] + 2],
-                solver,
+            velocity = functools.partial(
+                self.velocity, variables, source, guidance=guidance
             )
+            x = integrate(velocity, x, times[steps[0] : steps[-1] + 2], solver)
         return self.to_data_space(x, source)
 
-    def _step_config(self, step: int) -> tuple[Solver, Guidance]:
+    def _step_config(self, step: int) -> tuple[Solver, float]:
         last = step == self.num_steps - 1
         solver = self.solver.last if last else self.solver
-        return solver, self.guidance.at(step / self.num_steps)
+        time = step / self.num_steps
+        return solver, self.guidance_method.scale_at(time, self.guidance)
 
     def _noise(self, keys: jax.Array) -> jax.Array:
         def draw(key: jax.Array) -> jax.Array:

@@ -66,22 +66,22 @@ class Solver(abc.ABC):
         return self
 
 
-class Guidance(abc.ABC):
+class GuidanceMethod(abc.ABC):
     """How predictions with and without a source combine in sampling."""
 
     registry: ClassVar[str] = "regen_jax.generators.diffusion.guidance"
 
-    @property
-    @abc.abstractmethod
-    def needs_unconditional(self) -> bool:
-        """Whether predictions without a source are used: they need source dropout."""
-
     @abc.abstractmethod
     def predict(
-        self, network: Predict, source: Value, x: jax.Array, time_B: jax.Array
+        self,
+        network: Predict,
+        source: Value,
+        x: jax.Array,
+        time_B: jax.Array,
+        scale: float,
     ) -> jax.Array:
-        """Returns the guided prediction [B, *shape] at x_t."""
+        """Returns the guided prediction [B, *shape], that of `network` if scale is 1."""
 
-    def at(self, time: float) -> "Guidance":
-        """Returns the guidance of steps that start at that time."""
-        return self
+    def scale_at(self, time: float, scale: float) -> float:
+        """Returns the scale of steps that start at that time."""
+        return scale

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from regen_jax.networks.conditioning.interface import Condition, Conditioning
+from regen_jax.networks.conditioning.spatial import AlignedFeatures
 from regen_jax.networks.embeddings import SourceEmbedding, source_mask
 from regen_jax.spaces import Array, Space, Value
 
@@ -45,4 +46,9 @@ class TokenConditioning(Conditioning):
     def module(
         self, source_space: Space, target_space: Array, width: int, dtype: jnp.dtype
     ) -> TokenEncoder:
+        if isinstance(source_space, AlignedFeatures):
+            raise ValueError(
+                "features aligned to the target give its length: use 'spatial' "
+                "conditioning, not 'tokens'"
+            )
         return TokenEncoder(source_space, width, dtype)

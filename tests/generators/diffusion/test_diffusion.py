@@ -13,6 +13,7 @@ from regen_jax.config.registry import instantiate
 from regen_jax.errors import UserError
 from regen_jax.generators.diffusion.diffusion import Diffusion
 from regen_jax.generators.diffusion.guidance.classifier_free import ClassifierFree
+from regen_jax.generators.diffusion.interfaces import Process
 from regen_jax.generators.diffusion.processes.flow_matching import FlowMatching
 from regen_jax.generators.diffusion.solvers.euler import Euler
 from regen_jax.generators.diffusion.time_sampling.logit_normal import LogitNormal
@@ -67,7 +68,9 @@ def network(variables, source, drop, x, times):
 
 def test_sample_is_the_noise_of_its_key_carried_to_the_data(monkeypatch):
     monkeypatch.setattr(
-        Diffusion, "velocity", lambda self, v, a, x, t, w: gaussian_velocity(x, t)
+        Diffusion,
+        "velocity",
+        lambda self, v, s, x, t, guidance: gaussian_velocity(x, t),
     )
     model, keys = tiny(num_steps=200), example_keys(4)
     expected = np.clip(5 * (MEAN + SPREAD * gaussian_noise(keys) + 1), 0, 10)
@@ -102,8 +105,8 @@ def test_source_is_dropped_at_its_rate_in_training():
 
 
 def test_guided_steps_follow_the_guided_velocity_within_the_interval():
-    guidance = ClassifierFree(3.0, interval=(0.25, 0.5))
-    model = tiny(solver=Euler(), num_steps=4, guidance=guidance)
+    method = ClassifierFree(interval=(0.25, 0.5))
+    model = tiny(solver=Euler(), num_steps=4, guidance=3.0, guidance_method=method)
     variables, keys = random_variables(model), example_keys(4)
     source, x = jnp.arange(4) % 3, gaussian_noise(keys)
     for step, scale in enumerate([1, 3, 3, 1]):
@@ -118,7 +121,7 @@ def test_guided_steps_follow_the_guided_velocity_within_the_interval():
 
 
 def test_sample_depends_on_its_key_and_source_alone():
-    model = tiny(solver=Euler(), num_steps=3, guidance=ClassifierFree(2.0))
+    model = tiny(solver=Euler(), num_steps=3, guidance=2.0)
     variables, keys, source = (
         random_variables(model),
         example_keys(8),
@@ -144,7 +147,7 @@ def test_sample_depends_on_its_key_and_source_alone():
     ],
 )
 def test_every_kind_of_source_conditions(source_space):
-    model = tiny(source_space, guidance=ClassifierFree(2.0), num_steps=2)
+    model = tiny(source_space, guidance=2.0, num_steps=2)
     variables = jax.eval_shape(model.init, jax.random.key(0))
     keys, source, target = example_keys(2), zeros(source_space, 2), zeros(TARGET, 2)
     output = jax.eval_shape(
@@ -226,7 +229,8 @@ def test_parts_are_chosen_by_name():
         "process": {"name": "flow_matching"},
         "time_sampling": {"name": "uniform"},
         "solver": {"name": "euler"},
-        "guidance": {"name": "classifier_free", "scale": 2},
+        "guidance": 2,
+        "guidance_method": {"name": "classifier_free", "interval": [0, 0.5]},
     }
     spaces = {"source_space": Array((2, 2, 1)), "target_space": TARGET}
     assert instantiate(Diffusion, section, "config.prior", **spaces) == Diffusion(
@@ -236,8 +240,41 @@ def test_parts_are_chosen_by_name():
         process=FlowMatching(),
         time_sampling=Uniform(),
         solver=Euler(),
-        guidance=ClassifierFree(2.0),
+        guidance=2.0,
+        guidance_method=ClassifierFree((0.0, 0.5)),
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Constant(Process):
+    """Keeps data without noise; samples stay where they begin."""
+
+    def corrupt(self, noise, data, time_B):
+        return data, jnp.zeros_like(data)
+
+    def velocity(self, prediction, x, time_B):
+        return jnp.zeros_like(x)
+
+
+def test_process_of_ones_own_is_trained_and_sampled():
+    section = {"process": {"name": f"{__name__}:Constant"}}
+    spaces = {"source_space": CLASSES, "target_space": Array(TARGET.shape)}
+    model = instantiate(Diffusion, section, "config.prior", **spaces)
+    model = dataclasses.replace(model, network=NETWORK, solver=Euler(), num_steps=1)
+    assert type(model.process).__name__ == "Constant"
+    variables, keys, source = (
+        random_variables(model),
+        example_keys(4),
+        jnp.arange(4) % 3,
+    )
+    x = sample(model, variables, keys, source)
+    np.testing.assert_allclose(x, gaussian_noise(keys), atol=1e-6)
+
+    time = LogitNormal().sample(jax.vmap(jax.random.fold_in, (0, None))(keys, 1))
+    prediction = network(variables, source, jnp.zeros(4, bool), x, time)
+    expected = np.square(prediction).mean(axis=(1, 2, 3))
+    output = loss(model, variables, keys, source, x, False)
+    np.testing.assert_allclose(output.loss, expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -263,12 +300,11 @@ def test_parts_are_chosen_by_name():
         ({"num_steps": 0}, "num_steps must be at least 1"),
         ({"source_dropout": 1.0}, "source_dropout must be in [0, 1)"),
         (
-            {
-                "source_dropout": 0.0,
-                "guidance": {"name": "classifier_free", "scale": 2.0},
-            },
-            "ClassifierFree(scale=2.0, interval=(0.0, 1.0)) needs source_dropout above 0",
+            {"source_dropout": 0.0, "guidance": 2.0},
+            "guidance 2.0 needs source_dropout above 0",
         ),
+        ({"guidance": -0.5}, "guidance must be in [0, 1000], not -0.5"),
+        ({"guidance": float("inf")}, "guidance must be finite"),
     ],
 )
 def test_option_that_does_not_fit_raises_user_error(options, message):

@@ -116,3 +116,8 @@ def test_dropped_source_has_no_influence(source_space, conditioning):
     assert np.abs(conditional[0] - conditional[1]).max() > 1e-3
     np.testing.assert_allclose(dropped[0], dropped[1], atol=1e-5)
     assert np.abs(conditional - dropped).max(axis=(1, 2, 3)).min() > 1e-3
+
+
+def test_aligned_features_as_tokens_raise_value_error():
+    with pytest.raises(ValueError, match="use 'spatial' conditioning, not 'tokens'"):
+        TokenConditioning().module(AlignedFeatures((4, 6)), TARGET, 8, jnp.float32)
