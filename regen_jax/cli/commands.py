@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from absl import app, flags
-from absl import logging as absl_logging
+from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from regen_jax import paths, ranges
+from regen_jax.cli import runner
 from regen_jax.cli import workdir as stored
 from regen_jax.cli.exit_codes import REQUEUE
 from regen_jax.config.build import SECTIONS
-from regen_jax.errors import UserError, line
+from regen_jax.errors import UserError
 from regen_jax.training.inspect.memory import keep_freed_memory
 from regen_jax.training.parallel import processes
 from regen_jax.training.preemption import Preempted
@@ -37,24 +37,11 @@ def run(main: Callable[[], None]) -> None:
     A stop from the keyboard exits with 130, and SIGTERM with 75 once what was done is
     saved; the same command goes on from there.
     """
-    # Only the package itself speaks at this level; its libraries are kept to warnings.
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    absl_logging.set_verbosity(absl_logging.FATAL)
     # What Orbax's tasks fail with is raised; of those left behind asyncio would tell it
     # again, with tracebacks.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     keep_freed_memory()
-    try:
-        app.run(lambda argv: _guarded(main), flags_parser=_parse)
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        if processes.count() > 1:
-            processes.abandon(130)
-        sys.exit(130)
+    runner.run(lambda argv: _guarded(main), parse=_parse, end=_end)
 
 
 def workdir() -> Path:
@@ -119,9 +106,8 @@ def given(config: flags.FlagHolder[ConfigDict]) -> ConfigDict:
 
 
 def fail(error: object) -> None:
-    """Tells an error in one line and ends this process."""
-    print("error:", line(error), file=sys.stderr, flush=True)
-    # Orbax and grain keep threads that a plain exit would wait for.
+    """Prints an error as one line and ends this process."""
+    runner.print_error(error)
     processes.abandon(2)
 
 
@@ -132,6 +118,14 @@ def start_processes() -> None:
         logger.setLevel(logging.WARNING)
 
 
+def _end(status: int) -> None:
+    # Orbax and grain keep threads that a plain exit would wait for, as it should after a
+    # stop from the keyboard; of several processes it would wait for the others too.
+    if status != 130 or processes.count() > 1:
+        processes.abandon(status)
+    sys.exit(status)
+
+
 def _guarded(main: Callable[[], None]) -> None:
     # What goes wrong in a save or restore is raised, and told there; Orbax also logs it,
     # and its tasks and TensorStore's threads print it when they are cleaned up, all with
@@ -140,8 +134,8 @@ def _guarded(main: Callable[[], None]) -> None:
     sys.unraisablehook = lambda unraisable: None
     try:
         main()
-    except (UserError, OSError) as error:
-        fail(error)
+    except (UserError, OSError):
+        raise
     except Preempted:
         logger.info("told to stop: saved, and the same command goes on from here")
         processes.leave(REQUEUE)

@@ -1,68 +1,77 @@
-"""What the launchers share: flags, and errors as one line. Imports nothing of JAX."""
+"""Runs commands: logs, flags, errors as one line, exit codes. Imports nothing of JAX."""
 
 import logging
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from absl import app, flags
 from absl import logging as absl_logging
 
-from regen_jax import paths
 from regen_jax.errors import UserError, line
 
 
-def run(main: Callable[[list[str]], int | None]) -> None:
-    """Runs a launcher on what stands after `--`; exits with what it returns, or 0.
+def run(
+    main: Callable[[list[str]], int | None],
+    *,
+    trailing: str = "",
+    parse: Callable[[list[str]], list[str]] | None = None,
+    end: Callable[[int], Any] = sys.exit,
+) -> None:
+    """Runs the main function of a command and exits with what it returns, or 0.
 
-    An error the user can mend is one line on stderr and exit code 2; a stop from the
-    keyboard exits with 130.
+    An error that the user can mend is one line on stderr and exit code 2; a stop from
+    the keyboard exits with 130.
+
+    Args:
+      main: takes the arguments that `parse` returns.
+      trailing: what may follow `--`, such as `flags of regen_jax.train`.
+      parse: parses the command line; by default `parse_flags`.
+      end: exits with a code after an error or a stop.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
-    logger = logging.getLogger("launch")
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
+    # Only these speak at this level; libraries are kept to warnings.
+    for name in ("regen_jax", "launch"):
+        logger = logging.getLogger(name)
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
     absl_logging.set_verbosity(absl_logging.FATAL)
     try:
-        app.run(lambda rest: _guarded(main, rest), flags_parser=_parse)
+        app.run(main, flags_parser=parse or partial(parse_flags, trailing=trailing))
+    except (UserError, OSError) as error:
+        print_error(error)
+        end(2)
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
+        end(130)
 
 
-def workdir_of(arguments: Sequence[str]) -> Path:
-    """The --workdir among flags of `regen_jax.train`; `UserError` for none or a bad one."""
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
-        name, equals, value = argument.lstrip("-").partition("=")
-        if name == "workdir" and argument.startswith("-") and (value or not equals):
-            return paths.storable(value or following, "--workdir")
-    raise UserError("--workdir is needed: the folder of the run, as in runs/demo")
+def parse_flags(argv: list[str], trailing: str = "") -> list[str]:
+    """Parses the flags before `--` and returns the arguments after it.
 
-
-def _guarded(main: Callable[[list[str]], int | None], rest: list[str]) -> int | None:
+    Raises:
+      UserError: a flag is unknown or has a wrong value, an argument is no flag, or
+        something follows `--` though `trailing` is empty.
+    """
+    stop = argv.index("--") if trailing and "--" in argv else len(argv)
     try:
-        return main(rest)
-    except (UserError, OSError) as error:
-        return _fail(error)
-
-
-def _parse(argv: list[str]) -> list[str]:
-    """What stands after `--`; the flags before it are read."""
-    end = argv.index("--") if "--" in argv else len(argv)
-    try:
-        unknown = flags.FLAGS(argv[:end])[1:]
-    except flags.UnrecognizedFlagError as error:
-        told = str(error).splitlines()[-1]
-        sys.exit(_fail(f"{told} (flags of the run itself come after --)"))
+        unknown = flags.FLAGS(argv[:stop])[1:]
     except flags.Error as error:
-        sys.exit(_fail(str(error).splitlines()[-1]))
+        message = str(error).splitlines()[-1]
+        if trailing and isinstance(error, flags.UnrecognizedFlagError):
+            message += f" ({trailing} come after --)"
+        raise UserError(message) from error
     if unknown:
-        sys.exit(_fail(f"unknown argument {unknown[0]!r}: the command comes after --"))
-    return argv[end + 1 :]
+        raise UserError(
+            f"unknown argument {unknown[0]!r}: options look like --workdir=runs/demo"
+            + (f"; {trailing} come after --" if trailing else "")
+        )
+    return argv[stop + 1 :]
 
 
-def _fail(error: object) -> int:
+def print_error(error: object) -> None:
+    """Prints an error as one line on stderr."""
     print("error:", line(error), file=sys.stderr, flush=True)
-    return 2
