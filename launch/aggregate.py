@@ -1,16 +1,17 @@
-"""Figures of finished runs by what they change, over seeds. Pure."""
+"""Aggregates metrics of runs over seeds, by what else the runs change. Pure."""
 
 import dataclasses
 import fnmatch
-import math
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pandas as pd
+
+from launch.naming import labels
 from regen_jax.errors import UserError
 
 SEED = "seed"
-"""The override that is averaged over."""
+"""The override that is aggregated over."""
 USUAL = (
     "samples/accuracy",
     "samples/frechet",
@@ -21,97 +22,108 @@ USUAL = (
     "abstraction/psnr",
     "decoder/psnr",
 )
-"""Shown first where nothing is asked for."""
-SHOWN = 5
+"""Metrics that are shown by default."""
+NUM_SHOWN = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """A run: what it changes, and its figures, or None while it is not finished."""
+    """A run: what it changes, and its metrics, or None until it is finished."""
 
     name: str
     overrides: Mapping[str, Any]
     metrics: Mapping[str, float] | None
 
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """Runs that differ in the seed alone."""
-
-    overrides: Mapping[str, Any]
-    results: tuple[Result, ...]
-
-    @property
-    def number(self) -> int:
-        """How many are finished."""
-        return sum(result.metrics is not None for result in self.results)
-
-    def values(self, metric: str) -> list[float]:
-        """The figure of each finished run that has it."""
-        found = (result.metrics or {} for result in self.results)
-        return [metrics[metric] for metrics in found if metric in metrics]
-
-    def mean(self, metric: str) -> float | None:
-        """The mean over seeds; None where no run has the figure."""
-        values = self.values(metric)
-        return math.fsum(values) / len(values) if values else None
-
-    def spread(self, metric: str) -> float | None:
-        """The standard deviation (of a sample) over seeds; None for fewer than two."""
-        values = self.values(metric)
-        if len(values) < 2:
-            return None
-        return statistics.stdev(values) if all(map(math.isfinite, values)) else math.nan
-
-    def shown(self, metric: str) -> str:
-        """`mean ± spread`, in as many digits as one reads."""
-        mean, spread = self.mean(metric), self.spread(metric)
-        if mean is None:
-            return ""
-        return f"{mean:.4g}" if spread is None else f"{mean:.4g} ± {spread:.2g}"
+    def without_seed(self) -> dict[str, Any]:
+        """Returns its overrides but the seed."""
+        return {f: value for f, value in self.overrides.items() if f != SEED}
 
 
-def rows(results: Sequence[Result]) -> list[Row]:
-    """Results by what they change but the seed, in the order of the first ones."""
+def group_by_overrides(results: Sequence[Result]) -> list[list[Result]]:
+    """Groups results that differ in the seed alone, in the order of the first ones."""
     groups: dict[str, list[Result]] = {}
     for result in results:
-        groups.setdefault(repr(sorted(_unseeded(result).items())), []).append(result)
-    return [Row(_unseeded(group[0]), tuple(group)) for group in groups.values()]
+        key = repr(sorted(result.without_seed().items()))
+        groups.setdefault(key, []).append(result)
+    return list(groups.values())
 
 
-def known(results: Sequence[Result]) -> list[str]:
-    """Names of all figures, in the order in which runs give them."""
-    return list(
-        dict.fromkeys(name for result in results for name in result.metrics or {})
+def aggregate(groups: Sequence[Sequence[Result]]) -> pd.DataFrame:
+    """Returns a row per group of runs.
+
+    Its columns are the overrides, `runs` (their number), `n` (the number of finished
+    ones), and of each metric the mean and, as `… std`, the standard deviation of a
+    sample, which is NaN for fewer than two runs.
+    """
+    overrides = [group[0].without_seed() for group in groups]
+    rows = [result.metrics or {} for group in groups for result in group]
+    index = [index for index, group in enumerate(groups) for _ in group]
+    metrics = pd.DataFrame(rows, index, dtype=float).groupby(level=0)
+    mean, std = metrics.mean(), metrics.std().add_suffix(" std")
+    interleaved = [column for pair in zip(mean, std, strict=True) for column in pair]
+    finished = [[r for r in group if r.metrics is not None] for group in groups]
+    counts = {"runs": list(map(len, groups)), "n": list(map(len, finished))}
+    return pd.concat(
+        [
+            pd.DataFrame(overrides, range(len(groups)), dtype=object).fillna(""),
+            pd.DataFrame(counts),
+            pd.concat([mean, std], axis=1)[interleaved],
+        ],
+        axis=1,
     )
 
 
-def chosen(names: Sequence[str], globs: Sequence[str]) -> list[str]:
-    """Figures to show: those that the patterns ask for, else a few usual ones.
+def known_metrics(results: Sequence[Result]) -> list[str]:
+    """Returns the names of all metrics, in the order in which runs have them."""
+    names = (name for result in results for name in result.metrics or {})
+    return list(dict.fromkeys(names))
+
+
+def select_metrics(names: Sequence[str], globs: Sequence[str]) -> list[str]:
+    """Returns the metrics that match any of the patterns, or the usual ones of none.
 
     Raises:
-      UserError: a pattern fits none, though there are some.
+      UserError: a pattern matches none, though there are some.
     """
     if not globs:
         usual = [name for name in USUAL if name in names]
-        return (usual or list(names))[:SHOWN]
-    found: list[str] = []
+        return (usual or list(names))[:NUM_SHOWN]
+    selected: list[str] = []
     for glob in globs:
-        fitting = fnmatch.filter(names, glob)
-        if names and not fitting:
+        matching = fnmatch.filter(names, glob)
+        if names and not matching:
             raise UserError(
-                f"--metrics={glob} fits no figure: known are {', '.join(names)}"
+                f"--metrics={glob} matches no metric: known are {', '.join(names)}"
             )
-        found += fitting
-    return list(dict.fromkeys(found))
+        selected += matching
+    return list(dict.fromkeys(selected))
+
+
+def cells(table: pd.DataFrame, metrics: Sequence[str]) -> list[list[str]]:
+    """Returns an aggregated table as text, its titles first.
+
+    It has the overrides in which the rows differ, `n`, and each metric as `mean ± std`.
+    """
+    fields = table.columns[: table.columns.get_loc("runs")]
+    titles = labels([f for f in fields if len(set(map(repr, table[f]))) > 1])
+    rows = [[*titles.values(), "n", *metrics]]
+    for row in table.to_dict("records"):
+        all_finished = row["n"] == row["runs"]
+        number = f"{row['n']}" if all_finished else f"{row['n']} of {row['runs']}"
+        pairs = [_mean_and_std(row[m], row[f"{m} std"]) for m in metrics]
+        rows.append([*(str(row[field]) for field in titles), number, *pairs])
+    return rows
 
 
 def differing(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """What each of some configs sets that not all of them set alike, by field.
+    """Returns by name the fields of each config that not all of them set alike.
 
     Where a part was taken from makes it no other: `init_from` does not count.
     """
-    flat = {name: dict(_flatten(config)) for name, config in configs.items()}
+    flat = {
+        name: pd.json_normalize(dict(config)).to_dict("records")[0]
+        for name, config in configs.items()
+    }
     fields = dict.fromkeys(field for config in flat.values() for field in config)
     changing = [
         field
@@ -125,13 +137,7 @@ def differing(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, A
     }
 
 
-def _unseeded(result: Result) -> dict[str, Any]:
-    return {field: v for field, v in result.overrides.items() if field != SEED}
-
-
-def _flatten(config: Mapping[str, Any], prefix: str = ""):
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+def _mean_and_std(mean: float, std: float) -> str:
+    if pd.isna(mean):
+        return ""
+    return f"{mean:.4g}" if pd.isna(std) else f"{mean:.4g} ± {std:.2g}"

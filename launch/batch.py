@@ -5,21 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from launch import task
+from launch.supervisor import Job
+from regen_jax import ranges
 from regen_jax.cli.exit_codes import REQUEUE
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """What one job runs.
-
-    Attributes:
-      name: what `squeue` shows.
-      commands: the first runs in every task; the others after it, each in the first
-        task alone, and only where those before ended with 0.
-    """
-
-    name: str
-    commands: list[list[str]]
+from regen_jax.ranges import Count, Natural
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,35 +16,33 @@ class SlurmOptions:
     """What a job asks for; None leaves it to the site.
 
     Attributes:
-      nodes, tasks_per_node: a process of the run is one task.
-      gpus_per_task, cpus_per_task: what each task gets.
+      nodes, tasks_per_node: each process of the run is one task.
+      gpus_per_task, cpus_per_task: devices of each task.
       partition, account, qos: as `sbatch` takes them.
       minutes: the wall limit. Shortly before it the run saves and is requeued.
-      directives: further options of `sbatch` as `key=value`, or `key=` for those
-        without a value. They go before all that is set here.
-      parallel: how many jobs of an array may run at once.
+      directive: further options of `sbatch` as `key=value`, or `key=` for those without
+        a value. They override all that is set here.
+      parallel: number of jobs of an array that may run at once.
     """
 
-    nodes: int = 1
-    tasks_per_node: int = 1
-    gpus_per_task: int = 0
+    nodes: Count = 1
+    tasks_per_node: Count = 1
+    gpus_per_task: Natural = 0
     cpus_per_task: int | None = None
     partition: str | None = None
-    minutes: int = 60
+    minutes: Count = 60
     account: str | None = None
     qos: str | None = None
-    directives: tuple[str, ...] = ()
+    directive: Sequence[str] = ()
     parallel: int | None = None
 
     def __post_init__(self):
-        for name in ("nodes", "tasks_per_node", "minutes"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: it is at least 1")
-        for directive in self.directives:
+        ranges.check(self)
+        for directive in self.directive:
             key, equals, _ = directive.partition("=")
             if not key or not equals or "\n" in directive:
                 raise ValueError(
-                    f"directive {directive!r}: it is key=value, as in mem=16G, or key= "
+                    f"directive {directive!r}: must be key=value, as in mem=16G, or key= "
                     "for an option without a value"
                 )
 
@@ -63,8 +50,8 @@ class SlurmOptions:
 def parameters(
     jobs: Sequence[Job], options: SlurmOptions, after: Sequence[str]
 ) -> dict[str, Any]:
-    """Arguments of `SlurmExecutor.update_parameters`."""
-    given = {
+    """Returns the arguments of `SlurmExecutor.update_parameters`."""
+    settings = {
         "job_name": jobs[0].name if len(jobs) == 1 else "regen_jax",
         "time": options.minutes,
         "nodes": options.nodes,
@@ -80,23 +67,23 @@ def parameters(
     srun = ["--kill-on-bad-exit=1", "--open-mode=append", "--wait=0"]
     if options.cpus_per_task:  # which srun does not take from sbatch since 22.05
         srun.append(f"--cpus-per-task={options.cpus_per_task}")
-    further: dict[str, Any] = {
+    additional: dict[str, Any] = {
         # To the tasks, so that they save; it may come a minute too early.
         "signal": f"TERM@{min(90, 15 * options.minutes)}",
         "requeue": True,
     }
     if after:
-        further["kill_on_invalid_dep"] = "yes"
-    for directive in options.directives:
+        additional["kill_on_invalid_dep"] = "yes"
+    for directive in options.directive:
         key, _, value = directive.partition("=")
-        further[key.strip("- ").replace("-", "_")] = value or True
+        additional[key.strip("- ").replace("-", "_")] = value or True
     return {
-        **{name: value for name, value in given.items() if value is not None},
+        **{name: value for name, value in settings.items() if value is not None},
         "stderr_to_stdout": True,
         "setup": _SETUP.strip().splitlines(),
         "teardown": _TEARDOWN.strip().splitlines(),
         "srun_args": srun,
-        "additional_parameters": further,
+        "additional_parameters": additional,
     }
 
 
@@ -111,7 +98,7 @@ job=${{SLURM_ARRAY_JOB_ID:+${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID}}
 job=${{job:-$SLURM_JOB_ID}}
 # {REQUEUE}: saved. 143: ended by SIGTERM before a task was ready for it.
 if [ $status = {REQUEUE} ] || [ $status = 143 ]; then
-  # Of a job that is cancelled, or that Slurm requeues itself, the state is another.
+  # A job that is cancelled, or that Slurm requeues itself, is in another state.
   if [ "$(squeue --noheader --jobs="$job" --format=%T)" = RUNNING ]; then
     echo "saved and stopped: job $job is requeued"
     scontrol requeue "$job"

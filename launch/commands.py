@@ -1,4 +1,4 @@
-"""The commands that a sweep consists of."""
+"""Command lines of runs and sweeps."""
 
 import dataclasses
 import shlex
@@ -7,16 +7,29 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from launch.plan import Training
-from launch.pool import Job
+from launch.supervisor import Job
+from regen_jax import paths
+from regen_jax.errors import UserError
+
+TRAIN_FLAGS = "flags of regen_jax.train"
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """The command's flags, and in `extra` what stands after `--`.
+    """Flags of `launch.sweep`.
 
-    `parallel` is how many runs there may be at a time; None is one here, and as many as
-    Slurm lets. `split` is what finished runs are evaluated on: runs that are compared to
-    choose one of them must not read `test`.
+    Attributes:
+      config: config file, and its argument after a colon.
+      sweep: the sweep file.
+      workdir: the folder of the sweep.
+      on: `local` or `slurm`.
+      parallel: number of runs at a time; None is one here, and no limit under Slurm.
+      processes: number of processes of each run here.
+      only: names of the runs to run; empty for all.
+      dry_run: whether to print the commands only.
+      split: what finished runs are evaluated on; runs that are compared to choose one
+        of them must not read `test`.
+      extra: fields of the config for all runs, from after `--`.
     """
 
     config: str
@@ -32,7 +45,7 @@ class Options:
 
 
 def commands_of(training: Training, options: Options) -> list[list[str]]:
-    """The commands of a training, each for one process."""
+    """Returns the commands of a training, each for one process."""
     workdir = f"--workdir={options.workdir / training.name}"
     train = [sys.executable, "-m", "regen_jax.train", *training.flags, workdir]
     if training.stop_after:
@@ -42,30 +55,39 @@ def commands_of(training: Training, options: Options) -> list[list[str]]:
 
 
 def job_of(training: Training, options: Options) -> Job:
-    """A training as children of this process."""
+    """Returns a training as a job of this machine."""
     train, *others = commands_of(training, options)
     if options.processes > 1:
-        gang = [sys.executable, "-m", "launch.local"]
-        train = [*gang, f"--processes={options.processes}", "--", *train[3:]]
-    return Job(
-        training.name,
-        options.workdir / training.name,
-        tuple(map(tuple, [train, *others])),
-        training.needs,
-    )
+        launcher = [sys.executable, "-m", "launch.local"]
+        train = [*launcher, f"--processes={options.processes}", "--", *train[3:]]
+    folder = options.workdir / training.name
+    return Job(training.name, [train, *others], folder, training.needs)
 
 
 def rerun(options: Options, name: str) -> str:
-    """The command that runs one run of the sweep alone."""
-    given = [
+    """Returns the shell command that runs one run of the sweep alone."""
+    flags = [
         f"--config={options.config}",
         f"--sweep={options.sweep}",
         f"--workdir={options.workdir}",
         f"--only={name}",
     ]
     if options.processes > 1:
-        given.append(f"--processes={options.processes}")
+        flags.append(f"--processes={options.processes}")
     if options.split != Options.split:
-        given.append(f"--split={options.split}")
+        flags.append(f"--split={options.split}")
     extra = ["--", *options.extra] if options.extra else []
-    return shlex.join(["python", "-m", "launch.sweep", *given, *extra])
+    return shlex.join(["python", "-m", "launch.sweep", *flags, *extra])
+
+
+def workdir_of(arguments: Sequence[str]) -> Path:
+    """Returns the --workdir among flags of `regen_jax.train`.
+
+    Raises:
+      UserError: there is none, or checkpoints cannot be stored in it.
+    """
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        name, equals, value = argument.lstrip("-").partition("=")
+        if name == "workdir" and argument.startswith("-") and (value or not equals):
+            return paths.storable(value or following, "--workdir")
+    raise UserError("--workdir is needed: the folder of the run, as in runs/demo")

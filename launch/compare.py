@@ -9,16 +9,19 @@ over seeds, train several runs of each (`launch.report`).
 """
 
 import fnmatch
+import shlex
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from absl import flags
 
-from launch import cli, runs
-from launch.report import show
+from launch import runs, tables
 from regen_jax import paths
+from regen_jax.cli import runner
+from regen_jax.cli import workdir as stored
 from regen_jax.cli.workdir import METRICS
 from regen_jax.errors import UserError
 from regen_jax.evaluation import outputs
@@ -30,8 +33,8 @@ from regen_jax.metrics.significance import (
 
 USUAL = ("samples/*", "whole/*", "pipeline/*")
 COSTS = ("train/parameters", "train/flops", "train/*_steps", "train/seconds")
-OF_TEXTS = ("bleu", "chrf")
-HEAD = ("", "baseline", "run", "difference", "95 % interval", "p")
+TEXT_METRICS = ("bleu", "chrf")
+TITLES = ("", "baseline", "run", "difference", "95 % interval", "p")
 
 
 def paired(baseline: Path, workdir: Path, split: str) -> dict[str, Comparison]:
@@ -40,37 +43,36 @@ def paired(baseline: Path, workdir: Path, split: str) -> dict[str, Comparison]:
     Raises:
       UserError: a run was not evaluated on the split, or the examples differ.
     """
-    first, second = (
-        _outputs(folder, split, flag)
-        for folder, flag in ((baseline, "baseline"), (workdir, "workdir"))
-    )
+    first = _outputs(baseline, split, "baseline")
+    second = _outputs(workdir, split, "workdir")
     _check_same_data(baseline, workdir)
-    rows = _matched(first, second)
-    comparisons = {}
-    for name, column in first.items():
-        if name in second and isinstance(column, np.ndarray):
-            comparisons[name] = paired_bootstrap(column, second[name][rows])
+    rows = _matching_rows(first, second)
+    comparisons = {
+        name: paired_bootstrap(column, second[name][rows])
+        for name, column in first.items()
+        if name in second and isinstance(column, np.ndarray)
+    }
     if "output" in first and "output" in second and "reference" in first:
-        system = [second["output"][row] for row in rows]
-        scored = _metrics(baseline, split)
-        for name in OF_TEXTS:
-            if f"samples/{name}" in scored:
-                comparisons[name] = compare_texts(
-                    name, first["reference"], first["output"], system
-                )
+        texts = [second["output"][row] for row in rows]
+        metrics = runs.metrics(baseline, split)
+        comparisons |= {
+            name: compare_texts(name, first["reference"], first["output"], texts)
+            for name in TEXT_METRICS
+            if f"samples/{name}" in metrics
+        }
     return comparisons
 
 
 def cells(
     baseline: Path, workdir: Path, split: str, globs: Sequence[str] = ()
 ) -> list[list[str]]:
-    """Returns the cells of the table, its head first.
+    """Returns the cells of the table, its titles first.
 
     Raises:
       UserError: as `paired`, or a pattern matches no metric of both.
     """
     comparisons = paired(baseline, workdir, split)
-    first, second = _metrics(baseline, split), _metrics(workdir, split)
+    first, second = runs.metrics(baseline, split), runs.metrics(workdir, split)
     common = [name for name in first if name in second]
     for glob in globs:
         if not fnmatch.filter(common, glob):
@@ -78,76 +80,73 @@ def cells(
                 f"--metrics={glob} matches no metric of both runs: they have "
                 f"{', '.join(common)}"
             )
-    table = [list(HEAD)]
-    for name in common:
-        if not any(fnmatch.fnmatchcase(name, glob) for glob in globs or USUAL):
-            continue
-        comparison = comparisons.get(name.removeprefix("samples/"))
-        if comparison is None or not name.startswith("samples/"):
-            values = first[name], second[name]
-            table.append([name, *_texts(*values, values[1] - values[0]), "", ""])
+    table = [list(TITLES)]
+    for name in _matching(common, globs or USUAL):
+        part, _, metric = name.partition("/")
+        comparison = comparisons.get(metric) if part == "samples" else None
+        if comparison is None:
+            values, interval = (first[name], second[name]), ["", ""]
+            difference = second[name] - first[name]
         else:
-            interval = f"{comparison.low:.3g} to {comparison.high:.3g}"
-            texts = _texts(
-                comparison.baseline, comparison.system, comparison.difference
-            )
-            table.append([name, *texts, interval, f"{comparison.p_value:.3g}"])
-    for name in dict.fromkeys([*first, *second]):
-        if any(fnmatch.fnmatchcase(name, glob) for glob in COSTS):
-            sides = [side.get(name) for side in (first, second)]
-            texts = ["" if side is None else f"{side:.4g}" for side in sides]
-            ratio = f"× {sides[1] / sides[0]:.3g}" if all(sides) else ""
-            table.append([name, *texts, ratio, "", ""])
+            values = comparison.baseline, comparison.system
+            difference = comparison.difference
+            interval = [f"{comparison.low:.3g} to {comparison.high:.3g}"]
+            interval.append(f"{comparison.p_value:.3g}")
+        sides = [f"{value:.4g}" for value in values]
+        table.append([name, *sides, f"{difference:+.3g}", *interval])
+    for name in _matching(first | second, COSTS):
+        values = [side.get(name) for side in (first, second)]
+        sides = ["" if value is None else f"{value:.4g}" for value in values]
+        ratio = f"× {values[1] / values[0]:.3g}" if all(values) else ""
+        table.append([name, *sides, ratio, "", ""])
     return table
 
 
-def _texts(baseline: float, system: float, difference: float) -> list[str]:
-    return [f"{baseline:.4g}", f"{system:.4g}", f"{difference:+.3g}"]
+def _matching(names: Sequence[str], globs: Sequence[str]) -> list[str]:
+    return [
+        name for name in names if any(fnmatch.fnmatchcase(name, g) for g in globs)
+    ]
 
 
-def _matched(first: dict, second: dict) -> list[int]:
-    """Returns the rows of the second that are the examples of the first.
+def _matching_rows(first: dict[str, Any], second: dict[str, Any]) -> list[int]:
+    """Returns the rows of the second run that are the examples of the first.
 
     Examples are identified by their texts other than the output; equal ones are matched
     in order.
     """
     names = [
-        name for name, column in first.items()
+        name
+        for name, column in first.items()
         if name != "output" and not isinstance(column, np.ndarray)
-    ]  # fmt: skip
-
-    def examples(columns: dict) -> list[tuple[str, ...]]:
-        try:
-            return list(zip(*(columns[name] for name in names), strict=True))
-        except KeyError as error:
-            raise UserError(
-                f"the tasks of the runs differ: one has no {error}"
-            ) from None
-
-    ours, theirs = examples(first), examples(second)
-    places = defaultdict(list)
-    for row, example in reversed(list(enumerate(theirs))):
-        places[example].append(row)
-    rows = [places[example].pop() if places[example] else None for example in ours]
-    missing = [example for example, row in zip(ours, rows, strict=True) if row is None]
-    if missing or len(ours) != len(theirs):
-        only = f", such as {missing[0][-1]!r}" if missing else ""
+    ]
+    if missing := [name for name in names if name not in second]:
+        raise UserError(f"the tasks of the runs differ: one has no {missing[0]!r}")
+    examples, others = (
+        list(zip(*(columns[name] for name in names), strict=True))
+        for columns in (first, second)
+    )
+    rows_of = defaultdict(list)
+    for row, example in reversed(list(enumerate(others))):
+        rows_of[example].append(row)
+    rows = [rows_of[example].pop() if rows_of[example] else None for example in examples]
+    unmatched = [
+        example for example, row in zip(examples, rows, strict=True) if row is None
+    ]
+    if unmatched or len(examples) != len(others):
+        such = f", such as {unmatched[0][-1]!r}" if unmatched else ""
         raise UserError(
-            f"the runs were evaluated on different examples: {len(ours)} and "
-            f"{len(theirs)}, of which {len(ours) - len(missing)} are the same{only}"
+            f"the runs were evaluated on different examples: {len(examples)} and "
+            f"{len(others)}, of which {len(examples) - len(unmatched)} are the same{such}"
         )
     return rows
 
 
 def _check_same_data(baseline: Path, workdir: Path) -> None:
-    first, second = (runs.config(folder) for folder in (baseline, workdir))
-    for field in ("task", "data.name"):
-        sides = []
-        for config in (first, second):
-            value = config
-            for key in field.split("."):
-                value = value.get(key, {})
-            sides.append(value)
+    first, second = (stored.read(folder) for folder in (baseline, workdir))
+    for field, sides in {
+        "task": (first.get("task"), second.get("task")),
+        "data.name": [side.get("data", {}).get("name") for side in (first, second)],
+    }.items():
         if sides[0] != sides[1]:
             raise UserError(
                 f"the runs were evaluated on different data sets: config.{field} is "
@@ -155,28 +154,25 @@ def _check_same_data(baseline: Path, workdir: Path) -> None:
             )
 
 
-def _outputs(folder: Path, split: str, flag: str) -> dict:
+def _outputs(folder: Path, split: str, flag: str) -> dict[str, Any]:
     file = outputs.path(folder, split)
     if not file.exists():
+        command = ["python", "-m", "regen_jax.evaluate", f"--workdir={folder}"]
         raise UserError(
             f"--{flag}={folder} has no outputs on the {split} split: run "
-            f"`python -m regen_jax.evaluate --workdir={folder} --split={split}`"
+            f"`{shlex.join([*command, f'--split={split}'])}`"
         )
     return outputs.read(file)
 
 
-def _metrics(folder: Path, split: str) -> dict[str, float]:
-    return runs.metrics(folder, split)
-
-
 def main(rest: list[str]) -> None:
-    """The command."""
-    given = flags.FLAGS
-    if rest or not (given.workdir and given.baseline):
+    """Runs the command."""
+    values = flags.FLAGS
+    if not (values.workdir and values.baseline):
         raise UserError("--baseline and --workdir are needed, the folders of two runs")
-    baseline = paths.local(given.baseline, "--baseline")
-    workdir = paths.local(given.workdir, "--workdir")
-    show(cells(baseline, workdir, given.split, given.metrics))
+    baseline = paths.local(values.baseline, "--baseline")
+    workdir = paths.local(values.workdir, "--workdir")
+    tables.show(cells(baseline, workdir, values.split, values.metrics))
 
 
 if __name__ == "__main__":
@@ -188,4 +184,4 @@ if __name__ == "__main__":
     flags.DEFINE_list(
         "metrics", [], f"patterns of metrics, by default {', '.join(USUAL)}"
     )
-    cli.run(main)
+    runner.run(main)

@@ -2,33 +2,29 @@
 
 from pathlib import Path
 
-from launch.extras import optional
+from regen_jax.extras import require
 
 
 class Curve:
-    """The values of one scalar in all stages of a run, as far as they are written."""
+    """The values of one scalar in all stages of a run."""
 
     def __init__(self, folder: Path, tag: str):
-        self._folder = folder
+        self.folder = folder
         self._tag = tag
         self._stages = {}
 
     def read(self) -> dict[int, float]:
-        """Values by step. Reads what is new since the last time."""
-        with optional():
-            from tensorboard.backend.event_processing.event_accumulator import (
-                EventAccumulator,
-            )
-        for events in self._folder.glob("*/events*"):
-            stage = events.parent
-            if stage not in self._stages:
-                everything = {"scalars": 0}
-                self._stages[stage] = EventAccumulator(str(stage), everything)
+        """Returns the values written so far, by step; reads only new events."""
+        module = "tensorboard.backend.event_processing.event_accumulator"
+        accumulator = require(module, "launch", "a search")
         values = {}
-        for stage in self._stages.values():
-            stage.Reload()
+        for folder in sorted({file.parent for file in self.folder.glob("*/events*")}):
+            if folder not in self._stages:
+                self._stages[folder] = accumulator.EventAccumulator(
+                    str(folder), {"scalars": 0}
+                )
+            stage = self._stages[folder].Reload()
             if self._tag in stage.Tags()["scalars"]:
-                values |= {
-                    event.step: event.value for event in stage.Scalars(self._tag)
-                }
+                scalars = stage.Scalars(self._tag)
+                values |= {event.step: event.value for event in scalars}
         return values

@@ -14,25 +14,18 @@ from regen_jax.errors import UserError
 POLL_SECONDS = 5.0
 """Between two questions to Slurm; its log is read more often."""
 
-OVER = {
-    "BOOT_FAIL",
-    "CANCELLED",
-    "COMPLETED",
-    "DEADLINE",
-    "FAILED",
-    "NODE_FAIL",
-    "OUT_OF_MEMORY",
-    "PREEMPTED",
-    "REVOKED",
-    "TIMEOUT",
-}
+OVER = set(
+    "BOOT_FAIL CANCELLED COMPLETED DEADLINE FAILED NODE_FAIL OUT_OF_MEMORY PREEMPTED "
+    "REVOKED TIMEOUT".split()
+)
+"""States of a job that has ended."""
 
 logger = logging.getLogger("launch")
 
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """What Slurm says of a job."""
+    """The state of a job as Slurm reports it."""
 
     name: str
     reason: str
@@ -43,26 +36,27 @@ class State:
     def __str__(self) -> str:
         where = f" on {self.nodes}" if self.name == "RUNNING" else ""
         why = f" ({self.reason})" if self.name == "PENDING" else ""
-        again = f", requeues: {self.restarts}" if self.restarts else ""
-        return f"{self.name}{where}{why}{again}"
+        requeues = f", requeues: {self.restarts}" if self.restarts else ""
+        return f"{self.name}{where}{why}{requeues}"
 
 
 def follow(job: str, log: Path, out: TextIO | None = None) -> int:
-    """Shows it until the job is over, over any number of requeues.
+    """Shows a job's log and states until it is over, over any number of requeues.
 
-    Returns the job's exit code (128 + the number of a signal), 1 where it ended without
-    one and not well, such as a cancelled one. Ctrl-C ends only the showing.
+    Returns:
+      The job's exit code (128 + the number of a signal); 1 if it ended without one and
+      not well, such as a cancelled job; 130 after Ctrl-C, which ends only the showing.
     """
     out = out or sys.stdout
-    shown, seen, over = 0, "", False
+    position, shown, over = 0, "", False
     try:
         while True:
             state = read(job)
-            if str(state) != seen:
-                seen = str(state)
-                logger.info("job %s: %s", job, seen)
+            if str(state) != shown:
+                shown = str(state)
+                logger.info("job %s: %s", job, shown)
             for _ in range(10):
-                shown = _show(log, shown, out)
+                position = _copy_lines(log, position, out)
                 if over:
                     break
                 time.sleep(POLL_SECONDS / 10)
@@ -76,18 +70,13 @@ def follow(job: str, log: Path, out: TextIO | None = None) -> int:
 
 
 def read(job: str) -> State:
-    """Asks Slurm; `UserError` where it does not know the job."""
-    done = subprocess.run(
-        ["scontrol", "--oneliner", "show", "job", job],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        raise UserError(
-            f"Slurm tells nothing of job {job}: {' '.join(done.stderr.split())}"
-        )
-    fields = dict(re.findall(r"(?:^|\s)(\w+)=(\S*)", done.stdout.splitlines()[0]))
+    """Asks Slurm for the state of a job; `UserError` if it does not know the job."""
+    command = ["scontrol", "--oneliner", "show", "job", job]
+    result = subprocess.run(command, check=False, capture_output=True, text=True)
+    if result.returncode:
+        message = " ".join(result.stderr.split())
+        raise UserError(f"Slurm does not know job {job}: {message}")
+    fields = dict(re.findall(r"(?:^|\s)(\w+)=(\S*)", result.stdout.splitlines()[0]))
     code, _, number = fields["ExitCode"].partition(":")
     return State(
         fields["JobState"],
@@ -98,15 +87,13 @@ def read(job: str) -> State:
     )
 
 
-def _show(log: Path, start: int, out: TextIO) -> int:
-    """Shows whole lines of the log from there; returns where they end."""
-    try:
-        with log.open("rb") as file:
-            file.seek(start)
-            new = file.read()
-    except FileNotFoundError:
+def _copy_lines(log: Path, start: int, out: TextIO) -> int:
+    """Copies complete lines of the log from a position on; returns where they end."""
+    if not log.exists():
         return start
-    whole = new[: new.rfind(b"\n") + 1]
-    out.write(whole.decode(errors="replace"))
+    with log.open("rb") as file:
+        file.seek(start)
+        lines, newline, _ = file.read().rpartition(b"\n")
+    out.write((lines + newline).decode(errors="replace"))
     out.flush()
-    return start + len(whole)
+    return start + len(lines + newline)

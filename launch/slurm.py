@@ -21,17 +21,20 @@ from typing import Any
 
 from absl import flags
 
-from launch import cli, task
-from launch.batch import Job, SlurmOptions, parameters
-from launch.extras import optional
+from launch import task
+from launch.batch import SlurmOptions, parameters
+from launch.commands import TRAIN_FLAGS, workdir_of
 from launch.follow import follow
+from launch.supervisor import Job
+from regen_jax.cli import runner
 from regen_jax.errors import UserError
+from regen_jax.extras import require
 
 logger = logging.getLogger("launch")
 
 
 def define_flags() -> None:
-    """The flags that `options_from_flags` reads."""
+    """Defines the flags that `options_from_flags` reads."""
     flags.DEFINE_integer("nodes", 1, "of each job", lower_bound=1)
     flags.DEFINE_integer("tasks_per_node", 1, "processes of a node", lower_bound=1)
     flags.DEFINE_integer("gpus_per_task", 0, "GPUs of each process", lower_bound=0)
@@ -44,11 +47,11 @@ def define_flags() -> None:
 
 
 def options_from_flags() -> SlurmOptions:
-    """The options that the command line gives; `UserError` for what is wrong there."""
+    """Returns the options of the command line; `UserError` if one is wrong."""
     values = flags.FLAGS.flag_values_dict()
-    given = {f.name: values[f.name] for f in dataclasses.fields(SlurmOptions)[:-2]}
+    names = {field.name for field in dataclasses.fields(SlurmOptions)} - {"parallel"}
     try:
-        return SlurmOptions(**given, directives=tuple(values["directive"]))
+        return SlurmOptions(**{name: values[name] for name in names})
     except ValueError as error:
         raise UserError(str(error)) from error
 
@@ -63,14 +66,17 @@ def submit(
 ) -> list[str]:
     """Submits jobs, several as one array, and returns their ids.
 
-    Scripts, logs and what jobs read are in `folder`, which all nodes must see: the log
-    of task T of job J is `J_T_log.out`.
-
     Args:
+      jobs: their first commands run in every task; the others after it, each in the
+        first task alone, and only if those before ended with 0.
+      options: what each of them asks for.
+      folder: of scripts, logs and what jobs read, which all nodes must see; the log of
+        task T of job J is `J_T_log.out`.
       after: ids of jobs that must end well before; if one does not, these are removed.
-      dry_run: print the batch script and each job's commands instead; needs no Slurm.
+      dry_run: prints the batch script and each job's commands instead; needs no Slurm.
 
-    Raises `UserError` where Slurm refuses, is not there, or the folder cannot be written.
+    Raises:
+      UserError: Slurm refuses, is not there, or the folder cannot be written.
     """
     if "%" in str(folder):
         raise UserError(
@@ -80,7 +86,10 @@ def submit(
     executor = _executor(folder, dry_run)
     executor.update_parameters(**parameters(jobs, options, after))
     if dry_run:
-        print(_script(executor, len(jobs)))
+        if len(jobs) > 1:
+            executor.parameters["map_count"] = len(jobs)
+        command = executor._submitit_command_str
+        print(executor._make_submission_file_text(command, ""))
         for index, job in enumerate(jobs):
             for number, command in enumerate(job.commands):
                 tasks = "first task" if number else "every task"
@@ -89,22 +98,25 @@ def submit(
     _check_partition(options.partition)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with contextlib.redirect_stderr(io.StringIO()):  # said again by the error
+        with contextlib.redirect_stderr(io.StringIO()):  # the error repeats it
             submitted = executor.map_array(task.run, [job.commands for job in jobs])
     except OSError as error:
         raise UserError(f"{folder} cannot be written: {error}") from error
-    except RuntimeError as error:  # submitit's, with what sbatch said
-        raise UserError(_refused(str(error), options)) from error
-    for job, done in zip(jobs, submitted, strict=True):
-        logger.info("job %s (%s): log in %s", done.job_id, job.name, done.paths.stdout)
-    return [done.job_id for done in submitted]
+    except RuntimeError as error:  # submitit's, with what sbatch wrote
+        message = _one_line(str(error))
+        if "account" in message.lower():
+            raise UserError(f"--account={options.account}: {message}") from error
+        raise UserError(f"Slurm refuses the job: {message}") from error
+    for job, result in zip(jobs, submitted, strict=True):
+        log = result.paths.stdout
+        logger.info("job %s (%s): log in %s", result.job_id, job.name, log)
+    return [result.job_id for result in submitted]
 
 
 def _executor(folder: Path, dry_run: bool) -> Any:
-    # It would set up logging of its own, here and in the jobs.
+    # submitit would set up logging of its own, here and in the jobs.
     os.environ.setdefault("SUBMITIT_LOG_LEVEL", "NOCONFIG")
-    with optional():
-        import submitit
+    submitit = require("submitit", "launch", "Slurm")
     if not dry_run and not (shutil.which("sbatch") and shutil.which("srun")):
         raise UserError(
             "Slurm is not installed here (no sbatch and srun): python -m launch.local "
@@ -112,7 +124,7 @@ def _executor(folder: Path, dry_run: bool) -> Any:
         )
 
     class Executor(submitit.SlurmExecutor):
-        """One that can be made where there is no Slurm, for a dry run."""
+        """An executor that can be made where there is no Slurm, for a dry run."""
 
         @classmethod
         def affinity(cls) -> int:
@@ -121,50 +133,32 @@ def _executor(folder: Path, dry_run: bool) -> Any:
     return Executor(folder)
 
 
-def _script(executor: Any, count: int) -> str:
-    """The batch script, as `submitit` writes it."""
-    if count > 1:
-        executor.parameters["map_count"] = count
-    return executor._make_submission_file_text(executor._submitit_command_str, "")
-
-
 def _check_partition(partition: str | None) -> None:
-    known = subprocess.run(
-        ["sinfo", "--noheader", "--format=%R"],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    if known.returncode:
-        raise UserError(f"Slurm does not answer: {_line(known.stderr)}")
-    names = sorted(set(known.stdout.split()))
+    command = ["sinfo", "--noheader", "--format=%R"]
+    result = subprocess.run(command, check=False, capture_output=True, text=True)
+    if result.returncode:
+        raise UserError(f"Slurm does not answer: {_one_line(result.stderr)}")
+    known = sorted(set(result.stdout.split()))
     # Several may be named; jobs go to the first that has room.
     for name in (partition or "").split(","):
-        if name and name not in names:
+        if name and name not in known:
             raise UserError(
-                f"--partition={name} is unknown: this cluster has {', '.join(names)}"
+                f"--partition={name} is unknown: this cluster has {', '.join(known)}"
             )
 
 
-def _refused(told: str, options: SlurmOptions) -> str:
-    """One line of what sbatch said."""
-    said = _line(told)
-    if "account" in said.lower():
-        return f"--account={options.account}: {said}"
-    return f"Slurm refuses the job: {said}"
-
-
-def _line(told: str) -> str:
-    lines = [line.removeprefix("sbatch: ") for line in told.splitlines()]
+def _one_line(output: str) -> str:
+    """Returns what sbatch or sinfo wrote on one line, without advice to try `--help`."""
+    lines = [line.removeprefix("sbatch: ") for line in output.splitlines()]
     lines = [line.removeprefix("error: ").strip() for line in lines]
     return "; ".join(line for line in lines if line and not line.startswith("Try "))
 
 
 def main(rest: list[str]) -> int:
-    """The command."""
+    """Runs the command."""
     if not any(argument.startswith("--config") for argument in rest):
-        raise UserError("flags of regen_jax.train are needed after --: -- --config=…")
-    workdir = cli.workdir_of(rest)
+        raise UserError(f"{TRAIN_FLAGS} are needed after --: -- --config=…")
+    workdir = workdir_of(rest)
     job = Job(workdir.name, [[sys.executable, "-m", "regen_jax.train", *rest]])
     folder = workdir / "slurm"
     ids = submit([job], options_from_flags(), folder, dry_run=DRY_RUN.value)
@@ -180,4 +174,4 @@ if __name__ == "__main__":
     define_flags()
     DRY_RUN = flags.DEFINE_bool("dry_run", False, "print what would be submitted")
     FOLLOW = flags.DEFINE_bool("follow", False, "show its progress until it is over")
-    cli.run(main)
+    runner.run(main, trailing=TRAIN_FLAGS)

@@ -1,231 +1,327 @@
-"""Child processes: several jobs at a time, each some commands one after another."""
+"""Runs commands as child processes: in groups, restarted, several jobs at a time."""
 
+import asyncio
 import contextlib
 import dataclasses
 import logging
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import IO, Any, TextIO, TypeVar
 
 from launch import runs
 from regen_jax.cli.exit_codes import REQUEUE
 
-POLL_SECONDS = 0.1
-GRACE_SECONDS = 60.0
-"""What jobs have to save where something went wrong here."""
+POLL_SECONDS = 0.05
+SETTLE_SECONDS = 1.0
+"""Time for the others to end by themselves, and to say why, once one has failed."""
+GRACE_SECONDS = 10.0
+"""Time between SIGTERM and SIGKILL of a group of which a process failed."""
+SAVE_SECONDS = 60.0
+"""Time to save before SIGKILL for children that are canceled."""
 SHORT_SECONDS = 60.0
-MAX_RESTARTS = 5
-"""In a row, each within `SHORT_SECONDS` of a start: it gets nowhere."""
-_TIED = str(Path(__file__).with_name("tied.py"))
+"""A run that asks for a restart sooner after its start has made no progress."""
+MAX_SHORT_RESTARTS = 5
+"""In a row."""
+
+Result = TypeVar("Result")
+Environments = Callable[[], Sequence[Mapping[str, str]]]
 
 logger = logging.getLogger("launch")
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """Commands to run one after another, their output in `<folder>/log`.
+    """Commands to run in turn.
 
-    `needs` are names of jobs that must have succeeded before.
+    Attributes:
+      name: what logs call it.
+      commands: each is started again while it exits with 75, "saved, start me again".
+      folder: of the file `log`, which output is appended to; None for this process's.
+      needs: names of jobs that must have succeeded before.
     """
 
     name: str
-    folder: Path
-    commands: tuple[tuple[str, ...], ...]
-    needs: tuple[str, ...] = ()
+    commands: Sequence[Sequence[str]]
+    folder: Path | None = None
+    needs: Sequence[str] = ()
 
 
-class Child:
-    """A job that was started."""
+class ProcessGroup:
+    """The processes of one start of a command, one per environment.
 
-    def __init__(self, job: Job, environment: Mapping[str, str]):
-        self.job = job
-        self._environment = {**os.environ, **environment}
-        self._left = list(job.commands)
-        self._stopping = False
-        self._short = 0
-        job.folder.mkdir(parents=True, exist_ok=True)
-        self._start()
+    They are killed when this process dies. A single one writes to `log`, or shares stdin,
+    stdout and stderr with this process. What several write is copied by lines; lines of
+    all but the first begin with the index of the process, as in `[1] `.
+    """
 
-    def poll(self) -> int | None:
-        """The job's exit code once it has ended, else None; starts what comes next.
-
-        It is 0, or that of the command that failed; 128 + its number for a signal.
-        """
-        code = self._process.poll()
-        if code is None:
-            return None
-        code = code if code >= 0 else 128 - code
-        if self._stopping:
-            return code if len(self._left) == 1 or code else REQUEUE
-        if code == REQUEUE and self._may_restart():
-            self._start()
-            return None
-        if code == 0 and len(self._left) > 1:
-            del self._left[0]
-            self._start()
-            return None
-        return code
-
-    def stop(self, number: int = signal.SIGTERM) -> None:
-        """Asks it to save and end; nothing of it is started again."""
-        self._stopping = True
-        self._process.send_signal(number)
-
-    def wait(self, seconds: float) -> None:
-        """Until it has ended, but no longer than that."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(max(0, seconds))
-
-    def _start(self) -> None:
-        self._started = time.monotonic()
-        # What this process leaves behind when it is killed ends with it.
-        tied = [sys.executable, "-I", "-S", _TIED, str(os.getpid())]
-        with open(self.job.folder / runs.LOG, "a") as log:
-            print(f"$ {words(self._left[0])}", file=log, flush=True)
-            self._process = subprocess.Popen(
-                [*tied, *self._left[0]],
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                # Ctrl-C is for this process, which asks its children to save.
+    def __init__(
+        self,
+        command: Sequence[str],
+        environments: Sequence[Mapping[str, str]],
+        log: TextIO | None = None,
+    ):
+        self.codes: list[int] = []
+        self._log = log
+        self._lock = threading.Lock()
+        output = subprocess.PIPE if len(environments) > 1 else log
+        # Of util-linux; elsewhere children outlive a launcher that is killed.
+        setpriv = shutil.which("setpriv")
+        die_with_parent = [setpriv, "--pdeathsig=KILL"] if setpriv else []
+        self._processes = [
+            subprocess.Popen(
+                [*die_with_parent, *command],
+                env=environment,
+                stdin=None if output is None else subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                # Ctrl-C reaches this process alone, which forwards it once.
                 process_group=0,
             )
+            for environment in environments
+        ]
+        self._threads = [
+            threading.Thread(target=self._copy, args=(index, *pipes), daemon=True)
+            for index, process in enumerate(self._processes)
+            for pipes in ((process.stdout, sys.stdout), (process.stderr, sys.stderr))
+            if pipes[0]
+        ]
+        for thread in self._threads:
+            thread.start()
 
-    def _may_restart(self) -> bool:
-        short = time.monotonic() - self._started < SHORT_SECONDS
-        self._short = self._short + 1 if short else 0
-        return self._short <= MAX_RESTARTS
+    def signal(self, number: int) -> None:
+        """Sends a signal to all processes that still run."""
+        for process in self._processes:
+            process.send_signal(number)
+
+    async def wait(self) -> int:
+        """Waits until all processes have ended; ends the others once one has failed.
+
+        Returns:
+          The exit code of the process that failed first (128 + the number of a signal),
+          75 if none failed but one asks to be started again, or 0.
+        """
+        first, ending = 0, None
+        waits = map(self._wait_for, range(len(self._processes)))
+        for ended in asyncio.as_completed(list(waits)):
+            index, code = await ended
+            self.codes.append(code)
+            if code and not first:
+                # Processes of a run that saves end together, and may need a moment.
+                wait = GRACE_SECONDS if code == REQUEUE else SETTLE_SECONDS
+                ending = asyncio.create_task(self._end_after(wait))
+                count = len(self._processes)
+                # Other codes are explained by the process itself.
+                if code > 130 or (count > 1 and code not in (2, REQUEUE, 130)):
+                    self.say(f"process {index} of {count} {_describe_end(code)}")
+            if code and first in (0, REQUEUE):
+                first = code
+        if ending:
+            ending.cancel()
+        for thread in self._threads:
+            thread.join(timeout=GRACE_SECONDS)
+        return first
+
+    def say(self, text: str) -> None:
+        """Writes a line of the launcher's own to where the output goes."""
+        if self._log is None:
+            logger.info("%s", text)
+            return
+        with self._lock:
+            print(text, file=self._log, flush=True)
+
+    async def _wait_for(self, index: int) -> tuple[int, int]:
+        while (code := self._processes[index].poll()) is None:
+            await asyncio.sleep(POLL_SECONDS)
+        return index, code if code >= 0 else 128 - code
+
+    async def _end_after(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        self.signal(signal.SIGTERM)
+        await asyncio.sleep(GRACE_SECONDS)
+        self.signal(signal.SIGKILL)
+
+    def _copy(self, index: int, pipe: IO[bytes], output: TextIO) -> None:
+        prefix = f"[{index}] " if index else ""
+        output = self._log or output
+        with pipe:
+            for line in pipe:
+                with self._lock:
+                    output.write(prefix + line.decode(errors="replace"))
+                    output.flush()
 
 
-class Stopping:
-    """Whether SIGINT or SIGTERM came while this context was entered."""
-
-    def __init__(self):
-        self.number: int | None = None
-        self.hard = False
-        self._news = False
-
-    def check(self, children: Sequence[Child]) -> None:
-        """Passes a signal on to the children: SIGTERM, or SIGKILL the second time."""
-        if self._news:
-            self._news = False
-            if not self.hard:
-                logger.info("stopping: %d runs save and end", len(children))
-            for child in children:
-                child.stop(signal.SIGKILL if self.hard else signal.SIGTERM)
-
-    def __enter__(self) -> Self:
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        self._before = {n: signal.signal(n, self._note) for n in numbers}
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _note(self, number: int, frame: object) -> None:
-        self.hard = self.number is not None
-        self.number, self._news = number, True
-
-
-def run_jobs(
-    jobs: Sequence[Job],
-    slots: Sequence[Mapping[str, str]],
-    more: Callable[[], Sequence[Job]] = lambda: (),
-    ended: Callable[[Job, int], str] = lambda job, code: why(job) if code else "",
-    look: Callable[[Sequence[Child]], None] = lambda children: None,
-) -> tuple[dict[str, str], int | None]:
-    """Runs jobs, as many at a time as there are slots, in their order where they may.
+class Supervisor:
+    """Runs child processes and passes SIGINT and SIGTERM on to them.
 
     Args:
-      slots: the environment that each place gives its jobs.
-      more: further jobs, asked for where a slot is free and no job waits.
-      ended: why a job failed or nothing, from it and its exit code.
-      look: called now and then with what runs.
-
-    Returns why each job that failed did, by name, and the signal that stopped the
-    whole if one did.
+      let_save: whether children get SIGTERM at the first signal, so that they save, and
+        SIGKILL at the second, instead of the signal itself.
     """
-    waiting, free = list(jobs), list(range(len(slots)))
-    running: dict[int, Child] = {}
-    failed: dict[str, str] = {}
-    with ending(running), Stopping() as stopping:
+
+    def __init__(self, let_save: bool = False):
+        self.received: list[int] = []
+        self._let_save = let_save
+        self._groups: set[ProcessGroup] = set()
+
+    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Runs a coroutine that uses this supervisor; for the main thread.
+
+        Raises:
+          KeyboardInterrupt: a SIGINT came and children were let save.
+        """
+
+        async def supervised() -> Result:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop = asyncio.get_running_loop()
+                loop.add_signal_handler(number, self._receive, number)
+            return await work
+
+        result = asyncio.run(supervised())
+        if self._let_save and self.received:
+            if self.received[-1] == signal.SIGINT:
+                raise KeyboardInterrupt
+            logger.info("stopped; the same command goes on from here")
+        return result
+
+    async def run_jobs(
+        self, jobs: Sequence[Job], slots: Sequence[Mapping[str, str]]
+    ) -> dict[str, str]:
+        """Runs jobs, as many at a time as there are slots, in order as far as needs allow.
+
+        Args:
+          jobs: the jobs, each after those that it needs.
+          slots: variables that each slot adds to the environment of its jobs.
+
+        Returns:
+          Why each job that failed did, by name.
+        """
+        free: asyncio.Queue[Mapping[str, str]] = asyncio.Queue()
+        for slot in slots:
+            free.put_nowait(slot)
+        ended = {job.name: asyncio.Event() for job in jobs}
+        failed: dict[str, str] = {}
+
+        async def run(job: Job) -> None:
+            for need in job.needs:
+                if need in ended:
+                    await ended[need].wait()
+            if lacking := [need for need in job.needs if need in failed]:
+                why = f"not started: it needs {lacking[0]}, which failed"
+            else:
+                slot = await free.get()
+                why = await self.run_job(job, slot)
+                free.put_nowait(slot)
+            if why:
+                failed[job.name] = why
+            ended[job.name].set()
+
+        await asyncio.gather(*map(run, jobs))
+        return failed
+
+    async def run_job(self, job: Job, slot: Mapping[str, str]) -> str:
+        """Runs a job in a slot, unless a signal came; returns why it failed, if it did."""
+        if self.received:
+            return ""
+        logger.info("started   %s", job.name)
+        code = await self.run_commands(job, lambda: [{**os.environ, **slot}])
+        failed = code and not self.received
+        why = runs.last_line(job.folder) if failed else ""
+        state = "failed  " if failed else "stopped " if code else "finished"
+        logger.info("%s  %s%s", state, job.name, f": {why}" if failed else "")
+        return why
+
+    async def run_commands(self, job: Job, environments: Environments) -> int:
+        """Runs the commands of a job in turn.
+
+        Args:
+          job: the job; if this is canceled, its processes are told to save and end.
+          environments: returns the environment of each process at every start.
+
+        Returns:
+          0, the exit code of the command that failed (128 + the number of a signal), or
+          75 after a signal that let it save or came before it had anything to save.
+        """
+        log = None
+        with contextlib.ExitStack() as stack:
+            if job.folder:
+                job.folder.mkdir(parents=True, exist_ok=True)
+                log = stack.enter_context(open(job.folder / runs.LOG, "a"))
+            for index, command in enumerate(job.commands):
+                if index and self.received:
+                    return REQUEUE
+                if code := await self._run_command(command, environments, log):
+                    killed_early = self.received and code == 128 + signal.SIGTERM
+                    return REQUEUE if killed_early else code
+        return 0
+
+    async def run_group(
+        self,
+        command: Sequence[str],
+        environments: Sequence[Mapping[str, str]],
+        log: TextIO | None = None,
+    ) -> tuple[int, ProcessGroup]:
+        """Starts a command in a group of processes and waits until it has ended."""
+        group = ProcessGroup(command, environments, log)
+        self._groups.add(group)
+        try:
+            return await group.wait(), group
+        except asyncio.CancelledError:
+            group.signal(signal.SIGTERM)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(group.wait(), SAVE_SECONDS)
+            group.signal(signal.SIGKILL)
+            raise
+        finally:
+            self._groups.remove(group)
+
+    async def _run_command(
+        self, command: Sequence[str], environments: Environments, log: TextIO | None
+    ) -> int:
+        """Runs a command until it does not ask for a restart, or makes no progress."""
+        num_short = 0
         while True:
-            _give_up(waiting, failed)
-            while free and stopping.number is None:
-                job = _ready(waiting, running)
-                if job is None and not waiting:
-                    waiting += more()
-                    job = _ready(waiting, running)
-                if job is None:
-                    break
-                waiting.remove(job)
-                slot = free.pop(0)
-                logger.info("started   %s", job.name)
-                running[slot] = Child(job, slots[slot])
-            if not running:
-                break
-            stopping.check(list(running.values()))
-            look(list(running.values()))
-            for slot, child in list(running.items()):
-                code = child.poll()
-                if code is None:
-                    continue
-                free = sorted([*free, slot])
-                name = running.pop(slot).job.name
-                if code and stopping.number is not None:
-                    logger.info("stopped   %s", name)
-                elif reason := ended(child.job, code):
-                    failed[name] = reason
-                    logger.info("failed    %s: %s", name, reason)
-                else:
-                    logger.info("%s  %s", "stopped " if code else "finished", name)
-            time.sleep(POLL_SECONDS)
-    return failed, stopping.number
+            started = time.monotonic()
+            if log:
+                print(f"$ {shell_line(command)}", file=log, flush=True)
+            code, group = await self.run_group(command, environments(), log)
+            if self.received or set(group.codes) != {REQUEUE}:
+                return code
+            short = time.monotonic() - started < SHORT_SECONDS
+            num_short = num_short + 1 if short else 0
+            if num_short > MAX_SHORT_RESTARTS:
+                group.say(
+                    f"saved and stopped {num_short} times within a minute of a start"
+                )
+                return code
+            group.say("saved and stopped: the same command goes on")
+
+    def _receive(self, number: int) -> None:
+        self.received.append(number)
+        if self._let_save:
+            first = len(self.received) == 1
+            number = signal.SIGTERM if first else signal.SIGKILL
+            if first:
+                logger.info("stopping: %d runs save and end", len(self._groups))
+        for group in self._groups:
+            group.signal(number)
 
 
-def why(job: Job) -> str:
-    """What a job that failed said last."""
-    return runs.last_line(job.folder)
-
-
-def _ready(waiting: Sequence[Job], running: Mapping[int, Child]) -> Job | None:
-    """The first job that waits for no other."""
-    open_jobs = {job.name for job in waiting}
-    open_jobs |= {child.job.name for child in running.values()}
-    return next((job for job in waiting if open_jobs.isdisjoint(job.needs)), None)
-
-
-def _give_up(waiting: list[Job], failed: dict[str, str]) -> None:
-    """Moves jobs that need a failed one from those that wait to those that failed."""
-    for job in list(waiting):
-        lacking = [name for name in job.needs if name in failed]
-        if lacking:
-            waiting.remove(job)
-            failed[job.name] = f"not started: it needs {lacking[0]}, which failed"
-
-
-def words(command: Sequence[str]) -> str:
-    """A command as a user would write it in a shell."""
+def shell_line(command: Sequence[str]) -> str:
+    """Returns a command as a user would write it in a shell."""
     first = "python" if command[0] == sys.executable else command[0]
     return shlex.join([first, *command[1:]])
 
 
-@contextlib.contextmanager
-def ending(running: Mapping[int, Child]) -> Iterator[None]:
-    """Leaves no child behind, whatever goes wrong in this context."""
-    try:
-        yield
-    finally:
-        for child in running.values():
-            child.stop()
-        limit = time.monotonic() + GRACE_SECONDS
-        for child in running.values():
-            child.wait(limit - time.monotonic())
+def _describe_end(code: int) -> str:
+    if code > 128:
+        with contextlib.suppress(ValueError):
+            return f"was ended by {signal.Signals(code - 128).name}"
+    return f"ended with exit code {code}"
