@@ -117,11 +117,11 @@ def _generator(name: str, size: str, conditioning: str, rules: bool) -> dict[str
         "conditioning": conditioning,
         "rotary": True,
         "dropout": 0.1,
-        "drop_source": 0.0,
+        "source_dropout": 0.0,
         # Templates that are drawn more narrowly dwell on one chord.
         "temperature": 0.9 if rules else 0.8,
         "top_p": 0.9,
-        "rule_weight": 4.0 if rules else 0.0,
+        "constraint_weight": 4.0 if rules else 0.0,
         "dtype": "float32",
         "remat": False,
     }

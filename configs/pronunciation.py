@@ -75,7 +75,7 @@ def _generator(size: str) -> dict[str, Any]:
         "conditioning": "cross",
         "rotary": size == "long",
         "dropout": 0.05 if size == "long" else 0.1,
-        "drop_source": 0.0,
+        "source_dropout": 0.0,
         "beam_size": 4,
         "dtype": "float32",
         "remat": False,

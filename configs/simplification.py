@@ -135,7 +135,7 @@ def _generator(name: str, size: str, copy: bool) -> dict[str, Any]:
         "copy": copy,
         "tied": copy,
         "dropout": 0.2,
-        "drop_source": 0.0,
+        "source_dropout": 0.0,
         "beam_size": 4,
         "length_penalty": 1.2,
         "dtype": "float32",

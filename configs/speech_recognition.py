@@ -100,7 +100,7 @@ def _generator(name: str, size: str) -> dict[str, Any]:
         "num_heads": num_heads,
         "conditioning": "cross",
         "dropout": 0.1,
-        "drop_source": 0.0,
+        "source_dropout": 0.0,
         "beam_size": 4,
         "length_penalty": 0.6,
         "dtype": "float32",

@@ -23,9 +23,9 @@ def closed_form(split: int, whole: int, data: int, fsdp: int) -> tuple[float, fl
     within a group, and what between groups; a reduction over all is the latter where
     there are several.
     """
-    within, across = (fsdp - 1) / fsdp, (data - 1) / data
+    length_mask, across = (fsdp - 1) / fsdp, (data - 1) / data
     everywhere = 2 * (1 - 1 / (data * fsdp)) * whole
-    near, far = 2 * within * split, 2 * across * split / fsdp
+    near, far = 2 * length_mask * split, 2 * across * split / fsdp
     return (near, far + everywhere) if data > 1 else (near + everywhere, far)
 
 

@@ -101,7 +101,7 @@ def main() -> None:
         )
     print(f"a 2048 x 2048 matrix product in float32: {peak / 1e9:.0f} GFLOP/s")
 
-    length = int(np.prod(run.regeneration.abstraction.y_prime.shape))
+    length = int(np.prod(run.regeneration.abstraction.output_space.shape))
     for number in SAMPLES.value:
         prompts = as_batch(run.task.prompts(number), run.regeneration)
         seconds = median_seconds(

@@ -82,9 +82,7 @@ def validate(sweep: Sequence[Overrides]) -> Sweep:
     for run in sweep:
         if not isinstance(run, Mapping):
             raise UserError(f"sweep: a run is a dict of overrides, not {run!r}")
-        runs.append(
-            {check_field(field): to_value(field, run[field]) for field in run}
-        )
+        runs.append({check_field(field): to_value(field, run[field]) for field in run})
     distinct = set()
     for run in runs:
         if (identity := frozenset(run.items())) in distinct:

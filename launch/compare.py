@@ -103,9 +103,7 @@ def cells(
 
 
 def _matching(names: Sequence[str], globs: Sequence[str]) -> list[str]:
-    return [
-        name for name in names if any(fnmatch.fnmatchcase(name, g) for g in globs)
-    ]
+    return [name for name in names if any(fnmatch.fnmatchcase(name, g) for g in globs)]
 
 
 def _matching_rows(first: dict[str, Any], second: dict[str, Any]) -> list[int]:
@@ -128,7 +126,9 @@ def _matching_rows(first: dict[str, Any], second: dict[str, Any]) -> list[int]:
     rows_of = defaultdict(list)
     for row, example in reversed(list(enumerate(others))):
         rows_of[example].append(row)
-    rows = [rows_of[example].pop() if rows_of[example] else None for example in examples]
+    rows = [
+        rows_of[example].pop() if rows_of[example] else None for example in examples
+    ]
     unmatched = [
         example for example, row in zip(examples, rows, strict=True) if row is None
     ]

@@ -4,13 +4,11 @@ import dataclasses
 import functools
 import operator
 import re
-import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from launch.algebra import Overrides, Value
-from regen_jax.config.registry import plain
+from regen_jax.config.registry import to_plain_dict
 from regen_jax.errors import UserError
 
 
@@ -86,13 +84,14 @@ def configure(
     """
     import jax
 
+    from regen_jax.cli import commands
     from regen_jax.config.build import build
 
     # Only shapes are computed: accelerators are left to the runs.
     jax.config.update("jax_platforms", "cpu")
     try:
-        config = plain(_read(flags))
-        _check_values(config, plain(overrides))
+        config = to_plain_dict(commands.read_config(flags))
+        _check_values(config, to_plain_dict(overrides))
         run = build(config)
         if data:
             run.task.examples("train")
@@ -100,41 +99,6 @@ def configure(
         raise UserError(f"run {name}: {error}") from error
     stages = {stage: options.steps for stage, options in run.train.items()}
     return Configured(name, dict(overrides), tuple(flags), config, stages)
-
-
-def _read(arguments: Sequence[str]) -> Any:
-    """Returns the config that flags give, read by the parser that `train` uses."""
-    from absl import flags
-    from ml_collections import config_flags
-
-    path = arguments[0].removeprefix("--config=").partition(":")[0]
-    if not Path(path).is_file():
-        raise UserError(f"--config: no such file: {path}")
-    values = flags.FlagValues()
-    arguments = ["train", *arguments]
-    holder = config_flags.DEFINE_config_file(
-        "config",
-        flag_values=values,
-        lock_config=False,
-        accept_new_attributes=True,
-        sys_argv=arguments,
-    )
-    try:
-        with warnings.catch_warnings():
-            # ml_collections loads the file in a way that Python deprecates.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            values(arguments)
-    except KeyError as error:
-        raise UserError(f"unknown field: {error.args[0]}") from error
-    except (flags.Error, ValueError) as error:
-        message = (str(error).strip().splitlines() or [repr(error)])[-1]
-        raise UserError(message.removeprefix("ValueError: ")) from error
-    # A config file is the user's own code: it may raise anything.
-    except Exception as error:
-        raise UserError(f"--config: {error!r}") from error
-    if not hasattr(holder.value, "to_dict"):
-        raise UserError(f"--config: get_config of {path} returns no ConfigDict")
-    return holder.value
 
 
 def _check_values(config: Mapping[str, Any], overrides: Mapping[str, Any]) -> None:

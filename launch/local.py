@@ -11,8 +11,8 @@ from pathlib import Path
 
 from absl import flags
 
-from launch.devices import visible_gpus
 from launch.commands import TRAIN_FLAGS, workdir_of
+from launch.devices import visible_gpus
 from launch.supervisor import Job, Supervisor
 from regen_jax.cli import runner
 from regen_jax.errors import UserError

@@ -61,7 +61,9 @@ def read_results(workdir: Path, split: str) -> list[Result]:
     return results
 
 
-def draw(path: Path, groups: Sequence[Sequence[Result]], metrics: Sequence[str]) -> None:
+def draw(
+    path: Path, groups: Sequence[Sequence[Result]], metrics: Sequence[str]
+) -> None:
     """Draws for each metric a point per run, and the mean of each group."""
     pyplot = require("matplotlib.figure", "launch", "a report")
     size = (2 + 2.4 * len(metrics), 1.2 + 0.3 * len(groups))

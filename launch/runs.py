@@ -90,7 +90,9 @@ def check_same(folder: Path, memory: Mapping[str, Any]) -> None:
     for key in sorted(there.keys() | here.keys()):
         sides = [side.get(key) for side in (there, here)]
         if all(isinstance(side, dict) for side in sides):
-            names = [n for n in sides[0] | sides[1] if sides[0].get(n) != sides[1].get(n)]
+            names = [
+                n for n in sides[0] | sides[1] if sides[0].get(n) != sides[1].get(n)
+            ]
             differences += [
                 f"{key} {name} is {_describe(*(side.get(name) for side in sides))}"
                 for name in names[:3]

@@ -7,7 +7,9 @@ from tabulate import tabulate
 
 def markdown(rows: Sequence[Sequence[object]]) -> str:
     """Returns rows, the titles first, as a Markdown table that ends with a newline."""
-    return _render([[str(cell).replace("|", "\\|") for cell in r] for r in rows], "pipe")
+    return _render(
+        [[str(cell).replace("|", "\\|") for cell in r] for r in rows], "pipe"
+    )
 
 
 def show(rows: Sequence[Sequence[object]]) -> None:

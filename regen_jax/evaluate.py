@@ -18,7 +18,7 @@ from regen_jax import paths
 from regen_jax.cli import commands, workdir
 from regen_jax.cli.load_run import restore
 from regen_jax.config.build import Run, build
-from regen_jax.config.registry import make
+from regen_jax.config.registry import instantiate
 from regen_jax.data.host_features import as_batch, open_examples
 from regen_jax.data.pipeline import evaluation_batches, first_batch
 from regen_jax.errors import UserError
@@ -112,7 +112,7 @@ def real(run: Run, variables: Mapping[str, Variables], split: str) -> dict[str, 
     """Returns the metrics of real Y of the core list, the baseline for samples."""
     examples = core_examples(run.task, run.regeneration, split)
     (batch,) = evaluation_batches(examples, len(examples))
-    return run.task.judging(variables)(batch, run.task.restore(batch["y"]))
+    return run.task.sample_metrics(variables)(batch, run.task.postprocess(batch["y"]))
 
 
 def measure_pace(
@@ -140,9 +140,11 @@ def measure_pace(
     seconds = sum(seconds for _, seconds in singles)
     timed(prompts)
     y, batch_seconds = timed(prompts)
-    latency = {"seconds": seconds / len(singles)} | run.task.pace(alone, seconds)
+    latency = {"seconds": seconds / len(singles)} | run.task.speed_metrics(
+        alone, seconds
+    )
     throughput = {"per_second": len(prompts) / batch_seconds}
-    throughput |= run.task.pace(y, batch_seconds)
+    throughput |= run.task.speed_metrics(y, batch_seconds)
     return {f"latency_{k}": v for k, v in latency.items()} | {
         f"throughput_{k}": v for k, v in throughput.items()
     }
@@ -190,7 +192,7 @@ def _trained_with(stage: str, options: StageOptions) -> StageOptions:
                 break
             visited.add(source)
             section = workdir.read(source)["train"][stage]
-            options = make(StageOptions, section, f"config.train.{stage}")
+            options = instantiate(StageOptions, section, f"config.train.{stage}")
         except (UserError, KeyError, OSError, RuntimeError):
             break
     return options

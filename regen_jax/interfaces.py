@@ -17,7 +17,7 @@ import numpy as np
 
 from regen_jax.errors import UserError
 from regen_jax.evaluation.outputs import PerExample
-from regen_jax.loss_output import Objective
+from regen_jax.loss_output import LossOutput
 from regen_jax.media.media import Exhibit
 from regen_jax.spaces import Array, Category, Padded, Space, Tokens, Value
 
@@ -55,23 +55,23 @@ class Abstraction(abc.ABC):
     stands in Y's place.
     """
 
-    home: ClassVar[str] = "regen_jax.abstractions"
+    registry: ClassVar[str] = "regen_jax.abstractions"
     learned: ClassVar[bool] = False
     """Whether the abstraction has a training stage of its own."""
     lossless: bool = False
     """Whether Y′ determines Y, so that a likelihood of Y′ is one of Y."""
-    decodes: bool = True
+    invertible: bool = True
     """Whether `decode` exists, so that the decoder `inverse` can be chosen."""
-    on_host: ClassVar[bool] = False
-    """Whether the input pipeline applies it, example by example: see `HostRule`."""
-    editable: ClassVar[bool] = False
-    """Whether people can `write` a Y′ and `read` what they made of it."""
+    runs_on_host: ClassVar[bool] = False
+    """Whether the input pipeline applies it, example by example: see `HostFeature`."""
+    human_editable: ClassVar[bool] = False
+    """Whether people can `to_text` a Y′ and `from_text` what they made of it."""
 
     y: Space
 
     @property
     @abc.abstractmethod
-    def y_prime(self) -> Space:
+    def output_space(self) -> Space:
         """The space of Y′."""
 
     def init(self, rng: jax.Array, y: jax.Array) -> Variables:
@@ -91,30 +91,30 @@ class Abstraction(abc.ABC):
 
     def loss(
         self, variables: Variables, keys: jax.Array, y: jax.Array, train: bool
-    ) -> Objective:
+    ) -> LossOutput:
         """The self-supervised objective on y [B, *y.shape]; only where `learned`."""
         raise NotImplementedError(f"{type(self).__name__} is not learned")
 
     def update(
-        self, variables: Variables, rng: jax.Array, objective: Objective
+        self, variables: Variables, rng: jax.Array, objective: LossOutput
     ) -> Variables:
         """Variables after a step, from its statistics over the whole global batch."""
         return variables
 
-    def distance(self, y_prime: Any, other: Any) -> dict[str, float]:
+    def code_metrics(self, y_prime: Any, other: Any) -> dict[str, float]:
         """Figures of how near a prior's y′ [N, …] are to the true ones."""
         return {}
 
-    def adherence(self, y: Any, y_prime: Any) -> dict[str, float]:
+    def consistency_metrics(self, y: Any, y_prime: Any) -> dict[str, float]:
         """Figures of how far y [N, …] have the y′ [N, …] they were generated from."""
         return {}
 
-    def write(self, y_prime: np.ndarray) -> str:
-        """One y′ as a text for people to edit; only where `editable`."""
+    def to_text(self, y_prime: np.ndarray) -> str:
+        """One y′ as a text for people to edit; only where `human_editable`."""
         raise NotImplementedError(f"{type(self).__name__} writes no texts")
 
-    def read(self, text: str) -> np.ndarray:
-        """The y′ of a text, the inverse of `write`; only where `editable`.
+    def from_text(self, text: str) -> np.ndarray:
+        """The y′ of a text, the inverse of `to_text`; only where `human_editable`.
 
         Raises:
           UserError: names the place where the text is not that of a y′.
@@ -131,17 +131,17 @@ class Abstraction(abc.ABC):
         return metrics
 
 
-class HostRule(Abstraction):
+class HostFeature(Abstraction):
     """An abstraction that looks things up and cannot run within a compiled step.
 
     The input pipeline applies it, and keeps what it says with the prepared data.
     """
 
-    on_host = True
-    decodes = False
+    runs_on_host = True
+    invertible = False
 
     @abc.abstractmethod
-    def annotate(self, y: np.ndarray | Padded, notes: Example) -> np.ndarray:
+    def extract(self, y: np.ndarray | Padded, notes: Example) -> np.ndarray:
         """y′ of one example, by NumPy; `notes` are all that the data set says of it.
 
         Raises:
@@ -160,7 +160,7 @@ class Generator(abc.ABC):
     temperature, …) among them.
     """
 
-    home: ClassVar[str] = "regen_jax.generators"
+    registry: ClassVar[str] = "regen_jax.generators"
     sources: ClassVar[tuple[type, ...]] = (Category, Tokens, Array)
     """Kinds of space that a may live in."""
     targets: ClassVar[tuple[type, ...]]
@@ -169,8 +169,8 @@ class Generator(abc.ABC):
     sampling: ClassVar[frozenset[str]] = frozenset()
     """Options that `sample` alone reads: a finished stage can be taken with others."""
 
-    source: Space
-    target: Space
+    source_space: Space
+    target_space: Space
 
     @abc.abstractmethod
     def init(self, rng: jax.Array) -> Variables:
@@ -184,7 +184,7 @@ class Generator(abc.ABC):
         a: jax.Array,
         b: jax.Array,
         train: bool,
-    ) -> Objective:
+    ) -> LossOutput:
         """The objective on pairs a [B, *source.shape], b [B, *target.shape]."""
 
     @abc.abstractmethod
@@ -203,7 +203,7 @@ class Generator(abc.ABC):
         return None
 
     def update(
-        self, variables: Variables, rng: jax.Array, objective: Objective
+        self, variables: Variables, rng: jax.Array, objective: LossOutput
     ) -> Variables:
         """Variables after a step, as `Abstraction.update`."""
         return variables
@@ -215,8 +215,8 @@ class Task(abc.ABC):
     A subclass is a frozen dataclass whose fields are the options of `config.data`.
     """
 
-    home: ClassVar[str] = "regen_jax.tasks"
-    shown: ClassVar[int | None] = None
+    registry: ClassVar[str] = "regen_jax.tasks"
+    num_rendered: ClassVar[int | None] = None
     """How many examples a report shows, the first ones; None is all of them."""
 
     @property
@@ -259,7 +259,7 @@ class Task(abc.ABC):
         examples, rows = self.examples(split), self.core_list(split).rows
         return [examples[int(row)] for row in rows[: number or None]]
 
-    def read(self, kind: str, value: str) -> Example:
+    def parse_prompt(self, kind: str, value: str) -> Example:
         """An example from what a user gave: a `text`, or the path of `audio` or `midi`.
 
         Raises:
@@ -267,11 +267,11 @@ class Task(abc.ABC):
         """
         raise UserError(f"this task generates from its own prompts, not from --{kind}")
 
-    def restore(self, y: Any) -> Any:
+    def postprocess(self, y: Any) -> Any:
         """Y in the data's own range and dtype, from values in the space of Y."""
         return y
 
-    def judging(self, variables: Mapping[str, Variables]) -> Judging:
+    def sample_metrics(self, variables: Mapping[str, Variables]) -> Judging:
         """Returns a function of (prompts, y, too_long=()) to metrics by name.
 
         Args of that function:
@@ -296,33 +296,33 @@ class Task(abc.ABC):
     ) -> PerExample:
         """Returns results per example, by which `launch.compare` compares two runs.
 
-        `variables` are those of the judges by name; the rest is as for `judging`.
+        `variables` are those of the judges by name; the rest is as for `sample_metrics`.
         """
         return {}
 
-    def units(self, y: Any) -> tuple[str, np.ndarray] | None:
+    def likelihood_unit(self, y: Any) -> tuple[str, np.ndarray] | None:
         """What likelihoods are told for each of, and how many of it y [N, …] have, [N].
 
         Words or notes, for example, so that models of other tokens compare.
         """
         return None
 
-    def fidelity(self, y: Any, other: Any) -> dict[str, float]:
+    def reconstruction_metrics(self, y: Any, other: Any) -> dict[str, float]:
         """Figures of how near reconstructions are to y [N, …], both restored."""
         return {}
 
-    def pace(self, y: Any, seconds: float) -> dict[str, float]:
+    def speed_metrics(self, y: Any, seconds: float) -> dict[str, float]:
         """Returns metrics of generating y [N, …] in `seconds`, such as a real-time factor.
 
         Called for single examples (latency) and for a batch (throughput).
         """
         return {}
 
-    def show(self, prompts: Example, y: Any) -> Exhibit:
+    def render_samples(self, prompts: Example, y: Any) -> Exhibit:
         """Restored y beside their prompts."""
         return Exhibit()
 
-    def compare(self, y: Any, other: Any) -> Exhibit:
+    def render_reconstructions(self, y: Any, other: Any) -> Exhibit:
         """Restored y beside another version of each."""
         return Exhibit()
 
@@ -342,5 +342,5 @@ class Judge(abc.ABC):
         x: jax.Array,
         y: jax.Array,
         train: bool,
-    ) -> Objective:
+    ) -> LossOutput:
         """The objective on real pairs."""

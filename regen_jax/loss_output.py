@@ -6,14 +6,14 @@ import jax.numpy as jnp
 
 
 @flax.struct.dataclass
-class Objective:
+class LossOutput:
     """What a loss returns: an entry per example, so that any split of a batch agrees.
 
     Attributes:
       loss: f32[B], what training minimizes the mean of.
       metrics: f32[B] each, whose means are logged.
-      totals: statistics summed over examples, such as code counts f32[K].
-      examples: statistics kept per example, [B, ...], such as candidates for the
+      sums: statistics summed over examples, such as code counts f32[K].
+      per_example: statistics kept per example, [B, ...], such as candidates for the
         revival of dead codes.
       weights: f32[B] each, the weight of an example in the mean of the metric of that
         name, or of `loss`, such as its number of tokens; 1 where there is none.
@@ -21,11 +21,11 @@ class Objective:
 
     loss: jax.Array
     metrics: dict[str, jax.Array] = flax.struct.field(default_factory=dict)
-    totals: dict[str, jax.Array] = flax.struct.field(default_factory=dict)
-    examples: dict[str, jax.Array] = flax.struct.field(default_factory=dict)
+    sums: dict[str, jax.Array] = flax.struct.field(default_factory=dict)
+    per_example: dict[str, jax.Array] = flax.struct.field(default_factory=dict)
     weights: dict[str, jax.Array] = flax.struct.field(default_factory=dict)
 
-    def sums(self) -> dict[str, tuple[jax.Array, jax.Array]]:
+    def weighted_sums(self) -> dict[str, tuple[jax.Array, jax.Array]]:
         """Returns Σ weight · value and Σ weight, of `loss` and of each metric.
 
         Over the batches of a split both are added up, and then divided.

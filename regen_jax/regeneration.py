@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import jax
 
 from regen_jax.interfaces import Abstraction, Example, Generator, Variables
-from regen_jax.spaces import Value, cast, checked
+from regen_jax.spaces import Value, check, to_dtype
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Regeneration:
 
     def prompt(self, batch: Example) -> Example:
         """Of a batch what `generate` reads, so that nothing else is sent to devices."""
-        name = "x_prime" if self.source.on_host else "x"
+        name = "x_prime" if self.source.runs_on_host else "x"
         return {name: batch[name]}
 
     def decode(
@@ -71,7 +71,7 @@ class Regeneration:
         prior_keys, decoder_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
         x_prime = self.represent(variables, batch)
         y_prime = self.prior.sample(variables["prior"], prior_keys, x_prime)
-        checked(self.abstraction.y_prime, y_prime, "Y′ of the prior")
+        check(self.abstraction.output_space, y_prime, "Y′ of the prior")
         return y_prime, self.decode(variables, decoder_keys, y_prime)
 
     def log_prob(self, variables: Mapping[str, Variables], batch: Example) -> jax.Array:
@@ -99,7 +99,7 @@ class Regeneration:
         """
         found = self.log_prob(variables, batch)
         if self.decoder is not None:
-            y = cast(self.decoder.target, batch["y"])
+            y = to_dtype(self.decoder.target_space, batch["y"])
             y_prime = self.encode(variables, batch)
             found += self.decoder.log_prob(variables["decoder"], y_prime, y)
         return found
@@ -108,9 +108,11 @@ class Regeneration:
 def _abstracted(
     abstraction: Abstraction, variables: Variables, batch: Example, name: str
 ) -> Value:
-    space = abstraction.y_prime
-    if abstraction.on_host:
-        value = cast(space, batch[f"{name}_prime"])
+    space = abstraction.output_space
+    if abstraction.runs_on_host:
+        value = to_dtype(space, batch[f"{name}_prime"])
     else:
-        value = abstraction.encode(variables, cast(abstraction.y, batch[name]))
-    return checked(space, value, f"{name}′ of {type(abstraction).__name__}")
+        value = abstraction.encode(
+            variables, to_dtype(abstraction.input_space, batch[name])
+        )
+    return check(space, value, f"{name}′ of {type(abstraction).__name__}")

@@ -76,8 +76,8 @@ def main() -> None:
     trained = restore(run, directory)
     variables = {name: stage.variables for name, stage in trained.items()}
     y_prime, y = _drawn(run, variables, prompts, edited)
-    shown = run.task.show(prompts, y)
-    if abstraction.editable:
+    shown = run.task.render_samples(prompts, y)
+    if abstraction.human_editable:
         texts = [edited_y_prime.to_text(abstraction, one) for one in y_prime]
         shown.add(
             Exhibit(files={f"y_prime_{i}.txt": _writer(t) for i, t in enumerate(texts)})

@@ -28,16 +28,16 @@ class Padded(NamedTuple):
 Value = jax.Array | Padded
 
 
-class Rules(Protocol):
+class TokenConstraints(Protocol):
     """Rules on sequences of Tokens, whose ids come one after the other.
 
     Attributes:
       reach: how many positions back they look.
     """
 
-    reach: int
+    context: int
 
-    def faults(self, before: jax.Array, above: jax.Array) -> jax.Array:
+    def violations(self, before: jax.Array, above: jax.Array) -> jax.Array:
         """f32[B, vocab]: the faults of each id of level k at a position.
 
         Args:
@@ -82,7 +82,7 @@ class Tokens:
     depth: int = 1
     padded: bool = False
     symbols: tuple[str, ...] = ()
-    rules: Rules | None = dataclasses.field(default=None, repr=False)
+    constraints: TokenConstraints | None = dataclasses.field(default=None, repr=False)
 
     dtype: ClassVar = jnp.int32
 
@@ -180,7 +180,7 @@ def zeros(space: Space, batch_size: int) -> Value:
     return values
 
 
-def cast(space: Space, value: Value) -> Value:
+def to_dtype(space: Space, value: Value) -> Value:
     """A value in the space's dtype; data travel in their own, such as uint8 images."""
     if isinstance(value, Padded):
         length = jnp.asarray(value.length, jnp.int32)
@@ -188,7 +188,7 @@ def cast(space: Space, value: Value) -> Value:
     return jnp.asarray(value, space.dtype)
 
 
-def checked(space: Space, value: Value, what: str) -> Value:
+def check(space: Space, value: Value, what: str) -> Value:
     """The batch `value` as it is; `AssertionError` where it is not one of the space.
 
     Shapes and dtypes are known while a program is traced: the check costs nothing.
@@ -203,7 +203,7 @@ def checked(space: Space, value: Value, what: str) -> Value:
     return value
 
 
-def within(length: jax.Array, size: int) -> jax.Array:
+def length_mask(length: jax.Array, size: int) -> jax.Array:
     """bool [..., size]: the positions before each length [...]."""
     return jnp.arange(size) < length[..., None]
 

@@ -24,7 +24,7 @@ from regen_jax.evaluation.held_out_loss import held_out
 from regen_jax.interfaces import Abstraction, Example, Judge, Task
 from regen_jax.media.pictures import alignment_picture
 from regen_jax.regeneration import Regeneration
-from regen_jax.spaces import cast, lengths
+from regen_jax.spaces import lengths, to_dtype
 from regen_jax.training.stage import Report, Stage
 
 Reporter = Callable[[dict, Report], None]
@@ -97,10 +97,10 @@ def _judge_stage(name: str, judge: Judge) -> Stage:
 
 def _abstraction_stage(name: str, abstraction: Abstraction, what: str) -> Stage:
     def init(rng, batch):
-        return abstraction.init(rng, cast(abstraction.y, batch[what]))
+        return abstraction.init(rng, to_dtype(abstraction.input_space, batch[what]))
 
     def loss(variables, frozen, keys, batch, train):
-        y = cast(abstraction.y, batch[what])
+        y = to_dtype(abstraction.input_space, batch[what])
         return abstraction.loss(variables, keys, y, train)
 
     return Stage(name, init, loss, abstraction.update, abstraction.summarize)
@@ -111,7 +111,7 @@ def _decoder_stage(parts: Regeneration) -> Stage:
 
     def loss(variables, frozen, keys, batch, train):
         y_prime = parts.encode(frozen, batch)
-        y = cast(decoder.target, batch["y"])
+        y = to_dtype(decoder.target_space, batch["y"])
         return decoder.loss(variables, keys, y_prime, y, train)
 
     init = lambda rng, batch: decoder.init(rng)
@@ -159,9 +159,9 @@ def _reporting(stage: Stage, of: Reporting, *reporters: tuple[str, Reporter]) ->
 def _reconstructions(of: Reporting, stage: str) -> tuple[str, Reporter]:
     def reporter(variables, report):
         y, other = reconstruct(of.task, of.parts, variables, of.batch_size, of.split)
-        for name, value in of.task.fidelity(y, other).items():
+        for name, value in of.task.reconstruction_metrics(y, other).items():
             report.scalars[f"{stage}/{name}"] = value
-        report.exhibit.add(of.task.compare(*_shown(of.task, (y, other))))
+        report.exhibit.add(of.task.render_reconstructions(*_shown(of.task, (y, other))))
 
     return "reconstructions", reporter
 
@@ -186,7 +186,7 @@ def _alignment(of: Reporting) -> tuple[str, Reporter]:
         weights = parts.prior.alignment(variables["prior"], x_prime, y_prime)
         if weights is None:
             return None
-        return weights, lengths(parts.abstraction.y_prime, y_prime)
+        return weights, lengths(parts.abstraction.output_space, y_prime)
 
     def reporter(variables, report):
         batch = first_batch(open_examples(of.task, parts, of.split), 1)
@@ -204,22 +204,22 @@ def _alignment(of: Reporting) -> tuple[str, Reporter]:
 
 def _samples(of: Reporting) -> tuple[str, Reporter]:
     task, parts = of.task, of.parts
-    judging = None
+    sample_metrics = None
 
     def judged(variables, prompts, y_prime, y, too_long):
         more = {"too_long": too_long} if too_long else {}
-        metrics = judging(prompts, y, **more)
+        metrics = sample_metrics(prompts, y, **more)
         if "y" in prompts:
             true = encode(parts, variables, prompts, of.batch_size)
-            metrics |= parts.abstraction.distance(y_prime, true)
-        kept = parts.abstraction.adherence(y, y_prime)
+            metrics |= parts.abstraction.code_metrics(y_prime, true)
+        kept = parts.abstraction.consistency_metrics(y, y_prime)
         metrics |= {f"adherence_{name}": value for name, value in kept.items()}
         return metrics | {"number": _number(y)}
 
     def reporter(variables, report):
-        nonlocal judging
-        if judging is None:
-            judging = task.judging(variables)
+        nonlocal sample_metrics
+        if sample_metrics is None:
+            sample_metrics = task.sample_metrics(variables)
         core = task.core_list(of.split)
         prompts = _prompts(of)
         y_prime, y = sample(task, parts, variables, prompts, 0, of.batch_size)
@@ -228,7 +228,7 @@ def _samples(of: Reporting) -> tuple[str, Reporter]:
         too_long = core.too_long[: round(part * len(core.too_long))]
         metrics = judged(variables, prompts, y_prime, y, too_long)
         report.scalars |= {f"samples/{name}": value for name, value in metrics.items()}
-        report.exhibit.add(task.show(*_shown(task, (prompts, y))))
+        report.exhibit.add(task.render_samples(*_shown(task, (prompts, y))))
         report.per_example = functools.partial(
             task.per_example, variables, prompts, y, too_long
         )
@@ -264,4 +264,4 @@ def _number(y: Any) -> int:
 
 def _shown(task: Task, values: Any) -> Any:
     """Of arrays [N, …], what a report shows."""
-    return jax.tree.map(lambda array: array[: task.shown], values)
+    return jax.tree.map(lambda array: array[: task.num_rendered], values)

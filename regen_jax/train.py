@@ -16,7 +16,7 @@ from regen_jax import paths
 from regen_jax.cli import commands, workdir
 from regen_jax.cli.dry_run import preview
 from regen_jax.config.build import Run, build
-from regen_jax.config.registry import plain
+from regen_jax.config.registry import to_plain_dict
 from regen_jax.data.host_features import open_examples
 from regen_jax.data.pipeline import check_batch_size, first_batch, training_batches
 from regen_jax.errors import UserError
@@ -104,7 +104,7 @@ def _claimed(directory: Path, config: Mapping[str, Any]) -> Iterator[None]:
             if processes.first():
                 held.enter_context(workdir.claimed(directory, config))
                 with Summaries(directory) as summaries:
-                    summaries.text(0, {"config": markdown_json(plain(config))})
+                    summaries.text(0, {"config": markdown_json(to_plain_dict(config))})
         yield
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from regen_jax.abstractions.identity import Identity
-from regen_jax.interfaces import Abstraction, Generator, Objective
+from regen_jax.interfaces import Abstraction, Generator, LossOutput
 from regen_jax.regeneration import Regeneration
 from regen_jax.spaces import Category, Tokens
 
@@ -22,11 +22,11 @@ EVERY_Y = jnp.array(list(itertools.product(range(VOCAB), repeat=2)))
 class First(Abstraction):
     """A sequence as its first token."""
 
-    y: Tokens
+    input_space: Tokens
 
     @property
-    def y_prime(self) -> Tokens:
-        return Tokens(1, self.y.vocab)
+    def output_space(self) -> Tokens:
+        return Tokens(1, self.input_space.vocab)
 
     def encode(self, variables, y):
         return y[:, :1]
@@ -36,8 +36,8 @@ class First(Abstraction):
 class Table(Generator):
     """A probability for each pair of a and b, in its variables."""
 
-    source: Category | Tokens
-    target: Tokens
+    source_space: Category | Tokens
+    target_space: Tokens
 
     targets = (Tokens,)
     has_log_prob = True
@@ -45,7 +45,7 @@ class Table(Generator):
     def init(self, rng):
         raise NotImplementedError
 
-    def loss(self, variables, keys, a, b, train) -> Objective:
+    def loss(self, variables, keys, a, b, train) -> LossOutput:
         raise NotImplementedError
 
     def sample(self, variables, keys, a):

@@ -15,7 +15,7 @@ from regen_jax.config.build import build
 from regen_jax.data.host_features import as_batch, open_examples
 from regen_jax.data.pipeline import first_batch
 from regen_jax.evaluation.evaluators import example_keys, sample
-from regen_jax.spaces import checked
+from regen_jax.spaces import check
 from regen_jax.training.optimizer import decayed
 from regen_jax.training.step import Reduction, create, train_step
 
@@ -133,8 +133,8 @@ def test_combinations_step_and_generate(name, arg, config_of):
     prompts = as_batch(run.task.prompts(2), run.regeneration)
     if (name, arg) in DEFAULTS:
         y_prime, y = sample(run.task, run.regeneration, variables, prompts)
-        y_space = run.regeneration.abstraction.y_prime
-        checked(y_space, jax.tree.map(jnp.asarray, y_prime), "Y′")
+        y_space = run.regeneration.abstraction.output_space
+        check(y_space, jax.tree.map(jnp.asarray, y_prime), "Y′")
     else:
         # Compiling is most of the work, and mistakes show before.
         prompt, keys = run.regeneration.prompt(prompts), example_keys(0, 0, 2)

@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Interval, Le, Lt
 
 from regen_jax import ranges
 from regen_jax.cli import commands
-from regen_jax.config.registry import make
+from regen_jax.config.registry import instantiate
 from regen_jax.errors import UserError
 
 
@@ -51,7 +51,7 @@ REFUSED = [
 def test_value_out_of_range_is_refused_with_its_field_and_range(name, value, words):
     words = f"{name}{'' if words.startswith('[') else ' '}{words}"
     with pytest.raises(UserError, match=re.escape(f"config.part.{words}")):
-        make(Options, {name: value}, "config.part")
+        instantiate(Options, {name: value}, "config.part")
     with pytest.raises(ValueError, match=re.escape(words)):
         Options(**{name: value})
 
@@ -66,20 +66,20 @@ def test_values_at_the_ends_of_their_ranges_are_taken():
         "sizes": [1, 2**31 - 1],
         "pair": ["a", 1],
     }
-    made = make(Options, section, "config.part")
+    made = instantiate(Options, section, "config.part")
     assert made.above > 0 and made.pair == ("a", 1.0) and isinstance(made.rate, float)
 
 
 def test_int_too_large_for_a_float_field_is_refused():
     with pytest.raises(UserError, match="config.part.free must be finite, at most 3.4"):
-        make(Options, {"free": 10**400}, "config.part")
+        instantiate(Options, {"free": 10**400}, "config.part")
 
 
 def test_type_in_error_has_no_range():
     with pytest.raises(UserError, match=re.escape("of type tuple[int, ...], not 3")):
-        make(Options, {"sizes": 3}, "config.part")
+        instantiate(Options, {"sizes": 3}, "config.part")
     with pytest.raises(UserError, match="rate must be of type float, not 'x'"):
-        make(Options, {"rate": "x"}, "config.part")
+        instantiate(Options, {"rate": "x"}, "config.part")
 
 
 def test_constraint_of_another_kind_is_a_mistake_of_the_class():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from regen_jax.abstractions.identity import Identity
-from regen_jax.interfaces import Abstraction, Generator, Objective, Variables
+from regen_jax.interfaces import Abstraction, Generator, LossOutput, Variables
 from regen_jax.regeneration import Regeneration
 from regen_jax.spaces import Array, Category
 
@@ -15,11 +15,11 @@ from regen_jax.spaces import Array, Category
 class Scale(Abstraction):
     """Y times the factor in its variables."""
 
-    y: Array
+    input_space: Array
 
     @property
-    def y_prime(self) -> Array:
-        return self.y
+    def output_space(self) -> Array:
+        return self.input_space
 
     def encode(self, variables: Variables, y: jax.Array) -> jax.Array:
         assert y.dtype == jnp.float32
@@ -33,10 +33,10 @@ class Scale(Abstraction):
 class Bucket(Abstraction):
     """X, a class, as the size of its bucket: a representation with a variable."""
 
-    y: Category
+    input_space: Category
 
     @property
-    def y_prime(self) -> Array:
+    def output_space(self) -> Array:
         return Array((1,))
 
     def encode(self, variables: Variables, y: jax.Array) -> jax.Array:
@@ -56,8 +56,8 @@ class Normal(Generator):
     def init(self, rng: jax.Array) -> Variables:
         return {"shift": jnp.zeros(())}
 
-    def loss(self, variables, keys, a, b, train) -> Objective:
-        return Objective(-self.log_prob(variables, a, b))
+    def loss(self, variables, keys, a, b, train) -> LossOutput:
+        return LossOutput(-self.log_prob(variables, a, b))
 
     def sample(self, variables: Variables, keys: jax.Array, a: jax.Array) -> jax.Array:
         noise = jax.vmap(lambda key: jax.random.normal(key, self.target.shape))(keys)

@@ -11,10 +11,10 @@ from regen_jax.spaces import (
     Category,
     Padded,
     Tokens,
-    cast,
-    checked,
+    check,
+    length_mask,
     lengths,
-    within,
+    to_dtype,
     zeros,
 )
 
@@ -71,10 +71,10 @@ def test_spaces_are_values():
 
 def test_cast_keeps_values_and_takes_the_dtype():
     image = np.array([[0, 128, 255]], np.uint8)
-    value = cast(Array((3,), 0.0, 255.0), image)
+    value = to_dtype(Array((3,), 0.0, 255.0), image)
     assert value.dtype == jnp.float32
     np.testing.assert_array_equal(value, image)
-    codes = cast(Tokens(3, 300), image)
+    codes = to_dtype(Tokens(3, 300), image)
     assert codes.dtype == jnp.int32
     np.testing.assert_array_equal(codes, image)
 
@@ -125,10 +125,10 @@ def test_a_space_without_bounds_is_left_as_it_is(space):
 )
 def test_checked_tells_what_is_not_of_the_space(space, value, words):
     np.testing.assert_array_equal(
-        checked(space, zeros(space, 3), "Y of a test"), zeros(space, 3)
+        check(space, zeros(space, 3), "Y of a test"), zeros(space, 3)
     )
     with pytest.raises(AssertionError, match=words):
-        checked(space, value, "Y of a test")
+        check(space, value, "Y of a test")
 
 
 def test_a_sequence_ends_at_its_first_0():
@@ -143,10 +143,12 @@ def test_a_sequence_ends_at_its_first_0():
 
 def test_a_padded_value_travels_with_its_length():
     space = Array((4, 1), padded=True)
-    value = cast(space, Padded(np.ones((2, 4, 1), np.int16), np.array([3, 1])))
+    value = to_dtype(space, Padded(np.ones((2, 4, 1), np.int16), np.array([3, 1])))
     assert value.values.dtype == jnp.float32 and value.length.dtype == jnp.int32
-    assert checked(space, value, "it") is value
+    assert check(space, value, "it") is value
     np.testing.assert_array_equal(lengths(space, value), [3, 1])
-    np.testing.assert_array_equal(within(value.length, 4), [[1, 1, 1, 0], [1, 0, 0, 0]])
+    np.testing.assert_array_equal(
+        length_mask(value.length, 4), [[1, 1, 1, 0], [1, 0, 0, 0]]
+    )
     with pytest.raises(AssertionError, match=r"it: Array\(4, 1, padded\) needs"):
-        checked(space, value.values, "it")
+        check(space, value.values, "it")

@@ -26,7 +26,7 @@ class Autoencoder(QuantizedAutoencoder):
       dtype: compute dtype of the networks; quantizers stay in float32.
     """
 
-    y: Array
+    input_space: Array
     quantizer: Quantizer = dataclasses.field(default_factory=VectorQuantizer)
     widths: tuple[Count, ...] = (32, 64)
     num_blocks: Natural = 1
@@ -34,12 +34,12 @@ class Autoencoder(QuantizedAutoencoder):
 
     def __post_init__(self):
         ranges.check(self)
-        if not isinstance(self.y, Array) or len(self.y.shape) != 3:
+        if not isinstance(self.input_space, Array) or len(self.input_space.shape) != 3:
             raise ValueError(
-                f"needs images, an Array of height, width, channels, not {self.y}"
+                f"needs images, an Array of height, width, channels, not {self.input_space}"
             )
-        if not self.y.bounded:
-            raise ValueError(f"needs an Array with bounds, not {self.y}")
+        if not self.input_space.bounded:
+            raise ValueError(f"needs an Array with bounds, not {self.input_space}")
         factor = 2 ** len(self.widths)
         if not self.widths:
             raise ValueError("widths must be one number or more, not none")
@@ -47,16 +47,16 @@ class Autoencoder(QuantizedAutoencoder):
             raise ValueError(
                 f"dtype must be 'float32' or 'bfloat16', not {self.dtype!r}"
             )
-        if any(n % factor for n in self.y.shape[:2]):
+        if any(n % factor for n in self.input_space.shape[:2]):
             raise ValueError(
                 f"widths has {len(self.widths)} levels, which reduce the resolution "
-                f"{factor} times, and {factor} does not divide {self.y.shape[:2]}"
+                f"{factor} times, and {factor} does not divide {self.input_space.shape[:2]}"
             )
 
     @property
     def grid(self) -> tuple[int, int]:
         """Height and width in codes."""
-        return tuple(n // 2 ** len(self.widths) for n in self.y.shape[:2])
+        return tuple(n // 2 ** len(self.widths) for n in self.input_space.shape[:2])
 
     @property
     def encoder(self) -> Encoder:
@@ -70,18 +70,21 @@ class Autoencoder(QuantizedAutoencoder):
     @property
     def decoder(self) -> Decoder:
         return Decoder(
-            self.widths, self.y.shape[-1], self.num_blocks, jnp.dtype(self.dtype)
+            self.widths,
+            self.input_space.shape[-1],
+            self.num_blocks,
+            jnp.dtype(self.dtype),
         )
 
-    def network_input(self, y: jax.Array) -> jax.Array:
-        return self.y.normalize(y)
+    def preprocess(self, y: jax.Array) -> jax.Array:
+        return self.input_space.normalize(y)
 
-    def from_prediction(self, prediction: jax.Array) -> jax.Array:
-        return self.y.denormalize(prediction)
+    def postprocess(self, prediction: jax.Array) -> jax.Array:
+        return self.input_space.denormalize(prediction)
 
-    def compare(
+    def reconstruction_loss(
         self, prediction: jax.Array, y: jax.Array
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Squared error in [-1, 1], a mean over pixels and channels."""
-        error = prediction - self.y.normalize(y)
+        error = prediction - self.input_space.normalize(y)
         return jnp.mean(error**2, axis=(1, 2, 3)), {}

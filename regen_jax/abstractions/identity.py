@@ -12,13 +12,13 @@ from regen_jax.spaces import Space
 class Identity(Abstraction):
     """Leaves a value of any space as it is."""
 
-    y: Space
+    input_space: Space
 
     lossless = True
 
     @property
-    def y_prime(self) -> Space:
-        return self.y
+    def output_space(self) -> Space:
+        return self.input_space
 
     def encode(self, variables: Variables, y: jax.Array) -> jax.Array:
         return y

@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 
 from regen_jax.abstractions.bottlenecks.interface import Quantizer
-from regen_jax.interfaces import Abstraction, Objective, Variables
+from regen_jax.interfaces import Abstraction, LossOutput, Variables
 from regen_jax.metrics import codebook
 from regen_jax.spaces import Tokens
 
@@ -40,31 +40,31 @@ class QuantizedAutoencoder(Abstraction):
         """Maps values f32[B, *grid, quantizer.latent_dim] to a prediction of y."""
 
     @abc.abstractmethod
-    def network_input(self, y: jax.Array) -> jax.Array:
+    def preprocess(self, y: jax.Array) -> jax.Array:
         """y [B, *y.shape] as the encoder reads it."""
 
     @abc.abstractmethod
-    def from_prediction(self, prediction: jax.Array) -> jax.Array:
+    def postprocess(self, prediction: jax.Array) -> jax.Array:
         """The y [B, *y.shape] that the decoder's output stands for."""
 
     @abc.abstractmethod
-    def compare(
+    def reconstruction_loss(
         self, prediction: jax.Array, y: jax.Array
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """The reconstruction's loss f32[B], and further metrics f32[B] by name."""
 
     @property
-    def y_prime(self) -> Tokens:
+    def output_space(self) -> Tokens:
         quantizer = self.quantizer
         return Tokens(math.prod(self.grid), quantizer.vocab, quantizer.depth)
 
     def weights(self, y: jax.Array) -> dict[str, jax.Array]:
-        """`Objective.weights` of y [B, *y.shape]: by default every example weighs 1."""
+        """`LossOutput.weights` of y [B, *y.shape]: by default every example weighs 1."""
         return {}
 
     def init(self, rng: jax.Array, y: jax.Array) -> Variables:
         encoder_rng, decoder_rng, codebook_rng = jax.random.split(rng, 3)
-        x = self.network_input(y)
+        x = self.preprocess(y)
         encoder = self.encoder.init(encoder_rng, x)["params"]
         latents = self.encoder.apply({"params": encoder}, x)
         decoder = self.decoder.init(decoder_rng, latents)["params"]
@@ -78,39 +78,41 @@ class QuantizedAutoencoder(Abstraction):
         codes = self.quantizer.encode(
             variables["codebook"], self._latents(variables, y)
         )
-        return codes.reshape(y.shape[0], *self.y_prime.shape)
+        return codes.reshape(y.shape[0], *self.output_space.shape)
 
     def decode(self, variables: Variables, y_prime: jax.Array) -> jax.Array:
-        codes = y_prime.reshape(-1, *self.grid, *self.y_prime.shape[1:])
+        codes = y_prime.reshape(-1, *self.grid, *self.output_space.shape[1:])
         values = self.quantizer.decode(variables["codebook"], codes)
-        return self.from_prediction(self._prediction(variables, values))
+        return self.postprocess(self._prediction(variables, values))
 
     def loss(
         self, variables: Variables, keys: jax.Array, y: jax.Array, train: bool
-    ) -> Objective:
+    ) -> LossOutput:
         """The reconstruction's loss plus the quantizer's own term."""
         latents = self._latents(variables, y)
         quantized = self.quantizer.quantize(
             variables["codebook"], keys, latents, train=train
         )
-        error, metrics = self.compare(self._prediction(variables, quantized.values), y)
-        return Objective(
+        error, metrics = self.reconstruction_loss(
+            self._prediction(variables, quantized.values), y
+        )
+        return LossOutput(
             loss=error + quantized.loss,
             metrics={
                 "reconstruction_loss": error,
                 "quantizer_loss": quantized.loss,
                 **metrics,
             },
-            totals=quantized.totals,
-            examples=quantized.examples,
+            sums=quantized.sums,
+            per_example=quantized.per_example,
             weights=self.weights(y),
         )
 
     def update(
-        self, variables: Variables, rng: jax.Array, objective: Objective
+        self, variables: Variables, rng: jax.Array, objective: LossOutput
     ) -> Variables:
         updated = self.quantizer.update(
-            variables["codebook"], rng, objective.totals, objective.examples
+            variables["codebook"], rng, objective.sums, objective.per_example
         )
         return {**variables, "codebook": updated}
 
@@ -121,7 +123,7 @@ class QuantizedAutoencoder(Abstraction):
 
     def _latents(self, variables: Variables, y: jax.Array) -> jax.Array:
         encoder = {"params": variables["params"]["encoder"]}
-        return self.encoder.apply(encoder, self.network_input(y))
+        return self.encoder.apply(encoder, self.preprocess(y))
 
     def _prediction(self, variables: Variables, values: jax.Array) -> jax.Array:
         return self.decoder.apply({"params": variables["params"]["decoder"]}, values)

@@ -6,7 +6,8 @@ import re
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,15 +63,42 @@ def config_of(directory: Path) -> dict[str, Any]:
     return config
 
 
-def define_config() -> flags.FlagHolder[ConfigDict]:
-    """The flag --config, a file with `get_config`, whose fields are flags too.
+def define_config(
+    flag_values: flags.FlagValues = flags.FLAGS, argv: list[str] | None = None
+) -> flags.FlagHolder[ConfigDict]:
+    """Defines the flag --config, a file with `get_config`, whose fields are flags too.
 
     New fields are accepted here, so that any option of a part can be set though the
     file does not list it; `build` refuses those that no part has.
     """
     return config_flags.DEFINE_config_file(
-        "config", None, "config file", lock_config=False, accept_new_attributes=True
+        "config",
+        None,
+        "config file",
+        flag_values,
+        lock_config=False,
+        accept_new_attributes=True,
+        sys_argv=argv,
     )
+
+
+def read_config(arguments: Sequence[str]) -> ConfigDict:
+    """Returns the config that --config and the flags of its fields give.
+
+    Raises:
+      UserError: a flag is wrong, or the config file is not there, raises, or returns no
+        `ConfigDict`.
+    """
+    argv = ["train", *arguments]
+    flag_values = flags.FlagValues()
+    holder = define_config(flag_values, argv)
+    with warnings.catch_warnings():
+        # ml_collections loads the file in a way that Python deprecates.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        _parse(argv, flag_values)
+    if not isinstance(given(holder), ConfigDict):
+        raise UserError("--config: its get_config returns no ConfigDict")
+    return holder.value
 
 
 def define_number(
@@ -170,23 +198,31 @@ def _only_of_main_thread(*exception) -> None:
         sys.__excepthook__(*exception)
 
 
-def _parse(argv: list[str]) -> list[str]:
+def _parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> list[str]:
     argv = [_expanded(arg) for arg in argv]
     for arg in argv:
         path = arg.partition("=")[2].partition(":")[0]
         if re.match("--?config=", arg) and not Path(path).is_file():
-            fail(f"--config: no such file: {path}")
+            raise UserError(f"--config: no such file: {path}")
     try:
-        rest = flags.FLAGS(argv)
+        rest = flag_values(argv)
     except KeyError as error:
-        fail(f"--config has no section {error.args[0]}; it needs {', '.join(SECTIONS)}")
+        raise UserError(
+            f"--config has no section {error.args[0]}; it needs {', '.join(SECTIONS)}"
+        ) from error
     # A config file is the user's own code: it may raise anything.
-    except Exception as error:  # noqa: BLE001
-        # Of what a config file raises, ml_collections tells the whole traceback.
+    except Exception as error:
+        # Of what a config file raises, ml_collections repeats the whole traceback.
         last = str(error).strip().splitlines()[-1:]
-        fail(*last if isinstance(error, flags.Error) else [f"--config: {error!r}"])
+        is_flag = last and isinstance(error, flags.Error)
+        message = (
+            last[0].removeprefix("ValueError: ") if is_flag else f"--config: {error!r}"
+        )
+        raise UserError(message) from error
     if len(rest) > 1:
-        fail(f"unknown argument {rest[1]!r}: options look like --workdir=runs/demo")
+        raise UserError(
+            f"unknown argument {rest[1]!r}: options look like --workdir=runs/demo"
+        )
     return rest
 
 

@@ -18,7 +18,7 @@ def read(abstraction: Abstraction, path: str) -> np.ndarray:
       UserError: the file cannot be read or holds no y′, or the abstraction's y′ are not
         for people to edit.
     """
-    if not abstraction.editable:
+    if not abstraction.human_editable:
         raise UserError(
             f"--y_prime={path}: the Y′ of this run is not for people to edit: its "
             f"abstraction is {type(abstraction).__name__}"
@@ -39,11 +39,11 @@ def to_text(abstraction: Abstraction, y_prime: np.ndarray) -> str:
     A prior may generate a y′ that has no such text, such as an empty one: its ids are
     written instead, as JSON.
     """
-    text = abstraction.write(y_prime)
-    if not isinstance(abstraction.y_prime, Tokens):
+    text = abstraction.to_text(y_prime)
+    if not isinstance(abstraction.output_space, Tokens):
         return text
     try:
-        if abstraction.write(abstraction.read(text)) == text:
+        if abstraction.to_text(abstraction.from_text(text)) == text:
             return text
     except UserError:
         pass
@@ -56,9 +56,9 @@ def from_text(abstraction: Abstraction, text: str) -> np.ndarray:
     Raises:
       UserError: the text is not that of a y′; the message says where.
     """
-    space = abstraction.y_prime
+    space = abstraction.output_space
     if not (isinstance(space, Tokens) and text.lstrip().startswith('{"ids"')):
-        return abstraction.read(text)
+        return abstraction.from_text(text)
     try:
         ids = np.array(json.loads(text)["ids"])
         fits = ids.dtype.kind == "i" and ids.shape == space.shape

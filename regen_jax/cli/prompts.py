@@ -28,7 +28,9 @@ def requested(
     if given and edited not in (0, len(given)):
         raise UserError(f"--y_prime is given {edited} times for {len(given)} prompts")
     if given:
-        return [task.read(kind, _canonical(kind, value)) for kind, value in given]
+        return [
+            task.parse_prompt(kind, _canonical(kind, value)) for kind, value in given
+        ]
     prompts = task.prompts(edited or number, "test")
     if len(prompts) < edited or not prompts:
         raise UserError(

@@ -12,7 +12,7 @@ from typing import Any
 from filelock import AcquireReturnProxy, SoftFileLease, Timeout
 
 from regen_jax import paths
-from regen_jax.config.registry import plain, require_section
+from regen_jax.config.registry import require_section, to_plain_dict
 from regen_jax.errors import UserError
 
 CONFIG = "config.json"
@@ -50,7 +50,7 @@ def claimed(workdir: Path, config: Mapping[str, Any]) -> Iterator[None]:
       UserError: it is a file, cannot be written, holds a run of another config or
         format, or another process trains in it.
     """
-    new = json.loads(json.dumps(plain(config)))
+    new = json.loads(json.dumps(to_plain_dict(config)))
     try:
         _check(workdir, new)
         workdir.mkdir(parents=True, exist_ok=True)
@@ -176,7 +176,7 @@ def check_source(
         it to the last of its own steps.
     """
     where = f"config.train.{stage}.init_from"
-    old, new = read(source, where), plain(config)
+    old, new = read(source, where), to_plain_dict(config)
     differing = []
     for section in ("task", "data", *READS.get(stage, (stage,))):
         pair = [options.get(section) for options in (old, new)]

@@ -4,13 +4,13 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from regen_jax.config.registry import find, make, names
+from regen_jax.config.registry import instantiate, registered_names, resolve_class
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Abstraction, Generator
 from regen_jax.spaces import Space
 
 
-class Arrows(NamedTuple):
+class Parts(NamedTuple):
     """Y → Y′, X → Y′, and Y′ → Y or None for the abstraction's own way back."""
 
     abstraction: Abstraction
@@ -19,8 +19,8 @@ class Arrows(NamedTuple):
 
 
 def join_arrows(
-    config: Mapping[str, Any], where: str, source: Space, y: Space, giver: str
-) -> Arrows:
+    config: Mapping[str, Any], where: str, source: Space, y: Space, target_origin: str
+) -> Parts:
     """What the sections `abstraction`, `prior` and `decoder` of a config make.
 
     Args:
@@ -34,30 +34,30 @@ def join_arrows(
       UserError: one line that names two parts that do not fit, and what would.
     """
     abstraction = make_abstraction(config["abstraction"], f"{where}.abstraction", y)
-    y_prime = abstraction.y_prime
+    y_prime = abstraction.output_space
     named = f"abstraction {config['abstraction']['name']!r}"
     prior = _generator(config, where, "prior", named, source, y_prime, y)
     name = config["decoder"].get("name", "")
     if name == "inverse":
-        if not abstraction.decodes:
+        if not abstraction.invertible:
             raise UserError(
                 f"{where}: decoder 'inverse' needs a way back, but {named} has none: "
                 f"use decoder {_generators_for(y_prime, y)}"
             )
         # Options of other decoders would be ignored in silence.
-        make(_Inverse, config["decoder"], f"{where}.decoder")
-        return Arrows(abstraction, prior, None)
-    others = ("inverse",) if abstraction.decodes else ()
-    decoder = _generator(config, where, "decoder", giver, y_prime, y, y, others)
-    return Arrows(abstraction, prior, decoder)
+        instantiate(_Inverse, config["decoder"], f"{where}.decoder")
+        return Parts(abstraction, prior, None)
+    others = ("inverse",) if abstraction.invertible else ()
+    decoder = _generator(config, where, "decoder", target_origin, y_prime, y, y, others)
+    return Parts(abstraction, prior, decoder)
 
 
 def make_abstraction(
     section: Mapping[str, Any], where: str, space: Space
 ) -> Abstraction:
     """The abstraction of a space that a section of a config names."""
-    cls = find(Abstraction, _name(section, where, Abstraction), where)
-    return make(cls, section, where, y=space)
+    cls = resolve_class(Abstraction, _name(section, where, Abstraction), where)
+    return instantiate(cls, section, where, input_space=space)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +69,7 @@ def _generator(
     config: Mapping[str, Any],
     where: str,
     role: str,
-    giver: str,
+    target_origin: str,
     source: Space,
     target: Space,
     y: Space,
@@ -82,14 +82,14 @@ def _generator(
     """
     section, place = config[role], f"{where}.{role}"
     name = _name(section, place, Generator, others)
-    cls = find(Generator, name, place, others)
+    cls = resolve_class(Generator, name, place, others)
     if not isinstance(target, cls.targets):
         kinds = " or ".join(kind.__name__ for kind in cls.targets)
         advice = f"use {role} {_generators_for(source, target, others)}"
         if role == "prior":
             advice += f", or abstraction {_abstractions_for(y, cls)}"
         raise UserError(
-            f"{where}: {role} {name!r} generates {kinds}, but {giver} gives {target}: "
+            f"{where}: {role} {name!r} generates {kinds}, but {target_origin} gives {target}: "
             f"{advice}"
         )
     if not isinstance(source, cls.sources):
@@ -98,12 +98,14 @@ def _generator(
             f"{where}: {role} {name!r} reads {kinds}, but its source is {source}: "
             f"use {role} {_generators_for(source, target, others)}"
         )
-    return make(cls, section, place, source=source, target=target)
+    return instantiate(cls, section, place, source_space=source, target_space=target)
 
 
 def _generators_for(source: Space, target: Space, others: Sequence[str] = ()) -> str:
     """Built-in generators from one space to the other, and `others`, as words."""
-    classes = {name: find(Generator, name, "") for name in names(Generator)}
+    classes = {
+        name: resolve_class(Generator, name, "") for name in registered_names(Generator)
+    }
     fitting = [
         name
         for name, cls in classes.items()
@@ -120,12 +122,12 @@ def _abstractions_for(y: Space, generator: type[Generator]) -> str:
 
     def fits(name: str) -> bool:
         try:
-            abstraction = find(Abstraction, name, "")(y)
+            abstraction = resolve_class(Abstraction, name, "")(y)
         except ValueError:
             return False
-        return isinstance(abstraction.y_prime, generator.targets)
+        return isinstance(abstraction.output_space, generator.targets)
 
-    return _either(name for name in names(Abstraction) if fits(name))
+    return _either(name for name in registered_names(Abstraction) if fits(name))
 
 
 def _either(options: Iterable[str]) -> str:
@@ -136,6 +138,6 @@ def _name(
     section: Mapping[str, Any], where: str, base: type, others: Sequence[str] = ()
 ) -> str:
     if "name" not in section:
-        known = ", ".join([*others, *names(base)])
+        known = ", ".join([*others, *registered_names(base)])
         raise UserError(f"{where} needs a name: {known}")
     return section["name"]

@@ -7,7 +7,12 @@ from typing import Any
 
 from regen_jax import paths
 from regen_jax.config.assembly import join_arrows, make_abstraction
-from regen_jax.config.registry import find, make, plain, require_section
+from regen_jax.config.registry import (
+    instantiate,
+    require_section,
+    resolve_class,
+    to_plain_dict,
+)
 from regen_jax.data.host_features import open_examples
 from regen_jax.data.pipeline import Source, share
 from regen_jax.errors import UserError
@@ -78,7 +83,7 @@ def build(config: Mapping[str, Any], evaluated: str | None = None) -> Run:
       UserError: an unknown section, option or value, parts whose spaces do not fit, or
         data that are not prepared.
     """
-    config = plain(config)
+    config = to_plain_dict(config)
     config = {name: {} for name in OPTIONAL} | config
     unknown = sorted(set(config) - {*SECTIONS, *OPTIONAL})
     missing = [section for section in SECTIONS if section not in config]
@@ -89,12 +94,14 @@ def build(config: Mapping[str, Any], evaluated: str | None = None) -> Run:
         if section not in ("seed", "task"):
             require_section(config[section], f"config.{section}")
     _check_paths(config)
-    task = make(
-        find(Task, config["task"], "config.task"), config["data"], "config.data"
+    task = instantiate(
+        resolve_class(Task, config["task"], "config.task"),
+        config["data"],
+        "config.data",
     )
     regeneration = join(config, task.x, task.y)
 
-    evaluate = make(EvaluateOptions, config["evaluate"], "config.evaluate")
+    evaluate = instantiate(EvaluateOptions, config["evaluate"], "config.evaluate")
     stages = make_stages(
         task,
         regeneration,
@@ -105,10 +112,12 @@ def build(config: Mapping[str, Any], evaluated: str | None = None) -> Run:
     )
     loop = LoopOptions(
         seed=_seed(config["seed"]),
-        log_every=make(LogOptions, config["log"], "config.log").every,
+        log_every=instantiate(LogOptions, config["log"], "config.log").every,
         evaluate_every=evaluate.every,
-        checkpoint=make(CheckpointOptions, config["checkpoint"], "config.checkpoint"),
-        profile=make(ProfileOptions, config["profile"], "config.profile"),
+        checkpoint=instantiate(
+            CheckpointOptions, config["checkpoint"], "config.checkpoint"
+        ),
+        profile=instantiate(ProfileOptions, config["profile"], "config.profile"),
     )
     return Run(
         task,
@@ -116,7 +125,7 @@ def build(config: Mapping[str, Any], evaluated: str | None = None) -> Run:
         stages,
         _train_options(config["train"], task, [stage.name for stage in stages]),
         loop,
-        make(ParallelOptions, config["parallel"], "config.parallel"),
+        instantiate(ParallelOptions, config["parallel"], "config.parallel"),
         evaluate,
     )
 
@@ -128,9 +137,9 @@ def join(config: Mapping[str, Any], x: Space, y: Space) -> Regeneration:
       UserError: one line that names two parts that do not fit, and what would.
     """
     source = make_abstraction(config["source"], "config.source", x)
-    giver = f"task {config['task']!r}"
+    target_origin = f"task {config['task']!r}"
     return Regeneration(
-        source, *join_arrows(config, "config", source.y_prime, y, giver)
+        source, *join_arrows(config, "config", source.output_space, y, target_origin)
     )
 
 
@@ -163,7 +172,7 @@ def _train_options(
         what = f"has unknown {unknown}" if unknown else f"lacks {missing}"
         raise UserError(f"config.train {what}; stages are {', '.join(known)}")
     made = {
-        name: make(StageOptions, section, f"config.train.{name}")
+        name: instantiate(StageOptions, section, f"config.train.{name}")
         for name, section in train.items()
     }
     for name, options in made.items():

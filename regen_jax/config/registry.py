@@ -14,7 +14,7 @@ from regen_jax import ranges
 from regen_jax.errors import UserError
 
 
-def plain(config: Mapping[str, Any]) -> dict[str, Any]:
+def to_plain_dict(config: Mapping[str, Any]) -> dict[str, Any]:
     """A config as JSON holds it: nested dicts, and lists for tuples."""
     to_dict = getattr(config, "to_dict", lambda: config)
     try:
@@ -25,7 +25,7 @@ def plain(config: Mapping[str, Any]) -> dict[str, Any]:
         ) from error
 
 
-def names(base: type) -> list[str]:
+def registered_names(base: type) -> list[str]:
     """Returns the short names of `base` in a config, sorted.
 
     They are the names of the modules in its `home`, at any depth, that define a class of it.
@@ -33,7 +33,9 @@ def names(base: type) -> list[str]:
     return sorted(_classes(base))
 
 
-def find(base: type, name: str, where: str, others: Sequence[str] = ()) -> type:
+def resolve_class(
+    base: type, name: str, where: str, others: Sequence[str] = ()
+) -> type:
     """The class of that name: a module of `base.home`, or `package.module:Class`.
 
     `others` are names that the caller knows besides, for the error to list.
@@ -66,7 +68,7 @@ def find(base: type, name: str, where: str, others: Sequence[str] = ()) -> type:
     return classes[name]
 
 
-def make(cls: type, section: Mapping[str, Any], where: str, **given: Any) -> Any:
+def instantiate(cls: type, section: Mapping[str, Any], where: str, **given: Any) -> Any:
     """An instance of the dataclass `cls` from `given` fields and a config section.
 
     A `name` in the section, which chose the class, is left out unless `cls` has such a
@@ -126,9 +128,9 @@ def _classes(base: type) -> dict[str, type]:
     Raises:
       ImportError: two modules of one name define one.
     """
-    home = importlib.import_module(base.home)
+    home = importlib.import_module(base.registry)
     classes = {}
-    for module in pkgutil.walk_packages(home.__path__, f"{base.home}."):
+    for module in pkgutil.walk_packages(home.__path__, f"{base.registry}."):
         name = module.name.rpartition(".")[2]
         cls = None if module.ispkg else _class_in(module.name, base)
         if cls is None:
@@ -157,12 +159,14 @@ def _class_in(path: str, base: type) -> type | None:
 
 def _value(kind: Any, value: Any, where: str) -> Any:
     """`value` as a field of type `kind` holds it."""
-    if hasattr(kind, "home"):
+    if hasattr(kind, "registry"):
         if not isinstance(value, Mapping) or "name" not in value:
-            raise UserError(f"{where} needs a name: {', '.join(names(kind))}")
-        return make(find(kind, value["name"], where), value, where)
+            raise UserError(
+                f"{where} needs a name: {', '.join(registered_names(kind))}"
+            )
+        return instantiate(resolve_class(kind, value["name"], where), value, where)
     if dataclasses.is_dataclass(kind):
-        return make(kind, value, where)
+        return instantiate(kind, value, where)
     bare = ranges.bare(kind)
     if type(value) is bare or (bare is float and type(value) is int):
         if words := ranges.fault(kind, value):

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from regen_jax.data.pipeline import Batch, stack
 from regen_jax.errors import UserError
-from regen_jax.interfaces import Example, HostRule, Task
+from regen_jax.interfaces import Example, HostFeature, Task
 from regen_jax.regeneration import Regeneration
 
 VALUES = ("x", "y", "x_prime", "y_prime")
@@ -64,18 +64,18 @@ def open_examples(
     return _Annotated(examples, cached)
 
 
-def annotate(example: Example, parts: Regeneration) -> dict[str, Any]:
+def extract(example: Example, parts: Regeneration) -> dict[str, Any]:
     """One example without notes, and with what rules on the host say of it."""
     found = {name: example[name] for name in VALUES if name in example}
     for name, rule in _rules(parts).items():
         if name[0] in example:
-            found[name] = rule.annotate(example[name[0]], example)
+            found[name] = rule.extract(example[name[0]], example)
     return found
 
 
 def as_batch(examples: Iterable[Example], parts: Regeneration) -> Batch:
     """A few examples, annotated, as one batch."""
-    return stack([annotate(example, parts) for example in examples])
+    return stack([extract(example, parts) for example in examples])
 
 
 def sources(name: str) -> dict[str, str]:
@@ -94,9 +94,9 @@ def sources(name: str) -> dict[str, str]:
     return found
 
 
-def _rules(parts: Regeneration) -> dict[str, HostRule]:
+def _rules(parts: Regeneration) -> dict[str, HostFeature]:
     pairs = {"x_prime": parts.source, "y_prime": parts.abstraction}
-    return {name: rule for name, rule in pairs.items() if rule.on_host}
+    return {name: rule for name, rule in pairs.items() if rule.runs_on_host}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +121,7 @@ class _Cached:
     def __init__(
         self,
         examples: Sequence[Example],
-        rule: HostRule,
+        rule: HostFeature,
         of: str,
         origin: Origin | None,
     ):
@@ -145,7 +145,7 @@ class _Cached:
         logger.info("%s of %s examples, once", name, f"{number:,}")
         read = map(examples.__getitem__, range(number))
         shown = tqdm(read, name, number, disable=None, leave=False)
-        self.values = np.stack([rule.annotate(e[of], e) for e in shown])
+        self.values = np.stack([rule.extract(e[of], e) for e in shown])
         try:
             path.parent.mkdir(exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
@@ -157,4 +157,4 @@ class _Cached:
     def of(self, index: int, example: Example) -> np.ndarray:
         if self.values is not None:
             return self.values[index]
-        return self.rule.annotate(example[self.name], example)
+        return self.rule.extract(example[self.name], example)

@@ -122,7 +122,7 @@ def sample(
         kept = min(batch_size, number - first)
         parts.append(jax.tree.map(lambda x, kept=kept: x[:kept], drawn))
     y_prime, y = _joined(parts)
-    return y_prime, task.restore(y)
+    return y_prime, task.postprocess(y)
 
 
 def decode(
@@ -136,7 +136,7 @@ def decode(
     keys = example_keys(seed, 0, _count(y_prime))
     decoder_keys = jax.vmap(jax.random.split, out_axes=1)(keys)[1]
     found = _decode(regeneration, variables, decoder_keys, y_prime)
-    return task.restore(jax.device_get(found))
+    return task.postprocess(jax.device_get(found))
 
 
 def reconstruct(
@@ -156,7 +156,7 @@ def reconstruct(
         found = _reconstruct(regeneration, variables, keys, batch)
         others.append(jax.device_get(found))
         originals.append(batch["y"])
-    return _joined(originals), task.restore(_joined(others))
+    return _joined(originals), task.postprocess(_joined(others))
 
 
 def encode(
@@ -191,12 +191,12 @@ def likelihood(
     if not regeneration.prior.has_log_prob:
         return {}
     examples = core_examples(task, regeneration, split)
-    space = regeneration.abstraction.y_prime
+    space = regeneration.abstraction.output_space
     nats, tokens, count = 0.0, 0, 0
     bound, units, unit = 0.0, 0, ""
     for batch in evaluation_batches(examples, batch_size):
         nats -= float(_log_prob(regeneration, variables, batch).sum())
-        if regeneration.has_bound and (counted := task.units(batch["y"])):
+        if regeneration.has_bound and (counted := task.likelihood_unit(batch["y"])):
             unit, numbers = counted
             bound -= float(_bound(regeneration, variables, batch).sum())
             units += int(np.sum(numbers))

@@ -30,7 +30,7 @@ def held_out(
     def part(variables, frozen, first, batch):
         keys = example_keys(rng, first, jax.tree.leaves(batch)[0].shape[0])
         objective = stage.loss(variables, frozen, keys, batch, False)
-        return objective.sums(), objective.totals
+        return objective.weighted_sums(), objective.sums
 
     def means(variables: Tree, frozen: Frozen) -> dict[str, float]:
         parts = []

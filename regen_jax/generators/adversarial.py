@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from regen_jax import ranges
-from regen_jax.interfaces import Generator, Objective, Variables
+from regen_jax.interfaces import Generator, LossOutput, Variables
 from regen_jax.losses.spectral import check_resolutions, spectral_loss
 from regen_jax.modalities.audio import segments
 from regen_jax.modalities.audio.envelope import log_envelope
@@ -16,7 +16,7 @@ from regen_jax.networks.discriminators.spectrum import (
 )
 from regen_jax.networks.vocos import Vocos
 from regen_jax.ranges import Count, Natural, NonNegative
-from regen_jax.spaces import Array, Padded, Value, lengths, within, zeros
+from regen_jax.spaces import Array, Padded, Value, length_mask, lengths, zeros
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Vocoder(Generator):
       dtype: compute dtype of the blocks; spectra and losses are float32.
     """
 
-    source: Array
-    target: Array
+    source_space: Array
+    target_space: Array
     width: Count = 192
     num_layers: Count = 4
     n_fft: Count = 1024
@@ -58,15 +58,17 @@ class Vocoder(Generator):
 
     def __post_init__(self):
         ranges.check(self)
-        if len(self.source.shape) != 2:
-            raise ValueError(f"needs a source of frames and bands, not {self.source}")
-        if len(self.target.shape) != 1:
-            raise ValueError(f"needs a target of samples, not {self.target}")
-        frames, samples = self.source.shape[0], self.target.shape[0]
+        if len(self.source_space.shape) != 2:
+            raise ValueError(
+                f"needs a source of frames and bands, not {self.source_space}"
+            )
+        if len(self.target_space.shape) != 1:
+            raise ValueError(f"needs a target of samples, not {self.target_space}")
+        frames, samples = self.source_space.shape[0], self.target_space.shape[0]
         if samples % frames:
             raise ValueError(
                 f"needs a whole number of samples a frame: {frames} frames of "
-                f"{self.source} do not divide the {samples} samples of {self.target}"
+                f"{self.source_space} do not divide the {samples} samples of {self.target_space}"
             )
         if self.n_fft % 2 or self.n_fft % self.hop or self.n_fft < 3 * self.hop:
             raise ValueError(
@@ -75,7 +77,7 @@ class Vocoder(Generator):
             )
         if self.segment > frames:
             raise ValueError(
-                f"segment must be at most the {frames} frames of {self.source}, "
+                f"segment must be at most the {frames} frames of {self.source_space}, "
                 f"not {self.segment}"
             )
         check_resolutions(self.resolutions)
@@ -87,7 +89,7 @@ class Vocoder(Generator):
     @property
     def hop(self) -> int:
         """Samples a frame."""
-        return self.target.shape[0] // self.source.shape[0]
+        return self.target_space.shape[0] // self.source_space.shape[0]
 
     @property
     def network(self) -> Vocos:
@@ -100,7 +102,7 @@ class Vocoder(Generator):
 
     def init(self, rng: jax.Array) -> Variables:
         rng, other_rng = jax.random.split(rng)
-        frames, mask = self._frames(zeros(self.source, 1))
+        frames, mask = self._frames(zeros(self.source_space, 1))
         envelope = self._envelope(frames)
         params = {"vocoder": self.network.init(rng, frames, mask, envelope)["params"]}
         if not self.adversarial:
@@ -116,32 +118,39 @@ class Vocoder(Generator):
         self,
         variables: Variables,
         keys: jax.Array,
-        a: Value,
-        b: Value,
+        source: Value,
+        target: Value,
         train: bool,
-    ) -> Objective:
+    ) -> LossOutput:
         """Spectral distances, plus adversarial terms after `adversarial_start` steps.
 
         In training they are of one segment an example. The gradient of the vocoder's
         parameters is that of its own terms, and that of the discriminators' parameters
         is that of `discriminator_loss`.
         """
-        frames, mask = self._frames(a)
-        target = b.values if isinstance(b, Padded) else b
-        length = jnp.minimum(mask.sum(axis=1) * self.hop, lengths(self.target, b))
-        if train and 0 < self.segment < self.source.shape[0]:
+        frames, mask = self._frames(source)
+        target_space = target.values if isinstance(target, Padded) else target
+        length = jnp.minimum(
+            mask.sum(axis=1) * self.hop, lengths(self.target_space, target)
+        )
+        if train and 0 < self.segment < self.source_space.shape[0]:
             start = segments.starts(keys, mask.sum(axis=1), self.segment)
             frames = segments.cut(frames, start, self.segment)
             mask = segments.cut(mask, start, self.segment)
             samples = self.segment * self.hop
-            target = segments.cut(target, start * self.hop, samples)
+            target_space = segments.cut(target_space, start * self.hop, samples)
             length = jnp.clip(length - start * self.hop, 0, samples)
 
         params = variables["params"]
         wave = self._wave(params, frames, mask)
-        counts = within(length, wave.shape[1])
-        wave, target = jnp.where(counts, wave, 0), jnp.where(counts, target, 0)
-        terms = spectral_loss(wave, target, length, self.resolutions, self.sample_rate)
+        counts = length_mask(length, wave.shape[1])
+        wave, target_space = (
+            jnp.where(counts, wave, 0),
+            jnp.where(counts, target_space, 0),
+        )
+        terms = spectral_loss(
+            wave, target_space, length, self.resolutions, self.sample_rate
+        )
         metrics = {f"{name}_loss": value for name, value in terms.items()}
         loss = sum(terms.values())
         if self.adversarial:
@@ -150,42 +159,42 @@ class Vocoder(Generator):
                 self.discriminators,
                 params["discriminators"],
                 wave,
-                target,
+                target_space,
                 length,
                 step >= self.adversarial_start,
             )
             metrics |= extra
             fooling = extra["generator_loss"] + extra["feature_loss"]
             loss += self.adversarial * fooling + extra["discriminator_loss"]
-        return Objective(loss=loss, metrics=metrics)
+        return LossOutput(loss=loss, metrics=metrics)
 
-    def sample(self, variables: Variables, keys: jax.Array, a: Value) -> Value:
+    def sample(self, variables: Variables, keys: jax.Array, source: Value) -> Value:
         """The wave of all frames [B, N], 0 beyond them; nothing is drawn from keys."""
-        frames, mask = self._frames(a)
+        frames, mask = self._frames(source)
         wave = self._wave(variables["params"], frames, mask)
         length = mask.sum(axis=1, dtype=jnp.int32) * self.hop
-        wave = jnp.clip(wave, self.target.low, self.target.high)
-        wave = jnp.where(within(length, wave.shape[1]), wave, 0)
-        return Padded(wave, length) if self.target.padded else wave
+        wave = jnp.clip(wave, self.target_space.low, self.target_space.high)
+        wave = jnp.where(length_mask(length, wave.shape[1]), wave, 0)
+        return Padded(wave, length) if self.target_space.padded else wave
 
     def update(
-        self, variables: Variables, rng: jax.Array, objective: Objective
+        self, variables: Variables, rng: jax.Array, objective: LossOutput
     ) -> Variables:
         """Counts the step."""
         if not self.adversarial:
             return variables
         return {**variables, "progress": {"step": variables["progress"]["step"] + 1}}
 
-    def _frames(self, a: Value) -> tuple[jax.Array, jax.Array]:
+    def _frames(self, source: Value) -> tuple[jax.Array, jax.Array]:
         """Normalized frames f32[B, T, bands], 0 beyond the mask bool[B, T] of theirs."""
-        values = a.values if isinstance(a, Padded) else a
-        mask = within(lengths(self.source, a), values.shape[1])
-        return jnp.where(mask[..., None], self.source.normalize(values), 0), mask
+        values = source.values if isinstance(source, Padded) else source
+        mask = length_mask(lengths(self.source_space, source), values.shape[1])
+        return jnp.where(mask[..., None], self.source_space.normalize(values), 0), mask
 
     def _envelope(self, frames: jax.Array) -> jax.Array | float:
         if not self.envelope:
             return 0.0
-        log_mel = self.source.denormalize(frames)
+        log_mel = self.source_space.denormalize(frames)
         return log_envelope(log_mel, self.sample_rate, self.n_fft)
 
     def _wave(self, params: Variables, frames: jax.Array, mask: jax.Array) -> jax.Array:

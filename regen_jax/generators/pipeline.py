@@ -9,7 +9,7 @@ import jax
 from regen_jax.config.assembly import join_arrows
 from regen_jax.config.registry import require_section
 from regen_jax.errors import UserError
-from regen_jax.interfaces import Abstraction, Generator, Objective, Variables
+from regen_jax.interfaces import Abstraction, Generator, LossOutput, Variables
 from regen_jax.spaces import Array, Category, Space, Tokens, Value
 
 _SECTIONS = ("abstraction", "prior", "decoder")
@@ -30,8 +30,8 @@ class Pipeline(Generator):
       decoder: b′ → b; None takes the abstraction's own way back.
     """
 
-    source: Space
-    target: Space
+    source_space: Space
+    target_space: Space
     abstraction: Abstraction
     prior: Generator
     decoder: Generator | None = None
@@ -40,13 +40,13 @@ class Pipeline(Generator):
 
     def __post_init__(self):
         rule = self.abstraction
-        if rule.learned or rule.on_host:
+        if rule.learned or rule.runs_on_host:
             raise ValueError(
                 "the abstraction of a pipeline must be a rule that runs on devices, "
                 f"such as 'mel', and {type(rule).__name__} "
                 + ("is learned" if rule.learned else "runs on the host")
             )
-        if self.decoder is None and not rule.decodes:
+        if self.decoder is None and not rule.invertible:
             raise ValueError(
                 f"a pipeline without decoder needs the way back that "
                 f"{type(rule).__name__} lacks"
@@ -54,7 +54,11 @@ class Pipeline(Generator):
 
     @classmethod
     def join(
-        cls, section: Mapping[str, Any], where: str, source: Space, target: Space
+        cls,
+        section: Mapping[str, Any],
+        where: str,
+        source_space: Space,
+        target_space: Space,
     ) -> Self:
         """The pipeline that a section of a config with sections of its own makes.
 
@@ -68,9 +72,9 @@ class Pipeline(Generator):
             raise UserError(f"{where} {what}; it needs {', '.join(_SECTIONS)}")
         for name in _SECTIONS:
             require_section(section[name], f"{where}.{name}")
-        arrows = join_arrows(section, where, source, target, "its target")
+        arrows = join_arrows(section, where, source_space, target_space, "its target")
         try:
-            return cls(source, target, *arrows)
+            return cls(source_space, target_space, *arrows)
         except ValueError as error:
             raise UserError(f"{where}: {error}") from error
 
@@ -88,15 +92,20 @@ class Pipeline(Generator):
         return _by_collection(made)
 
     def loss(
-        self, variables: Variables, keys: jax.Array, a: Value, b: Value, train: bool
-    ) -> Objective:
+        self,
+        variables: Variables,
+        keys: jax.Array,
+        source: Value,
+        target: Value,
+        train: bool,
+    ) -> LossOutput:
         """The sum of the parts' losses; what else they return is named `part/…`.
 
         Where two parts train together, every example weighs the same, whatever the number
         of its tokens. A part alone trains by its own weights.
         """
-        b_prime = self.abstraction.encode({}, b)
-        pairs = {"prior": (a, b_prime), "decoder": (b_prime, b)}
+        b_prime = self.abstraction.encode({}, target)
+        pairs = {"prior": (source, b_prime), "decoder": (b_prime, target)}
         found = {
             name: part.loss(_of(variables, name), part_keys, *pairs[name], train)
             for (name, part), part_keys in zip(
@@ -107,28 +116,30 @@ class Pipeline(Generator):
         weights = _flat({name: objective.weights for name, objective in found.items()})
         if len(found) == 1 and "prior/loss" in weights:
             weights["loss"] = weights["prior/loss"]
-        return Objective(
+        return LossOutput(
             sum(objective.loss for objective in found.values()),
             _flat(losses) | _flat({n: o.metrics for n, o in found.items()}),
-            _flat({name: objective.totals for name, objective in found.items()}),
-            _flat({name: objective.examples for name, objective in found.items()}),
+            _flat({name: objective.sums for name, objective in found.items()}),
+            _flat({name: objective.per_example for name, objective in found.items()}),
             weights,
         )
 
-    def sample(self, variables: Variables, keys: jax.Array, a: Value) -> Value:
+    def sample(self, variables: Variables, keys: jax.Array, source: Value) -> Value:
         prior_keys, decoder_keys = _split(keys)
-        b_prime = self.prior.sample(_of(variables, "prior"), prior_keys, a)
+        b_prime = self.prior.sample(_of(variables, "prior"), prior_keys, source)
         if self.decoder is None:
             return self.abstraction.decode({}, b_prime)
         return self.decoder.sample(_of(variables, "decoder"), decoder_keys, b_prime)
 
-    def alignment(self, variables: Variables, a: Value, b: Value) -> jax.Array | None:
+    def alignment(
+        self, variables: Variables, source: Value, target: Value
+    ) -> jax.Array | None:
         """Where the prior looks."""
-        b_prime = self.abstraction.encode({}, b)
-        return self.prior.alignment(_of(variables, "prior"), a, b_prime)
+        b_prime = self.abstraction.encode({}, target)
+        return self.prior.alignment(_of(variables, "prior"), source, b_prime)
 
     def update(
-        self, variables: Variables, rng: jax.Array, objective: Objective
+        self, variables: Variables, rng: jax.Array, objective: LossOutput
     ) -> Variables:
         updated = {}
         rngs = jax.random.split(rng)
@@ -137,12 +148,12 @@ class Pipeline(Generator):
                 _under(name, found)
                 for found in (
                     objective.metrics,
-                    objective.totals,
-                    objective.examples,
+                    objective.sums,
+                    objective.per_example,
                     objective.weights,
                 )
             )
-            own = Objective(metrics.pop("loss"), metrics, *others)
+            own = LossOutput(metrics.pop("loss"), metrics, *others)
             updated[name] = part.update(_of(variables, name), part_rng, own)
         return _by_collection(updated)
 

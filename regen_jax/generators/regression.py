@@ -4,7 +4,7 @@ import dataclasses
 
 import jax
 
-from regen_jax.interfaces import Generator, Objective, Variables
+from regen_jax.interfaces import Generator, LossOutput, Variables
 from regen_jax.losses.squared_error import mean_square, normalized, with_alignment
 from regen_jax.networks.conditioning import DiTOptions, as_canvas, is_canvas
 from regen_jax.networks.duration_encoder import Canvas
@@ -28,34 +28,43 @@ class Regression(DiTOptions, Generator):
     def predict(
         self,
         variables: Variables,
-        a: Value | Canvas,
+        source: Value | Canvas,
         keys: jax.Array | None = None,
     ) -> jax.Array:
         """The normalized mean, float32 [B, *target.shape]; drops out with keys."""
-        y = self.network.apply(variables, a, keys=keys)
-        if isinstance(a, Canvas):
-            y = y + a.mean
-        elif is_canvas(self.source, self.target):
-            canvas = as_canvas(self.source, self.target, a)
+        y = self.network.apply(variables, source, keys=keys)
+        if isinstance(source, Canvas):
+            y = y + source.mean
+        elif is_canvas(self.source_space, self.target_space):
+            canvas = as_canvas(self.source_space, self.target_space, source)
             if canvas.shape == y.shape:
                 y = y + canvas
         return y
 
     def loss(
-        self, variables: Variables, keys: jax.Array, a: Value, b: Value, train: bool
-    ) -> Objective:
+        self,
+        variables: Variables,
+        keys: jax.Array,
+        source: Value,
+        target: Value,
+        train: bool,
+    ) -> LossOutput:
         """Squared error of the normalized target, a mean over values that count."""
         keys = keys if train else None
-        found = self.align(variables, a, b, keys) if self.aligned else None
-        told = found.canvas if found else a
-        error = self.predict(variables, told, keys) - normalized(self.target, b)
-        loss = mean_square(error, b)
+        found = self.align(variables, source, target, keys) if self.aligned else None
+        told = found.canvas if found else source
+        error = self.predict(variables, told, keys) - normalized(
+            self.target_space, target
+        )
+        loss = mean_square(error, target)
         return with_alignment("target_loss", loss, found, self.alignment_weight)
 
-    def sample(self, variables: Variables, keys: jax.Array, a: Value) -> Value:
+    def sample(self, variables: Variables, keys: jax.Array, source: Value) -> Value:
         """The mean itself, [B, *target.shape]: nothing is drawn from the keys."""
-        told = self.plan(variables, a)
+        told = self.plan(variables, source)
         return self.finish(self.predict(variables, told), told)
 
-    def alignment(self, variables: Variables, a: Value, b: Padded) -> jax.Array | None:
-        return self.path(variables, a, b)
+    def alignment(
+        self, variables: Variables, source: Value, target: Padded
+    ) -> jax.Array | None:
+        return self.path(variables, source, target)

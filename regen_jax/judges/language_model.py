@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from regen_jax.generators.autoregressive.autoregressive import Autoregressive
-from regen_jax.interfaces import Judge, Objective, Variables
+from regen_jax.interfaces import Judge, LossOutput, Variables
 from regen_jax.spaces import Category, Tokens
 
 
@@ -35,7 +35,7 @@ class LanguageModel(Judge):
             num_layers=self.num_layers,
             num_heads=self.num_heads,
             rotary=True,
-            drop_source=0.0,
+            source_dropout=0.0,
         )
 
     def init(self, rng: jax.Array, x: jax.Array, y: jax.Array) -> Variables:
@@ -48,7 +48,7 @@ class LanguageModel(Judge):
         x: jax.Array,
         y: jax.Array,
         train: bool,
-    ) -> Objective:
+    ) -> LossOutput:
         """Cross-entropy in nats a token."""
         return self.model.loss(variables, keys, _nothing(y), y, train)
 

@@ -18,7 +18,7 @@ from regen_jax.networks.monotonic_alignment import (
     upsample,
     whole_durations,
 )
-from regen_jax.spaces import Array, Padded, Tokens, lengths, within
+from regen_jax.spaces import Array, Padded, Tokens, length_mask, lengths
 
 # Squared distance from the diagonal, in shares of both lengths, against squared error
 # a value: it settles the first steps, and is small beside the errors of later ones.
@@ -81,33 +81,33 @@ class TextEncoder(nn.Module):
       target: of frames and channels, [T, C]; durations start at T / S.
     """
 
-    source: Tokens
-    target: Array
+    source_space: Tokens
+    target_space: Array
     width: int
     num_layers: int
     dropout: float = 0.0
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, a: jax.Array, keys: jax.Array | None = None) -> Encoded:
-        length = lengths(self.source, a)
-        mask = within(length, self.source.length)
-        embed = SourceEmbedding(self.source, self.width, self.dtype, name="embed")
-        x = embed(a, jnp.zeros(a.shape[0], bool))
+    def __call__(self, source: jax.Array, keys: jax.Array | None = None) -> Encoded:
+        length = lengths(self.source_space, source)
+        mask = length_mask(length, self.source_space.length)
+        embed = SourceEmbedding(self.source_space, self.width, self.dtype, name="embed")
+        x = embed(source, jnp.zeros(source.shape[0], bool))
         for layer in range(self.num_layers):
             y = ConvBlock(self.dtype, name=f"block_{layer}")(x, mask)
             x = x + dropout(y, keys, self.dropout, _STREAM + layer)
         x = nn.LayerNorm(dtype=self.dtype, name="norm")(x)
         # All means alike at the start, the diagonal decides on the first alignment.
         zeros = nn.initializers.zeros
-        mean = Linear(self.target.shape[-1], kernel_init=zeros, name="mean")(
+        mean = Linear(self.target_space.shape[-1], kernel_init=zeros, name="mean")(
             x.astype(jnp.float32)
         )
         # Durations follow from what is encoded; they shall not shape it.
         y = ConvBlock(self.dtype, name="duration")(jax.lax.stop_gradient(x), mask)
         y = dropout(y, keys, self.dropout, _STREAM + self.num_layers)
         y = Linear(1, kernel_init=zeros, name="log_duration")(y.astype(jnp.float32))
-        start = math.log(max(self.target.shape[0] / self.source.length, 1))
+        start = math.log(max(self.target_space.shape[0] / self.source_space.length, 1))
         return Encoded(mean, x, y[..., 0] + start, length)
 
 
@@ -124,21 +124,23 @@ class Alignment(NamedTuple):
     duration_loss: jax.Array
 
 
-def align(encoded: Encoded, b: Padded) -> Alignment:
+def align(encoded: Encoded, target: Padded) -> Alignment:
     """The best alignment of b, whose values [B, T, C] are normalized, to its source."""
-    frames, channels = b.values.shape[1:]
-    valid = within(b.length, frames)[..., None]
-    b_BxTxC = jnp.where(valid, b.values, 0)
+    frames, channels = target.values.shape[1:]
+    valid = length_mask(target.length, frames)[..., None]
+    b_BxTxC = jnp.where(valid, target.values, 0)
     means = jax.lax.stop_gradient(encoded.mean).swapaxes(1, 2)
     # Less |b|², which is the same for all paths.
     scores = b_BxTxC @ means - 0.5 * jnp.square(means).sum(axis=1, keepdims=True)
-    scores -= _DIAGONAL * channels * _off_diagonal(scores, b.length, encoded.length)
-    path = monotonic_path(scores, b.length, encoded.length)
+    scores -= (
+        _DIAGONAL * channels * _off_diagonal(scores, target.length, encoded.length)
+    )
+    path = monotonic_path(scores, target.length, encoded.length)
     durations = path.sum(axis=1)
-    canvas = _draw(encoded, durations, frames)._replace(length=b.length)
+    canvas = _draw(encoded, durations, frames)._replace(length=target.length)
 
     error = jnp.square(b_BxTxC - canvas.mean).sum(axis=(1, 2))
-    alignment_loss = 0.5 * error / jnp.maximum(channels * b.length, 1)
+    alignment_loss = 0.5 * error / jnp.maximum(channels * target.length, 1)
     error = jnp.square(encoded.log_duration - jnp.log(jnp.maximum(durations, 1)))
     seen = durations > 0
     duration_loss = jnp.where(seen, error, 0).sum(axis=1)

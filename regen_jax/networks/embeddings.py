@@ -14,8 +14,8 @@ from regen_jax.spaces import (
     Space,
     Tokens,
     Value,
+    length_mask,
     lengths,
-    within,
 )
 
 INIT = nn.initializers.normal(0.02)
@@ -32,7 +32,7 @@ def source_length(space: Space, stride: int = 1) -> int:
             return -(-space.shape[0] // stride) * math.prod(space.shape[1:-1])
 
 
-def source_mask(space: Space, a: Value, stride: int = 1) -> jax.Array | None:
+def source_mask(space: Space, source: Value, stride: int = 1) -> jax.Array | None:
     """bool[B, source_length]: the vectors of `SourceEmbedding` that count.
 
     None where nothing of the space is padded.
@@ -40,9 +40,11 @@ def source_mask(space: Space, a: Value, stride: int = 1) -> jax.Array | None:
     if isinstance(space, Category) or not space.padded:
         return None
     # A last group of frames that is full in part counts.
-    length = -(-lengths(space, a) // stride)
+    length = -(-lengths(space, source) // stride)
     rows = -(-space.shape[0] // stride)
-    return jnp.repeat(within(length, rows), source_length(space, stride) // rows, 1)
+    return jnp.repeat(
+        length_mask(length, rows), source_length(space, stride) // rows, 1
+    )
 
 
 class SourceEmbedding(nn.Module):
@@ -66,9 +68,9 @@ class SourceEmbedding(nn.Module):
     table: nn.Embed | None = None
 
     @nn.compact
-    def __call__(self, a: Value, drop: jax.Array) -> jax.Array:
+    def __call__(self, source: Value, drop: jax.Array) -> jax.Array:
         """Takes a [B, *space.shape] and drop bool[B], true where a is withheld."""
-        mask = source_mask(self.space, a, self.stride)
+        mask = source_mask(self.space, source, self.stride)
         match self.space:
             case Category(size):
                 x = nn.Embed(
@@ -77,9 +79,9 @@ class SourceEmbedding(nn.Module):
                     embedding_init=INIT,
                     dtype=self.dtype,
                     name="category",
-                )(a)[:, None]
+                )(source)[:, None]
             case Tokens() if self.table is not None:
-                x = self.table(a).astype(self.dtype)
+                x = self.table(source).astype(self.dtype)
             case Tokens(vocab=vocab, depth=depth):
                 x = nn.Embed(
                     vocab * depth,
@@ -87,14 +89,14 @@ class SourceEmbedding(nn.Module):
                     embedding_init=INIT,
                     dtype=self.dtype,
                     name="tokens",
-                )(a if depth == 1 else a + vocab * jnp.arange(depth))
+                )(source if depth == 1 else source + vocab * jnp.arange(depth))
                 x = x if depth == 1 else x.sum(axis=-2)
             case Array():
-                values = a.values if isinstance(a, Padded) else a
+                values = source.values if isinstance(source, Padded) else source
                 x = self.space.normalize(values)
                 x = x.reshape(x.shape[0], -1, x.shape[-1])
                 if self.stride > 1:
-                    frames = source_mask(self.space, a)
+                    frames = source_mask(self.space, source)
                     x = self._stem(x, frames, mask)
                 else:
                     x = nn.Dense(self.width, dtype=self.dtype, name="values")(x)
@@ -128,7 +130,7 @@ class SourceEmbedding(nn.Module):
         return Linear(self.width, dtype=self.dtype, name="convolve")(x)
 
 
-def drop_sources(keys: jax.Array, rate: float, train: bool) -> jax.Array:
+def source_dropouts(keys: jax.Array, rate: float, train: bool) -> jax.Array:
     """bool[B]: the examples that train without source, for classifier-free guidance."""
     if not train or rate == 0:
         return jnp.zeros(keys.shape, bool)

@@ -15,7 +15,7 @@ from regen_jax.networks.block import Block
 from regen_jax.networks.embeddings import INIT
 from regen_jax.networks.linear import Head, Linear
 from regen_jax.networks.token_logits import ended
-from regen_jax.spaces import Tokens, lengths, within
+from regen_jax.spaces import Tokens, length_mask, lengths
 
 
 class Reader(nn.Module):
@@ -92,7 +92,9 @@ class Encoder(nn.Module):
     def __call__(self, y: jax.Array) -> jax.Array:
         """Maps y i32[B, *space.shape] to [B, num_latents, latent_dim]."""
         space = self.space
-        mask = within(lengths(space, y) + 1, space.length) if space.padded else None
+        mask = (
+            length_mask(lengths(space, y) + 1, space.length) if space.padded else None
+        )
         ids = ended(space, y).reshape(-1, space.length, space.depth)
         ids = ids + space.vocab * jnp.arange(space.depth)
         embed = nn.Embed(

@@ -6,7 +6,7 @@ T frames belong to S positions in order, and every position has one frame or mor
 import jax
 import jax.numpy as jnp
 
-from regen_jax.spaces import within
+from regen_jax.spaces import length_mask
 
 
 def monotonic_path(
@@ -34,7 +34,7 @@ def monotonic_path(
 
     _, entered = jax.lax.scan(advance, first, scores_TxBxS[1:], unroll=4)
     entered_TxBxS = jnp.concatenate([jnp.zeros((1, *first.shape), bool), entered])
-    valid_TxB = within(frames_B, scores_TxBxS.shape[0]).T
+    valid_TxB = length_mask(frames_B, scores_TxBxS.shape[0]).T
 
     def retrace(position_B: jax.Array, step: tuple[jax.Array, jax.Array]):
         entered_BxS, valid_B = step
@@ -77,7 +77,7 @@ def whole_durations(
     exceeds `frames`, what each position has beyond 1 shrinks in proportion. Of more
     positions than frames the last get 0, as do those beyond `positions_B`.
     """
-    valid = within(jnp.minimum(positions_B, frames), durations_BxS.shape[1])
+    valid = length_mask(jnp.minimum(positions_B, frames), durations_BxS.shape[1])
     extra = jnp.where(valid, jnp.maximum(durations_BxS, 1) - 1, 0)
     ends = jnp.cumsum(extra, axis=1)
     total, room = ends[:, -1:], frames - valid.sum(axis=1, keepdims=True)

@@ -42,11 +42,13 @@ class Pointer(nn.Module):
         # At the start most is written, not copied.
         self.gate = Head(1, self.dtype, bias_init=nn.initializers.ones)
 
-    def read(self, memory_BxSxW: jax.Array, a: jax.Array, keep: jax.Array) -> Copyable:
-        """Of tokens a int32 [B, S] those that bool [B, S] keeps, and what encodes them."""
+    def read(
+        self, memory_BxSxW: jax.Array, source_tokens: jax.Array, keep: jax.Array
+    ) -> Copyable:
+        """Of tokens int32 [B, S] those that bool [B, S] keeps, and what encodes them."""
         before = jnp.pad(memory_BxSxW, ((0, 0), (1, 0), (0, 0)))[:, :-1]
         keys = self.key(jnp.concatenate([memory_BxSxW, before], axis=-1))
-        return Copyable(keys, jnp.where(keep, a, 0))
+        return Copyable(keys, jnp.where(keep, source_tokens, 0))
 
     def __call__(
         self, x_BxQxW: jax.Array, logits_BxQxV: jax.Array, source: Copyable

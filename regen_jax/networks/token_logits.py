@@ -5,14 +5,14 @@ from collections.abc import Iterable
 import jax
 import jax.numpy as jnp
 
-from regen_jax.spaces import Tokens, lengths, within
+from regen_jax.spaces import Tokens, length_mask, lengths
 
 
 def ended(space: Tokens, tokens: jax.Array) -> jax.Array:
     """Tokens [B, *space.shape] with 0 behind their end, whatever stood there."""
     if not space.padded:
         return tokens
-    keep = within(lengths(space, tokens), space.length)
+    keep = length_mask(lengths(space, tokens), space.length)
     return jnp.where(keep if space.depth == 1 else keep[..., None], tokens, 0)
 
 
@@ -25,10 +25,10 @@ def counted(space: Tokens, tokens: jax.Array) -> jax.Array | None:
     if not space.padded:
         return None
     length = lengths(space, tokens)
-    until_end = within(length + 1, space.length)
+    until_end = length_mask(length + 1, space.length)
     if space.depth == 1:
         return until_end
-    before_end = within(length, space.length)
+    before_end = length_mask(length, space.length)
     return jnp.stack([until_end] + [before_end] * (space.depth - 1), axis=-1)
 
 
@@ -69,7 +69,7 @@ def mean_counted(x: jax.Array, counts: jax.Array | None) -> jax.Array:
 def token_weights(
     space: Tokens, tokens: jax.Array, names: Iterable[str] = ()
 ) -> dict[str, jax.Array]:
-    """Returns `Objective.weights` by which means are over tokens, not over examples.
+    """Returns `LossOutput.weights` by which means are over tokens, not over examples.
 
     They are f32[B] each, for `names` and the token accuracies: the number of `tokens`
     [B, *space.shape] that are not padding. Empty for a space without padding, where all

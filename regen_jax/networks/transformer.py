@@ -19,7 +19,7 @@ from regen_jax.networks.embeddings import (
 )
 from regen_jax.networks.linear import Head, Linear, product
 from regen_jax.networks.pointer import Copyable, Pointer
-from regen_jax.spaces import Space, Value, lengths, within
+from regen_jax.spaces import Space, Value, length_mask, lengths
 
 
 class Memory(NamedTuple):
@@ -58,7 +58,7 @@ class Transformer(nn.Module):
     With `ctc`, there is a head for the logits of tokens at each vector of the source.
     """
 
-    source: Space
+    source_space: Space
     length: int
     vocab: int
     width: int
@@ -82,7 +82,7 @@ class Transformer(nn.Module):
         ids = self.vocab if self.depth == 1 else (self.vocab + 1) * self.depth
         self.embed = nn.Embed(ids, self.width, embedding_init=INIT)
         self.embed_source = SourceEmbedding(
-            self.source,
+            self.source_space,
             self.width,
             self.dtype,
             self.source_stride,
@@ -129,7 +129,9 @@ class Transformer(nn.Module):
     @property
     def prefix(self) -> int:
         """Positions before the first token."""
-        return 1 if self.starts else source_length(self.source, self.source_stride)
+        return (
+            1 if self.starts else source_length(self.source_space, self.source_stride)
+        )
 
     @property
     def total(self) -> int:
@@ -138,8 +140,8 @@ class Transformer(nn.Module):
 
     def __call__(
         self,
-        a: Value,
-        b: jax.Array,
+        source: Value,
+        target: jax.Array,
         drop: jax.Array,
         keys: jax.Array | None = None,
     ) -> jax.Array | tuple[jax.Array, jax.Array, jax.Array]:
@@ -151,8 +153,10 @@ class Transformer(nn.Module):
 
         Drops activations where `keys`, one an example, are given.
         """
-        memory, seen = self.encode(a, drop, keys)
-        x = jnp.concatenate([self._prefix(memory), self._tokens(b[:, :-1])], axis=1)
+        memory, seen = self.encode(source, drop, keys)
+        x = jnp.concatenate(
+            [self._prefix(memory), self._tokens(target[:, :-1])], axis=1
+        )
         x = x + self.positions.astype(self.dtype)
         if self.aligned:
             x = x + self._laid_out(memory)
@@ -161,7 +165,7 @@ class Transformer(nn.Module):
         mask = self._hide_prefix(mask, seen)
         for layer, block in enumerate(self.blocks):
             x, _, _ = block(x, mask, memory, seen, keys, layer)
-        copyable = self._copyable(memory, a, drop)
+        copyable = self._copyable(memory, source, drop)
         logits = self._logits(x[:, self.prefix - 1 :], copyable)
         if not self.ctc:
             return logits
@@ -170,11 +174,11 @@ class Transformer(nn.Module):
         return logits, self.ctc_head(memory), seen
 
     def encode(
-        self, a: Value, drop: jax.Array, keys: jax.Array | None = None
+        self, source: Value, drop: jax.Array, keys: jax.Array | None = None
     ) -> tuple[jax.Array, jax.Array | None]:
         """The source as vectors [B, S, W], and bool[B, S], those that count, or None."""
-        x = self.embed_source(a, drop)
-        seen = source_mask(self.source, a, self.source_stride)
+        x = self.embed_source(source, drop)
+        seen = source_mask(self.source_space, source, self.source_stride)
         if seen is not None:
             # A dropped source is null vectors alone, and hides its length too; an empty
             # one counts as a single null vector, so that attention has what to see.
@@ -187,10 +191,10 @@ class Transformer(nn.Module):
         return x, seen
 
     def prefill(
-        self, a: Value, drop: jax.Array
+        self, source: Value, drop: jax.Array
     ) -> tuple[jax.Array, Memory, list[KeysValues]]:
         """Reads the source: first logits [B, V], its memory, and a cache a layer."""
-        memory, seen = self.encode(a, drop)
+        memory, seen = self.encode(source, drop)
         x = self._prefix(memory) + self.positions[: self.prefix].astype(self.dtype)
         aligned = self._laid_out(memory) if self.aligned else None
         if self.aligned:
@@ -204,7 +208,7 @@ class Transformer(nn.Module):
             x, cache, read = block(x, mask, memory, seen, None, layer, empty, 0)
             caches.append(cache)
             crossed += [read] if self.cross else []
-        copyable = self._copyable(memory, a, drop)
+        copyable = self._copyable(memory, source, drop)
         logits = self._logits(x[:, -1:], copyable)[:, 0]
         return logits, Memory(crossed, seen, aligned, copyable), caches
 
@@ -272,12 +276,12 @@ class Transformer(nn.Module):
         return jnp.pad(x, ((0, 0), (0, self.total - self.aligned), (0, 0)))
 
     def _copyable(
-        self, memory: jax.Array, a: Value, drop: jax.Array
+        self, memory: jax.Array, source: Value, drop: jax.Array
     ) -> Copyable | None:
         if not self.copy:
             return None
-        keep = within(lengths(self.source, a), self.source.length)
-        return self.pointer.read(memory, a, keep & ~drop[:, None])
+        keep = length_mask(lengths(self.source_space, source), self.source_space.length)
+        return self.pointer.read(memory, source, keep & ~drop[:, None])
 
     def _logits(self, x: jax.Array, copyable: Copyable | None) -> jax.Array:
         x = self.norm(x)

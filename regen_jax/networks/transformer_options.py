@@ -24,8 +24,8 @@ class TransformerOptions:
         CPUs need as much with it as without.
     """
 
-    source: Space
-    target: Space
+    source_space: Space
+    target_space: Space
     width: Count = 128
     num_layers: Count = 4
     num_heads: Count = 4

@@ -11,7 +11,7 @@ import numpy as np
 
 from regen_jax.data.readers.images import LabelledImages, open_images
 from regen_jax.evaluation.outputs import PerExample
-from regen_jax.interfaces import Example, Judge, Judging, Objective, Task, Variables
+from regen_jax.interfaces import Example, Judge, Judging, LossOutput, Task, Variables
 from regen_jax.judges.classifier import Classifier, augment
 from regen_jax.media.media import Exhibit
 from regen_jax.media.pictures import grid
@@ -55,10 +55,10 @@ class ClassToImage(Task):
         number = number or len(self.examples(split))
         return [{"x": np.int32(i % self.x.size)} for i in range(number)]
 
-    def restore(self, y: np.ndarray) -> np.ndarray:
+    def postprocess(self, y: np.ndarray) -> np.ndarray:
         return np.clip(np.round(y), 0, 255).astype(np.uint8)
 
-    def judging(self, variables: Mapping[str, Variables]) -> Judging:
+    def sample_metrics(self, variables: Mapping[str, Variables]) -> Judging:
         """Returns metrics of images y [N, H, W, C] by the judge and the training images.
 
         `accuracy`: fraction whose class the judge recognizes. `frechet`: Fréchet distance
@@ -118,12 +118,14 @@ class ClassToImage(Task):
             "accuracy": np.stack([seen == prompts["x"], np.ones(len(y))], axis=1),
         }
 
-    def fidelity(self, y: np.ndarray, other: np.ndarray) -> dict[str, float]:
+    def reconstruction_metrics(
+        self, y: np.ndarray, other: np.ndarray
+    ) -> dict[str, float]:
         """Mean squared error in units of the range, and the PSNR of it in dB if finite."""
         error = float(np.mean(mse(y, other, peak=255.0)))
         return {"mse": error} | ({"psnr": psnr(error)} if error else {})
 
-    def show(self, prompts: Example, y: np.ndarray) -> Exhibit:
+    def render_samples(self, prompts: Example, y: np.ndarray) -> Exhibit:
         """A row for each class asked for, at most ten images long."""
         x = prompts["x"]
         names = self.examples("train").label_names
@@ -139,7 +141,7 @@ class ClassToImage(Task):
         )
         return Exhibit({"samples": picture})
 
-    def compare(self, y: np.ndarray, other: np.ndarray) -> Exhibit:
+    def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Exhibit:
         """Ten pairs: the first version above the second."""
         pairs = np.concatenate([y[:10], other[:10]])
         scale = max(1, round(56 / self.y.shape[1]))
@@ -163,7 +165,7 @@ class ImageJudge(Judge):
         x: jax.Array,
         y: jax.Array,
         train: bool,
-    ) -> Objective:
+    ) -> LossOutput:
         """Cross-entropy in nats."""
         image = self.y.normalize(y)
         if train:
@@ -171,7 +173,7 @@ class ImageJudge(Judge):
         logits, _ = self._network.apply(variables, image, keys if train else None)
         log_probs = jax.nn.log_softmax(logits)
         hits = (jnp.argmax(logits, axis=-1) == x).astype(jnp.float32)
-        return Objective(
+        return LossOutput(
             loss=-jnp.take_along_axis(log_probs, x[:, None], axis=-1)[:, 0],
             metrics={"accuracy": hits},
         )

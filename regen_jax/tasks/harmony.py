@@ -41,12 +41,12 @@ class Harmony(ScoreTask):
     @property
     def y(self) -> Tokens:
         space = events.space(self.steps, VOICES)
-        return dataclasses.replace(space, rules=VoiceLeading())
+        return dataclasses.replace(space, constraints=VoiceLeading())
 
     def examples(self, split: str) -> Sequence[Example]:
         return _pieces(self, split)
 
-    def read(self, kind: str, value: str) -> Example:
+    def parse_prompt(self, kind: str, value: str) -> Example:
         if kind != "midi":
             raise UserError(f"harmony reads --midi=FILE, not --{kind}")
         score = midi.read(Path(value).expanduser(), self.division, voices=1)
@@ -98,9 +98,9 @@ class Harmony(ScoreTask):
     def is_pair(self, score: Score) -> bool:
         return bars.quarters(score.metre) <= _BAR
 
-    def judging(self, variables: Mapping[str, Variables]) -> Judging:
+    def sample_metrics(self, variables: Mapping[str, Variables]) -> Judging:
         """As any score, and `soprano_kept`: fraction of the steps of X that Y has kept."""
-        judged = super().judging(variables)
+        judged = super().sample_metrics(variables)
 
         def metrics(
             prompts: Example, y: np.ndarray, too_long: Sequence[Example] = ()

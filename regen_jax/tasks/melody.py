@@ -54,7 +54,7 @@ class Melody(ScoreTask):
     def examples(self, split: str) -> Sequence[Example]:
         return _melodies(self, split)
 
-    def read(self, kind: str, value: str) -> Example:
+    def parse_prompt(self, kind: str, value: str) -> Example:
         if kind != "text":
             raise UserError(f"melody reads --text=LYRICS, not --{kind}")
         text = lyrics(value)
@@ -91,9 +91,9 @@ class Melody(ScoreTask):
         metre = int(beats), int(unit)
         return from_events(ids, self.division, metre, key, syllables(words))
 
-    def judging(self, variables: Mapping[str, Variables]) -> Judging:
+    def sample_metrics(self, variables: Mapping[str, Variables]) -> Judging:
         """As any score, and `notes_per_syllable`."""
-        judged = super().judging(variables)
+        judged = super().sample_metrics(variables)
 
         def metrics(
             prompts: Example, y: np.ndarray, too_long: Sequence[Example] = ()

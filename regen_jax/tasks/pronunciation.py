@@ -35,7 +35,7 @@ class Pronunciation(Task):
         examples; a word of a held-out split then counts as wrong.
     """
 
-    shown = 20
+    num_rendered = 20
 
     name: str = "pronunciations"
     dir: str = ""
@@ -72,14 +72,14 @@ class Pronunciation(Task):
         rows = np.arange(len(examples))
         return CoreList(rows, too_long, whole=not too_long)
 
-    def read(self, kind: str, value: str) -> Example:
+    def parse_prompt(self, kind: str, value: str) -> Example:
         if kind != "text":
             raise UserError(f"pronunciation reads --text=WORD, not --{kind}")
         g2p = self.direction == "g2p"
         symbols = language.normalize(value) if g2p else value.upper().split()
         return {"x": language.encode(self.x, symbols)}
 
-    def judging(self, variables: Mapping[str, Variables]) -> Judging:
+    def sample_metrics(self, variables: Mapping[str, Variables]) -> Judging:
         """`symbol_error_rate`, edits per symbol (PER of G2P), and `word_error_rate`.
 
         Any pronunciation that the data set lists for the word is right, and so is any
@@ -124,7 +124,7 @@ class Pronunciation(Task):
         wrong = np.stack([edits[:, 0] > 0, np.ones(len(edits))], axis=1)
         return sources, {"symbol_error_rate": edits, "word_error_rate": wrong}
 
-    def show(self, prompts: Example, y: np.ndarray) -> Exhibit:
+    def render_samples(self, prompts: Example, y: np.ndarray) -> Exhibit:
         """Words, what was generated for them, and what is true."""
         columns = {"source": self._words(self.x, prompts["x"])}
         columns["generated"] = self._words(self.y, y)

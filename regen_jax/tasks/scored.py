@@ -48,7 +48,7 @@ class ScoreTask(Task):
         away that voices can sing.
     """
 
-    shown = 3
+    num_rendered = 3
 
     name: str = "chorales"
     dir: str = ""
@@ -74,7 +74,7 @@ class ScoreTask(Task):
         """Ids of a prompt's Y as a score, with all that its X says of it."""
         return from_events(ids, self.division)
 
-    def units(self, y: np.ndarray) -> tuple[str, np.ndarray]:
+    def likelihood_unit(self, y: np.ndarray) -> tuple[str, np.ndarray]:
         """Notes, of all voices."""
         return "note", events.begins(y, axis=1).reshape(len(y), -1).sum(axis=1)
 
@@ -98,7 +98,7 @@ class ScoreTask(Task):
         too_long = [record for i, record in enumerate(stored) if i in missing]
         return CoreList(np.array(rows, int), tuple(too_long), held == pairs)
 
-    def judging(self, variables: Mapping[str, Variables]) -> Judging:
+    def sample_metrics(self, variables: Mapping[str, Variables]) -> Judging:
         """How like real pieces scores are.
 
         `in_key`: fraction of the notes in the piece's key, that of X or, where X has
@@ -126,7 +126,7 @@ class ScoreTask(Task):
 
         return metrics
 
-    def show(self, prompts: Example, y: np.ndarray) -> Exhibit:
+    def render_samples(self, prompts: Example, y: np.ndarray) -> Exhibit:
         """A piano roll, a sound and files of each that is not empty."""
         exhibit = Exhibit()
         for index, ids in enumerate(y):
@@ -144,14 +144,16 @@ class ScoreTask(Task):
             }
         return exhibit
 
-    def compare(self, y: np.ndarray, other: np.ndarray) -> Exhibit:
+    def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Exhibit:
         """The first score, and what came of its true Y′ as frames over it."""
         scores = [from_events(ids[0], self.division) for ids in (other, y)]
         return Exhibit(
             {"reconstructions": picture(*scores)} if scores[0].length else {}
         )
 
-    def fidelity(self, y: np.ndarray, other: np.ndarray) -> dict[str, float]:
+    def reconstruction_metrics(
+        self, y: np.ndarray, other: np.ndarray
+    ) -> dict[str, float]:
         """`same_events`: share of the steps of all voices where both have the same."""
         counts = np.asarray(y) != events.PADDING
         return {"same_events": float((y == other)[counts].mean())}

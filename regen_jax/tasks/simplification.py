@@ -43,7 +43,7 @@ class Simplification(Task):
       judge_width: of the language model that judges samples.
     """
 
-    shown = 20
+    num_rendered = 20
 
     name: str = "simple_bible"
     dir: str = ""
@@ -78,7 +78,7 @@ class Simplification(Task):
     def judges(self) -> dict[str, Judge]:
         return {"judge": LanguageModel(self.y, self.judge_width)}
 
-    def read(self, kind: str, value: str) -> Example:
+    def parse_prompt(self, kind: str, value: str) -> Example:
         if kind != "text":
             raise UserError(f"simplification reads --text=TEXT, not --{kind}")
         lines = value.strip().splitlines()
@@ -88,7 +88,7 @@ class Simplification(Task):
             )
         return {"x": tokenizer.encode(self.x, value)}
 
-    def units(self, y: np.ndarray) -> tuple[str, np.ndarray]:
+    def likelihood_unit(self, y: np.ndarray) -> tuple[str, np.ndarray]:
         """Words: pieces that begin one, with the punctuation that hangs on it."""
         begins = [
             piece.startswith(tokenizer.WORD_START) and piece != tokenizer.CAPITAL
@@ -96,7 +96,7 @@ class Simplification(Task):
         ]
         return "word", np.maximum(1, np.array(begins)[np.asarray(y)].sum(axis=1))
 
-    def judging(self, variables: Mapping[str, Variables]) -> Judging:
+    def sample_metrics(self, variables: Mapping[str, Variables]) -> Judging:
         """BLEU, chrF, SARI and PINC of pairs; how likely and how new the texts are.
 
         `bleu`, `chrf` and `sari`, 0 to 100, against the true texts, and `pinc` against
@@ -152,11 +152,13 @@ class Simplification(Task):
             "sari": np.stack([saris, np.ones(len(saris))], axis=1),
         }
 
-    def fidelity(self, y: np.ndarray, other: np.ndarray) -> dict[str, float]:
+    def reconstruction_metrics(
+        self, y: np.ndarray, other: np.ndarray
+    ) -> dict[str, float]:
         """BLEU and chrF of texts that came from the true Y′."""
         return self._likeness(self._texts(y), self._texts(other))
 
-    def show(self, prompts: Example, y: np.ndarray) -> Exhibit:
+    def render_samples(self, prompts: Example, y: np.ndarray) -> Exhibit:
         """Sources, what was generated, and the true texts."""
         columns = {"generated": self._texts(y)}
         if "x" in prompts:
@@ -165,7 +167,7 @@ class Simplification(Task):
             columns["true"] = self._texts(prompts["y"])
         return Exhibit(texts={"samples": table(list(columns), *columns.values())})
 
-    def compare(self, y: np.ndarray, other: np.ndarray) -> Exhibit:
+    def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Exhibit:
         """Texts beside what came from their true Y′."""
         columns = self._texts(y), self._texts(other)
         heads = ["text", "from the true abstraction"]

@@ -18,7 +18,7 @@ from regen_jax.tasks.transcripts import error_rates, per_example, table
 class SpeechRecognition(SpeechOptions, Task):
     """X is speech, a wave or features of one, and Y its text in characters."""
 
-    shown = 20
+    num_rendered = 20
 
     name: str = "spoken_digits"
 
@@ -33,7 +33,7 @@ class SpeechRecognition(SpeechOptions, Task):
     def examples(self, split: str) -> Sequence[Example]:
         return Pairs(open_speech(self, split), x="speech", y="text")
 
-    def read(self, kind: str, value: str) -> Example:
+    def parse_prompt(self, kind: str, value: str) -> Example:
         if kind != "audio":
             raise UserError(f"speech recognition reads --audio=FILE, not --{kind}")
         if self.x != self.wave:
@@ -43,7 +43,7 @@ class SpeechRecognition(SpeechOptions, Task):
             )
         return {"x": self.read_wave(value)}
 
-    def judging(self, variables: Mapping[str, Variables]) -> Judging:
+    def sample_metrics(self, variables: Mapping[str, Variables]) -> Judging:
         """`wer`, `cer` and `sentence_accuracy`."""
 
         def metrics(
@@ -63,11 +63,13 @@ class SpeechRecognition(SpeechOptions, Task):
         """Transcripts beside the true texts, and their errors."""
         return per_example(self.decode(prompts["y"]), self.decode(y), too_long)
 
-    def fidelity(self, y: np.ndarray, other: np.ndarray) -> dict[str, float]:
-        """The metrics of `judging` for texts that came from the true Y′."""
+    def reconstruction_metrics(
+        self, y: np.ndarray, other: np.ndarray
+    ) -> dict[str, float]:
+        """The metrics of `sample_metrics` for texts that came from the true Y′."""
         return error_rates(self.decode(y), self.decode(other))
 
-    def show(self, prompts: Example, y: np.ndarray) -> Exhibit:
+    def render_samples(self, prompts: Example, y: np.ndarray) -> Exhibit:
         """Transcripts beside the true texts, and the first wave."""
         columns = {"recognized": self.decode(y)}
         if "y" in prompts:
@@ -79,7 +81,7 @@ class SpeechRecognition(SpeechOptions, Task):
             exhibit.audio["heard"] = (wave, self.sample_rate)
         return exhibit
 
-    def compare(self, y: np.ndarray, other: np.ndarray) -> Exhibit:
+    def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Exhibit:
         """Texts beside what came from their true Y′."""
         columns = self.decode(y), self.decode(other)
         heads = ["text", "from the true abstraction"]

@@ -13,7 +13,7 @@ from regen_jax.data.readers.speech import Pairs, SpeechOptions, open_speech
 from regen_jax.errors import UserError
 from regen_jax.evaluation.outputs import PerExample
 from regen_jax.generators.autoregressive.autoregressive import Autoregressive
-from regen_jax.interfaces import Example, Judge, Judging, Objective, Task, Variables
+from regen_jax.interfaces import Example, Judge, Judging, LossOutput, Task, Variables
 from regen_jax.media.media import Exhibit
 from regen_jax.media.pictures import spectrogram_picture
 from regen_jax.metrics.cepstral import mel_cepstral_distortion
@@ -30,7 +30,7 @@ class SpeechSynthesis(SpeechOptions, Task):
       judge_width, judge_layers: size of the recogniser, which is trained on real pairs.
     """
 
-    shown = 6
+    num_rendered = 6
 
     judge_width: Count = 128
     judge_layers: Count = 2
@@ -57,12 +57,12 @@ class SpeechSynthesis(SpeechOptions, Task):
         options = {"width": self.judge_width, "layers": self.judge_layers}
         return {"judge": Recogniser(self.x, self.y, self.sample_rate, **options)}
 
-    def read(self, kind: str, value: str) -> Example:
+    def parse_prompt(self, kind: str, value: str) -> Example:
         if kind != "text":
             raise UserError(f"speech synthesis reads --text=TEXT, not --{kind}")
         return {"x": self.encode(value)}
 
-    def judging(self, variables: Mapping[str, Variables]) -> Judging:
+    def sample_metrics(self, variables: Mapping[str, Variables]) -> Judging:
         """What the recogniser and the reference say of speech.
 
         `wer`, `cer` and `sentence_accuracy` of the recogniser's transcripts; `mcd`, the
@@ -78,7 +78,7 @@ class SpeechSynthesis(SpeechOptions, Task):
             heard = self.decode(transcribe(y))
             values = error_rates(self.decode(prompts["x"]), heard, too_long)
             if "y" in prompts:
-                values |= self.fidelity(prompts["y"], y)
+                values |= self.reconstruction_metrics(prompts["y"], y)
             return values
 
         return metrics
@@ -94,7 +94,7 @@ class SpeechSynthesis(SpeechOptions, Task):
         heard = self.judges["judge"].transcribe(variables["judge"], y)
         return per_example(self.decode(prompts["x"]), self.decode(heard), too_long)
 
-    def fidelity(self, y: Padded, other: Padded) -> dict[str, float]:
+    def reconstruction_metrics(self, y: Padded, other: Padded) -> dict[str, float]:
         """`mcd`: mean mel-cepstral distortion in dB over pairs that both have a frame.
 
         Empty sounds are left out here; error rates count them.
@@ -103,12 +103,12 @@ class SpeechSynthesis(SpeechOptions, Task):
         values = [mel_cepstral_distortion(*p) for p in pairs if all(map(len, p))]
         return {"mcd": float(np.mean(values))} if values else {}
 
-    def pace(self, y: Padded, seconds: float) -> dict[str, float]:
+    def speed_metrics(self, y: Padded, seconds: float) -> dict[str, float]:
         """`real_time_factor`: seconds of work per second of speech; below 1 is faster."""
         spoken = float(np.sum(y.length)) / self.sample_rate
         return {"real_time_factor": seconds / spoken} if spoken else {}
 
-    def show(self, prompts: Example, y: Padded) -> Exhibit:
+    def render_samples(self, prompts: Example, y: Padded) -> Exhibit:
         """Sounds and some spectrograms, each beside its reference where it has one."""
         texts = self.decode(prompts["x"])
         versions = {"samples": y}
@@ -116,7 +116,7 @@ class SpeechSynthesis(SpeechOptions, Task):
             versions["references"] = prompts["y"]
         return self._beside("samples", versions, texts)
 
-    def compare(self, y: Padded, other: Padded) -> Exhibit:
+    def render_reconstructions(self, y: Padded, other: Padded) -> Exhibit:
         """Waves beside the same from their true Y′."""
         numbers = [str(i) for i in range(len(y.length))]
         versions = {"originals": y, "reconstructions": other}
@@ -131,8 +131,10 @@ class SpeechSynthesis(SpeechOptions, Task):
             for index, (wave, length) in enumerate(zip(*y, strict=True)):
                 sound = np.asarray(wave[:length], np.float32), self.sample_rate
                 exhibit.audio[f"{version}_{index}"] = sound
-            pictures.append(self._mels(Padded(*(part[: self.shown] for part in y))))
-            labels.append([f"{version}: {text}" for text in texts[: self.shown]])
+            pictures.append(
+                self._mels(Padded(*(part[: self.num_rendered] for part in y)))
+            )
+            labels.append([f"{version}: {text}" for text in texts[: self.num_rendered]])
         exhibit.images[name] = spectrogram_picture(
             [mel for example in zip(*pictures, strict=True) for mel in example],
             [label for example in zip(*labels, strict=True) for label in example],
@@ -166,7 +168,7 @@ class Recogniser(Judge):
         x: jax.Array,
         y: Padded,
         train: bool,
-    ) -> Objective:
+    ) -> LossOutput:
         return self._generator.loss(variables, keys, self._features(y), x, train)
 
     def transcribe(
@@ -189,7 +191,7 @@ class Recogniser(Judge):
     @property
     def _generator(self) -> Autoregressive:
         return Autoregressive(
-            _mel(self.y, self.sample_rate).y_prime,
+            _mel(self.y, self.sample_rate).output_space,
             self.x,
             width=self.width,
             num_layers=self.layers,
@@ -198,7 +200,7 @@ class Recogniser(Judge):
             source_stride=4,
             ctc=0.3,
             dropout=0.1,
-            drop_source=0.0,
+            source_dropout=0.0,
             beam_size=1,
         )
 

@@ -70,12 +70,12 @@ def train_step(
         variables = reduce.whole({**state.variables, "params": params})
         objective = stage.loss(variables, reduce.whole(frozen), keys, batch, True)
         # A sum: only of the global batch is it known what it is divided by.
-        return objective.sums()["loss"][0], objective
+        return objective.weighted_sums()["loss"][0], objective
 
     gradient = _accumulated(jax.grad(loss, has_aux=True), options.accumulate)
     grads, objective = gradient(state.variables["params"], keys, batch)
     grads, objective = reduce.gradients(grads), reduce.objective(objective)
-    sums = objective.sums()
+    sums = objective.weighted_sums()
     grads = jax.tree.map(lambda g: g / sums["loss"][1], grads)
 
     updates, optimizer_state = optimizer(options).update(
@@ -143,8 +143,8 @@ def _accumulated(gradient: Callable, count: int) -> Callable:
         zero = jax.tree.map(jnp.zeros_like, params)
         micro_batches = jax.tree.map(split, (keys, batch))
         grads, stacked = jax.lax.scan(add, zero, micro_batches)
-        objective = jax.tree.map(join, stacked.replace(totals={}))
-        totals = jax.tree.map(lambda x: x.sum(axis=0), stacked.totals)
-        return grads, objective.replace(totals=totals)
+        objective = jax.tree.map(join, stacked.replace(sums={}))
+        totals = jax.tree.map(lambda x: x.sum(axis=0), stacked.sums)
+        return grads, objective.replace(sums=totals)
 
     return accumulated

@@ -8,7 +8,7 @@ import pytest
 from regen_jax.abstractions.autoencoder import Autoencoder
 from regen_jax.abstractions.bottlenecks.fsq import FiniteScalarQuantizer
 from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
-from regen_jax.interfaces import Objective
+from regen_jax.interfaces import LossOutput
 from regen_jax.metrics.codebook import code_counts
 from regen_jax.networks.conv.conv2d import Encoder
 from regen_jax.spaces import Array, Category, Tokens
@@ -55,12 +55,12 @@ def test_codes_are_a_grid_in_raster_order(model):
     autoencoder, variables, objective = model
     codes = encode(autoencoder, variables, Y)
     assert autoencoder.grid == (2, 1)
-    assert autoencoder.y_prime == Tokens(2, autoencoder.quantizer.vocab)
+    assert autoencoder.output_space == Tokens(2, autoencoder.quantizer.vocab)
     assert codes.shape == (6, 2) and codes.dtype == np.int32
     assert codes.min() >= 0 and codes.max() < autoencoder.quantizer.vocab
     assert len(np.unique(codes)) > 2
     counts = np.bincount(codes.ravel(), minlength=autoencoder.quantizer.vocab)
-    np.testing.assert_array_equal(objective.totals["code_counts"], counts)
+    np.testing.assert_array_equal(objective.sums["code_counts"], counts)
 
 
 def test_the_way_back_gives_what_the_loss_saw(model):
@@ -95,8 +95,8 @@ def test_loss_is_the_same_evaluated_and_however_a_batch_is_split(model):
 
     for name in ("loss", "metrics", "examples"):
         jax.tree.map(same, joined(name), getattr(whole, name))
-    totals = jax.tree.map(lambda *x: sum(x), *[part.totals for part in parts])
-    jax.tree.map(same, totals, whole.totals)
+    totals = jax.tree.map(lambda *x: sum(x), *[part.sums for part in parts])
+    jax.tree.map(same, totals, whole.sums)
 
 
 def test_gradient_reaches_the_encoder_and_the_decoder(model):
@@ -126,7 +126,7 @@ def test_update_gives_the_quantizer_the_statistics_of_the_batch():
     objective = loss(VQ, variables, KEYS, Y, True)
     updated = jax.jit(VQ.update)(variables, jax.random.key(2), objective)
     codebook, old = updated["codebook"], variables["codebook"]
-    counts = 0.99 * old["counts"] + 0.01 * objective.totals["code_counts"]
+    counts = 0.99 * old["counts"] + 0.01 * objective.sums["code_counts"]
     np.testing.assert_allclose(codebook["counts"], counts, rtol=1e-5)
     jax.tree.map(np.testing.assert_array_equal, updated["params"], variables["params"])
 
@@ -154,10 +154,12 @@ def test_quantizer_is_float32_under_bfloat16(quantizer):
     codes = quantizer.encode(variables["codebook"], latents.astype(jnp.float32))
     np.testing.assert_array_equal(encode(half, variables, Y), codes.reshape(6, -1))
     counts = code_counts(codes, quantizer.vocab)
-    np.testing.assert_array_equal(objective.totals["code_counts"], counts)
+    np.testing.assert_array_equal(objective.sums["code_counts"], counts)
 
     if isinstance(quantizer, VectorQuantizer):
-        statistics = Objective(objective.loss, {}, objective.totals, objective.examples)
+        statistics = LossOutput(
+            objective.loss, {}, objective.sums, objective.per_example
+        )
         updated = jax.eval_shape(half.update, variables, KEYS[0], statistics)
         leaves = jax.tree.leaves(updated["codebook"])
         assert {x.dtype for x in leaves} == {np.dtype(np.float32)}

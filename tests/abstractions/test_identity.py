@@ -10,8 +10,8 @@ from regen_jax.spaces import Array, Category, Tokens, zeros
 def test_is_every_space_itself(space):
     abstraction = Identity(space)
     value = zeros(space, 2) + jnp.arange(2).reshape(2, *[1] * len(space.shape))
-    assert abstraction.y_prime == space
-    assert abstraction.lossless and abstraction.decodes and not abstraction.learned
+    assert abstraction.output_space == space
+    assert abstraction.lossless and abstraction.invertible and not abstraction.learned
     np.testing.assert_array_equal(abstraction.encode({}, value), value)
     np.testing.assert_array_equal(abstraction.decode({}, value), value)
 

@@ -32,7 +32,7 @@ EDITABLE = (
 
 @pytest.mark.parametrize("abstraction", EDITABLE, ids=lambda a: type(a).__name__)
 def test_whatever_is_written_is_read(abstraction):
-    space = abstraction.y_prime
+    space = abstraction.output_space
     rng = np.random.default_rng(0)
     ids = rng.integers(0, space.vocab, (200, *space.shape))
     # Of any length, the full one and none among them, and without holes.
@@ -47,7 +47,7 @@ def test_whatever_is_written_is_read(abstraction):
         read = from_text(abstraction, text)
         unwritable += text.startswith("{")
         # A text may have been in other pieces of its tokenizer.
-        assert abstraction.write(read) == abstraction.write(one)
+        assert abstraction.to_text(read) == abstraction.to_text(one)
         if not isinstance(abstraction, Template):
             np.testing.assert_array_equal(read, one)
         assert read.shape == space.shape and read.dtype == np.int32

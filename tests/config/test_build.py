@@ -116,7 +116,7 @@ def test_options_reach_the_parts():
             [
                 "decoder 'inverse' needs a way back",
                 "abstraction 'downsample' has none",
-                "use decoder 'diffusion' or 'regression'",
+                "use decoder 'adversarial' or 'diffusion' or 'regression'",
             ],
         ),
         (
@@ -124,7 +124,7 @@ def test_options_reach_the_parts():
             [
                 "decoder 'autoregressive' generates Tokens",
                 "gives Array(4, 4, 1)",
-                "use decoder 'inverse' or 'diffusion' or 'regression'",
+                "use decoder 'inverse' or 'adversarial' or 'diffusion' or 'regression'",
             ],
         ),
         (

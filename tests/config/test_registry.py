@@ -9,15 +9,20 @@ from regen_jax.abstractions.bottlenecks.fsq import FiniteScalarQuantizer
 from regen_jax.abstractions.bottlenecks.interface import Quantizer
 from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
 from regen_jax.abstractions.image.pixel_tokens import Pixels
-from regen_jax.config.registry import find, make, names, plain
+from regen_jax.config.registry import (
+    instantiate,
+    registered_names,
+    resolve_class,
+    to_plain_dict,
+)
 from regen_jax.errors import UserError
 from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.interfaces import Abstraction, Generator, Task
 from regen_jax.spaces import Array
 
 IMAGES = Array((8, 8, 1), 0.0, 255.0, step=1.0)
-ABSTRACTIONS = ", ".join(names(Abstraction))
-QUANTIZERS = ", ".join(names(Quantizer))
+ABSTRACTIONS = ", ".join(registered_names(Abstraction))
+QUANTIZERS = ", ".join(registered_names(Quantizer))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,26 +60,30 @@ def refusal(call, *args, **kwargs) -> str:
 
 
 def test_none_of_a_flag_is_no_text():
-    assert make(Options, {"count": 1, "label": ""}, "config.data").label == ""
-    words = refusal(make, Options, {"count": 1, "label": "None"}, "config.data")
+    assert instantiate(Options, {"count": 1, "label": ""}, "config.data").label == ""
+    words = refusal(instantiate, Options, {"count": 1, "label": "None"}, "config.data")
     assert "config.data.label must be of type str" in words
     assert "--config.data.label= for an empty text" in words
 
 
 def test_names_are_the_modules_that_define_one():
     handcrafted = {"downsample", "identity", "pixel_tokens"}
-    assert handcrafted | {"autoencoder"} <= set(names(Abstraction))
-    assert {"autoregressive", "diffusion", "regression"} <= set(names(Generator))
-    assert "decoding" not in names(Generator) and "interface" not in names(Quantizer)
-    assert {"fsq", "vq"} <= set(names(Quantizer))
-    assert "class_to_image" in names(Task)
+    assert handcrafted | {"autoencoder"} <= set(registered_names(Abstraction))
+    assert {"autoregressive", "diffusion", "regression"} <= set(
+        registered_names(Generator)
+    )
+    assert "decoding" not in registered_names(
+        Generator
+    ) and "interface" not in registered_names(Quantizer)
+    assert {"fsq", "vq"} <= set(registered_names(Quantizer))
+    assert "class_to_image" in registered_names(Task)
 
 
 def test_find_gives_the_class_of_a_module_or_a_path():
-    assert find(Generator, "autoregressive", "config.prior") is Autoregressive
+    assert resolve_class(Generator, "autoregressive", "config.prior") is Autoregressive
     path = "regen_jax.abstractions.image.pixel_tokens:Pixels"
-    assert find(Abstraction, path, "config.abstraction") is Pixels
-    outside = find(Abstraction, "toy_parts:ColumnMeans", "config.abstraction")
+    assert resolve_class(Abstraction, path, "config.abstraction") is Pixels
+    outside = resolve_class(Abstraction, "toy_parts:ColumnMeans", "config.abstraction")
     assert outside.__module__ == "toy_parts" and issubclass(outside, Abstraction)
 
 
@@ -110,14 +119,16 @@ def test_find_gives_the_class_of_a_module_or_a_path():
     ],
 )
 def test_find_refuses(name, message):
-    assert refusal(find, Abstraction, name, "config.abstraction") == (
+    assert refusal(resolve_class, Abstraction, name, "config.abstraction") == (
         f"config.abstraction: {message}"
     )
 
 
 def test_find_lists_what_the_caller_knows_besides():
-    message = refusal(find, Generator, "reverse", "config.decoder", ("inverse",))
-    assert f"known are inverse, {', '.join(names(Generator))}, or" in message
+    message = refusal(
+        resolve_class, Generator, "reverse", "config.decoder", ("inverse",)
+    )
+    assert f"known are inverse, {', '.join(registered_names(Generator))}, or" in message
 
 
 def test_make_takes_plain_values():
@@ -131,7 +142,7 @@ def test_make_takes_plain_values():
         "rules": [["x", 1], ["y", 2]],
         "inner": {"rate": 2},
     }
-    made = make(Options, section, "config.part")
+    made = instantiate(Options, section, "config.part")
     assert made == Options(
         3, 1.0, "a", True, (1, 2), (0.0, 0.5), (("x", 1), ("y", 2)), Inner(2.0)
     )
@@ -179,25 +190,40 @@ def test_make_takes_plain_values():
     ],
 )
 def test_make_refuses(section, message):
-    assert refusal(make, Options, section, "config.part") == f"config.part{message}"
+    assert (
+        refusal(instantiate, Options, section, "config.part") == f"config.part{message}"
+    )
 
 
 def test_given_fields_are_no_options_and_the_name_chose_the_class():
-    made = make(
-        Pixels, {"name": "pixel_tokens", "levels": 4}, "config.abstraction", y=IMAGES
+    made = instantiate(
+        Pixels,
+        {"name": "pixel_tokens", "levels": 4},
+        "config.abstraction",
+        input_space=IMAGES,
     )
     assert made == Pixels(IMAGES, levels=4)
-    message = refusal(make, Pixels, {"y": 1}, "config.abstraction", y=IMAGES)
+    message = refusal(
+        instantiate,
+        Pixels,
+        {"input_space": 1},
+        "config.abstraction",
+        input_space=IMAGES,
+    )
     assert (
-        message == "config.abstraction.y is not an option of Pixels; known are levels"
+        message
+        == "config.abstraction.input_space is not an option of Pixels; known are levels"
     )
 
 
 def test_a_section_within_makes_the_part_that_it_names():
     section = {"quantizer": {"name": "fsq", "levels": [4, 3]}, "widths": [8]}
-    made = make(Autoencoder, section, "config.abstraction", y=IMAGES)
+    made = instantiate(Autoencoder, section, "config.abstraction", input_space=IMAGES)
     assert made.quantizer == FiniteScalarQuantizer((4, 3))
-    assert make(Autoencoder, {}, "", y=IMAGES).quantizer == VectorQuantizer()
+    assert (
+        instantiate(Autoencoder, {}, "", input_space=IMAGES).quantizer
+        == VectorQuantizer()
+    )
 
 
 @pytest.mark.parametrize(
@@ -224,14 +250,18 @@ def test_a_section_within_makes_the_part_that_it_names():
 )
 def test_a_section_within_is_refused_by_its_path(quantizer, message):
     section = {"quantizer": quantizer}
-    assert refusal(make, Autoencoder, section, "config.abstraction", y=IMAGES) == (
-        f"config.abstraction.quantizer{message}"
-    )
+    assert refusal(
+        instantiate, Autoencoder, section, "config.abstraction", input_space=IMAGES
+    ) == (f"config.abstraction.quantizer{message}")
 
 
 def test_a_class_without_options_says_so():
     message = refusal(
-        make, find(Abstraction, "identity", ""), {"x": 1}, "config.source", y=IMAGES
+        instantiate,
+        resolve_class(Abstraction, "identity", ""),
+        {"x": 1},
+        "config.source",
+        input_space=IMAGES,
     )
     assert message == "config.source.x is not an option of Identity; known are none"
 
@@ -239,5 +269,7 @@ def test_a_class_without_options_says_so():
 def test_plain_is_what_json_keeps():
     config = ml_collections.ConfigDict({"a": {"sizes": (1, 2)}, "b": 0.5})
     assert (
-        plain(config) == plain(config.to_dict()) == {"a": {"sizes": [1, 2]}, "b": 0.5}
+        to_plain_dict(config)
+        == to_plain_dict(config.to_dict())
+        == {"a": {"sizes": [1, 2]}, "b": 0.5}
     )

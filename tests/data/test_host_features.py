@@ -10,13 +10,13 @@ import pytest
 from regen_jax.abstractions.identity import Identity
 from regen_jax.data.host_features import (
     Origin,
-    annotate,
     as_batch,
+    extract,
     open_examples,
     sources,
 )
 from regen_jax.generators.regression import Regression
-from regen_jax.interfaces import HostRule, Task
+from regen_jax.interfaces import HostFeature, Task
 from regen_jax.regeneration import Regeneration
 from regen_jax.spaces import Array, Tokens
 
@@ -25,17 +25,17 @@ CALLS = []
 
 
 @dataclasses.dataclass(frozen=True)
-class Signs(HostRule):
+class Signs(HostFeature):
     """1 for what is negative and 2 for the rest, plus what the notes say."""
 
-    y: Array
+    input_space: Array
     plus: int = 0
 
     @property
-    def y_prime(self) -> Tokens:
+    def output_space(self) -> Tokens:
         return Tokens(2, 4)
 
-    def annotate(self, y, notes):
+    def extract(self, y, notes):
         CALLS.append(float(y[0, 0]))
         return (1 + (y[:, 0] >= 0) + self.plus * notes.get("more", 0)).astype(np.int32)
 
@@ -120,7 +120,7 @@ def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path, caplog):
 
 def test_a_prompt_needs_no_y():
     example = {"x": np.ones((2, 1), np.float32)}
-    assert set(annotate(example, parts())) == {"x"}
+    assert set(extract(example, parts())) == {"x"}
     batch = as_batch([example, {**example, "text": "a note"}], parts())
     assert set(batch) == {"x"} and batch["x"].shape == (2, 2, 1)
 
@@ -132,6 +132,6 @@ def test_a_rule_for_the_host_does_not_run_in_a_step():
 
 def test_a_rule_is_known_by_all_the_code_it_rests_on():
     found = sources("regen_jax.abstractions.text.phonemes")
-    assert "def annotate" in found["regen_jax.abstractions.text.phonemes"]
+    assert "def extract" in found["regen_jax.abstractions.text.phonemes"]
     assert {"regen_jax.modalities.text.pronunciation", "regen_jax.spaces"} <= set(found)
     assert "regen_jax.abstractions.audio.mel" not in found

@@ -22,7 +22,7 @@ from regen_jax.evaluation.evaluators import (
     num_predictions,
     reconstruct,
 )
-from regen_jax.interfaces import CoreList, Generator, Objective, Task
+from regen_jax.interfaces import CoreList, Generator, LossOutput, Task
 from regen_jax.regeneration import Regeneration
 from regen_jax.spaces import Array, Category, Tokens, lengths
 from regen_jax.stages import make_stages
@@ -54,7 +54,7 @@ class Numbers(Task):
         too_long = tuple({"y": f"{split} {i}"} for i in range(self.too_long))
         return CoreList(np.array(self.core, int), too_long, self.whole)
 
-    def judging(self, variables):
+    def sample_metrics(self, variables):
         def metrics(prompts, y, too_long=()):
             self.calls.append((prompts["y"][:, 0].tolist(), y[:, 0], too_long))
             return {"mean": float(y.mean())}
@@ -76,7 +76,7 @@ class Noise(Generator):
 
     def loss(self, variables, keys, a, b, train):
         noise = self.sample(variables, keys, a)[:, 0]
-        return Objective(noise, {"squared": noise**2})
+        return LossOutput(noise, {"squared": noise**2})
 
     def sample(self, variables, keys, a):
         return jax.vmap(lambda key: jax.random.normal(key, self.target.shape))(keys)
@@ -147,7 +147,7 @@ def test_no_metric_depends_on_the_batch_size():
 
 def test_evaluator_that_raises_is_one_line_and_others_go_on(caplog):
     class Broken(Numbers):
-        def judging(self, variables):
+        def sample_metrics(self, variables):
             raise ZeroDivisionError("of two\nlines")
 
     caplog.set_level("INFO")
@@ -162,7 +162,7 @@ def test_evaluator_that_raises_is_one_line_and_others_go_on(caplog):
 @pytest.mark.parametrize("stop", [Preempted, KeyboardInterrupt])
 def test_stop_passes_through_an_evaluator(stop):
     class Stopping(Numbers):
-        def judging(self, variables):
+        def sample_metrics(self, variables):
             raise stop
 
     with pytest.raises(stop):
@@ -171,7 +171,7 @@ def test_stop_passes_through_an_evaluator(stop):
 
 def test_metrics_without_a_value_are_left_out_by_name(caplog):
     class Empty(Numbers):
-        def judging(self, variables):
+        def sample_metrics(self, variables):
             nothing = np.zeros(())
             return lambda prompts, y, too_long=(): {
                 "nan": nothing / nothing,
@@ -228,7 +228,7 @@ def test_predictions_are_those_that_a_model_makes(space):
 
 def test_latency_is_of_one_example_and_throughput_of_a_batch(monkeypatch):
     class Spoken(Numbers):
-        def pace(self, y, seconds):
+        def speed_metrics(self, y, seconds):
             return {"factor": seconds / len(y)}
 
     clock, compiled = [0.0], set()

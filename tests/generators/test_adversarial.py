@@ -147,13 +147,13 @@ def test_each_network_gets_the_gradient_of_its_own_losses():
         means, pull, found = jax.vjp(terms, params, has_aux=True)
         return [pull(row)[0] for row in jnp.eye(2)], means, found
 
-    (own, judging), means, found = gradients(variables["params"], 2)
+    (own, sample_metrics), means, found = gradients(variables["params"], 2)
     assert all(np.any(np.asarray(found.metrics[name]) > 0) for name in names)
     # So that the gradient of the loss is the sum of the two.
     np.testing.assert_allclose(found.loss.mean(), means.sum(), rtol=1e-5)
-    for name, tree in (("discriminators", own), ("vocoder", judging)):
+    for name, tree in (("discriminators", own), ("vocoder", sample_metrics)):
         assert not any(np.any(x) for x in jax.tree.leaves(tree[name]))
-    for tree in (own["vocoder"], judging["discriminators"]):
+    for tree in (own["vocoder"], sample_metrics["discriminators"]):
         for path, gradient in jax.tree_util.tree_leaves_with_path(tree):
             assert np.any(gradient), path
 
@@ -201,7 +201,11 @@ def test_start_and_result_are_of_the_spaces(padded):
         for space, p in zip((MEL, WAVE), padded, strict=True)
     )
     model = dataclasses.replace(
-        ADVERSARIAL, source=mel, target=wave, dtype="bfloat16", adversarial_start=0
+        ADVERSARIAL,
+        source_space=mel,
+        target_space=wave,
+        dtype="bfloat16",
+        adversarial_start=0,
     )
     variables = jax.eval_shape(model.init, jax.random.key(0))
     assert {x.dtype for x in jax.tree.leaves(variables["params"])} == {
@@ -219,14 +223,20 @@ def test_start_and_result_are_of_the_spaces(padded):
     ("options", "message"),
     [
         (
-            {"target": Array((100,))},
+            {"target_space": Array((100,))},
             (
                 "needs a whole number of samples a frame: 12 frames of Array(12, 8, "
                 "padded) do not divide the 100 samples of Array(100)"
             ),
         ),
-        ({"source": Array((12,))}, "needs a source of frames and bands, not Array(12)"),
-        ({"target": Array((12, 3))}, "needs a target of samples, not Array(12, 3)"),
+        (
+            {"source_space": Array((12,))},
+            "needs a source of frames and bands, not Array(12)",
+        ),
+        (
+            {"target_space": Array((12, 3))},
+            "needs a target of samples, not Array(12, 3)",
+        ),
         (
             {"n_fft": 64},
             (

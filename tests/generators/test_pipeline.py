@@ -9,11 +9,11 @@ import pytest
 
 from regen_jax.abstractions.autoencoder import Autoencoder
 from regen_jax.abstractions.image.downsample import Downsample
-from regen_jax.config.registry import make
+from regen_jax.config.registry import instantiate
 from regen_jax.errors import UserError
 from regen_jax.generators.pipeline import Pipeline
 from regen_jax.generators.regression import Regression
-from regen_jax.interfaces import Abstraction, Generator, Objective
+from regen_jax.interfaces import Abstraction, Generator, LossOutput
 from regen_jax.spaces import Array, Category
 
 SOURCE, TARGET = Category(3), Array((4, 4, 1), 0, 1)
@@ -31,8 +31,8 @@ SECTION = {
 class Counting(Generator):
     """Noise about one learned number; counts the examples that it has seen."""
 
-    source: Array
-    target: Array
+    source_space: Array
+    target_space: Array
 
     targets = (Array,)
 
@@ -43,19 +43,25 @@ class Counting(Generator):
         error = b - variables["params"]["mean"]
         loss = jnp.square(error).mean(axis=range(1, b.ndim))
         number, weight = jnp.float32(len(b)), jnp.arange(1.0, len(b) + 1)
-        return Objective(loss, {"bias": loss}, {"number": number}, {}, {"loss": weight})
+        return LossOutput(
+            loss, {"bias": loss}, {"number": number}, {}, {"loss": weight}
+        )
 
     def sample(self, variables, keys, a):
-        noise = jax.vmap(lambda key: jax.random.normal(key, self.target.shape))(keys)
+        noise = jax.vmap(lambda key: jax.random.normal(key, self.target_space.shape))(
+            keys
+        )
         return noise + variables["params"]["mean"]
 
     def update(self, variables, rng, objective):
         assert set(objective.metrics) == {"bias"}
         assert set(objective.weights) >= {"loss"}
-        return {**variables, "seen": variables["seen"] + objective.totals["number"]}
+        return {**variables, "seen": variables["seen"] + objective.sums["number"]}
 
 
-PIPELINE = make(Pipeline, SECTION, "config.decoder", source=SOURCE, target=TARGET)
+PIPELINE = instantiate(
+    Pipeline, SECTION, "config.decoder", source_space=SOURCE, target_space=TARGET
+)
 
 
 def random_variables(model):
@@ -111,7 +117,9 @@ def test_pipelines_nest_and_keep_statistics_apart():
     assert {"prior/bias", "decoder/prior/bias", "decoder/decoder/loss"} < set(
         objective.metrics
     )
-    weights = {name: float(weight) for name, (_, weight) in objective.sums().items()}
+    weights = {
+        name: float(weight) for name, (_, weight) in objective.weighted_sums().items()
+    }
     assert weights["loss"] == weights["prior/bias"] == weights["decoder/loss"] == 5
     assert weights["prior/loss"] == weights["decoder/prior/loss"] == 1 + 2 + 3 + 4 + 5
     updated = outer.update(variables, jax.random.key(2), objective)
@@ -128,11 +136,11 @@ def test_pipelines_nest_and_keep_statistics_apart():
 class Halved(Abstraction):
     """A rule with a way back."""
 
-    y: Array
+    input_space: Array
 
     @property
-    def y_prime(self):
-        return self.y
+    def output_space(self):
+        return self.input_space
 
     def encode(self, variables, y):
         return y / 2
@@ -150,7 +158,7 @@ def test_the_inverse_is_a_decoder():
     np.testing.assert_allclose(pipeline.sample(variables, keys, a), expected)
     objective = pipeline.loss(variables, keys, a, jnp.ones((2, 4, 4, 1)), True)
     np.testing.assert_allclose(objective.loss, 0.25)
-    np.testing.assert_allclose(objective.sums()["loss"], [0.75, 3])
+    np.testing.assert_allclose(objective.weighted_sums()["loss"], [0.75, 3])
 
 
 @pytest.mark.parametrize(
@@ -187,7 +195,13 @@ def test_the_inverse_is_a_decoder():
 def test_sections_that_do_not_fit_are_refused_in_one_line(changes, message):
     section = {k: v for k, v in (SECTION | changes).items() if v is not None}
     with pytest.raises(UserError) as error:
-        make(Pipeline, section, "config.decoder", source=SOURCE, target=TARGET)
+        instantiate(
+            Pipeline,
+            section,
+            "config.decoder",
+            source_space=SOURCE,
+            target_space=TARGET,
+        )
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 

@@ -123,11 +123,11 @@ def test_every_kind_of_source_fits(source):
     [
         ({"patch": 8}, "patch 8 does not divide the axes of Array(4, 4, 1)"),
         ({"dtype": "int8"}, "'float32' or 'bfloat16', not 'int8'"),
-        ({"source": Array((2, 3), padded=True)}, "source of constant length"),
+        ({"source_space": Array((2, 3), padded=True)}, "source of constant length"),
     ],
 )
 def test_options_that_do_not_fit_are_refused_in_one_line(options, message):
-    given = {"source": Category(2), "target": TARGET, **TINY, **options}
+    given = {"source_space": Category(2), "target_space": TARGET, **TINY, **options}
     with pytest.raises(ValueError) as error:
         Regression(**given)
     assert message in str(error.value)

@@ -26,7 +26,7 @@ MODELS = {
     "tied": dataclasses.replace(READER, tied=True),
     "copy": dataclasses.replace(READER, copy=True),
     "stack": Autoregressive(Category(2), STACK, **TINY),
-    "ctc": dataclasses.replace(READER, source=SPEECH, ctc=0.3),
+    "ctc": dataclasses.replace(READER, source_space=SPEECH, ctc=0.3),
 }
 
 
@@ -95,7 +95,7 @@ def test_no_generator_rounds_logits(model, method):
     variables = jax.eval_shape(model.init, jax.random.key(0))
     keys, a, b = (
         jax.random.split(jax.random.key(1), 3),
-        *(zeros(space, 3) for space in (model.source, model.target)),
+        *(zeros(space, 3) for space in (model.source_space, model.target_space)),
     )
     methods = {
         "loss": lambda v: model.loss(v, keys, a, b, True),

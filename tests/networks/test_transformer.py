@@ -78,7 +78,7 @@ def test_a_logit_depends_on_the_tokens_before_it_and_on_all_of_the_source(model)
         with nn.intercept_methods(move):
             return network.apply(variables, a[:1], B[:1], DROP[:1])[0]
 
-    length = source_length(network.source)
+    length = source_length(network.source_space)
     jacobian = jax.jit(jax.jacrev(logits))(
         {
             "embed": jnp.zeros((LENGTH - 1, WIDTH)),

@@ -139,8 +139,8 @@ def test_each_side_gets_the_gradient_of_its_own_loss():
 
         return [of(["discriminator_loss"]), of(["generator_loss", "feature_loss"])]
 
-    (judging, none), (nothing, fooling) = gradients(params, wave, True)
-    for path, gradient in jax.tree_util.tree_leaves_with_path(judging):
+    (sample_metrics, none), (nothing, fooling) = gradients(params, wave, True)
+    for path, gradient in jax.tree_util.tree_leaves_with_path(sample_metrics):
         assert np.any(gradient), path
     assert np.any(fooling) and not np.any(none)
     assert not any(np.any(x) for x in jax.tree.leaves(nothing))

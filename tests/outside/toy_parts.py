@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from regen_jax.interfaces import Abstraction, Generator, Objective, Task, Variables
+from regen_jax.interfaces import Abstraction, Generator, LossOutput, Task, Variables
 from regen_jax.spaces import Array, Category, Space, Tokens
 
 
@@ -28,7 +28,7 @@ class Stripes(Task):
     def examples(self, split: str) -> list[dict[str, np.ndarray]]:
         examples = []
         for x in np.arange(self.number, dtype=np.int32) % 3:
-            y = np.zeros(self.y.shape, np.float32)
+            y = np.zeros(self.input_space.shape, np.float32)
             y[:, x] = 0.75
             examples.append({"x": x, "y": y})
         return examples
@@ -47,14 +47,14 @@ class Lengths(Stripes):
 class ColumnMeans(Abstraction):
     """An image as the mean of each column, times a learned gain: [W, 1]."""
 
-    y: Array
+    input_space: Array
     start: float = 0.5
 
     learned = True
 
     @property
-    def y_prime(self) -> Array:
-        return Array((self.y.shape[1], 1), -1.0, 1.0)
+    def output_space(self) -> Array:
+        return Array((self.input_space.shape[1], 1), -1.0, 1.0)
 
     def init(self, rng: jax.Array, y: jax.Array) -> Variables:
         return {"params": {"gain": jnp.full((), self.start)}}
@@ -63,28 +63,34 @@ class ColumnMeans(Abstraction):
         return variables["params"]["gain"] * y.mean(axis=1)
 
     def decode(self, variables: Variables, y_prime: jax.Array) -> jax.Array:
-        return jnp.broadcast_to(y_prime[:, None], (len(y_prime), *self.y.shape))
+        return jnp.broadcast_to(
+            y_prime[:, None], (len(y_prime), *self.input_space.shape)
+        )
 
     def loss(
         self, variables: Variables, keys: jax.Array, y: jax.Array, train: bool
-    ) -> Objective:
+    ) -> LossOutput:
         error = self.decode(variables, self.encode(variables, y)) - y
-        return Objective(jnp.square(error).mean(axis=(1, 2, 3)))
+        return LossOutput(jnp.square(error).mean(axis=(1, 2, 3)))
 
 
 @dataclasses.dataclass(frozen=True)
 class Table(Generator):
     """The mean of b for each class, and noise around it of that `scale`."""
 
-    source: Category
-    target: Array
+    source_space: Category
+    target_space: Array
     scale: float = 0.0
 
     sources = (Category,)
     targets = (Array,)
 
     def init(self, rng: jax.Array) -> Variables:
-        return {"params": {"means": jnp.zeros((self.source.size, *self.target.shape))}}
+        return {
+            "params": {
+                "means": jnp.zeros((self.source_space.size, *self.target_space.shape))
+            }
+        }
 
     def loss(
         self,
@@ -93,12 +99,14 @@ class Table(Generator):
         a: jax.Array,
         b: jax.Array,
         train: bool,
-    ) -> Objective:
+    ) -> LossOutput:
         error = (variables["params"]["means"][a] - b).reshape(len(a), -1)
-        return Objective(jnp.square(error).mean(axis=1))
+        return LossOutput(jnp.square(error).mean(axis=1))
 
     def sample(self, variables: Variables, keys: jax.Array, a: jax.Array) -> jax.Array:
-        noise = jax.vmap(lambda key: jax.random.normal(key, self.target.shape))(keys)
+        noise = jax.vmap(lambda key: jax.random.normal(key, self.target_space.shape))(
+            keys
+        )
         return variables["params"]["means"][a] + self.scale * noise
 
 
@@ -119,8 +127,8 @@ class Unfinished(Abstraction):
     """Leaves `encode` open."""
 
     @property
-    def y_prime(self) -> Space:
-        return self.y
+    def output_space(self) -> Space:
+        return self.input_space
 
 
 class Undecorated(Unfinished):

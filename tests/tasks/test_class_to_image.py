@@ -46,7 +46,7 @@ FRECHET = {"frechet", "frechet_samples"}
 )
 def test_metrics_without_a_value_are_left_out(task, classes, extra):
     y = np.stack([example["y"] for example in task.examples("test")])[: len(classes)]
-    found = task.judging({"judge": {}})({"x": np.array(classes)}, y, too_long=())
+    found = task.sample_metrics({"judge": {}})({"x": np.array(classes)}, y, too_long=())
     assert set(found) == ALWAYS | extra
     assert np.isfinite(list(found.values())).all()
 
@@ -61,7 +61,7 @@ def test_real_images_have_the_spread_of_their_distance(task, monkeypatch):
     monkeypatch.setattr(class_to_image, "left_out_distances", distances)
     test = task.examples("test")
     batch = {k: np.stack([example[k] for example in test]) for k in ("x", "y")}
-    found = task.judging({"judge": {}})(batch, batch["y"])
+    found = task.sample_metrics({"judge": {}})(batch, batch["y"])
     # As many as the smaller of the held-out splits has.
     assert drawn == [(60, 9, FRECHET_DRAWS)] and found["frechet_samples"] == 9
     assert found["frechet_std"] == pytest.approx(np.std(np.arange(20.0), ddof=1))
@@ -74,5 +74,5 @@ def test_number_of_prompts_defaults_to_that_of_the_split(task):
 
 def test_perfect_reconstructions_have_no_psnr(task):
     y = np.stack([example["y"] for example in task.examples("test")])
-    assert task.fidelity(y, y) == {"mse": 0}
-    assert set(task.fidelity(y, y[::-1])) == {"mse", "psnr"}
+    assert task.reconstruction_metrics(y, y) == {"mse": 0}
+    assert set(task.reconstruction_metrics(y, y[::-1])) == {"mse", "psnr"}

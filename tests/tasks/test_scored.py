@@ -28,7 +28,7 @@ def drawn(number, space):
 @pytest.mark.parametrize("task", [Harmony(max_beats=4), Melody(max_beats=4)])
 def test_units_are_the_notes_of_each(task):
     y = drawn(5, task.y)
-    name, counts = task.units(y)
+    name, counts = task.likelihood_unit(y)
     assert name == "note"
     assert counts.tolist() == [events.begins(ids).sum() for ids in y]
     assert counts.tolist() != events.begins(y).reshape(5, -1).sum(axis=1).tolist()
@@ -40,16 +40,16 @@ def test_rhythm_and_notes_are_those_of_each(kind, music_dir):
     held_out = task.examples("test")
     prompts = {k: np.stack([e[k] for e in held_out[:3]]) for k in ("x", "y")}
     y = drawn(3, task.y)
-    found = task.judging({})(prompts, y)
+    found = task.sample_metrics({})(prompts, y)
     assert set(found) >= {"in_key", "pitch_class_distance", "interval_distance"}
     one, other = (np.stack(list(map(events.begins, ids))) for ids in (y, prompts["y"]))
     assert found["rhythm_agreement"] == music.rhythm_agreement(one, other)
     if kind is Harmony:
-        kept = task.judging({})(prompts, prompts["y"])["soprano_kept"]
+        kept = task.sample_metrics({})(prompts, prompts["y"])["soprano_kept"]
         assert kept == 1 > found["soprano_kept"]
     if kind is Melody:
         per_note = found["notes_per_syllable"] / one.sum()
-        true = task.judging({})(prompts, prompts["y"])["notes_per_syllable"]
+        true = task.sample_metrics({})(prompts, prompts["y"])["notes_per_syllable"]
         assert true == pytest.approx(per_note * other.sum())
         # A chorale has few syllables of more than a note or two.
         assert 1 <= true < 2
@@ -109,12 +109,14 @@ def test_what_is_too_long_counts_as_an_empty_output(kind, music_dir):
     assert fit.any() and not fit.all()
     y = true["y"].copy()
     y[~fit] = 0
-    whole = task.judging({})(true, y)
+    whole = task.sample_metrics({})(true, y)
     part = {k: v[fit] for k, v in true.items()}
-    found = task.judging({})(part, y[fit], short.core_list("validation").too_long)
+    found = task.sample_metrics({})(
+        part, y[fit], short.core_list("validation").too_long
+    )
     for name in {"rhythm_agreement", "soprano_kept"} & set(whole):
         assert found[name] == pytest.approx(whole[name])
-        assert found[name] < task.judging({})(part, y[fit])[name]
+        assert found[name] < task.sample_metrics({})(part, y[fit])[name]
     # Empty outputs have no notes to be in a key or in parallels.
     assert found["in_key"] == pytest.approx(whole["in_key"])
 
@@ -127,8 +129,8 @@ def test_scores_without_a_note_have_no_metric_of_notes(kind, symbol, music_dir):
     prompts = {k: np.stack([e[k] for e in held_out[:2]]) for k in ("x", "y")}
     y = np.full((2, *task.y.shape), symbol)
     with np.errstate(all="raise"):
-        found = task.judging({})(prompts, y)
-        alone = task.judging({})({"x": prompts["x"]}, y)
+        found = task.sample_metrics({})(prompts, y)
+        alone = task.sample_metrics({})({"x": prompts["x"]}, y)
     assert not {"in_key", "pitch_class_distance", "interval_distance"} & set(found)
     assert found["rhythm_agreement"] == 0 and "rhythm_agreement" not in alone
     assert all(map(math.isfinite, found.values()))
@@ -165,7 +167,7 @@ def tune(path, metre, *lengths, ticks=480):
 def test_a_soprano_keeps_the_metre_of_its_file(tmp_path, metre, division):
     task = Harmony(division=division)
     # A quarter and a half: less than a bar, or several.
-    x = task.read("midi", tune(tmp_path / "a.mid", metre, 480, 960))["x"]
+    x = task.parse_prompt("midi", tune(tmp_path / "a.mid", metre, 480, 960))["x"]
     y = np.where(x[:, :1] > 0, events.note(60), events.PADDING).repeat(4, axis=1)
     score = task.score({"x": x[None]}, 0, y)
     assert score.metre == metre
@@ -202,7 +204,7 @@ def test_a_soprano_keeps_the_metre_of_its_file(tmp_path, metre, division):
 def test_a_soprano_that_the_grid_cannot_hold(tmp_path, metre, lengths, division, words):
     task = Harmony(division=division)
     with pytest.raises(UserError, match=words) as caught:
-        task.read("midi", tune(tmp_path / "a.mid", metre, *lengths))
+        task.parse_prompt("midi", tune(tmp_path / "a.mid", metre, *lengths))
     assert "\n" not in str(caught.value)
 
 
@@ -224,13 +226,13 @@ def test_triplets_on_a_grid_of_sixteenths_are_said_to_be_moved(tmp_path, caplog)
 def test_lyrics_are_in_a_metre_of_the_training_data(music_dir):
     task = Melody(dir=music_dir)
     for metre in ("4/4", "3/4", "04/4", "\ufeff4/4"):
-        task.read("text", f"{metre} G: Wach auf")
+        task.parse_prompt("text", f"{metre} G: Wach auf")
     for metre in ("444/4", "6/8", "0/4", "4/0", "4/3", "9" * 5000 + "/4"):
         with pytest.raises(UserError, match=r"^the metre .* choose 3/4 or 4/4$"):
-            task.read("text", f"{metre} G: Wach auf")
+            task.parse_prompt("text", f"{metre} G: Wach auf")
     for metre in ("４/4", "٤/٤", "-4/4", "4.5/4", "C"):
         with pytest.raises(UserError, match="^lyrics begin with metre, key"):
-            task.read("text", f"{metre} G: Wach auf")
+            task.parse_prompt("text", f"{metre} G: Wach auf")
 
 
 def test_any_score_is_written(tmp_path):
@@ -242,5 +244,7 @@ def test_any_score_is_written(tmp_path):
         x[:, 0, 1] = task.x.symbols.index(f"{metre[0]}/{metre[1]}")
         y = rng.integers(0, task.y.vocab, (3, *task.y.shape))
         y[0, 0, 0], y[1], y[2, 1:] = events.REST, events.REST, events.PADDING
-        names = {path.suffix for path in task.show({"x": x}, y).save(tmp_path)}
+        names = {
+            path.suffix for path in task.render_samples({"x": x}, y).save(tmp_path)
+        }
         assert names == {".png", ".wav", ".mid", ".musicxml"}

@@ -67,7 +67,7 @@ def test_what_is_too_long_scores_as_an_empty_output(make_task, monkeypatch):
     # Outputs are the true texts of the verses before.
     y = np.roll(prompts["y"], 1, axis=0)
 
-    metrics = task.judging({"judge": {}})
+    metrics = task.sample_metrics({"judge": {}})
     fitting, all_of_them = metrics(prompts, y), metrics(prompts, y, too_long)
     sources, true, outputs = (
         [tokenizer.decode(task.y, row) for row in side]

@@ -155,7 +155,7 @@ def test_a_soprano_gets_its_voices(trained_on, command, tmp_path):
 def test_all_samples_are_written_and_some_are_shown(trained_on, command, tmp_path):
     run = trained_on("harmony")
     y = drawn(command, run, tmp_path, "--num=4")["y"]
-    assert len(y) == 4 > Harmony.shown
+    assert len(y) == 4 > Harmony.num_rendered
     # A score that ends where it begins has nothing to write.
     names = [f"sample_{i}" for i, one in enumerate(y) if one[0, 0]]
     for ending in ("png", "wav", "mid", "musicxml"):
@@ -164,7 +164,7 @@ def test_all_samples_are_written_and_some_are_shown(trained_on, command, tmp_pat
     told = EventAccumulator(str(run / "prior")).Reload()
     for kind in ("images", "audio"):
         shown = [tag for tag in told.Tags()[kind] if tag.startswith("sample_")]
-        assert 0 < len(shown) <= Harmony.shown
+        assert 0 < len(shown) <= Harmony.num_rendered
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from regen_jax.data.pipeline import first_batch, training_batches
-from regen_jax.interfaces import Objective
+from regen_jax.interfaces import LossOutput
 from regen_jax.training.checkpoint import CheckpointOptions
 from regen_jax.training.inspect.profile import ProfileOptions
 from regen_jax.training.loop import LoopOptions, Trained, train
@@ -59,7 +59,7 @@ def _loss(variables, frozen, keys, batch, train):
     params = variables["params"]
     error = x @ params["kernel"] + params["bias"] - batch["y"]
     squares = jnp.mean(error**2, axis=1)
-    return Objective(
+    return LossOutput(
         squares,
         {"worst": jnp.max(error, axis=1)},
         {"x": x.sum(0)},
@@ -69,9 +69,9 @@ def _loss(variables, frozen, keys, batch, train):
 
 
 def _update(variables, rng, objective):
-    candidates = objective.examples["candidates"]
+    candidates = objective.per_example["candidates"]
     chosen = candidates[jax.random.randint(rng, (), 0, len(candidates))]
-    total = variables["seen"]["total"] + objective.totals["x"]
+    total = variables["seen"]["total"] + objective.sums["x"]
     return {**variables, "seen": {"total": total, "chosen": chosen}}
 
 

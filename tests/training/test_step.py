@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from regen_jax.config.registry import make
+from regen_jax.config.registry import instantiate
 from regen_jax.data.pipeline import first_batch
 from regen_jax.errors import UserError
 from regen_jax.training.loop import stage_rng
@@ -233,6 +233,6 @@ def test_options_out_of_range_are_refused(options, words):
 
 def test_fewer_steps_need_no_other_option():
     section = {"steps": 2, "batch_size": 4}
-    assert make(StageOptions, section, "config.train.prior").steps == 2
+    assert instantiate(StageOptions, section, "config.train.prior").steps == 2
     with pytest.raises(UserError, match="warmup_steps is not an option of StageOpt"):
-        make(StageOptions, section | {"warmup_steps": 1}, "config.train.prior")
+        instantiate(StageOptions, section | {"warmup_steps": 1}, "config.train.prior")

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from regen_jax.interfaces import Objective
+from regen_jax.interfaces import LossOutput
 from regen_jax.training.parallel.strategies import ParallelOptions, make_strategy
 from regen_jax.training.stage import Stage, StageOptions
 from regen_jax.training.step import create, train_step
@@ -38,7 +38,7 @@ def test_mean_over_tokens_is_that_of_the_global_batch(parallel, accumulate):
         square = square * (np.arange(9) < batch["count"][:, None])
         mean = square.sum(axis=1) / batch["count"]
         weight = batch["count"].astype(np.float32)
-        return Objective(
+        return LossOutput(
             mean,
             {"error": mean, "whole": mean},
             weights={

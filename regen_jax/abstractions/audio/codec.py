@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from regen_jax import ranges
 from regen_jax.abstractions.bottlenecks.interface import Quantizer
 from regen_jax.abstractions.bottlenecks.rvq import ResidualVectorQuantizer
-from regen_jax.interfaces import Abstraction, Objective, Variables
+from regen_jax.interfaces import Abstraction, LossOutput, Variables
 from regen_jax.losses.spectral import check_resolutions, spectral_loss
 from regen_jax.metrics import codebook
 from regen_jax.modalities.audio import segments
@@ -21,7 +21,7 @@ from regen_jax.networks.discriminators.spectrum import (
 )
 from regen_jax.networks.vocos import FoldedEncoder, UnfoldedVocos, Vocos
 from regen_jax.ranges import Count, Natural, NonNegative
-from regen_jax.spaces import Array, Padded, Tokens, Value, lengths, within
+from regen_jax.spaces import Array, Padded, Tokens, Value, length_mask, lengths
 
 # What an example's key is folded with.
 _SEGMENT, _QUANTIZER = 1, 2
@@ -54,7 +54,7 @@ class Codec(Abstraction):
       dtype: compute dtype of the blocks; quantizer and spectra stay in float32.
     """
 
-    y: Array
+    input_space: Array
     quantizer: Quantizer = dataclasses.field(default_factory=ResidualVectorQuantizer)
     width: Count = 192
     num_layers: Count = 3
@@ -73,17 +73,19 @@ class Codec(Abstraction):
 
     def __post_init__(self):
         ranges.check(self)
-        if not isinstance(self.y, Array) or len(self.y.shape) != 1:
-            raise ValueError(f"needs waves, an Array of samples, not {self.y}")
+        if not isinstance(self.input_space, Array) or len(self.input_space.shape) != 1:
+            raise ValueError(
+                f"needs waves, an Array of samples, not {self.input_space}"
+            )
         if self.n_fft % 2 or self.n_fft % self.hop or self.n_fft < 3 * self.hop:
             raise ValueError(
                 "n_fft must be even and a multiple of hop, 3 times it or more, not "
                 f"{self.n_fft} with {self.hop}"
             )
-        if self.y.shape[0] % self._samples:
+        if self.input_space.shape[0] % self._samples:
             raise ValueError(
                 f"stride {self.stride} times hop {self.hop} does not divide the samples "
-                f"of {self.y}"
+                f"of {self.input_space}"
             )
         if self.segment % self.stride:
             raise ValueError(
@@ -98,12 +100,12 @@ class Codec(Abstraction):
             )
 
     @property
-    def y_prime(self) -> Tokens:
+    def output_space(self) -> Tokens:
         return Tokens(
-            self.y.shape[0] // self._samples,
+            self.input_space.shape[0] // self._samples,
             self.quantizer.vocab + self._shift,
             self.quantizer.depth,
-            padded=self.y.padded,
+            padded=self.input_space.padded,
         )
 
     def init(self, rng: jax.Array, y: Value) -> Variables:
@@ -134,7 +136,7 @@ class Codec(Abstraction):
         frames, mask = self._frames(wave, number)
         encoder = {"params": variables["params"]["encoder"]}
         latents = self._encoder.apply(encoder, frames, mask)
-        counts = within(number, latents.shape[1])
+        counts = length_mask(number, latents.shape[1])
         codes = self.quantizer.encode(variables["codebook"], latents, counts)
         codes += self._shift
         return jnp.where(
@@ -143,20 +145,20 @@ class Codec(Abstraction):
 
     def decode(self, variables: Variables, y_prime: jax.Array) -> Value:
         """Waves as long as the codes; any 0 within them is read as the code 1."""
-        number = lengths(self.y_prime, y_prime)
+        number = lengths(self.output_space, y_prime)
         codes = jnp.maximum(y_prime - self._shift, 0)
         values = self.quantizer.decode(variables["codebook"], codes)
         wave = self._synthesis(variables, values, number)
-        wave = jnp.clip(wave, self.y.low, self.y.high)
+        wave = jnp.clip(wave, self.input_space.low, self.input_space.high)
         length = number * self._samples
-        wave = jnp.where(within(length, wave.shape[1]), wave, 0)
-        return Padded(wave, length) if self.y.padded else wave
+        wave = jnp.where(length_mask(length, wave.shape[1]), wave, 0)
+        return Padded(wave, length) if self.input_space.padded else wave
 
     def loss(
         self, variables: Variables, keys: jax.Array, y: Value, train: bool
-    ) -> Objective:
+    ) -> LossOutput:
         """Spectral distances, the quantizer's own term, and adversarial ones."""
-        length = lengths(self.y, y)
+        length = lengths(self.input_space, y)
         wave, number = self._wave(y)
         if train and 0 < self.segment * self.hop < wave.shape[1]:
             size = self.segment // self.stride
@@ -171,11 +173,11 @@ class Codec(Abstraction):
             variables["codebook"],
             _fold(keys, _QUANTIZER),
             latents,
-            within(number, latents.shape[1]),
+            length_mask(number, latents.shape[1]),
             train,
         )
         made = self._synthesis(variables, quantized.values, number)
-        made = jnp.where(within(length, made.shape[1]), made, 0)
+        made = jnp.where(length_mask(length, made.shape[1]), made, 0)
         terms = spectral_loss(made, wave, length, self.resolutions, self.sample_rate)
         metrics = {f"{name}_loss": value for name, value in terms.items()}
         metrics["quantizer_loss"] = quantized.loss
@@ -192,13 +194,13 @@ class Codec(Abstraction):
             metrics |= extra
             fooling = extra["generator_loss"] + extra["feature_loss"]
             loss += self.adversarial * fooling + extra["discriminator_loss"]
-        return Objective(loss, metrics, quantized.totals, quantized.examples)
+        return LossOutput(loss, metrics, quantized.sums, quantized.per_example)
 
     def update(
-        self, variables: Variables, rng: jax.Array, objective: Objective
+        self, variables: Variables, rng: jax.Array, objective: LossOutput
     ) -> Variables:
         updated = self.quantizer.update(
-            variables["codebook"], rng, objective.totals, objective.examples
+            variables["codebook"], rng, objective.sums, objective.per_example
         )
         variables = {**variables, "codebook": updated}
         if self.adversarial:
@@ -218,7 +220,7 @@ class Codec(Abstraction):
     @property
     def _shift(self) -> int:
         """What is added to a code, so that 0 is free."""
-        return int(self.y.padded)
+        return int(self.input_space.padded)
 
     @property
     def _encoder(self) -> FoldedEncoder:
@@ -242,9 +244,9 @@ class Codec(Abstraction):
 
     def _wave(self, y: Value) -> tuple[jax.Array, jax.Array]:
         """The wave f32[B, N], 0 beyond its end, and how many codes i32[B] it has."""
-        length = lengths(self.y, y)
+        length = lengths(self.input_space, y)
         values = y.values if isinstance(y, Padded) else y
-        wave = jnp.where(within(length, values.shape[1]), values, 0)
+        wave = jnp.where(length_mask(length, values.shape[1]), values, 0)
         return wave, -(-length // self._samples)
 
     def _frames(
@@ -256,12 +258,12 @@ class Codec(Abstraction):
         """
         frames = log_mel(wave, self.sample_rate, self.n_fft, self.hop, self.num_mels)
         frames = 2 - 4 * frames / math.log(FLOOR)
-        return frames, within(number * self.stride, frames.shape[1])
+        return frames, length_mask(number * self.stride, frames.shape[1])
 
     def _synthesis(
         self, variables: Variables, values: jax.Array, number: jax.Array
     ) -> jax.Array:
-        mask = within(number * self.stride, values.shape[1] * self.stride)
+        mask = length_mask(number * self.stride, values.shape[1] * self.stride)
         decoder = {"params": variables["params"]["decoder"]}
         return self._decoder.apply(decoder, values, mask)
 

@@ -12,7 +12,7 @@ from regen_jax.modalities.audio.griffin_lim import griffin_lim, mel_to_magnitude
 from regen_jax.modalities.audio.mel import FLOOR, log_mel, mel_filters
 from regen_jax.modalities.audio.stft import check_sizes
 from regen_jax.ranges import Count, Rate
-from regen_jax.spaces import Array, Padded, Value, within
+from regen_jax.spaces import Array, Padded, Value, length_mask
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Mel(Abstraction):
       momentum: of Griffin-Lim; 0 is the classic algorithm.
     """
 
-    y: Array
+    input_space: Array
     sample_rate: Count = 16000
     n_fft: Count = 1024
     hop: Count = 256
@@ -43,22 +43,23 @@ class Mel(Abstraction):
     def __post_init__(self):
         ranges.check(self)
         if (
-            not isinstance(self.y, Array)
-            or not self.y.bounded
-            or self.y.shape not in (self.y.shape[:1], (self.y.shape[0], 1))
+            not isinstance(self.input_space, Array)
+            or not self.input_space.bounded
+            or self.input_space.shape
+            not in (self.input_space.shape[:1], (self.input_space.shape[0], 1))
         ):
             raise ValueError(
-                f"needs a wave, an Array of samples with bounds, not {self.y}"
+                f"needs a wave, an Array of samples with bounds, not {self.input_space}"
             )
         check_sizes(self.n_fft, self.hop)
-        if self.y.shape[0] % self.hop:
+        if self.input_space.shape[0] % self.hop:
             raise ValueError(
-                f"hop {self.hop} does not divide the {self.y.shape[0]} samples of a wave"
+                f"hop {self.hop} does not divide the {self.input_space.shape[0]} samples of a wave"
             )
         mel_filters(self.sample_rate, self.n_fft, self.num_mels)
 
     @property
-    def y_prime(self) -> Array:
+    def output_space(self) -> Array:
         """Frames of log-mel, from the floor to the loudest steady tone that y allows.
 
         Only a sound with several strong overtones in one band is louder; it is clipped.
@@ -69,32 +70,32 @@ class Mel(Abstraction):
         # Through Hann's window a tone of amplitude 1 at the centre of a bin is n_fft / 4
         # there and half of that in the two bins beside it.
         lobe = filters[1:-1] + filters[:-2] / 2 + filters[2:] / 2
-        amplitude = max(abs(self.y.low), abs(self.y.high))
+        amplitude = max(abs(self.input_space.low), abs(self.input_space.high))
         return Array(
-            (self.y.shape[0] // self.hop, self.num_mels),
+            (self.input_space.shape[0] // self.hop, self.num_mels),
             math.log(FLOOR),
             math.log(amplitude * self.n_fft / 4 * lobe.max()),
-            padded=self.y.padded,
+            padded=self.input_space.padded,
         )
 
     def encode(self, variables: Variables, y: Value) -> Value:
-        values, length = y if self.y.padded else (y, None)
+        values, length = y if self.input_space.padded else (y, None)
         wave = values.reshape(values.shape[0], -1)
         if length is not None:
-            wave = jnp.where(within(length, wave.shape[1]), wave, 0.0)
-        space = self.y_prime
+            wave = jnp.where(length_mask(length, wave.shape[1]), wave, 0.0)
+        space = self.output_space
         mel = log_mel(wave, self.sample_rate, self.n_fft, self.hop, self.num_mels)
         mel = jnp.clip(mel, space.low, space.high)
         if length is None:
             return mel
         frames = jnp.minimum(-(-length // self.hop), space.shape[0])
         return Padded(
-            jnp.where(within(frames, space.shape[0])[..., None], mel, 0.0), frames
+            jnp.where(length_mask(frames, space.shape[0])[..., None], mel, 0.0), frames
         )
 
     def decode(self, variables: Variables, y_prime: Value) -> Value:
-        values, frames = y_prime if self.y.padded else (y_prime, None)
-        space = self.y_prime
+        values, frames = y_prime if self.input_space.padded else (y_prime, None)
+        space = self.output_space
         mel = jnp.exp(jnp.clip(values, space.low, space.high))
         wave = griffin_lim(
             mel_to_magnitude(mel, self.sample_rate, self.n_fft),
@@ -104,6 +105,6 @@ class Mel(Abstraction):
             self.momentum,
             num_frames=frames,
         )
-        wave = jnp.clip(wave, self.y.low, self.y.high)
-        wave = wave.reshape(wave.shape[0], *self.y.shape)
+        wave = jnp.clip(wave, self.input_space.low, self.input_space.high)
+        wave = wave.reshape(wave.shape[0], *self.input_space.shape)
         return wave if frames is None else Padded(wave, frames * self.hop)

@@ -6,7 +6,7 @@ import numpy as np
 
 from regen_jax import ranges
 from regen_jax.errors import UserError
-from regen_jax.interfaces import Example, HostRule
+from regen_jax.interfaces import Example, HostFeature
 from regen_jax.modalities.audio import prosody
 from regen_jax.ranges import Count, Natural, Positive
 from regen_jax.spaces import Array, Padded, Tokens
@@ -45,7 +45,7 @@ SYMBOLS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Prosody(HostRule):
+class Prosody(HostFeature):
     """A wave with known phonemes to a stack of four ids a phoneme.
 
     These are the phoneme, its duration in frames, its mean log pitch and its mean energy,
@@ -75,7 +75,7 @@ class Prosody(HostRule):
         full scale comes near. What lies outside a range is in its last bin.
     """
 
-    y: Array
+    input_space: Array
     symbols: tuple[str, ...] = SYMBOLS
     length: Natural = 0
     bins: Count = 64
@@ -88,8 +88,13 @@ class Prosody(HostRule):
 
     def __post_init__(self):
         ranges.check(self)
-        if not isinstance(self.y, Array) or self.y.size != self.y.shape[0]:
-            raise ValueError(f"needs a wave, an Array of samples, not {self.y}")
+        if (
+            not isinstance(self.input_space, Array)
+            or self.input_space.size != self.input_space.shape[0]
+        ):
+            raise ValueError(
+                f"needs a wave, an Array of samples, not {self.input_space}"
+            )
         object.__setattr__(self, "symbols", tuple(self.symbols))
         if not self.symbols or len(set(self.symbols)) < len(self.symbols):
             raise ValueError("symbols must be one or more phonemes, none of them twice")
@@ -100,14 +105,14 @@ class Prosody(HostRule):
             )
 
     @property
-    def y_prime(self) -> Tokens:
-        samples = self.y.shape[0]
+    def output_space(self) -> Tokens:
+        samples = self.input_space.shape[0]
         frames = -(-samples // self.hop)
         vocab = max(1 + len(self.symbols), 2 + frames, 2 + self.bins)
         length = self.length or max(1, samples // 512)
         return Tokens(length, vocab, depth=4, padded=True)
 
-    def annotate(self, y: np.ndarray | Padded, notes: Example) -> np.ndarray:
+    def extract(self, y: np.ndarray | Padded, notes: Example) -> np.ndarray:
         """Ids int32 [y_prime.length, 4] of one wave, float [*y.shape].
 
         `notes` has `phonemes`, str each, and `durations`, how many samples each lasts.
@@ -116,7 +121,9 @@ class Prosody(HostRule):
           UserError: the notes lack these or disagree with the wave, a phoneme is unknown,
             or there are too many.
         """
-        values, samples = y if self.y.padded else (y, self.y.shape[0])
+        values, samples = (
+            y if self.input_space.padded else (y, self.input_space.shape[0])
+        )
         wave = np.asarray(values).reshape(-1)[: int(samples)]
         phonemes, durations = self._checked(notes, len(wave))
         ends = np.cumsum(durations)
@@ -128,7 +135,7 @@ class Prosody(HostRule):
         energy = prosody.energy(wave, self.n_fft, self.hop)
         middle = np.rint((starts + ends) / (2 * self.hop)).astype(int)
         middle = np.minimum(middle, len(energy) - 1)
-        found = np.zeros(self.y_prime.shape, np.int32)
+        found = np.zeros(self.output_space.shape, np.int32)
         for i, phoneme in enumerate(phonemes):
             frames = slice(first[i], last[i])
             if first[i] == last[i]:
@@ -163,10 +170,10 @@ class Prosody(HostRule):
                 f"phoneme {unknown[0]!r} is not among the symbols of abstraction "
                 f"'prosody': {' '.join(self.symbols)}"
             )
-        if len(phonemes) > self.y_prime.length:
+        if len(phonemes) > self.output_space.length:
             raise UserError(
                 f"an example has {len(phonemes)} phonemes, and at most "
-                f"{self.y_prime.length} fit: raise the option length of the abstraction "
+                f"{self.output_space.length} fit: raise the option length of the abstraction "
                 "'prosody'"
             )
         return phonemes, durations

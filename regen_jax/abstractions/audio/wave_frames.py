@@ -21,35 +21,37 @@ class Frames(Abstraction):
       size: samples in a frame.
     """
 
-    y: Array
+    input_space: Array
     size: Count = 256
 
     lossless = True
 
     def __post_init__(self):
         ranges.check(self)
-        if not isinstance(self.y, Array) or len(self.y.shape) != 1:
-            raise ValueError(f"needs a wave, an Array of samples, not {self.y}")
-        if self.y.shape[0] % self.size:
+        if not isinstance(self.input_space, Array) or len(self.input_space.shape) != 1:
             raise ValueError(
-                f"size {self.size} does not divide the {self.y.shape[0]} samples of a "
+                f"needs a wave, an Array of samples, not {self.input_space}"
+            )
+        if self.input_space.shape[0] % self.size:
+            raise ValueError(
+                f"size {self.size} does not divide the {self.input_space.shape[0]} samples of a "
                 "wave"
             )
 
     @property
-    def y_prime(self) -> Array:
-        shape = (self.y.shape[0] // self.size, self.size)
-        return dataclasses.replace(self.y, shape=shape)
+    def output_space(self) -> Array:
+        shape = (self.input_space.shape[0] // self.size, self.size)
+        return dataclasses.replace(self.input_space, shape=shape)
 
     def encode(self, variables: Variables, y: Value) -> Value:
-        if not self.y.padded:
-            return y.reshape(-1, *self.y_prime.shape)
-        inside = jnp.arange(self.y.shape[0]) < y.length[:, None]
-        values = jnp.where(inside, y.values, 0).reshape(-1, *self.y_prime.shape)
+        if not self.input_space.padded:
+            return y.reshape(-1, *self.output_space.shape)
+        inside = jnp.arange(self.input_space.shape[0]) < y.length[:, None]
+        values = jnp.where(inside, y.values, 0).reshape(-1, *self.output_space.shape)
         return Padded(values, -(-y.length // self.size))
 
     def decode(self, variables: Variables, y_prime: Value) -> Value:
-        if not self.y.padded:
-            return y_prime.reshape(-1, *self.y.shape)
+        if not self.input_space.padded:
+            return y_prime.reshape(-1, *self.input_space.shape)
         values, frames = y_prime
-        return Padded(values.reshape(-1, *self.y.shape), frames * self.size)
+        return Padded(values.reshape(-1, *self.input_space.shape), frames * self.size)

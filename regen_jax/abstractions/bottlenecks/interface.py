@@ -17,22 +17,22 @@ class Quantized(NamedTuple):
       codes: i32[B, *grid], or [B, *grid, depth] of a quantizer with depth.
       values: f32[B, *grid, D], with gradients passed straight through to the latents.
       loss: f32[B], what keeps latents and codes together.
-      totals: statistics summed over examples, for `update`; `code_counts` [K], or
+      sums: statistics summed over examples, for `update`; `code_counts` [K], or
         [depth, K], among them.
-      examples: statistics kept an example, for `update`.
+      per_example: statistics kept an example, for `update`.
     """
 
     codes: jax.Array
     values: jax.Array
     loss: jax.Array
-    totals: dict[str, jax.Array]
-    examples: dict[str, jax.Array]
+    sums: dict[str, jax.Array]
+    per_example: dict[str, jax.Array]
 
 
 class Quantizer(abc.ABC):
     """A subclass is a frozen dataclass of options; a codebook is an argument."""
 
-    home: ClassVar[str] = "regen_jax.abstractions.bottlenecks"
+    registry: ClassVar[str] = "regen_jax.abstractions.bottlenecks"
     depth: int = 1
     """Codes a latent; where more than one, they are the last axis of codes."""
 

@@ -105,7 +105,7 @@ class ResidualVectorQuantizer(VectorQuantizer):
             candidates = self._level.offer(level_keys, residual, mask)
             values = jax.lax.stop_gradient(self._level.decode(codebook, found.codes))
             total += jnp.where(kept[..., None], values, 0)
-            added = found.codes, found.loss, found.totals, candidates
+            added = found.codes, found.loss, found.sums, candidates
             return (residual - values, total), added
 
         levels = (jnp.arange(self.depth), codebook)
@@ -115,8 +115,8 @@ class ResidualVectorQuantizer(VectorQuantizer):
             codes=jnp.moveaxis(codes, 0, -1),
             values=z + jax.lax.stop_gradient(total - z),
             loss=loss.sum(axis=0),
-            totals=totals,
-            examples={k: jnp.moveaxis(v, 0, 1) for k, v in candidates.items()},
+            sums=totals,
+            per_example={k: jnp.moveaxis(v, 0, 1) for k, v in candidates.items()},
         )
 
     def update(

@@ -109,8 +109,8 @@ class VectorQuantizer(Quantizer):
             codes=codes,
             values=z + jax.lax.stop_gradient(values - z),
             loss=self.commitment * commitment,
-            totals={"code_counts": assigned.sum(axis=0), "code_sums": sums},
-            examples=self.offer(keys, z, mask),
+            sums={"code_counts": assigned.sum(axis=0), "code_sums": sums},
+            per_example=self.offer(keys, z, mask),
         )
 
     def offer(

@@ -17,27 +17,29 @@ class Downsample(Abstraction):
     What it throws away, a decoder of its own has to invent: it has no inverse.
     """
 
-    y: Array
+    input_space: Array
     factor: Count = 4
 
-    decodes = False
+    invertible = False
 
     def __post_init__(self):
         ranges.check(self)
-        if not isinstance(self.y, Array) or len(self.y.shape) < 2:
-            raise ValueError(f"needs an Array with a grid and channels, not {self.y}")
-        grid = self.y.shape[:-1]
+        if not isinstance(self.input_space, Array) or len(self.input_space.shape) < 2:
+            raise ValueError(
+                f"needs an Array with a grid and channels, not {self.input_space}"
+            )
+        grid = self.input_space.shape[:-1]
         if any(n % self.factor for n in grid):
             raise ValueError(f"factor {self.factor} does not divide the grid {grid}")
 
     @property
-    def y_prime(self) -> Array:
-        *grid, channels = self.y.shape
+    def output_space(self) -> Array:
+        *grid, channels = self.input_space.shape
         shape = (*(n // self.factor for n in grid), channels)
-        return Array(shape, self.y.low, self.y.high)
+        return Array(shape, self.input_space.low, self.input_space.high)
 
     def encode(self, variables: Variables, y: jax.Array) -> jax.Array:
-        *grid, channels = self.y_prime.shape
+        *grid, channels = self.output_space.shape
         blocks = [size for n in grid for size in (n, self.factor)]
         y = y.reshape(y.shape[0], *blocks, channels)
         return y.mean(axis=tuple(range(2, 2 + 2 * len(grid), 2)))

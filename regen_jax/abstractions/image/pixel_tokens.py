@@ -20,29 +20,34 @@ class Pixels(Abstraction):
     is one of the image.
     """
 
-    y: Array
+    input_space: Array
     levels: Annotated[int, Ge(2)] = 256
 
     def __post_init__(self):
         ranges.check(self)
-        if not isinstance(self.y, Array) or not self.y.bounded:
-            raise ValueError(f"needs an Array with bounds, not {self.y}")
+        if not isinstance(self.input_space, Array) or not self.input_space.bounded:
+            raise ValueError(f"needs an Array with bounds, not {self.input_space}")
 
     @property
     def lossless(self) -> bool:
-        steps = self.y.step and (self.y.high - self.y.low) / self.y.step
+        steps = (
+            self.input_space.step
+            and (self.input_space.high - self.input_space.low) / self.input_space.step
+        )
         return bool(steps) and (self.levels - 1) % steps == 0
 
     @property
-    def y_prime(self) -> Tokens:
-        return Tokens(self.y.size, self.levels)
+    def output_space(self) -> Tokens:
+        return Tokens(self.input_space.size, self.levels)
 
     def encode(self, variables: Variables, y: jax.Array) -> jax.Array:
-        unit = (y.reshape(y.shape[0], -1) - self.y.low) / (self.y.high - self.y.low)
+        unit = (y.reshape(y.shape[0], -1) - self.input_space.low) / (
+            self.input_space.high - self.input_space.low
+        )
         return jnp.round(unit * (self.levels - 1)).astype(jnp.int32)
 
     def decode(self, variables: Variables, y_prime: jax.Array) -> jax.Array:
         # The step is exact for 8-bit images, so that they come back to the last bit.
-        step = (self.y.high - self.y.low) / (self.levels - 1)
-        y = y_prime.astype(jnp.float32) * step + self.y.low
-        return y.reshape(y_prime.shape[0], *self.y.shape)
+        step = (self.input_space.high - self.input_space.low) / (self.levels - 1)
+        y = y_prime.astype(jnp.float32) * step + self.input_space.low
+        return y.reshape(y_prime.shape[0], *self.input_space.shape)

@@ -10,7 +10,7 @@ from annotated_types import Interval
 
 from regen_jax import ranges
 from regen_jax.errors import UserError
-from regen_jax.interfaces import Example, HostRule
+from regen_jax.interfaces import Example, HostFeature
 from regen_jax.metrics.music import in_chord_share
 from regen_jax.modalities.music import beat_table, events
 from regen_jax.modalities.music.beat_table import Column
@@ -25,7 +25,7 @@ LEVELS = ("key", "chord", "rhythm", "cadence")
 
 
 @dataclasses.dataclass(frozen=True)
-class MusicTemplate(HostRule):
+class MusicTemplate(HostFeature):
     """The template of TeleMelody (Ju et al., arXiv 2109.09617), beat by beat.
 
     A row of Y′ stands for a beat of Y and has a level each for its
@@ -49,28 +49,30 @@ class MusicTemplate(HostRule):
       division: steps a beat in y.
     """
 
-    y: Tokens
+    input_space: Tokens
     levels: tuple[str, ...] = LEVELS
     melody: bool = False
     division: Annotated[int, Interval(ge=1, le=6)] = 2
 
-    editable = True
+    human_editable = True
 
     def __post_init__(self):
         ranges.check(self)
-        if not events.is_space(self.y):
-            raise ValueError(f"a music template is one of scores, not of {self.y}")
+        if not events.is_space(self.input_space):
+            raise ValueError(
+                f"a music template is one of scores, not of {self.input_space}"
+            )
         if unknown := [level for level in self.levels if level not in LEVELS]:
             raise ValueError(
                 f"unknown level {unknown[0]!r}: choose from {', '.join(LEVELS)}"
             )
         levels = tuple(level for level in LEVELS if level in self.levels)
         object.__setattr__(self, "levels", levels)
-        if self.y.length % self.division:
+        if self.input_space.length % self.division:
             raise ValueError(
-                f"division {self.division} must divide the {self.y.length} steps of y"
+                f"division {self.division} must divide the {self.input_space.length} steps of y"
             )
-        if self.melody and self.y.depth == 1:
+        if self.melody and self.input_space.depth == 1:
             raise ValueError(
                 "melody needs lower voices to leave open, and y has one voice: choose "
                 "melody=False"
@@ -79,22 +81,22 @@ class MusicTemplate(HostRule):
             raise ValueError(f"levels must be one or more of {', '.join(LEVELS)}")
 
     @property
-    def y_prime(self) -> Tokens:
+    def output_space(self) -> Tokens:
         """Rows of ids; every level has a range of its own, 0 is behind the end."""
         columns = self._columns
         ranges = columns[: len(self.levels) + self.melody]
         symbols = ["", *(symbol for column in ranges for symbol in column.symbols)]
         first_ids = tuple(self._first_ids.tolist())
         return Tokens(
-            self.y.length // self.division,
+            self.input_space.length // self.division,
             len(symbols),
             depth=len(columns),
             padded=True,
             symbols=tuple(symbols),
-            rules=TemplateRules(self.levels, first_ids, len(symbols)),
+            constraints=TemplateRules(self.levels, first_ids, len(symbols)),
         )
 
-    def annotate(self, y: np.ndarray, notes: Example) -> np.ndarray:
+    def extract(self, y: np.ndarray, notes: Example) -> np.ndarray:
         """Ids int32 [*y_prime.shape] of a score int [*y.shape]; all 0 of an empty one."""
         return self._in_key(y, self._key(y))
 
@@ -119,11 +121,11 @@ class MusicTemplate(HostRule):
         if self.melody:
             levels += list(ids[:, 0].reshape(-1, self.division).T - events.REST)
         rows = np.stack(levels, axis=1) + self._first_ids
-        result = np.zeros((self.y_prime.length, len(levels)), np.int32)
+        result = np.zeros((self.output_space.length, len(levels)), np.int32)
         result[: len(rows)] = rows
-        return result.reshape(self.y_prime.shape)
+        return result.reshape(self.output_space.shape)
 
-    def write(self, y_prime: np.ndarray) -> str:
+    def to_text(self, y_prime: np.ndarray) -> str:
         """One template as text: a header, then a line a beat, in columns.
 
         `?7` stands for the id 7 where it is none of its level, as a prior may give.
@@ -140,13 +142,13 @@ class MusicTemplate(HostRule):
         ]
         return beat_table.write(columns, symbols)
 
-    def read(self, text: str) -> np.ndarray:
+    def from_text(self, text: str) -> np.ndarray:
         """The template that a text says: int32 [*y_prime.shape].
 
         Raises:
           UserError: a line does not fit; see `regen_jax.modalities.music.beat_table`.
         """
-        space = self.y_prime
+        space = self.output_space
         foreign = list(dict.fromkeys(re.findall(r"(?<!\S)\?(\d+)(?!\S)", text)))
         if beyond := [i for i in foreign if int(i) >= space.vocab]:
             raise UserError(
@@ -167,7 +169,7 @@ class MusicTemplate(HostRule):
         )
         return result.reshape(space.shape)
 
-    def distance(self, y_prime: np.ndarray, other: np.ndarray) -> dict[str, float]:
+    def code_metrics(self, y_prime: np.ndarray, other: np.ndarray) -> dict[str, float]:
         """Shares of the beats of y′ [N, …] in which each level is that of the other.
 
         Beats that only one of the two has are different. Of cadences, beats count where
@@ -186,7 +188,9 @@ class MusicTemplate(HostRule):
             shares["melody"] = _share((a == b)[..., len(self.levels) :][live])
         return shares
 
-    def adherence(self, y: np.ndarray, y_prime: np.ndarray) -> dict[str, float]:
+    def consistency_metrics(
+        self, y: np.ndarray, y_prime: np.ndarray
+    ) -> dict[str, float]:
         """How far scores y [N, …] have the templates y′ [N, …] they were made from.
 
         The shares of `distance`, of y analysed again: the key as it is heard alone, all
@@ -201,16 +205,16 @@ class MusicTemplate(HostRule):
             asked = self._rows(y_prime)[:, 0, level] - first
             keys = np.where((asked >= 0) & (asked < len(KEYS)), asked, heard)
         again = np.stack(list(map(self._in_key, y, keys)))
-        shares = self.distance(again, y_prime)
+        shares = self.code_metrics(again, y_prime)
         if "key" in self.levels:
             rows = self._rows(again)
             live = rows[..., level] > 0
             rows[..., level] = np.where(live, first + np.array(heard)[:, None], 0)
-            shares["key"] = self.distance(rows.reshape(again.shape), y_prime)["key"]
+            shares["key"] = self.code_metrics(rows.reshape(again.shape), y_prime)["key"]
         if "chord" in self.levels:
             beats = [
                 events.sounding(self._whole_beats(score)).reshape(
-                    -1, self.division * self.y.depth
+                    -1, self.division * self.input_space.depth
                 )
                 for score in y
             ]
@@ -267,7 +271,7 @@ class MusicTemplate(HostRule):
     def _rows(self, y_prime: np.ndarray) -> np.ndarray:
         """Ids [..., beats, levels], the last axis there even where it is one level."""
         return np.asarray(y_prime).reshape(
-            *np.shape(y_prime)[: -len(self.y_prime.shape)], -1, len(self._columns)
+            *np.shape(y_prime)[: -len(self.output_space.shape)], -1, len(self._columns)
         )
 
     def _whole_beats(self, y: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 
 from regen_jax import ranges
 from regen_jax.errors import UserError
-from regen_jax.interfaces import Example, HostRule
+from regen_jax.interfaces import Example, HostFeature
 from regen_jax.metrics.error_rates import token_error_rate
 from regen_jax.modalities.text import text
 from regen_jax.modalities.text.pronunciation import PHONES, pronounce, without_stress
@@ -15,7 +15,7 @@ from regen_jax.spaces import Tokens
 
 
 @dataclasses.dataclass(frozen=True)
-class Phonemes(HostRule):
+class Phonemes(HostFeature):
     """ARPAbet phonemes of an English text; see `regen_jax.modalities.text.pronunciation`.
 
     Attributes:
@@ -25,39 +25,39 @@ class Phonemes(HostRule):
       stress: whether vowels tell their stress.
     """
 
-    y: Tokens
+    input_space: Tokens
     length: Natural = 0
     stress: bool = True
 
     def __post_init__(self):
         ranges.check(self)
         if not (
-            isinstance(self.y, Tokens)
-            and self.y.padded
-            and self.y.depth == 1
-            and self.y.symbols
-            and set(self.y.symbols[1:]) <= set(text.ENGLISH)
+            isinstance(self.input_space, Tokens)
+            and self.input_space.padded
+            and self.input_space.depth == 1
+            and self.input_space.symbols
+            and set(self.input_space.symbols[1:]) <= set(text.ENGLISH)
         ):
             raise ValueError(
                 f"phonemes are those of padded Tokens of English characters, not of "
-                f"{self.y}"
+                f"{self.input_space}"
             )
 
     @property
-    def y_prime(self) -> Tokens:
+    def output_space(self) -> Tokens:
         phones = PHONES if self.stress else dict.fromkeys(without_stress(PHONES))
-        length = self.length or -(-5 * self.y.length // 4)
+        length = self.length or -(-5 * self.input_space.length // 4)
         return Tokens(length, 1 + len(phones), padded=True, symbols=("", *phones))
 
-    def annotate(self, y: np.ndarray, notes: Example) -> np.ndarray:
+    def extract(self, y: np.ndarray, notes: Example) -> np.ndarray:
         """Ids int32[y_prime.length] of the phonemes of a text int32[y.length].
 
         Raises:
           UserError: the text is empty, has too many phonemes, or a package is missing.
         """
-        written = text.decode_text(self.y, y)
+        written = text.decode_text(self.input_space, y)
         phones = pronounce(written)
-        space = self.y_prime
+        space = self.output_space
         if len(phones) > space.length:
             raise UserError(
                 f"{written!r} has {len(phones)} phonemes, and at most {space.length} "
@@ -65,9 +65,10 @@ class Phonemes(HostRule):
             )
         return text.encode(space, phones if self.stress else without_stress(phones))
 
-    def distance(self, y_prime: np.ndarray, other: np.ndarray) -> dict[str, float]:
+    def code_metrics(self, y_prime: np.ndarray, other: np.ndarray) -> dict[str, float]:
         """`per`: the phoneme error rate of y′ [N, length] against the true ones."""
         spoken, true = (
-            [text.decode(self.y_prime, row) for row in ids] for ids in (y_prime, other)
+            [text.decode(self.output_space, row) for row in ids]
+            for ids in (y_prime, other)
         )
         return {"per": token_error_rate(true, spoken)}

@@ -11,7 +11,7 @@ import numpy as np
 
 from regen_jax import ranges
 from regen_jax.errors import UserError
-from regen_jax.interfaces import Example, HostRule
+from regen_jax.interfaces import Example, HostFeature
 from regen_jax.modalities.text import tokenizer
 from regen_jax.modalities.text.function_words import is_function_word
 from regen_jax.modalities.text.words import WORD, spell, words
@@ -23,7 +23,7 @@ _FULL_STOP = re.compile(r"""\.["')\]]*$""")
 
 
 @dataclasses.dataclass(frozen=True)
-class Template(HostRule):
+class Template(HostFeature):
     """A text to its content words, as many of them as `keep` says, in their order.
 
     The rarest words stay. Function words are the least rare. Among the others a word of
@@ -48,9 +48,9 @@ class Template(HostRule):
       length: the most pieces of a template; 0 is as many as those of a text.
     """
 
-    editable: ClassVar[bool] = True
+    human_editable: ClassVar[bool] = True
 
-    y: Tokens
+    input_space: Tokens
     keep: Share = 1.0
     function_words: bool = False
     marks: bool = False
@@ -58,25 +58,27 @@ class Template(HostRule):
 
     def __post_init__(self):
         ranges.check(self)
-        if not tokenizer.is_pieces(self.y):
+        if not tokenizer.is_pieces(self.input_space):
             raise ValueError(
                 "a template is that of padded Tokens of a tokenizer's pieces, not of "
-                f"{self.y}"
+                f"{self.input_space}"
             )
 
     @property
-    def y_prime(self) -> Tokens:
-        return dataclasses.replace(self.y, length=self.length or self.y.length)
+    def output_space(self) -> Tokens:
+        return dataclasses.replace(
+            self.input_space, length=self.length or self.input_space.length
+        )
 
-    def annotate(self, y: np.ndarray, notes: Example) -> np.ndarray:
+    def extract(self, y: np.ndarray, notes: Example) -> np.ndarray:
         """Ids int32[y_prime.length] of the template of a text int32[y.length].
 
         Raises:
           UserError: the text has no word, or its template too many pieces.
         """
-        found = words(self.y, y)
+        found = words(self.input_space, y)
         if not found:
-            written = tokenizer.decode(self.y, y)
+            written = tokenizer.decode(self.input_space, y)
             raise UserError(f"there is no word in {written!r} to make a template of")
         grammar = [is_function_word(word.form) for word in found]
         eligible = len(found) if self.function_words else grammar.count(False)
@@ -91,16 +93,16 @@ class Template(HostRule):
         if not self.marks:
             return self._encode(" ".join(found[i].form for i in sorted(kept)))
         places = itertools.count()
-        text = tokenizer.decode(self.y, y)
+        text = tokenizer.decode(self.input_space, y)
         return self._encode(
             WORD.sub(lambda word: word[0] if next(places) in kept else "", text)
         )
 
-    def write(self, y_prime: np.ndarray) -> str:
+    def to_text(self, y_prime: np.ndarray) -> str:
         """A template int[length] as a line, its words with spaces between them."""
-        return tokenizer.decode(self.y_prime, y_prime)
+        return tokenizer.decode(self.output_space, y_prime)
 
-    def read(self, text: str) -> np.ndarray:
+    def from_text(self, text: str) -> np.ndarray:
         """Ids int32[length] of a template on one line.
 
         Capitals are left out as those of a text are.
@@ -127,25 +129,27 @@ class Template(HostRule):
                 )
         return self._encode(text)
 
-    def adherence(self, y: np.ndarray, y_prime: np.ndarray) -> dict[str, float]:
+    def consistency_metrics(
+        self, y: np.ndarray, y_prime: np.ndarray
+    ) -> dict[str, float]:
         """`words`: the share of all words of y′ [N, …] that y [N, …] has, in order.
 
         These are the longest common subsequences, added up over the batch.
         """
         from rapidfuzz.distance import LCSseq
 
-        wanted = [_forms(self.y_prime, row) for row in y_prime]
-        written = [_forms(self.y, row) for row in y]
+        wanted = [_forms(self.output_space, row) for row in y_prime]
+        written = [_forms(self.input_space, row) for row in y]
         common = sum(map(LCSseq.similarity, wanted, written))
         return {"words": common / max(1, sum(map(len, wanted)))}
 
-    def distance(self, y_prime: np.ndarray, other: np.ndarray) -> dict[str, float]:
+    def code_metrics(self, y_prime: np.ndarray, other: np.ndarray) -> dict[str, float]:
         """`precision`, `recall` and `f1` of the words of y′ [N, …], in any order.
 
         `other` are the true ones. Words that occur several times count as often.
         """
         given, true = (
-            [Counter(_forms(self.y_prime, row)) for row in ids]
+            [Counter(_forms(self.output_space, row)) for row in ids]
             for ids in (y_prime, other)
         )
         common = sum((a & b).total() for a, b in zip(given, true, strict=True))
@@ -157,13 +161,15 @@ class Template(HostRule):
         }
 
     def _encode(self, line: str) -> np.ndarray:
-        ids = np.zeros(self.y_prime.length, np.int32)
+        ids = np.zeros(self.output_space.length, np.int32)
         end = 0
         begins = True
         for place, chunk in enumerate(line.split(), 1):
             explained = begins or not self.marks
             try:
-                pieces = (spell if explained else tokenizer.pieces_of)(self.y, chunk)
+                pieces = (spell if explained else tokenizer.pieces_of)(
+                    self.input_space, chunk
+                )
             except UserError as error:
                 raise UserError(f"word {place} of the template: {error}") from error
             if end + len(pieces) > len(ids):

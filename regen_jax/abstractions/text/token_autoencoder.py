@@ -41,7 +41,7 @@ class TokenAutoencoder(QuantizedAutoencoder):
       dtype: compute dtype of the networks; quantizers stay in float32.
     """
 
-    y: Tokens
+    input_space: Tokens
     quantizer: Quantizer = dataclasses.field(default_factory=VectorQuantizer)
     num_latents: Count = 16
     width: Count = 128
@@ -51,8 +51,8 @@ class TokenAutoencoder(QuantizedAutoencoder):
     dtype: str = "float32"
 
     def __post_init__(self):
-        if not isinstance(self.y, Tokens) or self.y.vocab < 2:
-            raise ValueError(f"needs Tokens of two ids or more, not {self.y}")
+        if not isinstance(self.input_space, Tokens) or self.input_space.vocab < 2:
+            raise ValueError(f"needs Tokens of two ids or more, not {self.input_space}")
         if self.num_latents < 1:
             raise ValueError(f"num_latents must be at least 1, not {self.num_latents}")
         check_size(self.width, self.num_layers, self.num_heads, self.mlp_ratio)
@@ -68,7 +68,7 @@ class TokenAutoencoder(QuantizedAutoencoder):
     @property
     def encoder(self) -> Encoder:
         return Encoder(
-            self.y,
+            self.input_space,
             self.num_latents,
             self.quantizer.latent_dim,
             self.width,
@@ -81,7 +81,7 @@ class TokenAutoencoder(QuantizedAutoencoder):
     @property
     def decoder(self) -> Decoder:
         return Decoder(
-            self.y,
+            self.input_space,
             self.width,
             self.num_layers,
             self.num_heads,
@@ -89,20 +89,20 @@ class TokenAutoencoder(QuantizedAutoencoder):
             jnp.dtype(self.dtype),
         )
 
-    def network_input(self, y: jax.Array) -> jax.Array:
+    def preprocess(self, y: jax.Array) -> jax.Array:
         return y
 
-    def from_prediction(self, prediction: jax.Array) -> jax.Array:
-        return likeliest(self.y, prediction)
+    def postprocess(self, prediction: jax.Array) -> jax.Array:
+        return likeliest(self.input_space, prediction)
 
-    def compare(
+    def reconstruction_loss(
         self, prediction: jax.Array, y: jax.Array
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Cross-entropy in nats a token that counts: see `counted`."""
-        log_probs = token_log_probs(possible(self.y, prediction), y)
-        nats = mean_counted(-log_probs, counted(self.y, y))
-        return nats, accuracies(self.y, prediction, y)
+        log_probs = token_log_probs(possible(self.input_space, prediction), y)
+        nats = mean_counted(-log_probs, counted(self.input_space, y))
+        return nats, accuracies(self.input_space, prediction, y)
 
     def weights(self, y: jax.Array) -> dict[str, jax.Array]:
         """Every token weighs the same, whatever the length of its sequence."""
-        return token_weights(self.y, y, ("loss", "reconstruction_loss"))
+        return token_weights(self.input_space, y, ("loss", "reconstruction_loss"))

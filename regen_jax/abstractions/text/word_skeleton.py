@@ -8,7 +8,7 @@ import numpy as np
 
 from regen_jax import ranges
 from regen_jax.errors import UserError
-from regen_jax.interfaces import Example, HostRule
+from regen_jax.interfaces import Example, HostFeature
 from regen_jax.metrics.error_rates import token_error_rate
 from regen_jax.modalities.text import text as texts
 from regen_jax.modalities.text import tokenizer
@@ -34,7 +34,7 @@ eighty ninety score hundred thousand million
 
 
 @dataclasses.dataclass(frozen=True)
-class Skeleton(HostRule):
+class Skeleton(HostFeature):
     """A text to its function words in lower case, its marks, and masks, in their order.
 
     A mask tells the class of a content word, the first of these that fits:
@@ -62,25 +62,25 @@ class Skeleton(HostRule):
       length: the most words and marks; 0 is as many as pieces of a text.
     """
 
-    editable: ClassVar[bool] = True
+    human_editable: ClassVar[bool] = True
 
-    y: Tokens
+    input_space: Tokens
     length: Natural = 0
 
     def __post_init__(self):
         ranges.check(self)
-        if not tokenizer.is_pieces(self.y):
+        if not tokenizer.is_pieces(self.input_space):
             raise ValueError(
                 "a skeleton is that of padded Tokens of a tokenizer's pieces, not of "
-                f"{self.y}"
+                f"{self.input_space}"
             )
 
     @property
-    def y_prime(self) -> Tokens:
-        length = self.length or self.y.length
+    def output_space(self) -> Tokens:
+        length = self.length or self.input_space.length
         return Tokens(length, len(SYMBOLS), padded=True, symbols=SYMBOLS)
 
-    def annotate(self, y: np.ndarray, notes: Example) -> np.ndarray:
+    def extract(self, y: np.ndarray, notes: Example) -> np.ndarray:
         """Ids int32[y_prime.length] of the skeleton of a text int32[y.length].
 
         Raises:
@@ -88,15 +88,15 @@ class Skeleton(HostRule):
         """
         found = self._tokens(y)
         if not found:
-            written = tokenizer.decode(self.y, y)
+            written = tokenizer.decode(self.input_space, y)
             raise UserError(f"there is no word in {written!r} to make a skeleton of")
         return self._encode(found)
 
-    def write(self, y_prime: np.ndarray) -> str:
+    def to_text(self, y_prime: np.ndarray) -> str:
         """A skeleton int[length] as a line, spaces between its words, masks and marks."""
-        return " ".join(texts.decode(self.y_prime, y_prime))
+        return " ".join(texts.decode(self.output_space, y_prime))
 
-    def read(self, text: str) -> np.ndarray:
+    def from_text(self, text: str) -> np.ndarray:
         """Ids int32[length] of a skeleton on one line; case does not matter.
 
         Raises:
@@ -119,28 +119,31 @@ class Skeleton(HostRule):
                 )
         return self._encode(found)
 
-    def adherence(self, y: np.ndarray, y_prime: np.ndarray) -> dict[str, float]:
+    def consistency_metrics(
+        self, y: np.ndarray, y_prime: np.ndarray
+    ) -> dict[str, float]:
         """`skeleton`: 1 - the edits that turn y′ [N, …] into the skeletons of y [N, …].
 
         Edits are counted over the words and marks of y′; the share is at least 0.
         """
-        wanted = [texts.decode(self.y_prime, row) for row in y_prime]
+        wanted = [texts.decode(self.output_space, row) for row in y_prime]
         if not any(wanted):
             return {"skeleton": 0.0}
         edits = token_error_rate(wanted, [self._tokens(row) for row in y])
         return {"skeleton": max(0.0, 1 - edits)}
 
-    def distance(self, y_prime: np.ndarray, other: np.ndarray) -> dict[str, float]:
+    def code_metrics(self, y_prime: np.ndarray, other: np.ndarray) -> dict[str, float]:
         """`ter`: the error rate of the words, masks and marks of y′ [N, …]."""
         given, true = (
-            [texts.decode(self.y_prime, row) for row in ids] for ids in (y_prime, other)
+            [texts.decode(self.output_space, row) for row in ids]
+            for ids in (y_prime, other)
         )
         return {"ter": token_error_rate(true, given)}
 
     def _tokens(self, y: np.ndarray) -> list[str]:
         found = []
         begins = True
-        for token in _TOKEN.findall(tokenizer.decode(self.y, y)):
+        for token in _TOKEN.findall(tokenizer.decode(self.input_space, y)):
             if token in MARKS:
                 found.append(token)
             elif is_function_word(token):
@@ -160,20 +163,20 @@ class Skeleton(HostRule):
     def _explained(self, word: str) -> bool:
         """Whether a word with a capital may have it for its place alone."""
         try:
-            lower = tokenizer.pieces_of(self.y, word.lower())
+            lower = tokenizer.pieces_of(self.input_space, word.lower())
         except UserError:
             return False
-        return len(lower) <= len(tokenizer.pieces_of(self.y, word))
+        return len(lower) <= len(tokenizer.pieces_of(self.input_space, word))
 
     def _encode(self, found: list[str]) -> np.ndarray:
-        length = self.y_prime.length
+        length = self.output_space.length
         if len(found) > length:
             raise UserError(
                 f"a skeleton of {len(found)} words and marks does not fit from word "
                 f"{length + 1}, {found[length]!r}, on: use fewer, or raise the option "
                 "length of the abstraction 'skeleton'"
             )
-        return texts.encode(self.y_prime, found)
+        return texts.encode(self.output_space, found)
 
 
 def _class_of(word: str) -> str:

@@ -17,9 +17,9 @@ def ancestral_sampling(
     logits: jax.Array,
     caches: Caches,
     keys: jax.Array,
-    target: Tokens,
+    target_space: Tokens,
     choose: Choose,
-    rule_weight: float = 0.0,
+    constraint_weight: float = 0.0,
 ) -> jax.Array:
     """Draws i32[B, *target.shape], until every example has ended.
 
@@ -36,16 +36,18 @@ def ancestral_sampling(
       target: the space to draw from.
       choose: draws i32[N] by N keys from logits [N, V] and penalties in nats, which are
         [N, V] too, or 0.
-      rule_weight: nats that a token loses for each fault in `target.rules`.
+      constraint_weight: nats that a token loses for each fault in `target.rules`.
     """
-    depth, vocab = target.depth, target.vocab
-    steps = target.length + depth - 1
-    front = _reach(target) if rule_weight else 0
+    depth, vocab = target_space.depth, target_space.vocab
+    steps = target_space.length + depth - 1
+    front = _reach(target_space) if constraint_weight else 0
 
     def penalty(written: jax.Array, index: jax.Array) -> jax.Array | float:
-        if not rule_weight:
+        if not constraint_weight:
             return 0.0
-        return rule_weight * _faults(target, written, index).reshape(-1, vocab)
+        return constraint_weight * _faults(target_space, written, index).reshape(
+            -1, vocab
+        )
 
     def settle(
         logits: jax.Array,
@@ -60,13 +62,13 @@ def ancestral_sampling(
             now = jax.vmap(fold, (0, None))(now, jnp.arange(depth)).reshape(-1)
         tokens = choose(now, logits.reshape(-1, vocab), penalties).reshape(-1, depth)
         position = index - jnp.arange(depth)
-        if target.padded:
+        if target_space.padded:
             tokens = jnp.where(position < length[:, None], tokens, 0)
             ends = (tokens[:, 0] == 0) & (index < length)
             length = jnp.where(ends, index, length)
         if depth == 1:
             return tokens[:, 0], length
-        inside = (position >= 0) & (position < target.length)
+        inside = (position >= 0) & (position < target_space.length)
         return jnp.where(inside, tokens, vocab), length
 
     def unfinished(state: tuple) -> jax.Array:
@@ -83,28 +85,31 @@ def ancestral_sampling(
 
     batch, stack = keys.shape[0], () if depth == 1 else (depth,)
     written = jnp.zeros((front + steps, batch, *stack), jnp.int32)
-    length, first = jnp.full(batch, target.length, jnp.int32), jnp.zeros((), jnp.int32)
+    length, first = (
+        jnp.full(batch, target_space.length, jnp.int32),
+        jnp.zeros((), jnp.int32),
+    )
     token, length = settle(logits, penalty(written, first), first, length)
     state = first + 1, token, length, written.at[front].set(token), caches
     *_, written, _ = jax.lax.while_loop(unfinished, advance, state)
-    b = written[front:].swapaxes(0, 1)
-    return b if depth == 1 else undelay(b)
+    target = written[front:].swapaxes(0, 1)
+    return target if depth == 1 else undelay(target)
 
 
-def _reach(target: Tokens) -> int:
+def _reach(target_space: Tokens) -> int:
     """How many steps back rules look: levels of a stack are steps apart."""
-    return target.rules.reach + target.depth - 1
+    return target_space.constraints.context + target_space.depth - 1
 
 
-def _faults(target: Tokens, written: jax.Array, index: jax.Array) -> jax.Array:
+def _faults(target_space: Tokens, written: jax.Array, index: jax.Array) -> jax.Array:
     """Faults of each id in step `index`: f32[B, V], or [B, K, V] of a stack.
 
     `written` is i32[steps, B, (K)], with as many rows in front as rules look back.
     """
-    depth, reach = target.depth, _reach(target)
-    recent = jax.lax.dynamic_slice_in_dim(written, index, reach)
-    recent = recent.reshape(reach, -1, depth)
-    recent = jnp.where(recent == target.vocab, 0, recent)
+    depth, context = target_space.depth, _reach(target_space)
+    recent = jax.lax.dynamic_slice_in_dim(written, index, context)
+    recent = recent.reshape(context, -1, depth)
+    recent = jnp.where(recent == target_space.vocab, 0, recent)
 
     def levels(first: int, number: int) -> jax.Array:
         """[B, number]: the first levels of a position whose first is in that row."""
@@ -112,10 +117,10 @@ def _faults(target: Tokens, written: jax.Array, index: jax.Array) -> jax.Array:
         return jnp.stack(ids, axis=-1) if ids else recent[0, :, :0]
 
     def of_level(level: int) -> jax.Array:
-        first = reach - level
-        back = range(first - target.rules.reach, first)
+        first = context - level
+        back = range(first - target_space.constraints.context, first)
         before = jnp.stack([levels(row, level + 1) for row in back], axis=1)
-        return target.rules.faults(before, levels(first, level))
+        return target_space.constraints.violations(before, levels(first, level))
 
     counts = [of_level(level) for level in range(depth)]
     return counts[0] if depth == 1 else jnp.stack(counts, axis=1)

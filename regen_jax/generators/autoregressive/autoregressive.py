@@ -11,8 +11,8 @@ from regen_jax.generators.autoregressive.ctc import ctc_nats
 from regen_jax.generators.autoregressive.delay import delay, undelay
 from regen_jax.generators.autoregressive.options import AutoregressiveOptions
 from regen_jax.generators.sampling.logits import draw, guide
-from regen_jax.interfaces import Generator, Objective, Variables
-from regen_jax.networks.embeddings import drop_sources
+from regen_jax.interfaces import Generator, LossOutput, Variables
+from regen_jax.networks.embeddings import source_dropouts
 from regen_jax.networks.token_logits import (
     accuracies,
     counted,
@@ -39,7 +39,7 @@ class Autoregressive(AutoregressiveOptions, Generator):
     has_log_prob = True
     sampling = frozenset(
         {
-            *("guidance", "temperature", "top_k", "top_p", "rule_weight"),
+            *("guidance", "temperature", "top_k", "top_p", "constraint_weight"),
             *("beam_size", "length_penalty"),
         }
     )
@@ -47,21 +47,21 @@ class Autoregressive(AutoregressiveOptions, Generator):
     @property
     def network(self) -> Transformer:
         return Transformer(
-            source=self.source,
+            source_space=self.source_space,
             length=self.steps,
-            vocab=self.target.vocab,
+            vocab=self.target_space.vocab,
             width=self.width,
             num_layers=self.num_layers,
             num_heads=self.num_heads,
             mlp_ratio=self.mlp_ratio,
             dropout=self.dropout,
             cross=self.conditioning == "cross",
-            aligned=self.target.length if self.conditioning == "aligned" else 0,
+            aligned=self.target_space.length if self.conditioning == "aligned" else 0,
             copy=self.copy,
             tied=self.tied,
             remat=self.remat,
             dtype=jnp.dtype(self.dtype),
-            depth=self.target.depth,
+            depth=self.target_space.depth,
             encoder_layers=self.encoder_layers,
             source_stride=self.source_stride,
             ctc=self.ctc > 0,
@@ -71,20 +71,23 @@ class Autoregressive(AutoregressiveOptions, Generator):
     @property
     def steps(self) -> int:
         """Steps to generate b: its length, and the delay of its last level."""
-        return self.target.length + self.target.depth - 1
+        return self.target_space.length + self.target_space.depth - 1
 
     def init(self, rng: jax.Array) -> Variables:
-        a, b = zeros(self.source, 1), self._read(zeros(self.target, 1))
-        return self.network.init(rng, a, b, jnp.zeros(1, bool))
+        source, target = (
+            zeros(self.source_space, 1),
+            self._read(zeros(self.target_space, 1)),
+        )
+        return self.network.init(rng, source, target, jnp.zeros(1, bool))
 
     def loss(
         self,
         variables: Variables,
         keys: jax.Array,
-        a: Value,
-        b: jax.Array,
+        source: Value,
+        target: jax.Array,
         train: bool,
-    ) -> Objective:
+    ) -> LossOutput:
         """Cross-entropy in nats a token that counts; with `ctc`, its share of CTC's.
 
         Every token of a batch weighs the same, whatever the length of its text: the mean
@@ -92,36 +95,41 @@ class Autoregressive(AutoregressiveOptions, Generator):
         by the same number. It is 0 for an example whose source is withheld, or too short
         for its tokens.
         """
-        drop = drop_sources(keys, self.drop_source, train)
+        drop = source_dropouts(keys, self.source_dropout, train)
         result = self.network.apply(
-            variables, a, self._read(b), drop, keys if train else None
+            variables, source, self._read(target), drop, keys if train else None
         )
         logits, *frames = result if self.ctc else (result,)
-        logits, counts = self._by_position(logits), counted(self.target, b)
-        loss = mean_counted(-token_log_probs(logits, b), counts)
-        metrics = accuracies(self.target, logits, b)
+        logits, counts = self._by_position(logits), counted(self.target_space, target)
+        loss = mean_counted(-token_log_probs(logits, target), counts)
+        metrics = accuracies(self.target_space, logits, target)
         if self.ctc:
-            nats = ctc_nats(*frames, b, lengths(self.target, b))
+            nats = ctc_nats(*frames, target, lengths(self.target_space, target))
             metrics["ctc_loss"] = jnp.where(drop, 0, nats / counts.sum(axis=1))
             loss = (1 - self.ctc) * loss + self.ctc * metrics["ctc_loss"]
-        weights = token_weights(self.target, b, ("loss", "ctc_loss"))
-        return Objective(loss=loss, metrics=metrics, weights=weights)
+        weights = token_weights(self.target_space, target, ("loss", "ctc_loss"))
+        return LossOutput(loss=loss, metrics=metrics, weights=weights)
 
-    def log_prob(self, variables: Variables, a: Value, b: jax.Array) -> jax.Array:
+    def log_prob(
+        self, variables: Variables, source: Value, target: jax.Array
+    ) -> jax.Array:
         """Exact log p(b | a), f32[B], of the target as its space means it."""
         result = self.network.apply(
-            variables, a, self._read(b), jnp.zeros(b.shape[0], bool)
+            variables, source, self._read(target), jnp.zeros(target.shape[0], bool)
         )
         logits = self._by_position(result[0] if self.ctc else result)
-        log_probs, counts = token_log_probs(logits, b), counted(self.target, b)
+        log_probs, counts = (
+            token_log_probs(logits, target),
+            counted(self.target_space, target),
+        )
         if counts is not None:
             log_probs = jnp.where(counts, log_probs, 0)
-        return log_probs.sum(axis=range(1, b.ndim))
+        return log_probs.sum(axis=range(1, target.ndim))
 
-    def sample(self, variables: Variables, keys: jax.Array, a: Value) -> jax.Array:
+    def sample(self, variables: Variables, keys: jax.Array, source: Value) -> jax.Array:
         """Draws or searches over key-value caches, until every example has ended."""
         if self.beam_size > 1:
-            return self._search(variables, a)
+            return self._search(variables, source)
         temperature = 0.0 if self.beam_size else self.temperature
 
         def choose(
@@ -129,13 +137,19 @@ class Autoregressive(AutoregressiveOptions, Generator):
         ) -> jax.Array:
             return draw(keys, logits, temperature, self.top_k, self.top_p, penalties)
 
-        logits, step, caches = self._predictor(variables, a)
+        logits, step, caches = self._predictor(variables, source)
         return ancestral_sampling(
-            step, logits, caches, keys, self.target, choose, self.rule_weight
+            step,
+            logits,
+            caches,
+            keys,
+            self.target_space,
+            choose,
+            self.constraint_weight,
         )
 
     def alignment(
-        self, variables: Variables, a: Value, b: jax.Array
+        self, variables: Variables, source: Value, target: jax.Array
     ) -> jax.Array | None:
         """Weights of cross-attention f32[B, L, S], a mean over heads and layers.
 
@@ -143,15 +157,15 @@ class Autoregressive(AutoregressiveOptions, Generator):
         """
         if self.conditioning != "cross":
             return None
-        drop = jnp.zeros(b.shape[0], bool)
+        drop = jnp.zeros(target.shape[0], bool)
         _, kept = self.network.apply(
-            variables, a, self._read(b), drop, mutable="alignment"
+            variables, source, self._read(target), drop, mutable="alignment"
         )
         weights = jnp.stack(jax.tree.leaves(kept)).mean(axis=0)
-        return weights[:, : self.target.length]
+        return weights[:, : self.target_space.length]
 
-    def _search(self, variables: Variables, a: Value) -> jax.Array:
-        logits, step, caches = self._predictor(variables, a, self.beam_size)
+    def _search(self, variables: Variables, source: Value) -> jax.Array:
+        logits, step, caches = self._predictor(variables, source, self.beam_size)
         # Both predictions of guidance move together, as one row of the search.
         rows = 1 if self.guidance == 1 else 2
 
@@ -159,19 +173,19 @@ class Autoregressive(AutoregressiveOptions, Generator):
             logits, caches = step(token, index, _merge(caches))
             return jax.nn.log_softmax(logits), _split(caches, rows)
 
-        b, _ = beam_search(
+        target, _ = beam_search(
             log_probs,
             jax.nn.log_softmax(logits),
             _split(caches, rows),
             size=self.beam_size,
-            length=self.target.length,
-            ends=self.target.padded,
+            length=self.target_space.length,
+            ends=self.target_space.padded,
             length_penalty=self.length_penalty,
         )
-        return b
+        return target
 
     def _predictor(
-        self, variables: Variables, a: Value, beams: int = 1
+        self, variables: Variables, source: Value, beams: int = 1
     ) -> tuple[jax.Array, Step, Caches]:
         """First logits [B, ...], a function that reads tokens [B · beams, ...], caches.
 
@@ -182,7 +196,7 @@ class Autoregressive(AutoregressiveOptions, Generator):
         def finish(logits: jax.Array) -> jax.Array:
             if rows == 2:
                 logits = guide(logits[::2], logits[1::2], self.guidance)
-            return possible(self.target, logits)
+            return possible(self.target_space, logits)
 
         def step(token: jax.Array, index: jax.Array, caches: Caches) -> tuple:
             logits, caches = network.apply(
@@ -190,22 +204,29 @@ class Autoregressive(AutoregressiveOptions, Generator):
             )
             return finish(logits), caches
 
-        a = _repeat(a, rows)
-        size = jax.tree.leaves(a)[0].shape[0]
+        source = _repeat(source, rows)
+        size = jax.tree.leaves(source)[0].shape[0]
         drop = jnp.arange(size) % rows == 1
-        logits, memory, caches = network.apply(variables, a, drop, method="prefill")
+        logits, memory, caches = network.apply(
+            variables, source, drop, method="prefill"
+        )
         memory = _merge(_repeat(_split(memory, rows), beams))
         return finish(logits), step, caches
 
-    def _read(self, b: jax.Array) -> jax.Array:
+    def _read(self, target: jax.Array) -> jax.Array:
         """b as the network reads it: 0 behind its end, and delayed."""
-        b = ended(self.target, b)
-        return b if self.target.depth == 1 else delay(b, self.target.vocab)
+        target = ended(self.target_space, target)
+        return (
+            target
+            if self.target_space.depth == 1
+            else delay(target, self.target_space.vocab)
+        )
 
     def _by_position(self, logits: jax.Array) -> jax.Array:
         """Logits of every step as those of the tokens of b: [B, L, (K), V]."""
         return possible(
-            self.target, logits if self.target.depth == 1 else undelay(logits)
+            self.target_space,
+            logits if self.target_space.depth == 1 else undelay(logits),
         )
 
 

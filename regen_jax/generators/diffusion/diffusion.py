@@ -12,15 +12,15 @@ import jax
 import jax.numpy as jnp
 
 from regen_jax.generators.sampling.logits import guide
-from regen_jax.interfaces import Generator, Objective, Variables
+from regen_jax.interfaces import Generator, LossOutput, Variables
 from regen_jax.losses.squared_error import mean_square, normalized, with_alignment
 from regen_jax.networks.conditioning import DiTOptions
 from regen_jax.networks.duration_encoder import Canvas
-from regen_jax.networks.embeddings import drop_sources
+from regen_jax.networks.embeddings import source_dropouts
 from regen_jax.ranges import Count, Fraction, Guidance, Rate
 from regen_jax.spaces import Array, Padded, Value
 
-# What an example's key is folded with; `drop_sources` takes 0.
+# What an example's key is folded with; `source_dropouts` takes 0.
 _TIME, _NOISE, _DROPOUT = 1, 2, 3
 
 
@@ -32,7 +32,7 @@ class Diffusion(DiTOptions, Generator):
     have a scale near 1.
 
     Attributes:
-      drop_source: share of examples that train without a, which guidance needs.
+      source_dropout: share of examples that train without a, which guidance needs.
       times: density of t in training: `logit_normal` (Esser et al., arXiv 2403.03206,
         section 3.1; more of the middle, which is the hardest) or `uniform`.
       solver: of the sampling ODE: `heun` (order 2, two calls a step but for the last)
@@ -43,7 +43,7 @@ class Diffusion(DiTOptions, Generator):
         p(b | a) at half the cost (Kynkäänniemi et al., arXiv 2404.07724).
     """
 
-    drop_source: Rate = 0.1
+    source_dropout: Rate = 0.1
     times: str = "logit_normal"
     solver: str = "heun"
     num_steps: Count = 12
@@ -61,9 +61,9 @@ class Diffusion(DiTOptions, Generator):
             )
         if self.solver not in ("heun", "euler"):
             raise ValueError(f"solver must be 'heun' or 'euler', not {self.solver!r}")
-        if self.guidance != 1 and self.drop_source == 0:
+        if self.guidance != 1 and self.source_dropout == 0:
             raise ValueError(
-                f"guidance {self.guidance} needs drop_source above 0: the prediction "
+                f"guidance {self.guidance} needs source_dropout above 0: the prediction "
                 "without a source would never be trained"
             )
         low, high = self.guidance_interval
@@ -74,33 +74,42 @@ class Diffusion(DiTOptions, Generator):
             )
 
     def init(self, rng: jax.Array) -> Variables:
-        b = jnp.zeros((1, *self.target.shape))
-        return self.start(rng, jnp.zeros(1, bool), b, jnp.zeros(1))
+        target = jnp.zeros((1, *self.target_space.shape))
+        return self.start(rng, jnp.zeros(1, bool), target, jnp.zeros(1))
 
     def loss(
-        self, variables: Variables, keys: jax.Array, a: Value, b: Value, train: bool
-    ) -> Objective:
+        self,
+        variables: Variables,
+        keys: jax.Array,
+        source: Value,
+        target: Value,
+        train: bool,
+    ) -> LossOutput:
         """Squared error of the velocity at one time an example, a mean over values."""
         dropout_keys = _fold(keys, _DROPOUT) if train else None
-        found = self.align(variables, a, b, dropout_keys) if self.aligned else None
-        noise, data = self._noise(keys), normalized(self.target, b)
+        found = (
+            self.align(variables, source, target, dropout_keys)
+            if self.aligned
+            else None
+        )
+        noise, data = self._noise(keys), normalized(self.target_space, target)
         time_B = self._times(keys)
         time = time_B.reshape(-1, *[1] * (data.ndim - 1))
         velocity = self.network.apply(
             variables,
-            found.canvas if found else a,
-            drop_sources(keys, self.drop_source, train),
+            found.canvas if found else source,
+            source_dropouts(keys, self.source_dropout, train),
             (1 - time) * noise + time * data,
             time_B,
             dropout_keys,
         )
-        loss = mean_square(velocity - (data - noise), b)
+        loss = mean_square(velocity - (data - noise), target)
         return with_alignment("velocity_loss", loss, found, self.alignment_weight)
 
     def velocity(
         self,
         variables: Variables,
-        a: Value | Canvas,
+        source: Value | Canvas,
         x: jax.Array,
         time: jax.Array,
         guidance: float,
@@ -109,15 +118,15 @@ class Diffusion(DiTOptions, Generator):
         batch = x.shape[0]
         drop = jnp.full(batch, guidance == 0)
         if guided := guidance not in (0, 1):
-            a, x = jax.tree.map(lambda v: jnp.concatenate([v, v]), (a, x))
+            source, x = jax.tree.map(lambda v: jnp.concatenate([v, v]), (source, x))
             drop = jnp.concatenate([drop, ~drop])
         time_B = jnp.full(x.shape[0], time)
-        y = self.network.apply(variables, a, drop, x, time_B)
+        y = self.network.apply(variables, source, drop, x, time_B)
         return guide(y[:batch], y[batch:], guidance) if guided else y
 
-    def sample(self, variables: Variables, keys: jax.Array, a: Value) -> Value:
+    def sample(self, variables: Variables, keys: jax.Array, source: Value) -> Value:
         """Solves the ODE from noise: a loop for each run of steps done alike."""
-        told = self.plan(variables, a)
+        told = self.plan(variables, source)
         times = jnp.linspace(0, 1, self.num_steps + 1)
         x = self._noise(keys)
         for (solver, guidance), run in itertools.groupby(
@@ -132,8 +141,10 @@ class Diffusion(DiTOptions, Generator):
             )
         return self.finish(x, told)
 
-    def alignment(self, variables: Variables, a: Value, b: Padded) -> jax.Array | None:
-        return self.path(variables, a, b)
+    def alignment(
+        self, variables: Variables, source: Value, target: Padded
+    ) -> jax.Array | None:
+        return self.path(variables, source, target)
 
     def _manner(self, step: int) -> tuple[str, float]:
         """Solver and guidance of one step."""
@@ -153,7 +164,7 @@ class Diffusion(DiTOptions, Generator):
 
     def _noise(self, keys: jax.Array) -> jax.Array:
         def draw(key: jax.Array) -> jax.Array:
-            return jax.random.normal(key, self.target.shape)
+            return jax.random.normal(key, self.target_space.shape)
 
         return jax.vmap(draw)(_fold(keys, _NOISE))
 

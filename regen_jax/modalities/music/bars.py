@@ -115,8 +115,10 @@ def _longest(spans: Sequence[_Span], first: Fraction) -> Metre:
     lasts: dict[Metre, Fraction] = {}
     for span in spans:
         bar = quarters(span.metre)
-        within = max(span.end - max(span.start, first), Fraction(0))
-        lasts[span.metre] = lasts.get(span.metre, Fraction(0)) + -(-within // bar) * bar
+        length_mask = max(span.end - max(span.start, first), Fraction(0))
+        lasts[span.metre] = (
+            lasts.get(span.metre, Fraction(0)) + -(-length_mask // bar) * bar
+        )
     return max(lasts, key=lambda metre: (lasts[metre], quarters(metre)))
 
 

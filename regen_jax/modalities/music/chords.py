@@ -110,10 +110,10 @@ def _tables() -> tuple[np.ndarray, np.ndarray]:
         root, quality = divmod(chord, len(QUALITIES))
         degrees = tuple(QUALITIES.values())[quality]
         likely = _TRIAD if len(degrees) == 3 else _SEVENTH
-        within = [(root + degree) % 12 for degree in degrees]
-        tones[chord, within] = True
+        length_mask = [(root + degree) % 12 for degree in degrees]
+        tones[chord, length_mask] = True
         notes[chord] = (1 - sum(likely)) / (12 - len(degrees))
-        notes[chord, within] = likely
+        notes[chord, length_mask] = likely
     notes[NONE] = 1 / 12
     return tones, np.log(notes)
 

@@ -132,8 +132,8 @@ class _Page:
 
     def place(self, beat: float) -> tuple[float, int]:
         """x of a beat, and its row."""
-        row, within = divmod(beat, self.row_beats)
-        return _LEFT + within * self.beat_width, int(row)
+        row, length_mask = divmod(beat, self.row_beats)
+        return _LEFT + length_mask * self.beat_width, int(row)
 
     def boxes(
         self, note: Note, division: int

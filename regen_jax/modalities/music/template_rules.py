@@ -25,13 +25,13 @@ class TemplateRules:
       vocab: number of ids.
     """
 
-    reach: ClassVar[int] = 16
+    context: ClassVar[int] = 16
 
     levels: tuple[str, ...]
     first_ids: tuple[int, ...]
     vocab: int
 
-    def faults(self, before: jax.Array, above: jax.Array) -> jax.Array:
+    def violations(self, before: jax.Array, above: jax.Array) -> jax.Array:
         """f32[B, V] of ids; see `regen_jax.spaces.Rules`."""
         level = above.shape[1]
         name = self.levels[level] if level < len(self.levels) else ""
@@ -58,7 +58,7 @@ class TemplateRules:
         every = roles(np.arange(len(chords.CHORDS)), np.arange(len(KEYS))[:, None])
         tonic, dominant, leads = map(jnp.asarray, every)
         other = (earlier >= 0) & (earlier != chord[:, None]) & (earlier != chords.NONE)
-        last = jnp.where(other, jnp.arange(self.reach), -1).max(axis=1)
+        last = jnp.where(other, jnp.arange(self.context), -1).max(axis=1)
         led = leads[key, jnp.take_along_axis(earlier, last[:, None], axis=1)[:, 0]]
         led &= last >= 0
         known = (last >= 0) | (earlier < 0).any(axis=1)

@@ -20,9 +20,9 @@ class VoiceLeading:
     what is written: parallels, and crossings where they begin.
     """
 
-    reach: ClassVar[int] = 1
+    context: ClassVar[int] = 1
 
-    def faults(self, before: jax.Array, above: jax.Array) -> jax.Array:
+    def violations(self, before: jax.Array, above: jax.Array) -> jax.Array:
         """f32[B, V] of ids; see `regen_jax.spaces.Rules`."""
         pitches = jnp.asarray(events.sounding(range(len(events.SYMBOLS))))
         new = pitches[None, :, None]

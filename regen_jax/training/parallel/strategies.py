@@ -305,8 +305,8 @@ class _OverDevices(Reduction):
         return objective.replace(
             loss=gather(objective.loss),
             metrics=jax.tree.map(gather, objective.metrics),
-            totals=jax.lax.psum(objective.totals, AXIS),
-            examples=jax.tree.map(gather, objective.examples),
+            sums=jax.lax.psum(objective.sums, AXIS),
+            per_example=jax.tree.map(gather, objective.per_example),
             weights=jax.tree.map(gather, objective.weights),
         )
 

@@ -11,7 +11,7 @@ import pytest
 from regen_jax.abstractions.audio.codec import Codec
 from regen_jax.abstractions.bottlenecks.fsq import FiniteScalarQuantizer
 from regen_jax.abstractions.bottlenecks.rvq import ResidualVectorQuantizer
-from regen_jax.interfaces import Objective
+from regen_jax.interfaces import LossOutput
 from regen_jax.losses.spectral import spectral_loss
 from regen_jax.spaces import Array, Padded, Tokens
 
@@ -30,7 +30,9 @@ CODEC = Codec(
     resolutions=(64,),
 )
 FSQ = dataclasses.replace(
-    CODEC, y=Array(WAVES.shape, -1.0, 1.0), quantizer=FiniteScalarQuantizer((4, 3))
+    CODEC,
+    input_space=Array(WAVES.shape, -1.0, 1.0),
+    quantizer=FiniteScalarQuantizer((4, 3)),
 )
 SEGMENT = dataclasses.replace(CODEC, segment=4)
 ADVERSARIAL = dataclasses.replace(SEGMENT, adversarial=0.5)
@@ -52,7 +54,7 @@ def waves(garbage: float = 0.0) -> Padded:
 def drawn(codec: Codec) -> dict:
     """Variables as `init` shapes them; its random numbers take seconds to compile."""
     rng = np.random.default_rng(1)
-    y = waves() if codec.y.padded else VALUES
+    y = waves() if codec.input_space.padded else VALUES
     shapes = jax.eval_shape(codec.init, KEYS[0], y)
     variables = jax.tree.map(
         lambda p: rng.normal(0, 0.3, p.shape).astype(p.dtype), shapes
@@ -70,13 +72,13 @@ def variables() -> dict:
 
 
 def test_codes_are_a_padded_stack(variables):
-    assert CODEC.y_prime == Tokens(6, 6, depth=2, padded=True)
-    assert FSQ.y_prime == Tokens(6, 12)
+    assert CODEC.output_space == Tokens(6, 6, depth=2, padded=True)
+    assert FSQ.output_space == Tokens(6, 12)
     codes = np.asarray(encode(CODEC, variables, waves()))
     assert codes.shape == (3, 6, 2) and codes.dtype == np.int32
-    within = np.arange(6) < NUMBER[:, None]
-    assert codes[within].min() >= 1 and codes[within].max() <= 5
-    assert not np.any(codes[~within]) and len(np.unique(codes)) > 3
+    length_mask = np.arange(6) < NUMBER[:, None]
+    assert codes[length_mask].min() >= 1 and codes[length_mask].max() <= 5
+    assert not np.any(codes[~length_mask]) and len(np.unique(codes)) > 3
 
     found = decode(CODEC, variables, codes)
     np.testing.assert_array_equal(found.length, NUMBER * CODE)
@@ -99,7 +101,7 @@ def test_what_lies_beyond_the_length_changes_nothing(variables, garbage):
         clean = loss(codec, variables, KEYS, waves(), train)
         jax.tree.map(np.testing.assert_array_equal, found, clean)
         assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves(found))
-        counts = np.asarray(found.totals["code_counts"]).sum(axis=1)
+        counts = np.asarray(found.sums["code_counts"]).sum(axis=1)
         expected = np.minimum(NUMBER, 2) if train else NUMBER
         np.testing.assert_array_equal(counts, 2 * [expected.sum()])
     alone = loss(
@@ -126,8 +128,8 @@ def test_without_padding_codes_start_at_0():
     assert decode(FSQ, variables, codes).shape == VALUES.shape
     objective = loss(FSQ, variables, KEYS, VALUES, False)
     counts = np.bincount(np.asarray(codes).ravel(), minlength=12)
-    np.testing.assert_array_equal(objective.totals["code_counts"], counts)
-    found = FSQ.summarize({"loss": 1.0}, objective.totals)
+    np.testing.assert_array_equal(objective.sums["code_counts"], counts)
+    found = FSQ.summarize({"loss": 1.0}, objective.sums)
     assert set(found) == {"loss", "codebook_use", "codebook_perplexity"}
 
 
@@ -137,7 +139,7 @@ def test_update_steps_the_quantizer_and_the_count():
     updated = jax.jit(ADVERSARIAL.update)(variables, KEYS[0], objective)
     update = jax.jit(RVQ.update)
     expected = update(
-        variables["codebook"], KEYS[0], objective.totals, objective.examples
+        variables["codebook"], KEYS[0], objective.sums, objective.per_example
     )
     jax.tree.map(np.testing.assert_array_equal, updated["codebook"], expected)
     assert updated["progress"]["step"] == 1 and variables["progress"]["step"] == 0
@@ -190,7 +192,7 @@ def test_quantizer_and_losses_are_float32_under_bfloat16():
     leaves = jax.tree.leaves((variables["params"], variables["codebook"]))
     assert {x.dtype for x in leaves} == {np.dtype(np.float32)}
     objective = jax.eval_shape(lambda v: half.loss(v, KEYS, waves(), True), variables)
-    assert isinstance(objective, Objective) and objective.loss.dtype == np.float32
+    assert isinstance(objective, LossOutput) and objective.loss.dtype == np.float32
 
 
 @pytest.mark.parametrize(

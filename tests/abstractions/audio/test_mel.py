@@ -5,7 +5,7 @@ import pytest
 
 from regen_jax.abstractions.audio.mel import Mel
 from regen_jax.modalities.audio.mel import log_mel
-from regen_jax.spaces import Array, Category, Padded, checked
+from regen_jax.spaces import Array, Category, Padded, check
 
 SMALL = {"sample_rate": 8000, "n_fft": 64, "hop": 16, "num_mels": 12}
 FRAMES = 20
@@ -25,7 +25,7 @@ def waves(count=2, seed=0):
 
 
 def test_default_space_is_that_of_speech():
-    space = Mel(wave_space((32768,))).y_prime
+    space = Mel(wave_space((32768,))).output_space
     assert space.shape == (128, 80) and space.padded
     assert space.low == pytest.approx(np.log(1e-5))
     assert space.high == pytest.approx(2.38, abs=0.01)
@@ -37,7 +37,7 @@ def test_no_tone_is_louder_than_the_space_allows(rate):
     pitch = np.linspace(0, np.pi, 400)[:, None]
     tones = np.sin(pitch * np.arange(SAMPLES)).astype(np.float32)
     loudest = log_mel(tones, **{**SMALL, "sample_rate": rate})[:, 2:-2].max()
-    assert loudest == pytest.approx(mel.y_prime.high, abs=0.03)
+    assert loudest == pytest.approx(mel.output_space.high, abs=0.03)
 
 
 @pytest.mark.parametrize("shape", [(SAMPLES,), (SAMPLES, 1)])
@@ -50,7 +50,7 @@ def test_encodes_the_log_mel_of_what_counts(shape, padded):
     expected = np.array(log_mel(cut, **SMALL))
     values = y.reshape(3, *shape)
     found = mel.encode({}, Padded(values, lengths) if padded else values)
-    checked(mel.y_prime, found, "y_prime")
+    check(mel.output_space, found, "y_prime")
     if padded:
         assert found.length.tolist() == [FRAMES, 7, 8]
         expected[1, 7:] = expected[2, 8:] = 0
@@ -66,7 +66,7 @@ def test_comes_back_as_a_wave_of_the_same_log_mel(padded):
     y = Padded(values, np.array([SAMPLES, 100], np.int32)) if padded else values
     y_prime = mel.encode({}, y)
     again = jax.jit(mel.decode)({}, y_prime)
-    checked(space, again, "y")
+    check(space, again, "y")
     found = mel.encode({}, again)
     if padded:
         assert again.length.tolist() == [SAMPLES, 112]
@@ -74,7 +74,7 @@ def test_comes_back_as_a_wave_of_the_same_log_mel(padded):
         assert found.length.tolist() == y_prime.length.tolist()
         again, found, y_prime = again.values, found.values, y_prime.values
     assert np.abs(again).max() <= 1
-    error, silence = found - y_prime, mel.y_prime.low - y_prime
+    error, silence = found - y_prime, mel.output_space.low - y_prime
     assert np.mean(error**2) < 0.03 * np.mean(silence**2)
 
 
@@ -99,7 +99,7 @@ def test_padding_never_changes_a_result(way):
         assert found.length[0] == size
         assert not found.values[0, size:].any()
         np.testing.assert_allclose(found.values[0, :size], short.values[0], atol=1e-4)
-    assert mel.decodes and not mel.lossless
+    assert mel.invertible and not mel.lossless
 
 
 @pytest.mark.parametrize(

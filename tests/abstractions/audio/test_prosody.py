@@ -35,10 +35,10 @@ def speech(garbage=0.0):
 
 def test_says_phoneme_duration_pitch_and_energy():
     rule = Prosody(space(), **OPTIONS, bins=40, length=6)
-    found = rule.annotate(speech(), NOTES)
-    assert found.shape == rule.y_prime.shape == (6, 4) and found.dtype == np.int32
-    assert not found[4:].any() and found.max() < rule.y_prime.vocab
-    assert lengths(rule.y_prime, found[None]).tolist() == [4]
+    found = rule.extract(speech(), NOTES)
+    assert found.shape == rule.output_space.shape == (6, 4) and found.dtype == np.int32
+    assert not found[4:].any() and found.max() < rule.output_space.vocab
+    assert lengths(rule.output_space, found[None]).tolist() == [4]
     assert found[:4, 0].tolist() == [1, 3, 3, 2]
     # Frames start at multiples of 80: boundaries at 1000, 3003, 5000 and 6500 samples.
     assert (found[:4, 1] - 1).tolist() == [13, 25, 25, 19]
@@ -57,7 +57,7 @@ def test_says_phoneme_duration_pitch_and_energy():
 def test_silence_is_unvoiced_and_in_the_lowest_bin():
     wave = Padded(np.zeros(CANVAS, np.float32), np.int32(800))
     notes = {"phonemes": ["_"], "durations": [800]}
-    assert Prosody(space(), **OPTIONS).annotate(wave, notes)[0].tolist() == [
+    assert Prosody(space(), **OPTIONS).extract(wave, notes)[0].tolist() == [
         1,
         11,
         1,
@@ -69,15 +69,15 @@ def test_the_loudest_and_the_highest_stay_within_the_ids():
     wave = np.sign(np.sin(2 * np.pi * 399 * np.arange(CANVAS) / RATE))
     notes = {"phonemes": ["s"], "durations": [CANVAS]}
     rule = Prosody(space(padded=False), **OPTIONS, bins=200)
-    found = rule.annotate(wave.astype(np.float32), notes)
-    assert rule.y_prime.vocab == 202
+    found = rule.extract(wave.astype(np.float32), notes)
+    assert rule.output_space.vocab == 202
     assert found[0, 1] == 101 and found[0, 2] > 195 and 190 < found[0, 3] <= 200
 
 
 def test_padding_never_changes_a_result():
     rule = Prosody(space(), **OPTIONS)
-    expected = rule.annotate(speech(), NOTES)
-    np.testing.assert_array_equal(rule.annotate(speech(garbage=0.9), NOTES), expected)
+    expected = rule.extract(speech(), NOTES)
+    np.testing.assert_array_equal(rule.extract(speech(garbage=0.9), NOTES), expected)
 
 
 def test_durations_add_up_to_the_frames_of_the_wave():
@@ -88,7 +88,7 @@ def test_durations_add_up_to_the_frames_of_the_wave():
         durations = np.diff(np.concatenate([[0], cuts, [samples]]))
         notes = {"phonemes": ["s"] * 30, "durations": durations}
         wave = Padded(np.zeros(CANVAS, np.float32), np.int32(samples))
-        found = rule.annotate(wave, notes)[:30]
+        found = rule.extract(wave, notes)[:30]
         assert (found[:, 1] - 1).sum() == -(-samples // HOP)
         assert (found > 0).all()
 
@@ -96,17 +96,17 @@ def test_durations_add_up_to_the_frames_of_the_wave():
 def test_a_phoneme_between_two_frames_has_those_of_the_nearest():
     durations = np.array([2010, 20, 4470])
     notes = {"phonemes": ["ˈæ", "s", "ˈæ"], "durations": durations}
-    found = Prosody(space(), **OPTIONS).annotate(speech(), notes)
+    found = Prosody(space(), **OPTIONS).extract(speech(), notes)
     assert found[1, 1] == 1 and found[1, 2] > 1
     assert found[1, 3] >= found[0, 3]
 
 
 def test_default_space():
     rule = Prosody(Array((32768,), -1.0, 1.0, padded=True))
-    assert rule.y_prime.shape == (64, 4)
-    assert rule.y_prime.vocab == 1 + len(SYMBOLS)
+    assert rule.output_space.shape == (64, 4)
+    assert rule.output_space.vocab == 1 + len(SYMBOLS)
     assert len(set(SYMBOLS)) == len(SYMBOLS)
-    assert rule.on_host and not rule.decodes
+    assert rule.runs_on_host and not rule.invertible
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_default_space():
 )
 def test_what_the_user_can_mend(notes, message):
     with pytest.raises(UserError, match=message):
-        Prosody(space(), **OPTIONS).annotate(speech(), notes)
+        Prosody(space(), **OPTIONS).extract(speech(), notes)
 
 
 @pytest.mark.parametrize(

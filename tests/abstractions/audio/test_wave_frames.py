@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from regen_jax.abstractions.audio.wave_frames import Frames
-from regen_jax.spaces import Array, Padded, checked
+from regen_jax.spaces import Array, Padded, check
 
 
 def test_a_wave_comes_back():
@@ -17,7 +17,7 @@ def test_a_wave_comes_back():
 def test_a_padded_wave_is_filled_up_with_0():
     frames = Frames(Array((12,), -1.0, 20.0, padded=True), size=4)
     wave = Padded(jnp.ones((3, 12)), jnp.array([12, 5, 4]))
-    cut = checked(frames.y_prime, frames.encode({}, wave), "frames")
+    cut = check(frames.output_space, frames.encode({}, wave), "frames")
     np.testing.assert_array_equal(cut.length, [3, 2, 1])
     np.testing.assert_array_equal(cut.values[1], [[1] * 4, [1, 0, 0, 0], [0] * 4])
     back = frames.decode({}, cut)

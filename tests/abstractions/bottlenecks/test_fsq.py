@@ -205,7 +205,7 @@ def perplexity_after_training(quantizer: FiniteScalarQuantizer) -> float:
     def train(params):
         start = params, optimizer.init(params)
         (params, _), _ = jax.lax.scan(step, start, length=100)
-        return quantized(params).totals["code_counts"]
+        return quantized(params).sums["code_counts"]
 
     return codebook.perplexity(np.asarray(train(params)))
 

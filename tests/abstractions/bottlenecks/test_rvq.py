@@ -53,9 +53,9 @@ def test_each_level_quantizes_what_the_last_one_left():
     np.testing.assert_allclose(quantized.loss, 0.6 * squared, rtol=1e-5)
     chosen = np.eye(6)[codes]
     counts = chosen.sum(axis=(0, 1))
-    np.testing.assert_array_equal(quantized.totals["code_counts"], counts)
+    np.testing.assert_array_equal(quantized.sums["code_counts"], counts)
     sums = np.einsum("btlk,lbtd->lkd", chosen, residuals[:-1])
-    np.testing.assert_allclose(quantized.totals["code_sums"], sums, atol=1e-5)
+    np.testing.assert_allclose(quantized.sums["code_sums"], sums, atol=1e-5)
 
 
 def test_decodes_any_number_of_levels():
@@ -130,7 +130,7 @@ def test_dropout_keeps_the_first_levels_of_its_share_of_examples():
     np.testing.assert_allclose(share, [0.2, 0.2, 0.6], atol=0.03)
     # An example counts, and pays, for the levels it used alone.
     used = 3000 * np.array([1, 0.8, 0.6]) * 5
-    counted = np.asarray(quantized.totals["code_counts"]).sum(axis=1)
+    counted = np.asarray(quantized.sums["code_counts"]).sum(axis=1)
     np.testing.assert_allclose(counted, used, rtol=0.05)
     paid = 0.6 * np.square(residuals[1:]).mean(axis=(1, 2)).cumsum()
     np.testing.assert_allclose(
@@ -143,14 +143,14 @@ def test_dropout_keeps_the_first_levels_of_its_share_of_examples():
 def test_each_level_follows_its_own_statistics():
     quantized = quantize(RVQ, BOOK, KEYS, Z)
     rng = jax.random.key(3)
-    found = update(RVQ, BOOK, rng, quantized.totals, quantized.examples)
+    found = update(RVQ, BOOK, rng, quantized.sums, quantized.per_example)
     for level, level_rng in enumerate(jax.random.split(rng, 3)):
         expected = level_update(
             LEVEL,
             {name: x[level] for name, x in BOOK.items()},
             level_rng,
-            {name: x[level] for name, x in quantized.totals.items()},
-            {name: x[:, level] for name, x in quantized.examples.items()},
+            {name: x[level] for name, x in quantized.sums.items()},
+            {name: x[:, level] for name, x in quantized.per_example.items()},
         )
         for name, value in expected.items():
             np.testing.assert_allclose(found[name][level], value, rtol=1e-5, atol=1e-6)
@@ -166,7 +166,7 @@ def test_dead_codes_of_each_level_restart_at_different_latents():
     @jax.jit
     def after(latents):
         found = quantizer.quantize(book, KEYS, latents, None, True)
-        return quantizer.update(book, KEYS[0], found.totals, found.examples)["codes"]
+        return quantizer.update(book, KEYS[0], found.sums, found.per_example)["codes"]
 
     for restarted in after(Z)[:, 1:]:
         np.testing.assert_allclose(
@@ -197,17 +197,17 @@ def test_masked_positions_change_nothing(quantizer, book, garbage):
     np.testing.assert_array_equal(found.loss, clean.loss)
     np.testing.assert_array_equal(found.codes[mask], clean.codes[mask])
     np.testing.assert_array_equal(found.values[mask], clean.values[mask])
-    for part in ("totals", "examples"):
+    for part in ("sums", "per_example"):
         jax.tree.map(
             np.testing.assert_array_equal, getattr(found, part), getattr(clean, part)
         )
-    assert np.all(np.asarray(found.totals["code_counts"]).sum(axis=-1) == length.sum())
+    assert np.all(np.asarray(found.sums["code_counts"]).sum(axis=-1) == length.sum())
 
     # An example without its padding has the same loss; FSQ has none.
     alone = quantizer.quantize(book, KEYS[1:2], Z[1:2, :3])
     np.testing.assert_allclose(found.loss[1], alone.loss[0], rtol=1e-6)
-    if found.examples:
-        candidates = np.asarray(found.examples["candidates"])[1].reshape(-1, 2)
+    if found.per_example:
+        candidates = np.asarray(found.per_example["candidates"])[1].reshape(-1, 2)
         first = candidates[:2] if quantizer is RVQ else candidates
         for candidate in first:
             assert np.any(np.all(candidate == Z[1, :3], axis=-1))

@@ -30,8 +30,8 @@ def step(quantizer, codebook, rng, latents):
     """An update from a batch [4, N, D], as the autoencoder makes it."""
     quantized = quantizer.quantize(codebook, KEYS, latents)
     counts = code_counts(quantized.codes, quantizer.codes)
-    totals = {"code_counts": counts, **quantized.totals}
-    return quantizer.update(codebook, rng, totals, quantized.examples)
+    totals = {"code_counts": counts, **quantized.sums}
+    return quantizer.update(codebook, rng, totals, quantized.per_example)
 
 
 def nearest(codes: np.ndarray, latents: np.ndarray) -> np.ndarray:
@@ -61,7 +61,7 @@ def test_distances_are_float32_whatever_the_latents():
     quantized = quantize(SMALL, codebook, KEYS, latents)
     np.testing.assert_array_equal(quantized.codes, 4 * [[0, 2]])
     np.testing.assert_array_equal(SMALL.encode(codebook, latents), 4 * [[0, 2]])
-    floats = [quantized.values, quantized.loss, *quantized.totals.values()]
+    floats = [quantized.values, quantized.loss, *quantized.sums.values()]
     assert {x.dtype for x in floats} == {np.dtype(np.float32)}
 
 
@@ -180,7 +180,7 @@ def test_dead_codes_restart_at_different_latents():
     latents = normal(8, 4, 3, 2)
     codes = np.asarray(step(SMALL, codebook, jax.random.key(0), latents)["codes"][1:])
     assert len(np.unique(codes, axis=0)) == 5
-    offered = quantize(SMALL, codebook, KEYS, latents).examples["candidates"]
+    offered = quantize(SMALL, codebook, KEYS, latents).per_example["candidates"]
     assert offered.shape == (4, 2, 2)
     distances = np.abs(codes[:, None] - np.reshape(offered, (-1, 2))).max(axis=-1)
     np.testing.assert_array_less(distances.min(axis=1), 1e-5)
@@ -200,7 +200,7 @@ def test_dead_codes_restart_at_all_different_latents_of_the_batch():
     def after(latents, mask):
         found = quantizer.quantize(codebook, KEYS, latents, mask)
         return quantizer.update(
-            codebook, jax.random.key(0), found.totals, found.examples
+            codebook, jax.random.key(0), found.sums, found.per_example
         )["codes"]
 
     codes = after(np.where(mask[..., None], latents, np.nan), mask)[1:]

@@ -24,8 +24,8 @@ def test_is_the_mean_of_each_block(shape, factor):
 
 def test_space_keeps_the_bounds_and_there_is_no_way_back():
     abstraction = Downsample(Array((8, 8, 3), -1.0, 2.0, step=0.5), 4)
-    assert abstraction.y_prime == Array((2, 2, 3), -1.0, 2.0)
-    assert not abstraction.decodes and not abstraction.lossless
+    assert abstraction.output_space == Array((2, 2, 3), -1.0, 2.0)
+    assert not abstraction.invertible and not abstraction.lossless
     with pytest.raises(NotImplementedError, match="Downsample has no way back"):
         abstraction.decode({}, np.zeros((1, 2, 2, 3)))
 

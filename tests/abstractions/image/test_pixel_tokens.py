@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from regen_jax.abstractions.image.pixel_tokens import Pixels
-from regen_jax.spaces import Array, Category, Tokens, cast
+from regen_jax.spaces import Array, Category, Tokens, to_dtype
 
 IMAGES = Array((2, 3, 2), 0.0, 255.0, step=1.0)
 
@@ -11,7 +11,7 @@ def test_256_levels_keep_8_bits_to_the_last():
     space = Array((16, 16, 1), 0.0, 255.0, step=1.0)
     image = np.arange(256, dtype=np.uint8).reshape(1, *space.shape)
     pixels = Pixels(space)
-    tokens = pixels.encode({}, cast(space, image))
+    tokens = pixels.encode({}, to_dtype(space, image))
     assert tokens.dtype == np.int32
     np.testing.assert_array_equal(tokens, image.reshape(1, -1))
     np.testing.assert_array_equal(pixels.decode({}, tokens), image)
@@ -21,7 +21,7 @@ def test_256_levels_keep_8_bits_to_the_last():
 def test_fewer_levels_take_the_nearest(levels):
     pixels = Pixels(IMAGES, levels)
     image = np.random.default_rng(0).integers(0, 256, (5, *IMAGES.shape))
-    tokens = np.asarray(pixels.encode({}, cast(IMAGES, image)))
+    tokens = np.asarray(pixels.encode({}, to_dtype(IMAGES, image)))
     values = np.linspace(0, 255, levels)
     np.testing.assert_allclose(
         pixels.decode({}, tokens), values[tokens].reshape(image.shape), rtol=1e-6
@@ -40,8 +40,8 @@ def test_every_token_comes_back_as_itself():
 
 def test_order_is_raster_with_the_channel_last():
     image = np.arange(12).reshape(1, *IMAGES.shape)
-    tokens = Pixels(IMAGES).encode({}, cast(IMAGES, image))
-    assert Pixels(IMAGES).y_prime == Tokens(12, 256)
+    tokens = Pixels(IMAGES).encode({}, to_dtype(IMAGES, image))
+    assert Pixels(IMAGES).output_space == Tokens(12, 256)
     np.testing.assert_array_equal(tokens[0], np.arange(12))
 
 

@@ -55,37 +55,37 @@ def random_scores(number, seed=0, space=SCORES):
 
 
 def templates(template, scores):
-    return np.stack([template.annotate(ids, {}) for ids in scores])
+    return np.stack([template.extract(ids, {}) for ids in scores])
 
 
 def column(template, y_prime, name):
-    lines = [line.split() for line in template.write(y_prime).splitlines()]
+    lines = [line.split() for line in template.to_text(y_prime).splitlines()]
     index = lines[0].index(name)
     return [line[index] for line in lines[1:]]
 
 
 def test_a_phrase_as_a_lead_sheet():
     template = MusicTemplate(SCORES, melody=True)
-    assert template.editable and template.on_host and not template.decodes
-    y_prime = template.annotate(score(PHRASE), {})
-    assert template.write(y_prime) == LEAD_SHEET
-    np.testing.assert_array_equal(template.read(LEAD_SHEET), y_prime)
+    assert template.human_editable and template.runs_on_host and not template.invertible
+    y_prime = template.extract(score(PHRASE), {})
+    assert template.to_text(y_prime) == LEAD_SHEET
+    np.testing.assert_array_equal(template.from_text(LEAD_SHEET), y_prime)
 
 
 def test_levels_can_be_left_out():
     full = LEAD_SHEET.splitlines()
     template = MusicTemplate(SCORES, levels=("cadence", "chord"))
     assert template.levels == ("chord", "cadence")
-    written = template.write(template.annotate(score(PHRASE), {})).splitlines()
+    written = template.to_text(template.extract(score(PHRASE), {})).splitlines()
     assert [line.split() for line in written] == [
         [line.split()[i] for i in (0, 2, 4)] for line in full
     ]
     melody = MusicTemplate(SCORES, levels=(), melody=True)
-    assert melody.y_prime.shape == (16, 2)
+    assert melody.output_space.shape == (16, 2)
 
 
 def test_rhythm_is_that_of_the_first_voice_without_its_melody():
-    y_prime = MusicTemplate(SCORES).annotate(score(PHRASE), {})
+    y_prime = MusicTemplate(SCORES).extract(score(PHRASE), {})
     expected = ["x-", "-x", "x-", "--", "x-", "x-", "x-", "x-", "-r"]
     assert column(MusicTemplate(SCORES), y_prime, "rhythm") == expected
 
@@ -94,20 +94,22 @@ def test_rhythm_is_that_of_the_first_voice_without_its_melody():
 def test_one_voice(levels):
     space = events.space(32)
     template = MusicTemplate(space, levels=levels)
-    assert template.y_prime.shape == (16, 2)[: len(levels)]
+    assert template.output_space.shape == (16, 2)[: len(levels)]
     scores = random_scores(3, space=space)[..., 0]
     y_primes = templates(template, scores)
-    assert y_primes.shape == (3, *template.y_prime.shape)
+    assert y_primes.shape == (3, *template.output_space.shape)
     for y_prime in y_primes:
-        np.testing.assert_array_equal(template.read(template.write(y_prime)), y_prime)
-    assert set(template.adherence(scores, y_primes)) >= set(levels)
+        np.testing.assert_array_equal(
+            template.from_text(template.to_text(y_prime)), y_prime
+        )
+    assert set(template.consistency_metrics(scores, y_primes)) >= set(levels)
 
 
 @pytest.mark.parametrize("division", [1, 2, 4])
 @pytest.mark.parametrize("melody", [False, True])
 def test_every_level_has_its_range_and_none_is_padding(division, melody):
     template = MusicTemplate(SCORES, melody=melody, division=division)
-    space = template.y_prime
+    space = template.output_space
     scores = random_scores(20)
     y_primes = templates(template, scores)
     assert y_primes.shape == (20, *space.shape) and y_primes.dtype == np.int32
@@ -121,18 +123,20 @@ def test_every_level_has_its_range_and_none_is_padding(division, melody):
     ]
     assert sum(map(len, ranges)) == len(set.union(*ranges))
     for y_prime in y_primes:
-        np.testing.assert_array_equal(template.read(template.write(y_prime)), y_prime)
+        np.testing.assert_array_equal(
+            template.from_text(template.to_text(y_prime)), y_prime
+        )
 
 
 def test_an_empty_score_has_an_empty_template():
     empty = np.zeros((32, 4), int)
-    assert not MusicTemplate(SCORES).annotate(empty, {}).any()
+    assert not MusicTemplate(SCORES).extract(empty, {}).any()
 
 
 def test_the_melody_is_the_first_voice():
     template = MusicTemplate(SCORES, levels=("chord",), melody=True)
     (ids,) = random_scores(1, seed=3)
-    symbols = np.array(template.y_prime.symbols)[template.annotate(ids, {})]
+    symbols = np.array(template.output_space.symbols)[template.extract(ids, {})]
     length = int((ids[:, 0] != 0).sum())
     melody = symbols[:, 1:].reshape(-1)
     assert melody[:length].tolist() == [events.SYMBOLS[i] for i in ids[:length, 0]]
@@ -142,8 +146,8 @@ def test_the_melody_is_the_first_voice():
 def test_transposes(semitones):
     template = MusicTemplate(SCORES)
     for ids in random_scores(10):
-        before = template.annotate(ids, {})
-        after = template.annotate(events.transpose(ids, semitones), {})
+        before = template.extract(ids, {})
+        after = template.extract(events.transpose(ids, semitones), {})
         for name in ("rhythm", "cadence"):
             assert column(template, before, name) == column(template, after, name)
         np.testing.assert_array_equal(
@@ -159,20 +163,20 @@ def test_transposes(semitones):
 def test_ignores_what_it_should(melody):
     template = MusicTemplate(SCORES, melody=melody)
     ids = score(PHRASE)
-    expected = template.annotate(ids, {})
+    expected = template.extract(ids, {})
     np.testing.assert_array_equal(
-        template.annotate(ids, {"key": "C", "lyrics": "a"}), expected
+        template.extract(ids, {"key": "C", "lyrics": "a"}), expected
     )
-    np.testing.assert_array_equal(template.annotate(ids[:, [0, 2, 3, 1]], {}), expected)
+    np.testing.assert_array_equal(template.extract(ids[:, [0, 2, 3, 1]], {}), expected)
     inner = ids.copy()
     inner[:, 1] = events.transpose(ids[:, 1], 12)
-    np.testing.assert_array_equal(template.annotate(inner, {}), expected)
+    np.testing.assert_array_equal(template.extract(inner, {}), expected)
     other = ids.copy()
     other[0, 1] = events.note(66)
     if not melody:
         # Lower voices may move as they will.
         np.testing.assert_array_equal(
-            template.annotate(np.where(other == 0, 0, other), {})[:, 2:],
+            template.extract(np.where(other == 0, 0, other), {})[:, 2:],
             expected[:, 2:],
         )
 
@@ -181,15 +185,15 @@ def test_adherence_is_that_of_the_score_analysed_again():
     template = MusicTemplate(SCORES, melody=True)
     scores = np.stack([score(PHRASE), score(PHRASE)])
     y_primes = templates(template, scores)
-    full = template.adherence(scores, y_primes)
+    full = template.consistency_metrics(scores, y_primes)
     assert 0.9 < full.pop("in_chord") < 1
     assert full == dict.fromkeys(("key", "chord", "rhythm", "cadence", "melody"), 1)
     edited = LEAD_SHEET.replace("6     G    C  ", "6     G    Em ")
     edited = edited.replace("C5       C5-", "C5       B4").replace(
         "authentic", "other    "
     )
-    changed = np.stack([y_primes[0], template.read(edited)])
-    shares = template.adherence(scores, changed)
+    changed = np.stack([y_primes[0], template.from_text(edited)])
+    shares = template.consistency_metrics(scores, changed)
     assert 0.9 < shares.pop("in_chord") < 1
     assert shares == {
         "key": 1,
@@ -203,30 +207,30 @@ def test_adherence_is_that_of_the_score_analysed_again():
 def test_in_chord_adherence_is_of_the_chords_that_were_asked_for():
     template = MusicTemplate(events.space(4, 2), levels=("chord",))
     ids = score("C4 C4- D4 D4-\nE3 E3- G3 G3-", steps=4)
-    asked = template.read("beat chord\n1 C\n2 C\n")
-    assert template.adherence(ids[None], asked[None])["in_chord"] == 6 / 8
-    silent = template.read("beat chord\n1 N\n2 C\n")
-    assert template.adherence(ids[None], silent[None])["in_chord"] == 2 / 4
-    shorter = template.read("beat chord\n1 C\n")
-    assert template.adherence(ids[None], shorter[None])["in_chord"] == 1
+    asked = template.from_text("beat chord\n1 C\n2 C\n")
+    assert template.consistency_metrics(ids[None], asked[None])["in_chord"] == 6 / 8
+    silent = template.from_text("beat chord\n1 N\n2 C\n")
+    assert template.consistency_metrics(ids[None], silent[None])["in_chord"] == 2 / 4
+    shorter = template.from_text("beat chord\n1 C\n")
+    assert template.consistency_metrics(ids[None], shorter[None])["in_chord"] == 1
 
 
 def test_distance_of_templates_of_other_lengths():
     template = MusicTemplate(SCORES)
     text = "beat key chord rhythm cadence\n1 G G x- .\n2 G D x- .\n"
-    longer = template.read(text + "3 G G xx authentic\n4 e C x- .\n")[None]
-    shorter = template.read(text)[None]
-    assert template.distance(longer, shorter) == {
+    longer = template.from_text(text + "3 G G xx authentic\n4 e C x- .\n")[None]
+    shorter = template.from_text(text)[None]
+    assert template.code_metrics(longer, shorter) == {
         "key": 1 / 2,
         "chord": 1 / 2,
         "rhythm": 1 / 2,
         "cadence": 0,
     }
-    assert template.distance(shorter, shorter) == dict.fromkeys(template.levels, 1)
+    assert template.code_metrics(shorter, shorter) == dict.fromkeys(template.levels, 1)
     # What a prior puts behind the end means nothing.
     ragged = shorter.copy()
     ragged[0, 3:] = longer[0, 3]
-    assert template.distance(ragged, shorter) == dict.fromkeys(template.levels, 1)
+    assert template.code_metrics(ragged, shorter) == dict.fromkeys(template.levels, 1)
     np.testing.assert_array_equal(
         template.chord_tones(ragged), template.chord_tones(shorter)
     )
@@ -234,24 +238,24 @@ def test_distance_of_templates_of_other_lengths():
 
 def test_ids_that_are_none_of_their_level_are_written_as_such():
     template = MusicTemplate(SCORES, levels=("chord", "rhythm"))
-    y_prime = template.read("beat chord rhythm\n1 C x-\n2 G x-\n")
+    y_prime = template.from_text("beat chord rhythm\n1 C x-\n2 G x-\n")
     y_prime[1] = y_prime[1, ::-1]
-    written = template.write(y_prime)
+    written = template.to_text(y_prime)
     ids = [f"?{i}" for i in y_prime[1]]
     assert written.splitlines()[2].split() == ["2", *ids]
-    np.testing.assert_array_equal(template.read(written), y_prime)
+    np.testing.assert_array_equal(template.from_text(written), y_prime)
     with pytest.raises(UserError, match=r"line 3, beat 2: unknown chord '\?'"):
-        template.read(written.replace(ids[0], "?"))
+        template.from_text(written.replace(ids[0], "?"))
     with pytest.raises(UserError, match=r"there is no id \?999: the last is"):
-        template.read(written.replace(ids[0], "?999"))
+        template.from_text(written.replace(ids[0], "?999"))
     assert not template.chord_tones(y_prime)[1].any()
 
 
 def test_empty_lines_and_numbers_of_beats_do_not_matter():
     template = MusicTemplate(SCORES, levels=("chord", "rhythm"))
-    expected = template.read("beat chord rhythm\n1 C x-\n2 G x-\n")
+    expected = template.from_text("beat chord rhythm\n1 C x-\n2 G x-\n")
     loose = "\n  beat chord   rhythm\r\n1 C x-\r\n\r\n7 G x-"
-    np.testing.assert_array_equal(template.read(loose), expected)
+    np.testing.assert_array_equal(template.from_text(loose), expected)
 
 
 @pytest.mark.parametrize(
@@ -287,7 +291,7 @@ def test_empty_lines_and_numbers_of_beats_do_not_matter():
 def test_texts_that_do_not_fit_are_refused(text, message):
     template = MusicTemplate(SCORES, levels=("chord", "rhythm"))
     with pytest.raises(UserError, match=message) as caught:
-        template.read(text)
+        template.from_text(text)
     assert "\n" not in str(caught.value)
 
 
@@ -314,11 +318,11 @@ def test_options_that_do_not_fit_are_refused(space, options, message):
 def test_adherence_is_heard_in_the_key_that_was_asked_for():
     template = MusicTemplate(SCORES, melody=True)
     ids = score(PHRASE)
-    y_prime = template.annotate(ids, {})
+    y_prime = template.extract(ids, {})
     first = template._first_ids[0]
     asked = y_prime.copy()
     asked[: len(LEAD_SHEET.splitlines()) - 1, 0] = first + KEYS.index("C")
-    shares = template.adherence(ids[None], asked[None])
+    shares = template.consistency_metrics(ids[None], asked[None])
     assert shares["key"] == 0
     # G is not the tonic of C: its cadence is a half one there.
     assert shares["cadence"] == 0

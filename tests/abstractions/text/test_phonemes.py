@@ -10,8 +10,8 @@ CHARACTERS = text.characters(16)
 
 
 def annotated(abstraction, written):
-    ids = abstraction.annotate(text.encode(abstraction.y, written), {})
-    space = abstraction.y_prime
+    ids = abstraction.extract(text.encode(abstraction.input_space, written), {})
+    space = abstraction.output_space
     assert ids.shape == space.shape and ids.dtype == np.int32
     return text.decode(space, ids)
 
@@ -25,16 +25,16 @@ def test_annotates_with_stress():
 def test_annotates_without_stress():
     abstraction = Phonemes(CHARACTERS, stress=False)
     assert annotated(abstraction, "one") == ["W", "AH", "N"]
-    assert abstraction.y_prime.vocab == 1 + 39 + 1
-    assert Phonemes(CHARACTERS).y_prime.vocab == 1 + 24 + 3 * 15 + 1
+    assert abstraction.output_space.vocab == 1 + 39 + 1
+    assert Phonemes(CHARACTERS).output_space.vocab == 1 + 24 + 3 * 15 + 1
 
 
 def test_space_and_way_back():
     abstraction = Phonemes(CHARACTERS)
-    space = abstraction.y_prime
+    space = abstraction.output_space
     assert space.length == 20 and space.padded and space.symbols[0] == ""
-    assert Phonemes(CHARACTERS, length=7).y_prime.length == 7
-    assert abstraction.on_host and not abstraction.decodes
+    assert Phonemes(CHARACTERS, length=7).output_space.length == 7
+    assert abstraction.runs_on_host and not abstraction.invertible
 
 
 def test_too_many_phonemes_are_refused():
@@ -50,7 +50,7 @@ def test_too_many_phonemes_are_refused():
 
 def test_empty_text_is_refused():
     with pytest.raises(UserError, match="no word to pronounce in ''"):
-        Phonemes(CHARACTERS).annotate(np.zeros(16, np.int32), {})
+        Phonemes(CHARACTERS).extract(np.zeros(16, np.int32), {})
 
 
 @pytest.mark.parametrize(

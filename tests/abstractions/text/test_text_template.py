@@ -32,13 +32,13 @@ def space():
 
 
 def template(rule, written):
-    ids = rule.annotate(tokenizer.encode(rule.y, written), {})
-    assert ids.shape == rule.y_prime.shape and ids.dtype == np.int32
-    return rule.write(ids)
+    ids = rule.extract(tokenizer.encode(rule.input_space, written), {})
+    assert ids.shape == rule.output_space.shape and ids.dtype == np.int32
+    return rule.to_text(ids)
 
 
 def encoded(rule, *templates):
-    return np.stack([rule.read(line) for line in templates])
+    return np.stack([rule.from_text(line) for line in templates])
 
 
 def test_content_words_stay_in_order(space):
@@ -51,7 +51,7 @@ def test_content_words_stay_in_order(space):
 
 def test_words_are_in_pieces_of_their_own(space):
     rule = Template(space)
-    ids = rule.annotate(tokenizer.encode(space, "(Heaven), and-light!"), {})
+    ids = rule.extract(tokenizer.encode(space, "(Heaven), and-light!"), {})
     written = [tokenizer.pieces_of(space, word) for word in ("heaven", "light")]
     np.testing.assert_array_equal(ids[ids > 0], np.concatenate(written))
 
@@ -112,7 +112,7 @@ def test_marks_tell_which_capitals_begin_sentences(space):
     text = 'And the Sea was dark. It was "dark!" And God (said.) The earth: The Sea'
     line = 'and the Sea was dark. it was "dark!" And God (said.) the earth: The Sea'
     assert template(rule, text) == template(rule, line) == line
-    assert rule.write(rule.read(text)) == line
+    assert rule.to_text(rule.from_text(text)) == line
     # Without marks nothing tells: a word is the same in either case.
     bare = Template(space, 1.0, function_words=True)
     assert template(bare, "God said, Let the Sea") == "God said let the sea"
@@ -132,15 +132,15 @@ def test_punctuation_stays_where_asked_for(space):
     text = 'And the heaven, "and the earth: (it was dark) on the sea-wall!"'
     line = 'and the heaven, "and the earth: (it was dark) on the sea-wall!"'
     assert template(rule, text) == line
-    assert rule.write(rule.read(text)) == line
+    assert rule.to_text(rule.from_text(text)) == line
     # Marks stay where they are when words go.
     assert template(Template(space, marks=True), text) == (
         'heaven, " earth: ( dark) sea-wall!"'
     )
     with pytest.raises(UserError, match="no word in the template ',;'"):
-        rule.read(",;")
+        rule.from_text(",;")
     with pytest.raises(UserError, match="word 2 of the template: '§', character 1"):
-        rule.read("the §")
+        rule.from_text("the §")
 
 
 @pytest.mark.parametrize(
@@ -185,14 +185,14 @@ def test_written_templates_are_read(space):
         for options in ((False, False), (True, False), (False, True), (True, True)):
             rule = Template(space, keep, *options)
             for text in SENTENCES:
-                ids = rule.annotate(tokenizer.encode(space, text), {})
-                np.testing.assert_array_equal(rule.read(rule.write(ids)), ids)
+                ids = rule.extract(tokenizer.encode(space, text), {})
+                np.testing.assert_array_equal(rule.from_text(rule.to_text(ids)), ids)
 
 
 def test_reading_forgives_spaces_and_a_first_capital(space):
     rule = Template(space)
-    expected = rule.read("heaven Abraham brother's")
-    found = rule.read("  Heaven   Abraham\tbrother’s\n")
+    expected = rule.from_text("heaven Abraham brother's")
+    found = rule.from_text("  Heaven   Abraham\tbrother’s\n")
     np.testing.assert_array_equal(found, expected)
 
 
@@ -215,14 +215,16 @@ def test_reading_forgives_spaces_and_a_first_capital(space):
 )
 def test_what_is_no_template_is_refused(space, text, message):
     with pytest.raises(UserError) as caught:
-        Template(space).read(text)
+        Template(space).from_text(text)
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_length(space):
     rule = Template(space, length=3)
-    assert rule.y_prime == Tokens(3, space.vocab, padded=True, symbols=space.symbols)
-    assert Template(space).y_prime == space
+    assert rule.output_space == Tokens(
+        3, space.vocab, padded=True, symbols=space.symbols
+    )
+    assert Template(space).output_space == space
     assert template(rule, "earth and heaven") == "earth heaven"
     with pytest.raises(UserError, match="raise the option length of the abstraction"):
         template(rule, SENTENCES[0])
@@ -238,28 +240,30 @@ def test_adherence_counts_words_in_order(space):
     y = np.stack([tokenizer.encode(space, text) for text in y])
     wanted = encoded(rule, "earth heaven dark sea", "light light", "Abraham dark")
     # heaven dark; light light; nothing
-    assert rule.adherence(y, wanted) == {"words": 4 / 8}
-    own = np.stack([rule.annotate(row, {}) for row in y])
-    assert rule.adherence(y, own) == {"words": 1.0}
-    assert rule.adherence(np.zeros_like(y), np.zeros_like(wanted)) == {"words": 0.0}
+    assert rule.consistency_metrics(y, wanted) == {"words": 4 / 8}
+    own = np.stack([rule.extract(row, {}) for row in y])
+    assert rule.consistency_metrics(y, own) == {"words": 1.0}
+    assert rule.consistency_metrics(np.zeros_like(y), np.zeros_like(wanted)) == {
+        "words": 0.0
+    }
 
 
 def test_distance_counts_words_in_any_order(space):
     rule = Template(space)
     given = encoded(rule, "light dark light sea", "earth")
     true = encoded(rule, "dark light heaven", "earth sea")
-    assert rule.distance(given, true) == {
+    assert rule.code_metrics(given, true) == {
         "precision": 3 / 5,
         "recall": 3 / 5,
         "f1": 3 / 5,
     }
-    assert rule.distance(given[:1], true[:1]) == {
+    assert rule.code_metrics(given[:1], true[:1]) == {
         "precision": 2 / 4,
         "recall": 2 / 3,
         "f1": 4 / 7,
     }
     nothing = np.zeros_like(given)
-    assert set(rule.distance(nothing, true).values()) == {0.0}
+    assert set(rule.code_metrics(nothing, true).values()) == {0.0}
 
 
 @pytest.mark.parametrize(

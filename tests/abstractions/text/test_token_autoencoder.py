@@ -75,7 +75,7 @@ def drawn(autoencoder: TokenAutoencoder, y: np.ndarray) -> dict:
 
 @pytest.fixture(scope="module", params=[VQ, FSQ], ids=["vq", "fsq"])
 def model(request):
-    y = sequences(request.param.y)
+    y = sequences(request.param.input_space)
     variables = drawn(request.param, y)
     state = OPTIMIZER.init(variables["params"])
     taken = step(request.param, variables, state, KEYS[0], y)
@@ -85,10 +85,10 @@ def model(request):
 def test_codes_are_as_many_for_every_sequence(model):
     autoencoder, variables, y, objective, _ = model
     codes = np.asarray(encode(autoencoder, variables, y))
-    assert autoencoder.y_prime == Tokens(4, autoencoder.quantizer.vocab)
+    assert autoencoder.output_space == Tokens(4, autoencoder.quantizer.vocab)
     assert codes.shape == (8, 4) and codes.dtype == np.int32
     counts = np.bincount(codes.ravel(), minlength=autoencoder.quantizer.vocab)
-    np.testing.assert_array_equal(objective.totals["code_counts"], counts)
+    np.testing.assert_array_equal(objective.sums["code_counts"], counts)
 
 
 def test_the_way_back_gives_what_the_loss_saw(model):
@@ -139,8 +139,8 @@ def test_learns_a_few_sequences_by_heart(model):
 def test_a_stack_of_codes_stands_for_the_tokens_too():
     rvq = ResidualVectorQuantizer(codes=5, dim=3, depth=2, candidates=2)
     autoencoder = dataclasses.replace(VQ, quantizer=rvq)
-    y = sequences(autoencoder.y)
-    assert autoencoder.y_prime == Tokens(4, 5, 2)
+    y = sequences(autoencoder.input_space)
+    assert autoencoder.output_space == Tokens(4, 5, 2)
     variables = jax.eval_shape(autoencoder.init, KEYS[0], y)
     codes = jax.eval_shape(autoencoder.encode, variables, y)
     assert codes.shape == (8, 4, 2)
@@ -149,7 +149,7 @@ def test_a_stack_of_codes_stands_for_the_tokens_too():
 
 def test_bfloat16_leaves_losses_codebook_and_parameters_float32():
     half = dataclasses.replace(VQ, dtype="bfloat16")
-    y = sequences(half.y)
+    y = sequences(half.input_space)
     variables = jax.eval_shape(half.init, KEYS[0], y)
     objective = jax.eval_shape(
         lambda variables: half.loss(variables, KEYS, y, True), variables
@@ -176,11 +176,11 @@ def test_a_config_chooses_it_with_either_way_back():
     assert arrows.abstraction == TokenAutoencoder(
         space, FiniteScalarQuantizer((8, 8, 8)), 16
     )
-    assert arrows.prior.target == Tokens(16, 512) and arrows.decoder is None
+    assert arrows.prior.target_space == Tokens(16, 512) and arrows.decoder is None
     config["decoder"] = {"name": "autoregressive"}
     decoder = join_arrows(config, "config", space, space, "the task").decoder
     assert isinstance(decoder, Autoregressive)
-    assert decoder.source == Tokens(16, 512) and decoder.target == space
+    assert decoder.source_space == Tokens(16, 512) and decoder.target_space == space
 
 
 @pytest.mark.parametrize(
@@ -189,16 +189,16 @@ def test_a_config_chooses_it_with_either_way_back():
         (Array((8, 8, 1)), {}, "needs Tokens of two ids or more, not Array(8, 8, 1)"),
         (Category(3), {}, "needs Tokens of two ids or more, not Category(3)"),
         (Tokens(4, 1), {}, "needs Tokens of two ids or more, not Tokens(4 of 1)"),
-        (VQ.y, {"num_latents": 0}, "num_latents must be at least 1, not 0"),
-        (VQ.y, {"num_heads": 3}, "num_heads 3 does not divide width 128"),
+        (VQ.input_space, {"num_latents": 0}, "num_latents must be at least 1, not 0"),
+        (VQ.input_space, {"num_heads": 3}, "num_heads 3 does not divide width 128"),
         (
-            VQ.y,
+            VQ.input_space,
             {"num_layers": 0},
             "width, num_layers and num_heads must be at least 1, not 128, 0 and 4",
         ),
-        (VQ.y, {"mlp_ratio": 0.0}, "mlp_ratio must be above 0, not 0.0"),
+        (VQ.input_space, {"mlp_ratio": 0.0}, "mlp_ratio must be above 0, not 0.0"),
         (
-            VQ.y,
+            VQ.input_space,
             {"dtype": "float16"},
             "dtype must be 'float32' or 'bfloat16', not 'float16'",
         ),
@@ -212,4 +212,4 @@ def test_refuses(space, options, message):
 
 def test_the_autoencoder_of_images_refuses_tokens():
     with pytest.raises(UserError, match="needs images, .*, not Tokens"):
-        make_abstraction({"name": "autoencoder"}, "config.abstraction", VQ.y)
+        make_abstraction({"name": "autoencoder"}, "config.abstraction", VQ.input_space)

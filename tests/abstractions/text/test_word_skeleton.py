@@ -26,9 +26,9 @@ def rule():
 
 
 def skeleton(rule, written):
-    ids = rule.annotate(tokenizer.encode(rule.y, written), {})
-    assert ids.shape == rule.y_prime.shape and ids.dtype == np.int32
-    return rule.write(ids)
+    ids = rule.extract(tokenizer.encode(rule.input_space, written), {})
+    assert ids.shape == rule.output_space.shape and ids.dtype == np.int32
+    return rule.to_text(ids)
 
 
 def test_content_words_are_masked_in_place(rule):
@@ -89,19 +89,21 @@ def test_a_skeleton_says_nothing_of_its_content_words(rule):
 
 
 def test_space(rule):
-    space = rule.y_prime
-    assert space.padded and space.depth == 1 and space.length == rule.y.length
+    space = rule.output_space
+    assert space.padded and space.depth == 1 and space.length == rule.input_space.length
     assert space.symbols[0] == "" and len(set(space.symbols)) == space.vocab
     assert set(space.symbols) == {"", *MASKS, *FUNCTION_WORDS, *MARKS}
-    assert Skeleton(rule.y, length=7).y_prime.length == 7
-    assert rule.on_host and not rule.decodes
+    assert Skeleton(rule.input_space, length=7).output_space.length == 7
+    assert rule.runs_on_host and not rule.invertible
 
 
 def test_written_skeletons_are_read(rule):
     for text in SENTENCES:
-        ids = rule.annotate(tokenizer.encode(rule.y, text), {})
-        np.testing.assert_array_equal(rule.read(rule.write(ids)), ids)
-        np.testing.assert_array_equal(rule.read(f" {rule.write(ids).upper()}\n"), ids)
+        ids = rule.extract(tokenizer.encode(rule.input_space, text), {})
+        np.testing.assert_array_equal(rule.from_text(rule.to_text(ids)), ids)
+        np.testing.assert_array_equal(
+            rule.from_text(f" {rule.to_text(ids).upper()}\n"), ids
+        )
 
 
 @pytest.mark.parametrize(
@@ -129,41 +131,47 @@ def test_written_skeletons_are_read(rule):
 )
 def test_what_is_no_skeleton_is_refused(rule, text, message):
     with pytest.raises(UserError) as caught:
-        rule.read(text)
+        rule.from_text(text)
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_texts_without_a_skeleton_are_refused(rule):
     with pytest.raises(UserError, match="there is no word in '' to make a skeleton of"):
-        rule.annotate(np.zeros(rule.y.shape, np.int32), {})
+        rule.extract(np.zeros(rule.input_space.shape, np.int32), {})
     with pytest.raises(UserError, match="raise the option length of the abstraction"):
-        skeleton(Skeleton(rule.y, length=3), "And it was so.")
+        skeleton(Skeleton(rule.input_space, length=3), "And it was so.")
 
 
 def test_adherence(rule):
-    y = np.stack([tokenizer.encode(rule.y, s) for s in ("It was green.", "Go to it!")])
-    own = np.stack([rule.annotate(row, {}) for row in y])
-    assert rule.adherence(y, own) == {"skeleton": 1.0}
+    y = np.stack(
+        [tokenizer.encode(rule.input_space, s) for s in ("It was green.", "Go to it!")]
+    )
+    own = np.stack([rule.extract(row, {}) for row in y])
+    assert rule.consistency_metrics(y, own) == {"skeleton": 1.0}
     # One substitution and one deletion among four and four.
-    other = np.stack([rule.read("he was <word> ."), rule.read("<word> it to !")])
+    other = np.stack(
+        [rule.from_text("he was <word> ."), rule.from_text("<word> it to !")]
+    )
     edits = 1 + 2
-    assert rule.adherence(y, other) == {"skeleton": pytest.approx(1 - edits / 8)}
-    far = np.stack([rule.read("so"), rule.read("so")])
-    assert rule.adherence(y, far) == {"skeleton": 0.0}
-    assert rule.adherence(y, np.zeros_like(own)) == {"skeleton": 0.0}
+    assert rule.consistency_metrics(y, other) == {
+        "skeleton": pytest.approx(1 - edits / 8)
+    }
+    far = np.stack([rule.from_text("so"), rule.from_text("so")])
+    assert rule.consistency_metrics(y, far) == {"skeleton": 0.0}
+    assert rule.consistency_metrics(y, np.zeros_like(own)) == {"skeleton": 0.0}
 
 
 def test_distance(rule):
-    given = np.stack([rule.read("he was <word> ."), rule.read("so <word>")])
-    true = np.stack([rule.read("it was <-ing> up ."), rule.read("so <word>")])
+    given = np.stack([rule.from_text("he was <word> ."), rule.from_text("so <word>")])
+    true = np.stack([rule.from_text("it was <-ing> up ."), rule.from_text("so <word>")])
     # Two substitutions and an insertion over seven.
-    assert rule.distance(given, true) == {"ter": pytest.approx(3 / 7)}
-    assert rule.distance(true, true) == {"ter": 0.0}
+    assert rule.code_metrics(given, true) == {"ter": pytest.approx(3 / 7)}
+    assert rule.code_metrics(true, true) == {"ter": 0.0}
 
 
 def test_wrong_options_are_refused(rule):
     with pytest.raises(ValueError, match="length must be 0 or more, not -1"):
-        Skeleton(rule.y, length=-1)
+        Skeleton(rule.input_space, length=-1)
     for other in (Array((3, 1)), Tokens(4, 3)):
         with pytest.raises(ValueError, match="of a tokenizer's pieces, not of"):
             Skeleton(other)

@@ -121,8 +121,8 @@ def test_split_is_by_text():
     texts = [clips[name][0] for names in splits.values() for name in {*names}]
     assert sorted(texts) == sorted(text for text, _ in clips.values())
     for names in splits.values():
-        within = {clips[name][0] for name in names}
-        assert {name for name in clips if clips[name][0] in within} == names
+        length_mask = {clips[name][0] for name in names}
+        assert {name for name in clips if clips[name][0] in length_mask} == names
     # As they were when there was no validation split.
     assert {clips[name][0] for name in splits["test"]} == {"Texto b!", "Texto s!"}
 

@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pytest
 
-from regen_jax.config.registry import make
+from regen_jax.config.registry import instantiate
 from regen_jax.data.readers import digit_strings
 from regen_jax.data.readers.speech import SpeechOptions, open_speech
 from regen_jax.errors import UserError
@@ -74,4 +74,4 @@ def test_wave_without_samples_or_of_another_rate_is_refused(seconds, rate):
     section = {"max_seconds": seconds, "sample_rate": rate}
     words = "max_seconds must be at least a sample|sample_rate must be in"
     with pytest.raises(UserError, match=words):
-        make(SpeechOptions, section, "config.data")
+        instantiate(SpeechOptions, section, "config.data")

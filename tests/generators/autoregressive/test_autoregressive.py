@@ -10,7 +10,7 @@ import pytest
 
 from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.generators.sampling.logits import draw, guide
-from regen_jax.networks.embeddings import drop_sources
+from regen_jax.networks.embeddings import source_dropouts
 from regen_jax.spaces import Array, Category, Tokens
 
 CLASS, WORDS = Category(3), Tokens(2, 5)
@@ -18,8 +18,8 @@ TARGET = Tokens(4, 3)
 PREFIX = Autoregressive(
     WORDS, TARGET, width=8, num_layers=1, num_heads=2, mlp_ratio=2.0
 )
-CROSS = dataclasses.replace(PREFIX, source=CLASS, conditioning="cross")
-DROPPING = dataclasses.replace(CROSS, drop_source=0.0, dropout=0.3)
+CROSS = dataclasses.replace(PREFIX, source_space=CLASS, conditioning="cross")
+DROPPING = dataclasses.replace(CROSS, source_dropout=0.0, dropout=0.3)
 NUMBER = 32
 SOURCES = {
     WORDS: jnp.tile(jnp.array([[0, 1], [2, 3], [4, 4], [3, 0]]), (NUMBER // 4, 1)),
@@ -40,7 +40,7 @@ def drawn(network) -> dict:
     shapes = jax.eval_shape(
         network.init,
         jax.random.key(0),
-        SOURCES[network.source][:1],
+        SOURCES[network.source_space][:1],
         B[:1],
         jnp.zeros(1, bool),
     )
@@ -57,8 +57,8 @@ def logits_of(network, variables, a, b, drop) -> jax.Array:
 def uncached(model: Autoregressive, variables, keys, a, choose=draw) -> np.ndarray:
     """Samples as `sample` should, by whole passes over the tokens so far."""
     choose = jax.jit(choose, static_argnums=(2, 3, 4))
-    b = jnp.zeros((len(a), model.target.length), jnp.int32)
-    for i in range(model.target.length):
+    b = jnp.zeros((len(a), model.target_space.length), jnp.int32)
+    for i in range(model.target_space.length):
         given, without = (
             logits_of(model.network, variables, a, b, jnp.full(len(a), dropped))[:, i]
             for dropped in (False, True)
@@ -80,7 +80,7 @@ def uncached(model: Autoregressive, variables, keys, a, choose=draw) -> np.ndarr
     ids=["prefix-guided-top_k", "cross-guided-top_p", "cross"],
 )
 def test_samples_are_those_of_whole_passes(model):
-    variables, a = drawn(model.network), SOURCES[model.source]
+    variables, a = drawn(model.network), SOURCES[model.source_space]
     b = sample(model, variables, KEYS, a)
     assert b.shape == (NUMBER, 4) and b.dtype == np.int32
     np.testing.assert_array_equal(b, uncached(model, variables, KEYS, a))
@@ -133,7 +133,7 @@ def test_guidance_1_is_none_and_0_ignores_the_source():
 def test_probabilities_of_all_sequences_sum_to_one(model):
     variables = drawn(model.network)
     every = jnp.array(list(itertools.product(range(3), repeat=4)))
-    for example in SOURCES[model.source][:2]:
+    for example in SOURCES[model.source_space][:2]:
         a = jnp.broadcast_to(example, (81, *example.shape))
         found = log_prob(model, variables, a, every)
         assert found.shape == (81,) and found.dtype == np.float32
@@ -164,7 +164,7 @@ def test_samples_are_as_frequent_as_log_prob_says():
 
 def test_samples_of_an_overfitted_model_are_its_data():
     data, a = jnp.array([[0, 2, 1, 2], [2, 2, 0, 1], [1, 0, 0, 2]]), jnp.arange(3)
-    model = dataclasses.replace(PREFIX, source=CLASS)
+    model = dataclasses.replace(PREFIX, source_space=CLASS)
     optimizer = optax.adam(2e-2)
 
     @jax.jit
@@ -241,14 +241,14 @@ def test_dropout_is_of_training_and_of_each_example():
 
 def test_training_drops_the_source_at_its_rate():
     keys = jax.random.split(jax.random.key(4), 20_000)
-    dropped = drop_sources(keys, 0.1, train=True)
+    dropped = source_dropouts(keys, 0.1, train=True)
     assert abs(np.mean(dropped) - 0.1) < 5 * np.sqrt(0.09 / 20_000)
-    assert not np.any(drop_sources(keys, 0.1, train=False))
-    assert not np.any(drop_sources(keys, 0.0, train=True))
+    assert not np.any(source_dropouts(keys, 0.1, train=False))
+    assert not np.any(source_dropouts(keys, 0.0, train=True))
 
-    model = dataclasses.replace(CROSS, drop_source=0.5)
+    model = dataclasses.replace(CROSS, source_dropout=0.5)
     variables, a = drawn(model.network), SOURCES[CLASS]
-    drop = drop_sources(KEYS, 0.5, train=True)
+    drop = source_dropouts(KEYS, 0.5, train=True)
     assert 0 < np.sum(drop) < NUMBER
     logits = logits_of(model.network, variables, a, B, drop)
     expected = optax.softmax_cross_entropy_with_integer_labels(logits, B).mean(axis=1)
@@ -258,7 +258,7 @@ def test_training_drops_the_source_at_its_rate():
 
 def test_one_token_is_a_sequence_too():
     model = dataclasses.replace(
-        PREFIX, source=Array((2, 3), 0.0, 1.0), target=Tokens(1, 3)
+        PREFIX, source_space=Array((2, 3), 0.0, 1.0), target_space=Tokens(1, 3)
     )
     a = jnp.full((NUMBER, 2, 3), 0.3)
     b = jax.eval_shape(lambda: model.sample(model.init(KEYS[0]), KEYS, a))

@@ -22,9 +22,9 @@ WEIGHT = 1.5
 class Repeats:
     """A fault for each time that an id was there, of two positions, and is above."""
 
-    reach = 2
+    context = 2
 
-    def faults(self, before: jax.Array, above: jax.Array) -> jax.Array:
+    def violations(self, before: jax.Array, above: jax.Array) -> jax.Array:
         ids = jnp.arange(VOCAB)
         there = jnp.concatenate([before[:, :, -1], above], axis=1)
         return (there[:, :, None] == ids).sum(axis=1).astype(jnp.float32)
@@ -32,13 +32,13 @@ class Repeats:
 
 MODEL = Autoregressive(
     Category(2),
-    Tokens(2, VOCAB, depth=2, rules=Repeats()),
+    Tokens(2, VOCAB, depth=2, constraints=Repeats()),
     width=8,
     num_layers=1,
     num_heads=2,
-    rule_weight=WEIGHT,
+    constraint_weight=WEIGHT,
 )
-FLAT = dataclasses.replace(MODEL, target=Tokens(4, VOCAB, rules=Repeats()))
+FLAT = dataclasses.replace(MODEL, target_space=Tokens(4, VOCAB, constraints=Repeats()))
 NUMBER = 20_000
 
 
@@ -64,7 +64,7 @@ def expected(model, order: list[tuple[int, ...]]) -> np.ndarray:
     without rules, found by adding up, times exp(-WEIGHT · faults).
     """
     every = np.array(list(itertools.product(range(VOCAB), repeat=4)), np.int32)
-    b = every.reshape(-1, *model.target.shape)
+    b = every.reshape(-1, *model.target_space.shape)
     log_prob = jax.jit(model.log_prob)
     plain = np.exp(log_prob(variables(model), jnp.ones(len(b), jnp.int32), b))
     joint, result = plain.reshape([VOCAB] * 4), np.ones([VOCAB] * 4)
@@ -82,7 +82,7 @@ def expected(model, order: list[tuple[int, ...]]) -> np.ndarray:
 def fault_of(model, axis: int) -> np.ndarray:
     """The faults of the id on that axis, [V] * 4, in words of NumPy."""
     ids = np.indices([VOCAB] * 4)
-    depth = model.target.depth
+    depth = model.target_space.depth
     count = np.zeros(ids.shape[1:])
     for back in (1, 2):
         there = axis - back * depth
@@ -113,7 +113,7 @@ TABLE = np.random.default_rng(2).normal(0, 1.5, (VOCAB, VOCAB)).astype(np.float3
 
 def toy_draws(temperature: float, top_k: int, top_p: float) -> np.ndarray:
     """Samples [NUMBER, LENGTH] of the chain of TABLE, whose first token follows 0."""
-    target = Tokens(LENGTH, VOCAB, rules=Repeats())
+    target = Tokens(LENGTH, VOCAB, constraints=Repeats())
 
     def step(tokens, index, caches):
         return jnp.asarray(TABLE)[tokens], caches
@@ -170,7 +170,7 @@ def test_greedy_search_weighs_faults_against_nats():
 
 
 def test_a_heavy_rule_is_a_law():
-    model = dataclasses.replace(MODEL, rule_weight=1e6)
+    model = dataclasses.replace(MODEL, constraint_weight=1e6)
     b = drawn(model)
     assert (b[:, :, 0] != b[:, :, 1]).all() and (b[:, 0] != b[:, 1]).all()
     assert (b[:, 0, 0] != 0).all()  # 0 stands in front of the first
@@ -179,12 +179,15 @@ def test_a_heavy_rule_is_a_law():
 @pytest.mark.parametrize(
     "changed, words",
     [
-        ({"target": Tokens(4, VOCAB)}, "rule_weight 1.5 needs a target with rules"),
         (
-            {"target": Tokens(4, VOCAB, rules=Repeats()), "beam_size": 2},
-            "rule_weight 1.5 is of sampling, which beam_size 2 is not",
+            {"target_space": Tokens(4, VOCAB)},
+            "constraint_weight 1.5 needs a target with rules",
         ),
-        ({"rule_weight": -1.0}, "rule_weight must be 0 or more, not -1.0"),
+        (
+            {"target_space": Tokens(4, VOCAB, constraints=Repeats()), "beam_size": 2},
+            "constraint_weight 1.5 is of sampling, which beam_size 2 is not",
+        ),
+        ({"constraint_weight": -1.0}, "constraint_weight must be 0 or more, not -1.0"),
     ],
 )
 def test_rules_that_cannot_be_heeded(changed, words):

@@ -22,15 +22,18 @@ MODEL = Autoregressive(Tokens(2, 5), Tokens(4, 3), width=8, num_layers=1, num_he
             {"mlp_ratio": 1e30},
             "mlp_ratio must give an MLP of 1 to 512 numbers, 64 times width, not 1e+30",
         ),
-        ({"rule_weight": 1e38}, "rule_weight must be at most 1000000, not 1e+38"),
+        (
+            {"constraint_weight": 1e38},
+            "constraint_weight must be at most 1000000, not 1e+38",
+        ),
         ({"length_penalty": 99.0}, "length_penalty must be at most 10, not 99.0"),
         ({"dropout": 1.0}, "dropout must be in [0, 1), not 1.0"),
-        ({"drop_source": -0.1}, "drop_source must be in [0, 1), not -0.1"),
+        ({"source_dropout": -0.1}, "source_dropout must be in [0, 1), not -0.1"),
         ({"dtype": "half"}, "dtype must be 'float32' or 'bfloat16', not 'half'"),
         (
-            {"guidance": 2.0, "drop_source": 0.0},
+            {"guidance": 2.0, "source_dropout": 0.0},
             (
-                "guidance 2.0 needs drop_source above 0: the prediction without a source "
+                "guidance 2.0 needs source_dropout above 0: the prediction without a source "
                 "would never be trained"
             ),
         ),
@@ -46,7 +49,7 @@ MODEL = Autoregressive(Tokens(2, 5), Tokens(4, 3), width=8, num_layers=1, num_he
         ({"length_penalty": -1.0}, "length_penalty must be 0 or more, not -1.0"),
         ({"beam_size": -1}, "beam_size must be 0 or more, not -1"),
         (
-            {"beam_size": 2, "target": Tokens(4, 3, depth=2)},
+            {"beam_size": 2, "target_space": Tokens(4, 3, depth=2)},
             "beam_size 2 needs a target one token deep, not Tokens(4 x 2 of 3)",
         ),
         (
@@ -85,10 +88,10 @@ def test_options_of_sampling_change_no_network():
         "top_p": 0.5,
         "beam_size": 2,
         "length_penalty": 0.5,
-        "rule_weight": 1.0,
+        "constraint_weight": 1.0,
     }
     assert Autoregressive.sampling == set(changed)
     for name, value in changed.items():
-        target = dataclasses.replace(MODEL.target, rules=abs)
-        model = dataclasses.replace(MODEL, target=target, **{name: value})
+        target = dataclasses.replace(MODEL.target_space, constraints=abs)
+        model = dataclasses.replace(MODEL, target_space=target, **{name: value})
         assert model != MODEL and model.network == MODEL.network

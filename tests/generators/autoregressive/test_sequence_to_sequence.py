@@ -18,22 +18,24 @@ WORD, STACK = Tokens(3, 3, padded=True), Tokens(2, 3, depth=2, padded=True)
 READER = Autoregressive(TEXT, WORD, width=8, num_layers=1, num_heads=2, mlp_ratio=2.0)
 LISTENER = dataclasses.replace(
     READER,
-    source=SPEECH,
+    source_space=SPEECH,
     conditioning="cross",
     encoder_layers=1,
     source_stride=2,
     ctc=0.3,
 )
-STACKER = dataclasses.replace(READER, source=SPEECH, target=STACK, encoder_layers=1)
+STACKER = dataclasses.replace(
+    READER, source_space=SPEECH, target_space=STACK, encoder_layers=1
+)
 COPIER = dataclasses.replace(
     READER,
-    source=Tokens(4, 3, padded=True),
+    source_space=Tokens(4, 3, padded=True),
     conditioning="cross",
     copy=True,
     tied=True,
 )
 KEEPER = dataclasses.replace(
-    READER, target=STACK, conditioning="aligned", encoder_layers=1
+    READER, target_space=STACK, conditioning="aligned", encoder_layers=1
 )
 MODELS = {
     "reader": READER,
@@ -70,22 +72,22 @@ def drawn(network, target) -> dict:
 
 
 def variables_of(model: Autoregressive) -> dict:
-    return drawn(model.network, model.target)
+    return drawn(model.network, model.target_space)
 
 
 def source(model: Autoregressive, garbage: int = 0) -> jax.Array | Padded:
     """A batch of LENGTHS, with other values behind the end for each `garbage`."""
     rng, other = np.random.default_rng(2), np.random.default_rng(garbage)
-    inside = np.arange(model.source.shape[0]) < LENGTHS[:, None]
-    if isinstance(model.source, Array):
-        shape = (NUMBER, *model.source.shape)
+    inside = np.arange(model.source_space.shape[0]) < LENGTHS[:, None]
+    if isinstance(model.source_space, Array):
+        shape = (NUMBER, *model.source_space.shape)
         x, waste = rng.normal(size=shape), 50 * other.normal(size=shape)
         values = np.where(inside[..., None], x, waste if garbage else 0)
         return Padded(jnp.asarray(values, jnp.float32), jnp.asarray(LENGTHS))
-    vocab = model.source.vocab
+    vocab = model.source_space.vocab
     x = rng.integers(1, vocab, inside.shape)
     waste = other.integers(1, vocab, inside.shape) if garbage else np.zeros_like(x)
-    first = np.arange(model.source.shape[0]) == LENGTHS[:, None]
+    first = np.arange(model.source_space.shape[0]) == LENGTHS[:, None]
     return jnp.asarray(np.where(inside, x, np.where(first, 0, waste)))
 
 
@@ -105,8 +107,8 @@ def repeated(a: jax.Array | Padded, example: int, number: int) -> jax.Array | Pa
 
 
 def test_probabilities_of_all_targets_sum_to_one(model):
-    b = every(model.target)
-    assert len(b) == {1: 1 + 2 + 4 + 8, 2: 1 + 4 + 16}[model.target.depth]
+    b = every(model.target_space)
+    assert len(b) == {1: 1 + 2 + 4 + 8, 2: 1 + 4 + 16}[model.target_space.depth]
     for example in range(3):
         a = repeated(source(model), example, len(b))
         p = np.exp(log_prob(model, variables_of(model), a, b))
@@ -116,7 +118,9 @@ def test_probabilities_of_all_targets_sum_to_one(model):
 
 def test_probabilities_of_all_full_stacks_sum_to_one():
     target = Tokens(2, 2, depth=2)
-    model = dataclasses.replace(STACKER, source=TEXT, target=target, encoder_layers=0)
+    model = dataclasses.replace(
+        STACKER, source_space=TEXT, target_space=target, encoder_layers=0
+    )
     b = jnp.array(list(itertools.product(range(2), repeat=4))).reshape(-1, 2, 2)
     variables = init(model, jax.random.key(0))
     variables = jax.tree.map(lambda x: 20 * x, variables)
@@ -129,7 +133,7 @@ def test_probabilities_of_all_full_stacks_sum_to_one():
 
 def test_padding_never_changes_a_result(model):
     variables = variables_of(model)
-    values = every(model.target)
+    values = every(model.target_space)
     b = values[np.linspace(0, len(values) - 1, NUMBER).astype(int)]
     over = np.cumsum((b if b.ndim == 2 else b[..., 0]) == 0, axis=1) > 1
     other = np.random.default_rng(3).integers(0, 3, b.shape)
@@ -162,12 +166,12 @@ def test_a_padded_source_is_the_same_one_in_a_space_of_its_length(model):
     cut = 2 if model is READER else 3
     model = dataclasses.replace(model, ctc=0.0, conditioning="cross")
     params = dict(init(model, jax.random.key(0))["params"])
-    short = Tokens(cut, 5) if model.source == TEXT else Array((cut, 2))
+    short = Tokens(cut, 5) if model.source_space == TEXT else Array((cut, 2))
     embed = dict(params["embed_source"])
-    exact = dataclasses.replace(model, source=short)
+    exact = dataclasses.replace(model, source_space=short)
     fewer = params | {"embed_source": embed | {"positions": embed["positions"][:2]}}
     b = every(WORD)[:6]
-    if model.source == TEXT:
+    if model.source_space == TEXT:
         a, padded = jnp.full((6, 2), 3), jnp.tile(jnp.array([3, 3, 0, 1]), (6, 1))
     else:
         values = jax.random.normal(KEYS[0], (6, 5, 2))
@@ -188,7 +192,7 @@ def whole_pass(model, variables, a, b) -> jax.Array:
             variables, a, model._read(b), jnp.full(len(b), drop)
         )
         found = found[0] if model.ctc else found
-        return undelay(found) if model.target.depth > 1 else found[..., None, :]
+        return undelay(found) if model.target_space.depth > 1 else found[..., None, :]
 
     return guide(logits(False), logits(True), model.guidance)
 
@@ -198,10 +202,13 @@ def test_samples_are_those_of_whole_passes(model, guidance):
     model = dataclasses.replace(model, guidance=guidance, temperature=0.0)
     variables, a = variables_of(model), source(model)
     found = sample(model, variables, KEYS, a)
-    b, length = np.zeros((NUMBER, *model.target.shape), int), model.target.length
+    b, length = (
+        np.zeros((NUMBER, *model.target_space.shape), int),
+        model.target_space.length,
+    )
     levels = b.reshape(NUMBER, length, -1)
     for i in range(length):
-        for level in range(model.target.depth):
+        for level in range(model.target_space.depth):
             logits = np.array(whole_pass(model, variables, a, jnp.asarray(b)))
             logits[:, :, 1:, 0] = -np.inf
             alive = np.all(levels[:, :i, 0] != 0, axis=1) & (
@@ -217,11 +224,11 @@ def test_samples_end_once(model):
     keys = jax.random.split(jax.random.key(5), 64)
     a = repeated(source(model), 2, 64)
     b = np.asarray(sample(model, variables_of(model), keys, a))
-    n = lengths(model.target, jnp.asarray(b))
-    inside = np.arange(model.target.length) < n[:, None]
+    n = lengths(model.target_space, jnp.asarray(b))
+    inside = np.arange(model.target_space.length) < n[:, None]
     inside = inside if b.ndim == 2 else np.stack([inside] * b.shape[2], axis=-1)
     np.testing.assert_array_equal(b != 0, inside)
-    assert len(np.unique(n)) > 1 and b.max() < model.target.vocab
+    assert len(np.unique(n)) > 1 and b.max() < model.target_space.vocab
 
 
 @pytest.mark.parametrize("guidance", [1.0, 2.0])
@@ -256,7 +263,7 @@ def test_loss_counts_up_to_the_end():
         np.testing.assert_allclose(accuracy, hits.mean(), rtol=1e-6)
         assert found.metrics["sequence_accuracy"][i] == hits.all()
     # Over the batch every token counts the same, as in its likelihood.
-    sums = found.sums()
+    sums = found.weighted_sums()
     nats = -log_prob(model, variables, source(model), b).sum()
     np.testing.assert_allclose(sums["loss"], [nats, 3 + 2 + 1 + 3 + 2 + 3], rtol=1e-5)
     assert sums["token_accuracy"][1] == 14 and sums["sequence_accuracy"][1] == 6
@@ -266,7 +273,7 @@ def test_ctc_is_a_share_of_the_loss_and_its_gradient_is_finite():
     b = jnp.array([[1, 2, 0], [1, 1, 1], [0, 0, 0], [2, 0, 0], [2, 0, 0], [1, 2, 0]])
     a = source(LISTENER)
 
-    listener = dataclasses.replace(LISTENER, drop_source=0.0)
+    listener = dataclasses.replace(LISTENER, source_dropout=0.0)
     heavier = dataclasses.replace(listener, ctc=0.9)
 
     def mean(variables):
@@ -324,7 +331,7 @@ def test_words_never_seen_are_copied():
         num_heads=2,
         conditioning="cross",
         copy=True,
-        drop_source=0.0,
+        source_dropout=0.0,
         beam_size=1,
     )
     rng = np.random.default_rng(0)

@@ -103,7 +103,7 @@ def test_loss_matches_numpy(times):
 
 
 def test_a_source_is_dropped_at_the_given_rate_in_training_alone():
-    model = Diffusion(Category(3), TARGET, drop_source=0.5, **TINY)
+    model = Diffusion(Category(3), TARGET, source_dropout=0.5, **TINY)
     variables, keys = random_variables(model), example_keys(64)
     b, zero = zeros(TARGET, 64), jnp.zeros(64, int)
     unmoved = [
@@ -240,7 +240,7 @@ def test_an_overfitted_model_samples_its_data():
         width=32,
         num_layers=1,
         num_heads=2,
-        drop_source=0.0,
+        source_dropout=0.0,
         times="uniform",
     )
     points = jnp.array([[0.8, -0.8, 0.5, 0.0], [-0.5, 0.6, -0.2, 0.9]])
@@ -282,21 +282,24 @@ def test_an_overfitted_model_samples_its_data():
         ({"times": "cosine"}, "'logit_normal' or 'uniform', not 'cosine'"),
         ({"solver": "rk4"}, "'heun' or 'euler', not 'rk4'"),
         ({"num_steps": 0}, "num_steps must be at least 1"),
-        ({"drop_source": 1.0}, "drop_source must be in [0, 1)"),
-        ({"drop_source": 0.0, "guidance": 2.0}, "needs drop_source above 0"),
+        ({"source_dropout": 1.0}, "source_dropout must be in [0, 1)"),
+        ({"source_dropout": 0.0, "guidance": 2.0}, "needs source_dropout above 0"),
         ({"guidance": -0.5}, "guidance must be in [0, 1000], not -0.5"),
         ({"guidance": float("inf")}, "guidance must be finite"),
         ({"guidance_interval": (0.5, 1.2)}, "guidance_interval[1] must be in [0, 1]"),
         ({"guidance_interval": (0.5, 0.2)}, "two rising times"),
-        ({"source": Array((9, 3), padded=True)}, "source of constant length"),
-        ({"target": Array((4, 4, 1), padded=True)}, "target of constant length"),
-        ({"target": Array((8, 3), padded=True)}, "or Tokens to an Array of frames"),
+        ({"source_space": Array((9, 3), padded=True)}, "source of constant length"),
+        ({"target_space": Array((4, 4, 1), padded=True)}, "target of constant length"),
+        (
+            {"target_space": Array((8, 3), padded=True)},
+            "or Tokens to an Array of frames",
+        ),
         ({"encoder_layers": -1}, "encoder_layers must be 0 or more"),
         ({"alignment_weight": 0.0}, "alignment_weight must be above 0"),
     ],
 )
 def test_options_that_do_not_fit_are_refused_in_one_line(options, message):
-    given = {"source": Category(2), "target": TARGET, **TINY, **options}
+    given = {"source_space": Category(2), "target_space": TARGET, **TINY, **options}
     with pytest.raises(ValueError) as error:
         Diffusion(**given)
     assert message in str(error.value)

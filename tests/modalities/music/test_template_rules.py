@@ -10,20 +10,22 @@ from regen_jax.modalities.music import events
 from regen_jax.modalities.music.score import to_events
 
 TEMPLATE = MusicTemplate(events.space(8, 4), melody=True)
-SPACE = TEMPLATE.y_prime
+SPACE = TEMPLATE.output_space
 
 
 def found(rows: np.ndarray, template: MusicTemplate) -> np.ndarray:
     """Faults of each id [beats, levels] of a template."""
-    rules, length = template.y_prime.rules, len(rows)
+    rules, length = template.output_space.constraints, len(rows)
     # To one shape, so that each operation is compiled once.
     rows = np.pad(rows, ((0, max(0, 24 - length)), (0, 0)))
-    padded = np.pad(rows, ((rules.reach, 0), (0, 0)))
-    before = np.stack([padded[i : i + rules.reach] for i in range(len(rows))])
+    padded = np.pad(rows, ((rules.context, 0), (0, 0)))
+    before = np.stack([padded[i : i + rules.context] for i in range(len(rows))])
     levels = [
         np.take_along_axis(
             np.asarray(
-                rules.faults(jnp.array(before[..., : k + 1]), jnp.array(rows[:, :k]))
+                rules.violations(
+                    jnp.array(before[..., : k + 1]), jnp.array(rows[:, :k])
+                )
             ),
             rows[:, k : k + 1],
             axis=1,
@@ -42,7 +44,7 @@ def test_templates_of_chorales_have_none(music_dir, voices):
     cadences = 0
     for score in scores:
         ids = to_events(score, steps).reshape(steps, -1)[:, :voices]
-        rows = template.annotate(ids.reshape(template.y.shape), {})
+        rows = template.extract(ids.reshape(template.input_space.shape), {})
         assert found(rows.reshape(len(rows), -1), template).sum() == 0
         cadences += template.write(rows).count("authentic")
     assert cadences

@@ -23,7 +23,7 @@ def found(ids: np.ndarray) -> float:
     """The faults of each event [T, voices], added up."""
     before = jnp.array(np.concatenate([np.zeros_like(ids[:1]), ids[:-1]]))
     return sum(
-        float(RULES.faults(was[None, None, : k + 1], now[None, :k])[0, now[k]])
+        float(RULES.violations(was[None, None, : k + 1], now[None, :k])[0, now[k]])
         for was, now in zip(before, jnp.array(ids), strict=True)
         for k in range(VOICES)
     )
@@ -45,7 +45,7 @@ def test_worked_examples():
     def against(before: list[str], above: list[str], event: str) -> float:
         ids = [[events.SYMBOLS.index(s) for s in row] for row in (before, above)]
         was, now = (jnp.array([row], jnp.int32) for row in ids)
-        row = RULES.faults(was[:, None], now)[0]
+        row = RULES.violations(was[:, None], now)[0]
         return float(row[events.SYMBOLS.index(event)])
 
     assert against(["G4", "C4"], ["A4"], "D4") == 1  # parallel fifths

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from regen_jax.interfaces import Objective
+from regen_jax.interfaces import LossOutput
 from regen_jax.training.inspect.flops import model_flops, num_parameters, training_flops
 from regen_jax.training.stage import Stage, StageOptions
 from regen_jax.training.step import create
@@ -28,7 +28,7 @@ def flops(function, count=model_flops, arguments=()):
     def loss(variables, frozen, keys, batch, train):
         code = batch["x"] @ frozen["encoder"]["kernel"]
         found = function(variables["params"], code)
-        return Objective(jnp.square(found - batch["y"]).mean(axis=1))
+        return LossOutput(jnp.square(found - batch["y"]).mean(axis=1))
 
     stage = Stage("toy", init, loss)
     shapes = jax.eval_shape(

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from regen_jax.interfaces import Objective
+from regen_jax.interfaces import LossOutput
 from regen_jax.training.inspect.collectives import Collective
 from regen_jax.training.inspect.program import (
     Memory,
@@ -33,7 +33,7 @@ def stage(size=IN, out=OUT):
     def loss(variables, frozen, keys, batch, train):
         params = variables["params"]
         y = batch["x"] @ params["kernel"] + params["bias"]
-        return Objective(jnp.square(y * frozen["other"]["scale"]).mean(axis=1))
+        return LossOutput(jnp.square(y * frozen["other"]["scale"]).mean(axis=1))
 
     return Stage("toy", init, loss)
 

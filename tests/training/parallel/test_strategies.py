@@ -54,12 +54,12 @@ def stages():
     abstraction = Autoencoder(Noise.y, quantizer, widths=(8,), num_blocks=0)
     prior = Autoregressive(
         Noise.x,
-        abstraction.y_prime,
+        abstraction.output_space,
         width=16,
         num_layers=1,
         num_heads=2,
         dropout=0.2,
-        drop_source=0.3,
+        source_dropout=0.3,
     )
     parts = Regeneration(Identity(Noise.x), abstraction, prior)
     made = make_stages(Noise(), parts, EvaluateOptions(), "validation", 1)

@@ -143,7 +143,7 @@ def draw_texts(
         for size in range(min_words, MAX_WORDS + 1)
     }
     others = set(others)
-    within = {part for text in others for part in _runs(text)}
+    length_mask = {part for text in others for part in _runs(text)}
     seen = set()
     while True:
         size = random.randint(min_words, MAX_WORDS + 1)
@@ -151,7 +151,11 @@ def draw_texts(
         phrase = choices[random.randint(len(choices))]
         start = random.randint(len(phrase) - size + 1)
         text = " ".join(phrase[start : start + size])
-        if text not in seen and text not in within and others.isdisjoint(_runs(text)):
+        if (
+            text not in seen
+            and text not in length_mask
+            and others.isdisjoint(_runs(text))
+        ):
             seen.add(text)
             yield text
 
