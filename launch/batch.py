@@ -1,84 +1,68 @@
-"""What jobs ask of Slurm, and the batch script that has them requeued."""
+"""What a job asks of Slurm, and the batch script that has it requeued."""
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from launch import task
-from launch.supervisor import Job
-from regen_jax import ranges
+from launch.task import RAISED
 from regen_jax.cli.exit_codes import REQUEUE
-from regen_jax.ranges import Count, Natural
-
-
-@dataclasses.dataclass(frozen=True)
-class SlurmOptions:
-    """What a job asks for; None leaves it to the site.
-
-    Attributes:
-      nodes, tasks_per_node: each process of the run is one task.
-      gpus_per_task, cpus_per_task: devices of each task.
-      partition, account, qos: as `sbatch` takes them.
-      minutes: the wall limit. Shortly before it the run saves and is requeued.
-      directive: further options of `sbatch` as `key=value`, or `key=` for those without
-        a value. They override all that is set here.
-      parallel: number of jobs of an array that may run at once.
-    """
-
-    nodes: Count = 1
-    tasks_per_node: Count = 1
-    gpus_per_task: Natural = 0
-    cpus_per_task: int | None = None
-    partition: str | None = None
-    minutes: Count = 60
-    account: str | None = None
-    qos: str | None = None
-    directive: Sequence[str] = ()
-    parallel: int | None = None
-
-    def __post_init__(self):
-        ranges.check(self)
-        for directive in self.directive:
-            key, equals, _ = directive.partition("=")
-            if not key or not equals or "\n" in directive:
-                raise ValueError(
-                    f"directive {directive!r}: must be key=value, as in mem=16G, or key= "
-                    "for an option without a value"
-                )
+from regen_jax.errors import UserError
 
 
 def parameters(
-    jobs: Sequence[Job], options: SlurmOptions, after: Sequence[str]
+    name: str,
+    after: Sequence[str] = (),
+    *,
+    minutes: int = 60,
+    tasks_per_node: int = 1,
+    gpus_per_task: int = 0,
+    cpus_per_task: int | None = None,
+    parallel: int | None = None,
+    directive: Sequence[str] = (),
+    **options: Any,
 ) -> dict[str, Any]:
-    """Returns the arguments of `SlurmExecutor.update_parameters`."""
-    settings = {
-        "job_name": jobs[0].name if len(jobs) == 1 else "regen_jax",
-        "time": options.minutes,
-        "nodes": options.nodes,
-        "ntasks_per_node": options.tasks_per_node,
-        "gpus_per_task": options.gpus_per_task or None,
-        "cpus_per_task": options.cpus_per_task,
-        "partition": options.partition,
-        "account": options.account,
-        "qos": options.qos,
-        "array_parallelism": options.parallel,
+    """Returns the arguments of `submitit.SlurmExecutor.update_parameters`.
+
+    Args:
+      name: the name that `squeue` shows.
+      after: ids of jobs that must end well before; if one does not, these are removed.
+      minutes: the wall limit; shortly before it the run saves and is requeued.
+      tasks_per_node: each process of the run is one task.
+      gpus_per_task, cpus_per_task: devices of each task.
+      parallel: number of jobs of an array that may run at once.
+      directive: further options of `sbatch` as `key=value`, or `key=` for those without
+        a value; they override all others.
+      **options: `nodes`, `partition`, `account` and `qos` as `sbatch` takes them; None
+        leaves it to the site.
+
+    Raises:
+      UserError: a directive is no `key=value`.
+    """
+    options |= {
+        "job_name": name,
+        "time": minutes,
+        "ntasks_per_node": tasks_per_node,
+        "gpus_per_task": gpus_per_task or None,
+        "cpus_per_task": cpus_per_task,
+        "array_parallelism": parallel,
         "dependency": f"afterok:{':'.join(after)}" if after else None,
     }
     srun = ["--kill-on-bad-exit=1", "--open-mode=append", "--wait=0"]
-    if options.cpus_per_task:  # which srun does not take from sbatch since 22.05
-        srun.append(f"--cpus-per-task={options.cpus_per_task}")
-    additional: dict[str, Any] = {
-        # To the tasks, so that they save; it may come a minute too early.
-        "signal": f"TERM@{min(90, 15 * options.minutes)}",
-        "requeue": True,
-    }
+    if cpus_per_task:  # which srun does not take from sbatch since 22.05
+        srun.append(f"--cpus-per-task={cpus_per_task}")
+    # The signal, to the tasks so that they save, may come a minute too early.
+    additional = {"signal": f"TERM@{min(90, 15 * minutes)}", "requeue": True}
     if after:
         additional["kill_on_invalid_dep"] = "yes"
-    for directive in options.directive:
-        key, _, value = directive.partition("=")
+    for text in directive:
+        key, equals, value = text.partition("=")
+        if not key or not equals or "\n" in text:
+            raise UserError(
+                f"directive {text!r}: must be key=value, as in mem=16G, or key= for an "
+                "option without a value"
+            )
         additional[key.strip("- ").replace("-", "_")] = value or True
     return {
-        **{name: value for name, value in settings.items() if value is not None},
+        **{name: value for name, value in options.items() if value is not None},
         "stderr_to_stdout": True,
         "setup": _SETUP.strip().splitlines(),
         "teardown": _TEARDOWN.strip().splitlines(),
@@ -105,8 +89,8 @@ if [ $status = {REQUEUE} ] || [ $status = 143 ]; then
   fi
 fi
 # Codes below {REQUEUE} come raised, so that srun reports them rather than {REQUEUE}.
-if [ $status -gt {task.RAISED} ]; then
-  status=$((status - {task.RAISED}))
+if [ $status -gt {RAISED} ]; then
+  status=$((status - {RAISED}))
 fi
 exit $status
 """

@@ -3,8 +3,9 @@
 import dataclasses
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from launch.plan import Training
 from launch.supervisor import Job
@@ -29,6 +30,7 @@ class Options:
       dry_run: whether to print the commands only.
       split: what finished runs are evaluated on; runs that are compared to choose one
         of them must not read `test`.
+      slurm: what each job asks of Slurm, as of `batch.parameters`.
       extra: fields of the config for all runs, from after `--`.
     """
 
@@ -41,6 +43,7 @@ class Options:
     only: Sequence[str] = ()
     dry_run: bool = False
     split: str = "validation"
+    slurm: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     extra: Sequence[str] = ()
 
 

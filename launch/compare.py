@@ -10,15 +10,16 @@ over seeds, train several runs of each (`launch.report`).
 
 import fnmatch
 import shlex
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from absl import flags
 
 from launch import runs, tables
+from launch.aggregate import select_metrics
 from regen_jax import paths
 from regen_jax.cli import runner
 from regen_jax.cli import workdir as stored
@@ -74,14 +75,9 @@ def cells(
     comparisons = paired(baseline, workdir, split)
     first, second = runs.metrics(baseline, split), runs.metrics(workdir, split)
     common = [name for name in first if name in second]
-    for glob in globs:
-        if not fnmatch.filter(common, glob):
-            raise UserError(
-                f"--metrics={glob} matches no metric of both runs: they have "
-                f"{', '.join(common)}"
-            )
+    shown = select_metrics(common, globs) or _matching(common, USUAL)
     table = [list(TITLES)]
-    for name in _matching(common, globs or USUAL):
+    for name in shown:
         part, _, metric = name.partition("/")
         comparison = comparisons.get(metric) if part == "samples" else None
         if comparison is None:
@@ -112,33 +108,27 @@ def _matching_rows(first: dict[str, Any], second: dict[str, Any]) -> list[int]:
     Examples are identified by their texts other than the output; equal ones are matched
     in order.
     """
-    names = [
+    keys = [
         name
         for name, column in first.items()
         if name != "output" and not isinstance(column, np.ndarray)
     ]
-    if missing := [name for name in names if name not in second]:
+    if missing := [name for name in keys if name not in second]:
         raise UserError(f"the tasks of the runs differ: one has no {missing[0]!r}")
     examples, others = (
-        list(zip(*(columns[name] for name in names), strict=True))
-        for columns in (first, second)
+        pd.DataFrame({name: side[name] for name in keys}) for side in (first, second)
     )
-    rows_of = defaultdict(list)
-    for row, example in reversed(list(enumerate(others))):
-        rows_of[example].append(row)
-    rows = [
-        rows_of[example].pop() if rows_of[example] else None for example in examples
-    ]
-    unmatched = [
-        example for example, row in zip(examples, rows, strict=True) if row is None
-    ]
-    if unmatched or len(examples) != len(others):
-        such = f", such as {unmatched[0][-1]!r}" if unmatched else ""
+    for frame in (examples, others):
+        frame["occurrence"] = frame.groupby(keys, dropna=False).cumcount()
+    rows = examples.merge(others.reset_index(), "left")["index"]
+    if rows.isna().any() or len(examples) != len(others):
+        unmatched = examples[rows.isna()]
+        such = f", such as {unmatched.iloc[0][keys[-1]]!r}" if len(unmatched) else ""
         raise UserError(
             f"the runs were evaluated on different examples: {len(examples)} and "
-            f"{len(others)}, of which {len(examples) - len(unmatched)} are the same{such}"
+            f"{len(others)}, of which {rows.notna().sum()} are the same{such}"
         )
-    return rows
+    return rows.astype(int).to_list()
 
 
 def _check_same_data(baseline: Path, workdir: Path) -> None:

@@ -1,11 +1,11 @@
 """Shows a Slurm job's progress: its states and the log of its first process."""
 
-import dataclasses
 import logging
 import re
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
 
@@ -14,40 +14,13 @@ from regen_jax.errors import UserError
 POLL_SECONDS = 5.0
 """Between two questions to Slurm; its log is read more often."""
 
-OVER = set(
-    [
-        "BOOT_FAIL",
-        "CANCELLED",
-        "COMPLETED",
-        "DEADLINE",
-        "FAILED",
-        "NODE_FAIL",
-        "OUT_OF_MEMORY",
-        "PREEMPTED",
-        "REVOKED",
-        "TIMEOUT",
-    ]
+OVER = re.compile(
+    "BOOT_FAIL|CANCELLED|COMPLETED|DEADLINE|FAILED|NODE_FAIL|OUT_OF_MEMORY|PREEMPTED|"
+    "REVOKED|TIMEOUT"
 )
 """States of a job that has ended."""
 
 logger = logging.getLogger("launch")
-
-
-@dataclasses.dataclass(frozen=True)
-class State:
-    """The state of a job as Slurm reports it."""
-
-    name: str
-    reason: str
-    nodes: str
-    restarts: int
-    code: int
-
-    def __str__(self) -> str:
-        where = f" on {self.nodes}" if self.name == "RUNNING" else ""
-        why = f" ({self.reason})" if self.name == "PENDING" else ""
-        requeues = f", requeues: {self.restarts}" if self.restarts else ""
-        return f"{self.name}{where}{why}{requeues}"
 
 
 def follow(job: str, log: Path, out: TextIO | None = None) -> int:
@@ -61,39 +34,46 @@ def follow(job: str, log: Path, out: TextIO | None = None) -> int:
     position, shown, over = 0, "", False
     try:
         while True:
-            state = read(job)
-            if str(state) != shown:
-                shown = str(state)
-                logger.info("job %s: %s", job, shown)
+            fields = read(job)
+            if (state := _describe(fields)) != shown:
+                shown = state
+                logger.info("job %s: %s", job, state)
             for _ in range(10):
                 position = _copy_lines(log, position, out)
                 if over:
                     break
                 time.sleep(POLL_SECONDS / 10)
-            if state.name in OVER and over:
-                return state.code or int(state.name != "COMPLETED")
             # Between the end of a job and its requeue it is over for a moment.
-            over = state.name in OVER
+            was_over, over = over, bool(OVER.fullmatch(fields["JobState"]))
+            if was_over and over:
+                return exit_code(fields) or int(fields["JobState"] != "COMPLETED")
     except KeyboardInterrupt:
         logger.info("job %s goes on; scancel %s ends it", job, job)
         return 130
 
 
-def read(job: str) -> State:
-    """Asks Slurm for the state of a job; `UserError` if it does not know the job."""
+def read(job: str) -> dict[str, str]:
+    """Returns what `scontrol` shows of a job; `UserError` if Slurm does not know it."""
     command = ["scontrol", "--oneliner", "show", "job", job]
     result = subprocess.run(command, check=False, capture_output=True, text=True)
     if result.returncode:
         message = " ".join(result.stderr.split())
         raise UserError(f"Slurm does not know job {job}: {message}")
-    fields = dict(re.findall(r"(?:^|\s)(\w+)=(\S*)", result.stdout.splitlines()[0]))
+    return dict(re.findall(r"(?:^|\s)(\w+)=(\S*)", result.stdout.splitlines()[0]))
+
+
+def exit_code(fields: Mapping[str, str]) -> int:
+    """Returns the exit code of a job that has ended, 128 + the number of a signal."""
     code, _, number = fields["ExitCode"].partition(":")
-    return State(
-        fields["JobState"],
-        fields["Reason"],
-        fields.get("NodeList", ""),
-        int(fields.get("Restarts", 0)),
-        128 + int(number) if int(number or 0) else int(code),
+    return 128 + int(number) if int(number or 0) else int(code)
+
+
+def _describe(fields: Mapping[str, str]) -> str:
+    state, restarts = fields["JobState"], fields.get("Restarts", "0")
+    where = f" on {fields['NodeList']}" if state == "RUNNING" else ""
+    why = f" ({fields['Reason']})" if state == "PENDING" else ""
+    return f"{state}{where}{why}" + (
+        f", requeues: {restarts}" if restarts != "0" else ""
     )
 
 

@@ -9,16 +9,16 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
 from absl import flags
 
 from launch import runs, tables
 from launch.aggregate import (
-    Result,
+    SEED,
     aggregate,
     cells,
     differing,
-    group_by_overrides,
-    known_metrics,
+    group_runs,
     select_metrics,
 )
 from launch.naming import names
@@ -30,18 +30,23 @@ from regen_jax.errors import UserError
 from regen_jax.extras import require
 
 FILES = {"csv": "report.csv", "markdown": "report.md", "figure": "report.png"}
+USUAL = (
+    *("samples/accuracy", "samples/frechet", "samples/wer", "samples/cer"),
+    *("samples/per", "prior/nll", "abstraction/psnr", "decoder/psnr"),
+)
+"""Metrics that are shown by default, the first five that there are."""
 
 logger = logging.getLogger("launch")
 
 
-def read_results(workdir: Path, split: str) -> list[Result]:
-    """Returns the runs in a folder.
+def read_runs(workdir: Path, split: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Returns the overrides of the runs in a folder, and metrics of the finished ones.
 
     A sweep remembers what its runs change; of others it is what differs between their
     configs.
 
     Raises:
-      UserError: there are none, or a file of theirs cannot be read.
+      UserError: there are no runs, or a file of theirs cannot be read.
     """
     memory = runs.remembered(workdir) or {}
     changes = memory.get("runs") or differing(
@@ -52,35 +57,38 @@ def read_results(workdir: Path, split: str) -> list[Result]:
     )
     if not changes:
         raise UserError(f"--workdir={workdir} holds no sweep, nor folders of runs")
-    results = []
-    for name, overrides in changes.items():
-        finished = runs.finished(workdir / name, split)
-        metrics = runs.metrics(workdir / name, split) if finished else None
-        lists = {f: tuple(v) for f, v in overrides.items() if isinstance(v, list)}
-        results.append(Result(name, {**overrides, **lists}, metrics))
-    return results
+    finished = [name for name in changes if runs.finished(workdir / name, split)]
+    metrics = [runs.metrics(workdir / name, split) for name in finished]
+    overrides = [
+        {f: tuple(v) if isinstance(v, list) else v for f, v in fields.items()}
+        for fields in changes.values()
+    ]
+    return (
+        pd.DataFrame(overrides, list(changes), dtype=object),
+        pd.DataFrame(metrics, finished, dtype=float),
+    )
 
 
 def draw(
-    path: Path, groups: Sequence[Sequence[Result]], metrics: Sequence[str]
+    path: Path, overrides: pd.DataFrame, metrics: pd.DataFrame, shown: Sequence[str]
 ) -> None:
     """Draws for each metric a point per run, and the mean of each group."""
-    pyplot = require("matplotlib.figure", "launch", "a report")
-    size = (2 + 2.4 * len(metrics), 1.2 + 0.3 * len(groups))
-    figure = pyplot.Figure(size, layout="constrained")
-    axes = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
-    for axis, metric in zip(axes, metrics, strict=True):
-        for y, group in enumerate(groups):
-            values = [r.metrics[metric] for r in group if metric in (r.metrics or {})]
-            axis.plot(values, [y] * len(values), "o", color="C0", alpha=0.5)
-            if values:
-                mean = sum(values) / len(values)
-                axis.plot(mean, y, "|", color="k", markersize=14)
-        axis.set_xlabel(metric)
+    groups = group_runs(overrides)
+    settings = overrides.drop(columns=SEED, errors="ignore")[~groups.duplicated()]
+    size = (2 + 2.4 * len(shown), 1.2 + 0.3 * len(settings))
+    matplotlib = require("matplotlib.figure", "launch", "a report")
+    figure = matplotlib.Figure(size, layout="constrained")
+    axes = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+    for axis, name in zip(axes, shown, strict=True):
+        values = metrics[name].dropna()
+        axis.plot(values, groups[values.index], "o", color="C0", alpha=0.5)
+        mean = values.groupby(groups).mean()
+        axis.plot(mean, mean.index, "|", color="k", markersize=14)
+        axis.set_xlabel(name)
         axis.grid(axis="x", alpha=0.3)
-    titles = names([group[0].without_seed() for group in groups])
-    axes[0].set_yticks(range(len(groups)), titles)
-    axes[0].set_ylim(len(groups) - 0.5, -0.5)
+    rows = [row.dropna().to_dict() for _, row in settings.iterrows()]
+    axes[0].set_yticks(range(len(rows)), names(rows))
+    axes[0].set_ylim(len(rows) - 0.5, -0.5)
     figure.savefig(path, dpi=150)
 
 
@@ -101,24 +109,23 @@ def main(rest: list[str]) -> None:
         for flag, name in FILES.items()
     }
     split = values.split or evaluated_split(workdir)
-    results = read_results(workdir, split)
-    metrics = select_metrics(known_metrics(results), values.metrics)
-    groups = group_by_overrides(results)
-    table = aggregate(groups)
-    texts = cells(table, metrics)
+    overrides, metrics = read_runs(workdir, split)
+    usual = [name for name in USUAL if name in metrics] or list(metrics)
+    shown = select_metrics(list(metrics), values.metrics) or usual[:5]
+    table = aggregate(overrides, metrics)
+    texts = cells(table, shown)
     table.to_csv(files["csv"], index=False)
     note = f"On the {split} split."
     files["markdown"].write_text(f"{tables.markdown(texts)}\n{note}\n")
     tables.show(texts)
-    if metrics:
-        draw(files["figure"], groups, metrics)
+    if shown:
+        draw(files["figure"], overrides, metrics, shown)
     else:
         del files["figure"]
-    for result in results:
-        if result.metrics is None:
-            folder = workdir / result.name
-            state = runs.last_line(folder) if folder.is_dir() else "not started"
-            logger.info("not finished: %s: %s", result.name, state)
+    for name in overrides.index.difference(metrics.index, sort=False):
+        folder = workdir / name
+        state = runs.last_line(folder) if folder.is_dir() else "not started"
+        logger.info("not finished: %s: %s", name, state)
     logger.info("%s split: written to %s", split, ", ".join(map(str, files.values())))
 
 

@@ -86,20 +86,9 @@ def check_same(folder: Path, memory: Mapping[str, Any]) -> None:
     there, here = remembered(folder), json.loads(json.dumps(memory))
     if there is None or there == here:
         return
-    differences = []
-    for key in sorted(there.keys() | here.keys()):
-        sides = [side.get(key) for side in (there, here)]
-        if all(isinstance(side, dict) for side in sides):
-            names = [
-                n for n in sides[0] | sides[1] if sides[0].get(n) != sides[1].get(n)
-            ]
-            differences += [
-                f"{key} {name} is {_describe(*(side.get(name) for side in sides))}"
-                for name in names[:3]
-            ]
-            differences += [f"{len(names) - 3} more"] * (len(names) > 3)
-        elif sides[0] != sides[1]:
-            differences.append(f"{key} is {_describe(*sides)}")
+    differences = list(workdir.differences(there, here, "sweep"))
+    if len(differences) > 3:
+        differences[3:] = [f"{len(differences) - 3} more"]
     raise UserError(
         f"--workdir={folder} holds another sweep: {'; '.join(differences)}. Use another "
         "folder, or the same sweep to go on with that one"
@@ -133,8 +122,3 @@ def read(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{path} cannot be read: it is not a JSON object")
     return content
-
-
-def _describe(*sides: Any) -> str:
-    there, here = ("absent" if side is None else json.dumps(side) for side in sides)
-    return f"{there} in the folder and {here} now"

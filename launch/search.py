@@ -20,7 +20,6 @@ from launch import runs
 from launch.algebra import Overrides
 from launch.commands import Options, job_of
 from launch.configured import Configured, configure, flags_of
-from launch.curves import Curve
 from launch.devices import slots_for
 from launch.plan import Training, needed, share, with_shared
 from launch.search_space import Search
@@ -157,9 +156,8 @@ class Trials:
                     return False
             job = job_of(training, self._options)
             running = asyncio.create_task(self._supervisor.run_job(job, slot))
-            curve = Curve(workdir / name, self._search.metric)
             while not (await asyncio.wait([running], timeout=READ_SECONDS))[0]:
-                if self._is_poor(trial, curve):
+                if self._is_poor(trial):
                     logger.info("pruned    %s: worse than the median so far", name)
                     running.cancel()
                     await asyncio.wait([running])
@@ -189,10 +187,11 @@ class Trials:
             )
         return await self._shared_runs[training.name]
 
-    def _is_poor(self, trial: Any, curve: Curve) -> bool:
+    def _is_poor(self, trial: Any) -> bool:
         """Reports a trial's curve to optuna; returns whether to prune the trial."""
         known = self._study.trials[trial.number].intermediate_values
-        for step, value in sorted(curve.read().items()):
+        folder = self._options.workdir / trial_name(trial.number)
+        for step, value in sorted(read_curve(folder, self._search.metric).items()):
             if step not in known and math.isfinite(value):
                 trial.report(value, step)
         return trial.should_prune()
@@ -240,6 +239,18 @@ class Trials:
 
         self._study.tell(trial, value, TrialState[state])
         return True
+
+
+def read_curve(folder: Path, metric: str) -> dict[int, float]:
+    """Returns a metric of all stages of a run by step, from its TensorBoard events."""
+    module = "tensorboard.backend.event_processing.event_accumulator"
+    accumulator = require(module, "launch", "a search")
+    curve = {}
+    for stage in sorted({file.parent for file in folder.glob("*/events*")}):
+        events = accumulator.EventAccumulator(str(stage), {"scalars": 0}).Reload()
+        if metric in events.Tags()["scalars"]:
+            curve |= {event.step: event.value for event in events.Scalars(metric)}
+    return curve
 
 
 def trial_name(number: int) -> str:

@@ -7,7 +7,6 @@ over; the batch script then has the job requeued, and it goes on where it stoppe
 """
 
 import contextlib
-import dataclasses
 import io
 import logging
 import os
@@ -15,14 +14,14 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 
 from launch import task
-from launch.batch import SlurmOptions, parameters
+from launch.batch import parameters
 from launch.commands import TRAIN_FLAGS, workdir_of
 from launch.follow import follow
 from launch.supervisor import Job
@@ -33,32 +32,25 @@ from regen_jax.extras import require
 logger = logging.getLogger("launch")
 
 
-def define_flags() -> None:
-    """Defines the flags that `options_from_flags` reads."""
-    flags.DEFINE_integer("nodes", 1, "of each job", lower_bound=1)
-    flags.DEFINE_integer("tasks_per_node", 1, "processes of a node", lower_bound=1)
-    flags.DEFINE_integer("gpus_per_task", 0, "GPUs of each process", lower_bound=0)
-    flags.DEFINE_integer("cpus_per_task", None, "cores of each", lower_bound=1)
-    flags.DEFINE_string("partition", None, "the site's default if not given")
-    flags.DEFINE_integer("minutes", 60, "wall limit of a job", lower_bound=1)
-    flags.DEFINE_string("account", None, "to be charged")
-    flags.DEFINE_string("qos", None, "quality of service")
-    flags.DEFINE_multi_string("directive", [], "of sbatch, as in mem=16G")
-
-
-def options_from_flags() -> SlurmOptions:
-    """Returns the options of the command line; `UserError` if one is wrong."""
-    values = flags.FLAGS.flag_values_dict()
-    names = {field.name for field in dataclasses.fields(SlurmOptions)} - {"parallel"}
-    try:
-        return SlurmOptions(**{name: values[name] for name in names})
-    except ValueError as error:
-        raise UserError(str(error)) from error
+def define_flags() -> Callable[[], dict[str, Any]]:
+    """Defines flags of the options of a job; returns what reads them as a dict."""
+    holders = [
+        flags.DEFINE_integer("nodes", 1, "of each job", lower_bound=1),
+        flags.DEFINE_integer("tasks_per_node", 1, "processes of a node", lower_bound=1),
+        flags.DEFINE_integer("gpus_per_task", 0, "GPUs of each process", lower_bound=0),
+        flags.DEFINE_integer("cpus_per_task", None, "cores of each", lower_bound=1),
+        flags.DEFINE_string("partition", None, "the site's default if not given"),
+        flags.DEFINE_integer("minutes", 60, "wall limit of a job", lower_bound=1),
+        flags.DEFINE_string("account", None, "to be charged"),
+        flags.DEFINE_string("qos", None, "quality of service"),
+        flags.DEFINE_multi_string("directive", [], "of sbatch, as in mem=16G"),
+    ]
+    return lambda: {holder.name: holder.value for holder in holders}
 
 
 def submit(
     jobs: Sequence[Job],
-    options: SlurmOptions,
+    options: Mapping[str, Any],
     folder: Path,
     *,
     after: Sequence[str] = (),
@@ -69,7 +61,7 @@ def submit(
     Args:
       jobs: their first commands run in every task; the others after it, each in the
         first task alone, and only if those before ended with 0.
-      options: what each of them asks for.
+      options: what each of them asks for, as of `batch.parameters`.
       folder: of scripts, logs and what jobs read, which all nodes must see; the log of
         task T of job J is `J_T_log.out`.
       after: ids of jobs that must end well before; if one does not, these are removed.
@@ -84,7 +76,8 @@ def submit(
             "another --workdir"
         )
     executor = _executor(folder, dry_run)
-    executor.update_parameters(**parameters(jobs, options, after))
+    name = jobs[0].name if len(jobs) == 1 else "regen_jax"
+    executor.update_parameters(**parameters(name, after, **options))
     if dry_run:
         if len(jobs) > 1:
             executor.parameters["map_count"] = len(jobs)
@@ -95,7 +88,7 @@ def submit(
                 tasks = "first task" if number else "every task"
                 print(f"# {job.name} [{index}], {tasks}: {shlex.join(command)}")
         return []
-    _check_partition(options.partition)
+    _check_partition(options.get("partition"))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with contextlib.redirect_stderr(io.StringIO()):  # the error repeats it
@@ -105,7 +98,7 @@ def submit(
     except RuntimeError as error:  # submitit's, with what sbatch wrote
         message = _one_line(str(error))
         if "account" in message.lower():
-            raise UserError(f"--account={options.account}: {message}") from error
+            raise UserError(f"--account={options.get('account')}: {message}") from error
         raise UserError(f"Slurm refuses the job: {message}") from error
     for job, result in zip(jobs, submitted, strict=True):
         log = result.paths.stdout
@@ -161,7 +154,7 @@ def main(rest: list[str]) -> int:
     workdir = workdir_of(rest)
     job = Job(workdir.name, [[sys.executable, "-m", "regen_jax.train", *rest]])
     folder = workdir / "slurm"
-    ids = submit([job], options_from_flags(), folder, dry_run=DRY_RUN.value)
+    ids = submit([job], OPTIONS(), folder, dry_run=DRY_RUN.value)
     if not ids:
         return 0
     if FOLLOW.value:
@@ -171,7 +164,7 @@ def main(rest: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    define_flags()
+    OPTIONS = define_flags()
     DRY_RUN = flags.DEFINE_bool("dry_run", False, "print what would be submitted")
     FOLLOW = flags.DEFINE_bool("follow", False, "show its progress until it is over")
     runner.run(main, trailing=TRAIN_FLAGS)

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, TextIO, TypeVar
+from typing import IO, Any, TextIO
 
 from launch import runs
 from regen_jax.cli.exit_codes import REQUEUE
@@ -25,14 +25,13 @@ SETTLE_SECONDS = 1.0
 GRACE_SECONDS = 10.0
 """Time between SIGTERM and SIGKILL of a group of which a process failed."""
 SAVE_SECONDS = 60.0
-"""Time to save before SIGKILL for children that are canceled."""
+"""Time between SIGTERM and SIGKILL of a job that is canceled."""
 SHORT_SECONDS = 60.0
 """A run that asks for a restart sooner after its start has made no progress."""
 MAX_SHORT_RESTARTS = 5
 """In a row."""
 
-Result = TypeVar("Result")
-Environments = Callable[[], Sequence[Mapping[str, str]]]
+Environment = Mapping[str, str]
 
 logger = logging.getLogger("launch")
 
@@ -65,7 +64,7 @@ class ProcessGroup:
     def __init__(
         self,
         command: Sequence[str],
-        environments: Sequence[Mapping[str, str]],
+        environments: Sequence[Environment],
         log: TextIO | None = None,
     ):
         self.codes: list[int] = []
@@ -104,23 +103,22 @@ class ProcessGroup:
     async def wait(self) -> int:
         """Waits until all processes have ended; ends the others once one has failed.
 
-        Returns:
-          The exit code of the process that failed first (128 + the number of a signal),
-          75 if none failed but one asks to be started again, or 0.
+        Returns the exit code of the process that failed first (128 + the number of a
+        signal), 75 if none failed but one asks to be started again, or 0.
         """
         first, ending = 0, None
-        waits = map(self._wait_for, range(len(self._processes)))
-        for ended in asyncio.as_completed(list(waits)):
+        waits = [self._wait_for(index) for index in range(len(self._processes))]
+        for ended in asyncio.as_completed(waits):
             index, code = await ended
             self.codes.append(code)
             if code and not first:
                 # Processes of a run that saves end together, and may need a moment.
                 wait = GRACE_SECONDS if code == REQUEUE else SETTLE_SECONDS
                 ending = asyncio.create_task(self._end_after(wait))
-                count = len(self._processes)
                 # Other codes are explained by the process itself.
-                if code > 130 or (count > 1 and code not in (2, REQUEUE, 130)):
-                    self.say(f"process {index} of {count} {_describe_end(code)}")
+                if code > 130 or (len(waits) > 1 and code not in (2, REQUEUE, 130)):
+                    end = _describe_end(code)
+                    self.say(f"process {index} of {len(waits)} {end}")
             if code and first in (0, REQUEUE):
                 first = code
         if ending:
@@ -150,20 +148,18 @@ class ProcessGroup:
 
     def _copy(self, index: int, pipe: IO[bytes], output: TextIO) -> None:
         prefix = f"[{index}] " if index else ""
-        output = self._log or output
         with pipe:
             for line in pipe:
                 with self._lock:
-                    output.write(prefix + line.decode(errors="replace"))
-                    output.flush()
+                    text = prefix + line.decode(errors="replace")
+                    print(text, end="", file=self._log or output, flush=True)
 
 
 class Supervisor:
     """Runs child processes and passes SIGINT and SIGTERM on to them.
 
-    Args:
-      let_save: whether children get SIGTERM at the first signal, so that they save, and
-        SIGKILL at the second, instead of the signal itself.
+    With `let_save`, children get SIGTERM at the first signal, so that they save, and
+    SIGKILL at the second, instead of the signal itself.
     """
 
     def __init__(self, let_save: bool = False):
@@ -171,17 +167,17 @@ class Supervisor:
         self._let_save = let_save
         self._groups: set[ProcessGroup] = set()
 
-    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+    def run(self, work: Coroutine) -> Any:
         """Runs a coroutine that uses this supervisor; for the main thread.
 
         Raises:
           KeyboardInterrupt: a SIGINT came and children were let save.
         """
 
-        async def supervised() -> Result:
+        async def supervised() -> Any:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop = asyncio.get_running_loop()
-                loop.add_signal_handler(number, self._receive, number)
+                loop.add_signal_handler(number, self._pass_on, number)
             return await work
 
         result = asyncio.run(supervised())
@@ -192,87 +188,72 @@ class Supervisor:
         return result
 
     async def run_jobs(
-        self, jobs: Sequence[Job], slots: Sequence[Mapping[str, str]]
+        self, jobs: Sequence[Job], slots: Sequence[Environment]
     ) -> dict[str, str]:
         """Runs jobs, as many at a time as there are slots, in order as far as needs allow.
 
-        Args:
-          jobs: the jobs, each after those that it needs.
-          slots: variables that each slot adds to the environment of its jobs.
-
-        Returns:
-          Why each job that failed did, by name.
+        A slot is what is added to the environment of its jobs. Returns why each job that
+        failed did, by name.
         """
-        free: asyncio.Queue[Mapping[str, str]] = asyncio.Queue()
+        free: asyncio.Queue[Environment] = asyncio.Queue()
         for slot in slots:
             free.put_nowait(slot)
         ended = {job.name: asyncio.Event() for job in jobs}
         failed: dict[str, str] = {}
 
         async def run(job: Job) -> None:
-            for need in job.needs:
-                if need in ended:
-                    await ended[need].wait()
-            if lacking := [need for need in job.needs if need in failed]:
-                why = f"not started: it needs {lacking[0]}, which failed"
+            for need in ended.keys() & job.needs:
+                await ended[need].wait()
+            if lacking := failed.keys() & job.needs:
+                failed[job.name] = f"not started: it needs {min(lacking)}, which failed"
             else:
                 slot = await free.get()
-                why = await self.run_job(job, slot)
+                if why := await self.run_job(job, slot):
+                    failed[job.name] = why
                 free.put_nowait(slot)
-            if why:
-                failed[job.name] = why
             ended[job.name].set()
 
         await asyncio.gather(*map(run, jobs))
         return failed
 
-    async def run_job(self, job: Job, slot: Mapping[str, str]) -> str:
+    async def run_job(self, job: Job, slot: Environment) -> str:
         """Runs a job in a slot, unless a signal came; returns why it failed, if it did."""
         if self.received:
             return ""
         logger.info("started   %s", job.name)
         code = await self.run_commands(job, lambda: [{**os.environ, **slot}])
-        failed = code and not self.received
-        why = runs.last_line(job.folder) if failed else ""
-        state = "failed  " if failed else "stopped " if code else "finished"
-        logger.info("%s  %s%s", state, job.name, f": {why}" if failed else "")
-        return why
+        if code and not self.received:
+            why = runs.last_line(job.folder)
+            logger.info("failed    %s: %s", job.name, why)
+            return why
+        logger.info("%s  %s", "stopped " if code else "finished", job.name)
+        return ""
 
-    async def run_commands(self, job: Job, environments: Environments) -> int:
-        """Runs the commands of a job in turn.
+    async def run_commands(
+        self, job: Job, environments: Callable[[], Sequence[Environment]]
+    ) -> int:
+        """Runs the commands of a job in turn, in environments made at every start.
 
-        Args:
-          job: the job; if this is canceled, its processes are told to save and end.
-          environments: returns the environment of each process at every start.
+        If it is canceled, the processes get time to save and end.
 
-        Returns:
-          0, the exit code of the command that failed (128 + the number of a signal), or
-          75 after a signal that let it save or came before it had anything to save.
+        Returns 0, the exit code of the command that failed (128 + the number of a
+        signal), or 75 after a signal that let it save or came before it could.
         """
-        log = None
-        with contextlib.ExitStack() as stack:
-            if job.folder:
-                job.folder.mkdir(parents=True, exist_ok=True)
-                log = stack.enter_context(open(job.folder / runs.LOG, "a"))
-            for index, command in enumerate(job.commands):
-                if index and self.received:
+        code = 0
+        with _open_log(job) as log:
+            for command in job.commands:
+                if self.received:
                     return REQUEUE
                 if code := await self._run_command(command, environments, log):
-                    killed_early = self.received and code == 128 + signal.SIGTERM
-                    return REQUEUE if killed_early else code
-        return 0
+                    break
+        killed_early = self.received and code == 128 + signal.SIGTERM
+        return REQUEUE if killed_early else code
 
-    async def run_group(
-        self,
-        command: Sequence[str],
-        environments: Sequence[Mapping[str, str]],
-        log: TextIO | None = None,
-    ) -> tuple[int, ProcessGroup]:
-        """Starts a command in a group of processes and waits until it has ended."""
-        group = ProcessGroup(command, environments, log)
+    async def run_group(self, group: ProcessGroup) -> int:
+        """Waits until a group has ended, and passes signals on; returns its exit code."""
         self._groups.add(group)
         try:
-            return await group.wait(), group
+            return await group.wait()
         except asyncio.CancelledError:
             group.signal(signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
@@ -283,27 +264,28 @@ class Supervisor:
             self._groups.remove(group)
 
     async def _run_command(
-        self, command: Sequence[str], environments: Environments, log: TextIO | None
+        self,
+        command: Sequence[str],
+        environments: Callable[[], Sequence[Environment]],
+        log: TextIO | None,
     ) -> int:
         """Runs a command until it does not ask for a restart, or makes no progress."""
         num_short = 0
-        while True:
+        while num_short <= MAX_SHORT_RESTARTS:
             started = time.monotonic()
             if log:
                 print(f"$ {shell_line(command)}", file=log, flush=True)
-            code, group = await self.run_group(command, environments(), log)
+            group = ProcessGroup(command, environments(), log)
+            code = await self.run_group(group)
             if self.received or set(group.codes) != {REQUEUE}:
                 return code
+            group.say("saved and stopped: the same command goes on")
             short = time.monotonic() - started < SHORT_SECONDS
             num_short = num_short + 1 if short else 0
-            if num_short > MAX_SHORT_RESTARTS:
-                group.say(
-                    f"saved and stopped {num_short} times within a minute of a start"
-                )
-                return code
-            group.say("saved and stopped: the same command goes on")
+        group.say(f"saved and stopped {num_short} times within a minute of a start")
+        return REQUEUE
 
-    def _receive(self, number: int) -> None:
+    def _pass_on(self, number: int) -> None:
         self.received.append(number)
         if self._let_save:
             first = len(self.received) == 1
@@ -318,6 +300,13 @@ def shell_line(command: Sequence[str]) -> str:
     """Returns a command as a user would write it in a shell."""
     first = "python" if command[0] == sys.executable else command[0]
     return shlex.join([first, *command[1:]])
+
+
+def _open_log(job: Job) -> contextlib.AbstractContextManager[TextIO | None]:
+    if job.folder is None:
+        return contextlib.nullcontext()
+    job.folder.mkdir(parents=True, exist_ok=True)
+    return open(job.folder / runs.LOG, "a")
 
 
 def _describe_end(code: int) -> str:

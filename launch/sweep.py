@@ -134,9 +134,7 @@ def print_plan(
 
 def _submit(options: Options, trainings: Sequence[Training], memory: dict) -> int:
     """Submits each level as a job array that waits for the one before."""
-    slurm_options = dataclasses.replace(
-        slurm.options_from_flags(), parallel=options.parallel
-    )
+    slurm_options = {**options.slurm, "parallel": options.parallel}
     lock = runs.locked(options.workdir, memory)
     with contextlib.nullcontext() if options.dry_run else lock:
         ids: list[str] = []
@@ -161,6 +159,7 @@ def main(rest: list[str]) -> int:
         "config": os.path.expanduser(values["config"]),
         "sweep": paths.local(values["sweep"], "--sweep"),
         "workdir": paths.storable(values["workdir"], "--workdir"),
+        "slurm": SLURM_OPTIONS(),
         "extra": rest,
     }
     return run_sweep(
@@ -183,5 +182,5 @@ if __name__ == "__main__":
         list(workdir.METRICS),
         "what runs are evaluated on at the end; test only if nothing is chosen by it",
     )
-    slurm.define_flags()
+    SLURM_OPTIONS = slurm.define_flags()
     runner.run(main, trailing="fields of the config")

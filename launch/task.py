@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import Sequence
 
-from launch.supervisor import Supervisor
+from launch.supervisor import ProcessGroup, Supervisor
 from regen_jax.cli.exit_codes import REQUEUE
 
 RAISED = 176
@@ -45,8 +45,8 @@ async def _run_all(commands: Sequence[Sequence[str]], supervisor: Supervisor) ->
             if not index or not name.startswith(("SLURM", "PMI"))
         }
         # With cgroups Slurm signals tasks alone, and not their children.
-        code, _ = await supervisor.run_group(command, [environment])
-        if code:
+        group = ProcessGroup(command, [environment])
+        if code := await supervisor.run_group(group):
             return _reported(code, bool(supervisor.received), later=index > 0)
     return 0
 

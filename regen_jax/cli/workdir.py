@@ -97,7 +97,7 @@ def _check(workdir: Path, config: dict[str, Any]) -> None:
                 "another --workdir"
             )
         return
-    differing = list(_differences(_bound(read(workdir)), _bound(config), "config"))
+    differing = list(differences(_bound(read(workdir)), _bound(config), "config"))
     if differing:
         raise UserError(
             f"{workdir} holds a run of another config: {'; '.join(differing)}. "
@@ -185,7 +185,7 @@ def check_source(
                 {k: v for k, v in (options or {}).items() if k not in free}
                 for options in pair
             ]
-        differing += _differences(*pair, f"config.{section}")
+        differing += differences(*pair, f"config.{section}")
     if differing:
         raise UserError(f"{where}: the run in {source} differs: {'; '.join(differing)}")
     there = old.get("train", {}).get(stage, {})
@@ -265,11 +265,12 @@ def check_format(found: Mapping[str, Any], where: str) -> None:
     )
 
 
-def _differences(old: Any, new: Any, where: str) -> Iterator[str]:
+def differences(old: Any, new: Any, where: str) -> Iterator[str]:
+    """Yields what differs between two nested dicts, as text that names the field."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
             missing = "nothing"
-            yield from _differences(
+            yield from differences(
                 old.get(key, missing), new.get(key, missing), f"{where}.{key}"
             )
     elif old != new:
