@@ -1,4 +1,4 @@
-"""Short names of runs: what each changes against the others."""
+"""Short names of runs, by what each changes."""
 
 import hashlib
 import json
@@ -7,22 +7,22 @@ from collections.abc import Sequence
 
 from launch.algebra import Overrides, Value
 
-LONGEST = 120
+MAX_LENGTH = 120
 
 
 def names(sweep: Sequence[Overrides]) -> list[str]:
-    """A name for each run, such as `abstraction=fsq,seed=1`: short, safe as a file.
+    """Returns a name per run, such as `abstraction=fsq,seed=1`: short, valid as a file.
 
     Only fields in which the runs differ are named, by the shortest end of their path
-    that is unambiguous; a run that changes nothing is `default`. No two names are the
-    same where no two runs are.
+    that is unambiguous; a run that changes nothing is `default`. Different runs have
+    different names.
     """
     fields = list(dict.fromkeys(field for run in sweep for field in run))
     if len(sweep) > 1:
-        fields = [f for f in fields if len({_exact(run, f) for run in sweep}) > 1]
+        fields = [f for f in fields if len({_text(run, f) for run in sweep}) > 1]
     label = labels(fields)
     pairs = [
-        [f"{label[field]}={_safe(run[field])}" for field in fields if field in run]
+        [f"{label[field]}={_file_safe(run[field])}" for field in fields if field in run]
         for run in sweep
     ]
     identities = [json.dumps(dict(run), sort_keys=True) for run in sweep]
@@ -30,37 +30,35 @@ def names(sweep: Sequence[Overrides]) -> list[str]:
 
 
 def distinct(names: Sequence[str], identities: Sequence[str]) -> list[str]:
-    """The names, with a digest of the identity where two are the same or one is long.
+    """Appends a digest of the identity to names that are the same or too long.
 
     Letters of either case count as the same, as they are on some file systems.
     """
     lowered = [name.lower() for name in names]
     return [
         name
-        if len(name) <= LONGEST and lowered.count(name.lower()) == 1
-        else f"{name[:LONGEST]}~{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
+        if len(name) <= MAX_LENGTH and lowered.count(name.lower()) == 1
+        else f"{name[:MAX_LENGTH]}~{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
         for name, identity in zip(names, identities, strict=True)
     ]
 
 
 def labels(fields: Sequence[str]) -> dict[str, str]:
-    """Each field's shortest end of its path that no other has."""
+    """Returns by field the shortest end of its path that no other field has."""
     paths = {field: field.removeprefix(":").split(".") for field in fields}
-    found = {}
+    ends = {}
     for field, path in paths.items():
-        ends = (path[-length:] for length in range(1, len(path) + 1))
         others = [other for name, other in paths.items() if name != field]
-        end = next(
-            (e for e in ends if not any(o[-len(e) :] == e for o in others)), path
-        )
-        found[field] = ".".join(end)
-    return found
+        lengths = range(1, len(path))
+        unique = (n for n in lengths if all(o[-n:] != path[-n:] for o in others))
+        ends[field] = ".".join(path[-next(unique, len(path)) :])
+    return ends
 
 
-def _exact(run: Overrides, field: str) -> str:
+def _text(run: Overrides, field: str) -> str:
     return json.dumps(run[field]) if field in run else ""
 
 
-def _safe(value: Value) -> str:
+def _file_safe(value: Value) -> str:
     text = "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
     return re.sub(r"[^\w.+-]", "_", text, flags=re.ASCII)

@@ -4,7 +4,6 @@ import re
 
 import yaml
 from kubeflow_trainer_api.models import JobsetV1alpha2JobSet
-
 from launch.render import Kubernetes
 
 

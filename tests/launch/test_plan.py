@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from launch.algebra import chain, choose, over, product
+from launch.algebra import chain, config_choice, grid, product
 from launch.configured import Configured, flags_of
 from launch.naming import names
-from launch.plan import needed, plan, share, stage_keys, taking, waves
+from launch.plan import needed, plan, share, stage_keys, topological_levels, with_shared
 from regen_jax.errors import UserError
 
 WORKDIR = Path("/runs/x")
@@ -51,7 +51,7 @@ def taken(training):
 
 
 def test_stages_with_the_same_users_are_trained_together():
-    found = plan(configured(over("prior.width", 1, 2)), WORKDIR)
+    found = plan(configured(grid("prior.width", 1, 2)), WORKDIR)
     assert outline(found) == {
         "shared/abstraction": ("abstraction", ()),
         "width=1": (None, ("shared/abstraction",)),
@@ -66,9 +66,11 @@ def test_stages_with_the_same_users_are_trained_together():
 
 
 def test_every_branch_of_a_sweep_shares_what_it_may():
-    sweep = product(choose("abstraction", "vq", "fsq"), over("prior.width", 1, 2))
+    sweep = product(
+        config_choice("abstraction", "vq", "fsq"), grid("prior.width", 1, 2)
+    )
     found = plan(configured(sweep), WORKDIR)
-    names_of_waves = [[t.name for t in wave] for wave in waves(found)]
+    names_of_waves = [[t.name for t in wave] for wave in topological_levels(found)]
     vq, fsq = (f"shared/abstraction,abstraction={name}" for name in ("vq", "fsq"))
     assert names_of_waves == [["shared/judge"], [vq, fsq], names(sweep)]
     assert taken(found[1]) == {"judge": "/runs/x/shared/judge"}
@@ -79,10 +81,10 @@ def test_every_branch_of_a_sweep_shares_what_it_may():
 
 
 def test_a_stage_of_one_run_is_its_own():
-    found = plan(configured(choose("abstraction", "vq", "fsq")), WORKDIR)
+    found = plan(configured(config_choice("abstraction", "vq", "fsq")), WORKDIR)
     assert list(outline(found)) == ["shared/judge", "abstraction=vq", "abstraction=fsq"]
-    assert plan(configured(over("seed", 0, 1)), WORKDIR)[0].needs == ()
-    assert len(plan(configured(over("seed", 0, 1)), WORKDIR)) == 2
+    assert plan(configured(grid("seed", 0, 1)), WORKDIR)[0].needs == ()
+    assert len(plan(configured(grid("seed", 0, 1)), WORKDIR)) == 2
 
 
 @pytest.mark.parametrize(
@@ -101,7 +103,7 @@ def test_a_stage_of_one_run_is_its_own():
     ],
 )
 def test_what_a_stage_depends_on(field, shared):
-    found = plan(configured(over(field, 1, 2)), WORKDIR)
+    found = plan(configured(grid(field, 1, 2)), WORKDIR)
     assert [t.name for t in found if t.stop_after] == shared
 
 
@@ -110,7 +112,7 @@ def test_a_decoder_depends_on_the_codes_it_reads():
     keys = [
         stage_keys(run)
         for run in configured(
-            chain(over("prior.width", 3), over("train.abstraction.steps", 8)), stages
+            chain(grid("prior.width", 3), grid("train.abstraction.steps", 8)), stages
         )
     ]
     assert keys[0]["judge"] == keys[1]["judge"]
@@ -119,15 +121,15 @@ def test_a_decoder_depends_on_the_codes_it_reads():
 
 def test_without_a_learned_abstraction_its_section_still_counts():
     stages = ("judge", "decoder", "prior")
-    same = plan(configured(over("prior.width", 1, 2), stages), WORKDIR)
+    same = plan(configured(grid("prior.width", 1, 2), stages), WORKDIR)
     assert same[0].stop_after == ("decoder", 7)
-    other = plan(configured(over("abstraction.name", "a", "b"), stages), WORKDIR)
+    other = plan(configured(grid("abstraction.name", "a", "b"), stages), WORKDIR)
     assert other[0].stop_after == ("judge", 7)
 
 
 def test_a_part_that_the_user_takes_elsewhere_stays_so():
     field = "train.abstraction.init_from"
-    runs = configured(over("prior.width", 1, 2), **{field: "/mine"})
+    runs = configured(grid("prior.width", 1, 2), **{field: "/mine"})
     found = plan(runs, WORKDIR)
     assert outline(found)["shared/judge"] == ("judge", ())
     assert taken(found[-1]) == {"judge": "/runs/x/shared/judge"}
@@ -141,7 +143,9 @@ def test_shared_names_stay_apart_where_overrides_do_not_tell():
 
 
 def test_only_what_is_needed():
-    sweep = product(choose("abstraction", "vq", "fsq"), over("prior.width", 1, 2))
+    sweep = product(
+        config_choice("abstraction", "vq", "fsq"), grid("prior.width", 1, 2)
+    )
     found = plan(configured(sweep), WORKDIR)
     wanted = "abstraction=fsq,width=2"
     assert [t.name for t in needed(found, {wanted})] == [
@@ -149,13 +153,13 @@ def test_only_what_is_needed():
         "shared/abstraction,abstraction=fsq",
         wanted,
     ]
-    assert needed(found, set()) == [] and waves([]) == []
+    assert needed(found, set()) == [] and topological_levels([]) == []
 
 
 def test_a_run_that_comes_later_takes_what_has_its_keys():
-    shared = share(configured(over("prior.width", 1, 3)), WORKDIR)
+    shared = share(configured(grid("prior.width", 1, 3)), WORKDIR)
     same, other = (
-        taking(configured([overrides])[0], shared, WORKDIR)
+        with_shared(configured([overrides])[0], shared, WORKDIR)
         for overrides in ({"prior.width": 2}, {"seed": 1})
     )
     assert same.needs == ("shared/abstraction",) and other.needs == ()

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from launch.figures import Result, chosen, differing, rows
 from PIL import Image
 
-from launch.figures import Result, chosen, differing, rows
 from launch.report import cells, evaluated_split, markdown, results
 from regen_jax.cli.workdir import FORMAT
 from regen_jax.errors import UserError

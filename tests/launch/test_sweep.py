@@ -53,9 +53,9 @@ def test_same_sweep_on_the_test_split_evaluates_again(options, stub):
 
 
 def test_runs_share_what_is_the_same_and_finished_ones_are_left(options, stub, capsys):
-    stub.says("train", "width=16", "once")
+    stub.order("train", "width=16", "restart")
     assert run_sweep(options) == 0
-    assert [line.rsplit(" ", 1)[0] for line in stub.order()] == [
+    assert [line.rsplit(" ", 1)[0] for line in stub.calls()] == [
         "train abstraction",
         "train width=16",
         "train width=16",
@@ -64,7 +64,7 @@ def test_runs_share_what_is_the_same_and_finished_ones_are_left(options, stub, c
         "evaluate width=32",
     ]
     assert run_sweep(options) == 0
-    assert len(stub.order()) == 6
+    assert len(stub.calls()) == 6
     assert run_sweep(dataclasses.replace(options, dry_run=True)) == 0
     assert capsys.readouterr().out.splitlines() == [
         "# width=16: finished",
@@ -97,7 +97,7 @@ def test_a_dry_run_prints_every_command_and_writes_nothing(options, capsys):
 
 def test_failed_runs_are_listed_and_run_again_alone(options, stub, caplog):
     caplog.set_level("INFO", "launch")
-    stub.says("train", "width=16", "fail")
+    stub.order("train", "width=16", "fail")
     assert run_sweep(options) == 1
     text = caplog.text
     assert "width=16 failed: error: it does not work" in text
@@ -106,17 +106,17 @@ def test_failed_runs_are_listed_and_run_again_alone(options, stub, caplog):
     assert runs.finished(options.workdir / "width=32", "validation")
 
     stub.forget()
-    count = len(stub.order())
+    count = len(stub.calls())
     assert run_sweep(dataclasses.replace(options, only=["width=16"])) == 0
-    assert [line.split()[1] for line in stub.order()[count:]] == ["width=16"] * 2
+    assert [line.split()[1] for line in stub.calls()[count:]] == ["width=16"] * 2
     assert runs.finished(options.workdir / "width=16", "validation")
 
 
 def test_what_a_run_needs_is_waited_for_and_its_failure_told(options, stub, caplog):
     caplog.set_level("INFO", "launch")
-    stub.says("train", "abstraction", "fail")
+    stub.order("train", "abstraction", "fail")
     assert run_sweep(dataclasses.replace(options, parallel=2)) == 1
-    assert len(stub.order()) == 1
+    assert len(stub.calls()) == 1
     words = "width=32 failed: not started: it needs shared/abstraction, which failed"
     assert words in caplog.text
 
@@ -125,7 +125,7 @@ def test_runs_at_a_time_get_their_share_of_the_gpus(options, stub, monkeypatch):
     monkeypatch.delenv("JAX_PLATFORMS", raising=False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6,7")
     assert run_sweep(dataclasses.replace(options, parallel=2)) == 0
-    places = {line.split()[1]: line.split()[2] for line in stub.order()}
+    places = {line.split()[1]: line.split()[2] for line in stub.calls()}
     assert places["width=16"] != places["width=32"]
     assert set(places.values()) == {"4,5", "6,7"}
     assert slots_for(1, {"CUDA_VISIBLE_DEVICES": "0,1"}) == [{}]
@@ -136,8 +136,8 @@ def test_runs_at_a_time_get_their_share_of_the_gpus(options, stub, monkeypatch):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_lets_runs_save_and_the_command_goes_on(options, stub, number):
-    stub.says("train", "width=16", "wait")
-    stub.says("train", "width=32", "wait")
+    stub.order("train", "width=16", "wait")
+    stub.order("train", "width=32", "wait")
 
     def stop():
         logs = [options.workdir / name / "log" for name in ("width=16", "width=32")]
@@ -163,11 +163,11 @@ def test_a_stop_lets_runs_save_and_the_command_goes_on(options, stub, number):
 def test_a_folder_holds_one_sweep(options, write_sweep, stub):
     assert run_sweep(options) == 0
     before = sorted(options.workdir.rglob("*"))
-    write_sweep("get_sweep = lambda: over('prior.width', 16, 64, 128)")
+    write_sweep("get_sweep = lambda: grid('prior.width', 16, 64, 128)")
     with pytest.raises(UserError, match="holds another sweep: runs width=32 is"):
         run_sweep(options)
     other = dataclasses.replace(options, config=f"{CONFIG},abstraction=fsq")
-    write_sweep("get_sweep = lambda: over('prior.width', 16, 32)")
+    write_sweep("get_sweep = lambda: grid('prior.width', 16, 32)")
     with pytest.raises(UserError, match='config is .*tiny" in the folder and .*fsq'):
         run_sweep(other)
     assert sorted(options.workdir.rglob("*")) == before

@@ -16,37 +16,37 @@ BAD_FILES = {
     "no dicts": ("get_sweep = lambda: [3]", "a run is a dict of overrides, not 3"),
     "no search": ("get_search = lambda: 3", "gives 3, not a Search"),
     "function raises": ("get_sweep = lambda: 1 / 0", "raises ZeroDivisionError"),
-    "algebra": ("get_sweep = lambda: over('seed', 0, 0)", "the same run twice"),
+    "algebra": ("get_sweep = lambda: grid('seed', 0, 0)", "the same run twice"),
     "unknown field": (
-        "get_sweep = lambda: over('prior.widht', 1, 2)",
+        "get_sweep = lambda: grid('prior.widht', 1, 2)",
         "run widht=1: config.prior.widht is not an option",
     ),
     "unknown section": (
-        "get_sweep = lambda: over('piror.width', 1, 2)",
+        "get_sweep = lambda: grid('piror.width', 1, 2)",
         "run width=1: .*piror",
     ),
     "unknown choice": (
-        "get_sweep = lambda: choose('abstraction', 'vq', 'dwt')",
+        "get_sweep = lambda: config_choice('abstraction', 'vq', 'dwt')",
         "run abstraction=dwt: abstraction cannot be 'dwt': known are vq",
     ),
     "wrong value": (
-        "get_sweep = lambda: over('prior.width', 16, 'wide')",
+        "get_sweep = lambda: grid('prior.width', 16, 'wide')",
         "run width=wide: .*config.prior.width=wide",
     ),
     "other type": (
-        "get_sweep = lambda: over('train.prior.init_from', '1', '2')",
+        "get_sweep = lambda: grid('train.prior.init_from', '1', '2')",
         "config.train.prior.init_from='1' would be read as 1",
     ),
     "does not fit": (
-        "get_sweep = lambda: over('prior.name', 'autoregressive', 'diffusion')",
+        "get_sweep = lambda: grid('prior.name', 'autoregressive', 'diffusion')",
         "run name=diffusion: config: prior 'diffusion' generates Array",
     ),
     "one config": (
-        "get_sweep = lambda: chain([{}], over('seed', 0))",
+        "get_sweep = lambda: chain([{}], grid('seed', 0))",
         "runs default and seed=0 have one config",
     ),
     "no data": (
-        "get_sweep = lambda: over('data.name', 'cifar10', 'mnist')",
+        "get_sweep = lambda: grid('data.name', 'cifar10', 'mnist')",
         "run name=cifar10: data set 'cifar10' is not prepared",
     ),
 }

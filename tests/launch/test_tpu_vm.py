@@ -7,7 +7,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
 from launch.render import TpuVm
 
 ROOT = Path(__file__).parent.parent.parent

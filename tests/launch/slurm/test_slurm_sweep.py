@@ -11,8 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 SWEEP = """
-from launch.algebra import over
-get_sweep = lambda: over("prior.guidance", 1.0, 3.0)
+from launch.algebra import grid
+get_sweep = lambda: grid("prior.guidance", 1.0, 3.0)
 """
 
 pytestmark = pytest.mark.usefixtures("cluster")
