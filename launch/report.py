@@ -114,7 +114,7 @@ def main(rest: list[str]) -> None:
     shown = select_metrics(list(metrics), values.metrics) or usual[:5]
     table = aggregate(overrides, metrics)
     texts = cells(table, shown)
-    table.to_csv(files["csv"], index=False)
+    files["csv"].write_text(table.to_csv(index=False))
     note = f"On the {split} split."
     files["markdown"].write_text(f"{tables.markdown(texts)}\n{note}\n")
     tables.show(texts)

@@ -75,9 +75,10 @@ def submit(
             f"{folder} has %, which Slurm reads as a pattern in the names of logs: use "
             "another --workdir"
         )
-    executor = _executor(folder, dry_run)
     name = jobs[0].name if len(jobs) == 1 else "regen_jax"
-    executor.update_parameters(**parameters(name, after, **options))
+    settings = parameters(name, after, **options)
+    executor = _executor(folder, dry_run)
+    executor.update_parameters(**settings)
     if dry_run:
         if len(jobs) > 1:
             executor.parameters["map_count"] = len(jobs)

@@ -29,7 +29,7 @@ from launch.search_space import Search
 from launch.supervisor import Job, Supervisor, shell_line
 from launch.sweep_file import read
 from regen_jax import paths
-from regen_jax.cli import runner, workdir
+from regen_jax.cli import commands, runner, workdir
 from regen_jax.cli.exit_codes import REQUEUE
 from regen_jax.errors import UserError
 
@@ -152,13 +152,13 @@ def _submit(options: Options, trainings: Sequence[Training], memory: dict) -> in
 def main(rest: list[str]) -> int:
     """Runs the command."""
     values = flags.FLAGS.flag_values_dict()
-    for name in ("config", "sweep", "workdir"):
+    for name in ("config", "sweep"):
         if not values[name]:
             raise UserError(f"--{name} is needed")
     values |= {
         "config": os.path.expanduser(values["config"]),
         "sweep": paths.local(values["sweep"], "--sweep"),
-        "workdir": paths.storable(values["workdir"], "--workdir"),
+        "workdir": commands.workdir(),
         "slurm": SLURM_OPTIONS(),
         "extra": rest,
     }
@@ -170,7 +170,6 @@ def main(rest: list[str]) -> int:
 if __name__ == "__main__":
     flags.DEFINE_string("config", None, "config file, and its argument after a colon")
     flags.DEFINE_string("sweep", None, "file with get_sweep() or get_search()")
-    flags.DEFINE_string("workdir", None, "folder of the sweep, one below for each run")
     flags.DEFINE_enum("on", "local", ["local", "slurm"], "where")
     flags.DEFINE_integer("parallel", None, "runs at a time; 1 here", lower_bound=1)
     flags.DEFINE_integer("processes", 1, "of each run here", lower_bound=1)

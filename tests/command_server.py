@@ -11,9 +11,9 @@ import sys
 import traceback
 import warnings
 
-import regen_jax.build
-import regen_jax.rendering
-import regen_jax.training.summaries  # noqa: F401
+import launch.report
+import regen_jax.config.build
+import regen_jax.media.tensorboard  # noqa: F401
 
 
 def become(

@@ -1,7 +1,5 @@
 """Fixtures of the tests of launchers."""
 
-import os
-import subprocess
 import sys
 import types
 from pathlib import Path
@@ -74,23 +72,6 @@ def stub(tmp_path, monkeypatch):
         forget=lambda: [path.unlink() for path in root.glob("* *")],
         calls=lambda: (root / "calls").read_text().splitlines(),
     )
-
-
-@pytest.fixture(scope="session")
-def launched():
-    """Runs `python -m launch.name *flags`, as a user starts it."""
-
-    def run(name, *flags, **options):
-        return subprocess.run(
-            [sys.executable, "-m", f"launch.{name}", *flags],
-            check=False,
-            capture_output=True,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            **options,
-        )
-
-    return run
 
 
 @pytest.fixture
