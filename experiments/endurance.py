@@ -26,9 +26,9 @@ from pathlib import Path
 
 import jax
 import numpy as np
-import regen_jax.rendering  # noqa: F401  before the forks, as they take long
 from absl import flags
 
+import regen_jax.media.image_grid  # noqa: F401  before the forks, as they take long
 from experiments.equality import differences
 from regen_jax import ranges, train
 from regen_jax.cli import commands

@@ -25,7 +25,7 @@ from regen_jax.errors import UserError
 from regen_jax.evaluation import outputs
 from regen_jax.evaluation.evaluators import attempt, core_examples, finite, sample
 from regen_jax.interfaces import Variables
-from regen_jax.media.tensorboard import Summaries
+from regen_jax.media.tensorboard import SummaryWriter
 from regen_jax.training.inspect.flops import model_flops, num_parameters
 from regen_jax.training.loop import Trained
 from regen_jax.training.stage import StageOptions
@@ -102,8 +102,8 @@ def evaluate(
     new.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
     new.rename(path)
     prefix = "" if split == "test" else f"{split}/"
-    with Summaries(directory) as summaries:
-        summaries.hparams(0, config, {prefix + k: v for k, v in metrics.items()})
+    with SummaryWriter(directory) as summaries:
+        summaries.write_hparams(0, config, {prefix + k: v for k, v in metrics.items()})
     logger.info("%s split, %d examples: written to %s", split, len(examples), path)
     return metrics, failed
 

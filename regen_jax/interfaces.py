@@ -18,7 +18,7 @@ import numpy as np
 from regen_jax.errors import UserError
 from regen_jax.evaluation.outputs import PerExample
 from regen_jax.loss_output import LossOutput
-from regen_jax.media.media import Exhibit
+from regen_jax.media.media import Media
 from regen_jax.spaces import Array, Category, Padded, Space, Tokens, Value
 
 Variables = Mapping[str, Any]
@@ -67,7 +67,7 @@ class Abstraction(abc.ABC):
     human_editable: ClassVar[bool] = False
     """Whether people can `to_text` a Y′ and `from_text` what they made of it."""
 
-    y: Space
+    input_space: Space
 
     @property
     @abc.abstractmethod
@@ -318,13 +318,13 @@ class Task(abc.ABC):
         """
         return {}
 
-    def render_samples(self, prompts: Example, y: Any) -> Exhibit:
+    def render_samples(self, prompts: Example, y: Any) -> Media:
         """Restored y beside their prompts."""
-        return Exhibit()
+        return Media()
 
-    def render_reconstructions(self, y: Any, other: Any) -> Exhibit:
+    def render_reconstructions(self, y: Any, other: Any) -> Media:
         """Restored y beside another version of each."""
-        return Exhibit()
+        return Media()
 
 
 class Judge(abc.ABC):

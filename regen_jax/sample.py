@@ -24,7 +24,7 @@ from regen_jax.data.host_features import as_batch
 from regen_jax.errors import UserError
 from regen_jax.evaluation.evaluators import decode, sample
 from regen_jax.interfaces import Example, Variables
-from regen_jax.media.media import Exhibit
+from regen_jax.media.media import Media
 from regen_jax.spaces import Padded
 
 NUM = commands.define_number("num", 100, ranges.Count, "how many samples")
@@ -79,8 +79,8 @@ def main() -> None:
     shown = run.task.render_samples(prompts, y)
     if abstraction.human_editable:
         texts = [edited_y_prime.to_text(abstraction, one) for one in y_prime]
-        shown.add(
-            Exhibit(files={f"y_prime_{i}.txt": _writer(t) for i, t in enumerate(texts)})
+        shown.update(
+            Media(files={f"y_prime_{i}.txt": _writer(t) for i, t in enumerate(texts)})
         )
     try:
         out.mkdir(parents=True, exist_ok=True)

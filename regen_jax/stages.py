@@ -22,7 +22,7 @@ from regen_jax.evaluation.evaluators import (
 )
 from regen_jax.evaluation.held_out_loss import held_out
 from regen_jax.interfaces import Abstraction, Example, Judge, Task
-from regen_jax.media.pictures import alignment_picture
+from regen_jax.media.heatmaps import render_alignment
 from regen_jax.regeneration import Regeneration
 from regen_jax.spaces import lengths, to_dtype
 from regen_jax.training.stage import Report, Stage
@@ -161,7 +161,9 @@ def _reconstructions(of: Reporting, stage: str) -> tuple[str, Reporter]:
         y, other = reconstruct(of.task, of.parts, variables, of.batch_size, of.split)
         for name, value in of.task.reconstruction_metrics(y, other).items():
             report.scalars[f"{stage}/{name}"] = value
-        report.exhibit.add(of.task.render_reconstructions(*_shown(of.task, (y, other))))
+        report.media.update(
+            of.task.render_reconstructions(*_shown(of.task, (y, other)))
+        )
 
     return "reconstructions", reporter
 
@@ -196,8 +198,8 @@ def _alignment(of: Reporting) -> tuple[str, Reporter]:
             # The token that ends a sequence is shown, and nothing of what is behind.
             rows = weights[0, : length[0] + 1]
             last = np.max(np.flatnonzero(rows.max(axis=0)), initial=0)
-            picture = alignment_picture(rows[:, : last + 1])
-            report.exhibit.images["alignment"] = picture
+            picture = render_alignment(rows[:, : last + 1])
+            report.media.images["alignment"] = picture
 
     return "alignment", reporter
 
@@ -228,7 +230,7 @@ def _samples(of: Reporting) -> tuple[str, Reporter]:
         too_long = core.too_long[: round(part * len(core.too_long))]
         metrics = judged(variables, prompts, y_prime, y, too_long)
         report.scalars |= {f"samples/{name}": value for name, value in metrics.items()}
-        report.exhibit.add(task.render_samples(*_shown(task, (prompts, y))))
+        report.media.update(task.render_samples(*_shown(task, (prompts, y))))
         report.per_example = functools.partial(
             task.per_example, variables, prompts, y, too_long
         )

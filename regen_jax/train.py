@@ -20,7 +20,7 @@ from regen_jax.config.registry import to_plain_dict
 from regen_jax.data.host_features import open_examples
 from regen_jax.data.pipeline import check_batch_size, first_batch, training_batches
 from regen_jax.errors import UserError
-from regen_jax.media.tensorboard import Summaries, markdown_json
+from regen_jax.media.tensorboard import SummaryWriter, markdown_json
 from regen_jax.training.loop import Trained, train
 from regen_jax.training.parallel import processes
 from regen_jax.training.parallel.strategies import Strategy, check_batch, make_strategy
@@ -103,8 +103,10 @@ def _claimed(directory: Path, config: Mapping[str, Any]) -> Iterator[None]:
         with processes.together():
             if processes.first():
                 held.enter_context(workdir.claimed(directory, config))
-                with Summaries(directory) as summaries:
-                    summaries.text(0, {"config": markdown_json(to_plain_dict(config))})
+                with SummaryWriter(directory) as summaries:
+                    summaries.write_texts(
+                        0, {"config": markdown_json(to_plain_dict(config))}
+                    )
         yield
 
 

@@ -13,6 +13,7 @@ import warnings
 
 import launch.report
 import regen_jax.config.build
+import regen_jax.media.image_grid
 import regen_jax.media.tensorboard  # noqa: F401
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from regen_jax import ranges
 from regen_jax.interfaces import Generator, LossOutput, Variables
-from regen_jax.losses.spectral import check_resolutions, spectral_loss
+from regen_jax.losses.spectral import check_resolutions, spectral_losses
 from regen_jax.modalities.audio import segments
 from regen_jax.modalities.audio.envelope import log_envelope
 from regen_jax.networks.discriminators.spectrum import (
@@ -148,7 +148,7 @@ class Vocoder(Generator):
             jnp.where(counts, wave, 0),
             jnp.where(counts, target_space, 0),
         )
-        terms = spectral_loss(
+        terms = spectral_losses(
             wave, target_space, length, self.resolutions, self.sample_rate
         )
         metrics = {f"{name}_loss": value for name, value in terms.items()}

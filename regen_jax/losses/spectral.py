@@ -1,4 +1,4 @@
-"""How far one wave is from another, by their spectra at several resolutions."""
+"""Multi-resolution spectral losses of waves."""
 
 import jax
 import jax.numpy as jnp
@@ -8,46 +8,99 @@ from regen_jax.modalities.audio.mel import log_compress, mel_magnitude
 from regen_jax.modalities.audio.stft import hann_window, stft
 
 OVERLAP = 4
-"""Samples in a frame over samples from a frame to the next."""
+"""Ratio of frame size to hop."""
 
-QUIET = 1e-3
-"""Root mean square of a wave, 60 dB below full scale: the least loudness of a target by
-which a distance is divided."""
-
-
-def num_mels(n_fft: int) -> int:
-    """Mel bands at a resolution: 80 of 1024 samples, in proportion."""
-    return max(1, n_fft * 5 // 64)
+MIN_TARGET_RMS = 1e-3
+"""Root mean square, -60 dB of full scale, below which targets are not normalized."""
 
 
-def spectral_loss(
-    wave: jax.Array,
+def spectral_losses(
+    prediction: jax.Array,
     target: jax.Array,
     length: jax.Array,
     resolutions: tuple[int, ...] = (256, 512, 1024),
     sample_rate: int = 16000,
 ) -> dict[str, jax.Array]:
-    """Two distances of waves [B, N], each f32[B], means over the resolutions.
+    """Computes `log_mel` and `convergence`, means over resolutions.
 
-    What lies beyond `length` i32[B] does not count. `log_mel` is the mean absolute
-    difference of log-mel spectra (Kong, Kim and Bae, "HiFi-GAN", arXiv 2010.05646,
-    equation 5; at several resolutions as Kumar et al., arXiv 2306.06546, section 3.4).
-    `convergence` is |S - Ŝ| / |S|, Frobenius norms of magnitudes (Yamamoto, Song and
-    Kim, "Parallel WaveGAN", arXiv 1910.11480, equation 5), but |S| is at least that of
-    noise as loud as `QUIET`: one silent target would outweigh a batch otherwise.
-    `resolutions` are samples a frame.
+    See `log_mel_loss` and `spectral_convergence_loss`; they share one STFT per
+    resolution. Several resolutions are used as in Kumar et al., arXiv 2306.06546,
+    section 3.4.
+
+    Args:
+      prediction: wave f32[B, N].
+      target: wave f32[B, N].
+      length: i32[B], valid samples; later ones are ignored.
+      resolutions: frame sizes in samples, see `check_resolutions`.
+      sample_rate: Hz.
+
+    Returns:
+      f32[B] by name.
     """
-    counts = jnp.arange(wave.shape[-1]) < length[:, None]
-    both = jnp.where(counts, jnp.stack([wave, target]), 0)
-    parts = [_at_resolution(both, length, n_fft, sample_rate) for n_fft in resolutions]
+    valid = jnp.arange(prediction.shape[-1]) < length[:, None]
+    waves = jnp.where(valid, jnp.stack([prediction, target]), 0)
+    losses = [_losses_at(n_fft, waves, length, sample_rate) for n_fft in resolutions]
     return {
-        name: sum(part[name] for part in parts) / len(parts)
+        name: sum(loss[name] for loss in losses) / len(losses)
         for name in ("log_mel", "convergence")
     }
 
 
+def log_mel_loss(
+    prediction: jax.Array, target: jax.Array, mask: jax.Array, sample_rate: int
+) -> jax.Array:
+    """Computes the mean absolute difference of log-mel spectra.
+
+    Kong, Kim and Bae, "HiFi-GAN", arXiv 2010.05646, equation 5.
+
+    Args:
+      prediction: STFT magnitudes f32[B, T, F].
+      target: STFT magnitudes f32[B, T, F].
+      mask: bool[B, T], valid frames.
+      sample_rate: Hz.
+
+    Returns:
+      f32[B], 0 for an example without valid frames.
+    """
+    bands = num_mels(2 * (target.shape[-1] - 1))
+    magnitudes = jnp.stack([prediction, target])
+    log_mel = log_compress(mel_magnitude(magnitudes, sample_rate, bands))
+    difference = jnp.abs(log_mel[0] - log_mel[1]).mean(axis=-1)
+    num_frames = jnp.maximum(mask.sum(axis=-1), 1)
+    return jnp.where(mask, difference, 0).sum(axis=-1) / num_frames
+
+
+def spectral_convergence_loss(
+    prediction: jax.Array, target: jax.Array, mask: jax.Array
+) -> jax.Array:
+    """Computes the spectral convergence |S - Ŝ| / |S| in the Frobenius norm.
+
+    Yamamoto, Song and Kim, "Parallel WaveGAN", arXiv 1910.11480, equation 5, except that
+    the denominator is at least the norm of white noise at `MIN_TARGET_RMS`: otherwise
+    one silent target would outweigh a batch.
+
+    Args:
+      prediction: STFT magnitudes f32[B, T, F], 0 in invalid frames.
+      target: STFT magnitudes f32[B, T, F], 0 in invalid frames.
+      mask: bool[B, T], valid frames.
+
+    Returns:
+      f32[B].
+    """
+    n_fft = 2 * (target.shape[-1] - 1)
+    num_frames = jnp.maximum(mask.sum(axis=-1), 1)
+    noise_power = np.square(hann_window(n_fft)).sum() * (n_fft // 2 + 1)
+    min_norm = MIN_TARGET_RMS * jnp.sqrt(num_frames * noise_power)
+    return _norm(prediction - target) / jnp.maximum(_norm(target), min_norm)
+
+
+def num_mels(n_fft: int) -> int:
+    """Returns the number of mel bands at a frame size: 80 at 1024, in proportion."""
+    return max(1, n_fft * 5 // 64)
+
+
 def check_resolutions(resolutions: tuple[int, ...]) -> None:
-    """Raises a ValueError unless all are numbers of samples that spectra can have."""
+    """Raises a ValueError unless all resolutions are valid frame sizes."""
     if not resolutions or any(n < 64 or n % (2 * OVERLAP) for n in resolutions):
         raise ValueError(
             f"resolutions must be multiples of {2 * OVERLAP} from 64 on, "
@@ -55,35 +108,24 @@ def check_resolutions(resolutions: tuple[int, ...]) -> None:
         )
 
 
-def _at_resolution(
-    both: jax.Array, length: jax.Array, n_fft: int, sample_rate: int
+def _losses_at(
+    n_fft: int, waves: jax.Array, length: jax.Array, sample_rate: int
 ) -> dict[str, jax.Array]:
+    """Computes the losses of waves f32[2, B, N], prediction and target."""
     hop = n_fft // OVERLAP
-    spectrum = stft(both, n_fft, hop)
-    frames = jnp.arange(spectrum.shape[-2]) * hop < length[:, None]
+    spectrum = stft(waves, n_fft, hop)
+    mask = jnp.arange(spectrum.shape[-2]) * hop < length[:, None]
     power = jnp.square(spectrum.real) + jnp.square(spectrum.imag)
-    # A root has no finite gradient at 0, where sound is digital silence.
-    magnitude = jnp.sqrt(jnp.maximum(power, 1e-12)) * frames[..., None]
-
-    mel = mel_magnitude(magnitude, sample_rate, num_mels(n_fft))
-    wave, target = log_compress(mel)
-    difference = jnp.abs(wave - target).mean(axis=-1)
-    number = jnp.maximum(frames.sum(axis=-1), 1)
-    log_mel = jnp.where(frames, difference, 0).sum(axis=-1) / number
-
-    wave, target = magnitude
-    least = quiet_norm(frames.sum(axis=-1), n_fft)
-    convergence = _norm(wave - target) / jnp.maximum(_norm(target), least)
-    return {"log_mel": log_mel, "convergence": convergence}
-
-
-def quiet_norm(num_frames: jax.Array | int, n_fft: int) -> jax.Array:
-    """Returns the Frobenius norm of the magnitudes of white noise at `QUIET`."""
-    power = np.square(hann_window(n_fft)).sum() * (n_fft // 2 + 1)
-    return QUIET * jnp.sqrt(jnp.maximum(num_frames, 1) * power)
+    # The gradient of a square root is infinite at 0, as in digital silence.
+    magnitude = jnp.sqrt(jnp.maximum(power, 1e-12)) * mask[..., None]
+    prediction, target = magnitude
+    return {
+        "log_mel": log_mel_loss(prediction, target, mask, sample_rate),
+        "convergence": spectral_convergence_loss(prediction, target, mask),
+    }
 
 
 def _norm(magnitude: jax.Array) -> jax.Array:
-    """Frobenius norms f32[B] of [B, T, F], with a gradient of 0 at 0."""
+    """Computes Frobenius norms of f32[B, T, F], f32[B], with gradient 0 at 0."""
     square = jnp.square(magnitude).sum(axis=(-2, -1))
     return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)

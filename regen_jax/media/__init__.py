@@ -1,1 +1,1 @@
-"""Pictures, piano rolls, sound and text for people, and TensorBoard."""
+"""Images, piano rolls and sound for people, as files and in TensorBoard."""

@@ -1,4 +1,4 @@
-"""What a person can look at, listen to or read: pictures, sounds and texts."""
+"""Images, sounds and texts that a report or `sample` shows."""
 
 import dataclasses
 from collections.abc import Callable
@@ -6,21 +6,21 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+from PIL import Image
 
-from regen_jax.media.pictures import save_png
 from regen_jax.modalities.audio import files
 
 
 @dataclasses.dataclass
-class Exhibit:
-    """Things to show, by name.
+class Media:
+    """Named images, sounds, texts and files.
 
     Attributes:
-      images: uint8 [H, W, 3].
-      audio: float32 [N] in [-1, 1], and its samples a second.
+      images: u8[H, W, 3] each.
+      audio: a wave f32[N] in [-1, 1] and its sample rate in Hz each.
       texts: Markdown.
-      files: by name with its ending, a function that writes a file at a path. They are
-        made for people who ask for samples, and not shown while training.
+      files: for each file name, a function that writes the file at a path. Only
+        `sample` writes them; reports in training do not.
     """
 
     images: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
@@ -28,8 +28,8 @@ class Exhibit:
     texts: dict[str, str] = dataclasses.field(default_factory=dict)
     files: dict[str, Callable[[Path], None]] = dataclasses.field(default_factory=dict)
 
-    def add(self, other: "Exhibit") -> Self:
-        """Takes in what another one shows."""
+    def update(self, other: "Media") -> Self:
+        """Adds all entries of `other` in place; they replace those of the same name."""
         self.images |= other.images
         self.audio |= other.audio
         self.texts |= other.texts
@@ -37,11 +37,17 @@ class Exhibit:
         return self
 
     def save(self, folder: Path) -> list[Path]:
-        """Writes PNG, WAV, Markdown and other files, named after the things."""
+        """Writes each entry to a file in `folder`, named after it.
+
+        Images become PNG, sounds WAV, texts Markdown.
+
+        Returns:
+          The paths of the files.
+        """
         paths = []
         for name, image in self.images.items():
             paths.append(folder / f"{name}.png")
-            save_png(paths[-1], image)
+            write_png(paths[-1], image)
         for name, (wave, sample_rate) in self.audio.items():
             paths.append(folder / f"{name}.wav")
             files.write(paths[-1], wave, sample_rate)
@@ -52,3 +58,9 @@ class Exhibit:
             paths.append(folder / name)
             write(paths[-1])
         return paths
+
+
+def write_png(path: str | Path, image: np.ndarray) -> None:
+    """Writes u8[H, W, C] with 1, 3 or 4 channels as an optimized PNG file."""
+    image = image.squeeze(-1) if image.shape[-1] == 1 else image
+    Image.fromarray(image).save(path, format="PNG", optimize=True)

@@ -1,25 +1,27 @@
-"""What a run shows in TensorBoard; the only module that knows tensorboardX."""
+"""Summaries of a run for TensorBoard; the only module that imports tensorboardX."""
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from flax import traverse_util
 from tensorboardX import summary as proto
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
-from regen_jax.media.media import Exhibit
+from regen_jax.media.media import Media
 
 
-class Summaries:
-    """An event file in `logdir`; a context manager.
+class SummaryWriter:
+    """Writes summaries to an event file; a context manager.
 
-    Events are on disk once `flush` returns. That is why it writes through
-    `EventsWriter`: the flush of `SummaryWriter` does not wait for its queue, and a
-    second writer within the same second would truncate the file of the first.
+    Events are on disk once `flush` returns. It writes through tensorboardX's
+    `EventsWriter` for that: `flush` of tensorboardX's own `SummaryWriter` does not wait
+    for its queue, and a second writer within the same second would truncate the file of
+    the first.
 
     Tags keep letters, digits and `_-./`; other characters become `_`.
     """
@@ -30,13 +32,13 @@ class Summaries:
         purge_step: int | None = None,
         enabled: bool = True,
     ):
-        """Opens a new event file, and makes `logdir` where missing.
+        """Opens a new event file, and creates `logdir` if it is missing.
 
-        Arguments:
-          logdir: the run's directory, one event file for each start of the run.
-          purge_step: where a run resumes, the first step that will be written again;
-            TensorBoard hides what earlier starts wrote at that step and later ones.
-          enabled: false on all processes but one; then nothing is written or made.
+        Args:
+          logdir: directory of the run, which has one event file per start of the run.
+          purge_step: the first step that a resumed run writes again; TensorBoard hides
+            what earlier starts wrote at this step and later.
+          enabled: whether anything is written; true on one process only.
         """
         self._writer = None
         if not enabled:
@@ -54,13 +56,17 @@ class Summaries:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Numbers, kept as float32 by TensorBoard."""
+    def write_scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Writes numbers, which TensorBoard stores as float32."""
         for tag, value in values.items():
             self._add(step, proto.scalar, tag, float(value))
 
-    def images(self, step: int, values: Mapping[str, np.ndarray]) -> None:
-        """Pictures uint8 [H, W, C] with 1, 3 or 4 channels."""
+    def write_images(self, step: int, values: Mapping[str, np.ndarray]) -> None:
+        """Writes images u8[H, W, C] with 1, 3 or 4 channels.
+
+        Raises:
+          ValueError: an image has another dtype or number of axes.
+        """
         for tag, value in values.items():
             image = np.asarray(value)
             if image.dtype != np.uint8 or image.ndim != 3:
@@ -70,58 +76,58 @@ class Summaries:
                 )
             self._add(step, proto.image, tag, image, dataformats="HWC")
 
-    def exhibit(self, step: int, exhibit: Exhibit) -> None:
-        """Pictures, sounds and texts."""
-        self.images(step, exhibit.images)
-        for tag, (wave, sample_rate) in exhibit.audio.items():
+    def write_media(self, step: int, media: Media) -> None:
+        """Writes images, sounds and texts, but no files."""
+        self.write_images(step, media.images)
+        for tag, (wave, sample_rate) in media.audio.items():
             wave = np.clip(np.asarray(wave, np.float32), -1, 1)
             self._add(step, proto.audio, tag, wave, sample_rate=sample_rate)
-        self.text(step, exhibit.texts)
+        self.write_texts(step, media.texts)
 
-    def text(self, step: int, values: Mapping[str, str]) -> None:
-        """Markdown."""
+    def write_texts(self, step: int, values: Mapping[str, str]) -> None:
+        """Writes texts in Markdown."""
         for tag, value in values.items():
             self._add(step, proto.text, tag, value)
 
-    def histograms(self, step: int, values: Mapping[str, np.ndarray]) -> None:
-        """Distributions of the finite values of arrays [...]; without any, none."""
+    def write_histograms(self, step: int, values: Mapping[str, np.ndarray]) -> None:
+        """Writes histograms of the finite values of arrays; skips those without any."""
         for tag, value in values.items():
             array = np.asarray(value, np.float64)
             array = array[np.isfinite(array)]
             if array.size:
                 self._add(step, proto.histogram, tag, array, bins=64)
 
-    def hparams(
+    def write_hparams(
         self, step: int, config: Mapping[str, Any], metrics: Mapping[str, float]
     ) -> None:
-        """A finished run as a row of the HParams tab: its config and final metrics.
+        """Writes the config and final metrics of a run, a row of the HParams tab.
 
-        Arguments:
-          step: where the metrics stand as scalars.
-          config: nested; its fields become columns, see `flatten`.
-          metrics: scalars to write with it. Those already written at `step` need no
-            second writing: the tab shows the last value of every scalar of the run.
+        Args:
+          step: step of the metrics.
+          config: nested; its fields become columns, see `flatten_config`.
+          metrics: scalars to write at `step`. Scalars that are already written may be
+            left out: the tab shows the last value of every scalar of the run.
         """
-        # Without the experiment summary TensorBoard takes the union of the columns of
-        # all runs, and shows first what differs; with it, only the columns of one run.
-        _, start, end = proto.hparams(flatten(config), {})
+        # Without the experiment summary TensorBoard shows the union of the columns of all
+        # runs, those that differ first; with it, only the columns of one run.
+        _, start, end = proto.hparams(flatten_config(config), {})
         for part in (start, end):
             self._write(Event(summary=part))
-        self.scalars(step, metrics)
+        self.write_scalars(step, metrics)
 
     def flush(self) -> None:
-        """Puts everything written so far on disk."""
+        """Blocks until all events are on disk."""
         if self._writer is not None:
             self._writer.flush()
 
     def close(self) -> None:
-        """Flushes and closes the file; writing later is an error."""
+        """Flushes and closes the file."""
         if self._writer is not None:
             self._writer.close()
 
-    def _add(self, step: int, make, *args, **kwargs) -> None:
+    def _add(self, step: int, summary_fn: Callable, *args, **kwargs) -> None:
         if self._writer is not None:
-            self._write(Event(step=int(step), summary=make(*args, **kwargs)))
+            self._write(Event(step=int(step), summary=summary_fn(*args, **kwargs)))
 
     def _write(self, event: Event) -> None:
         if self._writer is not None:
@@ -129,25 +135,24 @@ class Summaries:
             self._writer.write_event(event)
 
 
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested fields as `a.b` to bool, float or str, in their order.
+def flatten_config(config: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
+    """Flattens nested fields to `section.field`, in their order.
 
-    A sequence becomes its JSON text and None the text `None`, as the HParams tab has
-    columns of booleans, numbers and text only.
+    A sequence becomes its JSON text and None the text `None`, because columns of the
+    HParams tab are booleans, numbers or texts.
     """
-    flat = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{key}.")
-        elif isinstance(value, bool | int | float | str):
-            flat[f"{prefix}{key}"] = value
-        elif isinstance(value, list | tuple):
-            flat[f"{prefix}{key}"] = json.dumps(value)
-        else:
-            flat[f"{prefix}{key}"] = str(value)
-    return flat
+    return {
+        name: _to_column(value)
+        for name, value in traverse_util.flatten_dict(config, sep=".").items()
+    }
+
+
+def _to_column(value: Any) -> bool | int | float | str:
+    if isinstance(value, bool | int | float | str):
+        return value
+    return json.dumps(value) if isinstance(value, list | tuple) else str(value)
 
 
 def markdown_json(config: Mapping[str, Any]) -> str:
-    """A config as Markdown that TensorBoard shows with its line breaks."""
+    """Formats a config as a Markdown code block, so that TensorBoard keeps its lines."""
     return f"```json\n{json.dumps(config, indent=2, default=str)}\n```"

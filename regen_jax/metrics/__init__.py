@@ -1,1 +1,1 @@
-"""Pure functions of arrays."""
+"""Metrics as pure functions of arrays or texts; they know no task and no model."""

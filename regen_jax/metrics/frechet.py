@@ -1,81 +1,109 @@
 """Fréchet distance between Gaussians fitted to two sets of features.
 
 Dowson and Landau, "The Fréchet distance between multivariate normal distributions"
-(1982); used on the features of a classifier by Heusel et al., arXiv 1706.08500. It
-is the FID of the literature only with the features and the sample counts of that paper.
+(1982); applied to the features of a classifier by Heusel et al., arXiv 1706.08500. It
+equals the FID of the literature only with the features and sample counts of that paper.
 """
 
 import numpy as np
 
 
-def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Squared Fréchet distance of features a [N, D] and b [M, D], in squared units.
+def frechet_distance(features: np.ndarray, other: np.ndarray) -> float:
+    """Computes the squared Fréchet distance of two sets of features.
 
-    The estimate is biased upwards for few rows, so compare figures only at equal N and
-    M. NaN where a feature is not finite. Raises ValueError unless both have at least
-    two rows and the same D.
-    """
-    a, b = np.asarray(a), np.asarray(b)
-    for name, x in (("a", a), ("b", b)):
-        if x.ndim != 2 or x.shape[0] < 2:
-            raise ValueError(f"features {name} must be [N >= 2, D], not {x.shape}")
-    if a.shape[1] != b.shape[1]:
-        raise ValueError(f"features differ in width: {a.shape[1]} and {b.shape[1]}")
-    return frechet_distance_of_moments(*moments(a), *moments(b))
-
-
-def left_out_distances(
-    features: np.ndarray, number: int, draws: int, seed: int = 0
-) -> np.ndarray:
-    """Fréchet distances f64[draws] of random sets of `number` rows to the other rows.
-
-    Their spread estimates that of the distance of `number` new rows of the distribution.
-    A bootstrap of one set would overestimate it: repeated rows add variance.
+    The estimate is biased upwards for few rows: compare values only at equal N and M.
 
     Args:
-      features: [M, D].
-      number: rows per set, from 2 to M - 2.
-      draws: number of sets.
-      seed: of the draws.
+      features: float[N, D].
+      other: float[M, D].
+
+    Returns:
+      The distance in squared units of a feature; NaN if a feature is not finite.
+
+    Raises:
+      ValueError: a set has fewer than two rows, or their D differ.
+    """
+    features, other = np.asarray(features), np.asarray(other)
+    for name, x in (("features", features), ("other", other)):
+        if x.ndim != 2 or x.shape[0] < 2:
+            raise ValueError(f"{name} must be [N >= 2, D], not {list(x.shape)}")
+    if features.shape[1] != other.shape[1]:
+        raise ValueError(
+            f"features differ in width: {features.shape[1]} and {other.shape[1]}"
+        )
+    return frechet_distance_of_moments(*moments(features), *moments(other))
+
+
+def random_split_distances(
+    features: np.ndarray, subset_size: int, num_splits: int, seed: int = 0
+) -> np.ndarray:
+    """Computes Fréchet distances of random subsets of a set to their complements.
+
+    Their standard deviation estimates that of the distance of `subset_size` new samples
+    of the distribution. A bootstrap of the set would overestimate it, because repeated
+    rows add variance.
+
+    Args:
+      features: float[M, D].
+      subset_size: rows per subset, from 2 to M - 2.
+      num_splits: number of subsets.
+      seed: seed of the random splits.
+
+    Returns:
+      f64[num_splits].
     """
     features = np.asarray(features)
     rng = np.random.default_rng(seed)
     distances = []
-    for _ in range(draws):
+    for _ in range(num_splits):
         rows = rng.permutation(len(features))
-        distances.append(
-            frechet_distance(features[rows[:number]], features[rows[number:]])
-        )
+        subset, complement = rows[:subset_size], rows[subset_size:]
+        distances.append(frechet_distance(features[subset], features[complement]))
     return np.array(distances)
 
 
 def moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean f64[D] and unbiased covariance f64[D, D] of features [N, D]."""
+    """Computes the mean f64[D] and unbiased covariance f64[D, D] of float[N, D]."""
     features = np.asarray(features, np.float64)
     mean = features.mean(axis=0)
-    centred = features - mean
-    return mean, centred.T @ centred / (len(features) - 1)
+    centered = features - mean
+    return mean, centered.T @ centered / (len(features) - 1)
 
 
 def frechet_distance_of_moments(
-    mean_a: np.ndarray, cov_a: np.ndarray, mean_b: np.ndarray, cov_b: np.ndarray
+    mean: np.ndarray,
+    covariance: np.ndarray,
+    other_mean: np.ndarray,
+    other_covariance: np.ndarray,
 ) -> float:
-    """Squared distance of Gaussians of means [D] and covariances [D, D].
+    """Computes the squared Fréchet distance of two Gaussians.
 
-    It is `|mean_a - mean_b|² + tr(cov_a + cov_b - 2 (cov_a cov_b)^½)`. The trace of the
-    root is taken as the sum of the singular values of `cov_a^½ cov_b^½`, which unlike a
-    root of the product is well conditioned for covariances that lack rank.
+    It is `|m1 - m2|² + tr(C1 + C2 - 2 (C1 C2)^½)`. The trace of the root is computed as
+    the sum of the singular values of `C1^½ C2^½`, which unlike a root of the product is
+    well conditioned for rank-deficient covariances.
+
+    Args:
+      mean: float[D].
+      covariance: float[D, D].
+      other_mean: float[D].
+      other_covariance: float[D, D].
+
+    Returns:
+      The distance; NaN if an argument is not finite.
     """
-    parts = [np.asarray(x, np.float64) for x in (mean_a, cov_a, mean_b, cov_b)]
-    if not all(np.isfinite(x).all() for x in parts):
+    arrays = [
+        np.asarray(x, np.float64)
+        for x in (mean, covariance, other_mean, other_covariance)
+    ]
+    if not all(np.isfinite(x).all() for x in arrays):
         return float("nan")
-    mean_a, cov_a, mean_b, cov_b = parts
-    overlap = np.linalg.svd(_root(cov_a) @ _root(cov_b), compute_uv=False).sum()
-    distance = np.sum((mean_a - mean_b) ** 2) + np.trace(cov_a + cov_b) - 2 * overlap
+    m1, c1, m2, c2 = arrays
+    overlap = np.linalg.svd(_sqrtm(c1) @ _sqrtm(c2), compute_uv=False).sum()
+    distance = np.sum((m1 - m2) ** 2) + np.trace(c1 + c2) - 2 * overlap
     return max(float(distance), 0.0)
 
 
-def _root(cov: np.ndarray) -> np.ndarray:
-    """The symmetric square root of a covariance; rounding below zero is cut off."""
-    values, vectors = np.linalg.eigh(cov)
+def _sqrtm(covariance: np.ndarray) -> np.ndarray:
+    """Computes the symmetric square root; clips eigenvalues rounded below zero."""
+    values, vectors = np.linalg.eigh(covariance)
     return vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T

@@ -1,20 +1,20 @@
-"""Likelihood per token and per dimension, from the negative log-likelihood in nats."""
+"""Normalization of negative log-likelihoods."""
 
 import math
 
 import jax
 
 
-def nats_per_token(nll: float | jax.Array, tokens: int) -> float | jax.Array:
-    """Nats a token, from the nats [...] of a whole example of `tokens` tokens."""
-    return nll / tokens
+def nats_per_token(nll: float | jax.Array, num_tokens: int) -> float | jax.Array:
+    """Converts nats per example [...] to nats per token."""
+    return nll / num_tokens
 
 
-def bits_per_dim(nll: float | jax.Array, dims: int) -> float | jax.Array:
-    """Bits a dimension, `nll / (dims ln 2)`, from the nats [...] of `dims` values.
+def bits_per_dim(nll: float | jax.Array, num_dims: int) -> float | jax.Array:
+    """Converts nats per example [...] to bits per dimension, `nll / (num_dims ln 2)`.
 
-    For discrete values, such as 8-bit pixels, `nll` belongs to a probability mass, and
-    uniform noise costs log2 of the number of levels (van den Oord et al., arXiv
+    For discrete values, such as 8-bit pixels, `nll` is that of a probability mass, and
+    uniform noise has log2 of the number of levels (van den Oord et al., arXiv
     1601.06759).
     """
-    return nll / (dims * math.log(2))
+    return nll / (num_dims * math.log(2))

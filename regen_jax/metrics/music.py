@@ -1,7 +1,8 @@
-"""How musical notes are: in their key and chords, in rhythm, and in voice leading.
+"""Metrics of symbolic music: key, chords, rhythm and voice leading.
 
-Pitches are those of MIDI, 0 where nothing sounds; onsets are where a note begins. Shares
-of nothing are 0. What counts is given back as counts, to be summed over pieces.
+Pitches are MIDI pitches, 0 is silence. Onset pitches are the pitch of each note at the
+step where it begins, 0 elsewhere. Fractions of nothing are 0. Counts are to be summed
+over pieces.
 """
 
 import itertools
@@ -10,78 +11,81 @@ import numpy as np
 
 _FIFTH, _OCTAVE = 7, 0
 LARGEST_INTERVAL = 12
-"""Semitones; wider intervals count as this one."""
+"""Semitones; larger intervals are clipped to it."""
 
 
-def in_key_share(onset_pitches: np.ndarray, scale: tuple[int, ...]) -> float:
-    """Share of the notes whose pitch class is in a scale, in [0, 1].
+def in_key_fraction(onset_pitches: np.ndarray, scale: tuple[int, ...]) -> float:
+    """Computes the fraction of notes whose pitch class is in a scale, in [0, 1].
 
-    Arguments:
-      onset_pitches: int [...], the pitch of each note where it begins, 0 elsewhere.
-      scale: the pitch classes of the key, 0 is C.
+    Args:
+      onset_pitches: int[...].
+      scale: pitch classes of the key, 0 is C.
     """
     onset_pitches = np.asarray(onset_pitches)
     notes = onset_pitches[onset_pitches > 0]
-    return _share(np.isin(notes % 12, list(scale)))
+    return _fraction(np.isin(notes % 12, list(scale)))
 
 
-def in_chord_share(pitches: np.ndarray, tones: np.ndarray) -> float:
-    """Share of what sounds that belongs to the chord of its beat, in [0, 1].
+def in_chord_fraction(pitches: np.ndarray, chord_tones: np.ndarray) -> float:
+    """Computes the fraction of sounding pitches in the chord of their beat, in [0, 1].
 
-    Beats without a chord do not count.
+    Beats without a chord are ignored.
 
-    Arguments:
-      pitches: int [beats, n], what sounds at each step and voice of a beat.
-      tones: bool [beats, 12], the pitch classes of its chord; none where it has none.
+    Args:
+      pitches: int[beats, n], sounding pitches of all steps and voices of a beat.
+      chord_tones: bool[beats, 12], pitch classes of the chord; all false for no chord.
     """
-    pitches, tones = np.asarray(pitches), np.asarray(tones)
-    counts = (pitches > 0) & tones.any(axis=1)[:, None]
-    return _share(np.take_along_axis(tones, pitches % 12, axis=1)[counts])
+    pitches, chord_tones = np.asarray(pitches), np.asarray(chord_tones)
+    mask = (pitches > 0) & chord_tones.any(axis=1)[:, None]
+    return _fraction(np.take_along_axis(chord_tones, pitches % 12, axis=1)[mask])
 
 
-def rhythm_agreement(onsets: np.ndarray, other: np.ndarray) -> float:
-    """F-measure of the onsets of two rhythms on one grid, in [0, 1].
+def onset_f1(onset_mask: np.ndarray, other: np.ndarray) -> float:
+    """Computes the F1 of the onsets of two rhythms on one grid, in [0, 1].
 
-    It is `2 |both| / (|one| + |other|)`: steps where nothing begins in either do not
-    flatter it. 1 where neither has an onset.
+    It is `2 |A and B| / (|A| + |B|)`, to which steps without any onset do not
+    contribute, and 1 if neither rhythm has an onset.
 
-    Arguments:
-      onsets: bool [...], where a note begins.
-      other: the same of the other rhythm.
+    Args:
+      onset_mask: bool[...], steps at which a note begins.
+      other: bool[...], onset mask of the other rhythm.
     """
-    onsets, other = np.asarray(onsets, bool), np.asarray(other, bool)
-    total = onsets.sum() + other.sum()
-    return float(2 * (onsets & other).sum() / total) if total else 1.0
+    onset_mask, other = np.asarray(onset_mask, bool), np.asarray(other, bool)
+    total = onset_mask.sum() + other.sum()
+    return float(2 * (onset_mask & other).sum() / total) if total else 1.0
 
 
 def pitch_class_histogram(onset_pitches: np.ndarray) -> np.ndarray:
-    """How many notes have each pitch class: onset pitches int [...] to int64 [12]."""
+    """Counts the notes of each pitch class: onset pitches int[...] to i64[12]."""
     onset_pitches = np.asarray(onset_pitches)
     return np.bincount(onset_pitches[onset_pitches > 0] % 12, minlength=12)
 
 
 def interval_histogram(onset_pitches: np.ndarray) -> np.ndarray:
-    """How often each melodic interval occurs: int64 [25], from -12 to 12 semitones.
+    """Counts melodic intervals from -12 to 12 semitones, i64[25].
 
-    Intervals lead from a note of a voice to its next one, over rests too.
+    An interval leads from a note of a voice to its next note, also across rests.
 
-    Arguments:
-      onset_pitches: int [T] or [T, voices], the pitch of each note where it begins, 0
-        elsewhere.
+    Args:
+      onset_pitches: int[T] or [T, voices].
     """
     onset_pitches = np.asarray(onset_pitches)
-    found = np.zeros(2 * LARGEST_INTERVAL + 1, np.int64)
+    counts = np.zeros(2 * LARGEST_INTERVAL + 1, np.int64)
     for voice in onset_pitches.reshape(len(onset_pitches), -1).T:
         intervals = np.diff(voice[voice > 0])
         intervals = np.clip(intervals, -LARGEST_INTERVAL, LARGEST_INTERVAL)
-        found += np.bincount(intervals + LARGEST_INTERVAL, minlength=len(found))
-    return found
+        counts += np.bincount(intervals + LARGEST_INTERVAL, minlength=len(counts))
+    return counts
 
 
 def histogram_distance(counts: np.ndarray, other: np.ndarray) -> float:
-    """Total variation of two histograms [K] as shares of their sums, in [0, 1].
+    """Computes the total variation distance of two histograms, in [0, 1].
 
-    1 where one of them alone is empty.
+    It is 1 if exactly one of them is empty.
+
+    Args:
+      counts: float[K], normalized here.
+      other: float[K], normalized here.
     """
     counts, other = np.asarray(counts, np.float64), np.asarray(other, np.float64)
     if not (counts.sum() and other.sum()):
@@ -90,25 +94,27 @@ def histogram_distance(counts: np.ndarray, other: np.ndarray) -> float:
     return float(np.abs(difference).sum() / 2)
 
 
-def voice_leading_faults(pitches: np.ndarray, onsets: np.ndarray) -> dict[str, int]:
-    """Counts of `parallel_fifths`, `parallel_octaves` and `crossings` of a score.
+def voice_leading_violations(
+    pitches: np.ndarray, onset_mask: np.ndarray
+) -> dict[str, int]:
+    """Counts `parallel_fifths`, `parallel_octaves` and `crossings` of a score.
 
-    A pair of voices has a parallel where, from one step at which any voice begins a note
-    to the next such step, both move to another pitch in the same direction, and they
-    are a perfect fifth (or an octave, or unison) apart both times, give or take octaves.
-    So repeated and held notes make none, nor does contrary motion, as from a unison to an
-    octave, nor a fifth that is reached from another interval (a hidden one).
+    A pair of voices has a parallel if, from one step with any onset to the next such
+    step, both move in the same direction and are a perfect fifth (or an octave or
+    unison) apart both times, modulo octaves. Repeated and held notes make none, nor does
+    contrary motion, such as from a unison to an octave, nor a fifth that is reached from
+    another interval (a hidden fifth).
 
-    A crossing is a stretch of steps in which a lower voice sounds above a higher one,
-    counted once however long it lasts, for each pair of voices.
+    A crossing is a run of steps in which a lower voice sounds above a higher one; each
+    run counts once per pair of voices, whatever its length.
 
-    Arguments:
-      pitches: int [T, voices], what sounds, voices from high to low.
-      onsets: bool [T, voices], where a note begins.
+    Args:
+      pitches: int[T, voices], sounding pitches, voices from high to low.
+      onset_mask: bool[T, voices], steps at which a note begins.
     """
     pitches = np.asarray(pitches)
-    events = pitches[np.asarray(onsets).any(axis=1)]
-    faults = {"parallel_fifths": 0, "parallel_octaves": 0, "crossings": 0}
+    events = pitches[np.asarray(onset_mask).any(axis=1)]
+    counts = {"parallel_fifths": 0, "parallel_octaves": 0, "crossings": 0}
     for high, low in itertools.combinations(range(pitches.shape[1]), 2):
         pair = events[:, [high, low]]
         moves = np.diff(pair, axis=0)
@@ -116,14 +122,14 @@ def voice_leading_faults(pitches: np.ndarray, onsets: np.ndarray) -> dict[str, i
         similar = sounds[1:] & sounds[:-1] & (moves[:, 0] * moves[:, 1] > 0)
         intervals = np.abs(pair[:, 0] - pair[:, 1]) % 12
         for name, interval in (("fifths", _FIFTH), ("octaves", _OCTAVE)):
-            kept = (intervals[1:] == interval) & (intervals[:-1] == interval)
-            faults[f"parallel_{name}"] += int((similar & kept).sum())
+            parallel = (intervals[1:] == interval) & (intervals[:-1] == interval)
+            counts[f"parallel_{name}"] += int((similar & parallel).sum())
         crossed = (pitches[:, low] > pitches[:, high]) & (pitches[:, high] > 0)
-        faults["crossings"] += int(
+        counts["crossings"] += int(
             (crossed[1:] & ~crossed[:-1]).sum() + crossed[:1].sum()
         )
-    return faults
+    return counts
 
 
-def _share(hits: np.ndarray) -> float:
+def _fraction(hits: np.ndarray) -> float:
     return float(hits.mean()) if hits.size else 0.0

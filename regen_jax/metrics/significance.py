@@ -1,8 +1,8 @@
-"""Paired bootstrap over examples: tests whether two systems differ.
+"""Paired bootstrap over examples, a test of whether two systems differ.
 
 Koehn 2004, "Statistical Significance Tests for Machine Translation Evaluation",
 https://aclanthology.org/W04-3250. Examples are drawn with replacement, the same for both
-systems, so that the difficulty of examples cancels out. Does not import JAX.
+systems, so that the difficulty of examples cancels out. It does not import JAX.
 """
 
 import dataclasses
@@ -25,8 +25,10 @@ class Comparison:
     """A metric of two systems on the same examples.
 
     Attributes:
-      baseline, system: values of the metric.
-      low, high: the interval that holds 95 % of the resampled differences.
+      baseline: value of the metric of the baseline.
+      system: value of the metric of the system.
+      low: lower end of the 95 % interval of resampled differences.
+      high: upper end of the interval.
       p_value: two-sided, of a difference at least as large if the systems are equal.
     """
 
@@ -43,7 +45,7 @@ class Comparison:
 
 
 def ratio_of_sums(sums: np.ndarray) -> np.ndarray:
-    """Returns numerators over denominators of sums [R, 2]; NaN if a denominator is 0."""
+    """Divides numerators by denominators, [R, 2] to f64[R]; NaN where one divides by 0."""
     values = np.full(len(sums), np.nan)
     np.divide(sums[:, 0], sums[:, 1], out=values, where=sums[:, 1] > 0)
     return values
@@ -63,11 +65,12 @@ def paired_bootstrap(
     measured difference as that is from 0; it is never 0, and 1 if the systems are equal.
 
     Args:
-      baseline, system: f64[N, K], values per example that are summed: by default a
-        numerator and a denominator.
+      baseline: f64[N, K], values per example that are summed: by default a numerator and
+        a denominator.
+      system: f64[N, K], those of the other system.
       statistic: maps the sums to the metric.
-      num_resamples: how often N examples are drawn.
-      seed: of the draws.
+      num_resamples: number of draws of N examples.
+      seed: seed of the draws.
 
     Raises:
       ValueError: the numbers of examples differ or are 0, or a metric has no value.
@@ -78,26 +81,27 @@ def paired_bootstrap(
             "a paired bootstrap needs the same examples of both systems, [N, K], not "
             f"{list(baseline.shape)} and {list(system.shape)}"
         )
-    sides = baseline, system
-    values = [float(statistic(side.sum(axis=0)[None])[0]) for side in sides]
+    values = [
+        float(statistic(examples.sum(axis=0)[None])[0])
+        for examples in (baseline, system)
+    ]
     if not np.isfinite(values).all():
         raise ValueError("a paired bootstrap needs denominators whose sum is not 0")
-    random, number = np.random.default_rng(seed), len(baseline)
+    rng, number = np.random.default_rng(seed), len(baseline)
     differences = []
     for first in range(0, num_resamples, _CHUNK):
         draws = min(_CHUNK, num_resamples - first)
-        times = random.multinomial(number, np.full(number, 1 / number), size=draws)
-        ours, theirs = (statistic(times @ side) for side in (system, baseline))
-        differences.append(ours - theirs)
+        counts = rng.multinomial(number, np.full(number, 1 / number), size=draws)
+        differences.append(statistic(counts @ system) - statistic(counts @ baseline))
     resampled = np.concatenate(differences)
-    # A draw whose denominator is 0 has no value.
+    # Resamples with a denominator of 0 have no value.
     resampled = resampled[np.isfinite(resampled)]
     difference = values[1] - values[0]
     low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    # A distance that is equal up to rounding counts.
+    # Distances equal up to rounding count.
     distance = np.abs(resampled - difference) * (1 + 1e-9)
-    as_far = np.sum(distance >= abs(difference))
-    p_value = (1 + as_far) / (1 + len(resampled))
+    num_as_far = np.sum(distance >= abs(difference))
+    p_value = (1 + num_as_far) / (1 + len(resampled))
     return Comparison(*values, float(low), float(high), float(p_value))
 
 
@@ -108,10 +112,19 @@ def compare_texts(
     system: Sequence[str],
     num_resamples: int = NUM_RESAMPLES,
 ) -> Comparison:
-    """Compares two systems by `bleu` or `chrf` as in `metrics.generated_text`.
+    """Compares two systems by corpus BLEU or chrF.
+
+    The scores are those of `bleu` and `chrf` in `regen_jax.metrics.text`.
 
     The p-value is that of sacrebleu's paired bootstrap, whose seed is fixed, and 1 if
     the scores are equal, which sacrebleu reports as significant.
+
+    Args:
+      metric: `bleu` or `chrf`.
+      references: N texts.
+      baseline: N texts of the baseline.
+      system: N texts of the system.
+      num_resamples: number of draws of N texts.
 
     Raises:
       ValueError: the numbers of texts differ, or are 0.
@@ -140,6 +153,6 @@ def compare_texts(
     test = PairedTest(
         systems, {metric: scorer}, [list(references)], "bs", n_samples=num_resamples
     )
-    _, found = test()
-    (_, result) = next(scores for name, scores in found.items() if name != "System")
+    _, table = test()
+    (_, result) = next(scores for name, scores in table.items() if name != "System")
     return dataclasses.replace(comparison, p_value=float(result.p_value))

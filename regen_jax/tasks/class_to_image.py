@@ -13,10 +13,10 @@ from regen_jax.data.readers.images import LabelledImages, open_images
 from regen_jax.evaluation.outputs import PerExample
 from regen_jax.interfaces import Example, Judge, Judging, LossOutput, Task, Variables
 from regen_jax.judges.classifier import Classifier, augment
-from regen_jax.media.media import Exhibit
-from regen_jax.media.pictures import grid
-from regen_jax.metrics.frechet import frechet_distance, left_out_distances
-from regen_jax.metrics.images import mean_pairwise_distance, mse, nearest, psnr
+from regen_jax.media.image_grid import image_grid
+from regen_jax.media.media import Media
+from regen_jax.metrics.frechet import frechet_distance, random_split_distances
+from regen_jax.metrics.image import mean_pairwise_distance, mse, nearest_neighbors, psnr
 from regen_jax.spaces import Array, Category
 
 FRECHET_DRAWS = 20
@@ -81,7 +81,7 @@ class ClassToImage(Task):
         ) -> dict[str, float]:
             x = prompts["x"]
             recognized, features = judged(y)
-            distances, _ = nearest(y, train)
+            distances, _ = nearest_neighbors(y, train)
             values = {
                 "accuracy": float(np.mean(recognized == x)),
                 "nearest_training": float(np.median(distances) / 255),
@@ -93,7 +93,7 @@ class ClassToImage(Task):
                 values["frechet"] = frechet_distance(features[chosen], reference)
                 values["frechet_samples"] = count
                 if "y" in prompts and count < len(reference) - 1:
-                    draws = left_out_distances(reference, count, FRECHET_DRAWS)
+                    draws = random_split_distances(reference, count, FRECHET_DRAWS)
                     values["frechet_std"] = float(np.std(draws, ddof=1))
             classes = [y[x == k] for k in range(self.x.size) if np.sum(x == k) > 1]
             if classes:
@@ -125,7 +125,7 @@ class ClassToImage(Task):
         error = float(np.mean(mse(y, other, peak=255.0)))
         return {"mse": error} | ({"psnr": psnr(error)} if error else {})
 
-    def render_samples(self, prompts: Example, y: np.ndarray) -> Exhibit:
+    def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
         """A row for each class asked for, at most ten images long."""
         x = prompts["x"]
         names = self.examples("train").label_names
@@ -133,19 +133,19 @@ class ClassToImage(Task):
         length = max(1, min(map(len, rows)))
         shown = [(name, row) for name, row in zip(names, rows, strict=True) if len(row)]
         scale = max(1, round(56 / self.y.shape[1]))
-        picture = grid(
+        picture = image_grid(
             np.concatenate([row[:length] for _, row in shown]),
             length,
             row_labels=[name for name, _ in shown],
             scale=scale,
         )
-        return Exhibit({"samples": picture})
+        return Media({"samples": picture})
 
-    def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Exhibit:
+    def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Media:
         """Ten pairs: the first version above the second."""
         pairs = np.concatenate([y[:10], other[:10]])
         scale = max(1, round(56 / self.y.shape[1]))
-        return Exhibit({"reconstructions": grid(pairs, len(y[:10]), scale=scale)})
+        return Media({"reconstructions": image_grid(pairs, len(y[:10]), scale=scale)})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,9 +11,9 @@ import numpy as np
 from regen_jax.data.builders.pronunciations.builder import open_pronunciations
 from regen_jax.errors import UserError
 from regen_jax.interfaces import CoreList, Example, Judging, Task, Variables
-from regen_jax.media.media import Exhibit
+from regen_jax.media.media import Media
 from regen_jax.metrics.error_rates import nearest_edits
-from regen_jax.modalities.text import text as language
+from regen_jax.modalities.text import characters
 from regen_jax.modalities.text.pronunciation import PHONES, without_stress
 from regen_jax.ranges import Count
 from regen_jax.spaces import Tokens
@@ -76,8 +76,8 @@ class Pronunciation(Task):
         if kind != "text":
             raise UserError(f"pronunciation reads --text=WORD, not --{kind}")
         g2p = self.direction == "g2p"
-        symbols = language.normalize(value) if g2p else value.upper().split()
-        return {"x": language.encode(self.x, symbols)}
+        sequence = characters.normalize(value) if g2p else value.upper().split()
+        return {"x": characters.encode(self.x, sequence)}
 
     def sample_metrics(self, variables: Mapping[str, Variables]) -> Judging:
         """`symbol_error_rate`, edits per symbol (PER of G2P), and `word_error_rate`.
@@ -124,25 +124,25 @@ class Pronunciation(Task):
         wrong = np.stack([edits[:, 0] > 0, np.ones(len(edits))], axis=1)
         return sources, {"symbol_error_rate": edits, "word_error_rate": wrong}
 
-    def render_samples(self, prompts: Example, y: np.ndarray) -> Exhibit:
+    def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
         """Words, what was generated for them, and what is true."""
         columns = {"source": self._words(self.x, prompts["x"])}
         columns["generated"] = self._words(self.y, y)
         if "y" in prompts:
             columns["true"] = self._words(self.y, prompts["y"])
-        return Exhibit(texts={"samples": table(list(columns), *columns.values())})
+        return Media(texts={"samples": table(list(columns), *columns.values())})
 
     @property
     def _spaces(self) -> dict[str, Tokens]:
         unstressed = dict.fromkeys(without_stress(PHONES))
-        letters = language.characters(self.max_length, language.ENGLISH[1:])
+        letters = characters.character_space(self.max_length, characters.ENGLISH[1:])
         symbols = ("", *(PHONES if self.stress else unstressed))
         phonemes = Tokens(self.max_length, len(symbols), padded=True, symbols=symbols)
         pair = (letters, phonemes) if self.direction == "g2p" else (phonemes, letters)
         return dict(zip("xy", pair, strict=True))
 
     def _symbols(self, space: Tokens, ids: np.ndarray) -> list[list[str]]:
-        return [language.decode(space, row) for row in np.asarray(ids)]
+        return [characters.decode(space, row) for row in np.asarray(ids)]
 
     def _words(self, space: Tokens, ids: np.ndarray) -> list[str]:
         return [self._between(space).join(s) for s in self._symbols(space, ids)]
@@ -168,7 +168,7 @@ def _read(
         if not pairs:
             too_long.append({"word": word, "pronunciations": listed})
         for x, y in pairs if split == "train" else pairs[:1]:
-            encoded = language.encode(task.x, x), language.encode(task.y, y)
+            encoded = characters.encode(task.x, x), characters.encode(task.y, y)
             examples.append(dict(zip("xy", encoded, strict=True)))
     return examples, tuple(too_long)
 

@@ -19,13 +19,13 @@ from regen_jax.data.readers.scores import (
 from regen_jax.data.tfds import prepared
 from regen_jax.errors import UserError
 from regen_jax.interfaces import CoreList, Example, Judging, Task, Variables
-from regen_jax.media.media import Exhibit
+from regen_jax.media.media import Media
+from regen_jax.media.piano_roll import render_piano_roll
+from regen_jax.media.synthesis import synthesize
 from regen_jax.metrics import music
 from regen_jax.modalities.music import events, keys, midi, musicxml
 from regen_jax.modalities.music.bars import DIVISIONS
-from regen_jax.modalities.music.piano_roll import picture
 from regen_jax.modalities.music.score import Score, from_events, scale, to_events
-from regen_jax.modalities.music.synthesis import render
 from regen_jax.ranges import Count, Natural
 from regen_jax.spaces import Tokens
 
@@ -126,29 +126,29 @@ class ScoreTask(Task):
 
         return metrics
 
-    def render_samples(self, prompts: Example, y: np.ndarray) -> Exhibit:
+    def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
         """A piano roll, a sound and files of each that is not empty."""
-        exhibit = Exhibit()
+        media = Media()
         for index, ids in enumerate(y):
             score = self.score(prompts, index, ids)
             name = f"sample_{index}"
             if not score.length:
                 continue
-            exhibit.images[name] = picture(score, self._true(prompts, index))
-            exhibit.audio[name] = (render(score, _SAMPLE_RATE), _SAMPLE_RATE)
-            exhibit.files |= {
+            media.images[name] = render_piano_roll(score, self._true(prompts, index))
+            media.audio[name] = (synthesize(score, _SAMPLE_RATE), _SAMPLE_RATE)
+            media.files |= {
                 f"{name}.mid": lambda path, score=score: midi.write(path, score),
                 f"{name}.musicxml": lambda path, score=score: musicxml.write(
                     path, score
                 ),
             }
-        return exhibit
+        return media
 
-    def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Exhibit:
+    def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Media:
         """The first score, and what came of its true Y′ as frames over it."""
         scores = [from_events(ids[0], self.division) for ids in (other, y)]
-        return Exhibit(
-            {"reconstructions": picture(*scores)} if scores[0].length else {}
+        return Media(
+            {"reconstructions": render_piano_roll(*scores)} if scores[0].length else {}
         )
 
     def reconstruction_metrics(
@@ -208,7 +208,7 @@ class ScoreTask(Task):
     def _in_key(self, prompts: Example, y: np.ndarray) -> float:
         notes = [events.onsets(ids) for ids in y]
         fractions = [
-            music.in_key_share(onsets, scale(key))
+            music.in_key_fraction(onsets, scale(key))
             for onsets, key in zip(notes, self._keys(prompts, y), strict=True)
         ]
         return float(np.average(fractions, weights=[(n > 0).sum() for n in notes]))
@@ -222,13 +222,13 @@ class ScoreTask(Task):
         )
         begins = [events.begins(ids, axis=1).ravel() for ids in (y, true)]
         nothing, every = np.zeros(missed, bool), np.ones(missed, bool)
-        return music.rhythm_agreement(
+        return music.onset_f1(
             np.concatenate([begins[0], nothing]), np.concatenate([begins[1], every])
         )
 
     def _faults(self, y: np.ndarray) -> dict[str, float]:
         counts = [
-            music.voice_leading_faults(events.sounding(ids), events.begins(ids))
+            music.voice_leading_violations(events.sounding(ids), events.begins(ids))
             for ids in y
         ]
         quarters = (np.asarray(y)[..., 0] != events.PADDING).sum() / self.division

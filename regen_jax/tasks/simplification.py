@@ -22,8 +22,8 @@ from regen_jax.interfaces import (
     Variables,
 )
 from regen_jax.judges.language_model import LanguageModel
-from regen_jax.media.media import Exhibit
-from regen_jax.metrics import generated_text
+from regen_jax.media.media import Media
+from regen_jax.metrics import text as text_metrics
 from regen_jax.modalities.text import tokenizer
 from regen_jax.ranges import Count
 from regen_jax.spaces import Tokens
@@ -119,17 +119,17 @@ class Simplification(Task):
                 "perplexity": float(
                     np.exp(judge.nats(variables["judge"], y).sum() / pieces)
                 ),
-                "novelty": generated_text.novelty(texts, known),
-                "copied": generated_text.copied(texts, known),
+                "novelty": text_metrics.novelty(texts, known),
+                "copied": text_metrics.copied_fraction(texts, known),
             }
             if "y" in prompts:
                 sources, true, outputs = self._columns(prompts, y, too_long)
                 found |= {
                     **self._likeness(true, outputs),
-                    "sari": generated_text.sari(sources, true, outputs),
-                    "pinc": generated_text.pinc(sources, outputs),
-                    "source_bleu": generated_text.bleu(true, sources),
-                    "source_sari": generated_text.sari(sources, true, sources),
+                    "sari": text_metrics.sari(sources, true, outputs),
+                    "pinc": text_metrics.pinc(sources, outputs),
+                    "source_bleu": text_metrics.bleu(true, sources),
+                    "source_sari": text_metrics.sari(sources, true, sources),
                 }
             return found
 
@@ -144,7 +144,7 @@ class Simplification(Task):
     ) -> PerExample:
         """The three texts of each pair, and its SARI."""
         sources, true, outputs = self._columns(prompts, y, too_long)
-        saris = generated_text.sentence_saris(sources, true, outputs)
+        saris = text_metrics.sentence_sari(sources, true, outputs)
         return {
             "source": sources,
             "reference": true,
@@ -158,20 +158,20 @@ class Simplification(Task):
         """BLEU and chrF of texts that came from the true Y′."""
         return self._likeness(self._texts(y), self._texts(other))
 
-    def render_samples(self, prompts: Example, y: np.ndarray) -> Exhibit:
+    def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
         """Sources, what was generated, and the true texts."""
         columns = {"generated": self._texts(y)}
         if "x" in prompts:
             columns = {"source": self._texts(prompts["x"])} | columns
         if "y" in prompts:
             columns["true"] = self._texts(prompts["y"])
-        return Exhibit(texts={"samples": table(list(columns), *columns.values())})
+        return Media(texts={"samples": table(list(columns), *columns.values())})
 
-    def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Exhibit:
+    def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Media:
         """Texts beside what came from their true Y′."""
         columns = self._texts(y), self._texts(other)
         heads = ["text", "from the true abstraction"]
-        return Exhibit(texts={"reconstructions": table(heads, *columns)})
+        return Media(texts={"reconstructions": table(heads, *columns)})
 
     def _columns(
         self, prompts: Example, y: np.ndarray, too_long: Sequence[Example]
@@ -190,8 +190,8 @@ class Simplification(Task):
     @staticmethod
     def _likeness(true: list[str], texts: list[str]) -> dict[str, float]:
         return {
-            "bleu": generated_text.bleu(true, texts),
-            "chrf": generated_text.chrf(true, texts),
+            "bleu": text_metrics.bleu(true, texts),
+            "chrf": text_metrics.chrf(true, texts),
         }
 
 

@@ -9,7 +9,7 @@ from regen_jax.data.readers.speech import Pairs, SpeechOptions, open_speech
 from regen_jax.errors import UserError
 from regen_jax.evaluation.outputs import PerExample
 from regen_jax.interfaces import Example, Judging, Task, Variables
-from regen_jax.media.media import Exhibit
+from regen_jax.media.media import Media
 from regen_jax.spaces import Array, Padded, Tokens
 from regen_jax.tasks.transcripts import error_rates, per_example, table
 
@@ -69,20 +69,20 @@ class SpeechRecognition(SpeechOptions, Task):
         """The metrics of `sample_metrics` for texts that came from the true Y′."""
         return error_rates(self.decode(y), self.decode(other))
 
-    def render_samples(self, prompts: Example, y: np.ndarray) -> Exhibit:
+    def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
         """Transcripts beside the true texts, and the first wave."""
         columns = {"recognized": self.decode(y)}
         if "y" in prompts:
             columns = {"text": self.decode(prompts["y"])} | columns
-        exhibit = Exhibit(texts={"samples": table(list(columns), *columns.values())})
+        media = Media(texts={"samples": table(list(columns), *columns.values())})
         if self.x == self.wave:
             waves = Padded(*prompts["x"])
             wave = np.asarray(waves.values[0][: waves.length[0]])
-            exhibit.audio["heard"] = (wave, self.sample_rate)
-        return exhibit
+            media.audio["heard"] = (wave, self.sample_rate)
+        return media
 
-    def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Exhibit:
+    def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Media:
         """Texts beside what came from their true Y′."""
         columns = self.decode(y), self.decode(other)
         heads = ["text", "from the true abstraction"]
-        return Exhibit(texts={"reconstructions": table(heads, *columns)})
+        return Media(texts={"reconstructions": table(heads, *columns)})

@@ -14,9 +14,9 @@ from regen_jax.errors import UserError
 from regen_jax.evaluation.outputs import PerExample
 from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.interfaces import Example, Judge, Judging, LossOutput, Task, Variables
-from regen_jax.media.media import Exhibit
-from regen_jax.media.pictures import spectrogram_picture
-from regen_jax.metrics.cepstral import mel_cepstral_distortion
+from regen_jax.media.heatmaps import render_spectrograms
+from regen_jax.media.media import Media
+from regen_jax.metrics.audio import mel_cepstral_distortion
 from regen_jax.ranges import Count
 from regen_jax.spaces import Array, Padded, Tokens
 from regen_jax.tasks.transcripts import error_rates, per_example
@@ -108,7 +108,7 @@ class SpeechSynthesis(SpeechOptions, Task):
         spoken = float(np.sum(y.length)) / self.sample_rate
         return {"real_time_factor": seconds / spoken} if spoken else {}
 
-    def render_samples(self, prompts: Example, y: Padded) -> Exhibit:
+    def render_samples(self, prompts: Example, y: Padded) -> Media:
         """Sounds and some spectrograms, each beside its reference where it has one."""
         texts = self.decode(prompts["x"])
         versions = {"samples": y}
@@ -116,7 +116,7 @@ class SpeechSynthesis(SpeechOptions, Task):
             versions["references"] = prompts["y"]
         return self._beside("samples", versions, texts)
 
-    def render_reconstructions(self, y: Padded, other: Padded) -> Exhibit:
+    def render_reconstructions(self, y: Padded, other: Padded) -> Media:
         """Waves beside the same from their true Y′."""
         numbers = [str(i) for i in range(len(y.length))]
         versions = {"originals": y, "reconstructions": other}
@@ -124,23 +124,23 @@ class SpeechSynthesis(SpeechOptions, Task):
 
     def _beside(
         self, name: str, versions: dict[str, Padded], texts: list[str]
-    ) -> Exhibit:
+    ) -> Media:
         """The waves of each version as sounds, and one picture of the first ones."""
-        exhibit, pictures, labels = Exhibit(), [], []
+        media, pictures, labels = Media(), [], []
         for version, y in versions.items():
             for index, (wave, length) in enumerate(zip(*y, strict=True)):
                 sound = np.asarray(wave[:length], np.float32), self.sample_rate
-                exhibit.audio[f"{version}_{index}"] = sound
+                media.audio[f"{version}_{index}"] = sound
             pictures.append(
                 self._mels(Padded(*(part[: self.num_rendered] for part in y)))
             )
             labels.append([f"{version}: {text}" for text in texts[: self.num_rendered]])
-        exhibit.images[name] = spectrogram_picture(
+        media.images[name] = render_spectrograms(
             [mel for example in zip(*pictures, strict=True) for mel in example],
             [label for example in zip(*labels, strict=True) for label in example],
             columns=len(versions),
         )
-        return exhibit
+        return media
 
     def _mels(self, y: Padded) -> list[np.ndarray]:
         """Log-mel spectrograms f32[T, 80] of each wave."""

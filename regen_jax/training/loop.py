@@ -20,7 +20,7 @@ import numpy as np
 
 from regen_jax import paths
 from regen_jax.errors import UserError
-from regen_jax.media.tensorboard import Summaries
+from regen_jax.media.tensorboard import SummaryWriter
 from regen_jax.training.checkpoint import CheckpointOptions, Checkpoints
 from regen_jax.training.inspect.flops import model_flops
 from regen_jax.training.inspect.profile import ProfileOptions, Profiler
@@ -110,7 +110,7 @@ def train(
         unchecked = []
         again = start if owed else start + 1
         with (
-            Summaries(folder, again, enabled=processes.first()) as summaries,
+            SummaryWriter(folder, again, enabled=processes.first()) as summaries,
             Progress(stage.name, start, options.steps) as progress,
             contextlib.closing(
                 Profiler(folder, loop.profile, enabled=processes.first())
@@ -137,7 +137,7 @@ def train(
                 if logging:
                     scalars |= pace.read(step)
                     logged = {f"train/{k}": v for k, v in scalars.items()}
-                    summaries.scalars(step, logged)
+                    summaries.write_scalars(step, logged)
                     progress.show(step, scalars)
                 if reporting:
                     reports.owe(step, logged)

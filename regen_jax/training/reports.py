@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from regen_jax.media.tensorboard import Summaries
+from regen_jax.media.tensorboard import SummaryWriter
 from regen_jax.training.parallel import processes
 from regen_jax.training.parallel.strategies import Strategy
 from regen_jax.training.preemption import Preempted, Preemption
@@ -43,19 +43,19 @@ class Reports:
             new.write_text(json.dumps({"step": step, "scalars": dict(scalars)}))
             new.rename(self._debt)
 
-    def resume(self, step: int, summaries: Summaries) -> None:
+    def resume(self, step: int, summaries: SummaryWriter) -> None:
         """Logs again what was logged at the step of a report that is owed.
 
         TensorBoard hides all that an earlier start wrote at that step: parts of the
         report may be among it.
         """
-        summaries.scalars(step, self._read().get("scalars", {}))
+        summaries.write_scalars(step, self._read().get("scalars", {}))
 
     def make(
         self,
         step: int,
         state: TrainState,
-        summaries: Summaries,
+        summaries: SummaryWriter,
         progress: Progress,
         preemption: Preemption,
     ) -> bool:
@@ -69,8 +69,8 @@ class Reports:
         try:
             with preemption.at_once():
                 report = self._stage.report(variables, frozen)
-                summaries.scalars(step, report.scalars)
-                summaries.exhibit(step, report.exhibit)
+                summaries.write_scalars(step, report.scalars)
+                summaries.write_media(step, report.media)
                 progress.note(step, report.scalars)
         except Preempted:
             return False

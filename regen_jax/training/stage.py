@@ -8,7 +8,7 @@ import jax
 
 from regen_jax import ranges
 from regen_jax.evaluation.outputs import PerExample
-from regen_jax.media.media import Exhibit
+from regen_jax.media.media import Media
 from regen_jax.ranges import Count, Fraction, NonNegative, Positive, Rate, Share
 
 Tree = Any
@@ -23,12 +23,12 @@ class Report:
 
     Attributes:
       scalars: finite metrics by name.
-      exhibit: what can be looked at.
+      media: images, sounds and texts to show.
       failed: names of the evaluators that raised.
     """
 
     scalars: dict[str, float] = dataclasses.field(default_factory=dict)
-    exhibit: Exhibit = dataclasses.field(default_factory=Exhibit)
+    media: Media = dataclasses.field(default_factory=Media)
     per_example: Callable[[], PerExample] | None = None
     """Computes what `evaluate` writes of each sample."""
     failed: list[str] = dataclasses.field(default_factory=list)

@@ -93,7 +93,7 @@ def test_loss_is_the_same_evaluated_and_however_a_batch_is_split(model):
     def same(found, expected):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
-    for name in ("loss", "metrics", "examples"):
+    for name in ("loss", "metrics", "per_example"):
         jax.tree.map(same, joined(name), getattr(whole, name))
     totals = jax.tree.map(lambda *x: sum(x), *[part.sums for part in parts])
     jax.tree.map(same, totals, whole.sums)

@@ -7,7 +7,7 @@ from regen_jax.errors import UserError
 
 
 def test_text_of_a_flag_has_no_byte_order_mark():
-    task = types.SimpleNamespace(read=lambda *given: given)
+    task = types.SimpleNamespace(parse_prompt=lambda *given: given)
     given = [("text", "\ufeffGod"), ("audio", "/a.wav")]
     assert requested(task, given, 100, 0) == [("text", "God"), ("audio", "/a.wav")]
 

@@ -16,7 +16,7 @@ HERE = os.uname().nodename
 HOLDER = """
 import os, sys, time
 from pathlib import Path
-from regen_jax import workdir
+from regen_jax.cli import workdir
 workdir.LEASE_SECONDS = 0.5
 folder = Path(sys.argv[1])
 with workdir.claimed(folder, {"seed": 0}):

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from regen_jax.generators.adversarial import Vocoder
-from regen_jax.losses.spectral import spectral_loss
+from regen_jax.losses.spectral import spectral_losses
 from regen_jax.modalities.audio import segments
 from regen_jax.modalities.audio.mel import log_mel
 from regen_jax.spaces import Array, Padded, zeros
@@ -91,7 +91,7 @@ def test_loss_is_of_the_wave_that_sampling_gives():
     objective = loss(WHOLE, variables, KEYS, a, b, True)
     wave = sample(WHOLE, variables, KEYS, a)
     assert np.abs(wave.values).max() < 1  # nothing was clipped
-    terms = spectral_loss(wave.values, b.values, b.length, (64,), 16000)
+    terms = spectral_losses(wave.values, b.values, b.length, (64,), 16000)
     for name, value in terms.items():
         np.testing.assert_allclose(objective.metrics[f"{name}_loss"], value, rtol=1e-4)
     np.testing.assert_allclose(objective.loss, sum(terms.values()), rtol=1e-4)

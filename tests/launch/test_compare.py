@@ -7,7 +7,7 @@ from launch.compare import cells, paired
 from regen_jax.cli.workdir import FORMAT
 from regen_jax.errors import UserError
 from regen_jax.evaluation import outputs
-from regen_jax.metrics import generated_text
+from regen_jax.metrics import text as text_metrics
 from regen_jax.metrics.significance import compare_texts, paired_bootstrap
 
 TEXTS = [f"In the {i} beginning God made the heaven." for i in range(20)]
@@ -27,7 +27,7 @@ def write(folder, texts, errors, rows=None, task="simplification", **metrics):
     }
     outputs.write(outputs.path(folder, "test"), columns)
     metrics = {
-        "samples/bleu": generated_text.bleu(TEXTS, texts),
+        "samples/bleu": text_metrics.bleu(TEXTS, texts),
         "samples/wer": sum(errors) / (8 * len(errors)),
         **metrics,
     }

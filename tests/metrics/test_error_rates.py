@@ -7,14 +7,14 @@ from regen_jax.metrics import error_rates
 
 
 def edits(a, b):
-    """Levenshtein distance by its recursion."""
+    """Computes the Levenshtein distance by its recursion."""
 
     @functools.cache
     def best(i, j):
         if not i or not j:
             return i + j
-        kept = best(i - 1, j - 1) + (a[i - 1] != b[j - 1])
-        return min(kept, best(i - 1, j) + 1, best(i, j - 1) + 1)
+        substituted = best(i - 1, j - 1) + (a[i - 1] != b[j - 1])
+        return min(substituted, best(i - 1, j) + 1, best(i, j - 1) + 1)
 
     return best(len(a), len(b))
 
@@ -31,27 +31,27 @@ def corpus(symbols, seed=0):
     return sequences(), sequences()
 
 
-def test_token_errors_agree_with_the_recursion():
+def test_token_error_rate_equals_recursion():
     references, hypotheses = corpus(("ˈæ", "æ", "s", 4))
     total = sum(map(edits, references, hypotheses))
-    found = error_rates.token_error_rate(references, hypotheses)
-    assert found == pytest.approx(total / sum(map(len, references)))
+    rate = error_rates.token_error_rate(references, hypotheses)
+    assert rate == pytest.approx(total / sum(map(len, references)))
 
 
-def test_nearest_edits_are_to_the_best_of_several_references():
+def test_nearest_edits_use_the_nearest_reference():
     first, hypotheses = corpus(("a", "b", "c"))
     second, third = corpus(("a", "b", "c"), seed=1)
     references = list(zip(first, second, third, strict=True))
-    found = error_rates.nearest_edits(references, hypotheses)
-    for listed, hypothesis, row in zip(references, hypotheses, found, strict=True):
-        # `min` gives the first of several with equally few edits, as the docstring says.
-        nearest = min(listed, key=lambda known, other=hypothesis: edits(known, other))
+    rows = error_rates.nearest_edits(references, hypotheses)
+    for several, hypothesis, row in zip(references, hypotheses, rows, strict=True):
+        # `min` returns the first of equally near references, like `nearest_edits`.
+        nearest = min(several, key=lambda text, other=hypothesis: edits(text, other))
         assert row.tolist() == [edits(nearest, hypothesis), len(nearest)]
     with pytest.raises(ValueError, match="not empty"):
         error_rates.nearest_edits([[]], ["a"])
 
 
-def test_word_and_character_errors_are_of_the_corpus():
+def test_word_and_character_error_rates_are_of_the_corpus():
     references, hypotheses = (
         [" ".join(words) for words in side] for side in corpus(("a", "bc", "d e", "ff"))
     )
@@ -63,8 +63,8 @@ def test_word_and_character_errors_are_of_the_corpus():
         error_rates.token_error_rate(references, hypotheses)
     )
     # A mean over texts would be (1/4 + 1) / 2.
-    found = error_rates.word_error_rate(["a b c d", "e"], ["a b c", "f"])
-    assert found == pytest.approx(2 / 5)
+    rate = error_rates.word_error_rate(["a b c d", "e"], ["a b c", "f"])
+    assert rate == pytest.approx(2 / 5)
 
 
 @pytest.mark.parametrize("unit", ["word", "character"])
@@ -84,18 +84,18 @@ def test_edits_per_text_sum_to_the_error_rate(unit):
     ]  # fmt: skip
 
 
-def test_sequences_are_right_or_wrong():
-    found = error_rates.sequence_error_rate(["ab", "c", "", "d"], ["ab", "", "", "e"])
-    assert found == 0.5
+def test_sequence_error_rate_counts_sequences_with_any_error():
+    rate = error_rates.sequence_error_rate(["ab", "c", "", "d"], ["ab", "", "", "e"])
+    assert rate == 0.5
     assert error_rates.sequence_error_rate([("a", "b")], [["a", "b"]]) == 0
 
 
-def test_longer_hypotheses_exceed_one():
+def test_error_rate_of_long_hypotheses_exceeds_one():
     assert error_rates.word_error_rate(["a"], ["b c d"]) == 3
 
 
 @pytest.mark.parametrize(
-    "rate",
+    "metric",
     [
         error_rates.word_edits,
         error_rates.character_edits,
@@ -105,10 +105,10 @@ def test_longer_hypotheses_exceed_one():
         error_rates.sequence_error_rate,
     ],
 )
-def test_refuses_what_has_no_rate(rate):
+def test_unpaired_or_empty_references_raise_value_error(metric):
     with pytest.raises(
         ValueError, match="a hypothesis for each reference, not 1 for 2"
     ):
-        rate(["a", "b"], ["a"])
+        metric(["a", "b"], ["a"])
     with pytest.raises(ValueError, match="needs a reference that is not empty"):
-        rate([], [])
+        metric([], [])

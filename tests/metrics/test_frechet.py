@@ -4,8 +4,8 @@ import pytest
 from regen_jax.metrics.frechet import (
     frechet_distance,
     frechet_distance_of_moments,
-    left_out_distances,
     moments,
+    random_split_distances,
 )
 
 
@@ -14,44 +14,44 @@ def covariance(rng, size, rank=None):
     return root @ root.T
 
 
-def test_diagonal_gaussians_have_the_closed_form():
+def test_diagonal_gaussians_have_closed_form_distance():
     rng = np.random.default_rng(0)
     mean_a, mean_b = rng.normal(size=(2, 6))
     std_a, std_b = rng.uniform(0.1, 2, size=(2, 6))
     expected = np.sum((mean_a - mean_b) ** 2) + np.sum((std_a - std_b) ** 2)
-    got = frechet_distance_of_moments(
+    distance = frechet_distance_of_moments(
         mean_a, np.diag(std_a**2), mean_b, np.diag(std_b**2)
     )
-    np.testing.assert_allclose(got, expected, rtol=1e-12)
+    np.testing.assert_allclose(distance, expected, rtol=1e-12)
 
 
-def test_commuting_full_covariances_have_the_closed_form():
+def test_commuting_covariances_have_closed_form_distance():
     """In a shared eigenbasis only the standard deviations differ."""
     rng = np.random.default_rng(1)
     basis = np.linalg.qr(rng.normal(size=(5, 5)))[0]
     std_a, std_b = rng.uniform(0.1, 2, size=(2, 5))
-    got = frechet_distance_of_moments(
+    distance = frechet_distance_of_moments(
         np.zeros(5),
         basis * std_a**2 @ basis.T,
         np.zeros(5),
         basis * std_b**2 @ basis.T,
     )
-    np.testing.assert_allclose(got, np.sum((std_a - std_b) ** 2), rtol=1e-11)
+    np.testing.assert_allclose(distance, np.sum((std_a - std_b) ** 2), rtol=1e-11)
 
 
-def test_full_covariances_in_two_dimensions():
+def test_two_dimensional_covariances_have_closed_form_distance():
     """tr(M^½) = sqrt(tr M + 2 sqrt(det M)) for 2 x 2 with positive eigenvalues."""
     rng = np.random.default_rng(2)
     cov_a, cov_b = covariance(rng, 2), covariance(rng, 2)
     product = cov_a @ cov_b
     root = np.sqrt(np.trace(product) + 2 * np.sqrt(np.linalg.det(product)))
-    got = frechet_distance_of_moments(np.zeros(2), cov_a, np.ones(2), cov_b)
+    distance = frechet_distance_of_moments(np.zeros(2), cov_a, np.ones(2), cov_b)
     expected = 2 + np.trace(cov_a + cov_b) - 2 * root
-    np.testing.assert_allclose(got, expected, rtol=1e-11)
+    np.testing.assert_allclose(distance, expected, rtol=1e-11)
 
 
 @pytest.mark.parametrize("rows", [3, 50])
-def test_identical_sets_are_at_zero_and_a_translation_at_its_square(rows):
+def test_identical_sets_have_distance_0_and_translated_ones_its_square(rows):
     features = np.random.default_rng(3).normal(size=(rows, 8))
     shift = np.linspace(-1, 2, 8)
     assert frechet_distance(features, features[::-1]) == pytest.approx(0, abs=1e-12)
@@ -60,13 +60,13 @@ def test_identical_sets_are_at_zero_and_a_translation_at_its_square(rows):
     )
 
 
-def test_orthogonal_supports_of_lower_rank():
+def test_rank_deficient_orthogonal_covariances():
     cov_a, cov_b = np.diag([3.0, 2.0, 0.0, 0.0]), np.diag([0.0, 0.0, 1.0, 5.0])
-    got = frechet_distance_of_moments(np.zeros(4), cov_a, np.zeros(4), cov_b)
-    assert got == pytest.approx(11, rel=1e-12)
+    distance = frechet_distance_of_moments(np.zeros(4), cov_a, np.zeros(4), cov_b)
+    assert distance == pytest.approx(11, rel=1e-12)
 
 
-def test_is_symmetric_and_takes_float32():
+def test_distance_is_symmetric_for_float32():
     rng = np.random.default_rng(4)
     a = rng.normal(size=(40, 6)).astype(np.float32)
     b = (rng.normal(size=(30, 6)) @ rng.normal(size=(6, 6))).astype(np.float32)
@@ -75,40 +75,42 @@ def test_is_symmetric_and_takes_float32():
     )
 
 
-def test_moments_are_those_of_numpy():
+def test_moments_equal_numpy():
     features = np.random.default_rng(5).normal(size=(20, 4))
     mean, cov = moments(features)
     np.testing.assert_allclose(mean, features.mean(axis=0), rtol=1e-14)
     np.testing.assert_allclose(cov, np.cov(features, rowvar=False), rtol=1e-12)
 
 
-def test_agrees_with_a_matrix_square_root():
+def test_distance_equals_matrix_square_root_form():
     linalg = pytest.importorskip("scipy.linalg")
     rng = np.random.default_rng(6)
     cov_a, cov_b = covariance(rng, 16), covariance(rng, 16)
     root = linalg.sqrtm(cov_a @ cov_b).real
     expected = np.trace(cov_a + cov_b - 2 * root)
-    got = frechet_distance_of_moments(np.zeros(16), cov_a, np.zeros(16), cov_b)
-    np.testing.assert_allclose(got, expected, rtol=1e-8)
+    distance = frechet_distance_of_moments(np.zeros(16), cov_a, np.zeros(16), cov_b)
+    np.testing.assert_allclose(distance, expected, rtol=1e-8)
 
 
-def test_left_out_sets_spread_like_fresh_ones():
+def test_random_splits_spread_like_new_samples():
     rng = np.random.default_rng(7)
     mixing = rng.normal(size=(8, 8)) / np.sqrt(8)
     features = rng.normal(size=(1500, 8)) @ mixing
-    fresh = [
+    new_distances = [
         frechet_distance(rng.normal(size=(60, 8)) @ mixing, features)
         for _ in range(300)
     ]
-    found = left_out_distances(features, 60, 300)
-    assert np.std(found) == pytest.approx(np.std(fresh), rel=0.2)
-    assert np.mean(found) == pytest.approx(np.mean(fresh), rel=0.1)
-    np.testing.assert_array_equal(left_out_distances(features, 60, 2), found[:2])
+    distances = random_split_distances(features, 60, 300)
+    assert np.std(distances) == pytest.approx(np.std(new_distances), rel=0.2)
+    assert np.mean(distances) == pytest.approx(np.mean(new_distances), rel=0.1)
+    np.testing.assert_array_equal(
+        random_split_distances(features, 60, 2), distances[:2]
+    )
 
 
-def test_bad_features():
+def test_invalid_features_raise_value_error():
     good = np.ones((4, 2))
-    with pytest.raises(ValueError, match=r"features b must be \[N >= 2, D\]"):
+    with pytest.raises(ValueError, match=r"other must be \[N >= 2, D\], not \[1, 2\]"):
         frechet_distance(good, good[:1])
     with pytest.raises(ValueError, match="differ in width: 2 and 3"):
         frechet_distance(good, np.ones((4, 3)))

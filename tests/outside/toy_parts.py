@@ -28,7 +28,7 @@ class Stripes(Task):
     def examples(self, split: str) -> list[dict[str, np.ndarray]]:
         examples = []
         for x in np.arange(self.number, dtype=np.int32) % 3:
-            y = np.zeros(self.input_space.shape, np.float32)
+            y = np.zeros(self.y.shape, np.float32)
             y[:, x] = 0.75
             examples.append({"x": x, "y": y})
         return examples

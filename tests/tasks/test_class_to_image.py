@@ -58,7 +58,7 @@ def test_real_images_have_the_spread_of_their_distance(task, monkeypatch):
         drawn.append((len(features), number, draws))
         return np.arange(float(draws))
 
-    monkeypatch.setattr(class_to_image, "left_out_distances", distances)
+    monkeypatch.setattr(class_to_image, "random_split_distances", distances)
     test = task.examples("test")
     batch = {k: np.stack([example[k] for example in test]) for k in ("x", "y")}
     found = task.sample_metrics({"judge": {}})(batch, batch["y"])

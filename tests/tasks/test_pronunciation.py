@@ -5,7 +5,7 @@ import pytest
 
 from regen_jax.data.pipeline import stack
 from regen_jax.errors import UserError
-from regen_jax.modalities.text.text import decode, encode
+from regen_jax.modalities.text.characters import decode, encode
 from regen_jax.tasks import pronunciation
 from regen_jax.tasks.pronunciation import Pronunciation
 
@@ -150,7 +150,7 @@ def test_words_and_phonemes_are_read(speech_dir):
     example = task.parse_prompt("text", "Light")
     assert "".join(decode(task.x, example["x"])) == "light"
     back = Pronunciation(dir=speech_dir, direction="p2g")
-    assert decode(back.x, back.read("text", "l ay t")["x"]) == ["L", "AY", "T"]
+    assert decode(back.x, back.parse_prompt("text", "l ay t")["x"]) == ["L", "AY", "T"]
     with pytest.raises(UserError, match="pronunciation reads --text=WORD"):
         task.parse_prompt("audio", "a.wav")
     assert task.sample_metrics({})(stack([example]), outputs(task, "L AY T")) == {}

@@ -43,7 +43,7 @@ def test_rhythm_and_notes_are_those_of_each(kind, music_dir):
     found = task.sample_metrics({})(prompts, y)
     assert set(found) >= {"in_key", "pitch_class_distance", "interval_distance"}
     one, other = (np.stack(list(map(events.begins, ids))) for ids in (y, prompts["y"]))
-    assert found["rhythm_agreement"] == music.rhythm_agreement(one, other)
+    assert found["rhythm_agreement"] == music.onset_f1(one, other)
     if kind is Harmony:
         kept = task.sample_metrics({})(prompts, prompts["y"])["soprano_kept"]
         assert kept == 1 > found["soprano_kept"]
@@ -210,14 +210,14 @@ def test_a_soprano_that_the_grid_cannot_hold(tmp_path, metre, lengths, division,
 
 def test_triplets_on_a_grid_of_sixteenths_are_said_to_be_moved(tmp_path, caplog):
     path = tune(tmp_path / "a.mid", (4, 4), *[160] * 3, 480)
-    x = Harmony(division=4).read("midi", path)["x"]
+    x = Harmony(division=4).parse_prompt("midi", path)["x"]
     assert np.flatnonzero(events.begins(x[:, :1])[:, 0]).tolist() == [0, 1, 3, 4]
     (record,) = caplog.records
     assert record.message.endswith(
         "2 of 4 notes begin between the steps of 1/16 and go to the nearest"
     )
     caplog.clear()
-    Harmony().read("midi", tune(tmp_path / "a.mid", (4, 4), 360, 120))
+    Harmony().parse_prompt("midi", tune(tmp_path / "a.mid", (4, 4), 360, 120))
     (record,) = caplog.records
     assert "1 of 2 notes begin between the steps of 1/8" in record.message
     assert record.message.endswith("to the nearest: division=4 would keep their times")

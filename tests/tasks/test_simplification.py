@@ -5,7 +5,7 @@ import pytest
 
 from regen_jax.data.builders.simple_bible.builder import in_core, open_verses
 from regen_jax.judges.language_model import LanguageModel
-from regen_jax.metrics import generated_text
+from regen_jax.metrics import text as text_metrics
 from regen_jax.modalities.text import tokenizer
 from regen_jax.tasks.simplification import Simplification
 
@@ -77,12 +77,12 @@ def test_what_is_too_long_scores_as_an_empty_output(make_task, monkeypatch):
     true += [record["target"] for record in too_long]
     outputs += [""] * 3
     assert all_of_them == fitting | {
-        "bleu": generated_text.bleu(true, outputs),
-        "chrf": generated_text.chrf(true, outputs),
-        "sari": generated_text.sari(sources, true, outputs),
-        "pinc": generated_text.pinc(sources, outputs),
-        "source_bleu": generated_text.bleu(true, sources),
-        "source_sari": generated_text.sari(sources, true, sources),
+        "bleu": text_metrics.bleu(true, outputs),
+        "chrf": text_metrics.chrf(true, outputs),
+        "sari": text_metrics.sari(sources, true, outputs),
+        "pinc": text_metrics.pinc(sources, outputs),
+        "source_bleu": text_metrics.bleu(true, sources),
+        "source_sari": text_metrics.sari(sources, true, sources),
     }
     assert all_of_them["chrf"] < fitting["chrf"]
 

@@ -9,7 +9,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from regen_jax.evaluation import outputs
-from regen_jax.metrics import generated_text
+from regen_jax.metrics import text as text_metrics
 from regen_jax.metrics.significance import ratio_of_sums
 from regen_jax.modalities.music import events, midi, musicxml
 from regen_jax.modalities.music.score import Note, Score
@@ -100,7 +100,7 @@ def test_figures_stand_beside_those_of_real_verses(trained_on, command):
     assert metrics["samples/pinc"] > 0 and 0 < metrics["real/pinc"] < 100
 
     columns = outputs.read(outputs.path(run, "test"))
-    bleu = generated_text.bleu(columns["reference"], columns["output"])
+    bleu = text_metrics.bleu(columns["reference"], columns["output"])
     assert bleu == pytest.approx(metrics["samples/bleu"])
     assert ratio_of_sums(columns["sari"].sum(axis=0)[None]) == pytest.approx(
         metrics["samples/sari"]

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from regen_jax.errors import UserError
 from regen_jax.training.checkpoint import CheckpointOptions, Checkpoints
-from regen_jax.training.state import TrainState
+from regen_jax.training.step import TrainState
 
 def state(step):
     noise = jnp.asarray(np.random.default_rng(step).normal(size=50_000))

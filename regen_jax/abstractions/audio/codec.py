@@ -11,7 +11,7 @@ from regen_jax import ranges
 from regen_jax.abstractions.bottlenecks.interface import Quantizer
 from regen_jax.abstractions.bottlenecks.rvq import ResidualVectorQuantizer
 from regen_jax.interfaces import Abstraction, LossOutput, Variables
-from regen_jax.losses.spectral import check_resolutions, spectral_loss
+from regen_jax.losses.spectral import check_resolutions, spectral_losses
 from regen_jax.metrics import codebook
 from regen_jax.modalities.audio import segments
 from regen_jax.modalities.audio.mel import FLOOR, log_mel, mel_filters
@@ -178,7 +178,7 @@ class Codec(Abstraction):
         )
         made = self._synthesis(variables, quantized.values, number)
         made = jnp.where(length_mask(length, made.shape[1]), made, 0)
-        terms = spectral_loss(made, wave, length, self.resolutions, self.sample_rate)
+        terms = spectral_losses(made, wave, length, self.resolutions, self.sample_rate)
         metrics = {f"{name}_loss": value for name, value in terms.items()}
         metrics["quantizer_loss"] = quantized.loss
         loss = sum(metrics.values())

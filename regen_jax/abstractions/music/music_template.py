@@ -11,14 +11,14 @@ from annotated_types import Interval
 from regen_jax import ranges
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, HostFeature
-from regen_jax.metrics.music import in_chord_share
+from regen_jax.metrics.music import in_chord_fraction
 from regen_jax.modalities.music import beat_table, events
 from regen_jax.modalities.music.beat_table import Column
 from regen_jax.modalities.music.cadences import CADENCES, cadences
 from regen_jax.modalities.music.chords import CHORDS, recognize, tones, weights
 from regen_jax.modalities.music.keys import KEYS, durations, estimate
 from regen_jax.modalities.music.rhythm import patterns, rhythms
-from regen_jax.modalities.music.template_rules import TemplateRules
+from regen_jax.modalities.music.template_constraints import TemplateRules
 from regen_jax.spaces import Tokens
 
 LEVELS = ("key", "chord", "rhythm", "cadence")
@@ -222,7 +222,7 @@ class MusicTemplate(HostFeature):
                 one[: len(score)]
                 for one, score in zip(self.chord_tones(y_prime), beats, strict=True)
             ]
-            shares["in_chord"] = in_chord_share(
+            shares["in_chord"] = in_chord_fraction(
                 np.concatenate(beats), np.concatenate(chord_tones)
             )
         return shares

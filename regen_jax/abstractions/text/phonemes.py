@@ -8,7 +8,7 @@ from regen_jax import ranges
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, HostFeature
 from regen_jax.metrics.error_rates import token_error_rate
-from regen_jax.modalities.text import text
+from regen_jax.modalities.text import characters
 from regen_jax.modalities.text.pronunciation import PHONES, pronounce, without_stress
 from regen_jax.ranges import Natural
 from regen_jax.spaces import Tokens
@@ -36,7 +36,7 @@ class Phonemes(HostFeature):
             and self.input_space.padded
             and self.input_space.depth == 1
             and self.input_space.symbols
-            and set(self.input_space.symbols[1:]) <= set(text.ENGLISH)
+            and set(self.input_space.symbols[1:]) <= set(characters.ENGLISH)
         ):
             raise ValueError(
                 f"phonemes are those of padded Tokens of English characters, not of "
@@ -55,7 +55,7 @@ class Phonemes(HostFeature):
         Raises:
           UserError: the text is empty, has too many phonemes, or a package is missing.
         """
-        written = text.decode_text(self.input_space, y)
+        written = characters.decode_text(self.input_space, y)
         phones = pronounce(written)
         space = self.output_space
         if len(phones) > space.length:
@@ -63,12 +63,14 @@ class Phonemes(HostFeature):
                 f"{written!r} has {len(phones)} phonemes, and at most {space.length} "
                 "fit: raise the option length of the abstraction 'phonemes'"
             )
-        return text.encode(space, phones if self.stress else without_stress(phones))
+        return characters.encode(
+            space, phones if self.stress else without_stress(phones)
+        )
 
     def code_metrics(self, y_prime: np.ndarray, other: np.ndarray) -> dict[str, float]:
         """`per`: the phoneme error rate of y′ [N, length] against the true ones."""
         spoken, true = (
-            [text.decode(self.output_space, row) for row in ids]
+            [characters.decode(self.output_space, row) for row in ids]
             for ids in (y_prime, other)
         )
         return {"per": token_error_rate(true, spoken)}

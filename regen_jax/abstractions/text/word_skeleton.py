@@ -10,8 +10,7 @@ from regen_jax import ranges
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, HostFeature
 from regen_jax.metrics.error_rates import token_error_rate
-from regen_jax.modalities.text import text as texts
-from regen_jax.modalities.text import tokenizer
+from regen_jax.modalities.text import characters, tokenizer
 from regen_jax.modalities.text.function_words import FUNCTION_WORDS, is_function_word
 from regen_jax.modalities.text.words import WORD
 from regen_jax.ranges import Natural
@@ -94,7 +93,7 @@ class Skeleton(HostFeature):
 
     def to_text(self, y_prime: np.ndarray) -> str:
         """A skeleton int[length] as a line, spaces between its words, masks and marks."""
-        return " ".join(texts.decode(self.output_space, y_prime))
+        return " ".join(characters.decode(self.output_space, y_prime))
 
     def from_text(self, text: str) -> np.ndarray:
         """Ids int32[length] of a skeleton on one line; case does not matter.
@@ -126,7 +125,7 @@ class Skeleton(HostFeature):
 
         Edits are counted over the words and marks of y′; the share is at least 0.
         """
-        wanted = [texts.decode(self.output_space, row) for row in y_prime]
+        wanted = [characters.decode(self.output_space, row) for row in y_prime]
         if not any(wanted):
             return {"skeleton": 0.0}
         edits = token_error_rate(wanted, [self._tokens(row) for row in y])
@@ -135,7 +134,7 @@ class Skeleton(HostFeature):
     def code_metrics(self, y_prime: np.ndarray, other: np.ndarray) -> dict[str, float]:
         """`ter`: the error rate of the words, masks and marks of y′ [N, …]."""
         given, true = (
-            [texts.decode(self.output_space, row) for row in ids]
+            [characters.decode(self.output_space, row) for row in ids]
             for ids in (y_prime, other)
         )
         return {"ter": token_error_rate(true, given)}
@@ -176,7 +175,7 @@ class Skeleton(HostFeature):
                 f"{length + 1}, {found[length]!r}, on: use fewer, or raise the option "
                 "length of the abstraction 'skeleton'"
             )
-        return texts.encode(self.output_space, found)
+        return characters.encode(self.output_space, found)
 
 
 def _class_of(word: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from regen_jax.data.readers import raw_records
-from regen_jax.modalities.text import text
+from regen_jax.modalities.text import characters
 from regen_jax.spaces import Array, Padded, Tokens
 
 WORDS = (
@@ -72,7 +72,7 @@ class JoinedDigits:
     @functools.cached_property
     def y(self) -> Tokens:
         longest = max(map(len, WORDS))
-        return text.characters(self.max_digits * (longest + 1) - 1)
+        return characters.character_space(self.max_digits * (longest + 1) - 1)
 
     def __len__(self) -> int:
         return self.size
@@ -83,7 +83,7 @@ class JoinedDigits:
         values = np.zeros(self.x.shape, np.float32)
         values[: len(frames)] = frames
         x = Padded(values, np.int32(len(frames)))
-        return {"x": x, "y": text.encode(self.y, self.said(rows))}
+        return {"x": x, "y": characters.encode(self.y, self.said(rows))}
 
     def said(self, rows: Sequence[int]) -> str:
         """The text of recordings in a row: `three one four`."""

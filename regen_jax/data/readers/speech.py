@@ -18,13 +18,13 @@ from regen_jax.data.tfds import prepared
 from regen_jax.errors import UserError
 from regen_jax.interfaces import CoreList
 from regen_jax.modalities.audio import files
-from regen_jax.modalities.text import text as language
+from regen_jax.modalities.text import characters
 from regen_jax.ranges import Count
 from regen_jax.spaces import Array, Padded, Tokens
 
 logger = logging.getLogger("regen_jax")
 
-ALPHABETS = {"english": language.ENGLISH, "spanish": language.SPANISH}
+ALPHABETS = {"english": characters.ENGLISH, "spanish": characters.SPANISH}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +72,7 @@ class SpeechOptions:
     @property
     def text(self) -> Tokens:
         """The space of texts."""
-        return language.characters(self.max_characters, ALPHABETS[self.alphabet])
+        return characters.character_space(self.max_characters, ALPHABETS[self.alphabet])
 
     @property
     def wave(self) -> Array:
@@ -82,11 +82,11 @@ class SpeechOptions:
 
     def encode(self, text: str) -> np.ndarray:
         """Ids int32[max_characters] of a text as a user writes it; `UserError`."""
-        return language.encode(self.text, language.normalize(text))
+        return characters.encode(self.text, characters.normalize(text))
 
     def decode(self, ids: np.ndarray) -> list[str]:
         """Texts of ids int[N, max_characters]."""
-        return [language.decode_text(self.text, row) for row in np.asarray(ids)]
+        return [characters.decode_text(self.text, row) for row in np.asarray(ids)]
 
     def core_list(self, split: str) -> CoreList:
         """All of a held-out split whose texts have a letter.
@@ -229,7 +229,7 @@ class _Waves:
         wave = found.pop("audio").astype(np.float32) / 32768
         return found | {
             "speech": _padded(wave, self.options.wave.shape[0]),
-            "text": language.encode(self.options.text, found["text"]),
+            "text": characters.encode(self.options.text, found["text"]),
         }
 
 

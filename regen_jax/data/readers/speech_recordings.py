@@ -13,7 +13,7 @@ from regen_jax.data.tfds import prepared
 from regen_jax.data.tfds.sound_feature import Sound
 from regen_jax.errors import UserError
 from regen_jax.modalities.audio import files
-from regen_jax.modalities.text.text import ENGLISH, normalize
+from regen_jax.modalities.text.characters import ENGLISH, normalize
 
 _TEXT = ("text_normalized", "text")
 _AUDIO = ("speech", "audio")

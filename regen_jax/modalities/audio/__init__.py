@@ -1,1 +1,1 @@
-"""Audio files, spectra, pitch and energy."""
+"""Audio files, spectra, pitch, energy and phase reconstruction."""

@@ -1,36 +1,36 @@
-"""Headers of sound files: their declared length, and repairs of WAV files.
+"""Headers of sound files: their declared length, and repair of WAV files.
 
 libsndfile reads a file that is shorter than its header declares as if it were complete,
-and cannot read some WAV files that players can. The formats:
+and cannot read some WAV files that players can. References of the formats:
 
 - WAV: RIFF chunks, https://www.mmsp.ece.mcgill.ca/Documents/AudioFormats/WAVE/WAVE.html;
-  RF64 and BW64 of 64 bits, https://www.itu.int/rec/R-REC-BS.2088.
-- AIFF, AU, CAF and Wave64, as libsndfile has them.
-- The Xing header of MPEG: http://gabriel.mp3-tech.org/mp3infotag.html.
+  64-bit RF64 and BW64, https://www.itu.int/rec/R-REC-BS.2088.
+- AIFF, AU, CAF and Wave64: as in libsndfile.
+- Xing header of MPEG: http://gabriel.mp3-tech.org/mp3infotag.html.
 """
 
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-_STREAMED = 0x7FFFF000
-"""Programs that do not know the size in advance write at least this, or 0."""
+_UNKNOWN_SIZE = 0x7FFFF000
+"""Programs that stream write at least this size, or 0."""
 
-_FIRST_FRAME = 256
-"""Bytes in which the Xing header of an MPEG file begins."""
+_XING_SEARCH_SIZE = 256
+"""Bytes of the first MPEG frame in which the Xing header is searched."""
 
-_NAMES = (b"data", b"fmt ", b"fact", b"LIST", b"PEAK", b"bext", b"JUNK")
-"""Chunks that may follow one of an odd size whose padding was forgotten."""
+_CHUNK_NAMES = (b"data", b"fmt ", b"fact", b"LIST", b"PEAK", b"bext", b"JUNK")
+"""Chunks that may follow one of odd size whose padding is missing."""
 
 
 class Header(NamedTuple):
-    """What the header of a sound file says.
+    """Contents of the header of a sound file.
 
     Attributes:
       data: the file in a form that libsndfile reads.
-      declared: bytes of sound according to the header; None if it does not say.
-      present: bytes after the header, of sound and perhaps other chunks.
-      rate: samples per second if known, as an unsigned number.
+      declared: bytes of samples according to the header; None if it does not tell.
+      present: bytes after the header, of samples and possibly other chunks.
+      rate: sample rate in Hz if known, read as an unsigned number.
     """
 
     data: bytes
@@ -51,81 +51,90 @@ def parse(data: bytes) -> Header:
     if magic in (b"RIFF", b"RIFX", b"RF64", b"BW64") and data[8:12] == b"WAVE":
         return _parse_wave(data)
     if magic == b"FORM" and data[8:11] == b"AIF":
-        return _parse_chunks(data, 12, ">4sI", b"SSND", fields=8)
+        return _parse_chunks(data, 12, ">4sI", b"SSND", num_fields=8)
     if magic == b"caff":
-        return _parse_chunks(data, 8, ">4sQ", b"data", fields=4, pad=1)
+        return _parse_chunks(data, 8, ">4sQ", b"data", num_fields=4, alignment=1)
     if data[:4] == b"riff" and data[24:28] == b"wave":
-        return _parse_chunks(data, 40, "<16sQ", b"data", pad=8, whole=True)
+        return _parse_chunks(
+            data, 40, "<16sQ", b"data", alignment=8, size_includes_header=True
+        )
     if magic in (b".snd", b"dns.") and len(data) >= 12:
         start, size = struct.unpack_from(">II" if magic == b".snd" else "<II", data, 4)
-        known = None if size >= _STREAMED else size
-        return Header(data, known, max(0, len(data) - start))
+        declared = None if size >= _UNKNOWN_SIZE else size
+        return Header(data, declared, max(0, len(data) - start))
     return Header(data)
 
 
 def has_mpeg_length(data: bytes) -> bool:
-    """Whether an MPEG file says how many frames it has.
+    """Returns whether an MPEG file declares its number of frames.
 
-    Its first frame has a Xing header then, after a tag ID3 that may come first.
+    A Xing header in its first frame does, after an optional ID3 tag.
     """
     start = 0
     if data[:3] == b"ID3" and len(data) >= 10:
         sizes = data[6:10]
         start = 10 + sum((byte & 0x7F) << 7 * (3 - i) for i, byte in enumerate(sizes))
-    first = data[start : start + _FIRST_FRAME]
-    at = max(first.find(b"Xing"), first.find(b"Info"))
-    return 0 <= at < len(first) - 7 and bool(first[at + 7] & 1)
+    first = data[start : start + _XING_SEARCH_SIZE]
+    position = max(first.find(b"Xing"), first.find(b"Info"))
+    return 0 <= position < len(first) - 7 and bool(first[position + 7] & 1)
 
 
 def _parse_chunks(
     data: bytes,
     start: int,
-    head: str,
-    wanted: bytes,
-    fields: int = 0,
-    pad: int = 2,
-    whole: bool = False,
+    header_format: str,
+    name_prefix: bytes,
+    num_fields: int = 0,
+    alignment: int = 2,
+    size_includes_header: bool = False,
 ) -> Header:
-    """Finds the size of the chunk of sound.
+    """Finds the size of the chunk of samples.
 
     Args:
       data: the file.
-      start: of the first chunk.
-      head: format of the name and size of a chunk.
-      wanted: how the name of the chunk of sound begins.
-      fields: bytes of that chunk before the sound.
-      pad: to a multiple of how many bytes chunks are padded.
-      whole: whether sizes count the heads of their chunks.
+      start: position of the first chunk.
+      header_format: `struct` format of the name and size of a chunk.
+      name_prefix: how the name of the chunk of samples begins.
+      num_fields: bytes of that chunk before the samples.
+      alignment: chunks are padded to a multiple of it, in bytes.
+      size_includes_header: whether sizes include the headers of chunks.
     """
-    for name, body, size in _chunks(data, start, head, pad, whole):
-        if name.startswith(wanted):
-            unknown = size >= (_STREAMED if head.endswith("I") else 2**62)
-            declared = None if unknown else max(0, size - fields)
-            return Header(data, declared, max(0, len(data) - body - fields))
+    for name, body, size in _chunks(
+        data, start, header_format, alignment, size_includes_header
+    ):
+        if name.startswith(name_prefix):
+            max_size = _UNKNOWN_SIZE if header_format.endswith("I") else 2**62
+            declared = None if size >= max_size else max(0, size - num_fields)
+            return Header(data, declared, max(0, len(data) - body - num_fields))
     return Header(data)
 
 
 def _chunks(
-    data: bytes, start: int, head: str, pad: int = 2, whole: bool = False
+    data: bytes,
+    start: int,
+    header_format: str,
+    alignment: int = 2,
+    size_includes_header: bool = False,
 ) -> Iterator[_Chunk]:
-    """Yields the chunks from `start` on; the padding of some may be missing."""
-    length = struct.calcsize(head)
+    """Yields the chunks from `start` on; padding may be missing."""
+    length = struct.calcsize(header_format)
     while start + length <= len(data):
-        name, size = struct.unpack_from(head, data, start)
-        size -= length if whole else 0
+        name, size = struct.unpack_from(header_format, data, start)
+        size -= length if size_includes_header else 0
         if size < 0:
             return
         yield _Chunk(name, start + length, size)
         end = start + length + size
-        start = end + -end % pad if whole else end + size % pad
+        start = end + (-end if size_includes_header else size) % alignment
         names = data[start : start + 4], data[end : end + 4]
-        if names[0] not in _NAMES and names[1] in _NAMES:
+        if names[0] not in _CHUNK_NAMES and names[1] in _CHUNK_NAMES:
             start = end
 
 
 def _parse_wave(data: bytes) -> Header:
+    """Parses a WAV file and repairs the sizes and padding of its chunks."""
     order = ">" if data[:4] == b"RIFX" else "<"
-    before, rate, large = [], None, None
+    preceding, rate, size_64 = [], None, None
     for chunk in _chunks(data, 12, f"{order}4sI"):
         name, body, size = chunk
         if name == b"data":
@@ -133,35 +142,35 @@ def _parse_wave(data: bytes) -> Header:
         if name == b"fmt " and body + 8 <= len(data):
             (rate,) = struct.unpack_from(f"{order}I", data, body + 4)
         if name == b"ds64" and body + 16 <= len(data):
-            (large,) = struct.unpack_from(f"{order}Q", data, body + 8)
+            (size_64,) = struct.unpack_from(f"{order}Q", data, body + 8)
         else:
-            before.append(chunk)
+            preceding.append(chunk)
     else:
         return Header(data, rate=rate)
     present = len(data) - body
-    is_large = large is not None and size == 0xFFFFFFFF
-    declared: int | None = large if is_large else size
+    is_64_bit = size_64 is not None and size == 0xFFFFFFFF
+    declared: int | None = size_64 if is_64_bit else size
     if not declared:
-        # 0 means an unknown size, unless nothing but other chunks follows.
-        declared = 0 if _is_followed(data, body, order) else None
-    elif not is_large and declared >= _STREAMED:
+        # 0 means an unknown size, unless only other chunks follow.
+        declared = 0 if _has_only_chunks(data, body, order) else None
+    elif not is_64_bit and declared >= _UNKNOWN_SIZE:
         declared = None
-    # Written again with right paddings and sizes, and as RIFF in place of BW64.
-    found = present if declared is None else min(declared, present)
-    if found < _STREAMED:
-        parts = [(c.name, data[c.body : c.body + c.size]) for c in before]
-        parts.append((b"data", data[body : body + found]))
-        written = b"WAVE" + b"".join(
+    # Rewrites the file with correct padding and sizes, and as RIFF in place of BW64.
+    num_bytes = present if declared is None else min(declared, present)
+    if num_bytes < _UNKNOWN_SIZE:
+        parts = [(c.name, data[c.body : c.body + c.size]) for c in preceding]
+        parts.append((b"data", data[body : body + num_bytes]))
+        content = b"WAVE" + b"".join(
             name + struct.pack(f"{order}I", len(part)) + part + bytes(len(part) % 2)
             for name, part in parts
         )
         magic = b"RIFX" if order == ">" else b"RIFF"
-        data = magic + struct.pack(f"{order}I", len(written)) + written
+        data = magic + struct.pack(f"{order}I", len(content)) + content
     return Header(data, declared, present, rate)
 
 
-def _is_followed(data: bytes, start: int, order: str) -> bool:
-    """Returns whether the file from `start` on is nothing but complete chunks."""
+def _has_only_chunks(data: bytes, start: int, order: str) -> bool:
+    """Returns whether the file consists of complete chunks from `start` on."""
     end = start
     for name, body, size in _chunks(data, start, f"{order}4sI"):
         if not all(32 <= byte < 127 for byte in name):

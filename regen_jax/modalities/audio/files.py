@@ -1,4 +1,4 @@
-"""Sound files, and rates of samples."""
+"""Reading, writing and resampling of sound files."""
 
 import io
 import logging
@@ -12,23 +12,30 @@ import numpy as np
 from regen_jax.errors import UserError
 from regen_jax.modalities.audio import containers
 
-_BLOCK = 1024
+_BLOCK_SIZE = 1024
 RATES = 1_000, 768_000
-"""Samples per second that can be read, at least and at most."""
+"""Minimum and maximum sample rate of files that can be read, in Hz."""
 _MPEG = ("MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III")
 _MPEG_SLACK = 1152
-"""Samples of MPEG by which decoders may differ from what a header says: a frame."""
+"""Samples by which MPEG decoders may differ from the header: one frame."""
 
 logger = logging.getLogger("regen_jax")
 
 
 def read(path: str | os.PathLike, sample_rate: int) -> np.ndarray:
-    """Reads a sound file as one channel of float32 [N] in [-1, 1].
+    """Reads a sound file as a single channel.
 
-    WAV, FLAC, OGG and what else libsndfile knows, of 8 to 32 bits or floating point. Any
-    other rate is resampled to `sample_rate`, in Hz, and channels are averaged.
-    Floating-point samples beyond [-1, 1] are divided by their peak, and a file that is
-    cut short is read up to the cut. Each of these is logged in one line.
+    Supported are WAV, FLAC, OGG and other formats of libsndfile, of 8 to 32 bits or
+    floating point. Other rates are resampled, and channels are averaged. Floating-point
+    samples beyond [-1, 1] are divided by their peak, and a truncated file is read up to
+    its end. Each of these is logged in one line.
+
+    Args:
+      path: `~` is expanded.
+      sample_rate: Hz.
+
+    Returns:
+      f32[N] in [-1, 1].
 
     Raises:
       UserError: the file is missing, empty, damaged or of an unknown format, has
@@ -45,37 +52,37 @@ def read(path: str | os.PathLike, sample_rate: int) -> np.ndarray:
         raise UserError(
             f"sound file {str(path)!r} cannot be read: {error.strerror}"
         ) from error
-    what = f"sound file {str(path)!r}"
-    samples, rate = _decode(data, what)
+    label = f"sound file {str(path)!r}"
+    samples, rate = _decode(data, label)
     if rate != sample_rate or samples.shape[1] > 1:
         logger.info(
-            "%s: %d Hz, %d channels; brought to %d Hz and one channel",
-            *(what, rate, samples.shape[1], sample_rate),
+            "%s: %d Hz, %d channels; converted to %d Hz and one channel",
+            *(label, rate, samples.shape[1], sample_rate),
         )
-    return _as_wave(samples, rate, sample_rate, what)
+    return _as_wave(samples, rate, sample_rate, label)
 
 
-def decode(data: bytes, sample_rate: int, what: str) -> np.ndarray:
-    """The content of a sound file, as `read` gives it; errors begin with `what`."""
-    samples, rate = _decode(data, what)
-    return _as_wave(samples, rate, sample_rate, what)
+def decode(data: bytes, sample_rate: int, label: str) -> np.ndarray:
+    """Decodes the bytes of a sound file like `read`; messages begin with `label`."""
+    samples, rate = _decode(data, label)
+    return _as_wave(samples, rate, sample_rate, label)
 
 
-def _decode(data: bytes, what: str) -> tuple[np.ndarray, int]:
-    """Returns floating-point samples [N, channels], about in [-1, 1], and their rate."""
+def _decode(data: bytes, label: str) -> tuple[np.ndarray, int]:
+    """Decodes samples float[N, channels], about in [-1, 1], and their rate in Hz."""
     soundfile = _require("soundfile")
     if not data:
-        raise UserError(f"{what} is empty")
+        raise UserError(f"{label} is empty")
     header = containers.parse(data)
-    _check_rate(header.rate, what)
+    _check_rate(header.rate, label)
     blocks: list[np.ndarray] = []
     try:
         with soundfile.SoundFile(_Bytes(header.data)) as file:
             rate, subtype, frames = file.samplerate, file.subtype, file.frames
-            _check_rate(rate, what)
+            _check_rate(rate, label)
             dtype = "float64" if subtype == "DOUBLE" else "float32"
-            # Of a file that is cut short, the blocks before the cut can be read.
-            while len(block := file.read(_BLOCK, dtype, always_2d=True)):
+            # Of a truncated file, the blocks before its end can be read.
+            while len(block := file.read(_BLOCK_SIZE, dtype, always_2d=True)):
                 blocks.append(block)
     except (soundfile.LibsndfileError, RuntimeError) as error:
         if not blocks:
@@ -84,11 +91,11 @@ def _decode(data: bytes, what: str) -> tuple[np.ndarray, int]:
             if header.declared and header.present < header.declared:
                 state = f"cut short, at {header.present:,} of {header.declared:,} bytes"
             raise UserError(
-                f"{what} is {state}: {' '.join(reason.split()).rstrip('.')}; convert "
+                f"{label} is {state}: {' '.join(reason.split()).rstrip('.')}; convert "
                 "it, for example by `ffmpeg -i FILE sound.wav`"
             ) from error
     if not blocks:
-        raise UserError(f"{what} has no samples")
+        raise UserError(f"{label} has no samples")
     samples = np.concatenate(blocks)
     if header.declared and header.present < header.declared:
         frames = math.ceil(len(samples) * header.declared / header.present)
@@ -100,11 +107,11 @@ def _decode(data: bytes, what: str) -> tuple[np.ndarray, int]:
         logger.warning(
             "%s is cut short: %d of the %d samples that its header declares are there "
             "and read",
-            *(what, len(samples), frames),
+            *(label, len(samples), frames),
         )
     if not np.isfinite(samples).all():
         raise UserError(
-            f"{what} has {np.count_nonzero(~np.isfinite(samples))} samples that are not "
+            f"{label} has {np.count_nonzero(~np.isfinite(samples))} samples that are not "
             "numbers: write it without NaN and infinity"
         )
     peak = np.abs(samples).max()
@@ -112,14 +119,14 @@ def _decode(data: bytes, what: str) -> tuple[np.ndarray, int]:
         logger.warning(
             "%s has samples up to %.4g, beyond 1: all are divided by that; write samples "
             "in [-1, 1] to keep their level",
-            *(what, peak),
+            *(label, peak),
         )
         samples = samples / peak
     return samples, rate
 
 
 class _Bytes(io.BytesIO):
-    """Ignores a seek before the start, which damaged files have libsndfile attempt.
+    """Ignores seeks before the start, which libsndfile attempts in damaged files.
 
     An exception in this callback would be printed with its traceback, not raised.
     """
@@ -131,24 +138,31 @@ class _Bytes(io.BytesIO):
             return self.tell()
 
 
-def _check_rate(rate: int | None, what: str) -> None:
+def _check_rate(rate: int | None, label: str) -> None:
     if rate is not None and not RATES[0] <= rate <= RATES[1]:
         raise UserError(
-            f"{what} declares a rate of {rate} Hz: from {RATES[0]} to {RATES[1]} Hz can "
+            f"{label} declares a rate of {rate} Hz: from {RATES[0]} to {RATES[1]} Hz can "
             "be read"
         )
 
 
-def _as_wave(samples: np.ndarray, rate: int, sample_rate: int, what: str) -> np.ndarray:
-    """One channel float32 [N] in [-1, 1] at the sample rate."""
+def _as_wave(
+    samples: np.ndarray, rate: int, sample_rate: int, label: str
+) -> np.ndarray:
+    """Converts [N, channels] to one channel f32[N] in [-1, 1] at the sample rate."""
     wave = resample(samples.mean(axis=1), rate, sample_rate)
     if not len(wave):
-        raise UserError(f"{what} has no samples")
+        raise UserError(f"{label} has no samples")
     return np.clip(wave, -1, 1)
 
 
 def write(path: str | os.PathLike, wave: np.ndarray, sample_rate: int) -> None:
-    """Writes float [N], clipped to [-1, 1], as a WAV file of 16 bits and one channel.
+    """Writes a wave as a 16-bit WAV file of one channel.
+
+    Args:
+      path: path of the file.
+      wave: float[N], clipped to [-1, 1].
+      sample_rate: Hz.
 
     Raises:
       UserError: the folder does not exist, or the package `soundfile` is missing.
@@ -165,7 +179,15 @@ def write(path: str | os.PathLike, wave: np.ndarray, sample_rate: int) -> None:
 
 
 def resample(wave: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
-    """float32 [N] at `rate` Hz as float32 [about N * new_rate / rate] at `new_rate`.
+    """Resamples a wave from `rate` to `new_rate`, both in Hz.
+
+    Args:
+      wave: float[N].
+      rate: sample rate of the wave.
+      new_rate: sample rate of the result.
+
+    Returns:
+      f32[M], M about N * new_rate / rate.
 
     Raises:
       UserError: the package `soxr` is missing.
@@ -177,7 +199,7 @@ def resample(wave: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
 
 
 def to_int16(wave: np.ndarray) -> np.ndarray:
-    """Samples in [-1, 1] as 16-bit integers; those beyond are clipped."""
+    """Converts samples in [-1, 1] to i16; others are clipped."""
     return np.clip(np.rint(np.asarray(wave) * 2**15), -(2**15), 2**15 - 1).astype(
         np.int16
     )

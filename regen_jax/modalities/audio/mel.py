@@ -1,4 +1,4 @@
-"""Log-mel spectra and cepstra.
+"""Mel filters, log-mel spectra and cepstral coefficients.
 
 The mel scale and the filters are those of Slaney, "Auditory Toolbox" (1998): linear below
 1 kHz and logarithmic above, triangles of unit area.
@@ -13,7 +13,7 @@ import numpy as np
 from regen_jax.modalities.audio.stft import stft
 
 FLOOR = 1e-5
-"""What a mel magnitude is raised to before its logarithm."""
+"""Minimum to which mel magnitudes are clipped before the logarithm."""
 
 _HZ_PER_MEL = 200 / 3
 _KNEE_HZ = 1000.0
@@ -22,14 +22,14 @@ _LOG_STEP = np.log(6.4) / 27
 
 
 def hz_to_mel(hz: np.ndarray) -> np.ndarray:
-    """Frequencies in Hz on Slaney's mel scale."""
+    """Converts frequencies in Hz to Slaney's mel scale."""
     hz = np.asarray(hz, np.float64)
     above = _KNEE_MEL + np.log(np.maximum(hz, _KNEE_HZ) / _KNEE_HZ) / _LOG_STEP
     return np.where(hz < _KNEE_HZ, hz / _HZ_PER_MEL, above)
 
 
 def mel_to_hz(mel: np.ndarray) -> np.ndarray:
-    """The inverse of `hz_to_mel`."""
+    """Converts mel to Hz, the inverse of `hz_to_mel`."""
     mel = np.asarray(mel, np.float64)
     above = _KNEE_HZ * np.exp(_LOG_STEP * (mel - _KNEE_MEL))
     return np.where(mel < _KNEE_MEL, mel * _HZ_PER_MEL, above)
@@ -37,19 +37,27 @@ def mel_to_hz(mel: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def mel_filters(sample_rate: int, n_fft: int, num_mels: int) -> np.ndarray:
-    """Weights of FFT bins in mel bands, f32 [n_fft // 2 + 1, num_mels], read-only.
+    """Computes the weights of FFT bins in mel bands.
 
-    Band k is a triangle in Hz over three neighbours of num_mels + 2 points evenly spaced
-    in mel from 0 to half the sample rate, of unit area.
+    Band k is a triangle of unit area in Hz over three neighbors among num_mels + 2
+    points, which are evenly spaced in mel from 0 to half the sample rate.
+
+    Args:
+      sample_rate: Hz.
+      n_fft: samples per frame.
+      num_mels: number of bands.
+
+    Returns:
+      f32[n_fft // 2 + 1, num_mels], read-only.
 
     Raises:
       ValueError: a band is so narrow that no bin lies in it.
     """
     bins = np.arange(n_fft // 2 + 1) * (sample_rate / n_fft)
     points = mel_to_hz(np.linspace(0, hz_to_mel(sample_rate / 2), num_mels + 2))
-    low, centre, high = points[:-2], points[1:-1], points[2:]
-    rising = (bins[:, None] - low) / (centre - low)
-    falling = (high - bins[:, None]) / (high - centre)
+    low, center, high = points[:-2], points[1:-1], points[2:]
+    rising = (bins[:, None] - low) / (center - low)
+    falling = (high - bins[:, None]) / (high - center)
     triangles = np.maximum(0, np.minimum(rising, falling))
     if not triangles.any(axis=0).all():
         raise ValueError(
@@ -62,7 +70,7 @@ def mel_filters(sample_rate: int, n_fft: int, num_mels: int) -> np.ndarray:
 
 
 def mel_magnitude(magnitude: jax.Array, sample_rate: int, num_mels: int) -> jax.Array:
-    """STFT magnitudes f32 [..., F] in mel bands, f32 [..., num_mels]."""
+    """Maps STFT magnitudes f32[..., F] to mel bands f32[..., num_mels]."""
     n_fft = 2 * (magnitude.shape[-1] - 1)
     return jnp.matmul(
         magnitude,
@@ -72,7 +80,7 @@ def mel_magnitude(magnitude: jax.Array, sample_rate: int, num_mels: int) -> jax.
 
 
 def log_compress(mel: jax.Array) -> jax.Array:
-    """The natural logarithm of mel magnitudes, not below log(FLOOR)."""
+    """Computes the natural logarithm of mel magnitudes, at least log(FLOOR)."""
     return jnp.log(jnp.maximum(mel, FLOOR))
 
 
@@ -83,33 +91,44 @@ def log_mel(
     hop: int = 256,
     num_mels: int = 80,
 ) -> jax.Array:
-    """Natural log of the mel magnitudes of a wave.
+    """Computes the natural logarithm of the mel magnitudes of a wave.
 
-    Arguments:
-      wave: float [..., N], see `stft`.
-      sample_rate: in Hz.
-      n_fft: samples in a frame.
-      hop: samples from a frame to the next.
-      num_mels: bands from 0 to half the sample rate.
+    Gradients are finite everywhere.
+
+    Args:
+      wave: f32[..., N], see `stft`.
+      sample_rate: Hz.
+      n_fft: samples per frame.
+      hop: samples between frames.
+      num_mels: number of bands from 0 to half the sample rate.
 
     Returns:
-      f32 [..., N // hop, num_mels], log(FLOOR) or more. Gradients are finite everywhere.
+      f32[..., N // hop, num_mels], at least log(FLOOR).
     """
     spectrum = stft(wave, n_fft, hop)
     return log_compress(mel_magnitude(jnp.abs(spectrum), sample_rate, num_mels))
 
 
 def mfcc(log_mel: jax.Array, num_coefficients: int = 13) -> jax.Array:
-    """The first mel-frequency cepstral coefficients of log-mel f32 [..., num_mels].
+    """Computes mel-frequency cepstral coefficients by the orthonormal DCT-II.
 
-    They are those of the orthonormal DCT-II, c0 first: f32 [..., num_coefficients].
+    Args:
+      log_mel: f32[..., num_mels].
+      num_coefficients: number of coefficients, c0 first.
+
+    Returns:
+      f32[..., num_coefficients].
     """
     basis = dct_basis(log_mel.shape[-1], num_coefficients)
     return jnp.matmul(log_mel, basis, precision=jax.lax.Precision.HIGHEST)
 
 
 def dct_basis(size: int, count: int) -> np.ndarray:
-    """The first `count` vectors of the orthonormal DCT-II, f32 [size, count]."""
+    """Computes the first `count` vectors of the orthonormal DCT-II, f32[size, count].
+
+    Raises:
+      ValueError: `count` is not from 1 to `size`.
+    """
     if not 1 <= count <= size:
         raise ValueError(f"a DCT of {size} values has no first {count} coefficients")
     phase = np.pi / size * np.outer(np.arange(size) + 0.5, np.arange(count))

@@ -1,13 +1,20 @@
-"""Random segments of sequences, to train on a part of each example."""
+"""Random segments of sequences, for training on a part of each example."""
 
 import jax
 import jax.numpy as jnp
 
 
 def starts(keys: jax.Array, length: jax.Array, size: int) -> jax.Array:
-    """Where a segment of `size` starts, i32[B]: uniform within each length i32[B].
+    """Draws the first positions of random segments.
 
-    0 where an example is no longer than a segment.
+    Args:
+      keys: one key per example, [B].
+      length: i32[B], valid positions of each example.
+      size: positions per segment.
+
+    Returns:
+      i32[B], uniform over segments within the length, and 0 for an example that is no
+      longer than a segment.
     """
 
     def draw(key: jax.Array, length: jax.Array) -> jax.Array:
@@ -17,5 +24,5 @@ def starts(keys: jax.Array, length: jax.Array, size: int) -> jax.Array:
 
 
 def cut(x: jax.Array, start: jax.Array, size: int) -> jax.Array:
-    """`size` positions of each example of x [B, T, ...], from start i32[B] on."""
+    """Slices `size` positions from `start` i32[B] on of each example of [B, T, ...]."""
     return jax.vmap(lambda x, i: jax.lax.dynamic_slice_in_dim(x, i, size))(x, start)

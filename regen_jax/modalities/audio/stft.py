@@ -1,9 +1,10 @@
-"""The short-time Fourier transform and its inverse, differentiable.
+"""Differentiable short-time Fourier transform (STFT) and its inverse.
 
-Frame i is centred at sample i * hop, and the wave continues with zeros at both ends: the
-frames of `librosa.stft(center=True, pad_mode="constant")` but the last, which is centred
-behind the wave. The window is Hann's, periodic. Frames are cut and added by reshapes and
-slices, which cost far less than gathers and scatters.
+Frame i is centered at sample i * hop, and waves are padded with zeros at both ends: the
+frames are those of `librosa.stft(center=True, pad_mode="constant")` except the last,
+which is centered after the end of the wave. The window is a periodic Hann window. Frames
+are cut and overlap-added by reshapes and slices, which cost far less than gathers and
+scatters.
 """
 
 import jax
@@ -12,12 +13,12 @@ import numpy as np
 
 
 def hann_window(size: int) -> np.ndarray:
-    """The periodic Hann window, f32[size]."""
+    """Computes the periodic Hann window, f32[size]."""
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)).astype(np.float32)
 
 
 def check_sizes(n_fft: int, hop: int) -> None:
-    """ValueError where frames of `n_fft` samples every `hop` cannot be used here."""
+    """Raises a ValueError unless `stft` supports the frame size and hop, in samples."""
     if hop < 1 or n_fft % hop or n_fft < 3 * hop or n_fft % 2:
         raise ValueError(
             "n_fft must be even and a multiple of hop, 3 times it or more, "
@@ -26,18 +27,18 @@ def check_sizes(n_fft: int, hop: int) -> None:
 
 
 def stft(wave: jax.Array, n_fft: int = 1024, hop: int = 256) -> jax.Array:
-    """The spectrum of a wave.
+    """Computes the STFT of a wave.
 
-    Arguments:
-      wave: float [..., N] with N >= hop.
-      n_fft: samples in a frame, even and `hop` times 3 or more.
-      hop: samples from a frame to the next.
+    Args:
+      wave: f32[..., N] with N >= hop.
+      n_fft: samples per frame, even and a multiple of `hop`, at least 3 times it.
+      hop: samples between frames.
 
     Returns:
-      complex64 [..., N // hop, n_fft // 2 + 1].
+      complex64[..., N // hop, n_fft // 2 + 1].
 
     Raises:
-      ValueError: for other sizes.
+      ValueError: the sizes are not supported.
     """
     check_sizes(n_fft, hop)
     num_samples = wave.shape[-1]
@@ -46,9 +47,9 @@ def stft(wave: jax.Array, n_fft: int = 1024, hop: int = 256) -> jax.Array:
         raise ValueError(f"stft needs {hop} samples or more, not {num_samples}")
     before = n_fft // 2
     after = max(0, (num_frames - 1) * hop + n_fft - before - num_samples)
-    edges = [(0, 0)] * (wave.ndim - 1) + [(before, after)]
-    padded = jnp.pad(jnp.asarray(wave, jnp.float32), edges)
-    frames = _cut(padded, num_frames, n_fft, hop)
+    padding = [(0, 0)] * (wave.ndim - 1) + [(before, after)]
+    padded = jnp.pad(jnp.asarray(wave, jnp.float32), padding)
+    frames = _frame(padded, num_frames, n_fft, hop)
     return jnp.fft.rfft(frames * hann_window(n_fft))
 
 
@@ -58,23 +59,23 @@ def istft(
     hop: int = 256,
     num_frames: jax.Array | None = None,
 ) -> jax.Array:
-    """The wave whose spectrum is nearest to the one given.
+    """Computes the wave whose STFT is nearest to a spectrum in least squares.
 
     Overlapping windowed frames are added and divided by the sum of squared windows
-    (Griffin and Lim 1984, equation 6), so that it inverts `stft` where `hop` divides
-    the length of the wave.
+    (Griffin and Lim 1984, equation 6), so that it inverts `stft` if `hop` divides the
+    length of the wave.
 
-    Arguments:
-      spectrum: complex [..., T, n_fft // 2 + 1].
-      n_fft: samples in a frame, as in `stft`.
-      hop: samples from a frame to the next.
-      num_frames: int32 [...], how many frames count; all of them where it is None.
+    Args:
+      spectrum: complex64[..., T, n_fft // 2 + 1].
+      n_fft: samples per frame, as in `stft`.
+      hop: samples between frames.
+      num_frames: i32[...], valid frames; None for all of them.
 
     Returns:
-      f32 [..., T * hop], 0 from num_frames * hop on.
+      f32[..., T * hop], 0 from num_frames * hop on.
 
     Raises:
-      ValueError: for other sizes.
+      ValueError: the sizes are not supported, or the number of bins is another.
     """
     check_sizes(n_fft, hop)
     size, num_bins = spectrum.shape[-2:]
@@ -84,17 +85,17 @@ def istft(
     frames = jnp.fft.irfft(spectrum, n_fft) * window
     middle = slice(n_fft // 2, n_fft // 2 + size * hop)
     if num_frames is None:
-        weight = _add(np.broadcast_to(window**2, (size, n_fft)), hop)
-        return _add(frames, hop)[..., middle] / weight[middle]
-    counts = (jnp.arange(size) < num_frames[..., None])[..., None]
-    total = _add(jnp.where(counts, frames, 0.0), hop)[..., middle]
-    weight = _add(jnp.where(counts, window**2, 0.0), hop)[..., middle]
+        weight = _overlap_add(np.broadcast_to(window**2, (size, n_fft)), hop)
+        return _overlap_add(frames, hop)[..., middle] / weight[middle]
+    mask = (jnp.arange(size) < num_frames[..., None])[..., None]
+    total = _overlap_add(jnp.where(mask, frames, 0.0), hop)[..., middle]
+    weight = _overlap_add(jnp.where(mask, window**2, 0.0), hop)[..., middle]
     inside = jnp.arange(size * hop) < num_frames[..., None] * hop
     return jnp.where(inside, total / jnp.where(inside, weight, 1.0), 0.0)
 
 
-def _cut(padded: jax.Array, num_frames: int, n_fft: int, hop: int) -> jax.Array:
-    """Overlapping frames [..., T, n_fft] of a wave [..., N]."""
+def _frame(padded: jax.Array, num_frames: int, n_fft: int, hop: int) -> jax.Array:
+    """Cuts a wave f32[..., N] into overlapping frames f32[..., T, n_fft]."""
     overlap = n_fft // hop
     num_blocks = num_frames + overlap - 1
     blocks = padded[..., : num_blocks * hop].reshape(
@@ -104,14 +105,14 @@ def _cut(padded: jax.Array, num_frames: int, n_fft: int, hop: int) -> jax.Array:
     return jnp.concatenate(shifts, axis=-1)
 
 
-def _add(frames: jax.Array, hop: int) -> jax.Array:
-    """The sum of overlapping frames [..., T, n_fft], f32 [..., (T - 1) * hop + n_fft]."""
+def _overlap_add(frames: jax.Array, hop: int) -> jax.Array:
+    """Adds overlapping frames f32[..., T, n_fft] to f32[..., (T - 1) * hop + n_fft]."""
     *batch, num_frames, n_fft = frames.shape
     overlap = n_fft // hop
     parts = jnp.moveaxis(frames.reshape(*batch, num_frames, overlap, hop), -2, 0)
-    edges = [(0, 0)] * len(batch)
+    batch_padding = [(0, 0)] * len(batch)
     blocks = sum(
-        jnp.pad(part, [*edges, (k, overlap - 1 - k), (0, 0)])
+        jnp.pad(part, [*batch_padding, (k, overlap - 1 - k), (0, 0)])
         for k, part in enumerate(parts)
     )
     return blocks.reshape(*batch, -1)

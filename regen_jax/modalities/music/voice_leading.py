@@ -16,7 +16,7 @@ _PERFECT = (0, 7)
 class VoiceLeading:
     """Rules of scores, whose levels are voices from the highest down.
 
-    The faults are those that `regen_jax.metrics.music.voice_leading_faults` counts in
+    The faults are those that `regen_jax.metrics.music.voice_leading_violations` counts in
     what is written: parallels, and crossings where they begin.
     """
 

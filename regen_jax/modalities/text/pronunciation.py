@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 from regen_jax.errors import UserError
 from regen_jax.modalities.text import espeak
-from regen_jax.modalities.text.text import normalize
+from regen_jax.modalities.text.characters import normalize
 
 WORD_BREAK = " "
 """What stands between the phonemes of two words."""

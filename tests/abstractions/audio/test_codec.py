@@ -12,7 +12,7 @@ from regen_jax.abstractions.audio.codec import Codec
 from regen_jax.abstractions.bottlenecks.fsq import FiniteScalarQuantizer
 from regen_jax.abstractions.bottlenecks.rvq import ResidualVectorQuantizer
 from regen_jax.interfaces import LossOutput
-from regen_jax.losses.spectral import spectral_loss
+from regen_jax.losses.spectral import spectral_losses
 from regen_jax.spaces import Array, Padded, Tokens
 
 CODE = 64  # samples
@@ -114,7 +114,7 @@ def test_the_way_back_gives_what_the_loss_saw(variables):
     objective = loss(CODEC, variables, KEYS, waves(), True)
     made = decode(CODEC, variables, encode(CODEC, variables, waves()))
     assert np.abs(made.values).max() < 1  # nothing was clipped
-    terms = spectral_loss(made.values, waves().values, LENGTH, (64,), 16000)
+    terms = spectral_losses(made.values, waves().values, LENGTH, (64,), 16000)
     for name, value in terms.items():
         np.testing.assert_allclose(objective.metrics[f"{name}_loss"], value, rtol=1e-3)
     total = sum(terms.values()) + objective.metrics["quantizer_loss"]
@@ -199,7 +199,7 @@ def test_quantizer_and_losses_are_float32_under_bfloat16():
     ("options", "message"),
     [
         (
-            {"y": Array((8, 8, 1), 0.0, 1.0)},
+            {"input_space": Array((8, 8, 1), 0.0, 1.0)},
             "needs waves, an Array of samples, not Array(8, 8, 1)",
         ),
         (

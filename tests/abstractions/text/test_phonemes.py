@@ -3,17 +3,17 @@ import pytest
 
 from regen_jax.abstractions.text.phonemes import Phonemes
 from regen_jax.errors import UserError
-from regen_jax.modalities.text import text
+from regen_jax.modalities.text import characters
 from regen_jax.spaces import Array, Tokens
 
-CHARACTERS = text.characters(16)
+CHARACTERS = characters.character_space(16)
 
 
 def annotated(abstraction, written):
-    ids = abstraction.extract(text.encode(abstraction.input_space, written), {})
+    ids = abstraction.extract(characters.encode(abstraction.input_space, written), {})
     space = abstraction.output_space
     assert ids.shape == space.shape and ids.dtype == np.int32
-    return text.decode(space, ids)
+    return characters.decode(space, ids)
 
 
 def test_annotates_with_stress():
@@ -61,7 +61,7 @@ def test_empty_text_is_refused():
         Tokens(4, 3, padded=True),
         Tokens(4, 3, symbols=("a", "b", "c")),
         Tokens(4, 3, padded=True, symbols=("", "AH0", "B")),
-        text.characters(4, text.SPANISH),
+        characters.character_space(4, characters.SPANISH),
     ],
     ids=str,
 )

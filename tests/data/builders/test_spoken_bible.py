@@ -16,7 +16,7 @@ from regen_jax.data.prepare import prepare
 from regen_jax.data.readers import raw_records
 from regen_jax.errors import UserError
 from regen_jax.modalities.text import espeak
-from regen_jax.modalities.text.text import ENGLISH, normalize
+from regen_jax.modalities.text.characters import ENGLISH, normalize
 
 
 @pytest.fixture(scope="module")

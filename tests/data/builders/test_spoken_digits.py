@@ -9,7 +9,7 @@ from regen_jax.data.prepare import prepare
 from regen_jax.data.readers import digit_strings, raw_records
 from regen_jax.data.readers.digit_strings import JoinedDigits, open_joined_digits
 from regen_jax.errors import UserError
-from regen_jax.modalities.text import text
+from regen_jax.modalities.text import characters
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_joined_frames_and_text_agree(strings, splits, name):
         assert values.shape == source.x.shape == (160, 13)
         assert values.dtype == np.float32 and length.dtype == np.int32
         assert not values[length:].any()
-        words = text.decode_text(source.y, example["y"]).split()
+        words = characters.decode_text(source.y, example["y"]).split()
         parts = [source.recordings[row] for row in source.rows(index)]
         np.testing.assert_array_equal(np.concatenate(parts), values[:length])
         assert [
@@ -139,7 +139,7 @@ def test_held_out_strings_that_do_not_fit_are_left_out(strings, speech_dir, name
         assert part.too_long == tuple(
             whole.said(r) for r, fit in zip(rows, fits, strict=True) if not fit
         )
-    assert text.decode_text(part.y, part[0]["y"]) == whole.said(rows[0])
+    assert characters.decode_text(part.y, part[0]["y"]) == whole.said(rows[0])
 
 
 def test_training_frames_are_standardized(strings):
@@ -153,7 +153,7 @@ def test_recordings_that_do_not_fit_are_left_out_whole():
     source = JoinedDigits(recordings, [7, 8, 9], 50, length=10)
     for index in range(50):
         length = int(source[index]["x"].length)
-        words = text.decode_text(source.y, source[index]["y"]).split()
+        words = characters.decode_text(source.y, source[index]["y"]).split()
         assert length == 4 * len(words) <= 8
         assert len(words) == len(source.rows(index)) <= 2
 

@@ -17,7 +17,7 @@ from regen_jax.data.prepare import prepare
 from regen_jax.data.readers import raw_records
 from regen_jax.data.readers.speech_recordings import open_recordings
 from regen_jax.errors import UserError
-from regen_jax.modalities.text.text import SPANISH
+from regen_jax.modalities.text.characters import SPANISH
 
 FOLDER = "./usr/share/tuxpaint/stamps/"
 TEXTS = [

@@ -8,7 +8,7 @@ import tensorflow_datasets as tfds
 from regen_jax.data.readers.speech_recordings import open_recordings
 from regen_jax.data.tfds import splits
 from regen_jax.errors import UserError
-from regen_jax.modalities.text.text import SPANISH
+from regen_jax.modalities.text.characters import SPANISH
 
 
 class Talks(tfds.core.GeneratorBasedBuilder, skip_registration=True):

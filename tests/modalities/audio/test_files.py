@@ -32,7 +32,7 @@ def tone(rate, seconds=0.25, frequency=440.0):
         ("OGG", "VORBIS", 0.05),
     ],
 )
-def test_formats_and_depths(tmp_path, file_format, subtype, tolerance):
+def test_formats_and_sample_depths_are_read(tmp_path, file_format, subtype, tolerance):
     path = tmp_path / "sound"
     soundfile.write(path, tone(RATE), RATE, format=file_format, subtype=subtype)
     wave = files.read(path, RATE)
@@ -59,22 +59,22 @@ def test_channels_are_averaged(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("subtype", "peak", "said"),
+    ("subtype", "peak", "logged"),
     [
         ("FLOAT", 1.25, "1.25"),
         ("FLOAT", 32_768, "3.277e+04"),
         ("DOUBLE", 1e300, "1e+300"),
     ],
 )
-def test_floating_point_beyond_one_is_divided_by_its_peak(
-    tmp_path, caplog, subtype, peak, said
+def test_float_samples_beyond_one_are_divided_by_their_peak(
+    tmp_path, caplog, subtype, peak, logged
 ):
     path = tmp_path / "loud.wav"
     soundfile.write(path, peak * 2 * tone(RATE), RATE, subtype=subtype)
     with caplog.at_level(logging.WARNING, "regen_jax"):
         wave = files.read(path, RATE)
     (record,) = caplog.records
-    assert f"'{path}' has samples up to {said}, beyond 1" in record.getMessage()
+    assert f"'{path}' has samples up to {logged}, beyond 1" in record.getMessage()
     expected = tone(RATE) / np.abs(tone(RATE)).max()
     np.testing.assert_allclose(wave, expected, atol=1e-3)
 
@@ -85,7 +85,7 @@ def test_largest_samples_of_two_channels_do_not_overflow(tmp_path):
     np.testing.assert_array_equal(files.read(path, RATE), np.ones(9))
 
 
-def test_overshoot_of_a_lossy_format_is_clipped_without_a_word(tmp_path, caplog):
+def test_overshoot_of_a_lossy_format_is_clipped_silently(tmp_path, caplog):
     path = tmp_path / "square.ogg"
     square = np.sign(tone(RATE)) * 0.999
     soundfile.write(path, square, RATE, format="OGG", subtype="VORBIS")
@@ -95,7 +95,7 @@ def test_overshoot_of_a_lossy_format_is_clipped_without_a_word(tmp_path, caplog)
     assert not caplog.records
 
 
-def stored(file_format, subtype):
+def encode(file_format, subtype):
     file = io.BytesIO()
     sound = tone(RATE, seconds=1.0)
     soundfile.write(file, sound, RATE, format=file_format, subtype=subtype)
@@ -112,11 +112,11 @@ def stored(file_format, subtype):
         ("MP3", "MPEG_LAYER_III", 1),
     ],
 )
-def test_file_cut_short_is_read_and_logged(
+def test_truncated_file_is_read_and_logged(
     tmp_path, caplog, file_format, subtype, tolerance
 ):
     path = tmp_path / "cut"
-    whole = stored(file_format, subtype)
+    whole = encode(file_format, subtype)
     path.write_bytes(whole)
     with caplog.at_level(logging.WARNING, "regen_jax"):
         expected = files.read(path, RATE)
@@ -135,9 +135,9 @@ def test_file_cut_short_is_read_and_logged(
         np.testing.assert_array_equal(wave, expected[: len(wave)])
 
 
-def test_unreadable_file_cut_short_raises_user_error(tmp_path):
+def test_unreadable_truncated_file_raises_user_error(tmp_path):
     path = tmp_path / "cut"
-    path.write_bytes(stored("CAF", "PCM_16")[:20_000])
+    path.write_bytes(encode("CAF", "PCM_16")[:20_000])
     with pytest.raises(UserError, match=r"is cut short, at 15,9\d\d of 32,000 bytes: "):
         files.read(path, RATE)
 
@@ -185,11 +185,11 @@ LARGE_SIZED = chunk(b"ds64", struct.pack("<QQQI", 0, len(DATA), 0, 0))
     ],
     ids=[
         *("plain", "size 0", "size unknown", "signed size", "half", "sox"),
-        *("padded", "not padded", "more behind", "rf64", "bw64", "rf64 size 0"),
+        *("padded", "not padded", "more after", "rf64", "bw64", "rf64 size 0"),
         "big endian",
     ],
 )
-def test_wave_files_that_players_read(tmp_path, caplog, content):
+def test_unusual_wav_file_is_read(tmp_path, caplog, content):
     path = tmp_path / "sound.wav"
     path.write_bytes(content)
     with caplog.at_level(logging.INFO, "regen_jax"):
@@ -241,7 +241,7 @@ def damaged(tmp_path):
     ids=["size 0", "size 0 and more", "no format", "no data", "bare"]
     + ["zero bytes", "text", "cut"],
 )
-def test_bad_content_is_one_line(tmp_path, content, message):
+def test_invalid_content_raises_user_error_of_one_line(tmp_path, content, message):
     path = tmp_path / "bad.wav"
     path.write_bytes(content(tmp_path))
     with pytest.raises(UserError, match=f"sound file '{path}' {message}") as caught:
@@ -250,15 +250,15 @@ def test_bad_content_is_one_line(tmp_path, content, message):
 
 
 @pytest.mark.parametrize(("rate", "size"), [(RATE, 0), (44_100, 0), (48_000, 1)])
-def test_too_few_samples_are_told(tmp_path, rate, size):
-    """At 16 kHz nothing is left of a single sample at 48 kHz."""
+def test_file_without_samples_raises_user_error(tmp_path, rate, size):
+    """A single sample at 48 kHz is none at 16 kHz."""
     path = tmp_path / "bad.wav"
     soundfile.write(path, np.zeros(size), rate)
     with pytest.raises(UserError, match="has no samples"):
         files.read(path, RATE)
 
 
-def test_samples_that_are_no_numbers_are_told(tmp_path):
+def test_samples_that_are_not_numbers_raise_user_error(tmp_path):
     path = tmp_path / "bad.wav"
     odd = [[0.0, np.nan], [np.inf, -np.inf]]
     soundfile.write(path, np.array(odd), RATE, subtype="FLOAT")
@@ -274,13 +274,13 @@ def test_missing_file_and_folder_raise_user_error(tmp_path):
         files.read(tmp_path, RATE)
 
 
-def test_home_folder_is_known(tmp_path, monkeypatch):
+def test_home_folder_is_expanded(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     soundfile.write(tmp_path / "sound.wav", tone(RATE), RATE)
     assert len(files.read("~/sound.wav", RATE)) == 4000
 
 
-def test_write_is_wav_of_16_bits(tmp_path):
+def test_written_file_is_16_bit_wav(tmp_path):
     path = tmp_path / "out.wav"
     files.write(path, np.array([0, 0.5, -0.25, 2, -2], np.float32), 8_000)
     info = soundfile.info(path)
@@ -292,23 +292,23 @@ def test_write_is_wav_of_16_bits(tmp_path):
     )
 
 
-def test_write_into_a_missing_folder_is_told(tmp_path):
+def test_writing_into_missing_folder_raises_user_error(tmp_path):
     with pytest.raises(UserError, match="cannot write the sound file .*none/out.wav"):
         files.write(tmp_path / "none" / "out.wav", tone(RATE), RATE)
 
 
 @pytest.mark.parametrize("package", ["soundfile", "soxr"])
-def test_missing_package_is_named(tmp_path, monkeypatch, package):
+def test_missing_package_raises_user_error(tmp_path, monkeypatch, package):
     path = tmp_path / "sound.wav"
     soundfile.write(path, tone(8_000), 8_000)
     real = builtins.__import__
 
-    def lacking(name, *args, **options):
+    def import_without_package(name, *args, **options):
         if name == package:
             raise ModuleNotFoundError(name=name)
         return real(name, *args, **options)
 
-    monkeypatch.setattr(builtins, "__import__", lacking)
+    monkeypatch.setattr(builtins, "__import__", import_without_package)
     with pytest.raises(
         UserError, match=rf"package {package}: run `pip install 'regen-jax\[speech\]'`"
     ):

@@ -17,43 +17,44 @@ def noise(*shape, seed=0):
 
 @pytest.mark.parametrize(("n_fft", "hop"), SIZES)
 @pytest.mark.parametrize("extra", [0, 5])
-def test_agrees_with_librosa(n_fft, hop, extra):
+def test_stft_equals_librosa(n_fft, hop, extra):
     wave = noise(2, 9 * hop + extra)
     expected = librosa.stft(
         wave, n_fft=n_fft, hop_length=hop, center=True, pad_mode="constant"
     )
-    found = forward(wave, n_fft, hop)
-    assert found.dtype == jnp.complex64 and found.shape == (2, 9, n_fft // 2 + 1)
-    np.testing.assert_allclose(found, expected.mT[:, :9], atol=1e-4)
+    spectrum = forward(wave, n_fft, hop)
+    assert spectrum.dtype == jnp.complex64
+    assert spectrum.shape == (2, 9, n_fft // 2 + 1)
+    np.testing.assert_allclose(spectrum, expected.mT[:, :9], atol=1e-4)
 
 
-def test_window_is_periodic():
+def test_hann_window_is_periodic():
     np.testing.assert_allclose(hann_window(16), np.hanning(17)[:16], atol=1e-7)
 
 
 @pytest.mark.parametrize(("n_fft", "hop"), SIZES)
 @pytest.mark.parametrize("frames", [1, 2, 11])
-def test_comes_back(n_fft, hop, frames):
+def test_istft_inverts_stft(n_fft, hop, frames):
     wave = noise(2, frames * hop)
-    found = inverse(forward(wave, n_fft, hop), n_fft, hop)
-    assert found.shape == wave.shape
-    np.testing.assert_allclose(found, wave, atol=1e-5)
+    restored = inverse(forward(wave, n_fft, hop), n_fft, hop)
+    assert restored.shape == wave.shape
+    np.testing.assert_allclose(restored, wave, atol=1e-5)
 
 
-def test_inverse_agrees_with_librosa():
+def test_istft_equals_librosa():
     spectrum = noise(2, 10, 33) + 1j * noise(2, 10, 33, seed=1)
-    found = istft(spectrum.astype(np.complex64), 64, 16)
-    # librosa's wave of ten frames ends at the centre of the last.
+    wave = inverse(spectrum.astype(np.complex64), 64, 16)
+    # librosa's wave of ten frames ends at the center of the last.
     expected = librosa.istft(spectrum.mT, n_fft=64, hop_length=16, length=9 * 16)
-    np.testing.assert_allclose(found[:, : 9 * 16], expected, atol=1e-5)
+    np.testing.assert_allclose(wave[:, : 9 * 16], expected, atol=1e-5)
 
 
-def test_inverse_is_nearest_in_least_squares():
-    """Against the pseudo-inverse of the transform written as a matrix of reals."""
+def test_istft_is_the_least_squares_solution():
+    """The solution of the transform as a real matrix is the reference."""
     n_fft, hop, frames = 16, 4, 5
 
     def windowed(wave):
-        """Frames in the time domain, in which the distance is that of whole spectra."""
+        """Computes frames in the time domain, whose distance is that of full spectra."""
         return jnp.fft.irfft(stft(wave, n_fft, hop), n_fft).reshape(-1)
 
     matrix = np.asarray(jax.jit(jax.jacobian(windowed))(jnp.zeros(frames * hop)))
@@ -63,7 +64,7 @@ def test_inverse_is_nearest_in_least_squares():
     np.testing.assert_allclose(istft(spectrum, n_fft, hop), expected, atol=1e-5)
 
 
-def test_gradients_agree_with_differences():
+def test_gradients_equal_finite_differences():
     wave, direction = noise(2, 64), noise(2, 64, seed=1)
     target = jnp.abs(stft(noise(2, 64, seed=2), 32, 8))
 
@@ -72,10 +73,15 @@ def test_gradients_agree_with_differences():
         again = istft(stft(wave, 32, 8) * target, 32, 8)
         return jnp.sum((jnp.abs(stft(again, 32, 8)) - target) ** 2) / 1e4
 
-    found = jnp.sum(jax.jit(jax.grad(loss))(wave) * direction)
+    derivative = jnp.sum(jax.jit(jax.grad(loss))(wave) * direction)
     step = 1e-3
-    ahead, behind = loss(wave + step * direction), loss(wave - step * direction)
-    np.testing.assert_allclose(found, (ahead - behind) / (2 * step), rtol=1e-2)
+    forward_loss, backward_loss = (
+        loss(wave + step * direction),
+        loss(wave - step * direction),
+    )
+    np.testing.assert_allclose(
+        derivative, (forward_loss - backward_loss) / (2 * step), rtol=1e-2
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,22 +93,22 @@ def test_gradients_agree_with_differences():
         ((2, 7), 32, 8, "needs 8 samples or more, not 7"),
     ],
 )
-def test_refuses(shape, n_fft, hop, message):
+def test_invalid_sizes_raise_value_error(shape, n_fft, hop, message):
     with pytest.raises(ValueError, match=message):
         stft(np.zeros(shape, np.float32), n_fft, hop)
 
 
-def test_frames_that_do_not_count_are_as_if_missing():
-    spectrum = stft(noise(3, 160), 64, 16)
+def test_istft_ignores_invalid_frames():
+    spectrum = forward(noise(3, 160), 64, 16)
     counts = np.array([10, 4, 0])
-    found = inverse(spectrum, 64, 16, counts)
+    waves = inverse(spectrum, 64, 16, counts)
     for row, count in enumerate(counts):
-        assert not found[row, count * 16 :].any()
-    np.testing.assert_allclose(found[0], istft(spectrum[0], 64, 16), atol=1e-6)
-    short = istft(spectrum[1, :4], 64, 16)
-    np.testing.assert_allclose(found[1, : 4 * 16], short, atol=1e-6)
+        assert not waves[row, count * 16 :].any()
+    np.testing.assert_allclose(waves[0], inverse(spectrum[0], 64, 16), atol=1e-6)
+    short = inverse(spectrum[1, :4], 64, 16)
+    np.testing.assert_allclose(waves[1, : 4 * 16], short, atol=1e-6)
 
 
-def test_inverse_refuses_other_bins():
+def test_istft_of_another_number_of_bins_raises_value_error():
     with pytest.raises(ValueError, match="needs 17 bins, not 9"):
         istft(np.zeros((2, 3, 9), np.complex64), 32, 8)

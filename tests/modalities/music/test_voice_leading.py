@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regen_jax.metrics.music import voice_leading_faults
+from regen_jax.metrics.music import voice_leading_violations
 from regen_jax.modalities.music import events
 from regen_jax.modalities.music.voice_leading import VoiceLeading
 
@@ -37,7 +37,7 @@ def test_faults_of_events_add_up_to_those_of_the_score(pitches):
     ids = np.vectorize(
         lambda pitch, held: events.sustained(pitch) if held else events.note(pitch)
     )(pitches, held)
-    counted = voice_leading_faults(events.sounding(ids), events.begins(ids))
+    counted = voice_leading_violations(events.sounding(ids), events.begins(ids))
     assert found(ids) == sum(counted.values())
 
 

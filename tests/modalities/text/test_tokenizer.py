@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from regen_jax.data.builders.simple_bible.builder import bible_file, read_verses
 from regen_jax.errors import UserError
 from regen_jax.modalities.text import tokenizer
-from regen_jax.modalities.text.text import characters
+from regen_jax.modalities.text.characters import character_space
 from regen_jax.modalities.text.tokenizer import (
     CAPITAL,
     cached,
@@ -206,7 +206,7 @@ def test_text_that_does_not_fit_is_refused(space, text, message):
 
 def test_pieces_are_told_from_other_symbols(space):
     assert is_pieces(space)
-    assert not is_pieces(characters(9))
+    assert not is_pieces(character_space(9))
     assert not is_pieces(Tokens(9, 9)) and not is_pieces(Category(9))
 
 

@@ -159,7 +159,7 @@ FAILING = """
 import sys
 from absl import flags
 from jax.experimental import multihost_utils
-from regen_jax import commands
+from regen_jax.cli import commands
 from regen_jax.errors import UserError
 from regen_jax.training import processes
 

@@ -14,7 +14,7 @@ from regen_jax.data.builders.simple_bible import builder as simple_bible
 from regen_jax.errors import UserError
 from regen_jax.modalities.audio import files
 from regen_jax.modalities.text import espeak
-from regen_jax.modalities.text.text import normalize
+from regen_jax.modalities.text.characters import normalize
 
 SAMPLE_RATE = 16_000
 MAX_SECONDS = 2.0

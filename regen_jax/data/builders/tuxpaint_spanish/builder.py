@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 
 from regen_jax.errors import UserError
 from regen_jax.modalities.audio import files
-from regen_jax.modalities.text.text import normalize
+from regen_jax.modalities.text.characters import normalize
 
 SAMPLE_RATE = 22_050
 HELD_OUT_FRACTION = 0.1

@@ -1,4 +1,4 @@
-"""How good, how simple and how new generated texts are.
+"""Quality, simplicity and novelty of generated texts.
 
 `sacrebleu` (Post 2018, https://aclanthology.org/W18-6319) comes with the extra `text`.
 """
@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 ORDERS = range(1, 5)
-"""Lengths of the n-grams of SARI and PINC."""
+"""n-gram orders of SARI and PINC."""
 
 
 def bleu(references: Sequence[str], hypotheses: Sequence[str]) -> float:
-    """BLEU of a corpus, 0 to 100: `nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp`.
+    """Computes corpus BLEU, 0 to 100: `nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp`.
 
     Raises:
       ValueError: the numbers of texts differ, or are 0.
@@ -24,7 +24,7 @@ def bleu(references: Sequence[str], hypotheses: Sequence[str]) -> float:
 
 
 def chrf(references: Sequence[str], hypotheses: Sequence[str]) -> float:
-    """chrF2 of a corpus, 0 to 100: `nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no`.
+    """Computes corpus chrF2, 0 to 100: `nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no`.
 
     Raises:
       ValueError: the numbers of texts differ, or are 0.
@@ -40,14 +40,14 @@ def sari(
     references: Sequence[str | Sequence[str]],
     hypotheses: Sequence[str],
 ) -> float:
-    """How well words of the source are kept, deleted and added, 0 to 100.
+    """Computes SARI, 0 to 100: how well source words are kept, deleted and added.
 
     Xu et al. 2016, "Optimizing Statistical Machine Translation for Text
-    Simplification", https://aclanthology.org/Q16-1029, as the authors' own `SARI.py`
-    computes it: the mean of the F1 of keeping, the F1 of adding and the precision of
-    deleting, each the mean over n-grams of 1 to 4 words, and of that the mean over
-    sentences. 0/0 is 0: where nothing is to be deleted, even a perfect text has less
-    than 100. Words are those of sacrebleu's tokenizer 13a, in lower case.
+    Simplification", https://aclanthology.org/Q16-1029, as computed by the authors'
+    `SARI.py`: the mean of keep F1, add F1 and deletion precision, each averaged over
+    n-grams of 1 to 4 words, then over sentences. 0/0 is 0: if nothing is to be deleted,
+    even a perfect text has less than 100. Words are those of sacrebleu's tokenizer 13a,
+    in lower case.
 
     Args:
       sources: N texts.
@@ -57,16 +57,16 @@ def sari(
     Raises:
       ValueError: the numbers of texts differ, or are 0.
     """
-    scores = sentence_saris(sources, references, hypotheses)
+    scores = sentence_sari(sources, references, hypotheses)
     return sum(scores) / len(scores)
 
 
-def sentence_saris(
+def sentence_sari(
     sources: Sequence[str],
     references: Sequence[str | Sequence[str]],
     hypotheses: Sequence[str],
 ) -> list[float]:
-    """Returns SARI per sentence, 0 to 100; `sari` is their mean.
+    """Computes SARI per sentence, 0 to 100; `sari` is their mean.
 
     Raises:
       ValueError: the numbers of texts differ, or are 0.
@@ -81,29 +81,29 @@ def sentence_saris(
         return tokenize(text.lower()).split()
 
     scores = []
-    for source, several, hypothesis in zip(
+    for source, reference, hypothesis in zip(
         sources, references, hypotheses, strict=True
     ):
-        known = [several] if isinstance(several, str) else several
-        score = _sentence_sari(
-            tokens(source), [tokens(text) for text in known], tokens(hypothesis)
+        alternatives = [reference] if isinstance(reference, str) else reference
+        score = _sari(
+            tokens(source), [tokens(text) for text in alternatives], tokens(hypothesis)
         )
         scores.append(100 * score)
     return scores
 
 
 def pinc(sources: Sequence[str], hypotheses: Sequence[str]) -> float:
-    """Returns the percentage of n-grams of the hypotheses that their source lacks.
+    """Computes PINC, the percentage of hypothesis n-grams that the source lacks.
 
     Chen and Dolan 2011, "Collecting Highly Parallel Data for Paraphrase Evaluation",
-    https://aclanthology.org/P11-1020: the mean over n of 1 to 4 of
-    1 - |n-grams of both| / |n-grams of the hypothesis|, so that copies have 0. n-grams
-    count as often as they occur and are summed over the corpus before they are divided,
-    as in the script of Carlson et al. 2018 (https://arxiv.org/abs/1711.04731), so texts
-    of fewer than n words have no weight at that n, and empty hypotheses none at all. An n
-    of which no hypothesis has an n-gram is left out of the mean; where all are empty
-    the score is 0. Words are those of sacrebleu's tokenizer 13a with their case, as in
-    `bleu`.
+    https://aclanthology.org/P11-1020: the mean over n from 1 to 4 of
+    1 - |n-grams of both| / |n-grams of the hypothesis|, so that copies score 0. Repeated
+    n-grams count repeatedly, and counts are summed over the corpus before they are
+    divided, as in the script of Carlson et al. 2018 (https://arxiv.org/abs/1711.04731):
+    texts of fewer than n words have no weight at that n, and empty hypotheses none at
+    all. An n without any hypothesis n-gram is left out of the mean; if all hypotheses
+    are empty the score is 0. Words are those of sacrebleu's tokenizer 13a, case
+    preserved, as in `bleu`.
 
     Raises:
       ValueError: the numbers of texts differ, or are 0.
@@ -129,10 +129,10 @@ def pinc(sources: Sequence[str], hypotheses: Sequence[str]) -> float:
 
 
 def novelty(hypotheses: Iterable[str], training: Iterable[str], n: int = 4) -> float:
-    """Share of the n-grams of words, in [0, 1], that no training text has.
+    """Computes the fraction of word n-grams that no training text has, in [0, 1].
 
-    Words are compared in lower case and without punctuation. It is 0 where no
-    hypothesis has n words.
+    Words are compared in lower case and without punctuation. It is 0 if no hypothesis
+    has n words.
     """
     known: set[tuple[str, ...]] = set()
     for text in training:
@@ -141,45 +141,45 @@ def novelty(hypotheses: Iterable[str], training: Iterable[str], n: int = 4) -> f
     return sum(ngram not in known for ngram in ngrams) / max(1, len(ngrams))
 
 
-def copied(hypotheses: Sequence[str], training: Iterable[str]) -> float:
-    """Share of the hypotheses, in [0, 1], that stand in a training text word for word.
+def copied_fraction(hypotheses: Sequence[str], training: Iterable[str]) -> float:
+    """Computes the fraction of hypotheses that occur verbatim in a training text.
 
-    A whole one or a part of it, in lower case and without punctuation. A hypothesis
-    without words does not count as a copy.
+    A copy may be a part of the training text; case and punctuation are ignored. A
+    hypothesis without words is not a copy.
 
     Raises:
       ValueError: there is no hypothesis.
     """
     if not hypotheses:
-        raise ValueError("the share of copies needs a hypothesis")
+        raise ValueError("the fraction of copies needs a hypothesis")
     corpus = "\n".join(f" {' '.join(_words(text))} " for text in training)
     samples = [" ".join(_words(text)) for text in hypotheses]
     return sum(f" {text} " in corpus for text in samples if text) / len(samples)
 
 
-def _sentence_sari(
+def _sari(
     source: list[str], references: list[list[str]], hypothesis: list[str]
 ) -> float:
     keep = delete = add = 0.0
     for n in ORDERS:
-        # An n-gram of the source counts as often as there are references, so that its
-        # weight is the share of references that have it.
+        # An n-gram of the source counts once per reference, so that its weight is the
+        # fraction of references that have it.
         before = Counter(_ngrams(source, n) * len(references))
         after = Counter(_ngrams(hypothesis, n) * len(references))
-        wanted = Counter(ngram for text in references for ngram in _ngrams(text, n))
-        kept, to_keep = before & after, before & wanted
+        target = Counter(ngram for text in references for ngram in _ngrams(text, n))
+        kept, to_keep = before & after, before & target
         keep += _f1(
-            _mean_share(kept & wanted, kept), _mean_share(kept & wanted, to_keep)
+            _mean_fraction(kept & target, kept), _mean_fraction(kept & target, to_keep)
         )
         deleted = before - after
-        delete += _mean_share(deleted - wanted, deleted)
-        added, to_add = set(after) - set(before), set(wanted) - set(before)
-        right = len(added & to_add)
-        add += _f1(right / max(1, len(added)), right / max(1, len(to_add)))
+        delete += _mean_fraction(deleted - target, deleted)
+        added, to_add = set(after) - set(before), set(target) - set(before)
+        correct = len(added & to_add)
+        add += _f1(correct / max(1, len(added)), correct / max(1, len(to_add)))
     return (keep + delete + add) / (3 * len(ORDERS))
 
 
-def _mean_share(part: Counter, whole: Counter) -> float:
+def _mean_fraction(part: Counter, whole: Counter) -> float:
     return sum(part[ngram] / whole[ngram] for ngram in part) / max(1, len(whole))
 
 

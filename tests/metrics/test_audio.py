@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.fft
 
-from regen_jax.metrics.cepstral import mel_cepstral_distortion, mel_cepstrum
+from regen_jax.metrics.audio import mel_cepstral_distortion, mel_cepstrum
 from regen_jax.modalities.audio.mel import FLOOR
 
 
@@ -10,52 +10,52 @@ def log_mels(frames, seed=0, bands=20):
     return np.random.default_rng(seed).normal(size=(frames, bands))
 
 
-def wave_of(order, bands=20):
+def cosine(order, bands=20):
     return np.cos(np.pi * order * (np.arange(bands) + 0.5) / bands)
 
 
-def test_cepstrum_agrees_with_scipy():
+def test_mel_cepstrum_equals_scipy_dct():
     values = log_mels(5)
     expected = scipy.fft.dct(values, type=2)[:, 1:14] / 20
     np.testing.assert_allclose(mel_cepstrum(values, 13), expected)
 
 
 @pytest.mark.parametrize("order", [1, 5, 13])
-def test_a_ripple_has_its_distance_in_closed_form(order):
-    """A ripple of a nepers along the bands is 10 / ln 10 * sqrt(2) * a apart, in dB."""
+def test_cosine_along_bands_has_closed_form_distortion(order):
+    """A cosine of amplitude a along the bands is 10 / ln 10 * sqrt(2) * a dB apart."""
     frame = log_mels(1)
-    found = mel_cepstral_distortion(frame, frame + 0.3 * wave_of(order))
-    assert found == pytest.approx(10 / np.log(10) * np.sqrt(2) * 0.3)
+    distortion = mel_cepstral_distortion(frame, frame + 0.3 * cosine(order))
+    assert distortion == pytest.approx(10 / np.log(10) * np.sqrt(2) * 0.3)
 
 
-def test_is_the_rms_difference_of_spectra_in_decibels():
-    """With all coefficients but the level; 20 log10 of magnitudes is decibels."""
+def test_all_coefficients_give_the_rms_difference_of_spectra_in_db():
+    """The level, c0, does not count; 20 log10 of a magnitude is its dB."""
     a, b = log_mels(1, 0), log_mels(1, 1)
     difference = 20 / np.log(10) * (a - b)
-    found = mel_cepstral_distortion(a, b, num_coefficients=19)
-    assert found == pytest.approx(np.std(difference))
+    distortion = mel_cepstral_distortion(a, b, num_coefficients=19)
+    assert distortion == pytest.approx(np.std(difference))
 
 
-def test_level_and_fine_structure_and_tempo_do_not_count():
+def test_level_fine_structure_and_tempo_are_ignored():
     values = log_mels(6)
     for other in (
         values + 0.7,
-        values + 0.3 * wave_of(14),
+        values + 0.3 * cosine(14),
         np.repeat(values, [1, 2, 1, 3, 1, 1], axis=0),
     ):
         assert mel_cepstral_distortion(values, other) == pytest.approx(0, abs=1e-9)
 
 
-def test_silence_has_a_finite_distance_and_0_from_itself():
+def test_silence_has_finite_distortion():
     silence, sound = np.full((4, 20), np.log(FLOOR)), log_mels(1)
     assert mel_cepstral_distortion(silence, silence) == 0
     expected = 10 / np.log(10) * np.sqrt(2) * np.linalg.norm(mel_cepstrum(sound, 13))
     assert mel_cepstral_distortion(silence, sound) == pytest.approx(expected)
 
 
-def test_is_the_mean_over_the_path():
-    steps = np.array([0.0, 10.0, 20.0])[:, None] * wave_of(1)
-    other = np.array([0.0, 1.0, 10.0, 22.0])[:, None] * wave_of(1)
+def test_distortion_is_the_mean_over_the_path():
+    steps = np.array([0.0, 10.0, 20.0])[:, None] * cosine(1)
+    other = np.array([0.0, 1.0, 10.0, 22.0])[:, None] * cosine(1)
     # 0-0, 0-1, 10-10, 20-22: distances 0, 1, 0, 2 of c1.
     expected = 10 / np.log(10) * np.sqrt(2) * 3 / 4
     assert mel_cepstral_distortion(steps, other) == pytest.approx(expected)
@@ -71,6 +71,6 @@ def test_is_the_mean_over_the_path():
         (log_mels(3), log_mels(3), 20, "20 mel bands have 1 to 19 .* c0, not 20"),
     ],
 )
-def test_refuses(a, b, count, message):
+def test_invalid_arguments_raise_value_error(a, b, count, message):
     with pytest.raises(ValueError, match=message):
         mel_cepstral_distortion(a, b, count)

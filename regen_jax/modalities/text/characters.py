@@ -74,7 +74,7 @@ def decode_text(space: Tokens, ids: np.ndarray) -> str:
     return "".join(decode(space, ids))
 
 
-def characters(length: int, known: Sequence[str] = ENGLISH) -> Tokens:
+def character_space(length: int, known: Sequence[str] = ENGLISH) -> Tokens:
     """The space of texts of at most `length` of the known characters."""
     symbols = ("", *known)
     return Tokens(length, len(symbols), padded=True, symbols=symbols)

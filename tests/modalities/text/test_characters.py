@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from regen_jax.errors import UserError
-from regen_jax.modalities.text.text import (
+from regen_jax.modalities.text.characters import (
     ENGLISH,
     SPANISH,
-    characters,
+    character_space,
     decode,
     decode_text,
     encode,
@@ -13,7 +13,7 @@ from regen_jax.modalities.text.text import (
 )
 from regen_jax.spaces import Tokens
 
-SPACE = characters(8)
+SPACE = character_space(8)
 
 
 def test_ids_are_places_among_the_symbols_and_0_behind_the_end():

@@ -2,14 +2,14 @@ import math
 
 import pytest
 
-from regen_jax.metrics.generated_text import (
+from regen_jax.metrics.text import (
     bleu,
     chrf,
-    copied,
+    copied_fraction,
     novelty,
     pinc,
     sari,
-    sentence_saris,
+    sentence_sari,
 )
 
 SOURCE = "About 95 species are currently accepted ."
@@ -28,12 +28,12 @@ REFERENCES = [
         ("About 95 species are currently agreed .", 50.71),
     ],
 )
-def test_sari_of_the_authors_examples(hypothesis, score):
-    """Those of Xu et al.'s own SARI.py."""
+def test_sari_equals_the_authors_examples(hypothesis, score):
+    """Xu et al. give these scores in their SARI.py."""
     assert sari([SOURCE], [REFERENCES], [hypothesis]) == pytest.approx(score, abs=0.01)
 
 
-def test_sari_by_hand():
+def test_sari_equals_worked_example():
     """Source `a b c`, reference `a b d`, hypothesis `a c d`.
 
     1-grams: of the kept a, c the reference has a, which is 1 of its a, b: F1 1/2. Of the
@@ -45,7 +45,7 @@ def test_sari_by_hand():
     assert sari(["a b c"], ["a b d"], ["a c d"]) == pytest.approx(expected)
 
 
-def test_sari_is_the_mean_of_sentences():
+def test_sari_is_the_mean_over_sentences():
     sources, references, hypotheses = (
         ["a b c", SOURCE],
         ["a b d", REFERENCES],
@@ -59,21 +59,21 @@ def test_sari_is_the_mean_of_sentences():
         )
     ]
     assert both == pytest.approx(sum(each) / 2)
-    assert sentence_saris(sources, references, hypotheses) == pytest.approx(each)
+    assert sentence_sari(sources, references, hypotheses) == pytest.approx(each)
     assert each[1] == pytest.approx(26.83, abs=0.01)
 
 
-def test_sari_of_perfect_and_of_empty_texts():
+def test_sari_of_perfect_and_empty_texts():
     source, reference = "behold the man of old times", "see a very great king there"
     assert sari([source], [reference], [reference]) == pytest.approx(200 / 3)
-    kept, short = "a b c d e f g h", "a b c d e"
-    assert sari([kept], [short], [short]) == pytest.approx(200 / 3)
+    long, short = "a b c d e f g h", "a b c d e"
+    assert sari([long], [short], [short]) == pytest.approx(200 / 3)
     mixed, simple = "a b c d x y z w", "a b c d v"
     assert sari([mixed], [simple], [simple]) == pytest.approx(100)
     assert sari([source], [reference], [""]) == pytest.approx(100 / 3)
 
 
-def test_pinc_of_one_text_is_that_of_its_formula():
+def test_pinc_of_one_text_equals_its_formula():
     """Of `a b c e f`, all but e, f, then ce, ef, then two of three, then all are new."""
     score = pinc(["a b c d"], ["a b c e f"])
     assert score == pytest.approx(100 * (2 / 5 + 2 / 4 + 2 / 3 + 2 / 2) / 4)
@@ -81,7 +81,7 @@ def test_pinc_of_one_text_is_that_of_its_formula():
     assert pinc(["a b"], ["a a"]) == pytest.approx(100 * (1 / 2 + 1) / 2)
 
 
-def test_pinc_of_copies_is_0_and_of_new_words_100():
+def test_pinc_of_copies_is_0_and_of_new_words_is_100():
     texts = ["In the beginning God made the heaven.", "Short one"]
     assert pinc(texts, texts) == 0
     assert pinc(texts, ["all other words here", "x"]) == 100
@@ -100,19 +100,19 @@ def test_empty_hypotheses_have_no_weight_in_pinc():
     assert pinc(["a", "b"], ["", ""]) == 0
 
 
-def test_bleu_by_hand():
+def test_bleu_equals_worked_example():
     """Precisions 4/5, 2/4, 1/3 and, smoothed, 1/(2 * 2); length 5 of 6."""
     score = bleu(["the old man went home today"], ["the old man is home"])
     precisions = 4 / 5 * 2 / 4 * 1 / 3 * 1 / 4
     assert score == pytest.approx(100 * math.exp(1 - 6 / 5) * precisions**0.25)
 
 
-def test_chrf_by_hand():
+def test_chrf_equals_worked_example():
     """Of `abcd` and `abce`, orders 1 to 4 match 3/4, 2/3, 1/2 and 0."""
     assert chrf(["abcd"], ["abce"]) == pytest.approx(100 * (3 / 4 + 2 / 3 + 1 / 2) / 4)
 
 
-def test_perfect_texts():
+def test_perfect_texts_score_100_and_empty_texts_0():
     texts = ["In the beginning God made the heaven.", "And the earth was without form."]
     assert bleu(texts, texts) == pytest.approx(100)
     assert chrf(texts, texts) == pytest.approx(100)
@@ -121,12 +121,12 @@ def test_perfect_texts():
 
 @pytest.mark.parametrize("score", [bleu, chrf, pinc, lambda a, b: sari(a, a, b)])
 @pytest.mark.parametrize("references, hypotheses", [([], []), (["a"], ["a", "b"])])
-def test_texts_must_be_pairs(score, references, hypotheses):
+def test_unpaired_texts_raise_value_error(score, references, hypotheses):
     with pytest.raises(ValueError, match="a hypothesis for each"):
         score(references, hypotheses)
 
 
-def test_novelty_is_the_share_of_unseen_ngrams():
+def test_novelty_is_the_fraction_of_unseen_ngrams():
     training = ["And God said, Let there be light.", "It was good"]
     hypotheses = ["and god said: let it be", "It was good!", "be"]
     # and god said let, god said let it, said let it be
@@ -137,7 +137,7 @@ def test_novelty_is_the_share_of_unseen_ngrams():
     assert novelty(["light it was good"], iter(training)) == 1
 
 
-def test_copies_stand_within_one_training_text():
+def test_copies_occur_within_one_training_text():
     training = ["And God said, Let there be light.", "Aaron's son"]
     hypotheses = [
         "let there BE light!",
@@ -147,6 +147,6 @@ def test_copies_stand_within_one_training_text():
         "aaron's son",
         "",
     ]
-    assert copied(hypotheses, iter(training)) == pytest.approx(3 / 6)
+    assert copied_fraction(hypotheses, iter(training)) == pytest.approx(3 / 6)
     with pytest.raises(ValueError, match="needs a hypothesis"):
-        copied([], training)
+        copied_fraction([], training)

@@ -8,10 +8,10 @@ from regen_jax.metrics import music
 C_MAJOR = (0, 2, 4, 5, 7, 9, 11)
 
 
-def faults(*voices):
-    """Of voices from high to low, a pitch a step; `-` goes on, 0 is silence.
+def violations(*voices):
+    """Counts fifths, octaves and crossings of voices from high to low.
 
-    Fifths, octaves, crossings.
+    A voice has a pitch per step; `-` continues a note, 0 is silence.
     """
     pitches, onsets = [], []
     for voice in voices:
@@ -21,9 +21,9 @@ def faults(*voices):
             begins.append(symbol not in "-0")
         pitches.append(sounds[1:])
         onsets.append(begins)
-    found = music.voice_leading_faults(np.array(pitches).T, np.array(onsets).T)
-    assert list(found) == ["parallel_fifths", "parallel_octaves", "crossings"]
-    return tuple(found.values())
+    counts = music.voice_leading_violations(np.array(pitches).T, np.array(onsets).T)
+    assert list(counts) == ["parallel_fifths", "parallel_octaves", "crossings"]
+    return tuple(counts.values())
 
 
 def random_score(seed, steps=300, voices=4):
@@ -63,19 +63,19 @@ def random_score(seed, steps=300, voices=4):
         ("67 0 69", "60 61 62", (0, 0, 0)),
     ],
 )
-def test_parallels(high, low, expected):
-    assert faults(high, low) == expected
+def test_parallels_of_two_voices_are_counted(high, low, expected):
+    assert violations(high, low) == expected
 
 
-def test_other_voices_may_move_before():
-    assert faults("67 - 69", "64 65 -", "60 - 62") == (1, 0, 0)
+def test_third_voice_does_not_hide_a_parallel():
+    assert violations("67 - 69", "64 65 -", "60 - 62") == (1, 0, 0)
 
 
-def test_parallels_are_those_of_music21():
+def test_parallels_equal_music21():
     music21 = pytest.importorskip("music21")
     rng = np.random.default_rng(0)
     white = np.array([p for p in range(36, 97) if p % 12 in C_MAJOR])
-    # Voices an octave or more apart: music21 tells unisons from octaves.
+    # Voices an octave or more apart: music21 distinguishes unisons from octaves.
     counts = np.zeros(2, int)
     for _ in range(300):
         start, above, move = (
@@ -92,8 +92,8 @@ def test_parallels_are_those_of_music21():
             quartet.parallelMotion(name, allowOctaveDisplacement=True)
             for name in ("P5", "P8")
         ]
-        found = faults(" ".join(map(str, high)), " ".join(map(str, low)))
-        assert list(found[:2]) == expected
+        pair = violations(" ".join(map(str, high)), " ".join(map(str, low)))
+        assert list(pair[:2]) == expected
         counts += expected
     assert counts.min() > 20
 
@@ -109,15 +109,15 @@ def test_parallels_are_those_of_music21():
         ("60 60 60", "62 0 62", 2),
     ],
 )
-def test_crossings(high, low, crossings):
-    assert faults(high, low)[2] == crossings
+def test_crossings_are_counted_per_run_of_steps(high, low, crossings):
+    assert violations(high, low)[2] == crossings
 
 
-def test_crossings_count_for_each_pair():
-    assert faults("60 60", "64 60", "67 60") == (0, 0, 3)
+def test_crossings_count_per_pair_of_voices():
+    assert violations("60 60", "64 60", "67 60") == (0, 0, 3)
 
 
-def test_faults_agree_with_a_plain_loop():
+def test_parallels_equal_plain_loop():
     pitches, onsets = random_score(3)
     fifths = octaves = 0
     times = [t for t in range(len(pitches)) if onsets[t].any()]
@@ -131,17 +131,17 @@ def test_faults_agree_with_a_plain_loop():
                 fifths += intervals == (7, 7)
                 octaves += intervals == (0, 0)
     assert min(fifths, octaves) > 2
-    found = music.voice_leading_faults(pitches, onsets)
-    assert (found["parallel_fifths"], found["parallel_octaves"]) == (fifths, octaves)
+    counts = music.voice_leading_violations(pitches, onsets)
+    assert (counts["parallel_fifths"], counts["parallel_octaves"]) == (fifths, octaves)
 
 
-def test_transposing_changes_no_fault_and_no_interval():
+def test_transposition_preserves_violations_and_intervals():
     pitches, onsets = random_score(0)
     notes = np.where(onsets, pitches, 0)
     higher = np.where(onsets, pitches + 5, 0)
-    expected = music.voice_leading_faults(pitches, onsets)
+    expected = music.voice_leading_violations(pitches, onsets)
     assert min(expected.values()) > 0
-    assert music.voice_leading_faults(pitches + 5, onsets) == expected
+    assert music.voice_leading_violations(pitches + 5, onsets) == expected
     np.testing.assert_array_equal(
         music.interval_histogram(higher), music.interval_histogram(notes)
     )
@@ -150,33 +150,36 @@ def test_transposing_changes_no_fault_and_no_interval():
         np.roll(music.pitch_class_histogram(notes), 5),
     )
     moved = tuple((degree + 5) % 12 for degree in C_MAJOR)
-    shares = music.in_key_share(notes, C_MAJOR), music.in_key_share(higher, moved)
-    assert shares[0] == shares[1] and 0.4 < shares[0] < 1
+    fractions = (
+        music.in_key_fraction(notes, C_MAJOR),
+        music.in_key_fraction(higher, moved),
+    )
+    assert fractions[0] == fractions[1] and 0.4 < fractions[0] < 1
 
 
-def test_in_key_share():
-    assert music.in_key_share(np.array([60, 0, 61, 62, 64]), C_MAJOR) == 0.75
-    assert music.in_key_share(np.zeros((3, 2), int), C_MAJOR) == 0
+def test_in_key_fraction_of_known_notes():
+    assert music.in_key_fraction(np.array([60, 0, 61, 62, 64]), C_MAJOR) == 0.75
+    assert music.in_key_fraction(np.zeros((3, 2), int), C_MAJOR) == 0
 
 
-def test_in_chord_share():
+def test_in_chord_fraction_of_known_notes():
     tones = np.zeros((3, 12), bool)
     tones[0, [0, 4, 7]] = tones[1, [2, 7, 11]] = True
     pitches = np.array([[60, 64, 0, 62], [59, 60, 67, 74], [61, 61, 61, 61]])
-    assert music.in_chord_share(pitches, tones) == 5 / 7
-    assert music.in_chord_share(pitches[2:], tones[2:]) == 0
+    assert music.in_chord_fraction(pitches, tones) == 5 / 7
+    assert music.in_chord_fraction(pitches[2:], tones[2:]) == 0
 
 
-def test_rhythm_agreement():
-    one, other = np.array([[1, 0, 1, 0], [1, 1, 0, 0]]), np.array([1, 0, 0, 1])
-    assert music.rhythm_agreement(one[0], one[0]) == 1
-    assert music.rhythm_agreement(one[0], other) == 0.5
-    assert music.rhythm_agreement(one, np.stack([other, other])) == 0.5
-    assert music.rhythm_agreement(np.zeros(4), np.zeros(4)) == 1
-    assert music.rhythm_agreement(np.zeros(4), other) == 0
+def test_onset_f1_of_known_rhythms():
+    rhythms, other = np.array([[1, 0, 1, 0], [1, 1, 0, 0]]), np.array([1, 0, 0, 1])
+    assert music.onset_f1(rhythms[0], rhythms[0]) == 1
+    assert music.onset_f1(rhythms[0], other) == 0.5
+    assert music.onset_f1(rhythms, np.stack([other, other])) == 0.5
+    assert music.onset_f1(np.zeros(4), np.zeros(4)) == 1
+    assert music.onset_f1(np.zeros(4), other) == 0
 
 
-def test_histograms():
+def test_histograms_of_known_notes():
     notes = np.array([[60, 48], [0, 0], [62, 72], [74, 0], [50, 71]])
     expected = np.zeros(25, int)
     # 2, 12 and -24 above; 24 and -1 below.
@@ -188,7 +191,7 @@ def test_histograms():
     assert classes.tolist() == [3, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 1]
 
 
-def test_histogram_distance():
+def test_histogram_distance_of_known_counts():
     assert music.histogram_distance([1, 3], [2, 6]) == 0
     assert music.histogram_distance([1, 0], [0, 5]) == 1
     assert music.histogram_distance([1, 3], [1, 1]) == 0.25

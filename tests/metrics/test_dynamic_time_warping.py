@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from regen_jax.metrics.warping import warp
+from regen_jax.metrics.dynamic_time_warping import dtw
 
 
 def paths(rows, columns):
-    """All monotone paths from (0, 0) to the last corner."""
+    """Enumerates all monotonic paths from (0, 0) to the opposite corner."""
 
     def extended(path):
         i, j = path[-1]
@@ -19,32 +19,32 @@ def paths(rows, columns):
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (1, 4), (4, 1), (4, 4), (3, 5)])
-def test_agrees_with_the_search_of_all_paths(rows, columns):
+def test_path_is_the_best_of_all_paths(rows, columns):
     for seed in range(8):
         cost = np.random.default_rng(seed).normal(size=(rows, columns))
-        every = paths(rows, columns)
-        totals = [sum(cost[pair] for pair in path) for path in every]
-        total, path = warp(cost)
+        candidates = paths(rows, columns)
+        totals = [sum(cost[pair] for pair in path) for path in candidates]
+        total, path = dtw(cost)
         assert total == pytest.approx(min(totals))
-        assert path.tolist() == [list(p) for p in every[int(np.argmin(totals))]]
+        assert path.tolist() == [list(p) for p in candidates[int(np.argmin(totals))]]
 
 
-def test_equal_sequences_pair_one_to_one():
+def test_equal_sequences_align_one_to_one():
     values = np.array([0.0, 1.0, 1.0, 5.0])
-    total, path = warp(np.abs(values[:, None] - values))
+    total, path = dtw(np.abs(values[:, None] - values))
     assert total == 0
     assert path.tolist() == [[0, 0], [1, 1], [2, 2], [3, 3]]
 
 
-def test_a_slower_copy_costs_nothing():
+def test_slower_copy_has_cost_0():
     values = np.random.default_rng(0).normal(size=6)
     slow = np.repeat(values, [1, 3, 1, 2, 1, 4])
-    total, path = warp(np.abs(values[:, None] - slow))
+    total, path = dtw(np.abs(values[:, None] - slow))
     assert total == 0
     np.testing.assert_array_equal(values[path[:, 0]], slow[path[:, 1]])
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (3,)])
-def test_refuses(shape):
+def test_empty_cost_raises_value_error(shape):
     with pytest.raises(ValueError, match="cost must be"):
-        warp(np.zeros(shape))
+        dtw(np.zeros(shape))

@@ -46,7 +46,7 @@ def test_templates_of_chorales_have_none(music_dir, voices):
         ids = to_events(score, steps).reshape(steps, -1)[:, :voices]
         rows = template.extract(ids.reshape(template.input_space.shape), {})
         assert found(rows.reshape(len(rows), -1), template).sum() == 0
-        cadences += template.write(rows).count("authentic")
+        cadences += template.to_text(rows).count("authentic")
     assert cadences
 
 

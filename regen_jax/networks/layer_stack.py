@@ -1,0 +1,126 @@
+"""Runs equal blocks one after another, with their parameters stacked by layer.
+
+Every repeated block of a network goes through `LayerStack`, so that one place decides how
+layers are laid out, looped over, recomputed and read.
+"""
+
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+
+Params = Any
+"""A tree of arrays."""
+ReadParams = Callable[[tuple[str, ...], Params], Params]
+"""Called as (path of the stack in the network, parameters of one of its layers)."""
+
+_read_params: contextvars.ContextVar[ReadParams] = contextvars.ContextVar(
+    "read_params", default=lambda path, params: params
+)
+
+
+@contextlib.contextmanager
+def reading_params_by(read: ReadParams) -> Iterator[None]:
+    """Makes layers compute with `read(path, params)` in place of their own `params`.
+
+    A strategy that splits parameters over devices gathers one layer at a time so. `read`
+    is a pure function, called while a network is traced, right before each layer runs;
+    with `remat` its result is recomputed and not kept. By default layers compute with
+    their parameters as they are. A compiled function keeps what it was traced with.
+    """
+    token = _read_params.set(read)
+    try:
+        yield
+    finally:
+        _read_params.reset(token)
+
+
+class Layer(NamedTuple):
+    """Tells a block which layer of its stack it is.
+
+    Attributes:
+      index: number of the layer, by which its dropout keys differ from those of other
+        layers: an int, or i32[] within `remat`.
+      inputs: a tree of arrays for this layer alone, such as its cache, or None.
+    """
+
+    index: int | jax.Array
+    inputs: Any = None
+
+
+class LayerStack(nn.Module):
+    """Applies `num_layers` blocks of equal shape in a row.
+
+    A block is a Linen module that is called as `block(x, layer, *shared)`, with a `Layer`,
+    and returns (x, outputs); outputs are None where there are none. It may have
+    parameters, but no other variables.
+
+    The parameters of the stack are those of a block with a leading axis of layers: what
+    is [D, F] in a block is [num_layers, D, F] here. Each layer is initialized from a key
+    of its own, as a block by itself: scales do not depend on the number of layers.
+
+    Attributes:
+      block: makes a block, such as `functools.partial(Block, num_heads=4)`; called with
+        keyword arguments that Linen knows, such as `parent`.
+      num_layers: at least 1.
+      first_index: `Layer.index` of the first layer. Stacks that take the same dropout keys
+        must not share an index.
+      remat: whether to recompute the activations of a layer in the backward pass.
+    """
+
+    block: Callable[..., nn.Module]
+    num_layers: int
+    first_index: int = 0
+    remat: bool = False
+
+    @nn.compact
+    def __call__(
+        self, x: Any, *shared: Any, per_layer: Sequence[Any] | None = None
+    ) -> tuple[Any, list[Any]]:
+        """Returns the x of the last layer, and a list of the outputs of each layer.
+
+        Args:
+          x: a tree of arrays, which each layer maps to one of the same shapes.
+          *shared: trees of arrays that all layers take.
+          per_layer: `Layer.inputs` of each layer.
+        """
+        if per_layer is None:
+            per_layer = [None] * self.num_layers
+        # A detached block has no variables: they are passed to it, layer by layer.
+        block = self.block(parent=None)
+        if self.is_initializing() and not self.variables.get("params"):
+            first = Layer(self.first_index, per_layer[0])
+            keys = jax.random.split(self.make_rng("params"), self.num_layers)
+            created = jax.vmap(lambda key: block.init(key, x, first, *shared))(keys)
+            for name, params in created["params"].items():
+                self.put_variable("params", name, params)
+
+        def run(params: Params, x: Any, layer: Layer, *shared: Any) -> tuple[Any, Any]:
+            params = _read_params.get()(self.path, params)
+            return block.apply({"params": params}, x, layer, *shared)
+
+        run = jax.checkpoint(run) if self.remat else run
+        layers = _unstack(self.variables["params"], self.num_layers)
+        outputs = []
+        for index, (params, inputs) in enumerate(zip(layers, per_layer, strict=True)):
+            layer = Layer(self.first_index + index, inputs)
+            x, output = run(params, x, layer, *shared)
+            outputs.append(output)
+        return x, outputs
+
+
+def _unstack(params: Params, num_layers: int) -> list[Params]:
+    """Returns the parameters of each layer, cut from arrays [num_layers, …].
+
+    Arrays are split once, since the gradient of a split is one concatenation, and that of
+    `num_layers` slices is a sum of as many padded arrays.
+    """
+    leaves, treedef = jax.tree.flatten(params)
+    columns = []
+    for leaf in leaves:
+        parts = jax.lax.split(leaf, [1] * num_layers)
+        columns.append([part.reshape(leaf.shape[1:]) for part in parts])
+    return [treedef.unflatten(layer) for layer in zip(*columns, strict=True)]
