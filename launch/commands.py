@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from launch.algebra import Overrides
+from launch.configured import Configured, configure, flags_of
 from launch.plan import Training
-from launch.supervisor import Job
+from launch.supervisor import Job, shell_line
 from regen_jax import paths
 from regen_jax.errors import UserError
 
@@ -17,21 +19,11 @@ TRAIN_FLAGS = "flags of regen_jax.train"
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Flags of `launch.sweep`.
+    """Flags of `launch.sweep`, which explains them.
 
-    Attributes:
-      config: config file, and its argument after a colon.
-      sweep: the sweep file.
-      workdir: the folder of the sweep.
-      on: `local` or `slurm`.
-      parallel: number of runs at a time; None is one here, and no limit under Slurm.
-      processes: number of processes of each run here.
-      only: names of the runs to run; empty for all.
-      dry_run: whether to print the commands only.
-      split: what finished runs are evaluated on; runs that are compared to choose one
-        of them must not read `test`.
-      slurm: what each job asks of Slurm, as of `batch.parameters`.
-      extra: fields of the config for all runs, from after `--`.
+    `slurm` is what each job asks for, as of `slurm.parameters`; `extra` are fields of the
+    config for all runs. Runs that are compared to choose one of them must not be
+    evaluated on the `split` test.
     """
 
     config: str
@@ -45,6 +37,16 @@ class Options:
     split: str = "validation"
     slurm: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     extra: Sequence[str] = ()
+
+    def memory(self, **content: Any) -> dict[str, Any]:
+        """Returns what `sweep.json` remembers of a sweep or search."""
+        return {"config": self.config, "fields": list(self.extra), **content}
+
+
+def configure_run(name: str, overrides: Overrides, options: Options) -> Configured:
+    """Builds the config of one run, with its data if it runs here."""
+    flags = flags_of(options.config, overrides, options.extra)
+    return configure(name, overrides, flags, data=options.on == "local")
 
 
 def commands_of(training: Training, options: Options) -> list[list[str]]:
@@ -65,6 +67,20 @@ def job_of(training: Training, options: Options) -> Job:
         train = [*launcher, f"--processes={options.processes}", "--", *train[3:]]
     folder = options.workdir / training.name
     return Job(training.name, [train, *others], folder, training.needs)
+
+
+def print_plan(options: Options, trainings: Sequence[Training]) -> None:
+    """Prints every command that would run, in order."""
+    for training in trainings:
+        print(f"\n# {training.name}")
+        if training.users:
+            stage = training.stop_after[0]
+            print(f"# trains up to {stage} for {' '.join(training.users)}")
+        if training.needs:
+            print(f"# after {' '.join(training.needs)}")
+        if options.on == "local":
+            for command in job_of(training, options).commands:
+                print(shell_line(command))
 
 
 def rerun(options: Options, name: str) -> str:

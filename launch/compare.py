@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from absl import flags
 
-from launch import runs, tables
+from launch import tables
 from launch.aggregate import select_metrics
 from regen_jax import paths
 from regen_jax.cli import runner
@@ -47,20 +46,19 @@ def paired(baseline: Path, workdir: Path, split: str) -> dict[str, Comparison]:
     first = _outputs(baseline, split, "baseline")
     second = _outputs(workdir, split, "workdir")
     _check_same_data(baseline, workdir)
-    rows = _matching_rows(first, second)
+    rows = outputs.matching_rows(first, second)
     comparisons = {
         name: paired_bootstrap(column, second[name][rows])
         for name, column in first.items()
         if name in second and isinstance(column, np.ndarray)
     }
     if "output" in first and "output" in second and "reference" in first:
-        texts = [second["output"][row] for row in rows]
-        metrics = runs.metrics(baseline, split)
-        comparisons |= {
-            name: compare_texts(name, first["reference"], first["output"], texts)
-            for name in TEXT_METRICS
-            if f"samples/{name}" in metrics
-        }
+        system = [second["output"][row] for row in rows]
+        metrics = stored.read_metrics(baseline, split)
+        for name in TEXT_METRICS:
+            if f"samples/{name}" in metrics:
+                texts = first["reference"], first["output"], system
+                comparisons[name] = compare_texts(name, *texts)
     return comparisons
 
 
@@ -73,7 +71,10 @@ def cells(
       UserError: as `paired`, or a pattern matches no metric of both.
     """
     comparisons = paired(baseline, workdir, split)
-    first, second = runs.metrics(baseline, split), runs.metrics(workdir, split)
+    first, second = (
+        stored.read_metrics(baseline, split),
+        stored.read_metrics(workdir, split),
+    )
     common = [name for name in first if name in second]
     shown = select_metrics(common, globs) or _matching(common, USUAL)
     table = [list(TITLES)]
@@ -100,35 +101,6 @@ def cells(
 
 def _matching(names: Sequence[str], globs: Sequence[str]) -> list[str]:
     return [name for name in names if any(fnmatch.fnmatchcase(name, g) for g in globs)]
-
-
-def _matching_rows(first: dict[str, Any], second: dict[str, Any]) -> list[int]:
-    """Returns the rows of the second run that are the examples of the first.
-
-    Examples are identified by their texts other than the output; equal ones are matched
-    in order.
-    """
-    keys = [
-        name
-        for name, column in first.items()
-        if name != "output" and not isinstance(column, np.ndarray)
-    ]
-    if missing := [name for name in keys if name not in second]:
-        raise UserError(f"the tasks of the runs differ: one has no {missing[0]!r}")
-    examples, others = (
-        pd.DataFrame({name: side[name] for name in keys}) for side in (first, second)
-    )
-    for frame in (examples, others):
-        frame["occurrence"] = frame.groupby(keys, dropna=False).cumcount()
-    rows = examples.merge(others.reset_index(), "left")["index"]
-    if rows.isna().any() or len(examples) != len(others):
-        unmatched = examples[rows.isna()]
-        such = f", such as {unmatched.iloc[0][keys[-1]]!r}" if len(unmatched) else ""
-        raise UserError(
-            f"the runs were evaluated on different examples: {len(examples)} and "
-            f"{len(others)}, of which {rows.notna().sum()} are the same{such}"
-        )
-    return rows.astype(int).to_list()
 
 
 def _check_same_data(baseline: Path, workdir: Path) -> None:

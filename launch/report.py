@@ -58,7 +58,7 @@ def read_runs(workdir: Path, split: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     if not changes:
         raise UserError(f"--workdir={workdir} holds no sweep, nor folders of runs")
     finished = [name for name in changes if runs.finished(workdir / name, split)]
-    metrics = [runs.metrics(workdir / name, split) for name in finished]
+    metrics = [stored.read_metrics(workdir / name, split) for name in finished]
     overrides = [
         {f: tuple(v) if isinstance(v, list) else v for f, v in fields.items()}
         for fields in changes.values()

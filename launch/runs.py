@@ -1,8 +1,7 @@
-"""Runs and sweeps on disk: which are finished, their metrics, what a sweep remembers."""
+"""Runs and sweeps on disk: which are finished, and what a sweep remembers."""
 
 import contextlib
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from regen_jax.cli import workdir
-from regen_jax.cli.workdir import METRICS
 from regen_jax.errors import UserError
-from regen_jax.files import write_atomically
+from regen_jax.files import read_json, write_atomically
 
 MEMORY = "sweep.json"
 LOG = "log"
@@ -20,7 +18,7 @@ LOG = "log"
 
 def finished(folder: Path, split: str) -> bool:
     """Returns whether the run in a folder was trained, and evaluated on a split."""
-    return (folder / METRICS[split]).is_file()
+    return (folder / workdir.METRICS[split]).is_file()
 
 
 def has_trained(folder: Path, stage: str, steps: int) -> bool:
@@ -28,36 +26,21 @@ def has_trained(folder: Path, stage: str, steps: int) -> bool:
     return (folder / stage / "checkpoints" / str(steps)).is_dir()
 
 
-def metrics(folder: Path, split: str) -> dict[str, float]:
-    """Returns the metrics of a finished run; `UserError` if they cannot be read."""
-    path = folder / METRICS[split]
-    values = read(path)
-    for name, value in values.items():
-        if type(value) not in (int, float) or not abs(value) <= sys.float_info.max:
-            raise UserError(
-                f"{path} cannot be read: {name} is {str(value)[:40]}, not a finite number"
-            )
-    return values
-
-
 def last_line(folder: Path) -> str:
     """Returns the last line that is not empty in the log of a run."""
     with contextlib.suppress(OSError):
         lines = (folder / LOG).read_text(errors="replace").splitlines()
-        for line in reversed(lines):
-            # Progress bars write over their own line.
-            if text := line.rpartition("\r")[2].strip():
-                return text
-    return "it wrote nothing"
+        # Progress bars write over their own line.
+        texts = [line.rpartition("\r")[2].strip() for line in lines]
+        return next(filter(None, reversed(texts)), "it wrote nothing")
+    return "it has no log"
 
 
 @contextlib.contextmanager
 def locked(folder: Path, memory: Mapping[str, Any]) -> Iterator[None]:
-    """Keeps a folder for one sweep, and for one process at a time.
+    """Keeps a folder for one sweep, which `memory` identifies, and for one process.
 
-    Args:
-      folder: the folder, which is made if it is not there.
-      memory: tells sweeps apart; the first time it is written to `sweep.json`.
+    The memory is written to `sweep.json` the first time.
 
     Raises:
       UserError: the folder holds another sweep, is in use, or cannot be written.
@@ -104,21 +87,10 @@ def remembered(folder: Path) -> dict[str, Any] | None:
     path = folder / MEMORY
     if not path.exists():
         return None
-    memory = read(path)
+    memory = read_json(path)
     workdir.check_format(memory, str(folder))
     del memory["format"]
     runs = memory.get("runs", {})
     if not (isinstance(runs, dict) and all(isinstance(r, dict) for r in runs.values())):
         raise UserError(f"{path} cannot be read: its runs are not sections")
     return memory
-
-
-def read(path: Path) -> dict[str, Any]:
-    """Returns the object in a JSON file; `UserError` if it cannot be read."""
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} cannot be read: it is not a JSON object")
-    return content

@@ -1,11 +1,21 @@
-"""What a search varies, and what it optimizes. Imports nothing of JAX."""
+"""Sweep files, and searches as data. Imports nothing of JAX."""
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+import runpy
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from launch.algebra import Overrides, Sweep, Value, check_field, grid, product, to_value
+from launch.algebra import (
+    Overrides,
+    Sweep,
+    check_field,
+    grid,
+    product,
+    to_value,
+    validate,
+)
 from regen_jax import ranges
 from regen_jax.errors import UserError
 from regen_jax.extras import require
@@ -27,7 +37,7 @@ class Search:
       warmup_trials: number of complete runs before any is pruned.
     """
 
-    space: Mapping[str, Any | Sequence[Value]]
+    space: Mapping[str, Any]
     metric: str
     maximize: bool = False
     trials: Count = 20
@@ -53,22 +63,22 @@ class Search:
           UserError: a field has no values, or a range is not one of finite numbers.
         """
         optuna = require("optuna.distributions", "launch", "a search")
+        kinds = {optuna.FloatDistribution: float, optuna.IntDistribution: int}
         distributions = {}
         for field, values in self.space.items():
             if isinstance(values, list | tuple):
                 # optuna stores no tuples.
                 texts = [json.dumps(run[field]) for run in grid(field, *values)]
-                distributions[field] = optuna.CategoricalDistribution(texts)
-                continue
-            kinds = {optuna.FloatDistribution: float, optuna.IntDistribution: int}
-            if type(values) not in kinds:
+                values = optuna.CategoricalDistribution(texts)
+            elif type(values) not in kinds:
                 raise UserError(
                     f"search: {field} must be a list of values, a FloatDistribution or an "
                     f"IntDistribution of optuna.distributions, not {values!r}"
                 )
-            for end in (values.low, values.high):
-                if fault := ranges.fault(kinds[type(values)], end):
-                    raise UserError(f"search: an end of {field} {fault}")
+            else:
+                for end in (values.low, values.high):
+                    if fault := ranges.fault(kinds[type(values)], end):
+                        raise UserError(f"search: an end of {field} {fault}")
             distributions[check_field(field)] = values
         return distributions
 
@@ -96,8 +106,36 @@ class Search:
         """Returns what distinguishes a search, as JSON; `trials` may change."""
         from optuna.distributions import distribution_to_json
 
-        space = self.distributions().items()
-        texts = {field: distribution_to_json(values) for field, values in space}
-        settings = {**vars(self), "space": {f: json.loads(t) for f, t in texts.items()}}
-        del settings["trials"]
-        return settings
+        texts = {f: distribution_to_json(d) for f, d in self.distributions().items()}
+        space = {field: json.loads(text) for field, text in texts.items()}
+        return {**vars(self), "space": space, "trials": None}
+
+
+def read_sweep(path: Path) -> Sweep | Search:
+    """Returns what `get_sweep()` or `get_search()` of a sweep file returns.
+
+    Raises:
+      UserError: the file is not there or raises, or what it returns is neither.
+    """
+    if not path.is_file():
+        raise UserError(f"--sweep: no such Python file: {path}")
+    name = "the file"
+    try:
+        module = runpy.run_path(str(path))
+        names = [name for name in ("get_sweep", "get_search") if name in module]
+        if len(names) != 1:
+            has = "both" if names else "neither"
+            raise UserError(f"needs get_sweep() or get_search(), but has {has}")
+        name = f"{names[0]}()"
+        result = module[names[0]]()
+        if names == ["get_sweep"]:
+            result = validate(result)
+    except UserError as error:
+        raise UserError(f"--sweep={path}: {error}") from error
+    # The user's own code may raise anything.
+    except Exception as error:
+        raise UserError(f"--sweep={path}: {name} raises {error!r}") from error
+    if not result or (names == ["get_search"] and not isinstance(result, Search)):
+        expected = "runs" if names == ["get_sweep"] else "a Search"
+        raise UserError(f"--sweep={path}: {name} returns {result!r}, not {expected}")
+    return result

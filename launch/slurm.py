@@ -21,15 +21,39 @@ from typing import Any
 from absl import flags
 
 from launch import task
-from launch.batch import parameters
 from launch.commands import TRAIN_FLAGS, workdir_of
 from launch.follow import follow
 from launch.supervisor import Job
 from regen_jax.cli import runner
+from regen_jax.cli.exit_codes import REQUEUE
 from regen_jax.errors import UserError
 from regen_jax.extras import require
 
 logger = logging.getLogger("launch")
+
+_SETUP = """
+# At a requeue or cancel Slurm ends this script too: the tasks need time to save.
+trap ':' TERM
+"""
+
+_TEARDOWN = f"""
+status=$?
+job=${{SLURM_ARRAY_JOB_ID:+${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID}}
+job=${{job:-$SLURM_JOB_ID}}
+# {REQUEUE}: saved. 143: ended by SIGTERM before a task was ready for it.
+if [ $status = {REQUEUE} ] || [ $status = 143 ]; then
+  # A job that is cancelled, or that Slurm requeues itself, is in another state.
+  if [ "$(squeue --noheader --jobs="$job" --format=%T)" = RUNNING ]; then
+    echo "saved and stopped: job $job is requeued"
+    scontrol requeue "$job"
+  fi
+fi
+# Codes below {REQUEUE} come raised, so that srun reports them rather than {REQUEUE}.
+if [ $status -gt {task.RAISED} ]; then
+  status=$((status - {task.RAISED}))
+fi
+exit $status
+"""
 
 
 def define_flags() -> Callable[[], dict[str, Any]]:
@@ -48,6 +72,47 @@ def define_flags() -> Callable[[], dict[str, Any]]:
     return lambda: {holder.name: holder.value for holder in holders}
 
 
+def parameters(name: str, after: Sequence[str] = (), **options: Any) -> dict[str, Any]:
+    """Returns the arguments of `submitit.SlurmExecutor.update_parameters`.
+
+    The options are named as the flags; `parallel` jobs of an array may run at once. A job
+    starts after others ended well, and is removed if one did not.
+    """
+    minutes, cpus = options.pop("minutes", 60), options.get("cpus_per_task")
+    directives = options.pop("directive", ())
+    options |= {
+        "job_name": name,
+        "time": minutes,
+        "ntasks_per_node": options.pop("tasks_per_node", 1),
+        "gpus_per_task": options.get("gpus_per_task") or None,
+        "array_parallelism": options.pop("parallel", None),
+        "dependency": f"afterok:{':'.join(after)}" if after else None,
+    }
+    srun = ["--kill-on-bad-exit=1", "--open-mode=append", "--wait=0"]
+    if cpus:  # which srun does not take from sbatch since 22.05
+        srun.append(f"--cpus-per-task={cpus}")
+    # The signal, to the tasks so that they save, may come a minute too early.
+    additional = {"signal": f"TERM@{min(90, 15 * minutes)}", "requeue": True}
+    if after:
+        additional["kill_on_invalid_dep"] = "yes"
+    for text in directives:
+        key, equals, value = text.partition("=")
+        if not key or not equals or "\n" in text:
+            raise UserError(
+                f"directive {text!r}: must be key=value, as in mem=16G, or key= for an "
+                "option without a value"
+            )
+        additional[key.strip("- ").replace("-", "_")] = value or True
+    return {
+        **{name: value for name, value in options.items() if value is not None},
+        "stderr_to_stdout": True,
+        "setup": _SETUP.strip().splitlines(),
+        "teardown": _TEARDOWN.strip().splitlines(),
+        "srun_args": srun,
+        "additional_parameters": additional,
+    }
+
+
 def submit(
     jobs: Sequence[Job],
     options: Mapping[str, Any],
@@ -58,14 +123,10 @@ def submit(
 ) -> list[str]:
     """Submits jobs, several as one array, and returns their ids.
 
-    Args:
-      jobs: their first commands run in every task; the others after it, each in the
-        first task alone, and only if those before ended with 0.
-      options: what each of them asks for, as of `batch.parameters`.
-      folder: of scripts, logs and what jobs read, which all nodes must see; the log of
-        task T of job J is `J_T_log.out`.
-      after: ids of jobs that must end well before; if one does not, these are removed.
-      dry_run: prints the batch script and each job's commands instead; needs no Slurm.
+    Their first commands run in every task; the others after it, each in the first task
+    alone, and only if those before ended with 0. The folder, which all nodes must see,
+    is for scripts, logs (of task T of job J `J_T_log.out`) and what jobs read. A dry run
+    prints the batch script and all commands instead, and needs no Slurm.
 
     Raises:
       UserError: Slurm refuses, is not there, or the folder cannot be written.
@@ -82,8 +143,7 @@ def submit(
     if dry_run:
         if len(jobs) > 1:
             executor.parameters["map_count"] = len(jobs)
-        command = executor._submitit_command_str
-        print(executor._make_submission_file_text(command, ""))
+        print(executor._make_submission_file_text(executor._submitit_command_str, ""))
         for index, job in enumerate(jobs):
             for number, command in enumerate(job.commands):
                 tasks = "first task" if number else "every task"
@@ -98,9 +158,9 @@ def submit(
         raise UserError(f"{folder} cannot be written: {error}") from error
     except RuntimeError as error:  # submitit's, with what sbatch wrote
         message = _one_line(str(error))
-        if "account" in message.lower():
-            raise UserError(f"--account={options.get('account')}: {message}") from error
-        raise UserError(f"Slurm refuses the job: {message}") from error
+        account = f"--account={options.get('account')}"
+        where = account if "account" in message.lower() else "Slurm refuses the job"
+        raise UserError(f"{where}: {message}") from error
     for job, result in zip(jobs, submitted, strict=True):
         log = result.paths.stdout
         logger.info("job %s (%s): log in %s", result.job_id, job.name, log)
@@ -111,20 +171,15 @@ def _executor(folder: Path, dry_run: bool) -> Any:
     # submitit would set up logging of its own, here and in the jobs.
     os.environ.setdefault("SUBMITIT_LOG_LEVEL", "NOCONFIG")
     submitit = require("submitit", "launch", "Slurm")
-    if not dry_run and not (shutil.which("sbatch") and shutil.which("srun")):
+    if dry_run:  # which needs no Slurm
+        affinity = {"affinity": classmethod(lambda cls: 2)}
+        return type("DryRun", (submitit.SlurmExecutor,), affinity)(folder)
+    if not (shutil.which("sbatch") and shutil.which("srun")):
         raise UserError(
             "Slurm is not installed here (no sbatch and srun): python -m launch.local "
             "runs on this machine, and --dry_run shows what would be submitted"
         )
-
-    class Executor(submitit.SlurmExecutor):
-        """An executor that can be made where there is no Slurm, for a dry run."""
-
-        @classmethod
-        def affinity(cls) -> int:
-            return 2
-
-    return Executor(folder)
+    return submitit.SlurmExecutor(folder)
 
 
 def _check_partition(partition: str | None) -> None:

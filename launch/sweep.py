@@ -19,15 +19,20 @@ from absl import flags
 
 from launch import runs, slurm
 from launch.algebra import Sweep
-from launch.commands import Options, commands_of, job_of, rerun
-from launch.configured import Configured, configure, flags_of
-from launch.devices import slots_for
+from launch.commands import (
+    Options,
+    commands_of,
+    configure_run,
+    job_of,
+    print_plan,
+    rerun,
+)
+from launch.configured import Configured
+from launch.local import slots_for
 from launch.naming import names
 from launch.plan import Training, needed, plan, topological_levels
-from launch.search import run_search
-from launch.search_space import Search
-from launch.supervisor import Job, Supervisor, shell_line
-from launch.sweep_file import read
+from launch.search_space import Search, read_sweep
+from launch.supervisor import Job, Supervisor
 from regen_jax import paths
 from regen_jax.cli import commands, runner, workdir
 from regen_jax.cli.exit_codes import REQUEUE
@@ -46,8 +51,10 @@ def run_sweep(options: Options) -> int:
     path = Path(options.config.partition(":")[0])
     if not path.is_file():
         raise UserError(f"--config: no such file: {path}")
-    sweep = read(options.sweep)
+    sweep = read_sweep(options.sweep)
     if isinstance(sweep, Search):
+        from launch.search import run_search
+
         return run_search(sweep, options)
     configured = configure_all(options, sweep)
     known = [run.name for run in configured]
@@ -55,37 +62,34 @@ def run_sweep(options: Options) -> int:
         raise UserError(
             f"--only={unknown[0]} is no run of this sweep: known are {' '.join(known)}"
         )
-    memory = {
-        "config": options.config,
-        "fields": list(options.extra),
-        "runs": {run.name: run.overrides for run in configured},
-    }
+    memory = options.memory(runs={run.name: run.overrides for run in configured})
     runs.check_same(options.workdir, memory)
     selected = options.only or known
     finished = [n for n in known if runs.finished(options.workdir / n, options.split)]
+    wanted = set(selected) - set(finished)
+    finished = [name for name in finished if name in selected]
     trainings = [
         training
-        for training in needed(
-            plan(configured, options.workdir), set(selected) - set(finished)
-        )
+        for training in needed(plan(configured, options.workdir), wanted)
         if not training.stop_after
         or not runs.has_trained(options.workdir / training.name, *training.stop_after)
     ]
-    finished = [name for name in finished if name in selected]
     if options.dry_run:
-        print_plan(options, trainings, finished)
+        for name in finished:
+            print(f"# {name}: finished")
+        print_plan(options, trainings)
     if options.on == "slurm":
         return _submit(options, trainings, memory)
     if options.dry_run:
         return 0
     slots = slots_for(options.parallel or 1, os.environ)
     with runs.locked(options.workdir, memory):
-        jobs = [job_of(training, options) for training in trainings]
         logger.info(
             "%d runs, %d of them finished, %d trainings shared by several",
             *(len(selected), len(finished)),
             sum(training.stop_after is not None for training in trainings),
         )
+        jobs = [job_of(training, options) for training in trainings]
         supervisor = Supervisor(let_save=True)
         failed = supervisor.run(supervisor.run_jobs(jobs, slots))
     if supervisor.received:
@@ -105,31 +109,12 @@ def configure_all(options: Options, sweep: Sweep) -> list[Configured]:
     """Names and builds every run of a sweep."""
     configured: list[Configured] = []
     for name, overrides in zip(names(sweep), sweep, strict=True):
-        run_flags = flags_of(options.config, overrides, options.extra)
-        run = configure(name, overrides, run_flags, data=options.on == "local")
+        run = configure_run(name, overrides, options)
         for other in configured:
             if run.config == other.config:
                 raise UserError(f"runs {other.name} and {name} have one config")
         configured.append(run)
     return configured
-
-
-def print_plan(
-    options: Options, trainings: Sequence[Training], finished: Sequence[str]
-) -> None:
-    """Prints every command that would run, in order, and which runs are finished."""
-    for name in finished:
-        print(f"# {name}: finished")
-    for training in trainings:
-        print(f"\n# {training.name}")
-        if training.users:
-            stage = training.stop_after[0]
-            print(f"# trains up to {stage} for {' '.join(training.users)}")
-        if training.needs:
-            print(f"# after {' '.join(training.needs)}")
-        if options.on == "local":
-            for command in job_of(training, options).commands:
-                print(shell_line(command))
 
 
 def _submit(options: Options, trainings: Sequence[Training], memory: dict) -> int:

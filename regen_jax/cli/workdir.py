@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import socket
+import sys
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from filelock import AcquireReturnProxy, SoftFileLease, Timeout
 from regen_jax import paths
 from regen_jax.config.registry import require_section, to_plain_dict
 from regen_jax.errors import UserError
+from regen_jax.files import read_json
 
 CONFIG = "config.json"
 METRICS = {"validation": "metrics_validation.json", "test": "metrics.json"}
@@ -243,6 +245,22 @@ def read(workdir: Path, where: str = "") -> dict[str, Any]:
     for name, section in found.get("train", {}).items():
         require_section(section, f"{prefix}{path}: train.{name}")
     return found
+
+
+def read_metrics(workdir: Path, split: str) -> dict[str, float]:
+    """Returns what `evaluate` measured on a split.
+
+    Raises:
+      UserError: it cannot be read, or a value is not a finite number.
+    """
+    path = workdir / METRICS[split]
+    metrics = read_json(path)
+    for name, value in metrics.items():
+        if type(value) not in (int, float) or not abs(value) <= sys.float_info.max:
+            raise UserError(
+                f"{path} cannot be read: {name} is {str(value)[:40]}, not a finite number"
+            )
+    return metrics
 
 
 def check_format(found: Mapping[str, Any], where: str) -> None:

@@ -15,7 +15,7 @@ from launch.search import open_study, read_curve
 from launch.search_space import Search
 from launch.sweep import run_sweep
 from regen_jax.errors import UserError
-from regen_jax.media.tensorboard import Summaries
+from regen_jax.media.tensorboard import SummaryWriter
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIG = f"{ROOT}/configs/digits.py:size=tiny"
@@ -215,17 +215,17 @@ def test_corners_are_all_choices_at_both_ends():
 
 def test_curve_contains_values_of_all_stages_so_far(tmp_path):
     assert read_curve(tmp_path, "prior/nll") == {}
-    with Summaries(tmp_path / "prior") as first:
-        first.scalars(5, {"prior/nll": 2.0, "prior/loss": 3.0})
+    with SummaryWriter(tmp_path / "prior") as first:
+        first.write_scalars(5, {"prior/nll": 2.0, "prior/loss": 3.0})
         first.flush()
         assert read_curve(tmp_path, "prior/nll") == {5: 2.0}
-        first.scalars(10, {"prior/nll": 1.5})
+        first.write_scalars(10, {"prior/nll": 1.5})
     # Started again from step 8, it writes step 10 once more.
-    with Summaries(tmp_path / "prior", purge_step=9) as second:
-        second.scalars(10, {"prior/nll": 1.25})
-        second.scalars(15, {"prior/nll": 1.0})
-    with Summaries(tmp_path / "judge") as other:
-        other.scalars(20, {"judge/loss": 1.0})
+    with SummaryWriter(tmp_path / "prior", purge_step=9) as second:
+        second.write_scalars(10, {"prior/nll": 1.25})
+        second.write_scalars(15, {"prior/nll": 1.0})
+    with SummaryWriter(tmp_path / "judge") as other:
+        other.write_scalars(20, {"judge/loss": 1.0})
     assert read_curve(tmp_path, "prior/nll") == {5: 2.0, 10: 1.25, 15: 1.0}
 
 

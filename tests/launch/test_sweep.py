@@ -12,11 +12,11 @@ import pytest
 
 from launch import runs, slurm
 from launch.commands import Options
-from launch.devices import slots_for
+from launch.local import slots_for
 from launch.plan import stage_keys
-from launch.search_space import Search
+from launch.search_space import Search, read_sweep
 from launch.sweep import configure_all, run_sweep
-from launch.sweep_file import read
+from regen_jax.cli.workdir import read_metrics
 from regen_jax.errors import UserError
 
 ROOT = Path(__file__).parent.parent.parent
@@ -26,7 +26,7 @@ SWEEPS = sorted((ROOT / "configs/sweeps").glob("*.py"))
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
 def test_sweeps_of_the_repository_make_configs(path, digits_dir, text_dir):
-    sweep = read(path)
+    sweep = read_sweep(path)
     assert "import regen_jax" not in path.read_text()
     assert digits_dir == text_dir
     (config,) = re.findall("^--config=(.+)", path.read_text(), re.MULTILINE)
@@ -46,7 +46,7 @@ def test_sweep_on_another_split_evaluates_again(options, stub):
     )
     for name in ("width=16", "width=32"):
         metrics = [
-            runs.metrics(options.workdir / name, split)["prior/nll"]
+            read_metrics(options.workdir / name, split)["prior/nll"]
             for split in ("validation", "test")
         ]
         assert metrics[0] >= 0 and metrics[1] == -1

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
 
-from launch import runs
+from regen_jax.cli.workdir import read_metrics
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -24,7 +24,7 @@ def test_run_of_sweep_equals_run_alone_bit_for_bit(sweep, trained, command, tmp_
     done = command("evaluate", f"--workdir={alone}", "--split=validation")
     assert done.returncode == 0
     run = sweep / "runs/learning_rate=0.001"
-    here, there = (runs.metrics(folder, "validation") for folder in (run, alone))
+    here, there = (read_metrics(folder, "validation") for folder in (run, alone))
     assert here.keys() == there.keys() and len(here) > 20
     for name, value in here.items():
         if not name.endswith(("seconds", "per_second")):
