@@ -31,112 +31,93 @@ _VARIABLES = (
 def run_processes(
     command: Sequence[str],
     processes: int,
-    *,
     devices_per_process: int | None = None,
     folder: Path | None = None,
-    environment: Mapping[str, str] | None = None,
 ) -> int:
     """Runs a command as the processes of one `jax.distributed` run.
 
     SIGTERM and SIGINT go to all of them. If all exit with 75 the command is started
-    again, unless this process received a signal.
-
-    Args:
-      command: the command of every process.
-      processes: how many; a single one gets no distributed environment.
-      devices_per_process: CPU devices of each (by default one), or GPUs of each where
-        there are any and there are several processes.
-      folder: of the file `log` for all output; None for the outputs of this process.
-      environment: variables on top of this process's own.
-
-    Returns:
-      0, or the exit code of the process that failed first (128 + the number of a signal).
+    again, unless this process received a signal. Output goes to `log` in the folder, if
+    there is one. Returns 0, or the exit code of the process that failed first (128 + the
+    number of a signal).
 
     Raises:
       UserError: the visible GPUs cannot be divided.
     """
-    inherited = {
-        name: value
-        for name, value in {**os.environ, **(environment or {})}.items()
-        if name not in _VARIABLES
-    }
-    devices = _devices(inherited, processes, devices_per_process)
     supervisor = Supervisor()
     job = Job("run", [command], folder)
     return supervisor.run(
-        supervisor.run_commands(job, lambda: _environments(inherited, devices))
+        supervisor.run_commands(
+            job, lambda: environments(processes, devices_per_process)
+        )
     )
 
 
-def slots_for(parallel: int, environment: Mapping[str, str]) -> list[dict[str, str]]:
-    """What to add to the environment of each of some runs at a time: its GPUs.
+def environments(processes: int, per_process: int | None) -> list[dict[str, str]]:
+    """Returns the environment of each process of a run, with a new port at every call.
 
-    Raises:
-      UserError: there are GPUs, but fewer than runs.
+    Each has `per_process` CPU devices, by default one, or of several processes as many
+    GPUs, by default all. A single process gets no distributed environment.
     """
-    devices = visible_gpus(environment)
-    if parallel == 1 or not devices:
-        return [{} for _ in range(parallel)]
-    share = len(devices) // parallel
-    if not share:
-        raise UserError(
-            f"--parallel={parallel} is more than the {len(devices)} visible GPUs"
-        )
-    return [
-        {"CUDA_VISIBLE_DEVICES": ",".join(devices[i * share : (i + 1) * share])}
-        for i in range(parallel)
-    ]
-
-
-def visible_gpus(environment: Mapping[str, str]) -> list[str]:
-    """Names of the NVIDIA GPUs that a process of this environment would use."""
-    if environment.get("JAX_PLATFORMS") == "cpu":
-        return []
-    given = environment.get("CUDA_VISIBLE_DEVICES")
-    if given is not None:
-        named = [name.strip() for name in given.split(",") if name.strip()]
-        return named[: named.index("-1")] if "-1" in named else named
-    count = len(list(Path("/dev").glob("nvidia[0-9]*")))
-    return [str(number) for number in range(count)]
-
-
-def _environments(
-    inherited: Mapping[str, str], devices: Sequence[Mapping[str, str]]
-) -> list[dict[str, str]]:
-    """Returns the environment of each process, with a new port at every start."""
-    if len(devices) == 1:
-        return [{**inherited, **devices[0]}]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    distributed = {
-        "JAX_COORDINATOR_ADDRESS": address,
-        "JAX_COORDINATOR_BIND_ADDRESS": address,
-        "JAX_NUM_PROCESSES": str(len(devices)),
-    }
-    return [
-        {**inherited, **of_process, **distributed, "JAX_PROCESS_ID": str(index)}
-        for index, of_process in enumerate(devices)
-    ]
-
-
-def _devices(
-    environment: Mapping[str, str], processes: int, per_process: int | None
-) -> list[dict[str, str]]:
-    """Returns the variables that give each process its devices."""
-    cpu = {"JAX_NUM_CPU_DEVICES": str(per_process)} if per_process else {}
-    gpus = len(visible_gpus(environment))
-    if processes == 1 or not gpus:
-        return [cpu] * processes
-    if gpus % processes or (per_process or 0) * processes > gpus:
+    inherited = {n: value for n, value in os.environ.items() if n not in _VARIABLES}
+    if per_process:
+        inherited["JAX_NUM_CPU_DEVICES"] = str(per_process)
+    if processes == 1:
+        return [inherited]
+    gpus = len(visible_gpus(inherited))
+    if gpus % processes or (gpus and (per_process or 0) * processes > gpus):
         each = f" of {per_process}" if per_process else ""
         raise UserError(
             f"{processes} processes{each} cannot divide the {gpus} visible GPUs: choose "
             "with CUDA_VISIBLE_DEVICES, or another number"
         )
-    number = per_process or gpus // processes
-    ids = [range(i * number, (i + 1) * number) for i in range(processes)]
-    return [cpu | {"JAX_LOCAL_DEVICE_IDS": ",".join(map(str, own))} for own in ids]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    share = per_process or gpus // processes
+    ids = [range(i * share, (i + 1) * share) for i in range(processes)]
+    return [
+        {
+            **inherited,
+            "JAX_COORDINATOR_ADDRESS": address,
+            "JAX_COORDINATOR_BIND_ADDRESS": address,
+            "JAX_NUM_PROCESSES": str(processes),
+            "JAX_PROCESS_ID": str(index),
+            **(
+                {"JAX_LOCAL_DEVICE_IDS": ",".join(map(str, ids[index]))} if gpus else {}
+            ),
+        }
+        for index in range(processes)
+    ]
+
+
+def slots_for(parallel: int) -> list[dict[str, str]]:
+    """Returns the GPUs of each of some runs at a time, as variables of its environment.
+
+    Raises:
+      UserError: there are GPUs, but fewer than runs.
+    """
+    gpus = visible_gpus(os.environ)
+    if parallel == 1 or not gpus:
+        return [{} for _ in range(parallel)]
+    share = len(gpus) // parallel
+    if not share:
+        raise UserError(
+            f"--parallel={parallel} is more than the {len(gpus)} visible GPUs"
+        )
+    parts = [gpus[i * share : (i + 1) * share] for i in range(parallel)]
+    return [{"CUDA_VISIBLE_DEVICES": ",".join(part)} for part in parts]
+
+
+def visible_gpus(environment: Mapping[str, str]) -> list[str]:
+    """Returns the NVIDIA GPUs that a process of this environment would use."""
+    if environment.get("JAX_PLATFORMS") == "cpu":
+        return []
+    visible = environment.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return [str(i) for i, _ in enumerate(Path("/dev").glob("nvidia[0-9]*"))]
+    names = [name.strip() for name in visible.split(",") if name.strip()]
+    return names[: names.index("-1")] if "-1" in names else names
 
 
 def main(rest: list[str]) -> int:
@@ -145,11 +126,8 @@ def main(rest: list[str]) -> int:
         raise UserError(f"{TRAIN_FLAGS} are needed after --: -- --config=…")
     if any(argument.lstrip("-").startswith("workdir") for argument in rest):
         workdir_of(rest)  # refused here, and not once in each process
-    return run_processes(
-        [sys.executable, "-m", "regen_jax.train", *rest],
-        PROCESSES.value,
-        devices_per_process=DEVICES.value,
-    )
+    command = [sys.executable, "-m", "regen_jax.train", *rest]
+    return run_processes(command, PROCESSES.value, DEVICES.value)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import asyncio
 import dataclasses
 import logging
 import math
-import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -62,7 +61,7 @@ def run_search(search: Search, options: Options) -> int:
         configure_run(f"at {corner}", corner, options) for corner in search.corners()
     ]
     shared = share(corners, options.workdir)
-    slots = slots_for(options.parallel or 1, os.environ)
+    slots = slots_for(options.parallel or 1)
     if options.dry_run:
         first = dataclasses.replace(corners[0], name=trial_name(0))
         first_training = with_shared(first, shared, options.workdir)

@@ -20,16 +20,11 @@ from launch import runs
 from regen_jax.cli.exit_codes import REQUEUE
 
 POLL_SECONDS = 0.05
-SETTLE_SECONDS = 1.0
-"""Time for the others to end by themselves, and to say why, once one has failed."""
-GRACE_SECONDS = 10.0
-"""Time between SIGTERM and SIGKILL of a group of which a process failed."""
-SAVE_SECONDS = 60.0
-"""Time between SIGTERM and SIGKILL of a job that is canceled."""
-SHORT_SECONDS = 60.0
-"""A run that asks for a restart sooner after its start has made no progress."""
-MAX_SHORT_RESTARTS = 5
-"""In a row."""
+SETTLE_SECONDS = 1.0  # for the others to end by themselves, once a process has failed
+GRACE_SECONDS = 10.0  # between SIGTERM and SIGKILL of the others
+SAVE_SECONDS = 60.0  # between SIGTERM and SIGKILL of a canceled job
+SHORT_SECONDS = 60.0  # a run that asks for a restart sooner has made no progress
+MAX_SHORT_RESTARTS = 5  # in a row
 
 Environment = Mapping[str, str]
 
@@ -71,19 +66,18 @@ class ProcessGroup:
         self._log = log
         self._lock = threading.Lock()
         output = subprocess.PIPE if len(environments) > 1 else log
+        options: dict[str, Any] = {
+            "stdin": subprocess.DEVNULL if output else None,
+            "stdout": output,
+            "stderr": output,
+            # Ctrl-C reaches this process alone, which forwards it once.
+            "process_group": 0,
+        }
         # Of util-linux; elsewhere children outlive a launcher that is killed.
         setpriv = shutil.which("setpriv")
         die_with_parent = [setpriv, "--pdeathsig=KILL"] if setpriv else []
         self._processes = [
-            subprocess.Popen(
-                [*die_with_parent, *command],
-                env=environment,
-                stdin=None if output is None else subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                # Ctrl-C reaches this process alone, which forwards it once.
-                process_group=0,
-            )
+            subprocess.Popen([*die_with_parent, *command], env=environment, **options)
             for environment in environments
         ]
         self._threads = [
@@ -106,9 +100,8 @@ class ProcessGroup:
         Returns the exit code of the process that failed first (128 + the number of a
         signal), 75 if none failed but one asks to be started again, or 0.
         """
-        first, ending = 0, None
-        waits = [self._wait_for(index) for index in range(len(self._processes))]
-        for ended in asyncio.as_completed(waits):
+        first, ending, count = 0, None, len(self._processes)
+        for ended in asyncio.as_completed(map(self._wait_for, range(count))):
             index, code = await ended
             self.codes.append(code)
             if code and not first:
@@ -116,9 +109,8 @@ class ProcessGroup:
                 wait = GRACE_SECONDS if code == REQUEUE else SETTLE_SECONDS
                 ending = asyncio.create_task(self._end_after(wait))
                 # Other codes are explained by the process itself.
-                if code > 130 or (len(waits) > 1 and code not in (2, REQUEUE, 130)):
-                    end = _describe_end(code)
-                    self.say(f"process {index} of {len(waits)} {end}")
+                if code > 130 or (count > 1 and code not in (2, REQUEUE, 130)):
+                    self.say(f"process {index} of {count} {_describe_end(code)}")
             if code and first in (0, REQUEUE):
                 first = code
         if ending:
@@ -131,9 +123,9 @@ class ProcessGroup:
         """Writes a line of the launcher's own to where the output goes."""
         if self._log is None:
             logger.info("%s", text)
-            return
-        with self._lock:
-            print(text, file=self._log, flush=True)
+        else:
+            with self._lock:
+                print(text, file=self._log, flush=True)
 
     async def _wait_for(self, index: int) -> tuple[int, int]:
         while (code := self._processes[index].poll()) is None:
@@ -205,12 +197,13 @@ class Supervisor:
             for need in ended.keys() & job.needs:
                 await ended[need].wait()
             if lacking := failed.keys() & job.needs:
-                failed[job.name] = f"not started: it needs {min(lacking)}, which failed"
+                why = f"not started: it needs {min(lacking)}, which failed"
             else:
                 slot = await free.get()
-                if why := await self.run_job(job, slot):
-                    failed[job.name] = why
+                why = await self.run_job(job, slot)
                 free.put_nowait(slot)
+            if why:
+                failed[job.name] = why
             ended[job.name].set()
 
         await asyncio.gather(*map(run, jobs))
@@ -239,15 +232,14 @@ class Supervisor:
         Returns 0, the exit code of the command that failed (128 + the number of a
         signal), or 75 after a signal that let it save or came before it could.
         """
-        code = 0
         with _open_log(job) as log:
             for command in job.commands:
                 if self.received:
                     return REQUEUE
                 if code := await self._run_command(command, environments, log):
-                    break
-        killed_early = self.received and code == 128 + signal.SIGTERM
-        return REQUEUE if killed_early else code
+                    killed_early = self.received and code == 128 + signal.SIGTERM
+                    return REQUEUE if killed_early else code
+        return 0
 
     async def run_group(self, group: ProcessGroup) -> int:
         """Waits until a group has ended, and passes signals on; returns its exit code."""
@@ -286,14 +278,15 @@ class Supervisor:
         return REQUEUE
 
     def _pass_on(self, number: int) -> None:
-        self.received.append(number)
+        if self._let_save and not self.received:
+            logger.info("stopping: %d runs save and end", len(self._groups))
         if self._let_save:
-            first = len(self.received) == 1
-            number = signal.SIGTERM if first else signal.SIGKILL
-            if first:
-                logger.info("stopping: %d runs save and end", len(self._groups))
+            passed_on = signal.SIGKILL if self.received else signal.SIGTERM
+        else:
+            passed_on = number
+        self.received.append(number)
         for group in self._groups:
-            group.signal(number)
+            group.signal(passed_on)
 
 
 def shell_line(command: Sequence[str]) -> str:

@@ -82,7 +82,7 @@ def run_sweep(options: Options) -> int:
         return _submit(options, trainings, memory)
     if options.dry_run:
         return 0
-    slots = slots_for(options.parallel or 1, os.environ)
+    slots = slots_for(options.parallel or 1)
     with runs.locked(options.workdir, memory):
         logger.info(
             "%d runs, %d of them finished, %d trainings shared by several",

@@ -36,13 +36,15 @@ def stand_in(folder, steps=20):
 
 
 @pytest.fixture
-def run_and_log(tmp_path):
-    """Runs (command, processes, **options): the exit code, and what was logged."""
+def run_and_log(tmp_path, monkeypatch):
+    """Runs a command (command, processes, …): the exit code, and what was logged."""
 
-    def run(command, processes, **options):
+    def run(command, processes, devices_per_process=None, **environment):
         log = tmp_path / "log"
         log.unlink(missing_ok=True)
-        code = run_processes(command, processes, folder=tmp_path, **options)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        code = run_processes(command, processes, devices_per_process, tmp_path)
         lines = log.read_text().splitlines(keepends=True)
         assert lines[0].startswith("$ ")
         return code, "".join(line for line in lines if not line.startswith("$ "))
@@ -75,9 +77,7 @@ def test_single_process_gets_no_distributed_environment(variables, monkeypatch):
 
 
 def test_each_process_gets_its_index_and_a_free_loopback_port(variables):
-    environments = variables(
-        2, devices_per_process=2, environment={"JAX_ENABLE_X64": "1"}
-    )
+    environments = variables(2, devices_per_process=2, JAX_ENABLE_X64="1")
     [address] = {v.pop("JAX_COORDINATOR_ADDRESS") for v in environments.values()}
     assert re.fullmatch(r"127\.0\.0\.1:\d+", address)
     common = {
@@ -103,10 +103,7 @@ def test_visible_gpus_are_divided_among_processes(variables, monkeypatch):
         run_processes(["true"], 3)
     with pytest.raises(UserError, match="2 processes of 3 cannot divide"):
         run_processes(["true"], 2, devices_per_process=3)
-    assert (
-        "JAX_LOCAL_DEVICE_IDS"
-        not in variables(2, environment={"JAX_PLATFORMS": "cpu"})[""]
-    )
+    assert "JAX_LOCAL_DEVICE_IDS" not in variables(2, JAX_PLATFORMS="cpu")[""]
 
 
 def test_lines_of_other_processes_begin_with_their_index(run_and_log, tmp_path):
@@ -130,7 +127,7 @@ def test_failing_process_ends_the_others(
 ):
     monkeypatch.setattr(supervisor, "SETTLE_SECONDS", 0.1)
     started = time.monotonic()
-    code, log = run_and_log(stand_in(tmp_path, 10000), 2, environment={"ENDS": ends})
+    code, log = run_and_log(stand_in(tmp_path, 10000), 2, ENDS=ends)
     assert code == expected
     assert time.monotonic() - started < 30
     assert message in log
@@ -142,8 +139,7 @@ def test_failing_process_ends_the_others(
 def test_process_that_ignores_sigterm_is_killed(run_and_log, tmp_path, monkeypatch):
     monkeypatch.setattr(supervisor, "SETTLE_SECONDS", 0.1)
     monkeypatch.setattr(supervisor, "GRACE_SECONDS", 0.5)
-    environment = {"ENDS": "0:5:3", "SILENT": "1"}
-    code, log = run_and_log(stand_in(tmp_path, 10000), 2, environment=environment)
+    code, log = run_and_log(stand_in(tmp_path, 10000), 2, ENDS="0:5:3", SILENT="1")
     assert code == 3
     assert "saved" not in log
 
@@ -170,8 +166,7 @@ def test_saved_processes_are_restarted_while_they_progress(
 
 def test_saved_and_failed_processes_are_a_failure(run_and_log, tmp_path, monkeypatch):
     monkeypatch.setattr(supervisor, "GRACE_SECONDS", 0.3)
-    environment = {"ENDS": "0:2:75,1:8:3"}
-    code, _ = run_and_log(stand_in(tmp_path, 50), 2, environment=environment)
+    code, _ = run_and_log(stand_in(tmp_path, 50), 2, ENDS="0:2:75,1:8:3")
     assert code == 3
 
 

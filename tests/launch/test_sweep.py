@@ -128,10 +128,12 @@ def test_parallel_runs_divide_the_gpus(options, stub, monkeypatch):
     places = {line.split()[1]: line.split()[2] for line in stub.calls()}
     assert places["width=16"] != places["width=32"]
     assert set(places.values()) == {"4,5", "6,7"}
-    assert slots_for(1, {"CUDA_VISIBLE_DEVICES": "0,1"}) == [{}]
-    assert slots_for(2, {"CUDA_VISIBLE_DEVICES": "-1"}) == [{}, {}]
-    with pytest.raises(UserError, match="--parallel=3 is more than the 2 visible"):
-        slots_for(3, {"CUDA_VISIBLE_DEVICES": "0,1"})
+    with pytest.raises(UserError, match="--parallel=5 is more than the 4 visible"):
+        slots_for(5)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    assert slots_for(1) == [{}]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert slots_for(2) == [{}, {}]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
