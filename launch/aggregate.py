@@ -10,18 +10,23 @@ from typing import Any
 
 import pandas as pd
 
-from launch.naming import labels
+from launch.algebra import labels
 from regen_jax.errors import UserError
 
 SEED = "seed"
 """The override that is aggregated over."""
 
 
-def group_runs(overrides: pd.DataFrame) -> pd.Series:
-    """Returns for each run the number of its group; those of one differ in the seed."""
+def group_runs(overrides: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+    """Groups runs that differ in the seed alone.
+
+    Returns the overrides of each group, and for each run the number of its group.
+    """
     settings = overrides.drop(columns=SEED, errors="ignore")
-    keys = [repr(row) for row in settings.to_dict("records")]
-    return pd.Series(pd.factorize(pd.Series(keys))[0], overrides.index)
+    keys = pd.Series([repr(row) for row in settings.to_dict("records")])
+    groups = pd.Series(pd.factorize(keys)[0], overrides.index)
+    first = settings[~groups.duplicated()]
+    return first.set_axis(range(len(first))), groups
 
 
 def aggregate(overrides: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
@@ -31,15 +36,14 @@ def aggregate(overrides: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
     ones), and of each metric the mean and, as `… std`, the standard deviation of a
     sample, which is NaN for fewer than two runs.
     """
-    groups = group_runs(overrides)
-    table = overrides.drop(columns=SEED, errors="ignore")[~groups.duplicated()]
-    table = table.set_axis(range(len(table))).fillna("")
+    settings, groups = group_runs(overrides)
     by_group = metrics.groupby(groups[metrics.index])
     mean, std = by_group.mean(), by_group.std().add_suffix(" std")
     interleaved = [name for pair in zip(mean, std, strict=True) for name in pair]
     counts = {"runs": groups.value_counts(), "n": by_group.size()}
-    counts = pd.DataFrame(counts, table.index).fillna(0).astype(int)
-    return table.join(counts).join(pd.concat([mean, std], axis=1)[interleaved])
+    counts = pd.DataFrame(counts, settings.index).fillna(0).astype(int)
+    metrics = pd.concat([mean, std], axis=1)[interleaved]
+    return settings.fillna("").join(counts).join(metrics)
 
 
 def select_metrics(names: Sequence[str], globs: Sequence[str]) -> list[str]:

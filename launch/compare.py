@@ -1,11 +1,10 @@
-"""Compares two evaluated runs: python -m launch.compare
+"""Compares two evaluated runs on the same examples, by a paired bootstrap over them.
 
-    --baseline=runs/direct --workdir=runs/template
+python -m launch.compare --baseline=runs/direct --workdir=runs/template
 
-Prints their metrics on the same held-out examples, with the difference, its 95 % interval
-and p-value by a paired bootstrap over examples, and the training cost of each: parameters,
-FLOPs, steps and seconds. Intervals cover the choice of examples alone; for the variance
-over seeds, train several runs of each (`launch.report`).
+Prints metrics, differences with 95 % intervals and p-values, and the cost of training.
+Intervals cover the choice of examples alone; for the variance over seeds, train several
+runs of each (`launch.report`).
 """
 
 import fnmatch
@@ -25,11 +24,7 @@ from regen_jax.cli import workdir as stored
 from regen_jax.cli.workdir import METRICS
 from regen_jax.errors import UserError
 from regen_jax.evaluation import outputs
-from regen_jax.metrics.significance import (
-    Comparison,
-    compare_texts,
-    paired_bootstrap,
-)
+from regen_jax.metrics.significance import Comparison, compare_texts, paired_bootstrap
 
 USUAL = ("samples/*", "whole/*", "pipeline/*")
 COSTS = ("train/parameters", "train/flops", "train/*_steps", "train/seconds")
@@ -71,26 +66,19 @@ def cells(
       UserError: as `paired`, or a pattern matches no metric of both.
     """
     comparisons = paired(baseline, workdir, split)
-    first, second = (
-        stored.read_metrics(baseline, split),
-        stored.read_metrics(workdir, split),
-    )
+    first, second = (stored.read_metrics(run, split) for run in (baseline, workdir))
     common = [name for name in first if name in second]
     shown = select_metrics(common, globs) or _matching(common, USUAL)
     table = [list(TITLES)]
     for name in shown:
         part, _, metric = name.partition("/")
-        comparison = comparisons.get(metric) if part == "samples" else None
-        if comparison is None:
-            values, interval = (first[name], second[name]), ["", ""]
-            difference = second[name] - first[name]
-        else:
-            values = comparison.baseline, comparison.system
-            difference = comparison.difference
-            interval = [f"{comparison.low:.3g} to {comparison.high:.3g}"]
-            interval.append(f"{comparison.p_value:.3g}")
-        sides = [f"{value:.4g}" for value in values]
-        table.append([name, *sides, f"{difference:+.3g}", *interval])
+        values = first[name], second[name], second[name] - first[name]
+        interval = ["", ""]
+        if part == "samples" and (c := comparisons.get(metric)):
+            values = c.baseline, c.system, c.difference
+            interval = [f"{c.low:.3g} to {c.high:.3g}", f"{c.p_value:.3g}"]
+        texts = "{:.4g} {:.4g} {:+.3g}".format(*values).split()
+        table.append([name, *texts, *interval])
     for name in _matching(first | second, COSTS):
         values = [side.get(name) for side in (first, second)]
         sides = ["" if value is None else f"{value:.4g}" for value in values]
@@ -104,25 +92,25 @@ def _matching(names: Sequence[str], globs: Sequence[str]) -> list[str]:
 
 
 def _check_same_data(baseline: Path, workdir: Path) -> None:
-    first, second = (stored.read(folder) for folder in (baseline, workdir))
-    for field, sides in {
-        "task": (first.get("task"), second.get("task")),
-        "data.name": [side.get("data", {}).get("name") for side in (first, second)],
-    }.items():
-        if sides[0] != sides[1]:
+    first, second = (
+        {"task": config.get("task"), "data.name": config.get("data", {}).get("name")}
+        for config in map(stored.read, (baseline, workdir))
+    )
+    for field in first:
+        if first[field] != second[field]:
             raise UserError(
                 f"the runs were evaluated on different data sets: config.{field} is "
-                f"{sides[0]!r} in --baseline and {sides[1]!r} in --workdir"
+                f"{first[field]!r} in --baseline and {second[field]!r} in --workdir"
             )
 
 
 def _outputs(folder: Path, split: str, flag: str) -> dict[str, Any]:
     file = outputs.path(folder, split)
     if not file.exists():
-        command = ["python", "-m", "regen_jax.evaluate", f"--workdir={folder}"]
+        evaluate = ["python", "-m", "regen_jax.evaluate", f"--workdir={folder}"]
         raise UserError(
             f"--{flag}={folder} has no outputs on the {split} split: run "
-            f"`{shlex.join([*command, f'--split={split}'])}`"
+            f"`{shlex.join([*evaluate, f'--split={split}'])}`"
         )
     return outputs.read(file)
 
@@ -132,18 +120,13 @@ def main(rest: list[str]) -> None:
     values = flags.FLAGS
     if not (values.workdir and values.baseline):
         raise UserError("--baseline and --workdir are needed, the folders of two runs")
-    baseline = paths.local(values.baseline, "--baseline")
-    workdir = paths.local(values.workdir, "--workdir")
-    tables.show(cells(baseline, workdir, values.split, values.metrics))
+    folders = (paths.local(values[f].value, f"--{f}") for f in ("baseline", "workdir"))
+    tables.show(cells(*folders, values.split, values.metrics))
 
 
 if __name__ == "__main__":
     flags.DEFINE_string("baseline", None, "folder of the run to compare with")
     flags.DEFINE_string("workdir", None, "folder of the run")
-    flags.DEFINE_enum(
-        "split", "test", list(METRICS), "the split that both were evaluated on"
-    )
-    flags.DEFINE_list(
-        "metrics", [], f"patterns of metrics, by default {', '.join(USUAL)}"
-    )
+    flags.DEFINE_enum("split", "test", list(METRICS), "what both were evaluated on")
+    flags.DEFINE_list("metrics", [], f"patterns, by default {','.join(USUAL)}")
     runner.run(main)

@@ -10,8 +10,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from launch.algebra import distinct, names
 from launch.configured import Configured, field_flag
-from launch.naming import distinct, names
 from regen_jax.cli.workdir import READS
 
 COMMON = ("seed", "task", "data", "parallel")

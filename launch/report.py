@@ -1,8 +1,9 @@
-"""Reports what came out of a sweep: python -m launch.report --workdir=runs/x
+"""Reports metrics of a sweep, a search or any folder of runs, finished or not.
 
-One table of what the runs change and their metrics, as mean and standard deviation over
-seeds: in the terminal, in report.csv with every metric, in report.md, and as a picture.
-Reads a sweep, a search, or any folder of runs, finished or not.
+python -m launch.report --workdir=runs/x
+
+One table of what the runs change and of mean and standard deviation over seeds: in the
+terminal, in report.csv with every metric, in report.md, and as a picture.
 """
 
 import logging
@@ -13,15 +14,8 @@ import pandas as pd
 from absl import flags
 
 from launch import runs, tables
-from launch.aggregate import (
-    SEED,
-    aggregate,
-    cells,
-    differing,
-    group_runs,
-    select_metrics,
-)
-from launch.naming import names
+from launch.aggregate import aggregate, cells, differing, group_runs, select_metrics
+from launch.algebra import names
 from regen_jax import paths
 from regen_jax.cli import runner
 from regen_jax.cli import workdir as stored
@@ -48,13 +42,10 @@ def read_runs(workdir: Path, split: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     Raises:
       UserError: there are no runs, or a file of theirs cannot be read.
     """
+    folders = (path.parent for path in sorted(workdir.glob("*/config.json")))
     memory = runs.remembered(workdir) or {}
-    changes = memory.get("runs") or differing(
-        {
-            path.parent.name: stored.read(path.parent)
-            for path in sorted(workdir.glob("*/config.json"))
-        }
-    )
+    changes = memory.get("runs")
+    changes = changes or differing({run.name: stored.read(run) for run in folders})
     if not changes:
         raise UserError(f"--workdir={workdir} holds no sweep, nor folders of runs")
     finished = [name for name in changes if runs.finished(workdir / name, split)]
@@ -63,18 +54,15 @@ def read_runs(workdir: Path, split: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         {f: tuple(v) if isinstance(v, list) else v for f, v in fields.items()}
         for fields in changes.values()
     ]
-    return (
-        pd.DataFrame(overrides, list(changes), dtype=object),
-        pd.DataFrame(metrics, finished, dtype=float),
-    )
+    overrides = pd.DataFrame(overrides, list(changes), dtype=object)
+    return overrides, pd.DataFrame(metrics, finished, dtype=float)
 
 
 def draw(
     path: Path, overrides: pd.DataFrame, metrics: pd.DataFrame, shown: Sequence[str]
 ) -> None:
     """Draws for each metric a point per run, and the mean of each group."""
-    groups = group_runs(overrides)
-    settings = overrides.drop(columns=SEED, errors="ignore")[~groups.duplicated()]
+    settings, groups = group_runs(overrides)
     size = (2 + 2.4 * len(shown), 1.2 + 0.3 * len(settings))
     matplotlib = require("matplotlib.figure", "launch", "a report")
     figure = matplotlib.Figure(size, layout="constrained")
@@ -86,9 +74,9 @@ def draw(
         axis.plot(mean, mean.index, "|", color="k", markersize=14)
         axis.set_xlabel(name)
         axis.grid(axis="x", alpha=0.3)
-    rows = [row.dropna().to_dict() for _, row in settings.iterrows()]
-    axes[0].set_yticks(range(len(rows)), names(rows))
-    axes[0].set_ylim(len(rows) - 0.5, -0.5)
+    titles = names([row.dropna().to_dict() for _, row in settings.iterrows()])
+    axes[0].set_yticks(range(len(titles)), titles)
+    axes[0].set_ylim(len(titles) - 0.5, -0.5)
     figure.savefig(path, dpi=150)
 
 
@@ -115,29 +103,23 @@ def main(rest: list[str]) -> None:
     table = aggregate(overrides, metrics)
     texts = cells(table, shown)
     files["csv"].write_text(table.to_csv(index=False))
-    note = f"On the {split} split."
-    files["markdown"].write_text(f"{tables.markdown(texts)}\n{note}\n")
+    files["markdown"].write_text(f"{tables.markdown(texts)}\nOn the {split} split.\n")
     tables.show(texts)
     if shown:
         draw(files["figure"], overrides, metrics, shown)
-    else:
-        del files["figure"]
     for name in overrides.index.difference(metrics.index, sort=False):
         folder = workdir / name
         state = runs.last_line(folder) if folder.is_dir() else "not started"
         logger.info("not finished: %s: %s", name, state)
-    logger.info("%s split: written to %s", split, ", ".join(map(str, files.values())))
+    written = [str(file) for file in files.values() if shown or file != files["figure"]]
+    logger.info("%s split: written to %s", split, ", ".join(written))
 
 
 if __name__ == "__main__":
     flags.DEFINE_string("workdir", None, "folder of the sweep, or of several runs")
     flags.DEFINE_list("metrics", [], "metrics to show, as patterns such as samples/*")
-    flags.DEFINE_enum(
-        "split",
-        None,
-        list(METRICS),
-        "validation by default, if a run was evaluated on it, else test",
-    )
+    split_help = "validation by default, if a run was evaluated on it, else test"
+    flags.DEFINE_enum("split", None, list(METRICS), split_help)
     for flag, file in FILES.items():
         flags.DEFINE_string(flag, None, f"file to write; WORKDIR/{file}")
     runner.run(main)

@@ -18,7 +18,7 @@ from pathlib import Path
 from absl import flags
 
 from launch import runs, slurm
-from launch.algebra import Sweep
+from launch.algebra import Sweep, names
 from launch.commands import (
     Options,
     commands_of,
@@ -29,7 +29,6 @@ from launch.commands import (
 )
 from launch.configured import Configured
 from launch.local import slots_for
-from launch.naming import names
 from launch.plan import Training, needed, plan, topological_levels
 from launch.search_space import Search, read_sweep
 from launch.supervisor import Job, Supervisor

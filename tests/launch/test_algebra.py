@@ -9,8 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from optuna.distributions import FloatDistribution, IntDistribution
 
-from launch.algebra import chain, config_choice, grid, product, sample, zip_
-from launch.naming import MAX_LENGTH, names
+from launch.algebra import (
+    MAX_NAME_LENGTH,
+    chain,
+    config_choice,
+    grid,
+    names,
+    product,
+    sample,
+    zip_,
+)
 from launch.search_space import Search
 from regen_jax.errors import UserError
 
@@ -182,7 +190,7 @@ def test_names_are_unique_and_valid_file_names(sweep):
     assert len({name.lower() for name in run_names}) == len(sweep)
     for name in run_names:
         assert re.fullmatch(r"[A-Za-z_][\w.+,=~-]*", name, re.ASCII)
-        assert len(name) <= MAX_LENGTH + 9
+        assert len(name) <= MAX_NAME_LENGTH + 9
 
 
 def test_long_names_are_cut_and_stay_distinct():

@@ -2,9 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from launch.algebra import chain, config_choice, grid, product
+from launch.algebra import chain, config_choice, grid, names, product
 from launch.configured import Configured, flags_of
-from launch.naming import names
 from launch.plan import needed, plan, share, stage_keys, topological_levels, with_shared
 from regen_jax.errors import UserError
 
