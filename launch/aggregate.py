@@ -83,23 +83,18 @@ def cells(table: pd.DataFrame, metrics: Sequence[str]) -> list[list[str]]:
     return rows
 
 
-def differing(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Returns by name the fields of each config that not all of them set alike.
+def differing(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Returns the fields of each config that not all of them set alike.
 
     Where a part was taken from makes it no other: `init_from` does not count.
     """
-    flat = {
-        name: pd.json_normalize(dict(config)).to_dict("records")[0]
-        for name, config in configs.items()
-    }
-    fields = dict.fromkeys(field for config in flat.values() for field in config)
-    changing = [
-        field
-        for field in fields
-        if not field.endswith(".init_from")
-        and len({repr(config.get(field)) for config in flat.values()}) > 1
+    flat = [pd.json_normalize(dict(c)).to_dict("records")[0] for c in configs]
+    number = pd.DataFrame(flat, dtype=object).map(repr).nunique()
+    return [
+        {
+            field: value
+            for field, value in config.items()
+            if number[field] > 1 and not field.endswith(".init_from")
+        }
+        for config in flat
     ]
-    return {
-        name: {field: config[field] for field in changing if field in config}
-        for name, config in flat.items()
-    }

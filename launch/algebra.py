@@ -36,10 +36,7 @@ def config_choice(name: str, *values: Value) -> Sweep:
 
 
 def product(*sweeps: Sweep) -> Sweep:
-    """Combines every run of each sweep with every run of the others.
-
-    Runs of the last sweep change fastest.
-    """
+    """Combines every run of each sweep with every run of the others, the last fastest."""
     runs = [{}]
     for sweep in sweeps:
         runs = [_join(run, other) for run in runs for other in sweep]
@@ -87,11 +84,9 @@ def validate(sweep: Sequence[Overrides]) -> Sweep:
         if not isinstance(run, Mapping):
             raise UserError(f"sweep: a run is a dict of overrides, not {run!r}")
         runs.append({check_field(field): to_value(field, run[field]) for field in run})
-    distinct = set()
-    for run in runs:
-        if (identity := frozenset(run.items())) in distinct:
-            raise UserError(f"sweep: holds the same run twice: {run}")
-        distinct.add(identity)
+    distinct = {frozenset(run.items()): run for run in reversed(runs)}
+    if twice := [run for run in runs if distinct[frozenset(run.items())] is not run]:
+        raise UserError(f"sweep: holds the same run twice: {twice[0]}")
     return runs
 
 
@@ -123,10 +118,8 @@ def to_value(field: str, value: object) -> Value:
 def _join(*runs: Overrides) -> dict[str, Value]:
     joined: dict[str, Value] = {}
     for run in runs:
-        if twice := run.keys() & joined.keys():
-            raise UserError(
-                f"sweep: {', '.join(sorted(twice))} is set twice in one run"
-            )
+        if twice := ", ".join(sorted(run.keys() & joined.keys())):
+            raise UserError(f"sweep: {twice} is set twice in one run")
         joined |= run
     return joined
 

@@ -1,6 +1,7 @@
 """Command lines of runs and sweeps."""
 
 import dataclasses
+import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,9 +22,7 @@ TRAIN_FLAGS = "flags of regen_jax.train"
 class Options:
     """Flags of `launch.sweep`, which explains them.
 
-    `slurm` is what each job asks for, as of `slurm.parameters`; `extra` are fields of the
-    config for all runs. Runs that are compared to choose one of them must not be
-    evaluated on the `split` test.
+    `slurm` is what each job asks for; `extra` are fields of the config for all runs.
     """
 
     config: str
@@ -85,16 +84,13 @@ def print_plan(options: Options, trainings: Sequence[Training]) -> None:
 
 def rerun(options: Options, name: str) -> str:
     """Returns the shell command that runs one run of the sweep alone."""
+    values = vars(options) | {"only": name}
     flags = [
-        f"--config={options.config}",
-        f"--sweep={options.sweep}",
-        f"--workdir={options.workdir}",
-        f"--only={name}",
+        f"--{flag}={values[flag]}" for flag in ("config", "sweep", "workdir", "only")
     ]
-    if options.processes > 1:
-        flags.append(f"--processes={options.processes}")
-    if options.split != Options.split:
-        flags.append(f"--split={options.split}")
+    for flag in ("processes", "split"):
+        if values[flag] != getattr(Options, flag):
+            flags.append(f"--{flag}={values[flag]}")
     extra = ["--", *options.extra] if options.extra else []
     return shlex.join(["python", "-m", "launch.sweep", *flags, *extra])
 
@@ -105,8 +101,7 @@ def workdir_of(arguments: Sequence[str]) -> Path:
     Raises:
       UserError: there is none, or checkpoints cannot be stored in it.
     """
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
-        name, equals, value = argument.lstrip("-").partition("=")
-        if name == "workdir" and argument.startswith("-") and (value or not equals):
-            return paths.storable(value or following, "--workdir")
-    raise UserError("--workdir is needed: the folder of the run, as in runs/demo")
+    match = re.search(r"(?:^|\0)--?workdir[=\0]([^\0]+)", "\0".join(arguments))
+    if not match:
+        raise UserError("--workdir is needed: the folder of the run, as in runs/demo")
+    return paths.storable(match[1], "--workdir")

@@ -14,15 +14,7 @@ from regen_jax.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Configured:
-    """A run whose config was built.
-
-    Attributes:
-      name: name of its folder.
-      overrides: what the sweep changes.
-      flags: of `regen_jax.train`, all but the workdir.
-      config: as JSON holds it.
-      stages: the stages it trains, in order, and their steps.
-    """
+    """A run whose config was built: its flags but the workdir, and its stages' steps."""
 
     name: str
     overrides: Overrides
@@ -34,13 +26,11 @@ class Configured:
 def flags_of(config: str, overrides: Overrides, extra: Sequence[str]) -> list[str]:
     """Returns flags of `regen_jax.train` for one run.
 
-    Args:
-      config: a config file, and its argument after a colon.
-      overrides: fields, and choices that are merged into the argument.
-      extra: flags such as `--config.data.dir=…` that every run gets.
+    Choices among the overrides are merged into the argument of the config, which is a
+    file and its argument after a colon. Every run gets the extra flags.
 
     Raises:
-      UserError: one of `extra` is no field, or the sweep sets it too.
+      UserError: an extra flag is no field, or the sweep sets it too.
     """
     path, _, argument = config.partition(":")
     if any(field.startswith(":") for field in overrides):
@@ -73,11 +63,8 @@ def configure(
 ) -> Configured:
     """Reads and builds the config of a run as `train` does; compiles nothing.
 
-    Args:
-      name: the run's name, for errors too.
-      overrides: what the flags change.
-      flags: of `regen_jax.train`; the first one is `--config`.
-      data: whether to check that its data are prepared on this machine.
+    The flags are those of `regen_jax.train` that the overrides give. With `data`, the
+    data have to be prepared on this machine.
 
     Raises:
       UserError: one line that names the run and what is wrong with its config.

@@ -26,9 +26,8 @@ logger = logging.getLogger("launch")
 def follow(job: str, log: Path, out: TextIO | None = None) -> int:
     """Shows a job's log and states until it is over, over any number of requeues.
 
-    Returns:
-      The job's exit code (128 + the number of a signal); 1 if it ended without one and
-      not well, such as a cancelled job; 130 after Ctrl-C, which ends only the showing.
+    Returns its exit code (128 + the number of a signal), 1 if it was canceled, or 130
+    after Ctrl-C, which ends only the showing.
     """
     out = out or sys.stdout
     position, shown, over = 0, "", False

@@ -1,7 +1,4 @@
-"""What the runs of a sweep share: a stage that is the same in several is trained once.
-
-Pure: reads and writes nothing.
-"""
+"""What runs share: a stage that is the same in several is trained once. Pure."""
 
 import dataclasses
 import graphlib
@@ -20,14 +17,11 @@ COMMON = ("seed", "task", "data", "parallel")
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """One `regen_jax.train`: a run of the sweep, or what several of them share.
+    """One `regen_jax.train`: a run of the sweep, or what several of them, its users, share.
 
-    Attributes:
-      name: its folder below that of the sweep.
-      flags: all but the workdir and `--stop_after`.
-      needs: names of shared trainings that must be finished before.
-      stop_after: the last stage to train, and the steps it takes; None for all stages.
-      users: names of the runs that share it.
+    The name is its folder below that of the sweep. The flags are all but the workdir and
+    `--stop_after`, the last stage to train with its number of steps. The trainings that
+    it needs, by name, must be finished before.
     """
 
     name: str
@@ -93,24 +87,22 @@ def with_shared(
     run: Configured, shared: Mapping[str, Training], workdir: Path
 ) -> Training:
     """Returns the training of a run that takes stages with the same keys from others."""
-    sources = {
-        stage: shared[key].name
-        for stage, key in _shareable_keys(run).items()
-        if key in shared
-    }
+    keys = _shareable_keys(run).items()
+    sources = {stage: shared[key].name for stage, key in keys if key in shared}
     flags = (
         field_flag(f"train.{stage}.init_from", str(workdir / name))
         for stage, name in sources.items()
     )
-    needs = tuple(dict.fromkeys(sources.values()))
-    return Training(run.name, (*run.flags, *flags), needs)
+    return Training(
+        run.name, (*run.flags, *flags), tuple(dict.fromkeys(sources.values()))
+    )
 
 
 def topological_levels(trainings: Sequence[Training]) -> list[list[Training]]:
-    """Returns trainings without needs among them, those that need only these, …"""
+    """Returns first trainings without needs, then those that need only these, etc."""
     by_name = {training.name: training for training in trainings}
     sorter = graphlib.TopologicalSorter(
-        {t.name: [need for need in t.needs if need in by_name] for t in trainings}
+        {name: by_name.keys() & training.needs for name, training in by_name.items()}
     )
     sorter.prepare()
     levels = []
@@ -152,5 +144,4 @@ def _labels(groups: Sequence[Sequence[tuple[Configured, str]]]) -> list[str]:
         if len(same) > 1:
             for index, name in zip(same, names([common[i] for i in same]), strict=True):
                 labels[index] = f"{stage},{name}"
-    users = [",".join(run.name for run, _ in members) for members in groups]
-    return distinct(labels, users)
+    return distinct(labels, [repr(members) for members in groups])

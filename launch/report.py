@@ -42,10 +42,11 @@ def read_runs(workdir: Path, split: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     Raises:
       UserError: there are no runs, or a file of theirs cannot be read.
     """
-    folders = (path.parent for path in sorted(workdir.glob("*/config.json")))
-    memory = runs.remembered(workdir) or {}
-    changes = memory.get("runs")
-    changes = changes or differing({run.name: stored.read(run) for run in folders})
+    changes = (runs.remembered(workdir) or {}).get("runs")
+    if not changes:
+        folders = [path.parent for path in sorted(workdir.glob("*/config.json"))]
+        fields = differing([stored.read(folder) for folder in folders])
+        changes = {run.name: own for run, own in zip(folders, fields, strict=True)}
     if not changes:
         raise UserError(f"--workdir={workdir} holds no sweep, nor folders of runs")
     finished = [name for name in changes if runs.finished(workdir / name, split)]

@@ -1,9 +1,7 @@
 """A search beyond grids: optuna picks each run by those before, and prunes poor ones.
 
-It reads the validation split alone, both while runs train and after they finish.
-
-Trials are kept in `optuna.log` of the workdir; each is an ordinary run in a folder of
-its own. A trial that was interrupted goes on in the same folder.
+It reads the validation split alone. Trials are kept in `optuna.log` of the workdir; each
+is an ordinary run in a folder of its own, where it goes on after an interruption.
 """
 
 import asyncio
@@ -37,9 +35,7 @@ logger = logging.getLogger("launch")
 
 
 def run_search(search: Search, options: Options) -> int:
-    """Runs trials until there are `search.trials` in all; returns the exit code.
-
-    It is 1 if no trial succeeded, 75 if the search was stopped, else 0.
+    """Runs trials; returns 0, 1 if no trial succeeded, 75 if the search was stopped.
 
     Raises:
       UserError: a corner of the space makes no config, or the flags do not suit a
@@ -57,9 +53,7 @@ def run_search(search: Search, options: Options) -> int:
         )
     memory = options.memory(search=search.identity())
     runs.check_same(options.workdir, memory)
-    corners = [
-        configure_run(f"at {corner}", corner, options) for corner in search.corners()
-    ]
+    corners = [configure_run(f"at {c}", c, options) for c in search.corners()]
     shared = share(corners, options.workdir)
     slots = slots_for(options.parallel or 1)
     if options.dry_run:
@@ -100,15 +94,15 @@ class Trials:
 
     def run(self, slots: Sequence[Environment]) -> int:
         """Runs trials, as many at a time as there are slots; returns the exit code."""
+        trials = self._all_trials()
 
-        async def work(trials: Iterator[Trial], slot: Environment) -> None:
+        async def work(slot: Environment) -> None:
             for trial in trials:
                 if not await self._run_trial(trial, slot):
                     return
 
         async def work_in_all_slots() -> None:
-            trials = self._all_trials()
-            await asyncio.gather(*(work(trials, slot) for slot in slots))
+            await asyncio.gather(*map(work, slots))
 
         self.supervisor.run(work_in_all_slots())
         if self.supervisor.received:
@@ -120,8 +114,7 @@ class Trials:
     async def _run_trial(self, trial: Trial, slot: Environment) -> bool:
         """Runs a trial after what it shares with others, and reports it to optuna.
 
-        Returns False, and leaves the trial for the next start of the search, if a signal
-        came or what it shares failed.
+        Returns False, and leaves it for the next start of the search, if it could not end.
         """
         name, folder = trial_name(trial.number), self._folder(trial)
         space = self.search.distributions()
@@ -200,12 +193,10 @@ class Trials:
         except ValueError:
             logger.info("no trial succeeded")
             return 1
-        overrides = self.search.overrides(best.params)
-        logger.info(
-            "best is %s with %s %g: %s",
-            *(trial_name(best.number), self.search.metric, best.value),
-            ", ".join(f"{field}={value}" for field, value in overrides.items()),
-        )
+        overrides = self.search.overrides(best.params).items()
+        texts = ", ".join(f"{field}={value}" for field, value in overrides)
+        measured = trial_name(best.number), self.search.metric, best.value
+        logger.info("best is %s with %s %g: %s", *measured, texts)
         command = ["python", "-m", "regen_jax.train", *best.user_attrs["flags"]]
         workdir = self.options.workdir / "best"
         logger.info("again: %s", shlex.join([*command, f"--workdir={workdir}"]))
@@ -227,8 +218,7 @@ class Trials:
 def read_curve(folder: Path, metric: str) -> dict[int, float]:
     """Returns a metric of all stages of a run by step, from its TensorBoard events."""
     module = "tensorboard.backend.event_processing.event_accumulator"
-    accumulator = require(module, "launch", "a search")
-    curve = {}
+    accumulator, curve = require(module, "launch", "a search"), {}
     for stage in sorted({file.parent for file in folder.glob("*/events*")}):
         events = accumulator.EventAccumulator(str(stage), {"scalars": 0}).Reload()
         if metric in events.Tags()["scalars"]:

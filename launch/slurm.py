@@ -3,13 +3,14 @@
 python -m launch.slurm --nodes=2 --partition=… --minutes=… -- --config=… --workdir=…
 
 The run saves and exits with 75 when Slurm takes its nodes away or its time is nearly
-over; the batch script then has the job requeued, and it goes on where it stopped.
+over; the batch script then has the job requeued.
 """
 
 import contextlib
 import io
 import logging
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -198,9 +199,8 @@ def _check_partition(partition: str | None) -> None:
 
 def _one_line(output: str) -> str:
     """Returns what sbatch or sinfo wrote on one line, without advice to try `--help`."""
-    lines = [line.removeprefix("sbatch: ") for line in output.splitlines()]
-    lines = [line.removeprefix("error: ").strip() for line in lines]
-    return "; ".join(line for line in lines if line and not line.startswith("Try "))
+    lines = re.sub(r"(?m)^(sbatch: |error: )+", "", output).splitlines()
+    return "; ".join(x.strip() for x in lines if x.strip() and not x.startswith("Try "))
 
 
 def main(rest: list[str]) -> int:
@@ -210,12 +210,10 @@ def main(rest: list[str]) -> int:
     workdir = workdir_of(rest)
     job = Job(workdir.name, [[sys.executable, "-m", "regen_jax.train", *rest]])
     folder = workdir / "slurm"
-    ids = submit([job], OPTIONS(), folder, dry_run=DRY_RUN.value)
-    if not ids:
-        return 0
-    if FOLLOW.value:
-        return follow(ids[0], folder / f"{ids[0]}_0_log.out")
-    logger.info("scancel %s ends it; --follow would show its progress", ids[0])
+    for number in submit([job], OPTIONS(), folder, dry_run=DRY_RUN.value):
+        if FOLLOW.value:
+            return follow(number, folder / f"{number}_0_log.out")
+        logger.info("scancel %s ends it; --follow would show its progress", number)
     return 0
 
 

@@ -33,13 +33,10 @@ logger = logging.getLogger("launch")
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """Commands to run in turn.
+    """Commands to run in turn, each again while it exits with 75, "saved, start me again".
 
-    Attributes:
-      name: what logs call it.
-      commands: each is started again while it exits with 75, "saved, start me again".
-      folder: of the file `log`, which output is appended to; None for this process's.
-      needs: names of jobs that must have succeeded before.
+    Output is appended to `log` in the folder, if there is one. The jobs that it needs, by
+    name, must have succeeded before.
     """
 
     name: str
@@ -227,22 +224,37 @@ class Supervisor:
     ) -> int:
         """Runs the commands of a job in turn, in environments made at every start.
 
-        If it is canceled, the processes get time to save and end.
-
         Returns 0, the exit code of the command that failed (128 + the number of a
         signal), or 75 after a signal that let it save or came before it could.
         """
         with _open_log(job) as log:
             for command in job.commands:
-                if self.received:
-                    return REQUEUE
-                if code := await self._run_command(command, environments, log):
-                    killed_early = self.received and code == 128 + signal.SIGTERM
-                    return REQUEUE if killed_early else code
+                code, num_short = REQUEUE, 0
+                while not self.received and num_short <= MAX_SHORT_RESTARTS:
+                    started = time.monotonic()
+                    if log:
+                        print(f"$ {shell_line(command)}", file=log, flush=True)
+                    group = ProcessGroup(command, environments(), log)
+                    code = await self.run_group(group)
+                    if self.received or set(group.codes) != {REQUEUE}:
+                        break
+                    group.say("saved and stopped: the same command goes on")
+                    short = time.monotonic() - started < SHORT_SECONDS
+                    num_short = num_short + 1 if short else 0
+                if num_short > MAX_SHORT_RESTARTS:
+                    times = f"{num_short} times within a minute of a start"
+                    group.say(f"saved and stopped {times}")
+                if self.received and code == 128 + signal.SIGTERM:
+                    return REQUEUE  # before it had anything to save
+                if code:
+                    return code
         return 0
 
     async def run_group(self, group: ProcessGroup) -> int:
-        """Waits until a group has ended, and passes signals on; returns its exit code."""
+        """Waits until a group has ended, and passes signals on; returns its exit code.
+
+        If this is canceled, the group gets time to save and end.
+        """
         self._groups.add(group)
         try:
             return await group.wait()
@@ -255,38 +267,15 @@ class Supervisor:
         finally:
             self._groups.remove(group)
 
-    async def _run_command(
-        self,
-        command: Sequence[str],
-        environments: Callable[[], Sequence[Environment]],
-        log: TextIO | None,
-    ) -> int:
-        """Runs a command until it does not ask for a restart, or makes no progress."""
-        num_short = 0
-        while num_short <= MAX_SHORT_RESTARTS:
-            started = time.monotonic()
-            if log:
-                print(f"$ {shell_line(command)}", file=log, flush=True)
-            group = ProcessGroup(command, environments(), log)
-            code = await self.run_group(group)
-            if self.received or set(group.codes) != {REQUEUE}:
-                return code
-            group.say("saved and stopped: the same command goes on")
-            short = time.monotonic() - started < SHORT_SECONDS
-            num_short = num_short + 1 if short else 0
-        group.say(f"saved and stopped {num_short} times within a minute of a start")
-        return REQUEUE
-
     def _pass_on(self, number: int) -> None:
-        if self._let_save and not self.received:
-            logger.info("stopping: %d runs save and end", len(self._groups))
-        if self._let_save:
-            passed_on = signal.SIGKILL if self.received else signal.SIGTERM
-        else:
-            passed_on = number
         self.received.append(number)
+        if self._let_save and len(self.received) == 1:
+            logger.info("stopping: %d runs save and end", len(self._groups))
+            number = signal.SIGTERM
+        elif self._let_save:
+            number = signal.SIGKILL
         for group in self._groups:
-            group.signal(passed_on)
+            group.signal(number)
 
 
 def shell_line(command: Sequence[str]) -> str:

@@ -17,24 +17,19 @@ from pathlib import Path
 
 from absl import flags
 
-from launch import runs, slurm
+from launch import commands, runs, slurm
 from launch.algebra import Sweep, names
-from launch.commands import (
-    Options,
-    commands_of,
-    configure_run,
-    job_of,
-    print_plan,
-    rerun,
-)
+from launch.commands import Options
 from launch.configured import Configured
 from launch.local import slots_for
 from launch.plan import Training, needed, plan, topological_levels
 from launch.search_space import Search, read_sweep
 from launch.supervisor import Job, Supervisor
 from regen_jax import paths
-from regen_jax.cli import commands, runner, workdir
+from regen_jax.cli import commands as cli
+from regen_jax.cli import runner
 from regen_jax.cli.exit_codes import REQUEUE
+from regen_jax.cli.workdir import METRICS
 from regen_jax.errors import UserError
 
 logger = logging.getLogger("launch")
@@ -76,7 +71,7 @@ def run_sweep(options: Options) -> int:
     if options.dry_run:
         for name in finished:
             print(f"# {name}: finished")
-        print_plan(options, trainings)
+        commands.print_plan(options, trainings)
     if options.on == "slurm":
         return _submit(options, trainings, memory)
     if options.dry_run:
@@ -88,7 +83,7 @@ def run_sweep(options: Options) -> int:
             *(len(selected), len(finished)),
             sum(training.stop_after is not None for training in trainings),
         )
-        jobs = [job_of(training, options) for training in trainings]
+        jobs = [commands.job_of(training, options) for training in trainings]
         supervisor = Supervisor(let_save=True)
         failed = supervisor.run(supervisor.run_jobs(jobs, slots))
     if supervisor.received:
@@ -97,7 +92,7 @@ def run_sweep(options: Options) -> int:
         logger.info("\n%s failed: %s", name, why)
         logger.info("  its log: %s", options.workdir / name / runs.LOG)
         if not name.startswith("shared/"):
-            logger.info("  again: %s", rerun(options, name))
+            logger.info("  again: %s", commands.rerun(options, name))
     if not failed:
         report = ["python", "-m", "launch.report", f"--workdir={options.workdir}"]
         logger.info("next: %s", shlex.join([*report, f"--split={options.split}"]))
@@ -108,7 +103,7 @@ def configure_all(options: Options, sweep: Sweep) -> list[Configured]:
     """Names and builds every run of a sweep."""
     configured: list[Configured] = []
     for name, overrides in zip(names(sweep), sweep, strict=True):
-        run = configure_run(name, overrides, options)
+        run = commands.configure_run(name, overrides, options)
         for other in configured:
             if run.config == other.config:
                 raise UserError(f"runs {other.name} and {name} have one config")
@@ -123,11 +118,9 @@ def _submit(options: Options, trainings: Sequence[Training], memory: dict) -> in
     with contextlib.nullcontext() if options.dry_run else lock:
         ids: list[str] = []
         for level in topological_levels(trainings):
-            jobs = [Job(t.name, commands_of(t, options)) for t in level]
-            folder = options.workdir / "slurm"
-            ids = slurm.submit(
-                jobs, slurm_options, folder, after=ids, dry_run=options.dry_run
-            )
+            jobs = [Job(t.name, commands.commands_of(t, options)) for t in level]
+            where = slurm_options, options.workdir / "slurm"
+            ids = slurm.submit(jobs, *where, after=ids, dry_run=options.dry_run)
             for job, number in zip(jobs, ids, strict=False):
                 logger.info("submitted %s as job %s", job.name, number)
     return 0
@@ -142,13 +135,12 @@ def main(rest: list[str]) -> int:
     values |= {
         "config": os.path.expanduser(values["config"]),
         "sweep": paths.local(values["sweep"], "--sweep"),
-        "workdir": commands.workdir(),
+        "workdir": cli.workdir(),
         "slurm": SLURM_OPTIONS(),
         "extra": rest,
     }
-    return run_sweep(
-        Options(**{f.name: values[f.name] for f in dataclasses.fields(Options)})
-    )
+    fields = {field.name for field in dataclasses.fields(Options)}
+    return run_sweep(Options(**{name: values[name] for name in fields}))
 
 
 if __name__ == "__main__":
@@ -159,11 +151,7 @@ if __name__ == "__main__":
     flags.DEFINE_integer("processes", 1, "of each run here", lower_bound=1)
     flags.DEFINE_multi_string("only", [], "name of a run; may be given several times")
     flags.DEFINE_bool("dry_run", False, "print the commands only")
-    flags.DEFINE_enum(
-        "split",
-        Options.split,
-        list(workdir.METRICS),
-        "what runs are evaluated on at the end; test only if nothing is chosen by it",
-    )
+    split_help = "what runs are evaluated on; test only if nothing is chosen by it"
+    flags.DEFINE_enum("split", Options.split, list(METRICS), split_help)
     SLURM_OPTIONS = slurm.define_flags()
     runner.run(main, trailing="fields of the config")

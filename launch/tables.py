@@ -7,17 +7,10 @@ from tabulate import tabulate
 
 def markdown(rows: Sequence[Sequence[object]]) -> str:
     """Returns rows, the titles first, as a Markdown table that ends with a newline."""
-    return _render(
-        [[str(cell).replace("|", "\\|") for cell in r] for r in rows], "pipe"
-    )
+    rows = [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
+    return tabulate(rows[1:], rows[0], "pipe", disable_numparse=True) + "\n"
 
 
 def show(rows: Sequence[Sequence[object]]) -> None:
     """Prints rows, the titles first, as a table."""
-    print(_render(rows, "rounded_outline"), end="")
-
-
-def _render(rows: Sequence[Sequence[object]], table_format: str) -> str:
-    titles, *body = rows
-    table = tabulate(body, list(titles), table_format, disable_numparse=True)
-    return f"{table}\n"
+    print(tabulate(rows[1:], rows[0], "rounded_outline", disable_numparse=True))

@@ -1,7 +1,4 @@
-"""Runs the commands of one task of a Slurm job, and reports to Slurm how they ended.
-
-`submitit` pickles `run` by its name, so that jobs import this file.
-"""
+"""Runs the commands of one task of a Slurm job; `submitit` pickles `run` by its name."""
 
 import os
 import signal

@@ -173,8 +173,8 @@ def test_metrics_are_selected_by_patterns():
 
 
 def test_differing_fields_exclude_equal_ones():
-    fields = differing({"a": {"x": {"y": 1, "z": [1]}}, "b": {"x": {"z": [1]}}})
-    assert fields == {"a": {"x.y": 1}, "b": {}}
+    fields = differing([{"x": {"y": 1, "z": [1]}}, {"x": {"z": [1]}}])
+    assert fields == [{"x.y": 1}, {}]
 
 
 def test_markdown_escapes_bars():
