@@ -1,7 +1,6 @@
 """Aggregates metrics of runs over seeds, by what else the runs change. Pure.
 
-Two frames hold runs, by their names: `overrides`, a column per field that any run changes,
-and `metrics` of the finished runs.
+Two frames hold runs by name: `overrides`, and `metrics` of those that are finished.
 """
 
 import fnmatch
@@ -13,16 +12,13 @@ import pandas as pd
 from launch.algebra import labels
 from regen_jax.errors import UserError
 
-SEED = "seed"
-"""The override that is aggregated over."""
-
 
 def group_runs(overrides: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
     """Groups runs that differ in the seed alone.
 
     Returns the overrides of each group, and for each run the number of its group.
     """
-    settings = overrides.drop(columns=SEED, errors="ignore")
+    settings = overrides.drop(columns="seed", errors="ignore")
     keys = pd.Series([repr(row) for row in settings.to_dict("records")])
     groups = pd.Series(pd.factorize(keys)[0], overrides.index)
     first = settings[~groups.duplicated()]

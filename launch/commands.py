@@ -20,10 +20,7 @@ TRAIN_FLAGS = "flags of regen_jax.train"
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Flags of `launch.sweep`, which explains them.
-
-    `slurm` is what each job asks for; `extra` are fields of the config for all runs.
-    """
+    """Flags of `launch.sweep`, those of `slurm`, and `extra` fields of all configs."""
 
     config: str
     sweep: Path

@@ -29,7 +29,6 @@ from regen_jax.metrics.significance import Comparison, compare_texts, paired_boo
 USUAL = ("samples/*", "whole/*", "pipeline/*")
 COSTS = ("train/parameters", "train/flops", "train/*_steps", "train/seconds")
 TEXT_METRICS = ("bleu", "chrf")
-TITLES = ("", "baseline", "run", "difference", "95 % interval", "p")
 
 
 def paired(baseline: Path, workdir: Path, split: str) -> dict[str, Comparison]:
@@ -69,7 +68,7 @@ def cells(
     first, second = (stored.read_metrics(run, split) for run in (baseline, workdir))
     common = [name for name in first if name in second]
     shown = select_metrics(common, globs) or _matching(common, USUAL)
-    table = [list(TITLES)]
+    table = [["", "baseline", "run", "difference", "95 % interval", "p"]]
     for name in shown:
         part, _, metric = name.partition("/")
         values = first[name], second[name], second[name] - first[name]

@@ -26,8 +26,7 @@ class Configured:
 def flags_of(config: str, overrides: Overrides, extra: Sequence[str]) -> list[str]:
     """Returns flags of `regen_jax.train` for one run.
 
-    Choices among the overrides are merged into the argument of the config, which is a
-    file and its argument after a colon. Every run gets the extra flags.
+    Choices among the overrides are merged into the argument of `config` after its colon.
 
     Raises:
       UserError: an extra flag is no field, or the sweep sets it too.
@@ -63,8 +62,7 @@ def configure(
 ) -> Configured:
     """Reads and builds the config of a run as `train` does; compiles nothing.
 
-    The flags are those of `regen_jax.train` that the overrides give. With `data`, the
-    data have to be prepared on this machine.
+    With `data`, the data have to be prepared on this machine.
 
     Raises:
       UserError: one line that names the run and what is wrong with its config.

@@ -11,25 +11,19 @@ from typing import TextIO
 
 from regen_jax.errors import UserError
 
-POLL_SECONDS = 5.0
-"""Between two questions to Slurm; its log is read more often."""
-
-OVER = re.compile(
-    "BOOT_FAIL|CANCELLED|COMPLETED|DEADLINE|FAILED|NODE_FAIL|OUT_OF_MEMORY|PREEMPTED|"
-    "REVOKED|TIMEOUT"
-)
-"""States of a job that has ended."""
+POLL_SECONDS = 5.0  # between two questions to Slurm; the log is read more often
+OVER = {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL"}
+OVER |= {"OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"}
 
 logger = logging.getLogger("launch")
 
 
-def follow(job: str, log: Path, out: TextIO | None = None) -> int:
+def follow(job: str, log: Path, out: TextIO = sys.stdout) -> int:
     """Shows a job's log and states until it is over, over any number of requeues.
 
     Returns its exit code (128 + the number of a signal), 1 if it was canceled, or 130
     after Ctrl-C, which ends only the showing.
     """
-    out = out or sys.stdout
     position, shown, over = 0, "", False
     try:
         while True:
@@ -43,7 +37,7 @@ def follow(job: str, log: Path, out: TextIO | None = None) -> int:
                     break
                 time.sleep(POLL_SECONDS / 10)
             # Between the end of a job and its requeue it is over for a moment.
-            was_over, over = over, bool(OVER.fullmatch(fields["JobState"]))
+            was_over, over = over, fields["JobState"] in OVER
             if was_over and over:
                 return exit_code(fields) or int(fields["JobState"] != "COMPLETED")
     except KeyboardInterrupt:

@@ -38,8 +38,7 @@ def run_processes(
 
     SIGTERM and SIGINT go to all of them. If all exit with 75 the command is started
     again, unless this process received a signal. Output goes to `log` in the folder, if
-    there is one. Returns 0, or the exit code of the process that failed first (128 + the
-    number of a signal).
+    there is one. Returns 0, or the exit code of the process that failed first.
 
     Raises:
       UserError: the visible GPUs cannot be divided.

@@ -11,8 +11,8 @@ from launch.algebra import distinct, names
 from launch.configured import Configured, field_flag
 from regen_jax.cli.workdir import READS
 
+# Sections that every stage depends on; `READS` has the others.
 COMMON = ("seed", "task", "data", "parallel")
-"""Sections that every stage depends on; `READS` has the others."""
 
 
 @dataclasses.dataclass(frozen=True)

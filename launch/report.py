@@ -81,12 +81,6 @@ def draw(
     figure.savefig(path, dpi=150)
 
 
-def evaluated_split(workdir: Path) -> str:
-    """Returns the split of a report: `validation` if a run was evaluated on it."""
-    on_validation = any(workdir.glob(f"*/{METRICS['validation']}"))
-    return "validation" if on_validation else "test"
-
-
 def main(rest: list[str]) -> None:
     """Writes the three files; prints the table, and which runs are not finished."""
     values = flags.FLAGS
@@ -97,7 +91,8 @@ def main(rest: list[str]) -> None:
         flag: paths.local(values[flag].value or workdir / name, f"--{flag}")
         for flag, name in FILES.items()
     }
-    split = values.split or evaluated_split(workdir)
+    on_validation = any(workdir.glob(f"*/{METRICS['validation']}"))
+    split = values.split or ("validation" if on_validation else "test")
     overrides, metrics = read_runs(workdir, split)
     usual = [name for name in USUAL if name in metrics] or list(metrics)
     shown = select_metrics(list(metrics), values.metrics) or usual[:5]

@@ -28,8 +28,7 @@ from regen_jax.cli.exit_codes import REQUEUE
 from regen_jax.errors import UserError
 from regen_jax.extras import require
 
-READ_SECONDS = 5.0
-"""Between two reads of the curves of runs that train."""
+READ_SECONDS = 5.0  # between two reads of the curve of a run that trains
 
 logger = logging.getLogger("launch")
 
@@ -97,9 +96,8 @@ class Trials:
         trials = self._all_trials()
 
         async def work(slot: Environment) -> None:
-            for trial in trials:
-                if not await self._run_trial(trial, slot):
-                    return
+            while (trial := next(trials, None)) and await self._run_trial(trial, slot):
+                pass
 
         async def work_in_all_slots() -> None:
             await asyncio.gather(*map(work, slots))
@@ -158,9 +156,9 @@ class Trials:
     async def _train_shared(self, training: Training, slot: Environment) -> str:
         """Waits for a shared training, which the first caller starts."""
         folder = self.options.workdir / training.name
-        if runs.has_trained(folder, *training.stop_after):
-            return ""
         if training.name not in self.tasks:
+            if runs.has_trained(folder, *training.stop_after):
+                return ""
             run = self.supervisor.run_job(job_of(training, self.options), slot)
             self.tasks[training.name] = asyncio.create_task(run)
         return await self.tasks[training.name]

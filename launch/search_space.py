@@ -7,15 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from launch.algebra import (
-    Overrides,
-    Sweep,
-    check_field,
-    grid,
-    product,
-    to_value,
-    validate,
-)
+from launch import algebra
+from launch.algebra import Overrides, Sweep
 from regen_jax import ranges
 from regen_jax.errors import UserError
 from regen_jax.extras import require
@@ -68,7 +61,7 @@ class Search:
         for field, values in self.space.items():
             if isinstance(values, list | tuple):
                 # optuna stores no tuples.
-                texts = [json.dumps(run[field]) for run in grid(field, *values)]
+                texts = [json.dumps(run[field]) for run in algebra.grid(field, *values)]
                 values = optuna.CategoricalDistribution(texts)
             elif type(values) not in kinds:
                 raise UserError(
@@ -79,13 +72,13 @@ class Search:
                 for end in (values.low, values.high):
                     if fault := ranges.fault(kinds[type(values)], end):
                         raise UserError(f"search: an end of {field} {fault}")
-            distributions[check_field(field)] = values
+            distributions[algebra.check_field(field)] = values
         return distributions
 
     def overrides(self, parameters: Mapping[str, Any]) -> Overrides:
         """Returns the overrides that the parameters of an optuna trial stand for."""
         return {
-            field: to_value(field, json.loads(parameters[field]))
+            field: algebra.to_value(field, json.loads(parameters[field]))
             if isinstance(values, list | tuple)
             else parameters[field]
             for field, values in self.space.items()
@@ -96,11 +89,11 @@ class Search:
         choices, low, high = [], {}, {}
         for field, values in self.space.items():
             if isinstance(values, list | tuple):
-                choices.append(grid(field, *values))
+                choices.append(algebra.grid(field, *values))
             else:
                 low[field], high[field] = values.low, values.high
         ends = (low, high) if low != high else (low,)
-        return [choice | end for choice in product(*choices) for end in ends]
+        return [choice | end for choice in algebra.product(*choices) for end in ends]
 
     def identity(self) -> dict[str, Any]:
         """Returns what distinguishes a search, as JSON; `trials` may change."""
@@ -129,7 +122,7 @@ def read_sweep(path: Path) -> Sweep | Search:
         name = f"{names[0]}()"
         result = module[names[0]]()
         if names == ["get_sweep"]:
-            result = validate(result)
+            result = algebra.validate(result)
     except UserError as error:
         raise UserError(f"--sweep={path}: {error}") from error
     # The user's own code may raise anything.

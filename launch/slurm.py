@@ -125,9 +125,9 @@ def submit(
     """Submits jobs, several as one array, and returns their ids.
 
     Their first commands run in every task; the others after it, each in the first task
-    alone, and only if those before ended with 0. The folder, which all nodes must see,
-    is for scripts, logs (of task T of job J `J_T_log.out`) and what jobs read. A dry run
-    prints the batch script and all commands instead, and needs no Slurm.
+    alone, and only if those before ended with 0. Scripts, logs (of task T of job J
+    `J_T_log.out`) and what jobs read go to the folder, which all nodes must see. A dry
+    run prints the batch script and all commands instead, and needs no Slurm.
 
     Raises:
       UserError: Slurm refuses, is not there, or the folder cannot be written.

@@ -63,11 +63,12 @@ class ProcessGroup:
         self._log = log
         self._lock = threading.Lock()
         output = subprocess.PIPE if len(environments) > 1 else log
-        options: dict[str, Any] = {
-            "stdin": subprocess.DEVNULL if output else None,
+        stdin = subprocess.DEVNULL if output else None
+        # Ctrl-C reaches this process alone, which forwards it once.
+        options = {
+            "stdin": stdin,
             "stdout": output,
             "stderr": output,
-            # Ctrl-C reaches this process alone, which forwards it once.
             "process_group": 0,
         }
         # Of util-linux; elsewhere children outlive a launcher that is killed.
@@ -137,11 +138,11 @@ class ProcessGroup:
 
     def _copy(self, index: int, pipe: IO[bytes], output: TextIO) -> None:
         prefix = f"[{index}] " if index else ""
-        with pipe:
-            for line in pipe:
-                with self._lock:
-                    text = prefix + line.decode(errors="replace")
-                    print(text, end="", file=self._log or output, flush=True)
+        for line in pipe:
+            with self._lock:
+                text = prefix + line.decode(errors="replace")
+                print(text, end="", file=self._log or output, flush=True)
+        pipe.close()
 
 
 class Supervisor:
@@ -162,14 +163,10 @@ class Supervisor:
         Raises:
           KeyboardInterrupt: a SIGINT came and children were let save.
         """
-
-        async def supervised() -> Any:
+        with asyncio.Runner() as runner:
             for number in (signal.SIGINT, signal.SIGTERM):
-                loop = asyncio.get_running_loop()
-                loop.add_signal_handler(number, self._pass_on, number)
-            return await work
-
-        result = asyncio.run(supervised())
+                runner.get_loop().add_signal_handler(number, self._pass_on, number)
+            result = runner.run(work)
         if self._let_save and self.received:
             if self.received[-1] == signal.SIGINT:
                 raise KeyboardInterrupt
@@ -251,10 +248,7 @@ class Supervisor:
         return 0
 
     async def run_group(self, group: ProcessGroup) -> int:
-        """Waits until a group has ended, and passes signals on; returns its exit code.
-
-        If this is canceled, the group gets time to save and end.
-        """
+        """Waits for a group and passes signals on; if canceled, lets it save and end."""
         self._groups.add(group)
         try:
             return await group.wait()

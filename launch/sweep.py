@@ -1,7 +1,6 @@
 """Runs a sweep, or a search, on this machine or under Slurm.
 
-python -m launch.sweep --config=configs/digits.py --sweep=configs/sweeps/x.py
---workdir=runs/x [--on=slurm] [-- --config.data.dir=…]
+python -m launch.sweep --config=… --sweep=… --workdir=… [-- --config.data.dir=…]
 
 The sweep file has `get_sweep()`, a list of overrides made with `launch.algebra`, or
 `get_search()`. The same command again goes on: finished runs are not run again.
@@ -104,9 +103,8 @@ def configure_all(options: Options, sweep: Sweep) -> list[Configured]:
     configured: list[Configured] = []
     for name, overrides in zip(names(sweep), sweep, strict=True):
         run = commands.configure_run(name, overrides, options)
-        for other in configured:
-            if run.config == other.config:
-                raise UserError(f"runs {other.name} and {name} have one config")
+        if twins := [other.name for other in configured if other.config == run.config]:
+            raise UserError(f"runs {twins[0]} and {name} have one config")
         configured.append(run)
     return configured
 

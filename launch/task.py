@@ -19,9 +19,8 @@ fail again, for ever. The batch script subtracts it.
 def run(commands: Sequence[Sequence[str]]) -> None:
     """Runs the first command in every task, the others after it in the first task.
 
-    Never returns: exits with the code of the command that failed, or 75 after a signal to
-    stop. Only the first command is expected to save by itself: the others begin again
-    after a requeue.
+    Exits with the code of the command that failed, or 75 after a signal to stop. Only the
+    first command is expected to save by itself: the others begin again after a requeue.
     """
     # Handlers of submitit, which would requeue by itself.
     signal.signal(signal.SIGUSR2, signal.SIG_DFL)

@@ -59,9 +59,8 @@ def stub(tmp_path, monkeypatch):
 
     def stubbed(training, options):
         return [
-            [sys.executable, "-S", f"{root}/stub.py", command[2].split(".")[1]]
-            + command[3:]
-            for command in real(training, options)
+            [sys.executable, "-S", f"{root}/stub.py", name.split(".")[1], *flags]
+            for _, _, name, *flags in real(training, options)
         ]
 
     monkeypatch.setattr(commands, "commands_of", stubbed)

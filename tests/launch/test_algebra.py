@@ -199,5 +199,8 @@ def test_long_names_are_cut_and_stay_distinct():
 
 
 def test_algebra_imports_no_jax():
-    code = "import sys, launch.algebra, launch.plan, launch.search_space; assert 'jax' not in sys.modules"
+    code = (
+        "import sys, launch.algebra, launch.plan, launch.search_space, launch.local\n"
+    )
+    code += "assert 'jax' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

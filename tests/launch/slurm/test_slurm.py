@@ -67,7 +67,7 @@ def restarts(job):
 
 def until_over(job, seconds=30):
     """Waits for the end of a job; returns its state and its exit code."""
-    until(lambda: OVER.fullmatch(state(job)), seconds)
+    until(lambda: state(job) in OVER, seconds)
     return state(job), exit_code(read(job))
 
 
@@ -82,7 +82,7 @@ def until_again(job, folder, seconds=30):
             # Refused where it has begun meanwhile.
             now = ["scontrol", "update", f"job={job}", "StartTime=now"]
             subprocess.run(now, check=False, capture_output=True, timeout=20)
-        return state(job) == "RUNNING" or OVER.fullmatch(state(job))
+        return state(job) == "RUNNING" or state(job) in OVER
 
     until(begun, seconds)
 
