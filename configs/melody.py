@@ -1,4 +1,4 @@
-"""German lyrics with metre and key → melody, on the sopranos of Bach's chorales.
+"""German lyrics with meter and key → melody, on the sopranos of Bach's chorales.
 
 `--config=configs/melody.py:abstraction=identity` chooses; see CHOICES. The default is
 lyrics → music template (tonality, chords, rhythm and cadences) → melody; `identity` is
@@ -55,7 +55,8 @@ def get_config(arg: str = "") -> ConfigDict:
                 stage: _training(stage, chosen)
                 for stage in ("abstraction", "decoder", "prior")
             },
-            "parallel": {"strategy": "sharded", "data": -1, "fsdp": 1},
+            "parallel": {"strategy": "sharded", "axes": {"data": -1, "fsdp": 1}},
+            "cache": {"y_prime": "none"},
             "checkpoint": {"every": 20 if tiny else 1000, "keep": 2},
             "log": {"every": 5 if tiny else 50},
             "profile": {"steps": 0},
@@ -89,13 +90,17 @@ def _abstraction(name: str, size: str) -> dict[str, Any]:
         return {"name": name}
     width, num_layers, num_heads = _size(size)
     return {
-        "name": "token_autoencoder",
-        "quantizer": {"name": "fsq", "levels": (8, 8, 8)},
-        "num_latents": 32,
-        "width": width,
-        "num_layers": num_layers,
-        "num_heads": num_heads,
-        "dtype": "float32",
+        "name": "autoencoder",
+        "networks": {
+            "name": "latent_queries",
+            "num_latents": 32,
+            "width": width,
+            "num_layers": num_layers,
+            "num_heads": num_heads,
+            "dtype": "float32",
+        },
+        "bottleneck": {"name": "fsq", "levels": (8, 8, 8)},
+        "losses": ({"name": "cross_entropy"},),
     }
 
 
@@ -130,7 +135,13 @@ def _generator(name: str, size: str, conditioning: str, rules: bool) -> dict[str
 def _training(stage: str, chosen: dict[str, str]) -> dict[str, Any]:
     size = chosen["size"]
     if size == "tiny":
-        return {"steps": 20, "batch_size": 8, "learning_rate": 1e-3, "warmup": 0.25}
+        schedule = {"name": "warmup_cosine", "learning_rate": 1e-3, "warmup": 0.25}
+        return {
+            "steps": 20,
+            "batch_size": 8,
+            "optimizer": {"name": "adamw"},
+            "schedule": schedule,
+        }
     steps = {
         "abstraction": 1000,
         "decoder": 800,
@@ -143,7 +154,8 @@ def _training(stage: str, chosen: dict[str, str]) -> dict[str, Any]:
     options = {
         "steps": steps,
         "batch_size": batch_size,
-        "learning_rate": learning_rate,
+        "optimizer": {"name": "adamw"},
+        "schedule": {"name": "warmup_cosine", "learning_rate": learning_rate},
     }
     # Y alone: tunes without words teach them too.
     alone = stage in ("abstraction", "decoder")

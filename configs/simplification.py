@@ -57,7 +57,8 @@ def get_config(arg: str = "") -> ConfigDict:
                 stage: _training(stage, size, abstraction, decoder)
                 for stage in ("judge", "abstraction", "decoder", "prior")
             },
-            "parallel": {"strategy": "sharded", "data": -1, "fsdp": 1},
+            "parallel": {"strategy": "sharded", "axes": {"data": -1, "fsdp": 1}},
+            "cache": {"y_prime": "none"},
             "checkpoint": {"every": 20 if tiny else 1000, "keep": 2},
             "log": {"every": 5 if tiny else 50},
             "profile": {"steps": 0},
@@ -94,24 +95,28 @@ def _source(abstraction: str) -> dict[str, Any]:
 
 
 def _abstraction(name: str, size: str) -> dict[str, Any]:
-    quantizers = {
+    bottlenecks = {
         # The encoder moves far at first: averages of long memory lose sight of it.
-        "vq": {"name": "vq", "codes": 1024, "dim": 8, "decay": 0.9},
+        "vq": {"name": "vq", "num_codes": 1024, "dim": 8, "decay": 0.9},
         "fsq": {"name": "fsq", "levels": (8, 8, 8)},
     }
     if name == "text_template":
         return dict(_WHOLE)
-    if name not in quantizers:
+    if name not in bottlenecks:
         return {"name": name}
     width, num_layers, num_heads = _size(size)
     return {
-        "name": "token_autoencoder",
-        "quantizer": quantizers[name],
-        "num_latents": 32,
-        "width": width,
-        "num_layers": num_layers,
-        "num_heads": num_heads,
-        "dtype": "float32",
+        "name": "autoencoder",
+        "networks": {
+            "name": "latent_queries",
+            "num_latents": 32,
+            "width": width,
+            "num_layers": num_layers,
+            "num_heads": num_heads,
+            "dtype": "float32",
+        },
+        "bottleneck": bottlenecks[name],
+        "losses": ({"name": "cross_entropy"},),
     }
 
 
@@ -132,8 +137,7 @@ def _generator(name: str, size: str, copy: bool) -> dict[str, Any]:
         "num_heads": num_heads,
         "conditioning": "cross",
         "rotary": True,
-        "copy": copy,
-        "tied": copy,
+        "head": "tied_pointer" if copy else "dense",
         "dropout": 0.2,
         "source_dropout": 0.0,
         "beam_size": 4,
@@ -145,7 +149,13 @@ def _generator(name: str, size: str, copy: bool) -> dict[str, Any]:
 
 def _training(stage: str, size: str, abstraction: str, decoder: str) -> dict[str, Any]:
     if size == "tiny":
-        return {"steps": 20, "batch_size": 8, "learning_rate": 1e-3, "warmup": 0.25}
+        schedule = {"name": "warmup_cosine", "learning_rate": 1e-3, "warmup": 0.25}
+        return {
+            "steps": 20,
+            "batch_size": 8,
+            "optimizer": {"name": "adamw"},
+            "schedule": schedule,
+        }
     # Both arrows together have as many as the direct one.
     of_decoder = 400 if abstraction == "text_template" else 1000
     of_prior = 2800 if decoder == "inverse" else 2800 - of_decoder
@@ -161,7 +171,8 @@ def _training(stage: str, size: str, abstraction: str, decoder: str) -> dict[str
     options = {
         "steps": steps,
         "batch_size": batch_size,
-        "learning_rate": learning_rate,
+        "optimizer": {"name": "adamw"},
+        "schedule": {"name": "warmup_cosine", "learning_rate": learning_rate},
     }
     # Y alone: verses that have no source teach them too.
     alone = stage in ("abstraction", "decoder")

@@ -198,7 +198,7 @@ def _train(folder: Path, writer: int) -> None:
     except (UserError, OSError) as error:
         print("error:", error, file=sys.stderr)
         status = 2
-    except BaseException:  # noqa: BLE001
+    except BaseException:
         traceback.print_exc()
     finally:
         sys.stderr.flush()

@@ -1,23 +1,26 @@
-"""Ranges of options, given by the type of a field and checked in one place.
+"""Constraints of options, given by the type of a field and checked in one place.
 
-A field says `Annotated[int, Ge(1)]` or `Annotated[float, Interval(ge=0, lt=1)]`, or holds
-such types in a tuple. Floats must also be finite in float32, the type of all computation,
-and ints must fit in 32 bits.
+A field says `Annotated[int, Ge(1)]`, `Annotated[float, Interval(ge=0, lt=1)]` or
+`Literal["train", "targets"]`, or holds such types in a tuple; `X | None` also takes None.
+Floats must also be finite in float32, the type of all computation, and ints must fit in 32
+bits.
 """
 
 import dataclasses
+import types
 import typing
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Interval, Le, Lt
 
+Dtype = Literal["float32", "bfloat16"]
 Count = Annotated[int, Ge(1)]
 Natural = Annotated[int, Ge(0)]
 Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 Fraction = Annotated[float, Interval(ge=0, le=1)]
-Share = Annotated[float, Interval(gt=0, le=1)]
+PositiveFraction = Annotated[float, Interval(gt=0, le=1)]
 Rate = Annotated[float, Interval(ge=0, lt=1)]
 Temperature = Annotated[float, Interval(ge=0, le=1_000_000)]
 """Above, samples stay uniform in float32; from 1e38 on, the logit -inf gives NaN."""
@@ -33,10 +36,14 @@ SMALLEST_FLOAT = 1.1754943508222875e-38
 
 
 def fault(kind: Any, value: Any) -> str | None:
-    """Returns the requirement of that type which a number violates, in words, or None.
+    """Returns the constraint of that type which a value violates, in words, or None.
 
-    Values of other types are not checked here, but where options are read.
+    Whether a value is of the bare type is checked where options are read.
     """
+    kind = required(kind)
+    if value is not None and typing.get_origin(kind) is Literal:
+        choices = typing.get_args(kind)
+        return None if value in choices else f"must be {either(choices)}, not {value!r}"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     for words, holds in _requirements(kind, value):
@@ -46,10 +53,10 @@ def fault(kind: Any, value: Any) -> str | None:
 
 
 def check(options: Any) -> None:
-    """Checks all fields of a dataclass; meant for its `__post_init__`.
+    """Checks the constraints of all fields of a dataclass; meant for its `__post_init__`.
 
     Raises:
-      ValueError: names the first field that is out of its range.
+      ValueError: names the first field that violates one.
     """
     types = typing.get_type_hints(type(options), include_extras=True)
     for field in dataclasses.fields(options):
@@ -60,9 +67,24 @@ def check(options: Any) -> None:
                 raise ValueError(f"{where} {words}")
 
 
+def required(kind: Any) -> Any:
+    """Returns X of a type `X | None`, and other types as they are."""
+    parts = [part for part in typing.get_args(kind) if part is not types.NoneType]
+    union = typing.get_origin(kind) in (types.UnionType, typing.Union)
+    return parts[0] if union and len(parts) == 1 else kind
+
+
+def either(choices: tuple[Any, ...]) -> str:
+    """Returns choices in words: `'fast', 'slow' or 'exact'`."""
+    *others, last = map(repr, choices)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def bare(kind: Any) -> Any:
-    """Returns a type without the ranges in it."""
+    """Returns a type without the constraints in it."""
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Literal:
+        return type(inner[0])
     if origin is Annotated:
         return bare(inner[0])
     if origin is tuple:

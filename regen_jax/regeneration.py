@@ -61,7 +61,7 @@ class Regeneration:
     def reconstruct(
         self, variables: Mapping[str, Variables], keys: jax.Array, batch: Example
     ) -> Value:
-        """y [B, …] through its abstraction and back."""
+        """Y [B, …] through its abstraction and back."""
         return self.decode(variables, keys, self.encode(variables, batch))
 
     def generate(
@@ -75,7 +75,7 @@ class Regeneration:
         return y_prime, self.decode(variables, decoder_keys, y_prime)
 
     def log_prob(self, variables: Mapping[str, Variables], batch: Example) -> jax.Array:
-        """log p(y′ | x) in nats, f32[B], where the prior has it.
+        """Log p(y′ | x) in nats, f32[B], where the prior has it.
 
         It is log p(y | x) where the abstraction is lossless.
         """
@@ -91,7 +91,7 @@ class Regeneration:
         return self.prior.has_log_prob and self.decoder.has_log_prob
 
     def bound(self, variables: Mapping[str, Variables], batch: Example) -> jax.Array:
-        """log p(y′ | x) + log p(y | y′) in nats, f32[B], for the y′ of y.
+        """Log p(y′ | x) + log p(y | y′) in nats, f32[B], for the y′ of y.
 
         By the chain rule it is log p(y, y′ | x), where y′ is a function of y: at most
         log p(y | x), which sums over every y′, and equal to it where no other y′ can

@@ -34,7 +34,7 @@ def become(
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     except SystemExit as exit:
         status = exit.code or 0
-    except BaseException:  # noqa: BLE001
+    except BaseException:
         traceback.print_exc()
         status = 1
     sys.stdout.flush()

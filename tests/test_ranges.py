@@ -1,7 +1,7 @@
 import dataclasses
 import math
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import pytest
@@ -24,6 +24,10 @@ class Options:
     rate: Annotated[float, Interval(ge=0, lt=1)] = 0.0
     sizes: tuple[Annotated[int, Ge(1)], ...] = (1,)
     pair: tuple[str, Annotated[float, Interval(gt=0, le=1)]] = ("", 1.0)
+    mode: Literal["fast", "slow", "exact"] = "fast"
+    only: Literal["one"] = "one"
+    modes: tuple[Literal["fast", "slow"], ...] = ()
+    limit: Annotated[int, Ge(1)] | None = None
 
     def __post_init__(self):
         ranges.check(self)
@@ -44,6 +48,9 @@ REFUSED = [
     ("rate", -0.1, "must be in [0, 1), not -0.1"),
     ("sizes", (2, 0), "[1] must be at least 1, not 0"),
     ("pair", ("a", 0.0), "[1] must be in (0, 1], not 0.0"),
+    ("mode", "best", "must be 'fast', 'slow' or 'exact', not 'best'"),
+    ("only", "two", "must be 'one', not 'two'"),
+    ("modes", ("slow", "exact"), "[1] must be 'fast' or 'slow', not 'exact'"),
 ]
 
 
@@ -65,9 +72,22 @@ def test_values_at_the_ends_of_their_ranges_are_taken():
         "rate": 0,
         "sizes": [1, 2**31 - 1],
         "pair": ["a", 1],
+        "mode": "exact",
+        "modes": ["slow"],
     }
-    made = instantiate(Options, section, "config.part")
-    assert made.above > 0 and made.pair == ("a", 1.0) and isinstance(made.rate, float)
+    options = instantiate(Options, section, "config.part")
+    assert options.above > 0 and options.pair == ("a", 1.0)
+    assert isinstance(options.rate, float)
+    assert options.mode == "exact" and options.modes == ("slow",)
+
+
+def test_optional_value_may_be_none():
+    assert instantiate(Options, {"limit": None}, "config.part").limit is None
+    assert instantiate(Options, {"limit": 3}, "config.part").limit == 3
+    with pytest.raises(UserError, match="limit must be at least 1, not 0"):
+        instantiate(Options, {"limit": 0}, "config.part")
+    with pytest.raises(UserError, match="limit must be of type int, not 'x'"):
+        instantiate(Options, {"limit": "x"}, "config.part")
 
 
 def test_int_too_large_for_a_float_field_is_refused():
@@ -80,6 +100,10 @@ def test_type_in_error_has_no_range():
         instantiate(Options, {"sizes": 3}, "config.part")
     with pytest.raises(UserError, match="rate must be of type float, not 'x'"):
         instantiate(Options, {"rate": "x"}, "config.part")
+    with pytest.raises(
+        UserError, match="mode must be 'fast', 'slow' or 'exact', not 3"
+    ):
+        instantiate(Options, {"mode": 3}, "config.part")
 
 
 def test_constraint_of_another_kind_is_a_mistake_of_the_class():

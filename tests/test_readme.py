@@ -33,7 +33,7 @@ def commands() -> list[str]:
 
 def defined(source: str, base: type) -> type | None:
     scope = {"__name__": "readme"}
-    exec(source, scope)  # noqa: S102
+    exec(source, scope)
     classes = [v for v in scope.values() if isinstance(v, type) and issubclass(v, base)]
     return next((cls for cls in classes if cls.__module__ == "readme"), None)
 

@@ -17,7 +17,6 @@ from ml_collections import ConfigDict, config_flags
 
 from regen_jax import paths, ranges
 from regen_jax.cli import runner
-from regen_jax.cli import workdir as stored
 from regen_jax.cli.exit_codes import REQUEUE
 from regen_jax.config.build import SECTIONS
 from regen_jax.errors import UserError
@@ -50,17 +49,6 @@ def workdir() -> Path:
     if not WORKDIR.value:
         raise UserError("--workdir is needed: the folder of the run, as in runs/demo")
     return paths.storable(WORKDIR.value, "--workdir")
-
-
-def config_of(directory: Path) -> dict[str, Any]:
-    """The config of the run in a folder, with all its sections; else `UserError`."""
-    config = stored.read(directory)
-    missing = [name for name in SECTIONS if name not in config]
-    if missing:
-        raise UserError(
-            f"{directory / stored.CONFIG} cannot be read: it lacks {', '.join(missing)}"
-        )
-    return config
 
 
 def define_config(
@@ -136,13 +124,13 @@ def given(config: flags.FlagHolder[ConfigDict]) -> ConfigDict:
 def fail(error: object) -> None:
     """Prints an error as one line and ends this process."""
     runner.print_error(error)
-    processes.abandon(2)
+    processes.exit_now(2)
 
 
 def start_processes() -> None:
     """Joins the processes of this run, if there are several; the first one speaks."""
     processes.start(fail)
-    if not processes.first():
+    if not processes.is_main():
         logger.setLevel(logging.WARNING)
 
 
@@ -150,7 +138,7 @@ def _end(status: int) -> None:
     # Orbax and grain keep threads that a plain exit would wait for, as it should after a
     # stop from the keyboard; of several processes it would wait for the others too.
     if status != 130 or processes.count() > 1:
-        processes.abandon(status)
+        processes.exit_now(status)
     sys.exit(status)
 
 
@@ -166,7 +154,7 @@ def _guarded(main: Callable[[], None]) -> None:
         raise
     except Preempted:
         logger.info("told to stop: saved, and the same command goes on from here")
-        processes.leave(REQUEUE)
+        processes.exit_cleanly(REQUEUE)
     except Exception as error:
         if words := _lack_of_memory(error):
             fail(words)
@@ -174,9 +162,9 @@ def _guarded(main: Callable[[], None]) -> None:
             raise
         # In the barrier of a plain exit it would wait for the others, and they for it.
         traceback.print_exc()
-        processes.abandon(1)
+        processes.exit_now(1)
     if processes.count() > 1:
-        processes.leave(0)
+        processes.exit_cleanly(0)
 
 
 def _lack_of_memory(error: Exception) -> str:

@@ -20,7 +20,7 @@ from regen_jax.files import read_json
 CONFIG = "config.json"
 METRICS = {"validation": "metrics_validation.json", "test": "metrics.json"}
 """The file of `evaluate` for each split: metrics to choose by, and to publish."""
-FORMAT = 2
+FORMAT = 3
 """Number of the format of a workdir. It is raised when runs of earlier versions would be
 read wrongly; workdirs of format 1 do not contain it."""
 
@@ -171,7 +171,8 @@ def check_source(
 ) -> None:
     """Checks that the run in a folder has a stage to take, and made it in the same way.
 
-    Options of the part whose names are `free` do not count.
+    Options of the part whose names are `free` do not count, where `section.name` is one of
+    a section within.
 
     Raises:
       UserError: the run cannot be read, made the part in another way, or has not trained
@@ -183,10 +184,7 @@ def check_source(
     for section in ("task", "data", *READS.get(stage, (stage,))):
         pair = [options.get(section) for options in (old, new)]
         if section == stage:
-            pair = [
-                {k: v for k, v in (options or {}).items() if k not in free}
-                for options in pair
-            ]
+            pair = [_without(options or {}, free) for options in pair]
         differing += differences(*pair, f"config.{section}")
     if differing:
         raise UserError(f"{where}: the run in {source} differs: {'; '.join(differing)}")
@@ -205,6 +203,19 @@ def check_source(
             f"{where}: stage '{stage}' in {source} has {taken} of {steps} steps: finish "
             f"it with python -m regen_jax.train --workdir={source} and its config"
         )
+
+
+def _without(options: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """Returns options but for those of these names; `section.name` is one within."""
+    rest = {}
+    for key, value in options.items():
+        if key in names:
+            continue
+        if isinstance(value, Mapping):
+            within = {name for name in names if name.startswith(f"{key}.")}
+            value = _without(value, {name.removeprefix(f"{key}.") for name in within})
+        rest[key] = value
+    return rest
 
 
 def latest_step(workdir: Path, stage: str) -> int | None:

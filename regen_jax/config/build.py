@@ -13,22 +13,23 @@ from regen_jax.config.registry import (
     resolve_class,
     to_plain_dict,
 )
+from regen_jax.config.sections import CacheOptions, LogOptions, SplitOptions
 from regen_jax.data.host_features import open_examples
-from regen_jax.data.pipeline import Source, share
+from regen_jax.data.pipeline import DataSource, subset
 from regen_jax.errors import UserError
-from regen_jax.evaluation.evaluators import EvaluateOptions
+from regen_jax.evaluation.evaluator import EvaluationData
+from regen_jax.evaluation.options import EvaluateOptions
 from regen_jax.interfaces import Task
-from regen_jax.ranges import Count
 from regen_jax.regeneration import Regeneration
 from regen_jax.spaces import Space
 from regen_jax.stages import make_stages
 from regen_jax.training.checkpoint import CheckpointOptions
 from regen_jax.training.inspect.profile import ProfileOptions
 from regen_jax.training.loop import LoopOptions
-from regen_jax.training.parallel.strategies import ParallelOptions
+from regen_jax.training.parallel.options import ParallelOptions
 from regen_jax.training.stage import Stage, StageOptions
 
-OPTIONAL = ("profile",)
+OPTIONAL = ("profile", "cache")
 SECTIONS = (
     "seed",
     "task",
@@ -46,13 +47,6 @@ SECTIONS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class LogOptions:
-    """`config.log`: steps between scalars."""
-
-    every: Count = 50
-
-
-@dataclasses.dataclass(frozen=True)
 class Run:
     """All that a config says, checked and joined."""
 
@@ -62,22 +56,32 @@ class Run:
     train: dict[str, StageOptions]
     loop: LoopOptions
     parallel: ParallelOptions
-    evaluate: EvaluateOptions
+    evaluation: EvaluationData
+    cache: CacheOptions
+    splits: SplitOptions
 
-    def examples(self, stage: str) -> Source:
-        """What that stage trains on."""
+    def examples(self, stage: str) -> DataSource:
+        """Returns what that stage trains on."""
         options = self.train[stage]
-        examples = open_examples(self.task, self.regeneration, options.split)
-        return share(examples, options.share, self.loop.seed)
+        split = getattr(self.splits, options.split)
+        examples = open_examples(self.task, self.regeneration, split)
+        return subset(examples, options.data_fraction, self.loop.seed)
 
 
-def build(config: Mapping[str, Any], evaluated: str | None = None) -> Run:
+def build(
+    config: Mapping[str, Any],
+    evaluated: str | None = None,
+    reports: bool = True,
+    info: Mapping[str, Any] | None = None,
+) -> Run:
     """Joins task, source, abstraction, prior and decoder; compiles nothing.
 
     Args:
       config: its sections.
       evaluated: the split that `evaluate` reports on, with its number of samples;
         without it, reports are those of the training loop, on `validation`.
+      reports: whether stages report at all; a run that only samples does not.
+      info: `Task.info` as a run stored it, in place of what the prepared data say.
 
     Raises:
       UserError: an unknown section, option or value, parts whose spaces do not fit, or
@@ -94,22 +98,28 @@ def build(config: Mapping[str, Any], evaluated: str | None = None) -> Run:
         if section not in ("seed", "task"):
             require_section(config[section], f"config.{section}")
     _check_paths(config)
+    splits = instantiate(
+        SplitOptions, config["data"].pop("splits", {}), "config.data.splits"
+    )
     task = instantiate(
         resolve_class(Task, config["task"], "config.task"),
         config["data"],
         "config.data",
     )
+    if info is not None:
+        task = task.with_info(info)
     regeneration = join(config, task.x, task.y)
 
     evaluate = instantiate(EvaluateOptions, config["evaluate"], "config.evaluate")
-    stages = make_stages(
+    data = EvaluationData(
         task,
         regeneration,
-        evaluate,
-        evaluated or "validation",
-        evaluate.samples if evaluated else evaluate.loop_samples,
+        split=evaluated or splits.validation,
+        batch_size=evaluate.batch_size,
+        num_samples=evaluate.samples if evaluated else evaluate.loop_samples,
         whole=bool(evaluated),
     )
+    stages = make_stages(task, regeneration, data if reports else None)
     loop = LoopOptions(
         seed=_seed(config["seed"]),
         log_every=instantiate(LogOptions, config["log"], "config.log").every,
@@ -126,7 +136,9 @@ def build(config: Mapping[str, Any], evaluated: str | None = None) -> Run:
         _train_options(config["train"], task, [stage.name for stage in stages]),
         loop,
         instantiate(ParallelOptions, config["parallel"], "config.parallel"),
-        evaluate,
+        data,
+        instantiate(CacheOptions, config["cache"], "config.cache"),
+        splits,
     )
 
 

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import json
 import pkgutil
+import re
 import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -60,8 +61,9 @@ def resolve_class(
         return found
     classes = _classes(base)
     if name not in classes:
+        kind = re.sub(r"(?<!^)(?=[A-Z])", " ", base.__name__).lower()
         raise UserError(
-            f"{where}: no {base.__name__.lower()} is called {name!r}; known are "
+            f"{where}: no {kind} is called {name!r}; known are "
             f"{', '.join([*others, *sorted(classes)])}, or 'package.module:Class' for "
             "your own"
         )
@@ -80,8 +82,14 @@ def instantiate(cls: type, section: Mapping[str, Any], where: str, **given: Any)
         one that `cls` refuses.
     """
     require_section(section, where)
-    if hasattr(cls, "join"):
-        return cls.join(section, where, **given)
+    make = getattr(cls, "join", functools.partial(instantiate_options, cls))
+    return make(section, where, **given)
+
+
+def instantiate_options(
+    cls: type, section: Mapping[str, Any], where: str, **given: Any
+) -> Any:
+    """Does what `instantiate` does for a class without a `join`."""
     types = typing.get_type_hints(cls, include_extras=True)
     known = [f.name for f in dataclasses.fields(cls) if f.name not in given]
     values = {}
@@ -159,6 +167,9 @@ def _class_in(path: str, base: type) -> type | None:
 
 def _value(kind: Any, value: Any, where: str) -> Any:
     """`value` as a field of type `kind` holds it."""
+    if value is None and ranges.required(kind) is not kind:
+        return None
+    kind = ranges.required(kind)
     if hasattr(kind, "registry"):
         if not isinstance(value, Mapping) or "name" not in value:
             raise UserError(
@@ -180,5 +191,8 @@ def _value(kind: Any, value: Any, where: str) -> Any:
                 _value(k, v, f"{where}[{i}]")
                 for i, (k, v) in enumerate(zip(kinds, value, strict=True))
             )
+    if typing.get_origin(kind) is typing.Literal:
+        choices = ranges.either(typing.get_args(kind))
+        raise UserError(f"{where} must be {choices}, not {value!r}")
     wanted = bare.__name__ if inspect.isclass(bare) else bare
     raise UserError(f"{where} must be of type {wanted}, not {value!r}")

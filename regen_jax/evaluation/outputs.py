@@ -13,14 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from regen_jax.errors import UserError
-
-PerExample = Mapping[str, Sequence[str] | np.ndarray]
-"""Columns by name, one entry per sample, then one per example that was too long.
-
-Texts: `output`, empty where an example was too long, and others, such as `reference`,
-that identify the example. Under the name of a metric f64[N, 2], the numerator and the
-denominator of each example.
-"""
+from regen_jax.files import write_atomically
 
 
 def path(workdir: Path, split: str) -> Path:
@@ -28,7 +21,7 @@ def path(workdir: Path, split: str) -> Path:
     return workdir / f"outputs_{split}.jsonl"
 
 
-def write(file: Path, columns: PerExample) -> None:
+def write(file: Path, columns: Mapping[str, Sequence[str] | np.ndarray]) -> None:
     """Writes the columns, one line per example, completely or not at all."""
     values = {
         name: np.asarray(column).tolist() if isinstance(column, np.ndarray) else column
@@ -38,9 +31,7 @@ def write(file: Path, columns: PerExample) -> None:
         json.dumps(dict(zip(values, row, strict=True)), ensure_ascii=False)
         for row in zip(*values.values(), strict=True)
     ]
-    partial = file.with_suffix(".new")
-    partial.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    partial.rename(file)
+    write_atomically(file, "".join(f"{line}\n" for line in lines))
 
 
 def read(file: Path) -> dict[str, list[str] | np.ndarray]:

@@ -3,15 +3,25 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from regen_jax.data.readers.images import LabelledImages, open_images
-from regen_jax.evaluation.outputs import PerExample
-from regen_jax.interfaces import Example, Judge, Judging, LossOutput, Task, Variables
+from regen_jax.data.readers.images import LabeledImages, open_images
+from regen_jax.data.tfds.splits import DEFAULT_SPLITS, SplitOptions
+from regen_jax.interfaces import (
+    Example,
+    Generated,
+    Judge,
+    LossOutput,
+    PerExample,
+    SampleMetrics,
+    Task,
+    Variables,
+)
 from regen_jax.judges.classifier import Classifier, augment
 from regen_jax.media.image_grid import image_grid
 from regen_jax.media.media import Media
@@ -30,21 +40,27 @@ class ClassToImage(Task):
     Attributes:
       name: of a prepared TFDS set with images of one shape and labels.
       dir: where it is prepared; TFDS's default folder if empty.
+      splits: the splits of the set that are read.
     """
 
     name: str = "digits"
     dir: str = ""
+    splits: SplitOptions = DEFAULT_SPLITS
 
     @property
     def x(self) -> Category:
-        return Category(self.examples("train").num_classes)
+        return Category(len(self.info["label_names"]))
 
     @property
     def y(self) -> Array:
-        return Array(self.examples("train").shape, 0.0, 255.0, step=1.0)
+        return Array(tuple(self.info["shape"]), 0.0, 255.0, step=1.0)
 
-    def examples(self, split: str) -> LabelledImages:
-        return _images(self.name, split, self.dir)
+    def read_info(self) -> dict[str, Any]:
+        train = self.examples("train")
+        return {"shape": list(train.shape), "label_names": list(train.label_names)}
+
+    def examples(self, split: str) -> LabeledImages:
+        return _images(self.name, self.splits.stored(split), self.dir)
 
     @property
     def judges(self) -> dict[str, Judge]:
@@ -58,7 +74,7 @@ class ClassToImage(Task):
     def postprocess(self, y: np.ndarray) -> np.ndarray:
         return np.clip(np.round(y), 0, 255).astype(np.uint8)
 
-    def sample_metrics(self, variables: Mapping[str, Variables]) -> Judging:
+    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
         """Returns metrics of images y [N, H, W, C] by the judge and the training images.
 
         `accuracy`: fraction whose class the judge recognizes. `frechet`: Fréchet distance
@@ -76,9 +92,8 @@ class ClassToImage(Task):
         _, reference = judged(train)
         most = min(len(self.examples(split)) for split in ("validation", "test"))
 
-        def metrics(
-            prompts: Example, y: np.ndarray, too_long: Sequence[Example] = ()
-        ) -> dict[str, float]:
+        def metrics(generated: Generated) -> dict[str, float]:
+            prompts, y, _ = generated
             x = prompts["x"]
             recognized, features = judged(y)
             distances, _ = nearest_neighbors(y, train)
@@ -104,15 +119,12 @@ class ClassToImage(Task):
         return metrics
 
     def per_example(
-        self,
-        variables: Mapping[str, Variables],
-        prompts: Example,
-        y: np.ndarray,
-        too_long: Sequence[Example] = (),
+        self, variables: Mapping[str, Variables], generated: Generated
     ) -> PerExample:
         """Returns the class of each prompt, and whether the judge recognizes it."""
+        prompts, y, _ = generated
         seen, _ = self.judges["judge"].judged(variables["judge"], y)
-        names = self.examples("train").label_names
+        names = self.info["label_names"]
         return {
             "class": [names[x] for x in prompts["x"]],
             "accuracy": np.stack([seen == prompts["x"], np.ones(len(y))], axis=1),
@@ -128,7 +140,7 @@ class ClassToImage(Task):
     def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
         """A row for each class asked for, at most ten images long."""
         x = prompts["x"]
-        names = self.examples("train").label_names
+        names = self.info["label_names"]
         rows = [y[x == k][:10] for k in range(self.x.size)]
         length = max(1, min(map(len, rows)))
         shown = [(name, row) for name, row in zip(names, rows, strict=True) if len(row)]
@@ -200,10 +212,10 @@ class ImageJudge(Judge):
 
 
 @functools.lru_cache
-def _images(name: str, split: str, data_dir: str) -> LabelledImages:
+def _images(name: str, split: str, data_dir: str) -> LabeledImages:
     return open_images(name, split, data_dir)
 
 
-def stacked(examples: LabelledImages, key: str) -> np.ndarray:
+def stacked(examples: LabeledImages, key: str) -> np.ndarray:
     """That entry of every example, [N, …]."""
     return np.stack([examples[i][key] for i in range(len(examples))])

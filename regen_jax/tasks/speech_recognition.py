@@ -2,13 +2,20 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from regen_jax.data.readers.speech import Pairs, SpeechOptions, open_speech
 from regen_jax.errors import UserError
-from regen_jax.evaluation.outputs import PerExample
-from regen_jax.interfaces import Example, Judging, Task, Variables
+from regen_jax.interfaces import (
+    Example,
+    Generated,
+    PerExample,
+    SampleMetrics,
+    Task,
+    Variables,
+)
 from regen_jax.media.media import Media
 from regen_jax.spaces import Array, Padded, Tokens
 from regen_jax.tasks.transcripts import error_rates, per_example, table
@@ -24,11 +31,16 @@ class SpeechRecognition(SpeechOptions, Task):
 
     @property
     def x(self) -> Array:
-        return open_speech(self, "test").space
+        return Array(**self.info["speech"])
 
     @property
     def y(self) -> Tokens:
         return self.text
+
+    def read_info(self) -> dict[str, Any]:
+        space = dataclasses.asdict(open_speech(self, "test").space)
+        # JSON has no infinity: a missing bound is none.
+        return {"speech": {k: v for k, v in space.items() if abs(np.max(v)) < np.inf}}
 
     def examples(self, split: str) -> Sequence[Example]:
         return Pairs(open_speech(self, split), x="speech", y="text")
@@ -43,24 +55,20 @@ class SpeechRecognition(SpeechOptions, Task):
             )
         return {"x": self.read_wave(value)}
 
-    def sample_metrics(self, variables: Mapping[str, Variables]) -> Judging:
+    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
         """`wer`, `cer` and `sentence_accuracy`."""
 
-        def metrics(
-            prompts: Example, y: np.ndarray, too_long: Sequence[Example] = ()
-        ) -> dict[str, float]:
+        def metrics(generated: Generated) -> dict[str, float]:
+            prompts, y, too_long = generated
             return error_rates(self.decode(prompts["y"]), self.decode(y), too_long)
 
         return metrics
 
     def per_example(
-        self,
-        variables: Mapping[str, Variables],
-        prompts: Example,
-        y: np.ndarray,
-        too_long: Sequence[Example] = (),
+        self, variables: Mapping[str, Variables], generated: Generated
     ) -> PerExample:
         """Transcripts beside the true texts, and their errors."""
+        prompts, y, too_long = generated
         return per_example(self.decode(prompts["y"]), self.decode(y), too_long)
 
     def reconstruction_metrics(

@@ -11,9 +11,17 @@ import numpy as np
 from regen_jax.abstractions.audio.mel import Mel
 from regen_jax.data.readers.speech import Pairs, SpeechOptions, open_speech
 from regen_jax.errors import UserError
-from regen_jax.evaluation.outputs import PerExample
 from regen_jax.generators.autoregressive.autoregressive import Autoregressive
-from regen_jax.interfaces import Example, Judge, Judging, LossOutput, Task, Variables
+from regen_jax.interfaces import (
+    Example,
+    Generated,
+    Judge,
+    LossOutput,
+    PerExample,
+    SampleMetrics,
+    Task,
+    Variables,
+)
 from regen_jax.media.heatmaps import render_spectrograms
 from regen_jax.media.media import Media
 from regen_jax.metrics.audio import mel_cepstral_distortion
@@ -62,7 +70,7 @@ class SpeechSynthesis(SpeechOptions, Task):
             raise UserError(f"speech synthesis reads --text=TEXT, not --{kind}")
         return {"x": self.encode(value)}
 
-    def sample_metrics(self, variables: Mapping[str, Variables]) -> Judging:
+    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
         """What the recogniser and the reference say of speech.
 
         `wer`, `cer` and `sentence_accuracy` of the recogniser's transcripts; `mcd`, the
@@ -72,9 +80,8 @@ class SpeechSynthesis(SpeechOptions, Task):
             self.judges["judge"].transcribe, variables["judge"]
         )
 
-        def metrics(
-            prompts: Example, y: Padded, too_long: Sequence[Example] = ()
-        ) -> dict[str, float]:
+        def metrics(generated: Generated) -> dict[str, float]:
+            prompts, y, too_long = generated
             heard = self.decode(transcribe(y))
             values = error_rates(self.decode(prompts["x"]), heard, too_long)
             if "y" in prompts:
@@ -84,13 +91,10 @@ class SpeechSynthesis(SpeechOptions, Task):
         return metrics
 
     def per_example(
-        self,
-        variables: Mapping[str, Variables],
-        prompts: Example,
-        y: Padded,
-        too_long: Sequence[Example] = (),
+        self, variables: Mapping[str, Variables], generated: Generated
     ) -> PerExample:
         """Texts beside what the recognizer heard, and its errors."""
+        prompts, y, too_long = generated
         heard = self.judges["judge"].transcribe(variables["judge"], y)
         return per_example(self.decode(prompts["x"]), self.decode(heard), too_long)
 

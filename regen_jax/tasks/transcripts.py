@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from regen_jax.errors import UserError
-from regen_jax.evaluation.outputs import PerExample
-from regen_jax.interfaces import Example
+from regen_jax.interfaces import Example, PerExample
 from regen_jax.metrics.error_rates import (
     character_edits,
     character_error_rate,

@@ -237,12 +237,12 @@ def test_dry_run_of_search_prints_commands_and_writes_nothing(options, capsys):
 
 
 def test_tuples_as_choices_survive_a_restart(options, stub):
-    space = "{'abstraction.widths': [(4, 8)]}"
+    space = "{'abstraction.networks.widths': [(4, 8)]}"
     write_search(options.sweep.parent, space, trials=1)
     assert run_sweep(options) == 0
     memory = json.loads((options.workdir / "sweep.json").read_text())
-    choices = memory["search"]["space"]["abstraction.widths"]["attributes"]["choices"]
+    choices = memory["search"]["space"]["abstraction.networks.widths"]["attributes"]["choices"]
     assert choices == ["[4, 8]"]
     flags = read_trials(options)[0].user_attrs["flags"]
-    assert "--config.abstraction.widths=(4, 8)" in flags
+    assert "--config.abstraction.networks.widths=(4, 8)" in flags
     assert run_sweep(options) == 0

@@ -9,10 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from regen_jax.abstractions.text.token_autoencoder import TokenAutoencoder
+from regen_jax.abstractions.autoencoder import Autoencoder
+from regen_jax.abstractions.networks.latent_queries import LatentQueriesNetworks
 from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.generators.regression import Regression
 from regen_jax.judges.classifier import Classifier
+from regen_jax.losses.cross_entropy import CrossEntropy
 from regen_jax.networks.linear import Head, Linear
 from regen_jax.spaces import Array, Category, Tokens, zeros
 
@@ -23,8 +25,8 @@ TINY = {"width": 8, "num_layers": 1, "num_heads": 2, "dtype": "bfloat16"}
 READER = Autoregressive(TEXT, TEXT, encoder_layers=1, conditioning="cross", **TINY)
 MODELS = {
     "untied": READER,
-    "tied": dataclasses.replace(READER, tied=True),
-    "copy": dataclasses.replace(READER, copy=True),
+    "tied": dataclasses.replace(READER, head="tied"),
+    "pointer": dataclasses.replace(READER, head="pointer"),
     "stack": Autoregressive(Category(2), STACK, **TINY),
     "ctc": dataclasses.replace(READER, source_space=SPEECH, ctc=0.3),
 }
@@ -106,7 +108,8 @@ def test_no_generator_rounds_logits(model, method):
 
 
 def test_no_other_network_rounds_what_it_predicts():
-    autoencoder = TokenAutoencoder(STACK, num_latents=3, **TINY)
+    networks = LatentQueriesNetworks(num_latents=3, **TINY)
+    autoencoder = Autoencoder(STACK, networks, losses=(CrossEntropy(),))
     y = zeros(STACK, 3)
     variables = jax.eval_shape(autoencoder.init, jax.random.key(0), y)
     keys = jax.random.split(jax.random.key(1), 3)

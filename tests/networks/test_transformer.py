@@ -6,22 +6,30 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from regen_jax.networks.decoder_conditioning import Aligned, CrossAttention, Prefix
 from regen_jax.networks.embeddings import source_length
+from regen_jax.networks.heads import Dense
+from regen_jax.networks.pointer import Pointer
 from regen_jax.networks.transformer import Transformer
 from regen_jax.spaces import Array, Category, Space, Tokens
 
 LENGTH, VOCAB, WIDTH = 4, 5, 8
-MODELS = [
-    ("prefix", Category(3)),
-    ("prefix", Tokens(2, 6, depth=2)),
-    ("prefix", Array((2, 2, 3), 0.0, 9.0)),
-    ("cross", Category(3)),
-    ("cross", Tokens(3, 6)),
-    ("aligned", Tokens(2, 6)),
-    ("aligned", Array((8, 3), 0.0, 9.0)),
-    ("copy", Tokens(3, VOCAB)),
-    ("rotary", Tokens(3, 6)),
-]
+TEXT = Tokens(3, VOCAB)
+MODELS = {
+    "prefix-class": (Category(3), Prefix(), {}),
+    "prefix-stacks": (Tokens(2, 6, depth=2), Prefix(), {}),
+    "prefix-array": (Array((2, 2, 3), 0.0, 9.0), Prefix(), {}),
+    "prefix-rotary": (Tokens(3, 6), Prefix(), {"rotary": True}),
+    "cross-class": (Category(3), CrossAttention(), {}),
+    "cross-tokens": (Tokens(3, 6), CrossAttention(), {}),
+    "cross-pointer": (
+        TEXT,
+        CrossAttention(),
+        {"head": Pointer(TEXT, WIDTH, Dense(VOCAB))},
+    ),
+    "aligned-tokens": (Tokens(2, 6), Aligned(LENGTH), {"encoder_layers": 1}),
+    "aligned-array": (Array((8, 3), 0.0, 9.0), Aligned(LENGTH), {"encoder_layers": 1}),
+}
 RNG = np.random.default_rng(0)
 B = jnp.asarray(RNG.integers(0, VOCAB, (3, LENGTH)))
 DROP = jnp.array([False, True, False])
@@ -36,25 +44,22 @@ def values(space: Space) -> jax.Array:
     return jnp.asarray(RNG.integers(0, size, shape))
 
 
-@pytest.fixture(scope="module", params=MODELS, ids=lambda m: f"{m[0]}-{m[1]}")
+@pytest.fixture(scope="module", params=MODELS.values(), ids=MODELS)
 def model(request):
     """A network, variables drawn from NumPy, and a source."""
-    conditioning, source = request.param
+    space, conditioning, options = request.param
     network = Transformer(
-        source,
+        space,
         LENGTH,
         VOCAB,
         WIDTH,
-        2,
-        2,
-        2.0,
-        cross=conditioning in ("cross", "copy"),
-        aligned=LENGTH if conditioning == "aligned" else 0,
-        copy=conditioning == "copy",
-        encoder_layers=1 if conditioning == "aligned" else 0,
-        rotary=conditioning == "rotary",
+        num_layers=2,
+        num_heads=2,
+        conditioning=conditioning,
+        mlp_ratio=2.0,
+        **{"head": Dense(VOCAB)} | options,
     )
-    a = values(source)
+    a = values(space)
     shapes = jax.eval_shape(network.init, jax.random.key(0), a, B, DROP)
     assert {x.dtype for x in jax.tree.leaves(shapes)} == {np.dtype(np.float32)}
     variables = jax.tree.map(
@@ -76,13 +81,13 @@ def test_a_logit_depends_on_the_tokens_before_it_and_on_all_of_the_source(model)
             return y + shifts[name] if called and name in shifts else y
 
         with nn.intercept_methods(move):
-            return network.apply(variables, a[:1], B[:1], DROP[:1])[0]
+            return network.apply(variables, a[:1], B[:1], DROP[:1]).logits[0]
 
     length = source_length(network.source_space)
     jacobian = jax.jit(jax.jacrev(logits))(
         {
             "embed": jnp.zeros((LENGTH - 1, WIDTH)),
-            "embed_source": jnp.zeros((length, WIDTH)),
+            "encoder/embed": jnp.zeros((length, WIDTH)),
         }
     )
     # How strongly each of L logits depends on each of the tokens, or of the source.
@@ -90,8 +95,8 @@ def test_a_logit_depends_on_the_tokens_before_it_and_on_all_of_the_source(model)
     before = np.arange(LENGTH)[:, None] > np.arange(LENGTH - 1)
     assert np.all(reach["embed"][before] > 1e-4)
     assert np.all(reach["embed"][~before] == 0)
-    assert reach["embed_source"].shape == (LENGTH, length)
-    assert np.all(reach["embed_source"] > 1e-4)
+    assert reach["encoder/embed"].shape == (LENGTH, length)
+    assert np.all(reach["encoder/embed"] > 1e-4)
 
 
 def test_cached_steps_give_the_logits_of_the_whole_pass(model):
@@ -107,7 +112,7 @@ def test_cached_steps_give_the_logits_of_the_whole_pass(model):
         first, memory, caches = apply(a, DROP, method="prefill")
         _, logits = jax.lax.scan(step, caches, jnp.arange(LENGTH - 1))
         cached = jnp.concatenate([first[None], logits]).swapaxes(0, 1)
-        return apply(a, b, DROP), cached
+        return apply(a, b, DROP).logits, cached
 
     whole, cached = both(a, B)
     assert whole.shape == (3, LENGTH, VOCAB) and whole.dtype == np.float32

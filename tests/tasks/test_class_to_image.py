@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from regen_jax.interfaces import Generated
 from regen_jax.tasks import class_to_image
 from regen_jax.tasks.class_to_image import FRECHET_DRAWS, ClassToImage, ImageJudge
 
@@ -10,7 +11,7 @@ from regen_jax.tasks.class_to_image import FRECHET_DRAWS, ClassToImage, ImageJud
 class Images(list):
     """Random images of three classes."""
 
-    num_classes, shape = 3, (2, 2, 1)
+    label_names, shape = ("a", "b", "c"), (2, 2, 1)
 
     def __init__(self, number, seed):
         rng = np.random.default_rng(seed)
@@ -46,7 +47,9 @@ FRECHET = {"frechet", "frechet_samples"}
 )
 def test_metrics_without_a_value_are_left_out(task, classes, extra):
     y = np.stack([example["y"] for example in task.examples("test")])[: len(classes)]
-    found = task.sample_metrics({"judge": {}})({"x": np.array(classes)}, y, too_long=())
+    found = task.sample_metrics({"judge": {}})(
+        Generated({"x": np.array(classes)}, y, too_long=())
+    )
     assert set(found) == ALWAYS | extra
     assert np.isfinite(list(found.values())).all()
 
@@ -61,7 +64,7 @@ def test_real_images_have_the_spread_of_their_distance(task, monkeypatch):
     monkeypatch.setattr(class_to_image, "random_split_distances", distances)
     test = task.examples("test")
     batch = {k: np.stack([example[k] for example in test]) for k in ("x", "y")}
-    found = task.sample_metrics({"judge": {}})(batch, batch["y"])
+    found = task.sample_metrics({"judge": {}})(Generated(batch, batch["y"]))
     # As many as the smaller of the held-out splits has.
     assert drawn == [(60, 9, FRECHET_DRAWS)] and found["frechet_samples"] == 9
     assert found["frechet_std"] == pytest.approx(np.std(np.arange(20.0), ddof=1))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from regen_jax.interfaces import Generated
 from regen_jax.spaces import Padded
 from regen_jax.tasks.class_to_image import ClassToImage, ImageJudge
 from regen_jax.tasks.speech_recognition import SpeechRecognition
@@ -22,7 +23,7 @@ def test_errors_per_text_add_up_to_the_rates(task, monkeypatch):
     else:
         prompts, y = {"x": spoken}, Padded(np.zeros((3, 8)), np.full(3, 8))
         monkeypatch.setattr(Recogniser, "transcribe", lambda self, variables, y: heard)
-    columns = task.per_example({"judge": {}}, prompts, y, TOO_LONG)
+    columns = task.per_example({"judge": {}}, Generated(prompts, y, TOO_LONG))
     assert columns["reference"] == [*TEXTS, "in the beginning"]
     assert columns["output"] == [*HEARD, ""]
     rates = error_rates(columns["reference"], columns["output"])
@@ -38,6 +39,8 @@ def test_hits_per_image_add_up_to_the_accuracy(digits_dir, monkeypatch):
     monkeypatch.setattr(ImageJudge, "judged", lambda self, variables, y: (seen, None))
     y = np.zeros((4, 28, 28, 1), np.uint8)
     prompts = {"x": np.array([3, 1, 4, 2])}
-    columns = ClassToImage(dir=digits_dir).per_example({"judge": {}}, prompts, y)
+    columns = ClassToImage(dir=digits_dir).per_example(
+        {"judge": {}}, Generated(prompts, y)
+    )
     assert columns["class"] == ["3", "1", "4", "2"]
     assert columns["accuracy"].tolist() == [[1, 1], [1, 1], [1, 1], [0, 1]]

@@ -5,6 +5,7 @@ import pytest
 
 from regen_jax.data.pipeline import stack
 from regen_jax.errors import UserError
+from regen_jax.interfaces import Generated
 from regen_jax.modalities.text.characters import decode, encode
 from regen_jax.tasks import pronunciation
 from regen_jax.tasks.pronunciation import Pronunciation
@@ -77,11 +78,11 @@ def test_training_sees_every_pronunciation_once_and_held_out_words_once(small):
 def test_any_listed_pronunciation_is_right(small):
     task = small()
     second = outputs(task, "N AY T S", "D AE T AH", "AE N T IY K S")
-    metrics = task.sample_metrics({})(batch(task, "test"), second)
+    metrics = task.sample_metrics({})(Generated(batch(task, "test"), second))
     assert metrics == {"symbol_error_rate": 0, "word_error_rate": 0}
     # One edit from the second pronunciation, two from the first.
     near = outputs(task, "N AY T S", "D AE T", "AE N T IY K S")
-    metrics = task.sample_metrics({})(batch(task, "test"), near)
+    metrics = task.sample_metrics({})(Generated(batch(task, "test"), near))
     assert metrics["word_error_rate"] == pytest.approx(1 / 3)
     assert metrics["symbol_error_rate"] == pytest.approx(1 / (4 + 4 + 6))
 
@@ -90,14 +91,14 @@ def test_stress_counts_if_the_task_keeps_it(small):
     task = small(stress=True)
     prompts = batch(task, "validation")
     judge = task.sample_metrics({})
-    assert judge(prompts, outputs(task, "R EH1 D"))["word_error_rate"] == 0
-    assert judge(prompts, outputs(task, "R EH0 D"))["word_error_rate"] == 1
+    assert judge(Generated(prompts, outputs(task, "R EH1 D")))["word_error_rate"] == 0
+    assert judge(Generated(prompts, outputs(task, "R EH0 D")))["word_error_rate"] == 1
 
 
 def test_any_listed_spelling_is_right_whatever_its_split(small):
     task = small(direction="p2g")
     metrics = task.sample_metrics({})(
-        batch(task, "test"), outputs(task, "nights", "date", "antiques")
+        Generated(batch(task, "test"), outputs(task, "nights", "date", "antiques"))
     )
     assert metrics["word_error_rate"] == pytest.approx(1 / 3)
     assert metrics["symbol_error_rate"] == pytest.approx(1 / (6 + 4 + 8))
@@ -111,7 +112,7 @@ def test_words_beyond_max_length_score_as_empty_outputs(small, direction, symbol
     assert core.rows.tolist() == [0, 1] and not core.whole
     assert small(direction=direction).core_list("test").whole
     prompts = batch(task, "test")
-    metrics = task.sample_metrics({})(prompts, prompts["y"], core.too_long)
+    metrics = task.sample_metrics({})(Generated(prompts, prompts["y"], core.too_long))
     assert metrics["word_error_rate"] == pytest.approx(1 / 3)
     lost = {"g2p": 6, "p2g": 8}[direction]
     assert metrics["symbol_error_rate"] == pytest.approx(lost / symbols)
@@ -121,14 +122,14 @@ def test_results_per_example_add_up_to_the_metrics(small):
     task = small(max_length=7)
     prompts, too_long = batch(task, "test"), task.core_list("test").too_long
     y = outputs(task, "N AY T", "D AE T AH")
-    columns = task.per_example({}, prompts, y, too_long)
+    columns = task.per_example({}, Generated(prompts, y, too_long))
     assert columns["source"] == ["knights", "data", "antiques"]
     assert columns["output"] == ["N AY T", "D AE T AH", ""]
     np.testing.assert_array_equal(
         columns["symbol_error_rate"], [[1, 4], [0, 4], [6, 6]]
     )
     np.testing.assert_array_equal(columns["word_error_rate"], [[1, 1], [0, 1], [1, 1]])
-    assert task.sample_metrics({})(prompts, y, too_long) == pytest.approx(
+    assert task.sample_metrics({})(Generated(prompts, y, too_long)) == pytest.approx(
         {"symbol_error_rate": 7 / 14, "word_error_rate": 2 / 3}
     )
 
@@ -153,7 +154,10 @@ def test_words_and_phonemes_are_read(speech_dir):
     assert decode(back.x, back.parse_prompt("text", "l ay t")["x"]) == ["L", "AY", "T"]
     with pytest.raises(UserError, match="pronunciation reads --text=WORD"):
         task.parse_prompt("audio", "a.wav")
-    assert task.sample_metrics({})(stack([example]), outputs(task, "L AY T")) == {}
+    assert (
+        task.sample_metrics({})(Generated(stack([example]), outputs(task, "L AY T")))
+        == {}
+    )
 
 
 @pytest.mark.parametrize(

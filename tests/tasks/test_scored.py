@@ -9,6 +9,7 @@ import pytest
 
 from regen_jax.data.readers.scores import Piece, load_scores
 from regen_jax.errors import UserError
+from regen_jax.interfaces import Generated
 from regen_jax.metrics import music
 from regen_jax.modalities.music import events, midi
 from regen_jax.modalities.music.score import Note, Score
@@ -19,9 +20,9 @@ from regen_jax.tasks.melody import Melody
 
 def drawn(number, space):
     """Scores in which most notes go on, and each begins with one that goes on."""
-    some = [events.REST, events.note(60), *[events.sustained(60)] * 4]
+    some = [events.REST, events.note_id(60), *[events.sustained_id(60)] * 4]
     ids = np.random.default_rng(0).choice(some, (number, *space.shape))
-    ids[:, 0] = events.sustained(60)
+    ids[:, 0] = events.sustained_id(60)
     return ids
 
 
@@ -30,8 +31,8 @@ def test_units_are_the_notes_of_each(task):
     y = drawn(5, task.y)
     name, counts = task.likelihood_unit(y)
     assert name == "note"
-    assert counts.tolist() == [events.begins(ids).sum() for ids in y]
-    assert counts.tolist() != events.begins(y).reshape(5, -1).sum(axis=1).tolist()
+    assert counts.tolist() == [events.onset_mask(ids).sum() for ids in y]
+    assert counts.tolist() != events.onset_mask(y).reshape(5, -1).sum(axis=1).tolist()
 
 
 @pytest.mark.parametrize("kind", [Harmony, Melody])
@@ -40,16 +41,20 @@ def test_rhythm_and_notes_are_those_of_each(kind, music_dir):
     held_out = task.examples("test")
     prompts = {k: np.stack([e[k] for e in held_out[:3]]) for k in ("x", "y")}
     y = drawn(3, task.y)
-    found = task.sample_metrics({})(prompts, y)
+    found = task.sample_metrics({})(Generated(prompts, y))
     assert set(found) >= {"in_key", "pitch_class_distance", "interval_distance"}
-    one, other = (np.stack(list(map(events.begins, ids))) for ids in (y, prompts["y"]))
+    one, other = (
+        np.stack(list(map(events.onset_mask, ids))) for ids in (y, prompts["y"])
+    )
     assert found["rhythm_agreement"] == music.onset_f1(one, other)
     if kind is Harmony:
-        kept = task.sample_metrics({})(prompts, prompts["y"])["soprano_kept"]
+        kept = task.sample_metrics({})(Generated(prompts, prompts["y"]))["soprano_kept"]
         assert kept == 1 > found["soprano_kept"]
     if kind is Melody:
         per_note = found["notes_per_syllable"] / one.sum()
-        true = task.sample_metrics({})(prompts, prompts["y"])["notes_per_syllable"]
+        true = task.sample_metrics({})(Generated(prompts, prompts["y"]))[
+            "notes_per_syllable"
+        ]
         assert true == pytest.approx(per_note * other.sum())
         # A chorale has few syllables of more than a note or two.
         assert 1 <= true < 2
@@ -109,14 +114,14 @@ def test_what_is_too_long_counts_as_an_empty_output(kind, music_dir):
     assert fit.any() and not fit.all()
     y = true["y"].copy()
     y[~fit] = 0
-    whole = task.sample_metrics({})(true, y)
+    whole = task.sample_metrics({})(Generated(true, y))
     part = {k: v[fit] for k, v in true.items()}
     found = task.sample_metrics({})(
-        part, y[fit], short.core_list("validation").too_long
+        Generated(part, y[fit], short.core_list("validation").too_long)
     )
     for name in {"rhythm_agreement", "soprano_kept"} & set(whole):
         assert found[name] == pytest.approx(whole[name])
-        assert found[name] < task.sample_metrics({})(part, y[fit])[name]
+        assert found[name] < task.sample_metrics({})(Generated(part, y[fit]))[name]
     # Empty outputs have no notes to be in a key or in parallels.
     assert found["in_key"] == pytest.approx(whole["in_key"])
 
@@ -129,8 +134,8 @@ def test_scores_without_a_note_have_no_metric_of_notes(kind, symbol, music_dir):
     prompts = {k: np.stack([e[k] for e in held_out[:2]]) for k in ("x", "y")}
     y = np.full((2, *task.y.shape), symbol)
     with np.errstate(all="raise"):
-        found = task.sample_metrics({})(prompts, y)
-        alone = task.sample_metrics({})({"x": prompts["x"]}, y)
+        found = task.sample_metrics({})(Generated(prompts, y))
+        alone = task.sample_metrics({})(Generated({"x": prompts["x"]}, y))
     assert not {"in_key", "pitch_class_distance", "interval_distance"} & set(found)
     assert found["rhythm_agreement"] == 0 and "rhythm_agreement" not in alone
     assert all(map(math.isfinite, found.values()))
@@ -148,10 +153,10 @@ def test_held_out_pieces_are_never_transposed(music_dir):
     assert len(list(task.pieces("train"))) > 3 * counts["train"]
 
 
-def tune(path, metre, *lengths, ticks=480):
+def tune(path, meter, *lengths, ticks=480):
     """Writes notes of those lengths, in ticks, one after the other."""
     track = mido.MidiTrack()
-    beats, unit = metre
+    beats, unit = meter
     track.append(mido.MetaMessage("time_signature", numerator=beats, denominator=unit))
     for index, length in enumerate(lengths):
         track.append(mido.Message("note_on", note=60 + index % 12, velocity=80))
@@ -162,38 +167,38 @@ def tune(path, metre, *lengths, ticks=480):
 
 @pytest.mark.parametrize("division", [2, 4])
 @pytest.mark.parametrize(
-    "metre", [(3, 8), (6, 8), (7, 8), (2, 2), (4, 4), (1, 4), (8, 8), (6, 16), (1, 1)]
+    "meter", [(3, 8), (6, 8), (7, 8), (2, 2), (4, 4), (1, 4), (8, 8), (6, 16), (1, 1)]
 )
-def test_a_soprano_keeps_the_metre_of_its_file(tmp_path, metre, division):
+def test_a_soprano_keeps_the_meter_of_its_file(tmp_path, meter, division):
     task = Harmony(division=division)
     # A quarter and a half: less than a bar, or several.
-    x = task.parse_prompt("midi", tune(tmp_path / "a.mid", metre, 480, 960))["x"]
-    y = np.where(x[:, :1] > 0, events.note(60), events.PADDING).repeat(4, axis=1)
+    x = task.parse_prompt("midi", tune(tmp_path / "a.mid", meter, 480, 960))["x"]
+    y = np.where(x[:, :1] > 0, events.note_id(60), events.PADDING).repeat(4, axis=1)
     score = task.score({"x": x[None]}, 0, y)
-    assert score.metre == metre
+    assert score.meter == meter
     midi.write(tmp_path / "b.mid", score)
-    assert midi.read(tmp_path / "b.mid", division).metre == metre
-    # Steps count from each bar line on, the first of which says the metre.
+    assert midi.read(tmp_path / "b.mid", division).meter == meter
+    # Steps count from each bar line on, the first of which says the meter.
     names = [task.x.symbols[i] for i in x[:, 1] if i]
-    bar = 4 * division * metre[0] // metre[1]
+    bar = 4 * division * meter[0] // meter[1]
     assert names == [
-        f"|{step % bar + 1}" if step else f"{metre[0]}/{metre[1]}"
+        f"|{step % bar + 1}" if step else f"{meter[0]}/{meter[1]}"
         for step in range(3 * division)
     ]
 
 
 @pytest.mark.parametrize(
-    ("metre", "lengths", "division", "words"),
+    ("meter", "lengths", "division", "words"),
     [
         (
             (3, 16),
             [480],
             2,
-            "metre 3/16 does not fit: .*steps of 1/8: set division=4",
+            "meter 3/16 does not fit: .*steps of 1/8: set division=4",
         ),
-        ((3, 8), [480], 1, "the metre 3/8 does not fit: .*set division=2"),
+        ((3, 8), [480], 1, "the meter 3/8 does not fit: .*set division=2"),
         ((5, 4), [480], 2, "a bar of 5/4 is longer than 4 quarter notes"),
-        ((4, 32), [480], 4, "the metre 4/32 is unknown: beats of 1/1 to 1/16"),
+        ((4, 32), [480], 4, "the meter 4/32 is unknown: beats of 1/1 to 1/16"),
         ((4, 4), [120] * 8, 2, "3 of 8 notes would be lost, .*: division=4 keeps them"),
         ((4, 4), [160] * 6, 2, "2 of 6 notes would be lost, .*: division=4 keeps them"),
         ((4, 4), [360, 120, 480], 2, "1 of 3 notes would be lost, .*division=4 keeps"),
@@ -201,17 +206,17 @@ def test_a_soprano_keeps_the_metre_of_its_file(tmp_path, metre, division):
         ((4, 4), [480] * 65, 2, "the score lasts 65 quarter notes: at most 64 fit"),
     ],
 )
-def test_a_soprano_that_the_grid_cannot_hold(tmp_path, metre, lengths, division, words):
+def test_a_soprano_that_the_grid_cannot_hold(tmp_path, meter, lengths, division, words):
     task = Harmony(division=division)
     with pytest.raises(UserError, match=words) as caught:
-        task.parse_prompt("midi", tune(tmp_path / "a.mid", metre, *lengths))
+        task.parse_prompt("midi", tune(tmp_path / "a.mid", meter, *lengths))
     assert "\n" not in str(caught.value)
 
 
 def test_triplets_on_a_grid_of_sixteenths_are_said_to_be_moved(tmp_path, caplog):
     path = tune(tmp_path / "a.mid", (4, 4), *[160] * 3, 480)
     x = Harmony(division=4).parse_prompt("midi", path)["x"]
-    assert np.flatnonzero(events.begins(x[:, :1])[:, 0]).tolist() == [0, 1, 3, 4]
+    assert np.flatnonzero(events.onset_mask(x[:, :1])[:, 0]).tolist() == [0, 1, 3, 4]
     (record,) = caplog.records
     assert record.message.endswith(
         "2 of 4 notes begin between the steps of 1/16 and go to the nearest"
@@ -223,25 +228,25 @@ def test_triplets_on_a_grid_of_sixteenths_are_said_to_be_moved(tmp_path, caplog)
     assert record.message.endswith("to the nearest: division=4 would keep their times")
 
 
-def test_lyrics_are_in_a_metre_of_the_training_data(music_dir):
+def test_lyrics_are_in_a_meter_of_the_training_data(music_dir):
     task = Melody(dir=music_dir)
-    for metre in ("4/4", "3/4", "04/4", "\ufeff4/4"):
-        task.parse_prompt("text", f"{metre} G: Wach auf")
-    for metre in ("444/4", "6/8", "0/4", "4/0", "4/3", "9" * 5000 + "/4"):
-        with pytest.raises(UserError, match=r"^the metre .* choose 3/4 or 4/4$"):
-            task.parse_prompt("text", f"{metre} G: Wach auf")
-    for metre in ("４/4", "٤/٤", "-4/4", "4.5/4", "C"):
-        with pytest.raises(UserError, match="^lyrics begin with metre, key"):
-            task.parse_prompt("text", f"{metre} G: Wach auf")
+    for meter in ("4/4", "3/4", "04/4", "\ufeff4/4"):
+        task.parse_prompt("text", f"{meter} G: Wach auf")
+    for meter in ("444/4", "6/8", "0/4", "4/0", "4/3", "9" * 5000 + "/4"):
+        with pytest.raises(UserError, match=r"^the meter .* choose 3/4 or 4/4$"):
+            task.parse_prompt("text", f"{meter} G: Wach auf")
+    for meter in ("４/4", "٤/٤", "-4/4", "4.5/4", "C"):
+        with pytest.raises(UserError, match="^lyrics begin with meter, key"):
+            task.parse_prompt("text", f"{meter} G: Wach auf")
 
 
 def test_any_score_is_written(tmp_path):
     """Whatever a model draws: silence, notes that go on from nothing, padding within."""
     rng = np.random.default_rng(0)
-    for division, metre in ((1, (2, 2)), (2, (7, 8)), (4, (3, 16))):
+    for division, meter in ((1, (2, 2)), (2, (7, 8)), (4, (3, 16))):
         task = Harmony(division=division, max_beats=4)
         x = np.zeros((3, *task.x.shape), np.int32)
-        x[:, 0, 1] = task.x.symbols.index(f"{metre[0]}/{metre[1]}")
+        x[:, 0, 1] = task.x.symbols.index(f"{meter[0]}/{meter[1]}")
         y = rng.integers(0, task.y.vocab, (3, *task.y.shape))
         y[0, 0, 0], y[1], y[2, 1:] = events.REST, events.REST, events.PADDING
         names = {

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from regen_jax.data.builders.simple_bible.builder import in_core, open_verses
+from regen_jax.data.readers.verses import in_core_list, open_verses
+from regen_jax.interfaces import Generated
 from regen_jax.judges.language_model import LanguageModel
 from regen_jax.metrics import text as text_metrics
 from regen_jax.modalities.text import tokenizer
@@ -34,7 +35,7 @@ def test_core_list_is_the_same_for_every_tokenizer_and_length(
 ):
     expected = sorted(
         verse[:2] for verse in open_verses("simple_bible", split, text_dir)
-        if in_core(verse)
+        if in_core_list(verse)
     )  # fmt: skip
     numbers = []
     for vocab, max_length in ((600, 32), (2000, 32), (2000, 128)):
@@ -68,7 +69,10 @@ def test_what_is_too_long_scores_as_an_empty_output(make_task, monkeypatch):
     y = np.roll(prompts["y"], 1, axis=0)
 
     metrics = task.sample_metrics({"judge": {}})
-    fitting, all_of_them = metrics(prompts, y), metrics(prompts, y, too_long)
+    fitting, all_of_them = (
+        metrics(Generated(prompts, y)),
+        metrics(Generated(prompts, y, too_long)),
+    )
     sources, true, outputs = (
         [tokenizer.decode(task.y, row) for row in side]
         for side in (prompts["x"], prompts["y"], y)
@@ -86,7 +90,7 @@ def test_what_is_too_long_scores_as_an_empty_output(make_task, monkeypatch):
     }
     assert all_of_them["chrf"] < fitting["chrf"]
 
-    columns = task.per_example({}, prompts, y, too_long)
+    columns = task.per_example({}, Generated(prompts, y, too_long))
     assert columns["source"] == sources and columns["reference"] == true
     assert columns["output"] == outputs
     sums = columns["sari"].sum(axis=0)

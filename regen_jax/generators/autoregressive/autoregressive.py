@@ -9,6 +9,7 @@ from regen_jax.generators.autoregressive.ancestral import ancestral_sampling
 from regen_jax.generators.autoregressive.beam import Caches, Step, beam_search
 from regen_jax.generators.autoregressive.ctc import ctc_nats
 from regen_jax.generators.autoregressive.delay import delay, undelay
+from regen_jax.generators.autoregressive.network import build_network
 from regen_jax.generators.autoregressive.options import AutoregressiveOptions
 from regen_jax.generators.sampling.logits import draw, guide
 from regen_jax.interfaces import Generator, LossOutput, Variables
@@ -46,32 +47,7 @@ class Autoregressive(AutoregressiveOptions, Generator):
 
     @property
     def network(self) -> Transformer:
-        return Transformer(
-            source_space=self.source_space,
-            length=self.steps,
-            vocab=self.target_space.vocab,
-            width=self.width,
-            num_layers=self.num_layers,
-            num_heads=self.num_heads,
-            mlp_ratio=self.mlp_ratio,
-            dropout=self.dropout,
-            cross=self.conditioning == "cross",
-            aligned=self.target_space.length if self.conditioning == "aligned" else 0,
-            copy=self.copy,
-            tied=self.tied,
-            remat=self.remat,
-            dtype=jnp.dtype(self.dtype),
-            depth=self.target_space.depth,
-            encoder_layers=self.encoder_layers,
-            source_stride=self.source_stride,
-            ctc=self.ctc > 0,
-            rotary=self.rotary,
-        )
-
-    @property
-    def steps(self) -> int:
-        """Steps to generate b: its length, and the delay of its last level."""
-        return self.target_space.length + self.target_space.depth - 1
+        return build_network(self)
 
     def init(self, rng: jax.Array) -> Variables:
         source, target = (
@@ -96,15 +72,20 @@ class Autoregressive(AutoregressiveOptions, Generator):
         for its tokens.
         """
         drop = source_dropouts(keys, self.source_dropout, train)
-        result = self.network.apply(
+        predictions = self.network.apply(
             variables, source, self._read(target), drop, keys if train else None
         )
-        logits, *frames = result if self.ctc else (result,)
-        logits, counts = self._by_position(logits), counted(self.target_space, target)
+        logits = self._by_position(predictions.logits)
+        counts = counted(self.target_space, target)
         loss = mean_counted(-token_log_probs(logits, target), counts)
         metrics = accuracies(self.target_space, logits, target)
         if self.ctc:
-            nats = ctc_nats(*frames, target, lengths(self.target_space, target))
+            nats = ctc_nats(
+                predictions.source_logits,
+                predictions.source_mask,
+                target,
+                lengths(self.target_space, target),
+            )
             metrics["ctc_loss"] = jnp.where(drop, 0, nats / counts.sum(axis=1))
             loss = (1 - self.ctc) * loss + self.ctc * metrics["ctc_loss"]
         weights = token_weights(self.target_space, target, ("loss", "ctc_loss"))
@@ -114,10 +95,10 @@ class Autoregressive(AutoregressiveOptions, Generator):
         self, variables: Variables, source: Value, target: jax.Array
     ) -> jax.Array:
         """Exact log p(b | a), f32[B], of the target as its space means it."""
-        result = self.network.apply(
+        predictions = self.network.apply(
             variables, source, self._read(target), jnp.zeros(target.shape[0], bool)
         )
-        logits = self._by_position(result[0] if self.ctc else result)
+        logits = self._by_position(predictions.logits)
         log_probs, counts = (
             token_log_probs(logits, target),
             counted(self.target_space, target),
@@ -155,13 +136,13 @@ class Autoregressive(AutoregressiveOptions, Generator):
 
         S is the number of vectors of the source. None without cross-attention.
         """
-        if self.conditioning != "cross":
+        network = self.network
+        if not network.conditioning.cross:
             return None
         drop = jnp.zeros(target.shape[0], bool)
-        _, kept = self.network.apply(
-            variables, source, self._read(target), drop, mutable="alignment"
+        weights = network.apply(
+            variables, source, self._read(target), drop, method="alignment"
         )
-        weights = jnp.stack(jax.tree.leaves(kept)).mean(axis=0)
         return weights[:, : self.target_space.length]
 
     def _search(self, variables: Variables, source: Value) -> jax.Array:
@@ -214,7 +195,7 @@ class Autoregressive(AutoregressiveOptions, Generator):
         return finish(logits), step, caches
 
     def _read(self, target: jax.Array) -> jax.Array:
-        """b as the network reads it: 0 behind its end, and delayed."""
+        """B as the network reads it: 0 behind its end, and delayed."""
         target = ended(self.target_space, target)
         return (
             target

@@ -1,7 +1,7 @@
 """The options of `autoregressive`, and which of them go together."""
 
 import dataclasses
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
 
@@ -11,8 +11,8 @@ from regen_jax.ranges import (
     Count,
     Guidance,
     Natural,
+    PositiveFraction,
     Rate,
-    Share,
     Temperature,
 )
 from regen_jax.spaces import Array, Tokens
@@ -23,13 +23,13 @@ class AutoregressiveOptions(TransformerOptions):
     """Those of the network, and how the source enters and tokens are drawn.
 
     Attributes:
-      conditioning: how a enters: `prefix` (in front of the tokens), `cross`
-        (cross-attention in every block), or `aligned` (added to b position by position,
-        where both keep time: the length of one divides that of the other).
-      copy: whether b may take tokens from a, which must have its vocabulary; see
-        `networks/pointer.py`.
-      tied: whether one table embeds the tokens of a and b, which must be of the same
-        vocabulary and one deep, and scores those of b.
+      conditioning: how the source enters: `prefix` (before the tokens), `cross`
+        (cross-attention in every block), or `aligned` (added to the target position by
+        position, where both keep time: the length of one divides that of the other).
+      head: what scores tokens: `dense` (a layer of its own), `tied` (the table that
+        embeds source and target, which must share a vocabulary and be one deep),
+        `pointer` (`dense`, and tokens of the source can be copied, see
+        `networks/pointer.py`) or `tied_pointer` (`tied`, likewise).
       rotary: whether self-attention sees how far apart positions are, besides where they
         are: what repeats at a distance, as in music, is learned sooner.
       encoder_layers: blocks that the source goes through before, all of it seeing all.
@@ -50,9 +50,8 @@ class AutoregressiveOptions(TransformerOptions):
     """
 
     target_space: Tokens
-    conditioning: str = "prefix"
-    copy: bool = False
-    tied: bool = False
+    conditioning: Literal["prefix", "cross", "aligned"] = "prefix"
+    head: Literal["dense", "tied", "pointer", "tied_pointer"] = "dense"
     rotary: bool = False
     encoder_layers: Natural = 0
     source_stride: Count = 1
@@ -61,7 +60,7 @@ class AutoregressiveOptions(TransformerOptions):
     guidance: Guidance = 1.0
     temperature: Temperature = 1.0
     top_k: Natural = 0
-    top_p: Share = 1.0
+    top_p: PositiveFraction = 1.0
     # As many nats as no sum of log-probabilities makes up for, and float32 can hold.
     constraint_weight: Annotated[float, Ge(0), Le(1_000_000)] = 0.0
     beam_size: Natural = 0
@@ -70,11 +69,6 @@ class AutoregressiveOptions(TransformerOptions):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.conditioning not in ("prefix", "cross", "aligned"):
-            raise ValueError(
-                "conditioning must be 'prefix', 'cross' or 'aligned', not "
-                f"{self.conditioning!r}"
-            )
         number = source_length(self.source_space, self.source_stride)
         if self.conditioning == "aligned" and (
             max(number, self.target_space.length)
@@ -84,25 +78,20 @@ class AutoregressiveOptions(TransformerOptions):
                 "conditioning 'aligned' needs a source that keeps time with the target: "
                 f"{self.source_space} has {number} positions for {self.target_space.length}"
             )
-        same = isinstance(self.source_space, Tokens) and (
-            (
-                self.source_space.depth,
-                self.source_space.vocab,
-                self.source_space.symbols,
-            )
-            == (
-                self.target_space.depth,
-                self.target_space.vocab,
-                self.target_space.symbols,
-            )
+        copies = self.head in ("pointer", "tied_pointer")
+        source, target = self.source_space, self.target_space
+        same_vocabulary = isinstance(source, Tokens) and (
+            (source.depth, source.vocab, source.symbols)
+            == (1, target.vocab, target.symbols)
         )
-        for name, fits in (("copy", same and self.source_space.padded), ("tied", same)):
-            if getattr(self, name) and not (fits and self.target_space.depth == 1):
-                padded = "padded " if name == "copy" else ""
-                raise ValueError(
-                    f"{name} needs {padded}source Tokens of the target's vocabulary, not "
-                    f"{self.source_space} for {self.target_space}"
-                )
+        if self.head != "dense" and not (
+            same_vocabulary and target.depth == 1 and (source.padded or not copies)
+        ):
+            padded = "padded " if copies else ""
+            raise ValueError(
+                f"head {self.head!r} needs {padded}source Tokens of the target's "
+                f"vocabulary, one deep, not {source} for {target}"
+            )
         if self.rotary and self.width // self.num_heads % 2:
             raise ValueError(
                 "rotary turns pairs of numbers: width / num_heads must be even, not "

@@ -1,0 +1,141 @@
+"""Samples of a finished run."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from regen_jax import paths
+from regen_jax.cli import edited_y_prime, stored_task
+from regen_jax.cli.load_run import load_run, read_config
+from regen_jax.cli.prompts import requested
+from regen_jax.config.build import Run, build
+from regen_jax.data.host_features import as_batch
+from regen_jax.errors import UserError
+from regen_jax.evaluation.evaluator import count
+from regen_jax.evaluation.inference import decode, sample
+from regen_jax.interfaces import Example
+from regen_jax.media.media import Media
+
+logger = logging.getLogger("regen_jax")
+
+
+class Samples(NamedTuple):
+    """Samples, and the prompts that they were generated from.
+
+    Attributes:
+      x: prompts [N, *x.shape].
+      y_prime: samples of Y′ [N, …].
+      y: samples of Y [N, *y.shape], postprocessed.
+      media: what a person can look at, listen to or read of them.
+    """
+
+    x: Any
+    y_prime: Any
+    y: Any
+    media: Media
+
+
+def sample_run(
+    directory: str | Path,
+    num: int = 100,
+    seed: int = 0,
+    *,
+    prompts: Sequence[tuple[str, str]] = (),
+    y_prime: Sequence[str] = (),
+    options: Mapping[str, Any] | None = None,
+) -> Samples:
+    """Samples Y′ from X and then Y from Y′ with a finished run.
+
+    Needs nothing but the workdir: where the data set is gone, the prompts are those that
+    the run stored.
+
+    Args:
+      directory: the workdir.
+      num: number of samples where no prompts are given, at most as many as the test split
+        has prompts.
+      seed: of the samples; sample i is the same whatever `num` is.
+      prompts: pairs such as `("text", "…")`, `("audio", path)` or `("midi", path)`.
+      y_prime: files of edited Y′ to generate Y from, one per prompt.
+      options: sampling options of the prior in place of those of the config.
+
+    Raises:
+      UserError: the run is not finished, or it cannot read a prompt, file or option.
+    """
+    directory = paths.local(str(directory), "--workdir")
+    config = read_config(directory)
+    config["prior"] = {**config["prior"], **(options or {})}
+    run = build(config, reports=False, info=stored_task.read_info(directory))
+    abstraction = run.regeneration.abstraction
+    edited = [edited_y_prime.read(abstraction, path) for path in y_prime]
+    batch = _prompts(run, directory, prompts, num, len(edited))
+    stages = load_run(run, directory)
+    variables = {name: stage.variables for name, stage in stages.items()}
+    if edited:
+        drawn = np.stack(edited)
+        y = decode(run.task, run.regeneration, variables, drawn, seed)
+    else:
+        size = run.evaluation.batch_size
+        drawn, y = sample(run.task, run.regeneration, variables, batch, seed, size)
+    media = run.task.render_samples(batch, y)
+    if abstraction.human_editable:
+        texts = [edited_y_prime.to_text(abstraction, sampled) for sampled in drawn]
+        media.files |= {f"y_prime_{i}.txt": _write(t) for i, t in enumerate(texts)}
+    return Samples(batch.get("x"), drawn, y, media)
+
+
+def save_samples(samples: Samples, out: Path, seed: int) -> list[str]:
+    """Writes samples.npz (x, y_prime, y, seed) and media into a folder.
+
+    Returns:
+      Names of the files.
+
+    Raises:
+      UserError: the folder cannot be written.
+    """
+    arrays = {"x": samples.x, "y_prime": samples.y_prime, "y": samples.y, "seed": seed}
+    if samples.x is None:
+        del arrays["x"]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        np.savez(out / "samples.npz", **stored_task.flat(arrays))
+        return ["samples.npz", *(path.name for path in samples.media.save(out))]
+    except OSError as error:
+        raise UserError(f"--out={out} cannot be written: {error}") from error
+
+
+def _prompts(
+    run: Run,
+    directory: Path,
+    given: Sequence[tuple[str, str]],
+    number: int,
+    num_edited: int,
+) -> Example:
+    """Returns a batch to generate from: what was given, the data set's, or stored ones."""
+    try:
+        examples = requested(run.task, given, number, num_edited)
+    except UserError as error:
+        stored = directory / stored_task.PROMPTS
+        if given or not stored.exists() or _has_data(run):
+            raise
+        batch = stored_task.read_prompts(directory, num_edited or number)
+        if count(batch) < num_edited:
+            raise
+        logger.info("%s: the prompts are %d of %s", error, count(batch), stored)
+        return batch
+    if not (given or num_edited) and len(examples) < number:
+        logger.info("the task has %d prompts of its own, not %d", len(examples), number)
+    return as_batch(examples, run.regeneration)
+
+
+def _has_data(run: Run) -> bool:
+    try:
+        return len(run.task.examples("test")) > 0
+    except UserError:
+        return False
+
+
+def _write(text: str) -> Callable[[Path], object]:
+    return lambda path: path.write_text(text, encoding="utf-8")

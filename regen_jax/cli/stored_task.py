@@ -1,0 +1,107 @@
+"""What a run keeps of its task, so that it samples where the data set is gone."""
+
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from regen_jax import files
+from regen_jax.config.build import Run
+from regen_jax.data.host_features import as_batch
+from regen_jax.errors import UserError
+from regen_jax.interfaces import Example
+from regen_jax.spaces import Padded
+
+INFO = "task.json"
+PROMPTS = "prompts.npz"
+MAX_PROMPTS = 100
+MAX_BYTES = 16 * 2**20
+
+_LENGTH = "_length"
+
+
+def write(run: Run, directory: Path) -> None:
+    """Writes `Task.info` and the first prompts of the test split into a workdir.
+
+    Prompts are x alone, or x′ of a rule that runs on the host: at most `MAX_PROMPTS` of
+    them, and as many as fit into `MAX_BYTES`.
+
+    Raises:
+      UserError: the workdir has another info: the data set changed since.
+    """
+    info = json.loads(json.dumps(run.task.info, allow_nan=False))
+    if (directory / INFO).exists():
+        if read_info(directory) != info:
+            raise UserError(
+                f"{directory / INFO} differs from the data set, which was prepared again "
+                "since this run began: use another --workdir"
+            )
+    else:
+        text = json.dumps(info, ensure_ascii=False) + "\n"
+        files.write_atomically(directory / INFO, text)
+    if (directory / PROMPTS).exists():
+        return
+    examples = run.task.prompts(MAX_PROMPTS, "test")
+    if not examples:
+        return
+    batch = run.regeneration.prompt(as_batch(examples, run.regeneration))
+    size = sum(leaf.nbytes for leaf in jax.tree.leaves(batch))
+    kept = max(1, len(examples) * MAX_BYTES // max(size, MAX_BYTES))
+    batch = jax.tree.map(lambda leaf: leaf[:kept], batch)
+    new = directory / f"new_{PROMPTS}"
+    np.savez_compressed(new, **flat(batch))
+    new.rename(directory / PROMPTS)
+
+
+def read_info(directory: Path) -> dict[str, Any] | None:
+    """Returns what `write` kept of `Task.info`; None where there is none.
+
+    Raises:
+      UserError: it is damaged.
+    """
+    path = directory / INFO
+    try:
+        info = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    if not isinstance(info, dict):
+        raise UserError(f"{path} cannot be read: it holds no object")
+    return info
+
+
+def read_prompts(directory: Path, number: int) -> Example:
+    """Returns a batch of at most `number` prompts that `write` kept.
+
+    Raises:
+      UserError: there are none, or they are damaged.
+    """
+    path = directory / PROMPTS
+    try:
+        with np.load(path) as stored:
+            arrays = {name: stored[name][:number] for name in stored.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    return {
+        name: Padded(array, arrays[name + _LENGTH])
+        if name + _LENGTH in arrays
+        else array
+        for name, array in arrays.items()
+        if not name.endswith(_LENGTH)
+    }
+
+
+def flat(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Returns the arrays of padded values side by side, such as `y` and `y_length`."""
+    result = {}
+    for name, value in arrays.items():
+        if isinstance(value, Padded):
+            result |= {name: value.values, f"{name}{_LENGTH}": value.length}
+        else:
+            result[name] = value
+    return result

@@ -1,0 +1,67 @@
+"""What the training of a finished run cost."""
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+
+import jax
+
+from regen_jax import paths
+from regen_jax.cli import workdir
+from regen_jax.config.build import Run
+from regen_jax.config.registry import instantiate
+from regen_jax.data.pipeline import first_batch
+from regen_jax.errors import UserError
+from regen_jax.interfaces import Variables
+from regen_jax.training.inspect.flops import model_flops, num_parameters
+from regen_jax.training.stage import StageOptions
+from regen_jax.training.start import TrainedStage
+from regen_jax.training.step import create
+
+
+def training_costs(run: Run, trained: Mapping[str, TrainedStage]) -> dict[str, float]:
+    """Returns parameters, FLOPs, steps and seconds of training, for fair comparisons.
+
+    Those of a stage are `train/<stage>_…`; `train/parameters`, `train/flops` and
+    `train/seconds` are sums over the stages of the pipeline, without judges. A stage
+    taken from another run costs what it took there.
+    """
+    costs: dict[str, float] = {}
+    frozen: dict[str, Variables] = {}
+    for stage in run.stages:
+        variables = trained[stage.name].variables
+        options = _trained_with(stage.name, run.train[stage.name])
+        batch = first_batch(run.examples(stage.name), options.batch_size)
+        key = jax.random.key(0)
+        shapes = jax.eval_shape(functools.partial(create, stage, options, key, batch))
+        steps = trained[stage.name].steps
+        costs |= {
+            f"train/{stage.name}_parameters": num_parameters(variables["params"]),
+            f"train/{stage.name}_flops": steps
+            * model_flops(stage, shapes, frozen, batch),
+            f"train/{stage.name}_steps": steps,
+            f"train/{stage.name}_seconds": trained[stage.name].seconds,
+        }
+        frozen[stage.name] = variables
+    pipeline = [stage.name for stage in run.stages if stage.name not in run.task.judges]
+    return costs | {
+        f"train/{cost}": sum(costs[f"train/{name}_{cost}"] for name in pipeline)
+        for cost in ("parameters", "flops", "seconds")
+    }
+
+
+def _trained_with(stage: str, options: StageOptions) -> StageOptions:
+    """Returns the options of the run that trained a stage, if its folder still exists."""
+    # A run that was moved to where its source had been would lead to itself.
+    visited: set[Path] = set()
+    while options.init_from:
+        try:
+            source = paths.local(options.init_from, "init_from").resolve()
+            if source in visited:
+                break
+            visited.add(source)
+            section = workdir.read(source)["train"][stage]
+            options = instantiate(StageOptions, section, f"config.train.{stage}")
+        except (UserError, KeyError, OSError, RuntimeError):
+            break
+    return options

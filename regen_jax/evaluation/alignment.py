@@ -1,0 +1,52 @@
+"""Where the prior attends."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from regen_jax.data.pipeline import first_batch
+from regen_jax.evaluation.evaluator import EvaluationData, Evaluator
+from regen_jax.interfaces import Variables
+from regen_jax.media.heatmaps import render_alignment
+from regen_jax.spaces import lengths
+from regen_jax.training.stage import Report
+
+
+@dataclasses.dataclass(frozen=True)
+class Alignment(Evaluator):
+    """A picture of the prior's alignment for the first held-out example, if it has one."""
+
+    data: EvaluationData
+
+    name = "alignment"
+
+    def __call__(self, variables: Mapping[str, Variables], report: Report) -> None:
+        """Adds the picture `alignment`."""
+        batch = first_batch(self.data.examples, 1)
+        aligned = jax.device_get(self._align(variables, batch))
+        if aligned is None:
+            return
+        weights, length = aligned
+        # The token that ends a sequence is shown, padding is not.
+        rows = weights[0, : length[0] + 1]
+        last = np.max(np.flatnonzero(rows.max(axis=0)), initial=0)
+        report.media.images["alignment"] = render_alignment(rows[:, : last + 1])
+
+    @functools.cached_property
+    def _align(self) -> Callable[..., Any]:
+        parts = self.data.parts
+
+        @jax.jit
+        def align(variables, batch):
+            x_prime = parts.represent(variables, batch)
+            y_prime = parts.encode(variables, batch)
+            weights = parts.prior.alignment(variables["prior"], x_prime, y_prime)
+            if weights is None:
+                return None
+            return weights, lengths(parts.abstraction.output_space, y_prime)
+
+        return align

@@ -1,0 +1,102 @@
+"""The pipeline applied to any number of examples: samples, Y′ and reconstructions."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from regen_jax.data.host_features import open_examples
+from regen_jax.data.pipeline import evaluation_batches
+from regen_jax.evaluation import objective
+from regen_jax.evaluation.evaluator import concatenate, count
+from regen_jax.interfaces import Example, Task, Variables
+from regen_jax.regeneration import Regeneration
+
+_generate = jax.jit(Regeneration.generate, static_argnums=0)
+_reconstruct = jax.jit(Regeneration.reconstruct, static_argnums=0)
+_encode = jax.jit(Regeneration.encode, static_argnums=0)
+_decode = jax.jit(Regeneration.decode, static_argnums=0)
+
+
+def example_keys(seed: int, first: int, number: int) -> jax.Array:
+    """Returns keys of examples first … first + number - 1; each depends on its index."""
+    return objective.example_keys(jax.random.key(seed), first, number)
+
+
+def sample(
+    task: Task,
+    parts: Regeneration,
+    variables: Mapping[str, Variables],
+    prompts: Example,
+    seed: int = 0,
+    batch_size: int = 250,
+    first_index: int = 0,
+) -> tuple[Any, Any]:
+    """Draws y′ [N, …] and postprocessed y [N, …] for a batch of prompts.
+
+    Example i of a seed is the same however many are drawn, in whatever batches. The
+    prompts are examples first_index … first_index + N - 1.
+    """
+    drawn = []
+    inputs = parts.prompt(prompts)
+    number = count(inputs)
+    batch_size = min(batch_size, number)
+    for first in range(0, number, batch_size):
+        # Padded, so that the last batch does not compile another program.
+        rows = np.minimum(np.arange(first, first + batch_size), number - 1)
+        padded = jax.tree.map(lambda x, rows=rows: x[rows], inputs)
+        keys = example_keys(seed, first_index + first, batch_size)
+        batch = jax.device_get(_generate(parts, variables, keys, padded))
+        size = min(batch_size, number - first)
+        drawn.append(jax.tree.map(lambda x, size=size: x[:size], batch))
+    y_prime, y = concatenate(drawn)
+    return y_prime, task.postprocess(y)
+
+
+def decode(
+    task: Task,
+    parts: Regeneration,
+    variables: Mapping[str, Variables],
+    y_prime: Any,
+    seed: int = 0,
+) -> Any:
+    """Returns postprocessed y [N, …] of y′ [N, …], with the decoder's keys of `sample`."""
+    keys = example_keys(seed, 0, count(y_prime))
+    decoder_keys = jax.vmap(jax.random.split, out_axes=1)(keys)[1]
+    y = _decode(parts, variables, decoder_keys, y_prime)
+    return task.postprocess(jax.device_get(y))
+
+
+def reconstruct(
+    task: Task,
+    parts: Regeneration,
+    variables: Mapping[str, Variables],
+    batch_size: int,
+    split: str,
+) -> tuple[Any, Any]:
+    """Returns postprocessed y [N, …] of a split, and Y → Y′ → Y of each."""
+    originals, reconstructions = [], []
+    first = 0
+    for batch in evaluation_batches(open_examples(task, parts, split), batch_size):
+        keys = example_keys(0, first, count(batch))
+        first += count(batch)
+        y = _reconstruct(parts, variables, keys, batch)
+        reconstructions.append(jax.device_get(y))
+        originals.append(batch["y"])
+    return concatenate(originals), task.postprocess(concatenate(reconstructions))
+
+
+def encode(
+    parts: Regeneration,
+    variables: Mapping[str, Variables],
+    batch: Example,
+    batch_size: int,
+) -> Any:
+    """Returns y′ [N, …] of a batch [N, …], computed in smaller ones."""
+    encoded = []
+    for first in range(0, count(batch), batch_size):
+        rows = slice(first, first + batch_size)
+        part = jax.tree.map(lambda x, rows=rows: x[rows], batch)
+        encoded.append(jax.device_get(_encode(parts, variables, part)))
+    return concatenate(encoded)

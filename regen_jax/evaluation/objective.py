@@ -1,0 +1,68 @@
+"""The objective of a stage over a held-out split."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from regen_jax.data.pipeline import evaluation_batches
+from regen_jax.evaluation.evaluator import EvaluationData, Evaluator, count
+from regen_jax.interfaces import Variables
+from regen_jax.training.stage import Report, Stage
+
+
+def example_keys(rng: jax.Array, first: int, number: int) -> jax.Array:
+    """Returns keys of examples first … first + number - 1, one per example.
+
+    The key of an example depends on its index alone, not on the batch it is in.
+    """
+    return jax.vmap(jax.random.fold_in, (None, 0))(rng, jnp.arange(number) + first)
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective(Evaluator):
+    """Means of a stage's loss and metrics over a pass of the split.
+
+    Every example has the same key in every pass and at any batch size, so that metrics of
+    different steps and runs compare.
+
+    Attributes:
+      data: the held-out examples.
+      stage: whose loss is computed.
+    """
+
+    data: EvaluationData
+    stage: Stage
+
+    name = "objective"
+
+    def __call__(self, variables: Mapping[str, Variables], report: Report) -> None:
+        """Adds `<stage>/loss` and other metrics of the stage."""
+        parts = []
+        first = 0
+        for batch in evaluation_batches(self.data.examples, self.data.batch_size):
+            own = variables[self.stage.name]
+            parts.append(self._sums(own, variables, first, batch))
+            first += count(batch)
+        weighted, sums = jax.tree.map(
+            lambda *values: np.sum(values, axis=0), *jax.device_get(parts)
+        )
+        means = {k: float(total / weight) for k, (total, weight) in weighted.items()}
+        for name, value in self.stage.summarize(means, sums).items():
+            report.scalars[f"{self.stage.name}/{name}"] = value
+
+    @functools.cached_property
+    def _sums(self) -> Callable[..., Any]:
+        rng = jax.random.key(0)
+
+        @jax.jit
+        def sums(variables, frozen, first, batch):
+            keys = example_keys(rng, first, count(batch))
+            output = self.stage.loss(variables, frozen, keys, batch, False)
+            return output.weighted_sums(), output.sums
+
+        return sums

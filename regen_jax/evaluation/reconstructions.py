@@ -1,0 +1,35 @@
+"""Y → Y′ → Y of held-out examples."""
+
+import dataclasses
+from collections.abc import Mapping
+
+from regen_jax.evaluation.evaluator import EvaluationData, Evaluator
+from regen_jax.evaluation.inference import reconstruct
+from regen_jax.interfaces import Variables
+from regen_jax.training.stage import Report
+
+
+@dataclasses.dataclass(frozen=True)
+class Reconstructions(Evaluator):
+    """Metrics and media of reconstructions beside the true Y.
+
+    Attributes:
+      data: the held-out examples.
+      stage: the name of the stage that reconstructs, under which the metrics stand.
+    """
+
+    data: EvaluationData
+    stage: str
+
+    name = "reconstructions"
+
+    def __call__(self, variables: Mapping[str, Variables], report: Report) -> None:
+        """Adds the task's `reconstruction_metrics` and rendered reconstructions."""
+        data = self.data
+        y, reconstructed = reconstruct(
+            data.task, data.parts, variables, data.batch_size, data.split
+        )
+        metrics = data.task.reconstruction_metrics(y, reconstructed)
+        report.scalars |= {f"{self.stage}/{k}": v for k, v in metrics.items()}
+        pairs = data.rendered((y, reconstructed))
+        report.media.update(data.task.render_reconstructions(*pairs))

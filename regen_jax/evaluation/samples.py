@@ -1,0 +1,85 @@
+"""Samples for held-out X."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from regen_jax.data.host_features import as_batch
+from regen_jax.errors import UserError
+from regen_jax.evaluation.evaluator import (
+    EvaluationData,
+    Evaluator,
+    concatenate,
+    count,
+)
+from regen_jax.evaluation.inference import encode, sample
+from regen_jax.interfaces import Example, Generated, SampleMetrics, Variables
+from regen_jax.training.stage import Report
+
+
+@dataclasses.dataclass(frozen=True)
+class Samples(Evaluator):
+    """Metrics and media of samples for the core list, or the first of it."""
+
+    data: EvaluationData
+
+    name = "samples"
+
+    def __call__(self, variables: Mapping[str, Variables], report: Report) -> None:
+        """Adds `samples/…`, `whole/…` for a whole split, and rendered samples."""
+        task, parts, data = self.data.task, self.data.parts, self.data
+        if "sample_metrics" not in self._cache:
+            # It may read the training split, as the Fréchet distance does: once.
+            self._cache["sample_metrics"] = task.sample_metrics(variables)
+        core = task.core_list(data.split)
+        prompts = self._prompts()
+        y_prime, y = sample(task, parts, variables, prompts, 0, data.batch_size)
+        # For a part of the list, the same fraction of the examples that are too long.
+        fraction = min(1.0, count(y) / len(core.rows))
+        too_long = core.too_long[: round(fraction * len(core.too_long))]
+        generated = Generated(prompts, y, too_long)
+        metrics = self._metrics(variables, y_prime, generated)
+        report.scalars |= {f"samples/{name}": value for name, value in metrics.items()}
+        report.media.update(task.render_samples(*data.rendered((prompts, y))))
+        report.per_example = functools.partial(task.per_example, variables, generated)
+        others = np.setdiff1d(np.arange(len(task.examples(data.split))), core.rows)
+        if not (data.whole and core.whole and fraction == 1 and len(others)):
+            return
+        examples = task.examples(data.split)
+        rest = as_batch([examples[int(row)] for row in others], parts)
+        drawn = sample(task, parts, variables, rest, 0, data.batch_size, count(y))
+        prompts, y_prime, y = concatenate([(prompts, y_prime, y), (rest, *drawn)])
+        metrics = self._metrics(variables, y_prime, Generated(prompts, y))
+        report.scalars |= {f"whole/{name}": value for name, value in metrics.items()}
+
+    @functools.cached_property
+    def _cache(self) -> dict[str, SampleMetrics]:
+        return {}
+
+    def _prompts(self) -> Example:
+        prompts = self.data.task.prompts(self.data.num_samples, self.data.split)
+        if not prompts:
+            raise UserError(
+                f"no example of the core list of the split {self.data.split!r} fits "
+                "config.data: raise its limits"
+            )
+        return as_batch(prompts, self.data.parts)
+
+    def _metrics(
+        self,
+        variables: Mapping[str, Variables],
+        y_prime: Any,
+        generated: Generated,
+    ) -> dict[str, float]:
+        parts = self.data.parts
+        prompts, y, _ = generated
+        metrics = self._cache["sample_metrics"](generated)
+        if "y" in prompts:
+            true = encode(parts, variables, prompts, self.data.batch_size)
+            metrics |= parts.abstraction.code_metrics(y_prime, true)
+        consistency = parts.abstraction.consistency_metrics(y, y_prime)
+        metrics |= {f"adherence_{name}": value for name, value in consistency.items()}
+        return metrics | {"number": count(y)}
