@@ -76,8 +76,12 @@ def matching_rows(first: PerExample, second: PerExample) -> list[int]:
     rows_of = defaultdict(list)
     for row, example in reversed(list(enumerate(others))):
         rows_of[example].append(row)
-    rows = [rows_of[e].pop() if rows_of[e] else None for e in examples]
-    unmatched = [e for e, row in zip(examples, rows, strict=True) if row is None]
+    rows, unmatched = [], []
+    for example in examples:
+        if rows_of[example]:
+            rows.append(rows_of[example].pop())
+        else:
+            unmatched.append(example)
     if unmatched or len(examples) != len(others):
         such = f", such as {unmatched[0][-1]!r}" if unmatched else ""
         raise UserError(

@@ -241,8 +241,8 @@ def test_tuples_as_choices_survive_a_restart(options, stub):
     write_search(options.sweep.parent, space, trials=1)
     assert run_sweep(options) == 0
     memory = json.loads((options.workdir / "sweep.json").read_text())
-    choices = memory["search"]["space"]["abstraction.networks.widths"]["attributes"]["choices"]
-    assert choices == ["[4, 8]"]
+    widths = memory["search"]["space"]["abstraction.networks.widths"]
+    assert widths["attributes"]["choices"] == ["[4, 8]"]
     flags = read_trials(options)[0].user_attrs["flags"]
     assert "--config.abstraction.networks.widths=(4, 8)" in flags
     assert run_sweep(options) == 0
