@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import socket
+import sys
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from filelock import AcquireReturnProxy, SoftFileLease, Timeout
 from regen_jax import paths
 from regen_jax.config.registry import require_section, to_plain_dict
 from regen_jax.errors import UserError
+from regen_jax.files import read_json
 
 CONFIG = "config.json"
 METRICS = {"validation": "metrics_validation.json", "test": "metrics.json"}
@@ -97,7 +99,7 @@ def _check(workdir: Path, config: dict[str, Any]) -> None:
                 "another --workdir"
             )
         return
-    differing = list(_differences(_bound(read(workdir)), _bound(config), "config"))
+    differing = list(differences(_bound(read(workdir)), _bound(config), "config"))
     if differing:
         raise UserError(
             f"{workdir} holds a run of another config: {'; '.join(differing)}. "
@@ -183,7 +185,7 @@ def check_source(
         pair = [options.get(section) for options in (old, new)]
         if section == stage:
             pair = [_without(options or {}, free) for options in pair]
-        differing += _differences(*pair, f"config.{section}")
+        differing += differences(*pair, f"config.{section}")
     if differing:
         raise UserError(f"{where}: the run in {source} differs: {'; '.join(differing)}")
     there = old.get("train", {}).get(stage, {})
@@ -256,6 +258,22 @@ def read(workdir: Path, where: str = "") -> dict[str, Any]:
     return found
 
 
+def read_metrics(workdir: Path, split: str) -> dict[str, float]:
+    """Returns what `evaluate` measured on a split.
+
+    Raises:
+      UserError: it cannot be read, or a value is not a finite number.
+    """
+    path = workdir / METRICS[split]
+    metrics = read_json(path)
+    for name, value in metrics.items():
+        if type(value) not in (int, float) or not abs(value) <= sys.float_info.max:
+            raise UserError(
+                f"{path} cannot be read: {name} is {str(value)[:40]}, not a finite number"
+            )
+    return metrics
+
+
 def check_format(found: Mapping[str, Any], where: str) -> None:
     """`UserError` where what a JSON file holds is not of the format of this version."""
     number = found.get("format", 1)
@@ -276,11 +294,12 @@ def check_format(found: Mapping[str, Any], where: str) -> None:
     )
 
 
-def _differences(old: Any, new: Any, where: str) -> Iterator[str]:
+def differences(old: Any, new: Any, where: str) -> Iterator[str]:
+    """Yields what differs between two nested dicts, as text that names the field."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
             missing = "nothing"
-            yield from _differences(
+            yield from differences(
                 old.get(key, missing), new.get(key, missing), f"{where}.{key}"
             )
     elif old != new:
