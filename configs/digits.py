@@ -48,7 +48,8 @@ def get_config(arg: str = "") -> ConfigDict:
                 stage: _training(stage, size)
                 for stage in ("judge", "abstraction", "decoder", "prior")
             },
-            "parallel": {"strategy": "sharded", "data": -1, "fsdp": 1},
+            "parallel": {"strategy": "sharded", "axes": {"data": -1, "fsdp": 1}},
+            "cache": {"y_prime": "none"},
             "checkpoint": {"every": 20 if size == "tiny" else 1000, "keep": 2},
             "log": {"every": 5 if size == "tiny" else 50},
             "profile": {"steps": 0},
@@ -120,7 +121,13 @@ def _guided(name: str) -> dict[str, Any]:
 
 def _training(stage: str, size: str) -> dict[str, Any]:
     if size == "tiny":
-        return {"steps": 20, "batch_size": 16, "learning_rate": 1e-3, "warmup": 0.25}
+        schedule = {"name": "warmup_cosine", "learning_rate": 1e-3, "warmup": 0.25}
+        return {
+            "steps": 20,
+            "batch_size": 16,
+            "optimizer": {"name": "adamw"},
+            "schedule": schedule,
+        }
     steps, batch_size, learning_rate = {
         "judge": (500, 64, 2e-3),
         "abstraction": (900, 32, 2e-3),
@@ -132,5 +139,6 @@ def _training(stage: str, size: str) -> dict[str, Any]:
     return {
         "steps": steps,
         "batch_size": batch_size,
-        "learning_rate": learning_rate,
+        "optimizer": {"name": "adamw"},
+        "schedule": {"name": "warmup_cosine", "learning_rate": learning_rate},
     }

@@ -55,7 +55,8 @@ def get_config(arg: str = "") -> ConfigDict:
                 stage: _training(stage, chosen)
                 for stage in ("abstraction", "decoder", "prior")
             },
-            "parallel": {"strategy": "sharded", "data": -1, "fsdp": 1},
+            "parallel": {"strategy": "sharded", "axes": {"data": -1, "fsdp": 1}},
+            "cache": {"y_prime": "none"},
             "checkpoint": {"every": 20 if tiny else 1000, "keep": 2},
             "log": {"every": 5 if tiny else 50},
             "profile": {"steps": 0},
@@ -130,7 +131,13 @@ def _generator(name: str, size: str, conditioning: str, rules: bool) -> dict[str
 def _training(stage: str, chosen: dict[str, str]) -> dict[str, Any]:
     size = chosen["size"]
     if size == "tiny":
-        return {"steps": 20, "batch_size": 8, "learning_rate": 1e-3, "warmup": 0.25}
+        schedule = {"name": "warmup_cosine", "learning_rate": 1e-3, "warmup": 0.25}
+        return {
+            "steps": 20,
+            "batch_size": 8,
+            "optimizer": {"name": "adamw"},
+            "schedule": schedule,
+        }
     steps = {
         "abstraction": 1000,
         "decoder": 800,
@@ -143,7 +150,8 @@ def _training(stage: str, chosen: dict[str, str]) -> dict[str, Any]:
     options = {
         "steps": steps,
         "batch_size": batch_size,
-        "learning_rate": learning_rate,
+        "optimizer": {"name": "adamw"},
+        "schedule": {"name": "warmup_cosine", "learning_rate": learning_rate},
     }
     # Y alone: tunes without words teach them too.
     alone = stage in ("abstraction", "decoder")

@@ -45,7 +45,8 @@ def get_config(arg: str = "") -> ConfigDict:
             "prior": _generator(size),
             "decoder": {"name": "inverse"},
             "train": {"prior": _training(size)},
-            "parallel": {"strategy": "sharded", "data": -1, "fsdp": 1},
+            "parallel": {"strategy": "sharded", "axes": {"data": -1, "fsdp": 1}},
+            "cache": {"y_prime": "none"},
             "checkpoint": {"every": 20 if tiny else 500 if long else 1000, "keep": 2},
             "log": {"every": 5 if tiny else 50},
             "profile": {"steps": 0},
@@ -84,9 +85,19 @@ def _generator(size: str) -> dict[str, Any]:
 
 def _training(size: str) -> dict[str, Any]:
     if size == "tiny":
-        return {"steps": 20, "batch_size": 8, "learning_rate": 1e-3, "warmup": 0.25}
+        schedule = {"name": "warmup_cosine", "learning_rate": 1e-3, "warmup": 0.25}
+        return {
+            "steps": 20,
+            "batch_size": 8,
+            "optimizer": {"name": "adamw"},
+            "schedule": schedule,
+        }
     return {
         "steps": STEPS[size],
         "batch_size": 512 if size == "base" else 64,
-        "learning_rate": 1e-3 if size == "base" else 2e-3,
+        "optimizer": {"name": "adamw"},
+        "schedule": {
+            "name": "warmup_cosine",
+            "learning_rate": 1e-3 if size == "base" else 2e-3,
+        },
     }

@@ -57,7 +57,8 @@ def get_config(arg: str = "") -> ConfigDict:
                 stage: _training(stage, size, abstraction, decoder)
                 for stage in ("judge", "abstraction", "decoder", "prior")
             },
-            "parallel": {"strategy": "sharded", "data": -1, "fsdp": 1},
+            "parallel": {"strategy": "sharded", "axes": {"data": -1, "fsdp": 1}},
+            "cache": {"y_prime": "none"},
             "checkpoint": {"every": 20 if tiny else 1000, "keep": 2},
             "log": {"every": 5 if tiny else 50},
             "profile": {"steps": 0},
@@ -144,7 +145,13 @@ def _generator(name: str, size: str, copy: bool) -> dict[str, Any]:
 
 def _training(stage: str, size: str, abstraction: str, decoder: str) -> dict[str, Any]:
     if size == "tiny":
-        return {"steps": 20, "batch_size": 8, "learning_rate": 1e-3, "warmup": 0.25}
+        schedule = {"name": "warmup_cosine", "learning_rate": 1e-3, "warmup": 0.25}
+        return {
+            "steps": 20,
+            "batch_size": 8,
+            "optimizer": {"name": "adamw"},
+            "schedule": schedule,
+        }
     # Both arrows together have as many as the direct one.
     of_decoder = 400 if abstraction == "text_template" else 1000
     of_prior = 2800 if decoder == "inverse" else 2800 - of_decoder
@@ -160,7 +167,8 @@ def _training(stage: str, size: str, abstraction: str, decoder: str) -> dict[str
     options = {
         "steps": steps,
         "batch_size": batch_size,
-        "learning_rate": learning_rate,
+        "optimizer": {"name": "adamw"},
+        "schedule": {"name": "warmup_cosine", "learning_rate": learning_rate},
     }
     # Y alone: verses that have no source teach them too.
     alone = stage in ("abstraction", "decoder")

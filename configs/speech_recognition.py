@@ -59,7 +59,8 @@ def get_config(arg: str = "") -> ConfigDict:
                 stage: _training(stage, chosen)
                 for stage in ("abstraction", "decoder", "prior")
             },
-            "parallel": {"strategy": "sharded", "data": -1, "fsdp": 1},
+            "parallel": {"strategy": "sharded", "axes": {"data": -1, "fsdp": 1}},
+            "cache": {"y_prime": "none"},
             "checkpoint": {"every": 20 if size == "tiny" else 1000, "keep": 2},
             "log": {"every": 5 if size == "tiny" else 50},
             "profile": {"steps": 0},
@@ -111,7 +112,13 @@ def _generator(name: str, size: str) -> dict[str, Any]:
 def _training(stage: str, chosen: dict[str, str]) -> dict[str, Any]:
     size, digits = chosen["size"], chosen["data"] == "spoken_digits"
     if size == "tiny":
-        return {"steps": 20, "batch_size": 8, "learning_rate": 1e-3, "warmup": 0.25}
+        schedule = {"name": "warmup_cosine", "learning_rate": 1e-3, "warmup": 0.25}
+        return {
+            "steps": 20,
+            "batch_size": 8,
+            "optimizer": {"name": "adamw"},
+            "schedule": schedule,
+        }
     steps, batch_size = {
         "abstraction": (1000, 32),
         "decoder": (400, 32) if digits else (1000, 32),
@@ -124,5 +131,6 @@ def _training(stage: str, chosen: dict[str, str]) -> dict[str, Any]:
     return {
         "steps": steps,
         "batch_size": batch_size,
-        "learning_rate": learning_rate,
+        "optimizer": {"name": "adamw"},
+        "schedule": {"name": "warmup_cosine", "learning_rate": learning_rate},
     }

@@ -25,9 +25,9 @@ def differences(run: Path, other: Path) -> list[str]:
         return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in paths}
 
     def notes(folder: Path) -> dict[str, object]:
-        seal = json.loads((folder / "seal" / "metadata").read_text())
-        # The checksum is one of the seal, and so of the time.
-        return {**seal, "seconds": 0, "checksum": 0}
+        metadata = json.loads((folder / "metadata" / "metadata").read_text())
+        # The checksum is one of the metadata, and so of the time.
+        return {**metadata, "seconds": 0, "checksum": 0}
 
     def scalars(folder: Path) -> dict[str, list]:
         events = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
@@ -50,7 +50,7 @@ def differences(run: Path, other: Path) -> list[str]:
             if name not in a or name not in b or a[name].tobytes() != b[name].tobytes()
         ]
         if notes(mine) != notes(theirs):
-            found.append(f"{stage}: seal")
+            found.append(f"{stage}: metadata")
         if scalars(run / stage) != scalars(other / stage):
             found.append(f"{stage}: scalars")
     return found

@@ -6,11 +6,9 @@ from typing import Any
 import jax
 
 from regen_jax.training.inspect.program import Program
-from regen_jax.training.parallel.strategies import (
-    ParallelOptions,
-    Strategy,
-    make_strategy,
-)
+from regen_jax.training.parallel.options import ParallelOptions
+from regen_jax.training.parallel.strategies import make_strategy
+from regen_jax.training.parallel.strategy import Strategy
 from regen_jax.training.stage import Tree
 
 
@@ -23,9 +21,9 @@ def closed_form(split: int, whole: int, data: int, fsdp: int) -> tuple[float, fl
     within a group, and what between groups; a reduction over all is the latter where
     there are several.
     """
-    length_mask, across = (fsdp - 1) / fsdp, (data - 1) / data
+    within, across = (fsdp - 1) / fsdp, (data - 1) / data
     everywhere = 2 * (1 - 1 / (data * fsdp)) * whole
-    near, far = 2 * length_mask * split, 2 * across * split / fsdp
+    near, far = 2 * within * split, 2 * across * split / fsdp
     return (near, far + everywhere) if data > 1 else (near + everywhere, far)
 
 
@@ -33,7 +31,7 @@ def bytes_by_place(parallel: ParallelOptions, params: Tree) -> tuple[int, int]:
     """Bytes of parameters that are split over devices, and that each of them has."""
     strategy: Strategy = make_strategy(parallel)
     split = whole = 0
-    for leaf in jax.tree.leaves(strategy.abstract(params)):
+    for leaf in jax.tree.leaves(strategy.abstract_checkpoint(params)):
         size = leaf.size * leaf.dtype.itemsize
         if leaf.sharding.is_fully_replicated:
             whole += size

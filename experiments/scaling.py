@@ -22,8 +22,9 @@ from regen_jax.cli import commands
 from regen_jax.cli.dry_run import steps
 from regen_jax.config.build import build
 from regen_jax.errors import UserError
-from regen_jax.training.inspect.program import Step, analyse, human
-from regen_jax.training.parallel.strategies import ParallelOptions, make_strategy
+from regen_jax.training.inspect.program import Step, analyze, human
+from regen_jax.training.parallel.options import MeshAxes, ParallelOptions
+from regen_jax.training.parallel.strategies import make_strategy
 
 CONFIG = commands.define_config()
 STAGE = flags.DEFINE_string("stage", "prior", "of the config")
@@ -47,16 +48,18 @@ def scaling(step: Step, numbers: list[int]) -> list[dict[str, Any]]:
     rows = []
     for number in numbers:
         strategies = {
-            "data": ParallelOptions(data=number),
-            "fsdp": ParallelOptions(data=1, fsdp=number),
-            "pmap": ParallelOptions("pmap", data=number),
+            "data": ParallelOptions(axes=MeshAxes(data=number)),
+            "fsdp": ParallelOptions(axes=MeshAxes(data=1, fsdp=number)),
+            "pmap": ParallelOptions("pmap", MeshAxes(data=number)),
         }
         for name, parallel in strategies.items():
             if number == 1 and name != "data":
                 continue
             places = bytes_by_place(parallel, step.state.variables["params"])
-            expected = closed_form(*places, number // parallel.fsdp, parallel.fsdp)
-            found = row(analyse(step, make_strategy(parallel)), expected)
+            expected = closed_form(
+                *places, number // parallel.axes.fsdp, parallel.axes.fsdp
+            )
+            found = row(analyze(step, make_strategy(parallel)), expected)
             rows.append(found | {"strategy": name, "devices": number})
     return rows
 

@@ -17,8 +17,9 @@ from experiments.programs import (
 )
 from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.spaces import Category, Tokens
-from regen_jax.training.inspect.program import Step, analyse, human
-from regen_jax.training.parallel.strategies import ParallelOptions, make_strategy
+from regen_jax.training.inspect.program import Step, analyze, human
+from regen_jax.training.parallel.options import MeshAxes, ParallelOptions
+from regen_jax.training.parallel.strategies import make_strategy
 from regen_jax.training.stage import Stage, StageOptions
 
 
@@ -75,7 +76,7 @@ class Plan:
         for the keys of a global batch, 8 bytes an example.
         """
         step, parallel = self._step(compiled), self._parallel(compiled)
-        program = analyse(step, make_strategy(parallel))
+        program = analyze(step, make_strategy(parallel))
         places = bytes_by_place(parallel, step.state.variables["params"])
         expected = closed_form(*places, chips // self.fsdp, self.fsdp)
         near, far = 0.0, 0.0
@@ -97,7 +98,7 @@ class Plan:
         }
 
     def _parallel(self, chips: int) -> ParallelOptions:
-        return ParallelOptions(data=chips // self.fsdp, fsdp=self.fsdp)
+        return ParallelOptions(axes=MeshAxes(data=chips // self.fsdp, fsdp=self.fsdp))
 
     def _step(self, chips: int) -> Step:
         prior = Autoregressive(

@@ -24,9 +24,10 @@ from regen_jax.data.host_features import as_batch, open_examples
 from regen_jax.data.pipeline import first_batch
 from regen_jax.evaluation.inference import sample
 from regen_jax.training.inspect.flops import model_flops
-from regen_jax.training.loop import stage_rng
-from regen_jax.training.parallel.strategies import Strategy, make_strategy
+from regen_jax.training.parallel.strategies import make_strategy
+from regen_jax.training.parallel.strategy import Strategy
 from regen_jax.training.stage import Frozen, Stage, Tree
+from regen_jax.training.start import stage_rng
 from regen_jax.training.step import create, train_step
 
 CONFIG = commands.define_config()
@@ -66,8 +67,8 @@ def measure_stage(
     shapes = jax.eval_shape(init)
     variables = strategy.create(init).variables
     step = strategy.compile(functools.partial(train_step, stage, options), shapes)
-    placed, everywhere = strategy.batch(batch), strategy.spread(frozen)
-    state = strategy.spread(strategy.create(init))
+    placed, everywhere = strategy.shard_batch(batch), strategy.to_step_layout(frozen)
+    state = strategy.to_step_layout(strategy.create(init))
 
     def steps():
         nonlocal state

@@ -23,11 +23,13 @@ from ml_collections import ConfigDict
 from launch.compare import paired
 from regen_jax import ranges
 from regen_jax.cli import commands
+from regen_jax.cli.train_run import train_run
 from regen_jax.evaluate import evaluate
-from regen_jax.train import train_all
 
 DATA_DIR = flags.DEFINE_string("data_dir", "", "of the prepared set; TFDS's default")
-SHARE = commands.define_number("share", 0.1, ranges.Share, "fraction of the pairs")
+SHARE = commands.define_number(
+    "share", 0.1, ranges.PositiveFraction, "fraction of the pairs"
+)
 SEEDS = flags.DEFINE_integer("seeds", 3, "how many", lower_bound=1)
 PRIOR_STEPS = commands.define_number(
     "prior_steps", 700, ranges.Count, "speech to phonemes"
@@ -59,7 +61,7 @@ def configured(folder: Path, method: str, seed: int) -> ConfigDict:
     direct = method == "direct"
     config.seed = seed
     config.data.dir = DATA_DIR.value
-    config.train.prior.share = SHARE.value
+    config.train.prior.data_fraction = SHARE.value
     config.train.prior.steps = DIRECT_STEPS.value if direct else PRIOR_STEPS.value
     config.train.decoder.steps = DECODER_STEPS.value
     if seed and not direct:
@@ -78,7 +80,7 @@ def measure(folder: Path) -> list[dict[str, Any]]:
             found = run / "metrics.json"
             config = configured(folder, method, seed)
             if not found.exists():
-                train_all(config, run)
+                train_run(config, run)
                 evaluate(run)
             metrics = json.loads(found.read_text())
             rows.append(

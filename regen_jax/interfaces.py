@@ -10,7 +10,7 @@ a batch is split over steps, devices or hosts.
 import abc
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Self
 
 import jax
@@ -122,6 +122,19 @@ class Abstraction(abc.ABC):
         self, variables: Variables, rng: jax.Array, objective: LossOutput
     ) -> Variables:
         """Variables after a step, from its statistics over the whole global batch."""
+        return variables
+
+    def finalize(self, variables: Variables, batches: Iterator[Value]) -> Variables:
+        """Returns the variables that later stages read; called once after training.
+
+        Collections other than `params` may change, such as moments of the latents, but
+        not their shapes or dtypes.
+
+        Args:
+          variables: with averaged parameters.
+          batches: the inputs of all training examples, once, in order:
+            [B, *input_space.shape] each, where the last may be smaller.
+        """
         return variables
 
     def code_metrics(self, y_prime: Any, other: Any) -> dict[str, float]:

@@ -20,7 +20,7 @@ Natural = Annotated[int, Ge(0)]
 Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 Fraction = Annotated[float, Interval(ge=0, le=1)]
-Share = Annotated[float, Interval(gt=0, le=1)]
+PositiveFraction = Annotated[float, Interval(gt=0, le=1)]
 Rate = Annotated[float, Interval(ge=0, lt=1)]
 Temperature = Annotated[float, Interval(ge=0, le=1_000_000)]
 """Above, samples stay uniform in float32; from 1e38 on, the logit -inf gives NaN."""
@@ -75,7 +75,7 @@ def required(kind: Any) -> Any:
 
 
 def either(choices: tuple[Any, ...]) -> str:
-    """Returns choices in words: `'jit', 'pmap' or 'shard_map'`."""
+    """Returns choices in words: `'fast', 'slow' or 'exact'`."""
     *others, last = map(repr, choices)
     return f"{', '.join(others)} or {last}" if others else last
 

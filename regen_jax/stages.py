@@ -61,7 +61,18 @@ def _abstraction_stage(name: str, abstraction: Abstraction, what: str) -> Stage:
         y = to_dtype(abstraction.input_space, batch[what])
         return abstraction.loss(variables, keys, y, train)
 
-    return Stage(name, init, loss, abstraction.update, abstraction.summarize)
+    def finalize(variables, frozen, batches):
+        values = (to_dtype(abstraction.input_space, batch[what]) for batch in batches)
+        return abstraction.finalize(variables, values)
+
+    return Stage(
+        name,
+        init,
+        loss,
+        abstraction.update,
+        abstraction.summarize,
+        finalize=finalize,
+    )
 
 
 def _decoder_stage(parts: Regeneration, decoder: Generator) -> Stage:

@@ -170,19 +170,25 @@ def tiny_flags(digits_dir: str) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def tiny_run(digits_dir):
-    """Builds `configs/digits.py` at its tiny size, of choices such as `decoder=…`."""
-    from regen_jax.config.build import build
-
+def tiny_config(digits_dir):
+    """Makes `configs/digits.py` at its tiny size, of choices such as `decoder=…`."""
     path = ROOT / "configs" / "digits.py"
     get_config = runpy.run_path(str(path))["get_config"]
 
     def make(choices: str):
         config = get_config(f"size=tiny,{choices}")
         config.data.dir = digits_dir
-        return build(config)
+        return config
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_config):
+    """Builds a `tiny_config`."""
+    from regen_jax.config.build import build
+
+    return lambda choices: build(tiny_config(choices))
 
 
 @pytest.fixture(scope="session")
@@ -225,7 +231,7 @@ def swept(
             if not (folder / "stderr").exists():
                 (folder / "sweep.py").write_text(
                     "from launch.algebra import over\n"
-                    "field = 'train.prior.learning_rate'\n"
+                    "field = 'train.prior.schedule.learning_rate'\n"
                     "get_sweep = lambda: over(field, 1e-3, 2e-3, 1e20)\n"
                 )
                 config, *extra = tiny_flags

@@ -16,8 +16,10 @@ from regen_jax.data.host_features import as_batch, open_examples
 from regen_jax.data.pipeline import first_batch
 from regen_jax.evaluation.inference import example_keys, sample
 from regen_jax.spaces import check
-from regen_jax.training.optimizer import decayed
-from regen_jax.training.step import Reduction, create, train_step
+from regen_jax.training.optimizers.decay import decayed
+from regen_jax.training.parallel.reductions import Reduction
+from regen_jax.training.schedules.warmup_cosine import WarmupCosine
+from regen_jax.training.step import create, train_step
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 
@@ -106,7 +108,7 @@ def part(config, stage: str) -> str:
 
 def stepped(stage, options, variables, batch):
     """The variables of a stage after its first step."""
-    options = type(options)(steps=2, batch_size=2, warmup=0.0)
+    options = type(options)(steps=2, batch_size=2, schedule=WarmupCosine(warmup=0.0))
     init = functools.partial(create, stage, options, jax.random.key(0), batch)
     state = jax.jit(init)()
     if stage.name != "judge":

@@ -16,7 +16,9 @@ from ml_collections import ConfigDict
 
 
 def get_config():
-    train = dict(steps=60, batch_size=4, warmup=0.1)
+    schedule = dict(name="warmup_cosine", learning_rate=1e-3, warmup=0.1)
+    train = dict(steps=60, batch_size=4, schedule=schedule)
+    faster = dict(train, schedule=dict(schedule, learning_rate=0.1))
     return ConfigDict(
         dict(
             seed=0,
@@ -26,7 +28,7 @@ def get_config():
             abstraction={"name": "toy_parts:ColumnMeans"},
             prior={"name": "toy_parts:Table"},
             decoder={"name": "inverse"},
-            train={"abstraction": train, "prior": dict(train, learning_rate=0.1)},
+            train={"abstraction": train, "prior": faster},
             parallel={},
             checkpoint={},
             log={},

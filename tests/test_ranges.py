@@ -27,6 +27,7 @@ class Options:
     mode: Literal["fast", "slow", "exact"] = "fast"
     only: Literal["one"] = "one"
     modes: tuple[Literal["fast", "slow"], ...] = ()
+    limit: Annotated[int, Ge(1)] | None = None
 
     def __post_init__(self):
         ranges.check(self)
@@ -80,6 +81,15 @@ def test_values_at_the_ends_of_their_ranges_are_taken():
     assert options.mode == "exact" and options.modes == ("slow",)
 
 
+def test_optional_value_may_be_none():
+    assert instantiate(Options, {"limit": None}, "config.part").limit is None
+    assert instantiate(Options, {"limit": 3}, "config.part").limit == 3
+    with pytest.raises(UserError, match="limit must be at least 1, not 0"):
+        instantiate(Options, {"limit": 0}, "config.part")
+    with pytest.raises(UserError, match="limit must be of type int, not 'x'"):
+        instantiate(Options, {"limit": "x"}, "config.part")
+
+
 def test_int_too_large_for_a_float_field_is_refused():
     with pytest.raises(UserError, match="config.part.free must be finite, at most 3.4"):
         instantiate(Options, {"free": 10**400}, "config.part")
@@ -90,7 +100,9 @@ def test_type_in_error_has_no_range():
         instantiate(Options, {"sizes": 3}, "config.part")
     with pytest.raises(UserError, match="rate must be of type float, not 'x'"):
         instantiate(Options, {"rate": "x"}, "config.part")
-    with pytest.raises(UserError, match="mode must be 'fast', 'slow' or 'exact', not 3"):
+    with pytest.raises(
+        UserError, match="mode must be 'fast', 'slow' or 'exact', not 3"
+    ):
         instantiate(Options, {"mode": 3}, "config.part")
 
 

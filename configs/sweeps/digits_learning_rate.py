@@ -9,5 +9,5 @@ from launch.algebra import Sweep, over, product
 def get_sweep() -> Sweep:
     """Six runs; those of a seed share one judge and one tokenizer."""
     return product(
-        over("train.prior.learning_rate", 5e-4, 1.5e-3), over("seed", 0, 1, 2)
+        over("train.prior.schedule.learning_rate", 5e-4, 1.5e-3), over("seed", 0, 1, 2)
     )

@@ -10,7 +10,7 @@ def get_search() -> Search:
     """Twenty trials that share one judge and one tokenizer."""
     return Search(
         space=[
-            log_uniform("train.prior.learning_rate", 3e-4, 1e-2),
+            log_uniform("train.prior.schedule.learning_rate", 3e-4, 1e-2),
             uniform("prior.dropout", 0.0, 0.3),
             integer("prior.num_layers", 2, 4),
             choice("train.prior.batch_size", 16, 32, 64),

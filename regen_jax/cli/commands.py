@@ -52,7 +52,7 @@ def run(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
         if processes.count() > 1:
-            processes.abandon(130)
+            processes.exit_now(130)
         sys.exit(130)
 
 
@@ -110,13 +110,13 @@ def fail(error: object) -> None:
     """Tells an error in one line and ends this process."""
     print("error:", line(error), file=sys.stderr, flush=True)
     # Orbax and grain keep threads that a plain exit would wait for.
-    processes.abandon(2)
+    processes.exit_now(2)
 
 
 def start_processes() -> None:
     """Joins the processes of this run, if there are several; the first one speaks."""
     processes.start(fail)
-    if not processes.first():
+    if not processes.is_main():
         logger.setLevel(logging.WARNING)
 
 
@@ -132,7 +132,7 @@ def _guarded(main: Callable[[], None]) -> None:
         fail(error)
     except Preempted:
         logger.info("told to stop: saved, and the same command goes on from here")
-        processes.leave(REQUEUE)
+        processes.exit_cleanly(REQUEUE)
     except Exception as error:
         if words := _lack_of_memory(error):
             fail(words)
@@ -140,9 +140,9 @@ def _guarded(main: Callable[[], None]) -> None:
             raise
         # In the barrier of a plain exit it would wait for the others, and they for it.
         traceback.print_exc()
-        processes.abandon(1)
+        processes.exit_now(1)
     if processes.count() > 1:
-        processes.leave(0)
+        processes.exit_cleanly(0)
 
 
 def _lack_of_memory(error: Exception) -> str:

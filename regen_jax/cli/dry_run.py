@@ -7,12 +7,12 @@ from regen_jax.data.pipeline import first_batch
 from regen_jax.errors import UserError
 from regen_jax.training.inspect.program import (
     Step,
-    analyse,
+    analyze,
     describe,
     device_memory,
     human,
 )
-from regen_jax.training.parallel.strategies import Strategy
+from regen_jax.training.parallel.strategy import Strategy
 from regen_jax.training.stage import Frozen
 
 
@@ -28,13 +28,17 @@ def steps(run: Run) -> Iterator[Step]:
 
 
 def preview(run: Run, strategy: Strategy) -> None:
-    """Prints a line for each stage that the run trains; `UserError` where one does not fit a device's memory."""
+    """Prints a line for each stage that the run trains.
+
+    Raises:
+      UserError: a stage does not fit into the memory of a device.
+    """
     room = device_memory()
     too_large = {}
     for step in steps(run):
         if step.options.init_from:
             continue
-        name, program = step.stage.name, analyse(step, strategy)
+        name, program = step.stage.name, analyze(step, strategy)
         print(describe(name, program), flush=True)
         if room is not None and program.memory.peak > room:
             too_large[name] = program.memory.peak
@@ -42,5 +46,5 @@ def preview(run: Run, strategy: Strategy) -> None:
         needs = ", ".join(f"{name} {human(peak)}B" for name, peak in too_large.items())
         raise UserError(
             f"a device has {human(room)}B of memory, less than a step needs: {needs}; "
-            "lower batch_size, set accumulate or parallel.fsdp, or use more devices"
+            "lower batch_size, set accumulate or parallel.axes.fsdp, or use more devices"
         )

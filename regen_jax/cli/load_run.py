@@ -9,7 +9,7 @@ from regen_jax.errors import UserError
 from regen_jax.interfaces import Task
 from regen_jax.regeneration import Regeneration
 from regen_jax.spaces import Value, zeros
-from regen_jax.training.loop import Trained, load
+from regen_jax.training.start import TrainedStage, load_stage
 
 
 def read_config(directory: Path) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def read_config(directory: Path) -> dict[str, Any]:
     return config
 
 
-def load_run(run: Run, directory: Path) -> dict[str, Trained]:
+def load_run(run: Run, directory: Path) -> dict[str, TrainedStage]:
     """Returns the stages of a finished run by name, on one device.
 
     Raises:
@@ -35,7 +35,7 @@ def load_run(run: Run, directory: Path) -> dict[str, Trained]:
     """
     batch = _blank_batch(run.task, run.regeneration)
     return {
-        stage.name: load(stage, run.train[stage.name], directory, batch)
+        stage.name: load_stage(stage, run.train[stage.name], directory, batch)
         for stage in run.stages
     }
 

@@ -14,12 +14,12 @@ from regen_jax.data.pipeline import first_batch
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Variables
 from regen_jax.training.inspect.flops import model_flops, num_parameters
-from regen_jax.training.loop import Trained
 from regen_jax.training.stage import StageOptions
+from regen_jax.training.start import TrainedStage
 from regen_jax.training.step import create
 
 
-def training_costs(run: Run, trained: Mapping[str, Trained]) -> dict[str, float]:
+def training_costs(run: Run, trained: Mapping[str, TrainedStage]) -> dict[str, float]:
     """Returns parameters, FLOPs, steps and seconds of training, for fair comparisons.
 
     Those of a stage are `train/<stage>_…`; `train/parameters`, `train/flops` and

@@ -18,7 +18,7 @@ from regen_jax.errors import UserError
 CONFIG = "config.json"
 METRICS = {"validation": "metrics_validation.json", "test": "metrics.json"}
 """The file of `evaluate` for each split: metrics to choose by, and to publish."""
-FORMAT = 2
+FORMAT = 3
 """Number of the format of a workdir. It is raised when runs of earlier versions would be
 read wrongly; workdirs of format 1 do not contain it."""
 

@@ -13,23 +13,23 @@ from regen_jax.config.registry import (
     resolve_class,
     to_plain_dict,
 )
+from regen_jax.config.sections import CacheOptions, LogOptions
 from regen_jax.data.host_features import open_examples
 from regen_jax.data.pipeline import DataSource, subset
 from regen_jax.errors import UserError
 from regen_jax.evaluation.evaluator import EvaluationData
 from regen_jax.evaluation.options import EvaluateOptions
 from regen_jax.interfaces import Task
-from regen_jax.ranges import Count
 from regen_jax.regeneration import Regeneration
 from regen_jax.spaces import Space
 from regen_jax.stages import make_stages
 from regen_jax.training.checkpoint import CheckpointOptions
 from regen_jax.training.inspect.profile import ProfileOptions
 from regen_jax.training.loop import LoopOptions
-from regen_jax.training.parallel.strategies import ParallelOptions
+from regen_jax.training.parallel.options import ParallelOptions
 from regen_jax.training.stage import Stage, StageOptions
 
-OPTIONAL = ("profile",)
+OPTIONAL = ("profile", "cache")
 SECTIONS = (
     "seed",
     "task",
@@ -47,13 +47,6 @@ SECTIONS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class LogOptions:
-    """`config.log`: steps between scalars."""
-
-    every: Count = 50
-
-
-@dataclasses.dataclass(frozen=True)
 class Run:
     """All that a config says, checked and joined."""
 
@@ -64,12 +57,13 @@ class Run:
     loop: LoopOptions
     parallel: ParallelOptions
     evaluation: EvaluationData
+    cache: CacheOptions
 
     def examples(self, stage: str) -> DataSource:
-        """What that stage trains on."""
+        """Returns what that stage trains on."""
         options = self.train[stage]
         examples = open_examples(self.task, self.regeneration, options.split)
-        return subset(examples, options.share, self.loop.seed)
+        return subset(examples, options.data_fraction, self.loop.seed)
 
 
 def build(
@@ -138,6 +132,7 @@ def build(
         loop,
         instantiate(ParallelOptions, config["parallel"], "config.parallel"),
         data,
+        instantiate(CacheOptions, config["cache"], "config.cache"),
     )
 
 

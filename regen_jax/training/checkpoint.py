@@ -16,29 +16,13 @@ import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
+from regen_jax import ranges
 from regen_jax.errors import UserError
 from regen_jax.ranges import Count
+from regen_jax.training.checkpoint_errors import advice, first_line
+from regen_jax.training.named_leaves import Tree, named_leaves
 from regen_jax.training.parallel import processes
-from regen_jax.training.stage import Tree
 from regen_jax.training.step import TrainState
-
-DISK_FULL = "free some disk space"
-ADVICE = {
-    "No space left": DISK_FULL,
-    "ENOSPC": DISK_FULL,
-    "quota": f"{DISK_FULL}, or have the quota raised,",
-    "File too large": "have the limit on the size of files raised (ulimit -f)",
-    "Permission denied": "give this user the right to write there",
-    "Operation not permitted": "give this user the right to write there",
-    "Read-only": "mount it so that it can be written",
-    "Too many open files": "have the limit on open files raised (ulimit -n)",
-    "name too long": "use a shorter --workdir",
-    "Input/output error": "check the disk",
-    "Stale file handle": "check the network disk",
-    "No such file": "leave that folder in place while the run is going,",
-    "not found": "leave that folder in place while the run is going,",
-}
-"""What to do where a save fails, by what the error says."""
 
 BARRIER_SECONDS = 300
 """How long processes wait for each other in a save."""
@@ -48,16 +32,18 @@ logger = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class CheckpointOptions:
-    """`config.checkpoint`: save `every` steps and before reports; `keep` the newest."""
+    """`config.checkpoint`.
+
+    Attributes:
+      every: steps between checkpoints; one is also saved before each report.
+      keep: how many of the newest are kept.
+    """
 
     every: Count = 500
     keep: Count = 2
 
     def __post_init__(self):
-        if self.every < 1 or self.keep < 1:
-            raise ValueError(
-                f"every and keep must be at least 1, not {self.every} and {self.keep}"
-            )
+        ranges.check(self)
 
 
 class Checkpoints:
@@ -71,7 +57,7 @@ class Checkpoints:
 
     @property
     def latest(self) -> int | None:
-        """The newest step saved whole, or None."""
+        """The newest step that is saved completely, or None."""
         return max(self._steps(), default=None)
 
     def save(
@@ -80,61 +66,80 @@ class Checkpoints:
         seconds: float,
         iterator: grain.DatasetIterator | None = None,
     ) -> None:
-        """Starts to save in the background; raises if an earlier save failed.
+        """Starts to save in the background.
 
-        `seconds` is what training took so far.
+        Args:
+          state: in the layout of checkpoints.
+          seconds: that training took so far.
+          iterator: of training batches, whose position is saved too.
+
+        Raises:
+          UserError: this save or an earlier one failed.
         """
-        seal = {
+        metadata = {
             "fingerprint": int(fingerprint(state)),
             "arrays": _arrays(state),
             "seconds": seconds,
         }
         if iterator is not None:
             # The same in every process, and for any number of them.
-            seal["iterator"] = iterator.get_state()
-        seal["checksum"] = _checksum(seal)
-        items = {"state": ocp.args.StandardSave(state), "seal": ocp.args.JsonSave(seal)}
-        with self._telling():
+            metadata["iterator"] = iterator.get_state()
+        metadata["checksum"] = _checksum(metadata)
+        items = {
+            "state": ocp.args.StandardSave(state),
+            "metadata": ocp.args.JsonSave(metadata),
+        }
+        with self._explaining_failure():
             self._open().save(int(state.step), args=ocp.args.Composite(**items))
 
     def finish(self) -> None:
-        """Waits until all is on disk."""
+        """Waits until all saves are on disk.
+
+        Raises:
+          UserError: a save failed.
+        """
         if self._manager is not None:
-            with self._telling():
+            with self._explaining_failure():
                 self._manager.wait_until_finished()
 
     def restore(
         self, abstract: TrainState, iterator: grain.DatasetIterator | None = None
     ) -> tuple[TrainState, float] | None:
-        """The newest state that can be read and its seconds; None if none was saved.
+        """Reads the newest state that can be read; falls back where one is damaged.
 
-        Whatever devices wrote it, arrays are read onto those that the shardings of
-        `abstract` name, or where it has none onto one device of this process. The
-        iterator, if any, is set to the same moment. A damaged checkpoint is logged
-        and the one before it is used.
+        A damaged checkpoint is logged, and the one before it is read.
+
+        Args:
+          abstract: shapes of the state. Whatever devices wrote it, arrays are read onto
+            those that the shardings of `abstract` name, or where it has none onto one
+            device of this process.
+          iterator: of training batches, which is set to the same position.
+
+        Returns:
+          The state and the seconds that it took, or None if none was saved.
 
         Raises:
-          UserError: all are damaged, or one that is whole has other arrays than
+          UserError: all are damaged, or one that is not has other arrays than
             `abstract`, may not be read, or does not fit into memory.
         """
         abstract = on_one_device(abstract)
         reason = ""
         for step in sorted(self._steps(), reverse=True):
             try:
-                with processes.together():
-                    seal = self._seal(step)
-                    self._check_arrays(step, seal, abstract)
+                with processes.synchronized():
+                    metadata = self._read_metadata(step)
+                    self._check_arrays(step, metadata, abstract)
                     state = self._read(step, abstract)
-                if int(fingerprint(state)) != seal["fingerprint"]:
+                if int(fingerprint(state)) != metadata["fingerprint"]:
                     raise ValueError("its arrays are not those that were saved")
                 if iterator is not None:
-                    iterator.set_state(seal["iterator"])
-                return state, seal["seconds"]
+                    iterator.set_state(metadata["iterator"])
+                return state, metadata["seconds"]
             except (UserError, MemoryError):
                 raise
             # Damage shows as almost any exception: of tensorstore, JSON or Orbax.
             except Exception as error:
-                reason = _first_line(error)
+                reason = first_line(error)
                 self._check_readable(step, reason)
                 logger.warning(
                     "checkpoint %d of stage '%s' is damaged (%s); trying the one before",
@@ -147,17 +152,17 @@ class Checkpoints:
             )
         return None
 
-    def set_aside_after(self, step: int) -> None:
-        """Moves checkpoints newer than `step`, all damaged, to `<stage>/damaged`."""
+    def quarantine_after(self, step: int) -> None:
+        """Moves checkpoints after `step`, all of them damaged, to `<stage>/damaged`."""
         newer = [other for other in self._steps() if other > step]
         if not newer:
             return
         self.close()
-        with processes.together():
-            if processes.first():
-                self._set_aside(newer)
+        with processes.synchronized():
+            if processes.is_main():
+                self._quarantine(newer)
 
-    def _set_aside(self, newer: list[int]) -> None:
+    def _quarantine(self, newer: list[int]) -> None:
         for other in newer:
             target = self.directory.parent / "damaged" / str(other)
             while target.exists():
@@ -183,30 +188,31 @@ class Checkpoints:
     def _steps(self) -> list[int]:
         return list(self._open().all_steps()) if self.directory.is_dir() else []
 
-    def _seal(self, step: int) -> dict[str, Any]:
-        items = ocp.args.Composite(seal=ocp.args.JsonRestore())
-        seal = self._open().restore(step, args=items).seal
-        if seal.pop("checksum") != _checksum(seal):
+    def _read_metadata(self, step: int) -> dict[str, Any]:
+        items = ocp.args.Composite(metadata=ocp.args.JsonRestore())
+        metadata = self._open().restore(step, args=items)["metadata"]
+        if metadata.pop("checksum") != _checksum(metadata):
             raise ValueError("its place in the data is not the one that was saved")
-        return seal
+        return metadata
 
     def _read(self, step: int, abstract: TrainState) -> TrainState:
         items = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
         return self._open().restore(step, args=items).state
 
-    def _check_arrays(self, step: int, seal: dict, abstract: TrainState) -> None:
-        """Raises a UserError if a whole checkpoint is of arrays of other shapes or dtypes."""
-        there, here = seal["arrays"], _arrays(abstract)
+    def _check_arrays(self, step: int, metadata: dict, abstract: TrainState) -> None:
+        """Raises a UserError if the arrays of a checkpoint have other shapes or dtypes."""
+        there, here = metadata["arrays"], _arrays(abstract)
         for name in sorted(there.keys() | here.keys()):
             if there.get(name) != here.get(name):
                 raise UserError(
                     f"checkpoint {step} of stage '{self.stage}' in {self.directory} is of "
-                    f"another model: {name} is {there.get(name, 'not there')}, and "
-                    f"{here.get(name, 'not there')} in this config"
+                    f"another model or optimizer: {name} is "
+                    f"{there.get(name, 'not there')}, and {here.get(name, 'not there')} "
+                    "in this config"
                 )
 
     def _check_readable(self, step: int, reason: str) -> None:
-        """`UserError` where it is not damage that keeps a checkpoint from being read."""
+        """Raises a UserError if memory or a permission, not damage, prevents reading."""
         name = f"checkpoint {step} of stage '{self.stage}' in {self.directory}"
         if "RESOURCE_EXHAUSTED" in reason:
             raise UserError(f"{name} does not fit on the devices ({reason})")
@@ -216,7 +222,7 @@ class Checkpoints:
                 raise UserError(f"{name} may not be read by this user: {path}")
 
     @contextlib.contextmanager
-    def _telling(self) -> Iterator[None]:
+    def _explaining_failure(self) -> Iterator[None]:
         try:
             yield
         except Exception as error:
@@ -224,14 +230,14 @@ class Checkpoints:
             kept = f"step {max(steps)} is kept" if steps else "no earlier one exists"
             raise UserError(
                 f"could not save a checkpoint of stage '{self.stage}' in "
-                f"{self.directory} ({_first_line(error)}); {kept}: {advice(error)} and run "
+                f"{self.directory} ({first_line(error)}); {kept}: {advice(error)} and run "
                 "the same command again"
             ) from error
 
 
 @jax.jit
 def fingerprint(tree: Tree) -> jax.Array:
-    """u32[] of all bits of a tree, the same however it is sharded.
+    """Returns a hash of all bits of a tree, u32[], the same however it is sharded.
 
     Orbax does not notice a flipped bit in an array file. Weights are odd, and so
     invertible modulo 2^32: no change of one value leaves the sum as it was.
@@ -252,41 +258,20 @@ def on_one_device(abstract: Tree) -> Tree:
     # Left to itself, Orbax asks for the devices that wrote them.
     here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
 
-    def placed(leaf: Any) -> jax.ShapeDtypeStruct:
+    def with_sharding(leaf: Any) -> jax.ShapeDtypeStruct:
         sharding = getattr(leaf, "sharding", None) or here
         return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
 
-    return jax.tree.map(placed, abstract)
-
-
-def advice(error: BaseException) -> str:
-    """Returns what to do about a save that failed."""
-    while error is not None:
-        for words, what in ADVICE.items():
-            if words.lower() in str(error).lower():
-                return what
-        error = error.__cause__ or error.__context__
-    return "fix that"
+    return jax.tree.map(with_sharding, abstract)
 
 
 def _arrays(state: Tree) -> dict[str, str]:
-    """What a state holds, as `float32[16, 64]` by the path of each array."""
+    """Returns dtype and shape of each array by its name, such as `float32[16, 64]`."""
     return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): (
-            f"{leaf.dtype}{list(leaf.shape)}"
-        )
-        for path, leaf in jax.tree_util.tree_leaves_with_path(state)
+        name: f"{leaf.dtype}{list(leaf.shape)}"
+        for name, leaf in named_leaves(state).items()
     }
 
 
-def _checksum(seal: dict[str, Any]) -> int:
-    return zlib.crc32(json.dumps(seal, sort_keys=True).encode())
-
-
-def _first_line(error: Exception) -> str:
-    line = (str(error).strip() or type(error).__name__).split("\n")[0]
-    # What Orbax and TensorStore add of their own objects helps nobody here.
-    line = line.split(" See full TensorStore details")[0]
-    # In TensorStore's own the cause stands after the paths, and before details in [].
-    line = line.split(" [")[0]
-    return line if len(line) <= 200 else f"{line[:60]} … {line[-140:]}"
+def _checksum(metadata: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(metadata, sort_keys=True).encode())

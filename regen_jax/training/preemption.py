@@ -1,4 +1,4 @@
-"""SIGTERM: the scheduler wants the machine back. Save, and ask to be started again."""
+"""SIGTERM: the scheduler takes the machine back. The run saves, and is started again."""
 
 import contextlib
 import signal
@@ -18,14 +18,14 @@ class Preempted(BaseException):
 class Preemption:
     """A context that turns SIGTERM into `Preempted`.
 
-    It is raised at once but for what runs in `deferred`, which asks `due`. Several
+    It is raised at once, except within `deferred`, where the loop asks `due`. Several
     processes agree on the step to stop at, whichever of them gets the signal: JAX has a
     service for that, and catches the signal itself.
     """
 
     def __init__(self):
-        self._told = False
-        self._wait = False
+        self._requested = False
+        self._deferring = False
         self._before = None
 
     def __enter__(self) -> Self:
@@ -40,34 +40,34 @@ class Preemption:
             signal.signal(signal.SIGTERM, self._before)
 
     def due(self, step: int) -> bool:
-        """Whether to save and stop at this step; every process asks at every step."""
+        """Returns whether to stop at this step; every process asks at every step."""
         if processes.count() > 1:
             return multihost_utils.reached_preemption_sync_point(step)
-        return self._told
+        return self._requested
 
     @contextlib.contextmanager
     def deferred(self) -> Iterator[None]:
-        """SIGTERM only makes `due` true here."""
-        with self._waiting(True):
+        """A context in which SIGTERM only makes `due` true."""
+        with self._set_deferring(True):
             yield
 
     @contextlib.contextmanager
     def at_once(self) -> Iterator[None]:
-        """Within `deferred`, what may be left at any moment."""
-        with self._waiting(False):
-            if self._told:
+        """A context within `deferred` that SIGTERM may end at any moment."""
+        with self._set_deferring(False):
+            if self._requested:
                 raise Preempted
             yield
 
     @contextlib.contextmanager
-    def _waiting(self, wait: bool) -> Iterator[None]:
-        before, self._wait = self._wait, wait
+    def _set_deferring(self, deferring: bool) -> Iterator[None]:
+        before, self._deferring = self._deferring, deferring
         try:
             yield
         finally:
-            self._wait = before
+            self._deferring = before
 
     def _catch(self, *_) -> None:
-        self._told = True
-        if not self._wait:
+        self._requested = True
+        if not self._deferring:
             raise Preempted

@@ -1,8 +1,10 @@
-"""How far a stage is, for the terminal, and how fast it goes."""
+"""How far a stage is, for the terminal, and how fast it trains."""
 
+import contextlib
 import logging
 import sys
 import time
+from collections.abc import Iterator
 from typing import Self
 
 from tqdm import tqdm
@@ -10,21 +12,45 @@ from tqdm import tqdm
 logger = logging.getLogger(__name__)
 
 
-class Pace:
-    """Speed of the steps alone: evaluating and saving stop the clock."""
+class Stopwatch:
+    """Measures the seconds of training over all starts of a run, without reports."""
+
+    def __init__(self, seconds: float):
+        """Starts to count from `seconds`, those of earlier starts."""
+        self._began = time.perf_counter() - seconds
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._began
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        paused = time.perf_counter()
+        yield
+        self._began += time.perf_counter() - paused
+
+
+class StepTimer:
+    """Measures the speed of training steps alone, without evaluation and saving."""
 
     def __init__(self, batch_size: int, flops: float):
+        """Takes the examples and the model FLOPs of a step."""
         self.batch_size, self.flops = batch_size, flops
         self._since: tuple[int, float] | None = None
 
-    def pause(self, step: int) -> None:
-        """Starts to measure anew from this step."""
+    def restart(self, step: int) -> None:
+        """Starts to measure from this step."""
         self._since = step, time.perf_counter()
 
+    def skip(self, step: int) -> None:
+        """Leaves out the time since the last reading, if there was one."""
+        if self._since is not None:
+            self.restart(step)
+
     def read(self, step: int) -> dict[str, float]:
-        """Speed since the last reading; empty at the first, which has compilation."""
+        """Returns the speed since the last reading; {} at the first, which compiles."""
         since = self._since
-        self.pause(step)
+        self.restart(step)
         if since is None or step == since[0]:
             return {}
         seconds = (time.perf_counter() - since[1]) / (step - since[0])
@@ -36,7 +62,7 @@ class Pace:
 
 
 class Progress:
-    """A bar with time left on a terminal, plain lines elsewhere."""
+    """A bar with the remaining time on a terminal, and lines elsewhere."""
 
     def __init__(self, stage: str, start: int, steps: int):
         self.stage, self.steps = stage, steps
@@ -51,7 +77,7 @@ class Progress:
         )
 
     def show(self, step: int, scalars: dict[str, float]) -> None:
-        """Moves on to `step`, whose loss is among the scalars."""
+        """Moves on to `step`; `scalars` hold its `loss`."""
         self._bar.set_postfix_str(f"loss {scalars['loss']:.4f}", refresh=False)
         self._bar.update(step - self._bar.n)
         if self._bar.disable:
@@ -64,10 +90,10 @@ class Progress:
             )
 
     def note(self, step: int, scalars: dict[str, float]) -> None:
-        """A line of figures on held-out data."""
-        figures = ", ".join(f"{name} {value:.4g}" for name, value in scalars.items())
-        line = f"{self.stage} {step}/{self.steps} held out: {figures}"
-        if not figures:
+        """Prints a line of metrics on held-out data."""
+        metrics = ", ".join(f"{name} {value:.4g}" for name, value in scalars.items())
+        line = f"{self.stage} {step}/{self.steps} held out: {metrics}"
+        if not metrics:
             return
         if self._bar.disable:
             logger.info(line)

@@ -7,124 +7,133 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from regen_jax.training.optimizer import learning_rate, optimizer
+from regen_jax.training.optimizers.groups import check_groups, grouped
+from regen_jax.training.parallel.reductions import Reduction
 from regen_jax.training.stage import Batch, Frozen, Stage, StageOptions, Tree
 
 
 @flax.struct.dataclass
 class TrainState:
-    """Everything a stage remembers between steps; nothing random lives in it.
+    """Everything that a stage remembers between steps; nothing random lives in it.
 
     Attributes:
       step: i32[], steps taken.
       variables: dict of collections: `params` and what else the model keeps.
-      average: the exponential moving average of `params`.
+      averages: exponential moving averages of `params`, one for each of
+        `StageOptions.ema`.
       optimizer: the state of optax.
     """
 
     step: jax.Array
     variables: Tree
-    average: Tree
+    averages: tuple[Tree, ...]
     optimizer: Tree
 
     @property
     def averaged(self) -> Tree:
-        """Variables with averaged weights, for evaluation and sampling."""
-        return {**self.variables, "params": self.average}
+        """Variables for evaluation and sampling: their parameters are the first average."""
+        if not self.averages:
+            return self.variables
+        return {**self.variables, "params": self.averages[0]}
 
 
 def create(
     stage: Stage, options: StageOptions, rng: jax.Array, batch: Batch
 ) -> TrainState:
-    """The state before the first step; `batch` may set data-dependent starts."""
+    """Returns the state before the first step.
+
+    Args:
+      stage: makes its variables.
+      options: of the stage.
+      rng: a key, for the variables.
+      batch: of any size, for shapes and data-dependent starts.
+
+    Raises:
+      UserError: a group of the optimizer has no parameters.
+    """
     variables = stage.init(rng, batch)
     params = variables["params"]
+    check_groups(f"config.train.{stage.name}.optimizer", options.optimizer, params)
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         variables=variables,
-        # A copy, since the step donates the buffers of both.
-        average=jax.tree.map(jnp.copy, params),
-        optimizer=optimizer(options).init(params),
+        # Copies, since the step donates the buffers of all.
+        averages=tuple(jax.tree.map(jnp.copy, params) for _ in options.ema),
+        optimizer=_optimizer(options).init(params),
     )
 
 
 def train_step(
     stage: Stage,
     options: StageOptions,
-    reduce: "Reduction",
+    reduction: Reduction,
     state: TrainState,
     frozen: Frozen,
     batch: Batch,
     rng: jax.Array,
 ) -> tuple[TrainState, dict[str, jax.Array]]:
-    """One step on this device's share of the global batch.
+    """Takes a step on this device's part of the global batch.
 
     Random numbers are a function of (rng, step, example), so that a step can be taken
-    again, and gives the same on any number of devices. Metrics are f32[] each.
+    again, and gives the same on any number of devices.
+
+    Returns:
+      The next state, and metrics of the global batch, f32[] each.
     """
     step_rng = jax.random.fold_in(rng, state.step)
     update_rng, examples_rng = jax.random.split(step_rng)
-    keys = reduce.keys(jax.random.split(examples_rng, options.batch_size))
+    keys = reduction.local_keys(jax.random.split(examples_rng, options.batch_size))
 
     def loss(params, keys, batch):
-        variables = reduce.whole({**state.variables, "params": params})
-        objective = stage.loss(variables, reduce.whole(frozen), keys, batch, True)
+        variables = {**state.variables, "params": params}
+        variables = reduction.all_gather_params(variables)
+        frozen_variables = reduction.all_gather_params(frozen)
+        output = stage.loss(variables, frozen_variables, keys, batch, True)
         # A sum: only of the global batch is it known what it is divided by.
-        return objective.weighted_sums()["loss"][0], objective
+        return output.weighted_sums()["loss"][0], output
 
     gradient = _accumulated(jax.grad(loss, has_aux=True), options.accumulate)
-    grads, objective = gradient(state.variables["params"], keys, batch)
-    grads, objective = reduce.gradients(grads), reduce.objective(objective)
-    sums = objective.weighted_sums()
-    grads = jax.tree.map(lambda g: g / sums["loss"][1], grads)
+    grads, output = gradient(state.variables["params"], keys, batch)
+    grads, output = reduction.sum_grads(grads), reduction.gather_output(output)
+    sums = output.weighted_sums()
+    grads = jax.tree.map(lambda grad: grad / sums["loss"][1], grads)
 
-    updates, optimizer_state = optimizer(options).update(
+    updates, optimizer_state = _optimizer(options).update(
         grads, state.optimizer, state.variables["params"]
     )
     params = optax.apply_updates(state.variables["params"], updates)
-    variables = stage.update(
-        {**state.variables, "params": params}, update_rng, objective
-    )
-    # Early weights are forgotten sooner, so that a short run has an average too.
-    decay = jnp.minimum(options.ema_decay, (1 + state.step) / (10 + state.step))
+    variables = stage.update({**state.variables, "params": params}, update_rng, output)
     new_state = TrainState(
         step=state.step + 1,
         variables=variables,
-        average=optax.incremental_update(params, state.average, 1 - decay),
+        averages=_updated_averages(options, state, params),
         optimizer=optimizer_state,
     )
+    learning_rate = options.schedule.by_step(options.steps)(state.step)
     return new_state, {
         **{name: total / weight for name, (total, weight) in sums.items()},
         "grad_norm": optax.tree.norm(grads),
-        "learning_rate": jnp.asarray(learning_rate(options)(state.step), jnp.float32),
+        "learning_rate": jnp.asarray(learning_rate, jnp.float32),
     }
 
 
-class Reduction:
-    """From one device's share to the global batch; `training.parallel` has others.
+def _optimizer(options: StageOptions) -> optax.GradientTransformation:
+    return grouped(options.optimizer, options.schedule.by_step(options.steps))
 
-    This one is for programs that see the global batch: nothing is left to reduce.
-    """
 
-    def whole(self, variables: Tree) -> Tree:
-        """Variables as a loss reads them: all of each array on this device."""
-        return variables
-
-    def keys(self, keys: jax.Array) -> jax.Array:
-        """This device's share of one key for each example of the global batch."""
-        return keys
-
-    def gradients(self, grads: Tree) -> Tree:
-        """The sum over devices."""
-        return grads
-
-    def objective(self, objective: Tree) -> Tree:
-        """What each example of the global batch has, and its totals."""
-        return objective
+def _updated_averages(
+    options: StageOptions, state: TrainState, params: Tree
+) -> tuple[Tree, ...]:
+    # Early weights are forgotten sooner, so that a short run has an average too.
+    most = (1 + state.step) / (10 + state.step)
+    return tuple(
+        optax.incremental_update(params, average, 1 - jnp.minimum(decay, most))
+        for decay, average in zip(options.ema, state.averages, strict=True)
+    )
 
 
 def _accumulated(gradient: Callable, count: int) -> Callable:
-    """The gradient of a sum, and the objective, from `count` micro-batches in turn."""
+    """Returns the gradient of a sum, and the output, from `count` micro-batches in turn."""
     if count == 1:
         return gradient
 
@@ -137,14 +146,14 @@ def _accumulated(gradient: Callable, count: int) -> Callable:
 
     def accumulated(params: Tree, keys: jax.Array, batch: Batch):
         def add(total, micro):
-            grads, objective = gradient(params, *micro)
-            return jax.tree.map(jnp.add, total, grads), objective
+            grads, output = gradient(params, *micro)
+            return jax.tree.map(jnp.add, total, grads), output
 
         zero = jax.tree.map(jnp.zeros_like, params)
         micro_batches = jax.tree.map(split, (keys, batch))
         grads, stacked = jax.lax.scan(add, zero, micro_batches)
-        objective = jax.tree.map(join, stacked.replace(sums={}))
-        totals = jax.tree.map(lambda x: x.sum(axis=0), stacked.sums)
-        return grads, objective.replace(sums=totals)
+        output = jax.tree.map(join, stacked.replace(sums={}))
+        sums = jax.tree.map(lambda x: x.sum(axis=0), stacked.sums)
+        return grads, output.replace(sums=sums)
 
     return accumulated

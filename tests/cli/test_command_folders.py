@@ -91,6 +91,6 @@ def test_run_of_an_earlier_version_is_refused(command, workdir, tiny_flags, name
 
 @pytest.mark.parametrize("name", ["sample", "evaluate"])
 def test_a_config_that_lacks_sections(command, workdir, name):
-    (workdir / "config.json").write_text('{"format": 2, "seed": 0}')
+    (workdir / "config.json").write_text('{"format": 3, "seed": 0}')
     done = command(name, f"--workdir={workdir}")
     assert_refused(done, "config.json cannot be read: it lacks task, data")

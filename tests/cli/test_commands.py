@@ -266,7 +266,7 @@ BAD_FLAGS = {
         ["--config.train.judge.batch_size=5000"],
         ["5000", "4000"],
     ),
-    "too-many-devices": (["--config.parallel.data=2"], ["data 2", "there are 1"]),
+    "too-many-devices": (["--config.parallel.axes.data=2"], ["data 2", "there are 1"]),
     "unknown-flag": (["--wokdir=there"], ["wokdir"]),
     "stray-argument": (["runs/demo"], ["unknown argument 'runs/demo'"]),
     "no-value": (["--config.seed="], ["config.seed"]),
@@ -460,8 +460,8 @@ def test_a_damaged_checkpoint_is_told(command, workdir, tiny_flags, trained):
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert (workdir / "prior" / "damaged" / "20").is_dir()
-    seal = "prior/checkpoints/20/seal/metadata"
-    again, first = (json.loads((d / seal).read_text()) for d in (workdir, trained))
+    metadata = "prior/checkpoints/20/metadata/metadata"
+    again, first = (json.loads((d / metadata).read_text()) for d in (workdir, trained))
     assert again["fingerprint"] == first["fingerprint"]
 
 

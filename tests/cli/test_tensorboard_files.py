@@ -15,7 +15,7 @@ from regen_jax.cli import workdir
 
 ROOT = Path(__file__).parents[2]
 NAMES = ["learning_rate=0.001", "learning_rate=0.002"]
-FIELD = "train.prior.learning_rate"
+FIELD = "train.prior.schedule.learning_rate"
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="needs chromium")
 

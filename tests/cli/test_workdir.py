@@ -83,7 +83,7 @@ def test_the_lock_of_a_killed_run_is_stale(tmp_path, holder, host):
 def test_what_decides_nothing_may_change(tmp_path):
     with claimed(tmp_path, CONFIG):
         pass
-    changed = CONFIG | {"log": {"every": 5}, "parallel": {"fsdp": 4}}
+    changed = CONFIG | {"log": {"every": 5}, "parallel": {"axes": {"fsdp": 4}}}
     with claimed(tmp_path, changed):
         assert workdir.read(tmp_path) == changed
 
@@ -164,22 +164,22 @@ def test_stage_that_was_taken_itself_counts_as_finished(tmp_path):
     workdir.check_source(tmp_path, config, "prior")
 
 
-EARLIER = "is of format 1, which an earlier version .* this one reads 2: train again"
+EARLIER = "is of format 1, which an earlier version .* this one reads 3: train again"
 UNREADABLE = {
     "no-format": ('{"seed": 0}', EARLIER),
     "earlier": ('{"format": 1, "seed": 0}', EARLIER),
-    "later": ('{"format": 3, "seed": 0}', "is of format 3, which a later version .* 2"),
-    "format-no-number": ('{"format": "2"}', "its format is '2', not a number"),
+    "later": ('{"format": 4, "seed": 0}', "is of format 4, which a later version .* 3"),
+    "format-no-number": ('{"format": "3"}', "its format is '3', not a number"),
     "format-true": ('{"format": true}', "its format is True, not a number"),
-    "half": ('{"format": 2, "se', "config.json cannot be read"),
+    "half": ('{"format": 3, "se', "config.json cannot be read"),
     "empty": ("", "config.json cannot be read"),
     "list": ("[2]", "config.json cannot be read: it holds no config"),
     "no-text": (b"\xff\xfe", "config.json cannot be read"),
     "nested": ("[" * 10**5, "config.json cannot be read"),
-    "list-as-section": ('{"format": 2, "train": []}', "train must be a section"),
-    "text-as-section": ('{"format": 2, "data": "x"}', "data must be a section"),
+    "list-as-section": ('{"format": 3, "train": []}', "train must be a section"),
+    "text-as-section": ('{"format": 3, "data": "x"}', "data must be a section"),
     "no-stage": (
-        '{"format": 2, "train": {"prior": 3}}',
+        '{"format": 3, "train": {"prior": 3}}',
         "train.prior must be a section",
     ),
 }

@@ -15,8 +15,10 @@ from regen_jax.data.host_features import as_batch
 from regen_jax.data.pipeline import first_batch
 from regen_jax.errors import UserError
 from regen_jax.evaluation.inference import sample
+from regen_jax.training.parallel.reductions import Reduction
+from regen_jax.training.schedules.warmup_cosine import WarmupCosine
 from regen_jax.training.stage import StageOptions
-from regen_jax.training.step import Reduction, create, train_step
+from regen_jax.training.step import create, train_step
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +30,8 @@ def outside(monkeypatch):
 
 def config(**sections) -> dict:
     """A config of the toy task, with sections replaced."""
-    stage = {"steps": 3, "batch_size": 4, "warmup": 0.5}
+    schedule = {"name": "warmup_cosine", "warmup": 0.5}
+    stage = {"steps": 3, "batch_size": 4, "schedule": schedule}
     base = {
         "seed": 0,
         "task": "toy_parts:Stripes",
@@ -78,7 +81,9 @@ def test_parts_from_outside_train_and_generate():
 def test_options_reach_the_parts():
     run = build(config())
     assert run.regeneration.abstraction.start == 0.25
-    assert run.train["prior"] == StageOptions(steps=3, batch_size=4, warmup=0.5)
+    assert run.train["prior"] == StageOptions(
+        steps=3, batch_size=4, schedule=WarmupCosine(warmup=0.5)
+    )
 
 
 @pytest.mark.parametrize(
@@ -186,15 +191,20 @@ def test_options_reach_the_parts():
         ),
         (
             {"train": {"abstraction": {"split": "test"}, "prior": {}}},
-            ["split must be 'train' or 'targets', not 'test'"],
+            ["config.train.abstraction.split must be 'train' or 'targets', not 'test'"],
         ),
         (
             {"train": {"abstraction": {}, "prior": {"warmup_steps": 5}}},
-            ["config.train.prior.warmup_steps is not an option", "warmup"],
+            ["config.train.prior.warmup_steps is not an option", "schedule"],
         ),
         (
-            {"train": {"abstraction": {}, "prior": {"beta1": 1.5}}},
-            ["config.train.prior.beta1 must be in [0, 1), not 1.5"],
+            {
+                "train": {
+                    "abstraction": {},
+                    "prior": {"optimizer": {"name": "adamw", "beta1": 1.5}},
+                }
+            },
+            ["config.train.prior.optimizer.beta1 must be in [0, 1), not 1.5"],
         ),
         (
             {"prior": {"name": "toy_parts:Table", "scale": math.nan}},
@@ -204,6 +214,12 @@ def test_options_reach_the_parts():
             {"decoder": {"name": "diffusion", "guidance_interval": [0.0, math.inf]}},
             ["config.decoder.guidance_interval[1] must be finite", "not inf"],
         ),
+        ({"parallel": {"fsdp": 2}}, ["config.parallel.fsdp is not an option", "axes"]),
+        (
+            {"parallel": {"axes": {"fsdp": 0}}},
+            ["config.parallel.axes.fsdp must be at least 1"],
+        ),
+        ({"cache": {"y_prime": "all"}}, ["config.cache.y_prime must be 'none'"]),
         ({"parallel": {"min_size": -1}}, ["config.parallel.min_size must be 0 or"]),
         ({"seed": -1}, ["config.seed", "-1"]),
         ({"seed": 1.5}, ["config.seed", "1.5"]),

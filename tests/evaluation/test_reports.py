@@ -14,6 +14,7 @@ import pytest
 from regen_jax import evaluate
 from regen_jax.abstractions.identity import Identity
 from regen_jax.cli import training_costs
+from regen_jax.cli.workdir import FORMAT
 from regen_jax.data.host_features import open_examples
 from regen_jax.errors import UserError
 from regen_jax.evaluation import speed
@@ -277,7 +278,10 @@ def test_stage_whose_source_leads_nowhere_costs_what_is_known(tmp_path, source):
     source = source if len(source) > 1 else str(tmp_path / source)
     for name, other in (("a", source), ("b", str(tmp_path / "a"))):
         (tmp_path / name).mkdir()
-        config = {"format": 2, "train": {"prior": {"steps": 3, "init_from": other}}}
+        config = {
+            "format": FORMAT,
+            "train": {"prior": {"steps": 3, "init_from": other}},
+        }
         (tmp_path / name / "config.json").write_text(json.dumps(config))
     options = StageOptions(steps=5, init_from=str(tmp_path / "a"))
     assert training_costs._trained_with("prior", options).steps == 3

@@ -38,15 +38,15 @@ def test_one_bit_of_one_array_is_found(copy, trained):
 
 
 def test_places_in_the_data_and_fingerprints_are_compared(copy, trained):
-    seal = copy / "judge/checkpoints/20/seal/metadata"
-    kept = json.loads(seal.read_text())
-    seal.write_text(json.dumps({**kept, "seconds": 1.0}))
+    metadata = copy / "judge/checkpoints/20/metadata/metadata"
+    kept = json.loads(metadata.read_text())
+    metadata.write_text(json.dumps({**kept, "seconds": 1.0}))
     assert differences(copy, trained) == []
-    seal.write_text(json.dumps({**kept, "fingerprint": kept["fingerprint"] ^ 1}))
-    assert differences(copy, trained) == ["judge: seal"]
+    metadata.write_text(json.dumps({**kept, "fingerprint": kept["fingerprint"] ^ 1}))
+    assert differences(copy, trained) == ["judge: metadata"]
     moved = {"next_index": kept["iterator"]["next_index"] + 1}
-    seal.write_text(json.dumps({**kept, "iterator": moved}))
-    assert differences(copy, trained) == ["judge: seal"]
+    metadata.write_text(json.dumps({**kept, "iterator": moved}))
+    assert differences(copy, trained) == ["judge: metadata"]
 
 
 def test_missing_scalars_and_steps_are_found(copy, trained):

@@ -192,8 +192,8 @@ RUN = "abstraction=fsq,seed=0"
         (f"{RUN}/metrics.json", '{"a": true}', "a is True, not a finite number"),
         (f"{RUN}/metrics.json", f'{{"a": {10**400}}}', "a is 10+, not a finite number"),
         ("sweep.json", '{"runs": {}}', "is of format 1, which an earlier version"),
-        ("sweep.json", '{"format": 3}', "is of format 3, which a later version"),
-        ("sweep.json", '{"format": 2, "runs": [1]}', "its runs are not sections"),
+        ("sweep.json", '{"format": 4}', "is of format 4, which a later version"),
+        ("sweep.json", '{"format": 3, "runs": [1]}', "its runs are not sections"),
     ],
 )
 def test_damaged_file_or_other_format_is_one_line(workdir, name, content, words):

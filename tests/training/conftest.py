@@ -10,18 +10,22 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from regen_jax.data.pipeline import first_batch, training_batches
+from regen_jax.data.pipeline import (
+    evaluation_batches,
+    first_batch,
+    training_batches,
+)
 from regen_jax.interfaces import LossOutput
 from regen_jax.training.checkpoint import CheckpointOptions
 from regen_jax.training.inspect.profile import ProfileOptions
-from regen_jax.training.loop import LoopOptions, Trained, train
-from regen_jax.training.parallel.strategies import (
-    ParallelOptions,
-    Strategy,
-    make_strategy,
-)
+from regen_jax.training.loop import LoopOptions, StageData, train
+from regen_jax.training.parallel.options import MeshAxes, ParallelOptions
+from regen_jax.training.parallel.strategies import make_strategy
+from regen_jax.training.parallel.strategy import Strategy
 from regen_jax.training.preemption import Preemption
+from regen_jax.training.schedules.warmup_cosine import WarmupCosine
 from regen_jax.training.stage import Stage, StageOptions
+from regen_jax.training.start import TrainedStage
 
 
 class Points:
@@ -96,8 +100,7 @@ class Toy:
         defaults = {
             "steps": 6,
             "batch_size": 8,
-            "learning_rate": 1e-2,
-            "warmup": 0.3,
+            "schedule": WarmupCosine(1e-2, 0.3),
         }
         return StageOptions(**(defaults | changes))
 
@@ -114,7 +117,7 @@ class Toy:
         batches: Callable | None = None,
         preemption: Preemption | None = None,
         profile: ProfileOptions | None = None,
-    ) -> Trained:
+    ) -> TrainedStage:
         options = options or self.options()
         return train(
             stage or self.stage,
@@ -126,11 +129,14 @@ class Toy:
                 checkpoint=CheckpointOptions(every, keep),
                 profile=profile or ProfileOptions(),
             ),
-            strategy or make_strategy(ParallelOptions(data=1)),
+            strategy or make_strategy(ParallelOptions(axes=MeshAxes(data=1))),
             workdir,
             {},
-            self.batch(options.batch_size),
-            batches or (lambda: self.batches(options.batch_size)),
+            StageData(
+                self.batch(options.batch_size),
+                batches or (lambda: self.batches(options.batch_size)),
+                lambda: evaluation_batches(self.points, options.batch_size),
+            ),
             preemption or Preemption(),
         )
 

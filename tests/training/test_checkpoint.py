@@ -18,12 +18,13 @@ from regen_jax.training.checkpoint import (
     Checkpoints,
     fingerprint,
 )
-from regen_jax.training.parallel.strategies import ParallelOptions, make_strategy
+from regen_jax.training.parallel.options import MeshAxes, ParallelOptions
+from regen_jax.training.parallel.strategies import make_strategy
 from regen_jax.training.step import TrainState
 
-SPLIT = ParallelOptions(fsdp=8, min_size=16)
-PMAP = ParallelOptions("pmap", data=4)
-ONE = ParallelOptions(data=1)
+SPLIT = ParallelOptions(axes=MeshAxes(fsdp=8), min_size=16)
+PMAP = ParallelOptions("pmap", MeshAxes(data=4))
+ONE = ParallelOptions(axes=MeshAxes(data=1))
 
 
 @pytest.fixture(autouse=True)
@@ -47,14 +48,14 @@ def make_state(step, seed=0):
     return TrainState(
         step=np.int32(step),
         variables={"params": params, "seen": {"codes": np.arange(40, dtype=np.int32)}},
-        average=jax.tree.map(lambda p: p / 2, params),
+        averages=(jax.tree.map(lambda p: p / 2, params),),
         optimizer=({"mu": jax.tree.map(jnp.bfloat16, params)}, {"count": np.int32(7)}),
     )
 
 
 def abstract(parallel=ONE):
     shapes = jax.eval_shape(lambda: make_state(0))
-    return make_strategy(parallel).abstract(shapes)
+    return make_strategy(parallel).abstract_checkpoint(shapes)
 
 
 def checkpoints(folder, keep=2):
@@ -65,8 +66,8 @@ def save(folder, steps, iterator=None, keep=2, parallel=ONE):
     strategy = make_strategy(parallel)
     saving = checkpoints(folder, keep)
     for step in steps:
-        state = strategy.spread(make_state(step, seed=step))
-        saving.save(strategy.stored(state), 10.0 * step, iterator)
+        state = strategy.to_step_layout(make_state(step, seed=step))
+        saving.save(strategy.to_checkpoint_layout(state), 10.0 * step, iterator)
         if iterator is not None:
             next(iterator)
     saving.finish()
@@ -165,11 +166,13 @@ def test_the_fingerprint_sees_exchanged_values_and_arrays():
     assert int(fingerprint({"a": a[::-1].copy(), "b": b})) != before
 
 
-@pytest.mark.parametrize("parallel", [SPLIT, ParallelOptions(fsdp=2, min_size=1), PMAP])
+@pytest.mark.parametrize(
+    "parallel", [SPLIT, ParallelOptions(axes=MeshAxes(fsdp=2), min_size=1), PMAP]
+)
 def test_the_fingerprint_is_the_same_however_arrays_lie(parallel):
     strategy = make_strategy(parallel)
     state = make_state(3)
-    placed = strategy.stored(strategy.spread(state))
+    placed = strategy.to_checkpoint_layout(strategy.to_step_layout(state))
     assert int(fingerprint(placed)) == int(fingerprint(state))
 
 
@@ -188,8 +191,8 @@ def garble(checkpoint):
     (checkpoint / "state" / "_METADATA").write_text("{ what")
 
 
-def break_seal(checkpoint):
-    (checkpoint / "seal" / "metadata").write_text("")
+def break_metadata(checkpoint):
+    (checkpoint / "metadata" / "metadata").write_text("")
 
 
 def empty(checkpoint):
@@ -202,7 +205,7 @@ DAMAGE = {
     "flipped": lambda checkpoint: flip(largest(checkpoint)),
     "deleted": lambda checkpoint: largest(checkpoint).unlink(),
     "garbled": garble,
-    "unsealed": break_seal,
+    "no metadata": break_metadata,
     "empty": empty,
 }
 
@@ -242,7 +245,7 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_taken(
     assert line.endswith("); trying the one before") and "\n" not in line
 
     # Out of the way of the run that goes on, but not lost.
-    reading.set_aside_after(1)
+    reading.quarantine_after(1)
     reading.save(make_state(2, seed=9), 20.0, iterator)
     reading.finish()
     reading.close()
@@ -289,7 +292,7 @@ def test_nothing_is_overwritten_where_it_is_set_aside(tmp_path, saved):
     kept.mkdir(parents=True)
     (kept / "mine").write_text("kept")
     reading = checkpoints(tmp_path)
-    reading.set_aside_after(1)
+    reading.quarantine_after(1)
     reading.close()
     assert (kept / "mine").read_text() == "kept"
     assert (kept.with_name("2_") / "state").is_dir()
@@ -311,11 +314,11 @@ def test_checkpoint_of_another_model_is_not_damaged(tmp_path):
     folder = save(tmp_path, [1, 2])
     before = tree(folder)
     shapes = abstract()
-    shapes.average["bias"] = jax.ShapeDtypeStruct((9,), jnp.bfloat16)
+    shapes.averages[0]["bias"] = jax.ShapeDtypeStruct((9,), jnp.bfloat16)
     reading = checkpoints(tmp_path)
     words = (
-        r"checkpoint 2 of stage 'prior' .* is of another model: average/bias is "
-        r"float32\[8\], and bfloat16\[9\] in this config"
+        r"checkpoint 2 of stage 'prior' .* is of another model or optimizer: "
+        r"averages/0/bias is float32\[8\], and bfloat16\[9\] in this config"
     )
     with pytest.raises(UserError, match=words):
         reading.restore(shapes)

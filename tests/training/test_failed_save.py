@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from regen_jax.training.checkpoint import advice
+from regen_jax.training.checkpoint_errors import advice
 
 FULL_DISK = """
 import resource, sys
@@ -20,7 +20,7 @@ from regen_jax.training.step import TrainState
 
 def state(step):
     noise = jnp.asarray(np.random.default_rng(step).normal(size=50_000))
-    return TrainState(jnp.int32(step), {"params": noise}, noise, ())
+    return TrainState(jnp.int32(step), {"params": noise}, (noise,), ())
 
 saving = Checkpoints(Path(sys.argv[1]), "prior", CheckpointOptions(1, 2))
 saving.save(state(1), 0.0)
@@ -35,7 +35,7 @@ saving.close()
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
 reading = Checkpoints(Path(sys.argv[1]), "prior", CheckpointOptions(1, 2))
 found, _ = reading.restore(state(0))
-print(np.array_equal(found.average, state(1).average))
+print(np.array_equal(found.averages[0], state(1).averages[0]))
 reading.save(state(2), 0.0)
 reading.finish()
 print(reading.latest)

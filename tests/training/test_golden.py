@@ -22,7 +22,8 @@ import pytest
 from regen_jax.config.build import Run, build
 from regen_jax.data.host_features import open_examples
 from regen_jax.data.pipeline import first_batch
-from regen_jax.training.step import Reduction, create, train_step
+from regen_jax.training.parallel.reductions import Reduction
+from regen_jax.training.step import create, train_step
 from tests.training.golden_weights import fill, recorded_leaves
 
 HERE = Path(__file__).parent

@@ -14,10 +14,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from regen_jax.errors import UserError
 from regen_jax.media.media import Media
 from regen_jax.training.checkpoint import CheckpointOptions, Checkpoints
-from regen_jax.training.loop import load, stage_rng
+from regen_jax.training.parallel.reductions import Reduction
 from regen_jax.training.progress import Progress
+from regen_jax.training.schedules.warmup_cosine import WarmupCosine
 from regen_jax.training.stage import Report
-from regen_jax.training.step import Reduction, create, train_step
+from regen_jax.training.start import load_stage, stage_rng
+from regen_jax.training.step import create, train_step
 
 
 class Stopped(Exception):
@@ -121,7 +123,7 @@ def test_seconds_add_up_over_starts(toy, tmp_path):
     checkpoints.close()
     trained = toy.train(tmp_path)
     assert trained.seconds > before > 0
-    assert load(toy.stage, options, tmp_path, batch).seconds == trained.seconds
+    assert load_stage(toy.stage, options, tmp_path, batch).seconds == trained.seconds
 
 
 def test_a_finished_stage_is_not_trained_again(toy, whole):
@@ -138,20 +140,20 @@ def test_a_finished_stage_is_not_trained_again(toy, whole):
 
 
 def test_load_gives_a_finished_stage(toy, whole):
-    trained = load(toy.stage, toy.options(), whole, toy.batch(2))
+    trained = load_stage(toy.stage, toy.options(), whole, toy.batch(2))
     assert_same(jax.device_get(trained.variables), saved(toy, whole)[0].averaged)
 
 
 def test_load_refuses_what_is_not_finished(toy, whole, tmp_path):
     with pytest.raises(UserError, match="stage 'toy' in .* has 6 of 7 steps"):
-        load(toy.stage, toy.options(steps=7), whole, toy.batch(2))
+        load_stage(toy.stage, toy.options(steps=7), whole, toy.batch(2))
     with pytest.raises(UserError, match="stage 'toy' in .* has 0 of 6 steps"):
-        load(toy.stage, toy.options(), tmp_path, toy.batch(2))
+        load_stage(toy.stage, toy.options(), tmp_path, toy.batch(2))
 
 
 def test_a_stage_of_another_run_is_copied(toy, whole, tmp_path):
     # Another learning rate would show if it were trained.
-    options = toy.options(init_from=str(whole), learning_rate=1.0)
+    options = toy.options(init_from=str(whole), schedule=WarmupCosine(1.0))
     expected, _ = saved(toy, whole)
     before = snapshot(whole)
     # What a kill leaves of a copy.
@@ -160,7 +162,7 @@ def test_a_stage_of_another_run_is_copied(toy, whole, tmp_path):
         trained = toy.train(tmp_path, options=options)
         assert_same(jax.device_get(trained.variables), expected.averaged)
     assert snapshot(whole) == before
-    found = load(toy.stage, options, tmp_path, toy.batch(2))
+    found = load_stage(toy.stage, options, tmp_path, toy.batch(2))
     assert_same(jax.device_get(found.variables), expected.averaged)
 
 
@@ -232,8 +234,10 @@ def test_a_loss_that_is_not_finite_stops_the_run(
 
 
 def test_a_huge_learning_rate_is_told(toy, tmp_path):
-    options = toy.options(learning_rate=1e38, warmup=0.0)
-    with pytest.raises(UserError, match="lower config.train.toy.learning_rate"):
+    options = toy.options(schedule=WarmupCosine(1e38, 0.0))
+    with pytest.raises(
+        UserError, match="lower config.train.toy.schedule.learning_rate"
+    ):
         toy.train(tmp_path, options=options, every=100)
     assert Checkpoints(tmp_path, "toy", CheckpointOptions()).latest is None
 

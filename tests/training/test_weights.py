@@ -1,17 +1,17 @@
 """Means over tokens: the same however a batch is split over devices and steps."""
 
 import functools
-from unittest import mock
 
 import jax
 import numpy as np
-import optax
 import pytest
 
 from regen_jax.interfaces import LossOutput
-from regen_jax.training.parallel.strategies import ParallelOptions, make_strategy
+from regen_jax.training.parallel.options import MeshAxes, ParallelOptions
+from regen_jax.training.parallel.strategies import make_strategy
 from regen_jax.training.stage import Stage, StageOptions
 from regen_jax.training.step import create, train_step
+from tests.training.descent import Constant, Descent
 
 BATCH = 16
 
@@ -19,9 +19,9 @@ BATCH = 16
 @pytest.mark.parametrize(
     "parallel, accumulate",
     [
-        (ParallelOptions(data=1), 1),
-        (ParallelOptions(data=1), 4),
-        (ParallelOptions(fsdp=2, min_size=1), 2),
+        (ParallelOptions(axes=MeshAxes(data=1)), 1),
+        (ParallelOptions(axes=MeshAxes(data=1)), 4),
+        (ParallelOptions(axes=MeshAxes(fsdp=2), min_size=1), 2),
         (ParallelOptions("pmap"), 1),
         (ParallelOptions("pmap"), 2),
     ],
@@ -50,18 +50,21 @@ def test_mean_over_tokens_is_that_of_the_global_batch(parallel, accumulate):
     kernel = rng.normal(size=9).astype(np.float32)
     stage = Stage("ragged", lambda rng, batch: {"params": {"kernel": kernel}}, loss)
     strategy = make_strategy(parallel)
-    options = StageOptions(batch_size=BATCH, accumulate=accumulate)
-    descent = lambda options: optax.sgd(0.1)
-    with mock.patch("regen_jax.training.step.optimizer", descent):
-        state = create(stage, options, jax.random.key(0), {})
-        step = strategy.compile(functools.partial(train_step, stage, options), state)
-        batch = strategy.batch({"values": values, "count": count})
-        state, metrics = step(strategy.spread(state), {}, batch, jax.random.key(0))
+    options = StageOptions(
+        batch_size=BATCH,
+        accumulate=accumulate,
+        optimizer=Descent(),
+        schedule=Constant(0.1),
+    )
+    state = create(stage, options, jax.random.key(0), {})
+    step = strategy.compile(functools.partial(train_step, stage, options), state)
+    batch = strategy.shard_batch({"values": values, "count": count})
+    state, metrics = step(strategy.to_step_layout(state), {}, batch, jax.random.key(0))
 
     error = np.where(kept, kernel - values, 0)
     gradient = 2 * error.sum(axis=0) / count.sum()
     mean = (error**2).sum() / count.sum()
-    found = strategy.stored(state).variables["params"]["kernel"]
+    found = strategy.to_checkpoint_layout(state).variables["params"]["kernel"]
     np.testing.assert_allclose(found, kernel - 0.1 * gradient, rtol=1e-5)
     assert metrics["loss"] == pytest.approx(mean, rel=1e-5)
     assert metrics["error"] == pytest.approx(mean, rel=1e-5)

@@ -15,7 +15,7 @@ from regen_jax.interfaces import Example, HostFeature
 from regen_jax.modalities.text import tokenizer
 from regen_jax.modalities.text.function_words import is_function_word
 from regen_jax.modalities.text.words import WORD, spell, words
-from regen_jax.ranges import Natural, Share
+from regen_jax.ranges import Natural, PositiveFraction
 from regen_jax.spaces import Tokens
 
 # Other marks may stand within a sentence: `Who then? you may say.`
@@ -51,7 +51,7 @@ class Template(HostFeature):
     human_editable: ClassVar[bool] = True
 
     input_space: Tokens
-    keep: Share = 1.0
+    keep: PositiveFraction = 1.0
     function_words: bool = False
     marks: bool = False
     length: Natural = 0

@@ -11,8 +11,8 @@ from regen_jax.ranges import (
     Count,
     Guidance,
     Natural,
+    PositiveFraction,
     Rate,
-    Share,
     Temperature,
 )
 from regen_jax.spaces import Array, Tokens
@@ -60,7 +60,7 @@ class AutoregressiveOptions(TransformerOptions):
     guidance: Guidance = 1.0
     temperature: Temperature = 1.0
     top_k: Natural = 0
-    top_p: Share = 1.0
+    top_p: PositiveFraction = 1.0
     # As many nats as no sum of log-probabilities makes up for, and float32 can hold.
     constraint_weight: Annotated[float, Ge(0), Le(1_000_000)] = 0.0
     beam_size: Natural = 0

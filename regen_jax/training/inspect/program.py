@@ -14,7 +14,7 @@ import numpy as np
 
 from regen_jax.training.inspect.collectives import Collective, collectives
 from regen_jax.training.inspect.flops import model_flops, num_parameters
-from regen_jax.training.parallel.strategies import Strategy
+from regen_jax.training.parallel.strategy import Strategy
 from regen_jax.training.stage import Batch, Frozen, Stage, StageOptions
 from regen_jax.training.step import TrainState, create, train_step
 
@@ -86,7 +86,7 @@ class Program:
     collectives: tuple[Collective, ...]
 
 
-def analyse(step: Step, strategy: Strategy) -> Program:
+def analyze(step: Step, strategy: Strategy) -> Program:
     """Compiles a step for shapes and reads what it will take."""
     compiled = lower(step, strategy).compile()
     found = compiled.memory_analysis()
@@ -109,12 +109,12 @@ def lower(step: Step, strategy: Strategy) -> jax.stages.Lowered:
     jitted = strategy.compile(
         functools.partial(train_step, step.stage, step.options), step.state
     )
-    rows = len(strategy.rows(step.options.batch_size))
+    rows = len(strategy.host_rows(step.options.batch_size))
     zeros = jax.tree.map(lambda x: np.zeros((rows, *x.shape[1:]), x.dtype), step.batch)
     return jitted.lower(
-        strategy.placed(step.state),
-        strategy.placed(step.frozen),
-        jax.tree.map(_shape, strategy.batch(zeros)),
+        strategy.abstract_step_state(step.state),
+        strategy.abstract_step_state(step.frozen),
+        jax.tree.map(_shape, strategy.shard_batch(zeros)),
         jax.eval_shape(jax.random.key, 0),
     )
 

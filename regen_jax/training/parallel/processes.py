@@ -1,6 +1,6 @@
 """The processes of a run: one, or several that `jax.distributed` joins.
 
-Several are recognised by what their launcher leaves in the environment: `launch/local.py`
+Several are recognized by the variables that their launcher sets: `launch/local.py`
 and JobSets set `JAX_COORDINATOR_ADDRESS`, `JAX_NUM_PROCESSES` and `JAX_PROCESS_ID`;
 Slurm, Open MPI and TPUs have variables of their own, which JAX reads.
 """
@@ -21,19 +21,22 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 HEARTBEAT_SECONDS = 20
-"""A process that is silent for so long is dead, and the others end."""
+"""A process without a sign of life for so long is dead, and the others end."""
 
 JOIN_SECONDS = int(os.environ.get("REGEN_JAX_JOIN_SECONDS", "45"))
 """How long processes wait for each other, at the start and at the end."""
 
 
 def start(fail: Callable[[str], None]) -> None:
-    """Joins the processes of this run; does nothing where there is one.
+    """Joins the processes of this run; does nothing if there is one.
 
-    To be called before anything asks JAX for its devices. `fail` tells an error and
-    ends the process: it is called, in another thread, where others do not answer.
+    To be called before anything asks JAX for its devices.
+
+    Args:
+      fail: prints an error and ends the process; called, in another thread, if other
+        processes do not answer.
     """
-    arguments = given(os.environ)
+    arguments = initialize_arguments(os.environ)
     if arguments is None:
         return
     late = (
@@ -57,14 +60,14 @@ def start(fail: Callable[[str], None]) -> None:
         silence.cancel()
 
 
-def given(environment: Mapping[str, str]) -> dict[str, Any] | None:
-    """Arguments of `jax.distributed.initialize`; None where there is one process."""
+def initialize_arguments(environment: Mapping[str, str]) -> dict[str, Any] | None:
+    """Returns arguments of `jax.distributed.initialize`, or None for a single process."""
     if int(environment.get("JAX_NUM_PROCESSES", 1)) > 1:
         return {
             "num_processes": int(environment["JAX_NUM_PROCESSES"]),
             "process_id": int(environment["JAX_PROCESS_ID"]),
         }
-    # Of a step, that is of what srun started: a batch script has one process.
+    # Of a step, which srun starts: a batch script has one process.
     if int(environment.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
         return {"local_device_ids": slurm_devices(environment)}
     if int(environment.get("OMPI_COMM_WORLD_SIZE", 1)) > 1 or _several_tpu_hosts(
@@ -75,10 +78,10 @@ def given(environment: Mapping[str, str]) -> dict[str, Any] | None:
 
 
 def slurm_devices(environment: Mapping[str, str]) -> list[int] | None:
-    """The GPUs of this task among those that it sees; None leaves it to JAX.
+    """Returns the GPUs of this task among those that it sees; None leaves it to JAX.
 
-    JAX gives each task one GPU, numbered by the task, which is wrong where a task has
-    several, or where Slurm shows it none but its own.
+    JAX gives each task one GPU, numbered by the task, which is wrong if a task has
+    several, or if Slurm shows it none but its own.
     """
     visible = environment.get("CUDA_VISIBLE_DEVICES", "")
     count = len(visible.split(",")) if visible else 0
@@ -89,51 +92,54 @@ def slurm_devices(environment: Mapping[str, str]) -> list[int] | None:
         return None
     if own == count or count % tasks:
         return list(range(count))
-    share = count // tasks
-    first = int(environment.get("SLURM_LOCALID", 0)) * share
-    return list(range(first, first + share))
+    per_task = count // tasks
+    first = int(environment.get("SLURM_LOCALID", 0)) * per_task
+    return list(range(first, first + per_task))
 
 
 def count() -> int:
-    """How many processes the run has; does not start JAX's backend where it is one."""
+    """Returns the number of processes; does not start JAX's backend if there is one."""
     return jax.process_count() if jax.distributed.is_initialized() else 1
 
 
-def first() -> bool:
-    """Whether this is the one that tells, writes summaries and holds the lock."""
+def is_main() -> bool:
+    """Returns whether this process logs, writes summaries and holds the lock."""
     return count() == 1 or jax.process_index() == 0
 
 
 @contextlib.contextmanager
-def together() -> Iterator[None]:
-    """What the processes do apart, such as opening a file: all fail if one does.
+def synchronized() -> Iterator[None]:
+    """Runs what the processes do apart, such as opening a file; all fail if one does.
 
     Without it the others would wait for the one that failed in their next collective.
+
+    Raises:
+      RuntimeError: another process failed; an error of this process is raised as it is.
     """
     error = None
     try:
         yield
-    # Whatever it is, the others have to know before it goes on its way.
+    # Whatever it is, the others have to know before it is raised.
     except Exception as caught:
         error = caught
-    failed = agree(error is not None)
+    failed = any_process(error is not None)
     if error is not None:
         raise error
     if failed:
-        raise RuntimeError("another process failed, and has told why")
+        raise RuntimeError("another process failed, and has logged why")
 
 
-def agree(flag: bool) -> bool:
-    """Whether the flag is set in any process."""
+def any_process(flag: bool) -> bool:
+    """Returns whether the flag is set in any process."""
     if count() == 1:
         return flag
     return bool(multihost_utils.process_allgather(np.array(flag)).any())
 
 
-def leave(status: int) -> None:
-    """Ends all processes at once, each when the others have come so far too.
+def exit_cleanly(status: int) -> None:
+    """Ends this process once the others have come so far too.
 
-    A plain exit would wait for threads of libraries, and a coordinator that went before
+    A plain exit would wait for threads of libraries, and a coordinator that ends before
     the others would make them crash.
     """
     if count() > 1:
@@ -141,10 +147,10 @@ def leave(status: int) -> None:
     _exit(status)
 
 
-def abandon(status: int) -> None:
+def exit_now(status: int) -> None:
     """Ends this process for an error of its own; the others notice, and end too."""
-    if count() > 1 and first():
-        # Without their coordinator they crash: what they have to say comes first.
+    if count() > 1 and is_main():
+        # Without their coordinator they crash: their own messages come first.
         time.sleep(1)
     _exit(status)
 
@@ -166,4 +172,4 @@ def _several_tpu_hosts(environment: Mapping[str, str]) -> bool:
 
 def _address() -> str:
     named = os.environ.get("JAX_COORDINATOR_ADDRESS")
-    return named or os.environ.get("SLURM_STEP_NODELIST") or "told by the launcher"
+    return named or os.environ.get("SLURM_STEP_NODELIST") or "set by the launcher"

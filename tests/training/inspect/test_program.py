@@ -14,13 +14,14 @@ from regen_jax.training.inspect.program import (
     Memory,
     Program,
     Step,
-    analyse,
+    analyze,
     describe,
     device_memory,
     human,
     lower,
 )
-from regen_jax.training.parallel.strategies import ParallelOptions, make_strategy
+from regen_jax.training.parallel.options import MeshAxes, ParallelOptions
+from regen_jax.training.parallel.strategies import make_strategy
 from regen_jax.training.stage import Stage, StageOptions
 
 IN, OUT, BATCH = 32, 64, 16
@@ -46,7 +47,7 @@ def step(size=IN, out=OUT):
 
 @functools.cache
 def program(parallel):
-    return analyse(step(), make_strategy(parallel))
+    return analyze(step(), make_strategy(parallel))
 
 
 def parameters():
@@ -66,7 +67,10 @@ def test_data_parallel_sends_every_gradient_once(parallel):
 
 
 def test_one_device_sends_nothing_and_does_it_all():
-    alone, shared = program(ParallelOptions(data=1)), program(ParallelOptions())
+    alone, shared = (
+        program(ParallelOptions(axes=MeshAxes(data=1))),
+        program(ParallelOptions()),
+    )
     assert alone.collectives == ()
     assert alone.parameters == shared.parameters == parameters()
     assert alone.model_flops == shared.model_flops
@@ -83,7 +87,7 @@ def test_one_device_sends_nothing_and_does_it_all():
     "parallel, copies",
     [
         (ParallelOptions(), 1),
-        (ParallelOptions(fsdp=8), 8),
+        (ParallelOptions(axes=MeshAxes(fsdp=8)), 8),
         (ParallelOptions("pmap"), 1),
     ],
     ids=["data", "fsdp", "pmap"],

@@ -13,13 +13,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 from conftest import Toy
 
 from regen_jax.training.parallel import processes
-from regen_jax.training.parallel.strategies import ParallelOptions, make_strategy
+from regen_jax.training.parallel.options import MeshAxes, ParallelOptions
+from regen_jax.training.parallel.strategies import make_strategy
 from regen_jax.training.preemption import Preempted, Preemption
 from regen_jax.training.stage import Report
 
 STRATEGIES = {
     "data": ParallelOptions(),
-    "fsdp": ParallelOptions(fsdp=2, min_size=1),
+    "fsdp": ParallelOptions(axes=MeshAxes(fsdp=2), min_size=1),
     "pmap": ParallelOptions(strategy="pmap"),
 }
 
@@ -44,7 +45,7 @@ def run(folder: Path, name: str, until: int | None = None) -> dict[str, np.ndarr
     def report(variables, frozen):
         # Reports see whole arrays of this process alone.
         assert all(x.is_fully_addressable for x in jax.tree.leaves(variables))
-        if name == "pmap" and processes.count() > 1 and not processes.first():
+        if name == "pmap" and processes.count() > 1 and not processes.is_main():
             raise ValueError("in one process alone")
         seen.append(float(variables["params"]["kernel"].sum()))
         return Report({"toy/sum": seen[-1]})
@@ -54,10 +55,10 @@ def run(folder: Path, name: str, until: int | None = None) -> dict[str, np.ndarr
         stage=dataclasses.replace(toy.stage, report=report),
         strategy=strategy,
         evaluate_every=3,
-        batches=lambda: toy.batches(8, strategy.rows(8)),
+        batches=lambda: toy.batches(8, strategy.host_rows(8)),
         preemption=AtStep(until) if until else None,
     )
-    return jax.device_get(strategy.local(trained.variables))
+    return jax.device_get(strategy.to_host_copy(trained.variables))
 
 
 def main(folder: Path, phase: str) -> None:
@@ -67,11 +68,11 @@ def main(folder: Path, phase: str) -> None:
                 run(folder, name, until=3)
             continue
         found = run(folder, name)
-        if processes.first():
+        if processes.is_main():
             np.savez(folder / f"{name}-{phase}.npz", **found["params"], **found["seen"])
 
 
 if __name__ == "__main__":
     processes.start(sys.exit)
     main(Path(sys.argv[1]), sys.argv[2])
-    processes.leave(0)
+    processes.exit_cleanly(0)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regen_jax.training.parallel.processes import given, slurm_devices
+from regen_jax.training.parallel.processes import initialize_arguments, slurm_devices
 
 GANG = Path(__file__).parent / "process_group.py"
 ROOT = GANG.parents[3]
@@ -135,7 +135,7 @@ def test_all_fall_back_where_a_checkpoint_is_damaged(two, tmp_path, alone):
 
 SILENT = """
 import os
-from regen_jax.training import processes
+from regen_jax.training.parallel import processes
 processes.JOIN_SECONDS = 1
 def fail(error):
     print(error, flush=True)
@@ -161,11 +161,11 @@ from absl import flags
 from jax.experimental import multihost_utils
 from regen_jax.cli import commands
 from regen_jax.errors import UserError
-from regen_jax.training import processes
+from regen_jax.training.parallel import processes
 
 def main():
     commands.start_processes()
-    if processes.first() == (sys.argv[0] == "first"):
+    if processes.is_main() == (sys.argv[0] == "first"):
         raise {"bug": ValueError, "user": UserError}[kind]("it went wrong")
     multihost_utils.sync_global_devices("for ever")
 
@@ -189,18 +189,23 @@ def test_where_one_fails_the_others_end(kind, status, who):
 
 
 def test_one_process_is_not_joined():
-    assert given({}) is None
-    assert given({"SLURM_JOB_ID": "7", "SLURM_NTASKS": "2"}) is None
-    assert given({"SLURM_STEP_NUM_TASKS": "1", "OMPI_COMM_WORLD_SIZE": "1"}) is None
-    assert given({"TPU_WORKER_HOSTNAMES": "localhost"}) is None
+    assert initialize_arguments({}) is None
+    assert initialize_arguments({"SLURM_JOB_ID": "7", "SLURM_NTASKS": "2"}) is None
+    assert (
+        initialize_arguments({"SLURM_STEP_NUM_TASKS": "1", "OMPI_COMM_WORLD_SIZE": "1"})
+        is None
+    )
+    assert initialize_arguments({"TPU_WORKER_HOSTNAMES": "localhost"}) is None
 
 
 def test_launchers_are_recognised():
     local = {"JAX_NUM_PROCESSES": "4", "JAX_PROCESS_ID": "2"}
-    assert given(local) == {"num_processes": 4, "process_id": 2}
-    assert given({"SLURM_STEP_NUM_TASKS": "2"}) == {"local_device_ids": None}
-    assert given({"OMPI_COMM_WORLD_SIZE": "2"}) == {}
-    assert given({"TPU_WORKER_HOSTNAMES": "a,b"}) == {}
+    assert initialize_arguments(local) == {"num_processes": 4, "process_id": 2}
+    assert initialize_arguments({"SLURM_STEP_NUM_TASKS": "2"}) == {
+        "local_device_ids": None
+    }
+    assert initialize_arguments({"OMPI_COMM_WORLD_SIZE": "2"}) == {}
+    assert initialize_arguments({"TPU_WORKER_HOSTNAMES": "a,b"}) == {}
 
 
 @pytest.mark.parametrize(

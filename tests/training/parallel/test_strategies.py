@@ -8,11 +8,9 @@ import contextlib
 import functools
 import re
 from pathlib import Path
-from unittest import mock
 
 import jax
 import numpy as np
-import optax
 import pytest
 
 from regen_jax import interfaces
@@ -25,16 +23,20 @@ from regen_jax.interfaces import Task
 from regen_jax.regeneration import Regeneration
 from regen_jax.spaces import Array, Category
 from regen_jax.stages import make_stages
-from regen_jax.training.parallel.strategies import (
-    ParallelOptions,
-    check_batch,
-    make_strategy,
-)
+from regen_jax.training.optimizers.adamw import AdamW
+from regen_jax.training.parallel.options import MeshAxes, ParallelOptions
+from regen_jax.training.parallel.reductions import Reduction
+from regen_jax.training.parallel.strategies import check_batch, make_strategy
+from regen_jax.training.schedules.warmup_cosine import WarmupCosine
 from regen_jax.training.stage import StageOptions
-from regen_jax.training.step import Reduction, create, train_step
+from regen_jax.training.step import create, train_step
+from tests.training.descent import Constant, Descent
 
 BATCH, STEPS, TOLERANCE = 16, 3, 1e-5
-SPLIT = functools.partial(ParallelOptions, min_size=16)
+
+
+def split(**axes):
+    return ParallelOptions(axes=MeshAxes(**axes), min_size=16)
 
 
 class Noise(Task):
@@ -65,20 +67,23 @@ def stages():
     return {stage.name: stage for stage in made}
 
 
-def options(accumulate=1):
-    return StageOptions(steps=10, batch_size=BATCH, warmup=0.0, accumulate=accumulate)
-
-
-def optimizer(name):
+def options(name, accumulate=1):
     """AdamW for the abstraction, plain descent for the prior.
 
     The bias of attention's keys has no gradient but rounding errors, and Adam would
     make whole steps of them.
     """
-    if name == "abstraction":
-        return contextlib.nullcontext()
-    return mock.patch(
-        "regen_jax.training.step.optimizer", lambda options: optax.sgd(0.1)
+    update = {
+        "abstraction": (AdamW(), WarmupCosine(warmup=0.0)),
+        "prior": (Descent(), Constant(0.1)),
+    }
+    optimizer, schedule = update[name]
+    return StageOptions(
+        steps=10,
+        batch_size=BATCH,
+        accumulate=accumulate,
+        optimizer=optimizer,
+        schedule=schedule,
     )
 
 
@@ -97,23 +102,20 @@ def frozen(name):
 
 
 def initial(name):
-    return create(stages()[name], options(), jax.random.key(2), batch(0))
+    return create(stages()[name], options(name), jax.random.key(2), batch(0))
 
 
 @functools.cache
 def alone(name):
     """States before, after one and after three steps of a plain `jax.jit`; metrics."""
-    with optimizer(name):
-        step = jax.jit(
-            functools.partial(train_step, stages()[name], options(), Reduction())
-        )
-        states, metrics = [jax.jit(initial, static_argnums=0)(name)], []
-        for number in range(STEPS):
-            state, found = step(
-                states[-1], frozen(name), batch(number), jax.random.key(3)
-            )
-            states.append(state)
-            metrics.append(found)
+    step = jax.jit(
+        functools.partial(train_step, stages()[name], options(name), Reduction())
+    )
+    states, metrics = [jax.jit(initial, static_argnums=0)(name)], []
+    for number in range(STEPS):
+        state, values = step(states[-1], frozen(name), batch(number), jax.random.key(3))
+        states.append(state)
+        metrics.append(values)
     return jax.device_get((states[0], states[1], states[3])), jax.device_get(metrics)
 
 
@@ -121,23 +123,24 @@ def spread_out(name, parallel, accumulate=1):
     """The same of a strategy, and the last state as it lies on the devices."""
     strategy = make_strategy(parallel)
     first = alone(name)[0][0]
-    with optimizer(name):
-        step = strategy.compile(
-            functools.partial(train_step, stages()[name], options(accumulate)), first
-        )
-        state, everywhere = strategy.spread(first), strategy.spread(frozen(name))
-        states, metrics = [first], []
-        for number in range(STEPS):
-            before, given, rng = state, strategy.batch(batch(number)), jax.random.key(3)
-            with compilations() as compiled:
-                state, found = step(state, everywhere, given, rng)
-            assert not compiled or number == 0
-            metrics.append(jax.device_get(found))
-            # Not after the second: views of NumPy keep buffers from being donated.
-            if number != 1:
-                states.append(jax.device_get(strategy.stored(state)))
-            if number == 2:
-                assert all(leaf.is_deleted() for leaf in jax.tree.leaves(before))
+    step = strategy.compile(
+        functools.partial(train_step, stages()[name], options(name, accumulate)), first
+    )
+    state = strategy.to_step_layout(first)
+    everywhere = strategy.to_step_layout(frozen(name))
+    states, metrics = [first], []
+    for number in range(STEPS):
+        before, rng = state, jax.random.key(3)
+        local_batch = strategy.shard_batch(batch(number))
+        with compilations() as compiled:
+            state, values = step(state, everywhere, local_batch, rng)
+        assert not compiled or number == 0
+        metrics.append(jax.device_get(values))
+        # Not after the second: views of NumPy keep buffers from being donated.
+        if number != 1:
+            states.append(jax.device_get(strategy.to_checkpoint_layout(state)))
+        if number == 2:
+            assert all(leaf.is_deleted() for leaf in jax.tree.leaves(before))
     return states, metrics, state
 
 
@@ -172,9 +175,9 @@ def assert_near(actual, expected):
 @pytest.mark.parametrize(
     "parallel, accumulate",
     [
-        (SPLIT(), 1),
-        (SPLIT(fsdp=2), 2),
-        (SPLIT(fsdp=8), 1),
+        (split(), 1),
+        (split(fsdp=2), 2),
+        (split(fsdp=8), 1),
         (ParallelOptions("pmap"), 1),
         (ParallelOptions("pmap"), 2),
     ],
@@ -185,11 +188,11 @@ def test_strategies_agree_with_one_device(name, parallel, accumulate):
     states, metrics, state = spread_out(name, parallel, accumulate)
     assert_near(metrics, expected_metrics)
     assert_near(states, list(expected_states))
-    if parallel.fsdp > 1:
+    if parallel.axes.fsdp > 1:
         leaves = jax.tree.leaves(state.variables["params"])
         matrices = [leaf for leaf in leaves if leaf.ndim >= 2]
         for leaf in matrices:
-            assert leaf.addressable_data(0).size == leaf.size // parallel.fsdp
+            assert leaf.addressable_data(0).size == leaf.size // parallel.axes.fsdp
 
 
 def test_the_codebook_of_these_tests_is_revived():
@@ -202,7 +205,7 @@ def test_the_codebook_of_these_tests_is_revived():
     )
 
 
-@pytest.mark.parametrize("parallel", [SPLIT(fsdp=4), ParallelOptions("pmap")])
+@pytest.mark.parametrize("parallel", [split(fsdp=4), ParallelOptions("pmap")])
 def test_a_new_state_is_that_of_one_device(parallel):
     strategy = make_strategy(parallel)
     made = strategy.create(functools.partial(initial, "abstraction"))
@@ -213,7 +216,9 @@ def test_a_new_state_is_that_of_one_device(parallel):
 
 def test_rules_say_what_is_split():
     rules = (("params/kernel", "fsdp"), ("kernel", "replicate"), ("bias|count", "fsdp"))
-    strategy = make_strategy(ParallelOptions(fsdp=4, rules=rules, min_size=32))
+    strategy = make_strategy(
+        ParallelOptions(axes=MeshAxes(fsdp=4), rules=rules, min_size=32)
+    )
     state = {
         "params": {
             "kernel": np.zeros((12, 16)),
@@ -226,7 +231,7 @@ def test_rules_say_what_is_split():
         "other": np.zeros((64, 64)),
     }
     shapes = jax.tree.map(
-        lambda leaf: leaf.addressable_data(0).shape, strategy.spread(state)
+        lambda leaf: leaf.addressable_data(0).shape, strategy.to_step_layout(state)
     )
     assert shapes == {
         "params": {"kernel": (12, 4), "bias": (16,), "short_bias": (16,)},
@@ -237,11 +242,13 @@ def test_rules_say_what_is_split():
     }
 
 
-@pytest.mark.parametrize("parallel", [ParallelOptions(data=4), SPLIT(data=2, fsdp=2)])
+@pytest.mark.parametrize(
+    "parallel", [ParallelOptions(axes=MeshAxes(data=4)), split(data=2, fsdp=2)]
+)
 def test_fewer_devices_than_there_are(parallel):
     strategy = make_strategy(parallel)
     assert strategy.num_devices == 4
-    placed = strategy.batch({"x": np.arange(8)})["x"]
+    placed = strategy.shard_batch({"x": np.arange(8)})["x"]
     shards = {s.device: s.data.tolist() for s in placed.addressable_shards}
     assert list(shards.values()) == [[0, 1], [2, 3], [4, 5], [6, 7]]
     assert list(shards) == jax.devices()[:4]
@@ -249,12 +256,21 @@ def test_fewer_devices_than_there_are(parallel):
 
 @pytest.mark.parametrize(
     "parallel",
-    [SPLIT(), SPLIT(fsdp=8), ParallelOptions("pmap"), ParallelOptions("pmap", data=2)],
+    [
+        split(),
+        split(fsdp=8),
+        ParallelOptions("pmap"),
+        ParallelOptions("pmap", MeshAxes(data=2)),
+    ],
 )
 def test_single_undoes_spread(parallel):
     strategy = make_strategy(parallel)
     tree = {"a": np.arange(128.0, dtype=np.float32).reshape(8, 16), "b": np.int32(3)}
-    again = strategy.stored(strategy.spread(strategy.stored(strategy.spread(tree))))
+    again = strategy.to_checkpoint_layout(
+        strategy.to_step_layout(
+            strategy.to_checkpoint_layout(strategy.to_step_layout(tree))
+        )
+    )
     jax.tree.map(np.testing.assert_array_equal, jax.device_get(again), tree)
     # What `single` gives and what is read from a checkpoint can be computed with.
     restored = jax.device_put(tree, strategy.shardings(tree))
@@ -265,11 +281,20 @@ def test_single_undoes_spread(parallel):
 @pytest.mark.parametrize(
     "parallel, words",
     [
-        (ParallelOptions(data=16), "data 16 x fsdp 1 devices, but there are 8"),
-        (ParallelOptions(data=4, fsdp=4), "data 4 x fsdp 4 devices, but there are 8"),
-        (ParallelOptions(fsdp=16), "fsdp 16 devices, but there are 8"),
-        (ParallelOptions(fsdp=3), "fsdp 3 does not divide 8 devices"),
-        (ParallelOptions("pmap", data=9), "data 9 is more than the 8 devices"),
+        (
+            ParallelOptions(axes=MeshAxes(data=16)),
+            "data 16 x fsdp 1 devices, but there are 8",
+        ),
+        (
+            ParallelOptions(axes=MeshAxes(data=4, fsdp=4)),
+            "data 4 x fsdp 4 devices, but there are 8",
+        ),
+        (ParallelOptions(axes=MeshAxes(fsdp=16)), "fsdp 16 devices, but there are 8"),
+        (ParallelOptions(axes=MeshAxes(fsdp=3)), "fsdp 3 does not divide 8 devices"),
+        (
+            ParallelOptions("pmap", MeshAxes(data=9)),
+            "data 9 is more than the 8 devices",
+        ),
     ],
 )
 def test_devices_that_are_not_there_are_refused(parallel, words):
@@ -277,7 +302,7 @@ def test_devices_that_are_not_there_are_refused(parallel, words):
         make_strategy(parallel)
 
 
-@pytest.mark.parametrize("parallel", [SPLIT(fsdp=2), ParallelOptions("pmap")])
+@pytest.mark.parametrize("parallel", [split(fsdp=2), ParallelOptions("pmap")])
 def test_batches_that_do_not_divide_are_refused(parallel):
     strategy = make_strategy(parallel)
     check_batch("config.train.prior", 32, 2, strategy)
@@ -290,24 +315,42 @@ def test_batches_that_do_not_divide_are_refused(parallel):
 @pytest.mark.parametrize(
     "options, words",
     [
-        ({"strategy": "ddp"}, "'sharded' or 'pmap', not 'ddp'"),
-        ({"strategy": "pmap", "fsdp": 2}, "fsdp 2 needs strategy 'sharded'"),
-        ({"fsdp": 0}, "fsdp of 1 or more"),
-        ({"data": 0}, "data of 1 or more or -1"),
-        ({"rules": ((".*", "split"),)}, "tactic 'split': known are fsdp, replicate"),
+        ({"strategy": "ddp"}, "strategy must be 'sharded' or 'pmap', not 'ddp'"),
+        (
+            {"strategy": "pmap", "axes": MeshAxes(fsdp=2)},
+            "axes.fsdp 2 needs strategy 'sharded'",
+        ),
+        (
+            {"rules": ((".*", "split"),)},
+            "rules[0][1] must be 'fsdp' or 'replicate', not 'split'",
+        ),
     ],
 )
-def test_options_are_checked(options, words):
+def test_options_out_of_range_raise_value_error(options, words):
     with pytest.raises(ValueError, match=re.escape(words)):
         ParallelOptions(**options)
 
 
-def test_only_this_module_knows_of_devices():
+@pytest.mark.parametrize(
+    "axes, words",
+    [
+        ({"fsdp": 0}, "fsdp must be at least 1, not 0"),
+        ({"data": 0}, "data must be at least 1, or -1, not 0"),
+    ],
+)
+def test_axes_out_of_range_raise_value_error(axes, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        MeshAxes(**axes)
+
+
+def test_only_parallel_knows_of_devices():
     root = Path(interfaces.__file__).parent
     words = r"pmap|psum|pmean|all_gather|axis_name|axis_index|shard_map|NamedSharding"
-    found = [
+    modules = [
         path.relative_to(root).as_posix()
         for path in root.rglob("*.py")
         if re.search(words, path.read_text())
     ]
-    assert found == ["training/parallel.py"]
+    others = [name for name in modules if not name.startswith("training/parallel/")]
+    # It calls `Reduction.all_gather_params`.
+    assert others == ["training/step.py"]

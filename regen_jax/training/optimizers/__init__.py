@@ -1,0 +1,1 @@
+"""Optimizers by name, and groups of parameters that are updated apart."""

@@ -1,0 +1,52 @@
+"""How a run is spread over devices: `config.parallel`."""
+
+import dataclasses
+from typing import Literal
+
+from regen_jax import ranges
+from regen_jax.ranges import Count, Natural
+
+
+@dataclasses.dataclass(frozen=True)
+class MeshAxes:
+    """Numbers of devices along the axes of the mesh, by name of the axis.
+
+    Attributes:
+      data: devices that hold different examples; -1 takes all that `fsdp` leaves.
+      fsdp: devices that a parameter is split over; they hold different examples too.
+    """
+
+    data: int = -1
+    fsdp: Count = 1
+
+    def __post_init__(self):
+        ranges.check(self)
+        if self.data < 1 and self.data != -1:
+            raise ValueError(f"data must be at least 1, or -1, not {self.data}")
+
+
+@dataclasses.dataclass(frozen=True)
+class ParallelOptions:
+    """`config.parallel`.
+
+    Attributes:
+      strategy: `sharded` (jit over a data × fsdp mesh) or `pmap` (replicated).
+      axes: devices along each axis of the mesh; `pmap` has `data` alone.
+      rules: (pattern, tactic) pairs; the first pattern that occurs in the path of an array
+        decides: `fsdp` splits its largest axis that divides, `replicate` does not split.
+      min_size: arrays with fewer values are replicated whatever the rules say; of stacked
+        layers, the values of one layer count.
+    """
+
+    strategy: Literal["sharded", "pmap"] = "sharded"
+    axes: MeshAxes = MeshAxes()
+    rules: tuple[tuple[str, Literal["fsdp", "replicate"]], ...] = ((".*", "fsdp"),)
+    min_size: Natural = 1024
+
+    def __post_init__(self):
+        ranges.check(self)
+        if self.strategy == "pmap" and self.axes.fsdp != 1:
+            raise ValueError(
+                f"axes.fsdp {self.axes.fsdp} needs strategy 'sharded'; pmap keeps whole "
+                "copies"
+            )
