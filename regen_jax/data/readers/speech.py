@@ -5,7 +5,7 @@ import functools
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from annotated_types import Interval
@@ -49,7 +49,7 @@ class SpeechOptions:
     name: str = "spoken_bible"
     dir: str = ""
     splits: SplitOptions = DEFAULT_SPLITS
-    alphabet: str = "english"
+    alphabet: Literal["english", "spanish"] = "english"
     max_characters: Count = 40
     max_seconds: Annotated[float, Interval(gt=0, le=3600)] = 2.048
     sample_rate: Annotated[int, Interval(ge=files.RATES[0], le=files.RATES[1])] = 16_000
@@ -57,10 +57,6 @@ class SpeechOptions:
 
     def __post_init__(self):
         ranges.check(self)
-        if self.alphabet not in ALPHABETS:
-            raise ValueError(
-                f"alphabet must be one of {', '.join(ALPHABETS)}, not {self.alphabet!r}"
-            )
         if not round(self.max_seconds * self.sample_rate):
             raise ValueError(
                 f"max_seconds must be at least a sample, {1 / self.sample_rate:.1e}, "
