@@ -5,21 +5,22 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from regen_jax import ranges
 from regen_jax.abstractions.bottlenecks.interface import Quantizer
 from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
 from regen_jax.abstractions.quantized import QuantizedAutoencoder
 from regen_jax.networks.latent_queries import Decoder, Encoder
 from regen_jax.networks.token_logits import (
     accuracies,
-    counted,
-    likeliest,
-    mean_counted,
-    possible,
+    argmax_tokens,
+    loss_mask,
+    mask_invalid,
+    masked_mean,
     token_log_probs,
     token_weights,
 )
 from regen_jax.networks.transformer_options import check_size
-from regen_jax.ranges import Count, Positive
+from regen_jax.ranges import Count, Dtype, Positive
 from regen_jax.spaces import Tokens
 
 
@@ -48,18 +49,13 @@ class TokenAutoencoder(QuantizedAutoencoder):
     num_layers: Count = 2
     num_heads: Count = 4
     mlp_ratio: Positive = 4.0
-    dtype: str = "float32"
+    dtype: Dtype = "float32"
 
     def __post_init__(self):
         if not isinstance(self.input_space, Tokens) or self.input_space.vocab < 2:
             raise ValueError(f"needs Tokens of two ids or more, not {self.input_space}")
-        if self.num_latents < 1:
-            raise ValueError(f"num_latents must be at least 1, not {self.num_latents}")
+        ranges.check(self)
         check_size(self.width, self.num_layers, self.num_heads, self.mlp_ratio)
-        if self.dtype not in ("float32", "bfloat16"):
-            raise ValueError(
-                f"dtype must be 'float32' or 'bfloat16', not {self.dtype!r}"
-            )
 
     @property
     def grid(self) -> tuple[int]:
@@ -93,14 +89,14 @@ class TokenAutoencoder(QuantizedAutoencoder):
         return y
 
     def postprocess(self, prediction: jax.Array) -> jax.Array:
-        return likeliest(self.input_space, prediction)
+        return argmax_tokens(self.input_space, prediction)
 
     def reconstruction_loss(
         self, prediction: jax.Array, y: jax.Array
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Cross-entropy in nats a token that counts: see `counted`."""
-        log_probs = token_log_probs(possible(self.input_space, prediction), y)
-        nats = mean_counted(-log_probs, counted(self.input_space, y))
+        log_probs = token_log_probs(mask_invalid(self.input_space, prediction), y)
+        nats = masked_mean(-log_probs, loss_mask(self.input_space, y))
         return nats, accuracies(self.input_space, prediction, y)
 
     def weights(self, y: jax.Array) -> dict[str, jax.Array]:

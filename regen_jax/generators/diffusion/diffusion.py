@@ -11,7 +11,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from regen_jax.generators.sampling.logits import guide
+from regen_jax.generators.sampling.logits import classifier_free_guidance
 from regen_jax.interfaces import Generator, LossOutput, Variables
 from regen_jax.losses.squared_error import mean_square, normalized, with_alignment
 from regen_jax.networks.conditioning import DiTOptions
@@ -122,7 +122,7 @@ class Diffusion(DiTOptions, Generator):
             drop = jnp.concatenate([drop, ~drop])
         time_B = jnp.full(x.shape[0], time)
         y = self.network.apply(variables, source, drop, x, time_B)
-        return guide(y[:batch], y[batch:], guidance) if guided else y
+        return classifier_free_guidance(y[:batch], y[batch:], guidance) if guided else y
 
     def sample(self, variables: Variables, keys: jax.Array, source: Value) -> Value:
         """Solves the ODE from noise: a loop for each run of steps done alike."""
