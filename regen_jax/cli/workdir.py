@@ -169,7 +169,8 @@ def check_source(
 ) -> None:
     """Checks that the run in a folder has a stage to take, and made it in the same way.
 
-    Options of the part whose names are `free` do not count.
+    Options of the part whose names are `free` do not count, where `section.name` is one of
+    a section within.
 
     Raises:
       UserError: the run cannot be read, made the part in another way, or has not trained
@@ -181,10 +182,7 @@ def check_source(
     for section in ("task", "data", *READS.get(stage, (stage,))):
         pair = [options.get(section) for options in (old, new)]
         if section == stage:
-            pair = [
-                {k: v for k, v in (options or {}).items() if k not in free}
-                for options in pair
-            ]
+            pair = [_without(options or {}, free) for options in pair]
         differing += _differences(*pair, f"config.{section}")
     if differing:
         raise UserError(f"{where}: the run in {source} differs: {'; '.join(differing)}")
@@ -203,6 +201,19 @@ def check_source(
             f"{where}: stage '{stage}' in {source} has {taken} of {steps} steps: finish "
             f"it with python -m regen_jax.train --workdir={source} and its config"
         )
+
+
+def _without(options: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """Returns options but for those of these names; `section.name` is one within."""
+    rest = {}
+    for key, value in options.items():
+        if key in names:
+            continue
+        if isinstance(value, Mapping):
+            within = {name for name in names if name.startswith(f"{key}.")}
+            value = _without(value, {name.removeprefix(f"{key}.") for name in within})
+        rest[key] = value
+    return rest
 
 
 def latest_step(workdir: Path, stage: str) -> int | None:

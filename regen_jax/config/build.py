@@ -15,7 +15,7 @@ from regen_jax.config.registry import (
 )
 from regen_jax.config.sections import CacheOptions, LogOptions, SplitOptions
 from regen_jax.data.host_features import open_examples
-from regen_jax.data.pipeline import Source, share
+from regen_jax.data.pipeline import DataSource, subset
 from regen_jax.errors import UserError
 from regen_jax.evaluation.evaluator import EvaluationData
 from regen_jax.evaluation.options import EvaluateOptions
@@ -60,12 +60,12 @@ class Run:
     cache: CacheOptions
     splits: SplitOptions
 
-    def examples(self, stage: str) -> Source:
+    def examples(self, stage: str) -> DataSource:
         """Returns what that stage trains on."""
         options = self.train[stage]
         split = getattr(self.splits, options.split)
         examples = open_examples(self.task, self.regeneration, split)
-        return share(examples, options.data_fraction, self.loop.seed)
+        return subset(examples, options.data_fraction, self.loop.seed)
 
 
 def build(

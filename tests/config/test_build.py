@@ -151,7 +151,7 @@ def test_options_reach_the_parts():
         ),
         (
             {"abstraction": {"start": 1.0}},
-            ["config.abstraction needs a name", "autoencoder, codec, downsample"],
+            ["config.abstraction needs a name", "autoencoder, downsample"],
         ),
         (
             {"prior": {"name": "toy_parts:Table", "size": 3}},

@@ -195,10 +195,14 @@ def test_a_dry_run_of_a_search(options, capsys):
 
 
 def test_the_memory_is_json(options, stub):
-    asking(options.sweep.parent, "[choice('abstraction.widths', (4, 8))]", trials=1)
+    asking(
+        options.sweep.parent,
+        "[choice('abstraction.networks.widths', (4, 8))]",
+        trials=1,
+    )
     assert run_sweep(options) == 0
     memory = json.loads((options.workdir / "sweep.json").read_text())
     assert memory["search"]["space"][0]["values"] == [[4, 8]]
     flags = trials(options)[0].user_attrs["flags"]
-    assert "--config.abstraction.widths=(4, 8)" in flags
+    assert "--config.abstraction.networks.widths=(4, 8)" in flags
     assert run_sweep(options) == 0

@@ -9,10 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from regen_jax.abstractions.text.token_autoencoder import TokenAutoencoder
+from regen_jax.abstractions.autoencoder import Autoencoder
+from regen_jax.abstractions.networks.latent_queries import LatentQueriesNetworks
 from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.generators.regression import Regression
 from regen_jax.judges.classifier import Classifier
+from regen_jax.losses.cross_entropy import CrossEntropy
 from regen_jax.networks.linear import Head, Linear
 from regen_jax.spaces import Array, Category, Tokens, zeros
 
@@ -122,7 +124,8 @@ def test_generator_does_not_round_logits(model, method):
 
 
 def test_other_networks_do_not_round_predictions():
-    autoencoder = TokenAutoencoder(STACK, num_latents=3, **TINY)
+    networks = LatentQueriesNetworks(num_latents=3, **TINY)
+    autoencoder = Autoencoder(STACK, networks, losses=(CrossEntropy(),))
     y = zeros(STACK, 3)
     variables = jax.eval_shape(autoencoder.init, jax.random.key(0), y)
     keys = jax.random.split(jax.random.key(1), 3)

@@ -1,3 +1,4 @@
+import functools
 import gzip
 import io
 import lzma
@@ -7,27 +8,30 @@ import numpy as np
 import pytest
 import soundfile
 
-from regen_jax.data.builders.tuxpaint_spanish import builder as tuxpaint
 from regen_jax.data.builders.tuxpaint_spanish.builder import (
+    drop_outliers,
+    split_by_text,
+)
+from regen_jax.data.builders.tuxpaint_spanish.stamps import (
+    SAMPLE_RATE,
     VARIABLE,
-    fitting,
     read_clips,
 )
-from regen_jax.data.prepare import prepare
 from regen_jax.data.readers import raw_records
 from regen_jax.data.readers.speech_recordings import open_recordings
+from regen_jax.data.tfds.prepare import prepare
 from regen_jax.errors import UserError
 from regen_jax.modalities.text.characters import SPANISH
 
 FOLDER = "./usr/share/tuxpaint/stamps/"
 TEXTS = [
-    "Un gato.", "Dos perros negros.", "¡Qué niña!", "La casa verde de mi tía.", "Un gato",
-    "El pingüino", "Una flor.", "Un sol.", "El mar azul.", "La luna.",
+    "Un gato.", "Dos perros negros.", "¡Qué niña!", "La casa verde de mi tía.",
+    "Un gato", "El pingüino", "Una flor.", "Un sol.", "El mar azul.", "La luna.",
 ]  # fmt: skip
 
 
 def sound(seconds, seed, file_format="OGG"):
-    """Noise in two channels of 44,100 Hz, as the stamps have them."""
+    """Returns a file with noise in two channels of 44,100 Hz, as the stamps have."""
     size = (round(44_100 * seconds), 2)
     noise = np.random.default_rng(seed).uniform(-0.5, 0.5, size)
     file = io.BytesIO()
@@ -35,8 +39,9 @@ def sound(seconds, seed, file_format="OGG"):
     return file.getvalue()
 
 
+@functools.cache
 def stamps():
-    """Files of ten stamps, one more that repeats a sound, and some that do not count."""
+    """Returns files of ten stamps, one that repeats a sound, and some to be ignored."""
     files = {}
     for i, text in enumerate(TEXTS):
         name = f"animals/stamp{i}"
@@ -52,7 +57,7 @@ def stamps():
 
 
 def package(files, compress=lzma.compress, suffix="xz"):
-    """A Debian package: an ar archive of three members, the last the compressed tar."""
+    """Returns a Debian package: an ar archive of which the last member is a tar."""
     tar = io.BytesIO()
     with tarfile.open(fileobj=tar, mode="w") as archive:
         for name, content in files.items():
@@ -73,10 +78,15 @@ def package(files, compress=lzma.compress, suffix="xz"):
     return data
 
 
+@functools.cache
+def whole_package():
+    return package(stamps())
+
+
 @pytest.fixture
 def deb(tmp_path, monkeypatch):
     path = tmp_path / "stamps.deb"
-    path.write_bytes(package(stamps()))
+    path.write_bytes(whole_package())
     monkeypatch.setenv(VARIABLE, str(path))
     return path
 
@@ -90,12 +100,12 @@ def test_package_and_folder_hold_the_same_clips(tmp_path, deb):
     assert sorted(text for text, _ in packed.values()) == sorted(TEXTS)
     for name, (text, audio) in packed.items():
         np.testing.assert_array_equal(audio, unpacked[name][1])
-        seconds = len(audio) / tuxpaint.SAMPLE_RATE
+        seconds = len(audio) / SAMPLE_RATE
         assert audio.dtype == np.int16
         assert seconds == pytest.approx(0.2 + 0.05 * len(text), abs=1e-3)
 
 
-def test_gzip_is_read_too(tmp_path):
+def test_package_with_gzip_is_read(tmp_path):
     path = tmp_path / "stamps.deb"
     path.write_bytes(package(stamps(), gzip.compress, "gz"))
     assert len(read_clips(path)) == len(TEXTS)
@@ -107,12 +117,12 @@ def test_outliers_in_duration_are_dropped():
         for i in range(200)
     }
     odd = {"long": ("a" * 9, np.zeros(90_000)), "short": ("a" * 30, np.zeros(100))}
-    assert fitting(clips | odd) == clips
+    assert drop_outliers(clips | odd) == clips
 
 
-def test_split_is_by_text():
+def test_clips_of_one_text_are_in_one_split():
     clips = {str(i): (f"Texto {chr(97 + i % 20)}!", np.zeros(1)) for i in range(60)}
-    splits = tuxpaint.split_texts(clips)
+    splits = split_by_text(clips)
     assert {name: len(names) for name, names in splits.items()} == {
         "train": 48,
         "validation": 6,
@@ -121,13 +131,13 @@ def test_split_is_by_text():
     texts = [clips[name][0] for names in splits.values() for name in {*names}]
     assert sorted(texts) == sorted(text for text, _ in clips.values())
     for names in splits.values():
-        length_mask = {clips[name][0] for name in names}
-        assert {name for name in clips if clips[name][0] in length_mask} == names
-    # As they were when there was no validation split.
+        split_texts = {clips[name][0] for name in names}
+        assert {name for name in clips if clips[name][0] in split_texts} == names
+    # The same as in version 1.0.0, which had no validation split.
     assert {clips[name][0] for name in splits["test"]} == {"Texto b!", "Texto s!"}
 
 
-def test_set_is_prepared_and_read(tmp_path, deb):
+def test_prepared_set_has_every_text_in_a_split(tmp_path, deb):
     prepare("tuxpaint_spanish", str(tmp_path))
     stored = {
         name: list(raw_records.load("tuxpaint_spanish", name, str(tmp_path)))
@@ -143,11 +153,11 @@ def test_set_is_prepared_and_read(tmp_path, deb):
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    "content, message",
     [
         (b"", "cannot be read as a Debian package: it is no ar archive"),
         (b"!<arch>\n", "it holds no data.tar"),
-        (package(stamps())[:-3000], "cannot be read as a Debian package: "),
+        (whole_package()[:-3000], "cannot be read as a Debian package: "),
         (package({}, lambda data: b"\x28\xb5\x2f\xfd" + data, "zst"), "dpkg-deb -x"),
         (package({"a.txt": b"A"}), "holds no Spanish recordings of Tux Paint"),
         (
@@ -157,7 +167,7 @@ def test_set_is_prepared_and_read(tmp_path, deb):
     ],
     ids=["empty", "no data", "cut", "zstd", "no clips", "bad sound"],
 )
-def test_bad_package_is_one_line(deb, tmp_path, content, message):
+def test_bad_package_raises_user_error_of_one_line(deb, tmp_path, content, message):
     deb.write_bytes(content)
     with pytest.raises(UserError, match=message) as caught:
         prepare("tuxpaint_spanish", str(tmp_path))
@@ -165,7 +175,7 @@ def test_bad_package_is_one_line(deb, tmp_path, content, message):
     assert not list(tmp_path.glob("tuxpaint_spanish/*"))
 
 
-def test_missing_package_says_how_to_get_it(tmp_path, monkeypatch):
+def test_missing_package_raises_user_error(tmp_path, monkeypatch):
     monkeypatch.setenv(VARIABLE, str(tmp_path / "none.deb"))
     with pytest.raises(UserError, match="apt-get download tuxpaint-stamps-default"):
         prepare("tuxpaint_spanish", str(tmp_path))

@@ -1,22 +1,25 @@
-"""Which melodies are one tune, in whatever key, metre and ornament."""
+"""Measures whether melodies are one tune, in whatever key, meter and ornament."""
 
 from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-# Of an alignment, in tenths of an interval that agrees.
+# Scores of an alignment, in tenths of that of an interval that agrees.
 _MATCH, _MISMATCH, _GAP = 10, -10, -7
 
 
 def skeleton(notes: np.ndarray, beat: int) -> np.ndarray:
-    """Intervals int16 [M], in semitones, between what sounds on the beats of a melody.
+    """Returns the intervals between the notes that sound on the beats of a melody.
 
-    What settings of one tune differ in falls away: the key, notes between the beats,
-    repeated notes and lengths, and so the metre.
+    This removes what settings of one tune differ in: the key, notes between the beats,
+    repeated notes and lengths, and so the meter.
 
     Args:
-      notes: int [N, 3], the start, duration and MIDI pitch of each, in order.
-      beat: steps a beat.
+      notes: int[N, 3], the start, duration and MIDI pitch of each, in order.
+      beat: steps per beat.
+
+    Returns:
+      Intervals i16[M] in semitones, without zeros.
     """
     starts, durations, pitches = np.asarray(notes).reshape(-1, 3).T
     sounds_on_beat = -(-starts // beat) < -(-(starts + durations) // beat)
@@ -25,16 +28,23 @@ def skeleton(notes: np.ndarray, beat: int) -> np.ndarray:
 
 
 def similarities(tune: np.ndarray, tunes: Sequence[np.ndarray]) -> np.ndarray:
-    """float64 [len(tunes)] in [0, 1]: how much of the shorter skeleton is in the other.
+    """Computes how much of the shorter of two skeletons is in the other.
 
     The score of the best local alignment (Smith and Waterman, 1981) over the number of
     intervals of the shorter one: 1 for each interval that agrees, -1 for each that
     differs, -0.7 for each left out on either side.
+
+    Args:
+      tune: i16[M].
+      tunes: skeletons to compare it with.
+
+    Returns:
+      Similarities f64[len(tunes)] in [0, 1].
     """
     lengths = np.array([len(other) for other in tunes], int)
     if not len(tune) or not lengths.any():
         return np.zeros(len(lengths))
-    # No interval is as wide as what the shorter ones are filled up with.
+    # No interval is as wide as the padding of the shorter ones.
     others_LxB = np.full((lengths.max(), len(tunes)), np.iinfo(np.int16).max, np.int16)
     for column, other in enumerate(tunes):
         others_LxB[: len(other), column] = other
@@ -57,16 +67,22 @@ def group(
     threshold: float,
     named_threshold: float,
 ) -> list[list[int]]:
-    """Indices of the tunes, together where a chain of similar ones joins them.
+    """Groups tunes that a chain of similar ones joins.
 
-    Two are joined whose similarity reaches the threshold, which is lower for tunes of
-    the same name. The groups are in the order of their first index.
+    Args:
+      tunes: skeletons.
+      names: of the tunes.
+      threshold: the similarity from which on two tunes are joined.
+      named_threshold: likewise, for two tunes of the same name.
+
+    Returns:
+      Indices of the tunes of each group; groups are in the order of their first index.
     """
     labels = np.arange(len(tunes))
     for index, tune in enumerate(tunes):
-        named = np.array([name == names[index] for name in names[:index]], bool)
-        needed = np.where(named, named_threshold, threshold)
-        for other in np.flatnonzero(similarities(tune, tunes[:index]) >= needed):
+        same_name = np.array([name == names[index] for name in names[:index]], bool)
+        thresholds = np.where(same_name, named_threshold, threshold)
+        for other in np.flatnonzero(similarities(tune, tunes[:index]) >= thresholds):
             new, old = sorted((labels[index], labels[other]))
             labels[labels == old] = new
     return [np.flatnonzero(labels == label).tolist() for label in np.unique(labels)]
