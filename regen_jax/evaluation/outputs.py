@@ -15,13 +15,16 @@ import numpy as np
 from regen_jax.errors import UserError
 from regen_jax.files import write_atomically
 
+Columns = Mapping[str, Sequence[str] | np.ndarray]
+"""By name; see `Task.per_example`."""
+
 
 def path(workdir: Path, split: str) -> Path:
     """Returns the file of a run's outputs on a split."""
     return workdir / f"outputs_{split}.jsonl"
 
 
-def write(file: Path, columns: Mapping[str, Sequence[str] | np.ndarray]) -> None:
+def write(file: Path, columns: Columns) -> None:
     """Writes the columns, one line per example, completely or not at all."""
     values = {
         name: np.asarray(column).tolist() if isinstance(column, np.ndarray) else column
@@ -53,7 +56,7 @@ def read(file: Path) -> dict[str, list[str] | np.ndarray]:
         raise UserError(f"{file} cannot be read: {error}") from error
 
 
-def matching_rows(first: PerExample, second: PerExample) -> list[int]:
+def matching_rows(first: Columns, second: Columns) -> list[int]:
     """Returns the rows of the second outputs that are the examples of the first.
 
     Examples are identified by their texts other than the output; equal ones are matched

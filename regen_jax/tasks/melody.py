@@ -186,7 +186,9 @@ def _tokenizer(name: str, train: str, data_dir: str, vocab: int) -> tuple[str, .
         return tokenizer.train([text for text in texts if text], vocab)
 
     try:
-        return tokenizer.load_or_train(folder / f"tokenizer-{train}-{vocab}.json", learn)
+        return tokenizer.load_or_train(
+            folder / f"tokenizer-{train}-{vocab}.json", learn
+        )
     except ValueError as error:
         raise UserError(f"config.data: {error}") from error
 

@@ -39,7 +39,7 @@ MOVED: Moved = (
     (r"/source_encoder/embed/", "/embed_source/"),
     (r"/source_encoder/norm/", "/encoder_norm/"),
     (r"/source_encoder/layers/", "/encoder_{layer}/"),
-    (r"params/layers/", "params/blocks_{layer}/"),
+    (r"^(\w+/params(?:/prior|/decoder)?)/layers/", r"\1/blocks_{layer}/"),
     (r"/self_attention/", "/"),
     (r"/cross_attention/", "/cross_"),
     (r"/conditioning/start", "/start"),

@@ -112,7 +112,9 @@ class MusicTemplate(HostFeature):
 
     def _estimate_key(self, score: np.ndarray) -> int:
         """Returns the most likely key of a score, an index into KEYS."""
-        return estimate_key(pitch_class_durations(events.sounding_pitches(self._whole_beats(score))))
+        return estimate_key(
+            pitch_class_durations(events.sounding_pitches(self._whole_beats(score)))
+        )
 
     def _extract_in_key(self, score: np.ndarray, key: int) -> np.ndarray:
         """Returns the template of a score that is in a key."""
@@ -124,7 +126,9 @@ class MusicTemplate(HostFeature):
         by_level = {
             "key": np.full(len(chord), key),
             "chord": chord,
-            "rhythm": encode_rhythms(pitches[:, voices], begins[:, voices], self.division),
+            "rhythm": encode_rhythms(
+                pitches[:, voices], begins[:, voices], self.division
+            ),
             "cadence": classify_cadences(chord, fermata, key),
         }
         levels = [by_level[level] for level in self.levels]

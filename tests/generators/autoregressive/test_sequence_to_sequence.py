@@ -10,7 +10,7 @@ import pytest
 
 from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.generators.autoregressive.delay import undelay
-from regen_jax.generators.sampling.logits import guide
+from regen_jax.generators.sampling.logits import classifier_free_guidance
 from regen_jax.spaces import Array, Padded, Tokens, lengths
 
 TEXT, SPEECH = Tokens(4, 5, padded=True), Array((5, 2), padded=True)
@@ -193,7 +193,7 @@ def whole_pass(model, variables, a, b) -> jax.Array:
         found = model.network.apply(variables, a, model._read(b), drop).logits
         return undelay(found) if model.target_space.depth > 1 else found[..., None, :]
 
-    return guide(logits(False), logits(True), model.guidance)
+    return classifier_free_guidance(logits(False), logits(True), model.guidance)
 
 
 @pytest.mark.parametrize("guidance", [1.0, 2.0])

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from regen_jax import ranges
 from regen_jax.generators.diffusion.interfaces import GuidanceMethod, Predict
-from regen_jax.generators.sampling.logits import guide
+from regen_jax.generators.sampling.logits import classifier_free_guidance
 from regen_jax.ranges import Fraction
 from regen_jax.spaces import Value
 
@@ -52,7 +52,7 @@ class ClassifierFree(GuidanceMethod):
             lambda v: jnp.concatenate([v, v]), (source, x, time_B)
         )
         y = network(source, jnp.concatenate([drop, ~drop]), x, time_B)
-        return guide(*jnp.split(y, 2), scale)
+        return classifier_free_guidance(*jnp.split(y, 2), scale)
 
     def scale_at(self, time: float, scale: float) -> float:
         low, high = self.interval
