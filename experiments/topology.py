@@ -109,7 +109,7 @@ def read(folder: Path, written: Path, number: int) -> dict[str, Any]:
         }
         copy = shutil.copytree(path, place / "copy")
         if not QUICK.value or name == "mesh":
-            evaluate(copy)
+            evaluate_run(copy)
             rows[name]["metrics"] = json.loads((copy / "metrics.json").read_text())
         if not QUICK.value or index == turn:
             rows[name]["continued"] = _continue(config, copy, variables)
