@@ -1,6 +1,6 @@
 """Does a run that is killed again and again end as if nothing had been?
 
-    python -m experiments.endurance --workdir=runs/endurance --kills=100
+    python -m experiments.endurance.run --workdir=runs/endurance --kills=100
 
 A run is trained without a break; then the same again, killed by SIGKILL at random
 moments, and started anew after each. At the end every array of the last checkpoints, the

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.programs import (
+from experiments.scaling.programs import (
     bytes_by_place,
     closed_form,
     markdown,

@@ -1,6 +1,6 @@
 """Tests whether a run trained on some devices can be used on any others.
 
-    python -m experiments.topology --workdir=runs/topology
+    python -m experiments.topology.run --workdir=runs/topology
 
 Runs are trained on one device, on four (a 2 × 2 mesh, then `pmap`), and by two processes
 of two devices, which take the judge of the mesh. On 1, 2 and 8 devices each run is then
@@ -180,7 +180,7 @@ def main() -> None:
         place = folder / f"read-{number}"
         shutil.rmtree(place, ignore_errors=True)
         quick = ["--quick"] if QUICK.value else []
-        module = ["experiments.topology", "--reader", f"--workdir={folder}", *quick]
+        module = ["experiments.topology.run", "--reader", f"--workdir={folder}", *quick]
         _run(module, number)
         rows[number] = json.loads((place / "rows.json").read_text())
     table = compare(folder, rows)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.programs import closed_form
+from experiments.scaling.programs import closed_form
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -39,7 +39,7 @@ def study(workdir, *arguments):
     paths = [str(ROOT), str(ROOT / "tests/outside")]
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "experiments.scaling"),
+            *(sys.executable, "-m", "experiments.scaling.run"),
             *(f"--workdir={workdir}", *arguments),
         ],
         cwd=ROOT,
