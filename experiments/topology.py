@@ -30,12 +30,12 @@ from absl import flags
 
 from regen_jax.cli import commands, workdir
 from regen_jax.cli.load_run import load_run, read_config
+from regen_jax.cli.train_run import train_run
 from regen_jax.config.build import build
 from regen_jax.data.host_features import as_batch
 from regen_jax.errors import UserError
-from regen_jax.evaluate import evaluate
+from regen_jax.cli.evaluate_run import evaluate_run
 from regen_jax.evaluation.inference import sample
-from regen_jax.train import train_all
 
 DEVICES = flags.DEFINE_multi_integer(
     "devices", [1, 2, 8], "numbers of devices on which runs are read"
@@ -202,7 +202,7 @@ def _take(config: dict[str, Any], path: Path, place: Path) -> dict[str, str]:
         for name, section in config["train"].items()
     }
     taking = {**config, "train": stages, "parallel": READERS[jax.device_count()]}
-    trained = train_all(taking, place)
+    trained = train_run(taking, place)
     return digests({name: stage.variables for name, stage in trained.items()})
 
 
@@ -212,7 +212,7 @@ def _continue(config: dict, copy: Path, variables: Mapping[str, Any]) -> float:
     steps = (copy / name / "checkpoints").iterdir()
     shutil.rmtree(max(steps, key=lambda path: int(path.name)))
     parallel = READERS[jax.device_count()]
-    again = train_all({**config, "parallel": parallel}, copy)[name].variables
+    again = train_run({**config, "parallel": parallel}, copy)[name].variables
     before, after = (
         jax.tree.leaves(jax.device_get(tree["params"]))
         for tree in (variables[name], again)

@@ -23,8 +23,8 @@ from ml_collections import ConfigDict
 from launch.compare import paired
 from regen_jax import ranges
 from regen_jax.cli import commands
+from regen_jax.cli.train_run import train_run
 from regen_jax.evaluate import evaluate
-from regen_jax.train import train_all
 
 DATA_DIR = flags.DEFINE_string("data_dir", "", "of the prepared set; TFDS's default")
 SHARE = commands.define_number(
@@ -80,7 +80,7 @@ def measure(folder: Path) -> list[dict[str, Any]]:
             found = run / "metrics.json"
             config = configured(folder, method, seed)
             if not found.exists():
-                train_all(config, run)
+                train_run(config, run)
                 evaluate(run)
             metrics = json.loads(found.read_text())
             rows.append(

@@ -1,6 +1,6 @@
-"""What an array means: the spaces that X, X′, Y′ and Y live in.
+"""Spaces: what the arrays of X, X′, Y′ and Y mean.
 
-Shapes here are those of one example; a batch has one more axis in front.
+Shapes are those of one example; a batch has a leading axis B.
 """
 
 import dataclasses
@@ -16,9 +16,9 @@ class Padded(NamedTuple):
     """A value of a padded Array, or a batch of them.
 
     Attributes:
-      values: float32 [..., *shape]; what lies beyond the length means nothing and is 0
-        where the package wrote it.
-      length: int32 [...], how much of the first axis of `shape` counts.
+      values: f32[..., *shape]; values after the length are padding, written as 0 and
+        ignored.
+      length: i32[...], number of valid entries of the first axis of `shape`.
     """
 
     values: jax.Array
@@ -29,27 +29,30 @@ Value = jax.Array | Padded
 
 
 class TokenConstraints(Protocol):
-    """Rules on sequences of Tokens, whose ids come one after the other.
+    """Soft constraints on sequences of Tokens, such as rules of voice leading.
 
     Attributes:
-      reach: how many positions back they look.
+      context: number of previous positions that a violation may depend on.
     """
 
     context: int
 
     def violations(self, before: jax.Array, above: jax.Array) -> jax.Array:
-        """f32[B, vocab]: the faults of each id of level k at a position.
+        """Counts the violations of each candidate id of level k at a position.
 
         Args:
-          before: i32[B, reach, k + 1], the ids of the levels up to k at the positions
-            before, the nearest last; 0 in front of the first.
-          above: i32[B, k], those of the levels before k at the position itself.
+          before: i32[B, context, k + 1], ids of the levels up to k at the previous
+            positions, the latest last; 0 before the first position.
+          above: i32[B, k], ids of the levels before k at the position itself.
+
+        Returns:
+          f32[B, vocab].
         """
 
 
 @dataclasses.dataclass(frozen=True)
 class Category:
-    """One of `size` classes: int32 `[]` in `[0, size)`."""
+    """One of `size` classes, i32[] in `[0, size)`."""
 
     size: int
 
@@ -65,16 +68,17 @@ class Category:
 
 @dataclasses.dataclass(frozen=True)
 class Tokens:
-    """A sequence of ids in `[0, vocab)`: int32 `[length]`, or `[length, depth]`.
+    """A sequence of ids in `[0, vocab)`: i32[length], or i32[length, depth] of stacks.
 
-    The latter where `depth > 1`, for stacks of codes. Where `padded`, 0 stands behind
-    the end of a sequence shorter than `length`, never within it.
-
-    `symbols` are the names of the ids, where they have any: characters or phonemes, for
-    example. The first is that of 0, which is empty where `padded`.
-
-    `rules` is what the domain has against some ids that are possible all the same;
-    sampling can heed it.
+    Attributes:
+      length: number of positions.
+      vocab: number of ids per level.
+      depth: ids per position; more than 1 for stacks, as of a residual quantizer.
+      padded: whether sequences may be shorter than `length`: 0 is padding, after the end
+        of a sequence and never within it.
+      symbols: names of the ids, such as characters or phonemes; empty if they have none.
+        The first names id 0, and is empty where `padded`.
+      constraints: soft constraints that sampling can apply; None for none.
     """
 
     length: int
@@ -100,6 +104,7 @@ class Tokens:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Shape of an example: `(length,)`, or `(length, depth)` of stacks."""
         return (self.length,) if self.depth == 1 else (self.length, self.depth)
 
     def __str__(self) -> str:
@@ -110,10 +115,15 @@ class Tokens:
 
 @dataclasses.dataclass(frozen=True)
 class Array:
-    """Real values: float32 `[*shape]` in `[low, high]`; the last axis is the channel.
+    """Real values, f32[*shape] in `[low, high]`; the last axis holds the channels.
 
-    Where `padded`, the first axis varies and a value is a `Padded`. Where
-    `step` is positive, values are `low + k * step` (1 for 8-bit images); 0 is continuous.
+    Attributes:
+      shape: of an example; its first axis is the longest where `padded`.
+      low: least value, or -inf.
+      high: greatest value, or inf.
+      padded: whether the first axis varies; a value is then a `Padded`.
+      step: distance of neighboring values, `low + k * step`, such as 1 for 8-bit images;
+        0 for continuous values.
     """
 
     shape: tuple[int, ...]
@@ -137,15 +147,16 @@ class Array:
 
     @property
     def bounded(self) -> bool:
+        """Whether both bounds are finite."""
         return math.isfinite(self.low) and math.isfinite(self.high)
 
     @property
     def size(self) -> int:
-        """Number of values in one example."""
+        """Number of values per example."""
         return math.prod(self.shape)
 
     def normalize(self, value: jax.Array) -> jax.Array:
-        """Maps `[low, high]` to `[-1, 1]`; an unbounded space is left as it is."""
+        """Maps `[low, high]` to `[-1, 1]`; returns values of an unbounded space unchanged."""
         value = jnp.asarray(value, jnp.float32)
         return (
             (value - self.low) * (2 / (self.high - self.low)) - 1
@@ -154,7 +165,7 @@ class Array:
         )
 
     def denormalize(self, value: jax.Array) -> jax.Array:
-        """The inverse of `normalize`, clipped to `[low, high]`."""
+        """Inverts `normalize` and clips to `[low, high]`."""
         if not self.bounded:
             return value
         return jnp.clip(
@@ -170,9 +181,9 @@ Space = Category | Tokens | Array
 
 
 def zeros(space: Space, batch_size: int) -> Value:
-    """A batch of the right shape and dtype, for initialization and shape inference.
+    """Returns a batch of zeros, for initialization and shape inference.
 
-    Padded values have their full length.
+    Padded values have full length.
     """
     values = jnp.zeros((batch_size, *space.shape), space.dtype)
     if isinstance(space, Array) and space.padded:
@@ -181,41 +192,49 @@ def zeros(space: Space, batch_size: int) -> Value:
 
 
 def to_dtype(space: Space, value: Value) -> Value:
-    """A value in the space's dtype; data travel in their own, such as uint8 images."""
+    """Casts a value to the dtype of its space; data are stored in theirs, such as uint8."""
     if isinstance(value, Padded):
         length = jnp.asarray(value.length, jnp.int32)
         return Padded(jnp.asarray(value.values, space.dtype), length)
     return jnp.asarray(value, space.dtype)
 
 
-def check(space: Space, value: Value, what: str) -> Value:
-    """The batch `value` as it is; `AssertionError` where it is not one of the space.
+def check(space: Space, value: Value, name: str) -> Value:
+    """Checks the shape and dtype of a batch, and returns it.
 
-    Shapes and dtypes are known while a program is traced: the check costs nothing.
+    Runs while a program is traced, and costs nothing in the program.
+
+    Args:
+      space: where the value should live.
+      value: a batch.
+      name: what errors call the value.
+
+    Raises:
+      AssertionError: the value is not a batch of the space.
     """
     values = value
     if isinstance(space, Array) and space.padded:
-        assert isinstance(value, Padded), f"{what}: {space} needs its lengths"
-        chex.assert_shape(value.length, (None,), custom_message=f"{what}: {space}")
+        assert isinstance(value, Padded), f"{name}: {space} needs its lengths"
+        chex.assert_shape(value.length, (None,), custom_message=f"{name}: {space}")
         values = value.values
-    chex.assert_shape(values, (None, *space.shape), custom_message=f"{what}: {space}")
+    chex.assert_shape(values, (None, *space.shape), custom_message=f"{name}: {space}")
     chex.assert_type(values, space.dtype)
     return value
 
 
 def length_mask(length: jax.Array, size: int) -> jax.Array:
-    """Bool [..., size]: the positions before each length [...]."""
+    """Returns bool[..., size]: whether a position is before the length i32[...]."""
     return jnp.arange(size) < length[..., None]
 
 
 def lengths(space: Space, value: Value) -> jax.Array:
-    """int32[B]: how much of the first axis counts, in a batch of Tokens or an Array."""
+    """Returns i32[B], the number of valid entries of the first axis of each example."""
     if isinstance(value, Padded):
         return value.length
     size = space.shape[0]
     if isinstance(space, Tokens) and space.padded:
         first = value if space.depth == 1 else value[..., 0]
-        # The first 0 ends a sequence, whatever stands behind it.
+        # The first 0 ends a sequence, whatever follows it.
         return jnp.sum(jnp.cumprod(first != 0, axis=1), axis=1, dtype=jnp.int32)
     return jnp.full(value.shape[0], size, jnp.int32)
 

@@ -64,7 +64,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def digits_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A data folder that holds the digits, prepared once for all workers."""
-    from regen_jax.data.prepare import prepare
+    from regen_jax.data.tfds.prepare import prepare
 
     with _shared(tmp_path_factory, "data") as folder:
         prepare("digits", str(folder))
@@ -76,7 +76,7 @@ def speech_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The same folder with the speech sets too: few of those that are made here."""
     from regen_jax.data.builders.pronunciations import builder as pronunciations
     from regen_jax.data.builders.spoken_bible import builder as spoken_bible
-    from regen_jax.data.prepare import prepare
+    from regen_jax.data.tfds.prepare import prepare
     from regen_jax.modalities.text import pronunciation
 
     with (
@@ -109,21 +109,21 @@ def music_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The same folder with 18 chorales, 10 of them for training, and folk tunes."""
     from regen_jax.data.builders import music21_corpus
     from regen_jax.data.builders.chorales import builder as chorales
-    from regen_jax.data.builders.folk_tunes import builder as folk_tunes
-    from regen_jax.data.prepare import prepare
+    from regen_jax.data.builders.chorales import tunes as chorale_tunes
+    from regen_jax.data.builders.folk_tunes import tunes as folk_tunes
+    from regen_jax.data.tfds.prepare import prepare
 
-    def pieces() -> list[Path]:
-        return [
-            music21_corpus.folder("bach") / f"bwv{number}.mxl" for number in CHORALES
-        ]
+    def chorale_files() -> list[Path]:
+        folder = music21_corpus.corpus_folder("bach")
+        return [folder / f"bwv{number}.mxl" for number in CHORALES]
 
     with (
         _shared(tmp_path_factory, "data") as folder,
         pytest.MonkeyPatch.context() as m,
     ):
-        m.setattr(chorales, "pieces", pieces)
-        m.setattr(chorales, "TEST_FRACTION", 0.25)
-        m.setattr(chorales, "VALIDATION_FRACTION", 0.2)
+        m.setattr(chorales, "chorale_files", chorale_files)
+        m.setattr(chorale_tunes, "TEST_FRACTION", 0.25)
+        m.setattr(chorale_tunes, "VALIDATION_FRACTION", 0.2)
         m.setattr(folk_tunes, "MAX_TUNES", 15)
         for name in ("chorales", "folk_tunes"):
             prepare(name, str(folder))
@@ -134,7 +134,7 @@ def music_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
 def text_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The same folder with a verse in twenty of `simple_bible`."""
     from regen_jax.data.builders.simple_bible import builder as simple_bible
-    from regen_jax.data.prepare import prepare
+    from regen_jax.data.tfds.prepare import prepare
 
     split_verses = simple_bible.split_verses
 
@@ -170,19 +170,25 @@ def tiny_flags(digits_dir: str) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def tiny_run(digits_dir):
-    """Builds `configs/digits.py` at its tiny size, of choices such as `decoder=…`."""
-    from regen_jax.config.build import build
-
+def tiny_config(digits_dir):
+    """Makes `configs/digits.py` at its tiny size, of choices such as `decoder=…`."""
     path = ROOT / "configs" / "digits.py"
     get_config = runpy.run_path(str(path))["get_config"]
 
     def make(choices: str):
         config = get_config(f"size=tiny,{choices}")
         config.data.dir = digits_dir
-        return build(config)
+        return config
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_config):
+    """Builds a `tiny_config`."""
+    from regen_jax.config.build import build
+
+    return lambda choices: build(tiny_config(choices))
 
 
 @pytest.fixture(scope="session")
@@ -224,9 +230,9 @@ def swept(
         with shared("sweep") as folder:
             if not (folder / "stderr").exists():
                 (folder / "sweep.py").write_text(
-                    "from launch.algebra import over\n"
+                    "from launch.algebra import grid\n"
                     "field = 'train.prior.schedule.learning_rate'\n"
-                    "get_sweep = lambda: over(field, 1e-3, 2e-3, 1e20)\n"
+                    "get_sweep = lambda: grid(field, 1e-3, 2e-3, 1e20)\n"
                 )
                 config, *extra = tiny_flags
                 command = [sys.executable, "-m", "launch.sweep", config]

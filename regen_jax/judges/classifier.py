@@ -53,9 +53,9 @@ class Classifier(nn.Module):
             x = conv(x, self.width, stride=2)
         for _ in range(self.num_blocks):
             x = x + conv(x, self.width)
-        x = dropout(x.reshape(len(x), -1), keys, self.dropout_rate, layer=1)
+        x = dropout(x.reshape(len(x), -1), keys, self.dropout_rate, index=1)
         features = nn.Dense(self.feature_dim, dtype=self.dtype, name="features")(x)
-        h = dropout(nn.gelu(features), keys, self.dropout_rate, layer=2)
+        h = dropout(nn.gelu(features), keys, self.dropout_rate, index=2)
         logits = Head(self.num_classes, self.dtype, name="logits")(h)
         return logits, features.astype(jnp.float32)
 

@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from regen_jax.data.readers.images import LabelledImages, open_images
+from regen_jax.data.readers.images import LabeledImages, open_images
+from regen_jax.data.tfds.splits import DEFAULT_SPLITS, SplitOptions
 from regen_jax.interfaces import (
     Example,
     Generated,
@@ -39,10 +40,12 @@ class ClassToImage(Task):
     Attributes:
       name: of a prepared TFDS set with images of one shape and labels.
       dir: where it is prepared; TFDS's default folder if empty.
+      splits: the splits of the set that are read.
     """
 
     name: str = "digits"
     dir: str = ""
+    splits: SplitOptions = DEFAULT_SPLITS
 
     @property
     def x(self) -> Category:
@@ -56,8 +59,8 @@ class ClassToImage(Task):
         train = self.examples("train")
         return {"shape": list(train.shape), "label_names": list(train.label_names)}
 
-    def examples(self, split: str) -> LabelledImages:
-        return _images(self.name, split, self.dir)
+    def examples(self, split: str) -> LabeledImages:
+        return _images(self.name, self.splits.stored(split), self.dir)
 
     @property
     def judges(self) -> dict[str, Judge]:
@@ -209,10 +212,10 @@ class ImageJudge(Judge):
 
 
 @functools.lru_cache
-def _images(name: str, split: str, data_dir: str) -> LabelledImages:
+def _images(name: str, split: str, data_dir: str) -> LabeledImages:
     return open_images(name, split, data_dir)
 
 
-def stacked(examples: LabelledImages, key: str) -> np.ndarray:
+def stacked(examples: LabeledImages, key: str) -> np.ndarray:
     """That entry of every example, [N, …]."""
     return np.stack([examples[i][key] for i in range(len(examples))])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from regen_jax.data.builders.simple_bible.builder import in_core, open_verses
+from regen_jax.data.readers.verses import in_core_list, open_verses
 from regen_jax.interfaces import Generated
 from regen_jax.judges.language_model import LanguageModel
 from regen_jax.metrics import text as text_metrics
@@ -35,7 +35,7 @@ def test_core_list_is_the_same_for_every_tokenizer_and_length(
 ):
     expected = sorted(
         verse[:2] for verse in open_verses("simple_bible", split, text_dir)
-        if in_core(verse)
+        if in_core_list(verse)
     )  # fmt: skip
     numbers = []
     for vocab, max_length in ((600, 32), (2000, 32), (2000, 128)):

@@ -51,7 +51,7 @@ def drawn(network) -> dict:
 
 @functools.partial(jax.jit, static_argnums=0)
 def logits_of(network, variables, a, b, drop) -> jax.Array:
-    return network.apply(variables, a, b, drop)
+    return network.apply(variables, a, b, drop).logits
 
 
 def uncached(model: Autoregressive, variables, keys, a, choose=draw) -> np.ndarray:

@@ -10,7 +10,7 @@ import pytest
 
 from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.generators.autoregressive.delay import undelay
-from regen_jax.generators.sampling.logits import guide
+from regen_jax.generators.sampling.logits import classifier_free_guidance
 from regen_jax.spaces import Array, Padded, Tokens, lengths
 
 TEXT, SPEECH = Tokens(4, 5, padded=True), Array((5, 2), padded=True)
@@ -31,8 +31,7 @@ COPIER = dataclasses.replace(
     READER,
     source_space=Tokens(4, 3, padded=True),
     conditioning="cross",
-    copy=True,
-    tied=True,
+    head="tied_pointer",
 )
 KEEPER = dataclasses.replace(
     READER, target_space=STACK, conditioning="aligned", encoder_layers=1
@@ -167,9 +166,11 @@ def test_a_padded_source_is_the_same_one_in_a_space_of_its_length(model):
     model = dataclasses.replace(model, ctc=0.0, conditioning="cross")
     params = dict(init(model, jax.random.key(0))["params"])
     short = Tokens(cut, 5) if model.source_space == TEXT else Array((cut, 2))
-    embed = dict(params["embed_source"])
     exact = dataclasses.replace(model, source_space=short)
-    fewer = params | {"embed_source": embed | {"positions": embed["positions"][:2]}}
+    encoder = dict(params["source_encoder"])
+    embed = dict(encoder["embed"])
+    embed["positions"] = embed["positions"][:2]
+    fewer = params | {"source_encoder": encoder | {"embed": embed}}
     b = every(WORD)[:6]
     if model.source_space == TEXT:
         a, padded = jnp.full((6, 2), 3), jnp.tile(jnp.array([3, 3, 0, 1]), (6, 1))
@@ -188,13 +189,11 @@ def whole_pass(model, variables, a, b) -> jax.Array:
     """Guided logits [B, L, K, V] of b, by a pass over all of it."""
 
     def logits(drop):
-        found = model.network.apply(
-            variables, a, model._read(b), jnp.full(len(b), drop)
-        )
-        found = found[0] if model.ctc else found
+        drop = jnp.full(len(b), drop)
+        found = model.network.apply(variables, a, model._read(b), drop).logits
         return undelay(found) if model.target_space.depth > 1 else found[..., None, :]
 
-    return guide(logits(False), logits(True), model.guidance)
+    return classifier_free_guidance(logits(False), logits(True), model.guidance)
 
 
 @pytest.mark.parametrize("guidance", [1.0, 2.0])
@@ -330,7 +329,7 @@ def test_words_never_seen_are_copied():
         num_layers=1,
         num_heads=2,
         conditioning="cross",
-        copy=True,
+        head="pointer",
         source_dropout=0.0,
         beam_size=1,
     )
@@ -355,7 +354,7 @@ def test_words_never_seen_are_copied():
     variables = train(model, init(model, KEYS[0]))
     new = jnp.asarray(rng.integers(20, 40, (NUMBER, 4)))
     right = np.mean(sample(model, variables, KEYS, new) == new)
-    plain = dataclasses.replace(model, copy=False)
+    plain = dataclasses.replace(model, head="dense")
     variables = train(plain, init(plain, KEYS[0]))
     assert right > 0.9
     assert np.mean(sample(plain, variables, KEYS, new) == new) < 0.1
@@ -364,8 +363,14 @@ def test_words_never_seen_are_copied():
 @pytest.mark.parametrize(
     "change, words",
     [
-        ({"copy": True}, "copy needs padded source Tokens of the target's vocabulary"),
-        ({"tied": True}, "tied needs source Tokens of the target's vocabulary"),
+        (
+            {"head": "pointer"},
+            "head 'pointer' needs padded source Tokens of the target's",
+        ),
+        (
+            {"head": "tied"},
+            "head 'tied' needs source Tokens of the target's vocabulary",
+        ),
         ({"conditioning": "aligned"}, "has 4 positions for 3"),
         ({"conditioning": "none"}, "must be 'prefix', 'cross' or 'aligned'"),
     ],

@@ -17,6 +17,7 @@ from regen_jax import interfaces
 from regen_jax.abstractions.autoencoder import Autoencoder
 from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
 from regen_jax.abstractions.identity import Identity
+from regen_jax.abstractions.networks.conv2d import Conv2dNetworks
 from regen_jax.errors import UserError
 from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.interfaces import Task
@@ -51,8 +52,11 @@ class Noise(Task):
 
 @functools.cache
 def stages():
-    quantizer = VectorQuantizer(codes=16, dim=8, decay=0.2, revive_below=0.7)
-    abstraction = Autoencoder(Noise.y, quantizer, widths=(8,), num_blocks=0)
+    networks = Conv2dNetworks((8,), num_blocks=0)
+    bottleneck = VectorQuantizer(
+        num_codes=16, dim=8, decay=0.2, dead_code_threshold=0.7
+    )
+    abstraction = Autoencoder(Noise.y, networks, bottleneck)
     prior = Autoregressive(
         Noise.x,
         abstraction.output_space,

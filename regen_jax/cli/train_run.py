@@ -1,0 +1,130 @@
+"""Training of a run, stage by stage."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from regen_jax import paths
+from regen_jax.cli import stored_task, workdir
+from regen_jax.config.build import Run, build
+from regen_jax.config.registry import to_plain_dict
+from regen_jax.data.host_features import open_examples
+from regen_jax.data.pipeline import (
+    DataSource,
+    check_batch_size,
+    evaluation_batches,
+    first_batch,
+    training_batches,
+)
+from regen_jax.errors import UserError
+from regen_jax.media.tensorboard import SummaryWriter, markdown_json
+from regen_jax.training.loop import StageData, train
+from regen_jax.training.parallel import processes
+from regen_jax.training.parallel.strategies import check_batch, make_strategy
+from regen_jax.training.parallel.strategy import Strategy
+from regen_jax.training.preemption import Preemption
+from regen_jax.training.stage import StageOptions
+from regen_jax.training.start import TrainedStage
+
+
+def train_run(
+    config: Mapping[str, Any], directory: str | Path, stop_after: str | None = None
+) -> dict[str, TrainedStage]:
+    """Trains the stages of a config one after another; finished ones are only read.
+
+    A run that was stopped resumes where its last checkpoint is.
+
+    Args:
+      config: its sections, such as what `get_config` of a config file returns.
+      directory: the workdir.
+      stop_after: the last stage to train; None for all.
+
+    Returns:
+      The stages by name, with averaged weights.
+
+    Raises:
+      UserError: anything wrong with the config or the folder, before anything is compiled
+        or written.
+      Preempted: the run was asked to stop, and saved.
+    """
+    directory = paths.storable(str(directory), "--workdir")
+    run = build(config)
+    if stop_after not in (None, *run.train):
+        raise UserError(
+            f"--stop_after={stop_after}: no such stage; there are {', '.join(run.train)}"
+        )
+    strategy = checked_strategy(run)
+    workdir.check_taken_together({n: o.init_from for n, o in run.train.items()})
+    examples = {name: run.examples(name) for name in run.train}
+    open_examples(run.task, run.regeneration, "validation")
+    for name, options in run.train.items():
+        check_batch_size(examples[name], options.batch_size)
+        # The other run is not needed any more where there is a copy.
+        if options.init_from and workdir.latest_step(directory, name) is None:
+            free = getattr(getattr(run.regeneration, name, None), "sampling", ())
+            source = paths.storable(options.init_from, f"config.train.{name}.init_from")
+            workdir.check_source(source, config, name, free)
+
+    trained: dict[str, TrainedStage] = {}
+    with Preemption() as preemption, _locked(directory, config, run):
+        for stage in run.stages:
+            options = run.train[stage.name]
+            trained[stage.name] = train(
+                stage,
+                options,
+                run.loop,
+                strategy,
+                directory,
+                {name: other.variables for name, other in trained.items()},
+                _stage_data(
+                    examples[stage.name], run.train[stage.name], run.loop.seed, strategy
+                ),
+                preemption,
+            )
+            if stage.name == stop_after:
+                break
+    return trained
+
+
+def _stage_data(
+    examples: DataSource, options: StageOptions, seed: int, strategy: Strategy
+) -> StageData:
+    """Returns what a stage trains on in this process."""
+    size = options.batch_size
+    return StageData(
+        first_batch=first_batch(examples, size),
+        batches=lambda: training_batches(
+            examples, size, seed, rows=strategy.host_rows(size)
+        ),
+        one_pass=lambda: evaluation_batches(examples, size),
+    )
+
+
+def checked_strategy(run: Run) -> Strategy:
+    """Returns how a run is split over the devices.
+
+    Raises:
+      UserError: batches or axes do not fit the number of devices.
+    """
+    strategy = make_strategy(run.parallel)
+    for name, options in run.train.items():
+        check_batch(
+            f"config.train.{name}", options.batch_size, options.accumulate, strategy
+        )
+    return strategy
+
+
+@contextlib.contextmanager
+def _locked(directory: Path, config: Mapping[str, Any], run: Run) -> Iterator[None]:
+    """Locks the workdir, in the main process for all of them."""
+    with contextlib.ExitStack() as held:
+        with processes.synchronized():
+            if processes.is_main():
+                held.enter_context(workdir.claimed(directory, config))
+                stored_task.write(run, directory)
+                with SummaryWriter(directory) as summaries:
+                    summaries.write_texts(
+                        0, {"config": markdown_json(to_plain_dict(config))}
+                    )
+        yield

@@ -1,0 +1,103 @@
+"""How a decoder of tokens is conditioned on an encoded source."""
+
+from typing import ClassVar, NamedTuple, Protocol
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from regen_jax.networks.embeddings import INIT
+from regen_jax.networks.linear import Linear
+from regen_jax.networks.source_encoder import EncoderOutput
+
+
+class SourceInputs(NamedTuple):
+    """What a decoder takes from a source.
+
+    Attributes:
+      prefix: [B, P, W], the vectors before the first token.
+      prefix_mask: bool[B, P], those of them to attend to; None where that is all.
+      offsets: [B, T, W], added to the embedding of each position; None for nothing.
+    """
+
+    prefix: jax.Array
+    prefix_mask: jax.Array | None = None
+    offsets: jax.Array | None = None
+
+
+class Conditioning(Protocol):
+    """A Linen module that says how a source enters a decoder.
+
+    Attributes:
+      cross: whether blocks attend to the vectors of the source.
+    """
+
+    cross: ClassVar[bool]
+
+    def prefix_length(self, source_length: int) -> int:
+        """Returns the number of positions before the first token."""
+
+    def __call__(self, encoded: EncoderOutput, num_positions: int) -> SourceInputs:
+        """Returns the inputs of a decoder with that many positions, prefix included."""
+
+
+class Prefix(nn.Module):
+    """Puts the source before the tokens; all of it attends to all of it."""
+
+    cross = False
+
+    def prefix_length(self, source_length: int) -> int:
+        return source_length
+
+    def __call__(self, encoded: EncoderOutput, num_positions: int) -> SourceInputs:
+        return SourceInputs(encoded.vectors, encoded.mask)
+
+
+class CrossAttention(nn.Module):
+    """Has every block attend to the source; a learned vector precedes the tokens."""
+
+    cross = True
+
+    def prefix_length(self, source_length: int) -> int:
+        return 1
+
+    @nn.compact
+    def __call__(self, encoded: EncoderOutput, num_positions: int) -> SourceInputs:
+        return SourceInputs(_start(self, encoded.vectors))
+
+
+class Aligned(nn.Module):
+    """Adds each vector of the source to the positions that it belongs to.
+
+    For a target that keeps time with its source. A learned vector precedes the tokens.
+
+    Attributes:
+      length: of the target; it divides the length of the source or is divided by it.
+    """
+
+    length: int
+
+    cross = False
+
+    def prefix_length(self, source_length: int) -> int:
+        return 1
+
+    @nn.compact
+    def __call__(self, encoded: EncoderOutput, num_positions: int) -> SourceInputs:
+        x = encoded.vectors
+        batch, number, width = x.shape
+        if number > self.length:
+            # Several vectors belong to one position.
+            x = x.reshape(batch, self.length, number // self.length * width)
+        x = Linear(width, dtype=x.dtype, name="project")(x)
+        x = jnp.repeat(x, self.length // x.shape[1], axis=1)
+        # Positions after the target, which a delay adds, get nothing.
+        x = jnp.pad(x, ((0, 0), (0, num_positions - self.length), (0, 0)))
+        return SourceInputs(_start(self, encoded.vectors), offsets=x)
+
+
+def _start(module: nn.Module, vectors_BxSxW: jax.Array) -> jax.Array:
+    """Returns a learned vector of the calling module, [B, 1, W]."""
+    batch, _, width = vectors_BxSxW.shape
+    start = module.param("start", INIT, (1, width)).astype(vectors_BxSxW.dtype)
+    return jnp.broadcast_to(start, (batch, 1, width))
