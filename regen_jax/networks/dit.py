@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from regen_jax.networks.attention import MLP, attend
+from regen_jax.networks.attention import MLP, SelfAttention
 from regen_jax.networks.conditional import Network
 from regen_jax.networks.conditioning.interface import Condition
 from regen_jax.networks.embeddings import dropout
@@ -64,22 +64,20 @@ class Block(nn.Module):
         keys: jax.Array | None,
         mask: jax.Array | None,
     ) -> tuple[jax.Array, None]:
-        batch, length, width = x_BxLxW.shape
         modulations = modulation(vector_BxW, 6, self.dtype)
 
         shift, scale, gate = modulations[:3]
         y = modulated_norm(x_BxLxW, shift, scale, self.dtype)
-        qkv = Linear(3 * width, dtype=self.dtype, name="qkv")(y)
-        qkv = qkv.reshape(batch, length, 3, self.num_heads, width // self.num_heads)
-        y = attend(qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2], mask)
-        y = y.reshape(batch, length, width)
-        y = Linear(width, dtype=self.dtype, name="out")(y)
+        attention = SelfAttention(self.num_heads, self.dtype, name="self_attention")
+        y, _ = attention(y, mask)
         x_BxLxW = x_BxLxW + gate * dropout(y, keys, self.dropout, 2 * layer.index)
 
         shift, scale, gate = modulations[3:]
         y = modulated_norm(x_BxLxW, shift, scale, self.dtype)
-        y = MLP(width, self.mlp_ratio, self.dtype, name="mlp")(y)
-        return x_BxLxW + gate * dropout(y, keys, self.dropout, 2 * layer.index + 1), None
+        y = MLP(x_BxLxW.shape[-1], self.mlp_ratio, self.dtype, name="mlp")(y)
+        return x_BxLxW + gate * dropout(
+            y, keys, self.dropout, 2 * layer.index + 1
+        ), None
 
 
 class DiT(nn.Module):
@@ -195,9 +193,7 @@ class DiTOptions(TransformerSize, Network):
         )
 
 
-def modulation(
-    vector_BxW: jax.Array, count: int, dtype: jnp.dtype
-) -> list[jax.Array]:
+def modulation(vector_BxW: jax.Array, count: int, dtype: jnp.dtype) -> list[jax.Array]:
     """Returns `count` vectors [B, 1, W], zero at the start, within the calling module."""
     y = nn.Dense(
         count * vector_BxW.shape[-1],
