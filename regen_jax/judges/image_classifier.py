@@ -1,22 +1,94 @@
-"""The judge of samples: a small convolutional classifier, trained on real images."""
+"""An image classifier, for the accuracy and Fréchet distance of generated images."""
 
+import dataclasses
+import functools
 import math
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from regen_jax.interfaces import Judge, LossOutput, Variables
+from regen_jax.modalities.image.affine import random_affine
 from regen_jax.networks.embeddings import dropout
 from regen_jax.networks.linear import Head
+from regen_jax.spaces import Array, Category
 
 _GRID = 8
 
 
-class Classifier(nn.Module):
-    """Classes and features of images of any size from 8 x 8.
+@dataclasses.dataclass(frozen=True)
+class ImageClassifier(Judge):
+    """Classifies images; it is trained on real images with random affine augmentation.
 
-    Strided convolutions bring an image to a grid of at most 8 x 8, where almost all of
-    the work is done: a convolution at full size would cost more than all of the rest.
+    Attributes:
+      label_space: classes.
+      image_space: images [H, W, C].
+    """
+
+    label_space: Category
+    image_space: Array
+
+    def init(self, rng: jax.Array, x: jax.Array, y: jax.Array) -> Variables:
+        return self._network.init(rng, self.image_space.normalize(y))
+
+    def loss(
+        self,
+        variables: Variables,
+        keys: jax.Array,
+        x: jax.Array,
+        y: jax.Array,
+        train: bool,
+    ) -> LossOutput:
+        """Computes the cross-entropy in nats, and `accuracy`.
+
+        Args:
+          variables: parameters of the network.
+          keys: one key per example, [B].
+          x: classes i32[B].
+          y: images [B, H, W, C].
+          train: whether augmentation and dropout are used.
+        """
+        images = self.image_space.normalize(y)
+        if train:
+            images = random_affine(keys, images)
+        logits, _ = self._network.apply(variables, images, keys if train else None)
+        log_probs = jax.nn.log_softmax(logits)
+        is_correct = (jnp.argmax(logits, axis=-1) == x).astype(jnp.float32)
+        return LossOutput(
+            loss=-jnp.take_along_axis(log_probs, x[:, None], axis=-1)[:, 0],
+            metrics={"accuracy": is_correct},
+        )
+
+    def predict(
+        self, variables: Variables, images: np.ndarray, batch_size: int = 500
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Predicts classes i32[N] and features f32[N, D] of images [N, H, W, C]."""
+        num_batches = math.ceil(len(images) / batch_size)
+        batches = np.array_split(images, num_batches)
+        predictions = [self._predict(variables, batch) for batch in batches]
+        classes, features = zip(*predictions, strict=True)
+        return np.concatenate(classes), np.concatenate(features)
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def _predict(
+        self, variables: Variables, images: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        normalized = self.image_space.normalize(images)
+        logits, features = self._network.apply(variables, normalized)
+        return jnp.argmax(logits, axis=-1), features
+
+    @property
+    def _network(self) -> "ConvNet":
+        return ConvNet(self.label_space.size)
+
+
+class ConvNet(nn.Module):
+    """A small convolutional network for images of at least 8 x 8 pixels.
+
+    Strided convolutions reduce an image to a grid of at most 8 x 8, where most of the
+    computation is: a convolution at full size would cost more than all others.
     """
 
     num_classes: int
@@ -28,13 +100,19 @@ class Classifier(nn.Module):
 
     @nn.compact
     def __call__(
-        self, y: jax.Array, keys: jax.Array | None = None
+        self, images: jax.Array, keys: jax.Array | None = None
     ) -> tuple[jax.Array, jax.Array]:
-        """Maps y f32[B, H, W, C] in [-1, 1] to logits f32[B, K] and features f32[B, D].
+        """Computes logits and features.
 
-        `keys` [B] turns on dropout, for training. The features are linear outputs, few
-        and without a nonlinearity, so that a Gaussian with a covariance of full rank
-        can be fitted to some hundred examples.
+        Features are linear outputs, few and without a nonlinearity, so that a Gaussian
+        with a covariance of full rank can be fitted to some hundred examples.
+
+        Args:
+          images: f32[B, H, W, C] in [-1, 1].
+          keys: one key per example for dropout, [B]; None turns dropout off.
+
+        Returns:
+          Logits f32[B, num_classes] and features f32[B, feature_dim].
         """
 
         def conv(x, width, kernel=3, stride=1):
@@ -47,9 +125,9 @@ class Classifier(nn.Module):
             )
             return nn.gelu(layer(x))
 
-        levels = max(2, math.ceil(math.log2(max(y.shape[1:3]) / _GRID)))
-        x = conv(y, self.width // 2, kernel=5, stride=2)
-        for _ in range(levels - 1):
+        num_levels = max(2, math.ceil(math.log2(max(images.shape[1:3]) / _GRID)))
+        x = conv(images, self.width // 2, kernel=5, stride=2)
+        for _ in range(num_levels - 1):
             x = conv(x, self.width, stride=2)
         for _ in range(self.num_blocks):
             x = x + conv(x, self.width)
@@ -58,49 +136,3 @@ class Classifier(nn.Module):
         h = dropout(nn.gelu(features), keys, self.dropout_rate, layer=2)
         logits = Head(self.num_classes, self.dtype, name="logits")(h)
         return logits, features.astype(jnp.float32)
-
-
-def augment(
-    keys: jax.Array,
-    y: jax.Array,
-    rotation: float = 0.2,
-    scale: float = 0.12,
-    shear: float = 0.2,
-    shift: float = 0.07,
-) -> jax.Array:
-    """Moves each image by a random affine map: y f32[B, H, W, C], a key an example.
-
-    Each strength bounds a uniform draw: `rotation` in radians, `scale` of the logarithm
-    of each side, `shear` in pixels a pixel, `shift` as a share of each side. Pixels in
-    between are interpolated linearly and the border is repeated. `Classifier` may take
-    the same keys.
-    """
-
-    def one(key: jax.Array, image: jax.Array) -> jax.Array:
-        draw = jax.random.uniform(jax.random.fold_in(key, 0), (6,), minval=-1, maxval=1)
-        cos, sin = jnp.cos(rotation * draw[0]), jnp.sin(rotation * draw[0])
-        matrix = jnp.array([[cos, -sin], [sin, cos]])
-        matrix = matrix @ jnp.array([[1, shear * draw[1]], [0, 1]])
-        matrix = matrix * jnp.exp(scale * draw[2:4])
-        return affine(image, matrix, shift * draw[4:6] * jnp.array(image.shape[:2]))
-
-    return jax.vmap(one)(keys, y)
-
-
-def affine(image: jax.Array, matrix: jax.Array, offset: jax.Array) -> jax.Array:
-    """Resamples an image f32[H, W, C] about its centre.
-
-    The pixel at p comes from `matrix @ (p - centre) + centre + offset`, in pixels, with
-    matrix [2, 2] and offset [2] in the order of the axes.
-    """
-    height, width, _ = image.shape
-    centre = jnp.array([(height - 1) / 2, (width - 1) / 2])
-    pixels = jnp.stack(jnp.mgrid[:height, :width], axis=-1) - centre
-    source = pixels @ matrix.T + centre + offset
-
-    def sample(channel: jax.Array) -> jax.Array:
-        return jax.scipy.ndimage.map_coordinates(
-            channel, [source[..., 0], source[..., 1]], order=1, mode="nearest"
-        )
-
-    return jax.vmap(sample, in_axes=-1, out_axes=-1)(image)

@@ -12,7 +12,7 @@ import pytest
 from regen_jax.abstractions.text.token_autoencoder import TokenAutoencoder
 from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.generators.regression import Regression
-from regen_jax.judges.classifier import Classifier
+from regen_jax.judges.image_classifier import ConvNet
 from regen_jax.networks.linear import Head, Linear
 from regen_jax.spaces import Array, Category, Tokens, zeros
 
@@ -113,7 +113,7 @@ def test_no_other_network_rounds_what_it_predicts():
     loss = functools.partial(autoencoder.loss, train=True)
     assert rounded_logits(loss, variables, keys, y) == []
 
-    judge, images = Classifier(VOCAB, dtype=jnp.bfloat16), jnp.zeros((3, 8, 8, 1))
+    judge, images = ConvNet(VOCAB, dtype=jnp.bfloat16), jnp.zeros((3, 8, 8, 1))
     variables = jax.eval_shape(judge.init, jax.random.key(0), images)
     assert rounded_logits(judge.apply, variables, images) == []
 
