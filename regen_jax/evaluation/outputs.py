@@ -53,7 +53,10 @@ def read(file: Path) -> dict[str, list[str] | np.ndarray]:
         raise UserError(f"{file} cannot be read: {error}") from error
 
 
-def matching_rows(first: PerExample, second: PerExample) -> list[int]:
+def matching_rows(
+    first: Mapping[str, Sequence[str] | np.ndarray],
+    second: Mapping[str, Sequence[str] | np.ndarray],
+) -> list[int]:
     """Returns the rows of the second outputs that are the examples of the first.
 
     Examples are identified by their texts other than the output; equal ones are matched
