@@ -13,9 +13,9 @@ from regen_jax.abstractions.autoencoder import Autoencoder
 from regen_jax.abstractions.networks.latent_queries import LatentQueriesNetworks
 from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.generators.regression import Regression
+from regen_jax.judges.image_classifier import ConvNet
 from regen_jax.losses.cross_entropy import CrossEntropy
 from regen_jax.networks.dit import DiTOptions
-from regen_jax.judges.image_classifier import ConvNet
 from regen_jax.networks.linear import Head, Linear
 from regen_jax.spaces import Array, Category, Tokens, zeros
 
