@@ -69,17 +69,20 @@ COSTS = (
 
 
 def run_study(
-    name: str, rows: Sequence[Row], columns: Sequence[Column], folder: Path
+    name: str,
+    rows: Sequence[Row],
+    columns: Sequence[Column],
+    folder: Path,
+    results: Path | None = None,
 ) -> list[list[str]]:
     """Trains and evaluates each run, resuming where it stopped, and returns the table.
-
-    With `--results`, the table is written there as `tables[name]`.
 
     Args:
       name: of the table.
       rows: the runs, in an order in which one may take stages of earlier ones.
       columns: the metrics, to which `COSTS` are added.
       folder: holds the workdirs.
+      results: a JSON file that gets the table as `tables[name]`; None for none.
     """
     workdirs = {row.title: folder / re.sub(r"\W+", "_", row.title) for row in rows}
     table = [["", *(column.title for column in (*columns, *COSTS))]]
@@ -95,15 +98,21 @@ def run_study(
             [row.title, *(column.cell(metrics) for column in (*columns, *COSTS))]
         )
     print(markdown(table))
-    if RESULTS.value:
-        path = Path(RESULTS.value)
-        results = json.loads(path.read_text()) if path.exists() else {"tables": {}}
-        results["tables"][name] = table
-        text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
-        files.write_atomically(path, text)
+    if results:
+        content = (
+            json.loads(results.read_text()) if results.exists() else {"tables": {}}
+        )
+        content["tables"][name] = table
+        text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+        files.write_atomically(results, text)
     return table
 
 
 def main(name: str, rows: Sequence[Row], columns: Sequence[Column]) -> None:
     """Runs a study as a command."""
-    commands.run(lambda: run_study(name, rows, columns, commands.workdir()) and None)
+
+    def run() -> None:
+        results = Path(RESULTS.value) if RESULTS.value else None
+        run_study(name, rows, columns, commands.workdir(), results)
+
+    commands.run(run)

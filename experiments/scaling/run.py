@@ -16,8 +16,8 @@ from typing import Any
 import jax
 from absl import flags
 
-from experiments.scaling.programs import bytes_by_place, closed_form, markdown, row
 from experiments.scaling.plan import Chip, Plan, table
+from experiments.scaling.programs import bytes_by_place, closed_form, markdown, row
 from regen_jax.cli import commands
 from regen_jax.cli.dry_run import steps
 from regen_jax.config.build import build

@@ -23,8 +23,8 @@ from ml_collections import ConfigDict
 from launch.compare import paired
 from regen_jax import ranges
 from regen_jax.cli import commands
-from regen_jax.cli.train_run import train_run
 from regen_jax.cli.evaluate_run import evaluate_run
+from regen_jax.cli.train_run import train_run
 
 DATA_DIR = flags.DEFINE_string("data_dir", "", "of the prepared set; TFDS's default")
 SHARE = commands.define_number(
