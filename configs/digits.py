@@ -11,7 +11,10 @@ from typing import Any
 from ml_collections import ConfigDict
 
 CHOICES = {
-    "abstraction": ("vq", "fsq", "rvq", "pixel_tokens", "downsample", "identity"),
+    "abstraction": (
+        *("vq", "fsq", "rvq", "latents"),
+        *("pixel_tokens", "downsample", "identity"),
+    ),
     "prior": ("autoregressive", "diffusion", "regression"),
     "decoder": ("inverse", "regression", "diffusion"),
     "size": ("demo", "base", "tiny"),
@@ -21,6 +24,7 @@ FITTING = {
     "vq": (("autoregressive",), ("inverse", "regression", "diffusion")),
     "fsq": (("autoregressive",), ("inverse", "regression", "diffusion")),
     "rvq": (("autoregressive",), ("inverse",)),
+    "latents": (("diffusion", "regression"), ("inverse",)),
     "pixel_tokens": (("autoregressive",), ("inverse",)),
     "downsample": (("diffusion", "regression"), ("regression", "diffusion")),
     "identity": (("diffusion", "regression"), ("inverse",)),
@@ -34,7 +38,7 @@ def get_config(arg: str = "") -> ConfigDict:
     priors, decoders = FITTING.get(abstraction, (("autoregressive",), ("inverse",)))
     prior = chosen.get("prior", priors[0])
     decoder = chosen.get("decoder", decoders[0])
-    patch = 1 if abstraction == "downsample" else 4
+    patch = 1 if abstraction in ("downsample", "latents") else 4
     return ConfigDict(
         {
             "seed": 0,
@@ -82,18 +86,23 @@ def _abstraction(name: str, size: str) -> dict[str, Any]:
     if name in ("pixel_tokens", "downsample", "identity"):
         options = {"pixel_tokens": {"levels": 256}, "downsample": {"factor": 4}}
         return dict(name=name, **options.get(name, {}))
-    quantizers = {
-        "vq": {"name": "vq", "codes": 128, "dim": 16},
+    bottlenecks = {
+        "vq": {"name": "vq", "num_codes": 128, "dim": 16},
         "fsq": {"name": "fsq", "levels": (8, 4, 4)},
-        "rvq": {"name": "rvq", "codes": 32, "dim": 16, "depth": 2},
+        "rvq": {"name": "rvq", "num_codes": 32, "dim": 16, "depth": 2},
+        "latents": {"name": "identity", "dim": 4},
     }
     widths = {"tiny": (4, 8), "demo": (32, 64), "base": (128, 256)}[size]
     return {
         "name": "autoencoder",
-        "quantizer": quantizers[name],
-        "widths": widths,
-        "num_blocks": 2 if size == "base" else 0,
-        "dtype": "float32",
+        "networks": {
+            "name": "conv2d",
+            "widths": widths,
+            "num_blocks": 2 if size == "base" else 0,
+            "dtype": "float32",
+        },
+        "bottleneck": bottlenecks[name],
+        "losses": ({"name": "squared_error"},),
     }
 
 
@@ -102,8 +111,7 @@ def _generator(name: str, size: str, patch: int) -> dict[str, Any]:
         return {"name": name}
     tiny, demo, base = (16, 1, 2), (128, 3, 4), (512, 8, 8)
     width, num_layers, num_heads = {"tiny": tiny, "demo": demo, "base": base}[size]
-    options = {
-        "name": name,
+    transformer = {
         "width": width,
         "num_layers": num_layers,
         "num_heads": num_heads,
@@ -111,8 +119,11 @@ def _generator(name: str, size: str, patch: int) -> dict[str, Any]:
         "remat": False,
     }
     if name == "autoregressive":
-        return options | {"dropout": 0.1, "top_p": 0.9}
-    return options | {"patch": patch}
+        return {"name": name, "dropout": 0.1, "top_p": 0.9} | transformer
+    network = {"name": "dit", "patch": patch} | transformer
+    options = {"name": name, "network": network}
+    solver = {"solver": {"name": "heun"}, "num_steps": 12}
+    return options | (solver if name == "diffusion" else {})
 
 
 def _guided(name: str) -> dict[str, Any]:

@@ -89,13 +89,17 @@ def _abstraction(name: str, size: str) -> dict[str, Any]:
         return {"name": name}
     width, num_layers, num_heads = _size(size)
     return {
-        "name": "token_autoencoder",
-        "quantizer": {"name": "fsq", "levels": (8, 8, 8)},
-        "num_latents": 64,
-        "width": width,
-        "num_layers": num_layers,
-        "num_heads": num_heads,
-        "dtype": "float32",
+        "name": "autoencoder",
+        "networks": {
+            "name": "latent_queries",
+            "num_latents": 64,
+            "width": width,
+            "num_layers": num_layers,
+            "num_heads": num_heads,
+            "dtype": "float32",
+        },
+        "bottleneck": {"name": "fsq", "levels": (8, 8, 8)},
+        "losses": ({"name": "cross_entropy"},),
     }
 
 

@@ -1,4 +1,4 @@
-"""German lyrics with metre and key → melody, on the sopranos of Bach's chorales.
+"""German lyrics with meter and key → melody, on the sopranos of Bach's chorales.
 
 `--config=configs/melody.py:abstraction=identity` chooses; see CHOICES. The default is
 lyrics → music template (tonality, chords, rhythm and cadences) → melody; `identity` is
@@ -90,13 +90,17 @@ def _abstraction(name: str, size: str) -> dict[str, Any]:
         return {"name": name}
     width, num_layers, num_heads = _size(size)
     return {
-        "name": "token_autoencoder",
-        "quantizer": {"name": "fsq", "levels": (8, 8, 8)},
-        "num_latents": 32,
-        "width": width,
-        "num_layers": num_layers,
-        "num_heads": num_heads,
-        "dtype": "float32",
+        "name": "autoencoder",
+        "networks": {
+            "name": "latent_queries",
+            "num_latents": 32,
+            "width": width,
+            "num_layers": num_layers,
+            "num_heads": num_heads,
+            "dtype": "float32",
+        },
+        "bottleneck": {"name": "fsq", "levels": (8, 8, 8)},
+        "losses": ({"name": "cross_entropy"},),
     }
 
 

@@ -95,24 +95,28 @@ def _source(abstraction: str) -> dict[str, Any]:
 
 
 def _abstraction(name: str, size: str) -> dict[str, Any]:
-    quantizers = {
+    bottlenecks = {
         # The encoder moves far at first: averages of long memory lose sight of it.
-        "vq": {"name": "vq", "codes": 1024, "dim": 8, "decay": 0.9},
+        "vq": {"name": "vq", "num_codes": 1024, "dim": 8, "decay": 0.9},
         "fsq": {"name": "fsq", "levels": (8, 8, 8)},
     }
     if name == "text_template":
         return dict(_WHOLE)
-    if name not in quantizers:
+    if name not in bottlenecks:
         return {"name": name}
     width, num_layers, num_heads = _size(size)
     return {
-        "name": "token_autoencoder",
-        "quantizer": quantizers[name],
-        "num_latents": 32,
-        "width": width,
-        "num_layers": num_layers,
-        "num_heads": num_heads,
-        "dtype": "float32",
+        "name": "autoencoder",
+        "networks": {
+            "name": "latent_queries",
+            "num_latents": 32,
+            "width": width,
+            "num_layers": num_layers,
+            "num_heads": num_heads,
+            "dtype": "float32",
+        },
+        "bottleneck": bottlenecks[name],
+        "losses": ({"name": "cross_entropy"},),
     }
 
 

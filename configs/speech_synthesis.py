@@ -97,16 +97,25 @@ def _abstraction(name: str, size: str) -> dict[str, Any]:
     if name == "codec":
         width, layers = {"tiny": (16, 1), "demo": (192, 4), "base": (512, 8)}[size]
         return {
-            "name": name,
-            "quantizer": {"name": "rvq", "codes": 64, "depth": 4, "decay": 0.9},
-            "width": width,
-            "num_layers": layers,
-            "hop": HOP,
-            "stride": 2,
+            "name": "autoencoder",
+            "networks": {
+                "name": "vocos",
+                "width": width,
+                "num_layers": layers,
+                "hop": HOP,
+                "stride": 2,
+            },
+            "bottleneck": {"name": "rvq", "num_codes": 64, "depth": 4, "decay": 0.9},
+            "losses": _wave_losses(),
         }
     if name == "wave_frames":
         return {"name": name, "size": HOP}
     return {"name": name}
+
+
+def _wave_losses() -> tuple[dict[str, Any], ...]:
+    """Loss terms of waves; a weight above 0 turns the adversary on."""
+    return {"name": "spectral"}, {"name": "adversarial", "weight": 0.0}
 
 
 def _transformer(size: str) -> dict[str, Any]:
@@ -124,13 +133,20 @@ def _transformer(size: str) -> dict[str, Any]:
 def _prior(name: str, size: str) -> dict[str, Any]:
     if ":" in name:
         return {"name": name}
-    options = {"name": name} | _transformer(size)
+    transformer = _transformer(size)
     if name == "autoregressive":
         layers = {"tiny": 1, "demo": 2, "base": 6}[size]
         encoder = {"conditioning": "cross", "encoder_layers": layers}
-        return options | encoder | {"top_p": 0.9, "dropout": 0.1}
-    options |= {"patch": 2, "encoder_layers": 2}
-    return options | ({"num_steps": 6} if name == "diffusion" else {})
+        options = {"name": name, "top_p": 0.9, "dropout": 0.1}
+        return options | transformer | encoder
+    network = {"name": "dit", "patch": 2} | transformer
+    solver = {"solver": {"name": "heun"}, "num_steps": 6}
+    return {
+        "name": "duration_aligned",
+        "duration_encoder": {"width": transformer["width"], "num_layers": 2},
+        "generator": {"name": name, "network": network}
+        | (solver if name == "diffusion" else {}),
+    }
 
 
 def _decoder(name: str, size: str) -> dict[str, Any]:
@@ -140,7 +156,7 @@ def _decoder(name: str, size: str) -> dict[str, Any]:
         "width": width,
         "num_layers": layers,
         "segment": 4 if size == "tiny" else 32,
-        "adversarial": 0.0,
+        "losses": _wave_losses(),
     }
     if name == "adversarial":
         return vocoder

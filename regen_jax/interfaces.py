@@ -71,24 +71,24 @@ SampleMetrics = Callable[[Generated], dict[str, float]]
 
 
 class Abstraction(abc.ABC):
-    """The arrow Y → Y′, and its own way back where it has one.
+    """The arrow Y → Y′, and its inverse where it has one.
 
-    A subclass is a frozen dataclass whose first field is `y`, the space it abstracts;
-    the other fields are options. The same class abstracts a source (X → X′): X then
-    stands in Y's place.
+    A subclass is a frozen dataclass whose first field is `input_space`, the space of Y;
+    the other fields are options. The same class abstracts a source, X → X′: `input_space`
+    is that of X then.
     """
 
     registry: ClassVar[str] = "regen_jax.abstractions"
     learned: ClassVar[bool] = False
-    """Whether the abstraction has a training stage of its own."""
+    """Whether it has parameters, and a training stage."""
     lossless: bool = False
-    """Whether Y′ determines Y, so that a likelihood of Y′ is one of Y."""
+    """Whether Y′ determines Y, so that the likelihood of Y′ is that of Y."""
     invertible: bool = True
     """Whether `decode` exists, so that the decoder `inverse` can be chosen."""
     runs_on_host: ClassVar[bool] = False
-    """Whether the input pipeline applies it, example by example: see `HostFeature`."""
+    """Whether the input pipeline applies it to single examples; see `HostFeature`."""
     human_editable: ClassVar[bool] = False
-    """Whether people can `to_text` a Y′ and `from_text` what they made of it."""
+    """Whether Y′ has a text form that people can edit: `to_text` and `from_text`."""
 
     input_space: Space
 
@@ -98,30 +98,41 @@ class Abstraction(abc.ABC):
         """The space of Y′."""
 
     def init(self, rng: jax.Array, y: jax.Array) -> Variables:
-        """Variables at the start of training; only where `learned`.
+        """Returns variables at the start of training; only where `learned`.
 
-        `y` [B, *y.shape] is a batch of data, for data-dependent starts.
+        Args:
+          rng: of the draws.
+          y: a batch [B, *input_space.shape], for data-dependent initialization.
         """
         raise NotImplementedError(f"{type(self).__name__} is not learned")
 
     @abc.abstractmethod
     def encode(self, variables: Variables, y: Value) -> Value:
-        """Maps y [B, *y.shape] to y′ [B, *y_prime.shape]."""
+        """Maps y [B, *input_space.shape] to y′ [B, *output_space.shape]."""
 
     def decode(self, variables: Variables, y_prime: Value) -> Value:
-        """Maps y′ [B, *y_prime.shape] back to y [B, *y.shape]."""
-        raise NotImplementedError(f"{type(self).__name__} has no way back")
+        """Maps y′ [B, *output_space.shape] to y [B, *input_space.shape]."""
+        raise NotImplementedError(f"{type(self).__name__} is not invertible")
 
     def loss(
         self, variables: Variables, keys: jax.Array, y: jax.Array, train: bool
     ) -> LossOutput:
-        """The self-supervised objective on y [B, *y.shape]; only where `learned`."""
+        """Computes the self-supervised loss of y [B, *input_space.shape].
+
+        Only where `learned`.
+
+        Args:
+          variables: as `init` returns them.
+          keys: one per example.
+          y: a batch.
+          train: whether to draw what is random in training alone, such as dropout.
+        """
         raise NotImplementedError(f"{type(self).__name__} is not learned")
 
     def update(
-        self, variables: Variables, rng: jax.Array, objective: LossOutput
+        self, variables: Variables, rng: jax.Array, loss_output: LossOutput
     ) -> Variables:
-        """Variables after a step, from its statistics over the whole global batch."""
+        """Returns variables after a step, given the loss output of the global batch."""
         return variables
 
     def finalize(self, variables: Variables, batches: Iterator[Value]) -> Variables:
@@ -137,51 +148,57 @@ class Abstraction(abc.ABC):
         """
         return variables
 
-    def code_metrics(self, y_prime: Any, other: Any) -> dict[str, float]:
-        """Figures of how near a prior's y′ [N, …] are to the true ones."""
+    def code_metrics(self, y_prime: Any, reference: Any) -> dict[str, float]:
+        """Returns metrics that compare generated y′ [N, …] with true ones."""
         return {}
 
     def consistency_metrics(self, y: Any, y_prime: Any) -> dict[str, float]:
-        """Figures of how far y [N, …] have the y′ [N, …] they were generated from."""
+        """Returns metrics that compare y′ of y [N, …] with those y was generated from."""
         return {}
 
     def to_text(self, y_prime: np.ndarray) -> str:
-        """One y′ as a text for people to edit; only where `human_editable`."""
+        """Returns one y′ as a text that people can edit; only where `human_editable`."""
         raise NotImplementedError(f"{type(self).__name__} writes no texts")
 
     def from_text(self, text: str) -> np.ndarray:
-        """The y′ of a text, the inverse of `to_text`; only where `human_editable`.
+        """Returns the y′ of a text: the inverse of `to_text`.
+
+        Only where `human_editable`.
 
         Raises:
-          UserError: names the place where the text is not that of a y′.
+          UserError: names the place where the text is not valid.
         """
         raise NotImplementedError(f"{type(self).__name__} reads no texts")
 
     def summarize(
-        self, metrics: dict[str, float], totals: dict[str, Any]
+        self, metrics: dict[str, float], sums: dict[str, Any]
     ) -> dict[str, float]:
-        """Adds figures that exist only over a whole split to its mean metrics.
+        """Adds metrics of a whole split to its mean metrics.
 
-        PSNR from the mean MSE, for example, or perplexity from the code counts.
+        For example, perplexity from the code counts among the `LossOutput.sums`.
         """
         return metrics
 
 
 class HostFeature(Abstraction):
-    """An abstraction that looks things up and cannot run within a compiled step.
+    """An abstraction by Python code, which cannot run within a compiled step.
 
-    The input pipeline applies it, and keeps what it says with the prepared data.
+    The input pipeline applies it, and caches its results with the prepared data.
     """
 
     runs_on_host = True
     invertible = False
 
     @abc.abstractmethod
-    def extract(self, y: np.ndarray | Padded, notes: Example) -> np.ndarray:
-        """y′ of one example, by NumPy; `notes` are all that the data set says of it.
+    def extract(self, value: np.ndarray | Padded, metadata: Example) -> np.ndarray:
+        """Returns the y′ [*output_space.shape] of one example.
+
+        Args:
+          value: y [*input_space.shape], in NumPy.
+          metadata: all fields that the data set has of the example.
 
         Raises:
-          UserError: the rule has no answer for this y.
+          UserError: this y has no y′.
         """
 
     def encode(self, variables: Variables, y: Value) -> Value:

@@ -230,9 +230,9 @@ def swept(
         with shared("sweep") as folder:
             if not (folder / "stderr").exists():
                 (folder / "sweep.py").write_text(
-                    "from launch.algebra import over\n"
+                    "from launch.algebra import grid\n"
                     "field = 'train.prior.schedule.learning_rate'\n"
-                    "get_sweep = lambda: over(field, 1e-3, 2e-3, 1e20)\n"
+                    "get_sweep = lambda: grid(field, 1e-3, 2e-3, 1e20)\n"
                 )
                 config, *extra = tiny_flags
                 command = [sys.executable, "-m", "launch.sweep", config]

@@ -1,90 +1,179 @@
-"""A learned abstraction of images: the codes of a quantized autoencoder."""
+"""A learned abstraction of any space: an autoencoder with a bottleneck."""
 
 import dataclasses
+from collections.abc import Iterable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from regen_jax import ranges
-from regen_jax.abstractions.bottlenecks.interface import Quantizer
+from regen_jax.abstractions.bottlenecks.interface import Bottleneck
 from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
-from regen_jax.abstractions.quantized import QuantizedAutoencoder
-from regen_jax.networks.conv.conv2d import Decoder, Encoder
-from regen_jax.ranges import Count, Natural
-from regen_jax.spaces import Array
+from regen_jax.abstractions.networks.conv2d import Conv2dNetworks
+from regen_jax.abstractions.networks.interface import Networks
+from regen_jax.interfaces import Abstraction, LossOutput, Variables
+from regen_jax.losses.interface import (
+    LossTerm,
+    check_terms,
+    count_step,
+    init_terms,
+    total_loss,
+)
+from regen_jax.losses.squared_error import SquaredError
+from regen_jax.spaces import Array, Space, Tokens, Value
 
 
 @dataclasses.dataclass(frozen=True)
-class Autoencoder(QuantizedAutoencoder):
-    """Images to a grid of codes in raster order, at 1 / 2^n of the resolution.
+class Autoencoder(Abstraction):
+    """Networks × bottleneck × losses, trained on Y alone.
+
+    Y′ is what the bottleneck makes of the encoder's latents. Networks, bottleneck and
+    losses are independent of one another; the defaults are those of images.
+
+    Variables are `params`, with `encoder`, `decoder` and the parameters of loss terms;
+    the collection of the bottleneck; and `progress`, where a loss term starts late.
 
     Attributes:
-      y: the space of images, bounded, [H, W, C].
-      quantizer: makes codes of the encoder's latents.
-      widths: channels of each level; each of the n levels halves the resolution.
-      num_blocks: residual blocks a level.
-      dtype: compute dtype of the networks; quantizers stay in float32.
+      input_space: the space of Y.
+      networks: from Y to latents and back.
+      bottleneck: from latents to Y′ and back.
+      losses: terms of reconstruction, each with a weight and a first step.
     """
 
-    input_space: Array
-    quantizer: Quantizer = dataclasses.field(default_factory=VectorQuantizer)
-    widths: tuple[Count, ...] = (32, 64)
-    num_blocks: Natural = 1
-    dtype: str = "float32"
+    input_space: Space
+    networks: Networks = dataclasses.field(default_factory=Conv2dNetworks)
+    bottleneck: Bottleneck = dataclasses.field(default_factory=VectorQuantizer)
+    losses: tuple[LossTerm, ...] = (SquaredError(),)
+
+    learned = True
 
     def __post_init__(self):
-        ranges.check(self)
-        if not isinstance(self.input_space, Array) or len(self.input_space.shape) != 3:
-            raise ValueError(
-                f"needs images, an Array of height, width, channels, not {self.input_space}"
-            )
-        if not self.input_space.bounded:
-            raise ValueError(f"needs an Array with bounds, not {self.input_space}")
-        factor = 2 ** len(self.widths)
-        if not self.widths:
-            raise ValueError("widths must be one number or more, not none")
-        if self.dtype not in ("float32", "bfloat16"):
-            raise ValueError(
-                f"dtype must be 'float32' or 'bfloat16', not {self.dtype!r}"
-            )
-        if any(n % factor for n in self.input_space.shape[:2]):
-            raise ValueError(
-                f"widths has {len(self.widths)} levels, which reduce the resolution "
-                f"{factor} times, and {factor} does not divide {self.input_space.shape[:2]}"
-            )
+        self.networks.check(self.input_space)
+        check_terms(self.losses, self.input_space)
 
     @property
-    def grid(self) -> tuple[int, int]:
-        """Height and width in codes."""
-        return tuple(n // 2 ** len(self.widths) for n in self.input_space.shape[:2])
+    def latent_shape(self) -> tuple[int, ...]:
+        """Shape of the latents of an example, without their channels."""
+        return self.networks.latent_shape(self.input_space)
 
     @property
-    def encoder(self) -> Encoder:
-        return Encoder(
-            self.widths,
-            self.quantizer.latent_dim,
-            self.num_blocks,
-            jnp.dtype(self.dtype),
+    def output_space(self) -> Tokens | Array:
+        padded = self.networks.padded(self.input_space)
+        return self.bottleneck.output_space(self.latent_shape, padded)
+
+    def init(self, rng: jax.Array, y: Value) -> Variables:
+        encoder_rng, decoder_rng, bottleneck_rng, losses_rng = jax.random.split(rng, 4)
+        space, networks = self.input_space, self.networks
+        x, mask = networks.preprocess(space, y), networks.mask(space, y)
+        encoder = networks.encoder(space, self.bottleneck.latent_dim)
+        latents, encoder_variables = encoder.init_with_output(
+            encoder_rng, *_arguments(x, mask)
+        )
+        decoder = networks.decoder(space)
+        decoder_variables = decoder.init(decoder_rng, *_arguments(latents, mask))
+        variables = init_terms(self.losses, losses_rng, space)
+        params = {
+            "encoder": encoder_variables["params"],
+            "decoder": decoder_variables["params"],
+            **variables["params"],
+        }
+        state = self.bottleneck.init(bottleneck_rng, _valid_latents(latents, mask))
+        return {**variables, "params": params, self.bottleneck.collection: state}
+
+    def encode(self, variables: Variables, y: Value) -> Value:
+        latents, mask = self._latents(variables, y)
+        codes = self.bottleneck.encode(self._state(variables), latents, mask)
+        return self.bottleneck.pack(self.output_space, codes, mask)
+
+    def decode(self, variables: Variables, y_prime: Value) -> Value:
+        codes, mask = self.bottleneck.unpack(
+            self.output_space, self.latent_shape, y_prime
+        )
+        values = self.bottleneck.decode(self._state(variables), codes)
+        prediction = self._predict(variables, values, mask)
+        return self.networks.postprocess(self.input_space, prediction, mask)
+
+    def loss(
+        self, variables: Variables, keys: jax.Array, y: Value, train: bool
+    ) -> LossOutput:
+        """Returns the sum of the loss terms and of the bottleneck's own term.
+
+        In training it is that of one segment per example, where the networks have those.
+        """
+        space = self.input_space
+        if train:
+            y, keys = self.networks.random_segment(space, keys, y)
+        latents, mask = self._latents(variables, y)
+        output = self.bottleneck.apply(
+            self._state(variables), keys, latents, mask, train
+        )
+        prediction = self._predict(variables, output.values, mask)
+        target = self.networks.target(space, y)
+        terms = total_loss(self.losses, variables, space, prediction, target)
+        return LossOutput(
+            loss=terms.loss + output.loss,
+            metrics={**terms.metrics, "bottleneck_loss": output.loss},
+            sums=output.sums,
+            per_example=output.per_example,
+            weights=terms.weights,
         )
 
-    @property
-    def decoder(self) -> Decoder:
-        return Decoder(
-            self.widths,
-            self.input_space.shape[-1],
-            self.num_blocks,
-            jnp.dtype(self.dtype),
+    def update(
+        self, variables: Variables, rng: jax.Array, loss_output: LossOutput
+    ) -> Variables:
+        state = self.bottleneck.update(
+            self._state(variables), rng, loss_output.sums, loss_output.per_example
         )
+        return {**count_step(variables), self.bottleneck.collection: state}
 
-    def preprocess(self, y: jax.Array) -> jax.Array:
-        return self.input_space.normalize(y)
+    def finalize(self, variables: Variables, batches: Iterable[Value]) -> Variables:
+        """Returns variables whose bottleneck has seen the latents of the train split.
 
-    def postprocess(self, prediction: jax.Array) -> jax.Array:
-        return self.input_space.denormalize(prediction)
+        Args:
+          variables: those after the last step.
+          batches: y [B, *input_space.shape] each, one pass over the train split.
+        """
+        latents = jax.jit(self._latents)
+        state = self.bottleneck.finalize(
+            self._state(variables), (latents(variables, y) for y in batches)
+        )
+        return {**variables, self.bottleneck.collection: state}
 
-    def reconstruction_loss(
-        self, prediction: jax.Array, y: jax.Array
-    ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """Squared error in [-1, 1], a mean over pixels and channels."""
-        error = prediction - self.input_space.normalize(y)
-        return jnp.mean(error**2, axis=(1, 2, 3)), {}
+    def summarize(
+        self, metrics: dict[str, float], sums: dict[str, Any]
+    ) -> dict[str, float]:
+        return self.bottleneck.summarize(metrics, sums)
+
+    def _state(self, variables: Variables) -> Variables:
+        return variables[self.bottleneck.collection]
+
+    def _latents(
+        self, variables: Variables, y: Value
+    ) -> tuple[jax.Array, jax.Array | None]:
+        """Returns latents [B, *latent_shape, D] of y and their mask."""
+        space = self.input_space
+        x, mask = self.networks.preprocess(space, y), self.networks.mask(space, y)
+        encoder = self.networks.encoder(space, self.bottleneck.latent_dim)
+        params = {"params": variables["params"]["encoder"]}
+        return encoder.apply(params, *_arguments(x, mask)), mask
+
+    def _predict(
+        self, variables: Variables, values: jax.Array, mask: jax.Array | None
+    ) -> jax.Array:
+        decoder = self.networks.decoder(self.input_space)
+        params = {"params": variables["params"]["decoder"]}
+        return decoder.apply(params, *_arguments(values, mask))
+
+
+def _arguments(x: jax.Array, mask: jax.Array | None) -> tuple[jax.Array, ...]:
+    """Returns the arguments of a module, a mask among them where latents are padded."""
+    return (x,) if mask is None else (x, mask)
+
+
+def _valid_latents(latents: jax.Array, mask: jax.Array | None) -> jax.Array:
+    """Returns latents [N, D] to start from: each example's own in place of its padding."""
+    if mask is not None:
+        number = jnp.maximum(mask.sum(axis=1), 1)
+        index = jnp.arange(latents.shape[1]) % number[:, None]
+        latents = jnp.take_along_axis(latents, index[..., None], axis=1)
+    return latents.reshape(-1, latents.shape[-1])

@@ -2,15 +2,17 @@
 
 import dataclasses
 
-import jax
-
 from regen_jax.interfaces import Abstraction, Variables
-from regen_jax.spaces import Space
+from regen_jax.spaces import Space, Value
 
 
 @dataclasses.dataclass(frozen=True)
 class Identity(Abstraction):
-    """Leaves a value of any space as it is."""
+    """Returns values of any space unchanged.
+
+    Attributes:
+      input_space: the space of Y, and of Y′.
+    """
 
     input_space: Space
 
@@ -20,8 +22,8 @@ class Identity(Abstraction):
     def output_space(self) -> Space:
         return self.input_space
 
-    def encode(self, variables: Variables, y: jax.Array) -> jax.Array:
+    def encode(self, variables: Variables, y: Value) -> Value:
         return y
 
-    def decode(self, variables: Variables, y_prime: jax.Array) -> jax.Array:
+    def decode(self, variables: Variables, y_prime: Value) -> Value:
         return y_prime

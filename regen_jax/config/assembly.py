@@ -36,7 +36,7 @@ def join_arrows(
     abstraction = make_abstraction(config["abstraction"], f"{where}.abstraction", y)
     y_prime = abstraction.output_space
     named = f"abstraction {config['abstraction']['name']!r}"
-    prior = _generator(config, where, "prior", named, source, y_prime, y)
+    prior = make_generator(config, where, "prior", named, source, y_prime, y)
     name = config["decoder"].get("name", "")
     if name == "inverse":
         if not abstraction.invertible:
@@ -48,7 +48,9 @@ def join_arrows(
         instantiate(_Inverse, config["decoder"], f"{where}.decoder")
         return Parts(abstraction, prior, None)
     others = ("inverse",) if abstraction.invertible else ()
-    decoder = _generator(config, where, "decoder", target_origin, y_prime, y, y, others)
+    decoder = make_generator(
+        config, where, "decoder", target_origin, y_prime, y, y, others
+    )
     return Parts(abstraction, prior, decoder)
 
 
@@ -65,7 +67,7 @@ class _Inverse:
     """The decoder `inverse` has no options."""
 
 
-def _generator(
+def make_generator(
     config: Mapping[str, Any],
     where: str,
     role: str,
@@ -75,10 +77,20 @@ def _generator(
     y: Space,
     others: Sequence[str] = (),
 ) -> Generator:
-    """The generator of that role.
+    """Builds the generator that the section `role` of a config names.
 
-    `giver` is what its target comes from, as words; `others` are names of what would
-    do in its place.
+    Args:
+      config: holds the section; further ones are left alone.
+      where: the name of the config in errors.
+      role: name of the section.
+      target_origin: what the target comes from, in words.
+      source: space of the source.
+      target: space of the target.
+      y: space that the target abstracts, if the generator is a prior.
+      others: names of what would do in place of a generator.
+
+    Raises:
+      UserError: the generator does not fit the spaces, or an option is unknown or refused.
     """
     section, place = config[role], f"{where}.{role}"
     name = _name(section, place, Generator, others)

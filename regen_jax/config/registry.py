@@ -6,6 +6,7 @@ import importlib
 import inspect
 import json
 import pkgutil
+import re
 import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -60,8 +61,9 @@ def resolve_class(
         return found
     classes = _classes(base)
     if name not in classes:
+        kind = re.sub(r"(?<!^)(?=[A-Z])", " ", base.__name__).lower()
         raise UserError(
-            f"{where}: no {base.__name__.lower()} is called {name!r}; known are "
+            f"{where}: no {kind} is called {name!r}; known are "
             f"{', '.join([*others, *sorted(classes)])}, or 'package.module:Class' for "
             "your own"
         )
@@ -80,8 +82,14 @@ def instantiate(cls: type, section: Mapping[str, Any], where: str, **given: Any)
         one that `cls` refuses.
     """
     require_section(section, where)
-    if hasattr(cls, "join"):
-        return cls.join(section, where, **given)
+    make = getattr(cls, "join", functools.partial(instantiate_options, cls))
+    return make(section, where, **given)
+
+
+def instantiate_options(
+    cls: type, section: Mapping[str, Any], where: str, **given: Any
+) -> Any:
+    """Does what `instantiate` does for a class without a `join`."""
     types = typing.get_type_hints(cls, include_extras=True)
     known = [f.name for f in dataclasses.fields(cls) if f.name not in given]
     values = {}

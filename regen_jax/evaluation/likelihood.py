@@ -10,7 +10,7 @@ from regen_jax.data.pipeline import evaluation_batches
 from regen_jax.evaluation.evaluator import EvaluationData, Evaluator, count
 from regen_jax.interfaces import Variables
 from regen_jax.metrics.likelihood import bits_per_dim, nats_per_token
-from regen_jax.networks.token_logits import counted as loss_mask
+from regen_jax.networks.token_logits import loss_mask
 from regen_jax.regeneration import Regeneration
 from regen_jax.spaces import Array, Space, Tokens, Value
 from regen_jax.training.stage import Report

@@ -1,17 +1,56 @@
 """Multi-resolution spectral losses of waves."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from regen_jax.losses.interface import LossTerm, Params, TermLoss
 from regen_jax.modalities.audio.mel import log_compress, mel_magnitude
 from regen_jax.modalities.audio.stft import hann_window, stft
+from regen_jax.ranges import Count
+from regen_jax.spaces import Array, Padded, Space, Value
 
 OVERLAP = 4
 """Ratio of frame size to hop."""
 
 MIN_TARGET_RMS = 1e-3
 """Root mean square, -60 dB of full scale, below which targets are not normalized."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Spectral(LossTerm):
+    """Sum of `spectral_losses` of waves.
+
+    Attributes:
+      resolutions: frame sizes in samples.
+      sample_rate: Hz.
+    """
+
+    resolutions: tuple[Count, ...] = (256, 512, 1024)
+    sample_rate: Count = 16000
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_resolutions(self.resolutions)
+
+    def check(self, space: Space) -> None:
+        if not isinstance(space, Array) or len(space.shape) != 1:
+            raise ValueError(
+                f"loss 'spectral' needs waves, an Array of samples, not {space}"
+            )
+
+    def __call__(
+        self, params: Params, space: Array, prediction: jax.Array, target: Value
+    ) -> TermLoss:
+        if not isinstance(target, Padded):
+            target = Padded(target, jnp.full(target.shape[0], target.shape[1]))
+        losses = spectral_losses(
+            prediction, *target, self.resolutions, self.sample_rate
+        )
+        metrics = {f"{name}_loss": value for name, value in losses.items()}
+        return TermLoss(sum(losses.values()), metrics)
 
 
 def spectral_losses(

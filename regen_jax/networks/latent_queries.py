@@ -1,9 +1,9 @@
-"""A sequence of tokens to a fixed number of latents in a row, and back.
+"""Transformers from a sequence of tokens to a fixed number of latents, and back.
 
 Yu, Weber, Deng, Shen, Cremers and Chen, "An Image is Worth 32 Tokens for Reconstruction
 and Generation" (TiTok, arXiv 2406.07550), for sequences in the place of images. Queries
-read by cross-attention (Jaegle et al., "Perceiver IO", arXiv 2107.14795), where TiTok
-appends them to what they read.
+attend to the sequence by cross-attention (Jaegle et al., "Perceiver IO", arXiv
+2107.14795), where TiTok appends them to it.
 """
 
 import functools
@@ -17,19 +17,19 @@ from regen_jax.networks.block import Block
 from regen_jax.networks.embeddings import INIT
 from regen_jax.networks.layer_stack import LayerStack
 from regen_jax.networks.linear import Head, Linear
-from regen_jax.networks.token_logits import ended
+from regen_jax.networks.token_logits import mask_after_end
 from regen_jax.spaces import Tokens, length_mask, lengths
 
 
-class Reader(nn.Module):
-    """`number` learned queries that attend to a memory and to each other.
+class PerceiverResampler(nn.Module):
+    """Learned queries that attend to a memory and to each other.
 
-    Each starts with a learned mixture of the memory, at first of a stretch of its own.
-    Without one, all would at first read much the same mean, which hardly differs
-    between examples: a quantizer finds one code for them all.
+    Each query starts with a learned mixture of the memory, initialized to a segment of
+    its own. Without one, attention starts as nearly the same mean for all queries, which
+    hardly differs between examples: a quantizer would find one code for all of them.
     """
 
-    number: int
+    num_queries: int
     num_layers: int
     num_heads: int
     mlp_ratio: float = 4.0
@@ -39,14 +39,14 @@ class Reader(nn.Module):
     def __call__(
         self, memory_BxSxW: jax.Array, mask_BxS: jax.Array | None = None
     ) -> jax.Array:
-        """[B, number, W] of a memory of which only what the mask has true is read."""
+        """Returns [B, num_queries, W] of a memory [B, S, W] within its mask."""
         _, size, width = memory_BxSxW.shape
-        queries = self.param("queries", INIT, (self.number, width))
-        mixture_QxS = self.param("mixture", _stretches, (self.number, size))
-        read = memory_BxSxW
+        queries = self.param("queries", INIT, (self.num_queries, width))
+        mixture_QxS = self.param("mixture", segment_mixture, (self.num_queries, size))
+        valid = memory_BxSxW
         if mask_BxS is not None:
-            read = jnp.where(mask_BxS[..., None], read, 0)
-        x = mixture_QxS.astype(self.dtype) @ read + queries.astype(self.dtype)
+            valid = jnp.where(mask_BxS[..., None], valid, 0)
+        x = mixture_QxS.astype(self.dtype) @ valid + queries.astype(self.dtype)
         block = functools.partial(
             Block, self.num_heads, self.mlp_ratio, cross=True, dtype=self.dtype
         )
@@ -55,27 +55,27 @@ class Reader(nn.Module):
         return nn.LayerNorm(dtype=self.dtype, name="norm")(x)
 
 
-def _stretches(
+def segment_mixture(
     rng: jax.Array, shape: tuple[int, int], dtype: jnp.dtype = jnp.float32
 ) -> jax.Array:
-    """[Q, S]: how much of each of Q equal stretches of a whole each of S covers.
+    """Returns [Q, S]: the overlap of each of Q equal segments with each of S positions.
 
-    Rows are scaled to a sum of squares of 1, as for vectors that have nothing in common.
+    Rows are scaled to a norm of 1, which keeps the variance of uncorrelated vectors.
     """
-    number, size = shape
+    num_queries, size = shape
     row, column = np.indices(shape, sparse=True)
-    # In units in which a stretch is `size` long and what it covers `number`.
-    start = np.maximum(row * size, column * number)
-    end = np.minimum((row + 1) * size, (column + 1) * number)
-    shared = np.maximum(end - start, 0)
-    return jnp.asarray(shared / np.linalg.norm(shared, axis=1, keepdims=True), dtype)
+    # In units in which a segment is `size` long, and a position `num_queries`.
+    start = np.maximum(row * size, column * num_queries)
+    end = np.minimum((row + 1) * size, (column + 1) * num_queries)
+    overlap = np.maximum(end - start, 0)
+    return jnp.asarray(overlap / np.linalg.norm(overlap, axis=1, keepdims=True), dtype)
 
 
 class Encoder(nn.Module):
-    """Tokens to latents: blocks over the tokens, then queries that read them.
+    """Tokens to latents: blocks over the tokens, then queries that attend to them.
 
-    The 0 that ends a padded sequence is read too, so that latents know where it ends,
-    and nothing behind it.
+    The first 0 of a padded sequence is not masked, so that latents know where the
+    sequence ends; what comes after it is.
     """
 
     space: Tokens
@@ -89,12 +89,12 @@ class Encoder(nn.Module):
 
     @nn.compact
     def __call__(self, y: jax.Array) -> jax.Array:
-        """Maps y i32[B, *space.shape] to [B, num_latents, latent_dim]."""
+        """Maps y i32[B, *space.shape] to latents [B, num_latents, latent_dim]."""
         space = self.space
         mask = (
             length_mask(lengths(space, y) + 1, space.length) if space.padded else None
         )
-        ids = ended(space, y).reshape(-1, space.length, space.depth)
+        ids = mask_after_end(space, y).reshape(-1, space.length, space.depth)
         ids = ids + space.vocab * jnp.arange(space.depth)
         embed = nn.Embed(
             space.vocab * space.depth, self.width, embedding_init=INIT, name="embed"
@@ -105,9 +105,10 @@ class Encoder(nn.Module):
             Block, self.num_heads, self.mlp_ratio, dtype=self.dtype
         )
         layers = LayerStack(block, self.num_layers, name="layers")
-        x, _ = layers(x, None if mask is None else mask[:, None, None])
+        attention_mask = None if mask is None else mask[:, None, None]
+        x, _ = layers(x, attention_mask)
         x = nn.LayerNorm(dtype=self.dtype, name="norm")(x)
-        x = Reader(
+        x = PerceiverResampler(
             self.num_latents,
             self.num_layers,
             self.num_heads,
@@ -119,7 +120,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latents to logits of all tokens at once: queries, one a position, read them."""
+    """Latents to logits of all tokens at once, by one query per position."""
 
     space: Tokens
     width: int
@@ -130,13 +131,13 @@ class Decoder(nn.Module):
 
     @nn.compact
     def __call__(self, latents_BxMxD: jax.Array) -> jax.Array:
-        """Logits f32[B, *space.shape, vocab]."""
+        """Returns logits f32[B, *space.shape, vocab]."""
         space = self.space
         x = Linear(self.width, dtype=self.dtype, name="in")(latents_BxMxD)
         positions = self.param("positions", INIT, x.shape[1:])
         x = x + positions.astype(self.dtype)
         x = nn.LayerNorm(dtype=self.dtype, name="norm")(x)
-        x = Reader(
+        x = PerceiverResampler(
             space.length,
             self.num_layers,
             self.num_heads,

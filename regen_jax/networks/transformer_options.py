@@ -7,13 +7,11 @@ from regen_jax.ranges import Count, Dtype, Positive, Rate
 from regen_jax.spaces import Space
 
 
-@dataclasses.dataclass(frozen=True)
-class TransformerOptions:
-    """Source, target and the size of a transformer between them.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TransformerSize:
+    """The size of a transformer and how it computes.
 
     Attributes:
-      source_space: the space of the source.
-      target_space: the space of the target.
       width: of each vector, divided among `num_heads`.
       num_layers: number of blocks, of attention and an MLP.
       mlp_ratio: width of the MLP's hidden layer over `width`.
@@ -24,8 +22,6 @@ class TransformerOptions:
         programs for CPUs need as much with it as without.
     """
 
-    source_space: Space
-    target_space: Space
     width: Count = 128
     num_layers: Count = 4
     num_heads: Count = 4
@@ -37,6 +33,19 @@ class TransformerOptions:
     def __post_init__(self):
         ranges.check(self)
         check_size(self.width, self.num_layers, self.num_heads, self.mlp_ratio)
+
+
+@dataclasses.dataclass(frozen=True)
+class TransformerOptions(TransformerSize):
+    """Source, target and the size of a transformer between them.
+
+    Attributes:
+      source_space: the space of the source.
+      target_space: the space of the target.
+    """
+
+    source_space: Space
+    target_space: Space
 
 
 def check_size(width: int, num_layers: int, num_heads: int, mlp_ratio: float) -> None:

@@ -1,10 +1,11 @@
-"""Frames to sound by an inverse Fourier transform.
+"""Vocos: frames to waves by an inverse Fourier transform.
 
 Siuzdak, "Vocos: Closing the gap between time-domain and Fourier-based neural vocoders
 for high-quality audio synthesis" (arXiv 2306.00814). Blocks are those of ConvNeXt (Liu
 et al., arXiv 2201.03545), over time.
 """
 
+import functools
 import math
 
 import flax.linen as nn
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from regen_jax.modalities.audio.stft import istft
+from regen_jax.networks.layer_stack import Layer, LayerStack
 from regen_jax.networks.linear import Linear
 
 KERNEL = 7
@@ -22,8 +24,8 @@ MAX_LOG_MAGNITUDE = math.log(100)
 _INIT = nn.initializers.truncated_normal(0.02)
 
 
-def neighbours(x_BxTxC: jax.Array) -> list[jax.Array]:
-    """The frames from KERNEL // 2 before to as many behind, zero beyond the ends."""
+def neighbors(x_BxTxC: jax.Array) -> list[jax.Array]:
+    """Returns x at offsets -(KERNEL // 2) to KERNEL // 2, zero beyond the ends."""
     frames = x_BxTxC.shape[1]
     padded = jnp.pad(x_BxTxC, ((0, 0), (KERNEL // 2, KERNEL // 2), (0, 0)))
     return [padded[:, k : k + frames] for k in range(KERNEL)]
@@ -36,7 +38,8 @@ class ConvNeXtBlock(nn.Module):
     are slow on CPUs.
 
     Attributes:
-      scale: what each channel of the branch is scaled by at the start of training.
+      scale: initial factor of each channel of the branch.
+      expansion: hidden channels of the MLP over `width`.
     """
 
     scale: float = 1.0
@@ -44,25 +47,27 @@ class ConvNeXtBlock(nn.Module):
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, x_BxTxW: jax.Array, mask_BxT: jax.Array) -> jax.Array:
+    def __call__(
+        self, x_BxTxW: jax.Array, layer: Layer, mask_BxT: jax.Array
+    ) -> tuple[jax.Array, None]:
         width = x_BxTxW.shape[-1]
         kernel = self.param("kernel", _INIT, (KERNEL, width)).astype(self.dtype)
         bias = self.param("bias", nn.initializers.zeros, (width,)).astype(self.dtype)
-        shifted = neighbours(jnp.where(mask_BxT[..., None], x_BxTxW, 0))
+        shifted = neighbors(jnp.where(mask_BxT[..., None], x_BxTxW, 0))
         h = sum(x * w for x, w in zip(shifted, kernel, strict=True)) + bias
         h = nn.LayerNorm(dtype=self.dtype)(h)
         h = Linear(self.expansion * width, dtype=self.dtype, kernel_init=_INIT)(h)
         h = Linear(width, dtype=self.dtype, kernel_init=_INIT)(nn.gelu(h))
         init = nn.initializers.constant(self.scale)
         scale = self.param("scale", init, (width,)).astype(self.dtype)
-        return x_BxTxW + scale * h
+        return x_BxTxW + scale * h, None
 
 
 class ConvNeXt(nn.Module):
     """Frames [B, T, any] to features [B, T, width] of `dtype`.
 
-    What lies beyond the mask bool[B, T] does not reach what lies within; features there
-    mean nothing.
+    Frames outside the mask bool[B, T] do not change features within it. Features outside
+    it are arbitrary.
     """
 
     width: int
@@ -72,19 +77,21 @@ class ConvNeXt(nn.Module):
     @nn.compact
     def __call__(self, x_BxTxC: jax.Array, mask_BxT: jax.Array) -> jax.Array:
         x = jnp.where(mask_BxT[..., None], x_BxTxC, 0).astype(self.dtype)
-        x = jnp.concatenate(neighbours(x), axis=-1)
+        x = jnp.concatenate(neighbors(x), axis=-1)
         x = Linear(self.width, dtype=self.dtype, name="embed")(x)
         x = nn.LayerNorm(dtype=self.dtype)(x)
-        for _ in range(self.num_layers):
-            x = ConvNeXtBlock(scale=1 / self.num_layers, dtype=self.dtype)(x, mask_BxT)
+        block = functools.partial(
+            ConvNeXtBlock, scale=1 / self.num_layers, dtype=self.dtype
+        )
+        x, _ = LayerStack(block, self.num_layers, name="layers")(x, mask_BxT)
         return nn.LayerNorm(dtype=self.dtype)(x)
 
 
 class InverseSTFT(nn.Module):
-    """Features [B, T, any] to a wave f32[B, T * hop], by magnitude and phase a bin.
+    """Features [B, T, any] to a wave f32[B, T * hop], by magnitude and phase per bin.
 
-    Phases are those at the centre of a frame, where an impulse has the same in all
-    bins. The mask bool[B, T] is true of the first frames of an example, and the wave is
+    Phases are those at the center of a frame, where an impulse has the same phase in all
+    bins. The mask bool[B, T] is true for the first frames of an example, and the wave is
     0 beyond them.
     """
 
@@ -98,7 +105,7 @@ class InverseSTFT(nn.Module):
         mask_BxT: jax.Array,
         envelope_BxTxF: jax.Array | float = 0.0,
     ) -> jax.Array:
-        """`envelope` is a first guess of the log-magnitudes, to which others add."""
+        """Synthesizes a wave; predicted log-magnitudes are relative to the envelope."""
         # In float32: phases are angles of any size, and their errors are audible.
         head = Linear(self.n_fft + 2, kernel_init=_INIT, name="spectrum")
         log_magnitude, phase = jnp.split(head(x_BxTxW.astype(jnp.float32)), 2, axis=-1)
@@ -116,7 +123,7 @@ class InverseSTFT(nn.Module):
 class Vocos(nn.Module):
     """Frames [B, T, any] within a mask bool[B, T] to a wave f32[B, T * hop].
 
-    `envelope` is as `InverseSTFT` has it.
+    `envelope_BxTxF` is that of `InverseSTFT`.
     """
 
     width: int
@@ -136,8 +143,8 @@ class Vocos(nn.Module):
         return InverseSTFT(self.n_fft, self.hop)(x, mask_BxT, envelope_BxTxF)
 
 
-class FoldedEncoder(nn.Module):
-    """Frames [B, T, any] within a mask bool[B, T] to latents [B, T / stride, out_dim].
+class StridedEncoder(nn.Module):
+    """Frames [B, T, any] to latents [B, T / stride, out_dim].
 
     Each latent is made of `stride` frames, whose features become its channels.
     """
@@ -149,24 +156,37 @@ class FoldedEncoder(nn.Module):
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, x_BxTxC: jax.Array, mask_BxT: jax.Array) -> jax.Array:
+    def __call__(
+        self, x_BxTxC: jax.Array, mask_BxS: jax.Array | None = None
+    ) -> jax.Array:
+        """Encodes frames; the mask is bool[B, T / stride], None without padding."""
+        mask_BxT = _frame_mask(mask_BxS, x_BxTxC.shape[:2], self.stride)
         x = ConvNeXt(self.width, self.num_layers, self.dtype)(x_BxTxC, mask_BxT)
         x = x.reshape(x.shape[0], -1, self.stride * self.width)
         return Linear(self.out_dim, dtype=self.dtype, name="latents")(x)
 
 
-class UnfoldedVocos(nn.Module):
-    """Latents [B, T / stride, D] to a wave f32[B, T * hop], by `vocos`.
-
-    The mask is bool[B, T], of the frames.
-    """
+class StridedDecoder(nn.Module):
+    """Latents [B, S, D] to a wave f32[B, S * stride * hop], by `vocos`."""
 
     stride: int
     vocos: Vocos
 
     @nn.compact
-    def __call__(self, z_BxSxD: jax.Array, mask_BxT: jax.Array) -> jax.Array:
+    def __call__(
+        self, z_BxSxD: jax.Array, mask_BxS: jax.Array | None = None
+    ) -> jax.Array:
+        """Decodes latents; the mask is bool[B, S], None without padding."""
         width, dtype = self.vocos.width, self.vocos.dtype
         x = Linear(self.stride * width, dtype=dtype, name="unfold")(z_BxSxD)
         x = x.reshape(x.shape[0], -1, width)
-        return self.vocos(x, mask_BxT)
+        return self.vocos(x, _frame_mask(mask_BxS, x.shape[:2], self.stride))
+
+
+def _frame_mask(
+    mask_BxS: jax.Array | None, shape: tuple[int, int], stride: int
+) -> jax.Array:
+    """Returns the mask bool[B, T] of frames, from that of latents."""
+    if mask_BxS is None:
+        return jnp.ones(shape, bool)
+    return jnp.repeat(mask_BxS, stride, axis=1)

@@ -1,4 +1,4 @@
-"""Lyrics with metre and key → melody."""
+"""Lyrics with meter and key → melody."""
 
 import dataclasses
 import functools
@@ -29,7 +29,7 @@ _EXAMPLE = '"4/4 G: Wach auf, mein Herz, und sin-ge / dem Schöp-fer al-ler Din-
 class Melody(ScoreTask):
     """X is a text such as `4/4 G: Nun dan-ket al-le Gott / …`, and Y its tune.
 
-    Metre and key come first (lower case is minor), then syllables; `-` joins those of a
+    Meter and key come first (lower case is minor), then syllables; `-` joins those of a
     word and `/` ends a line, which the tune ends with a fermata.
 
     Attributes:
@@ -45,7 +45,7 @@ class Melody(ScoreTask):
 
     @property
     def x(self) -> Tokens:
-        return tokenizer.pieces_space(tuple(self.info["pieces"]), self.max_pieces)
+        return tokenizer.subword_space(tuple(self.info["pieces"]), self.max_pieces)
 
     @property
     def y(self) -> Tokens:
@@ -55,7 +55,7 @@ class Melody(ScoreTask):
         train = self.splits.stored("train")
         pieces = _tokenizer(self.name, train, self.dir, self.pieces_vocab)
         known = self.with_info({"pieces": pieces})
-        return {"pieces": list(pieces), "metres": _metres(known)}
+        return {"pieces": list(pieces), "meters": _meters(known)}
 
     def examples(self, split: str) -> Sequence[Example]:
         return _melodies(self, split)
@@ -64,11 +64,11 @@ class Melody(ScoreTask):
         if kind != "text":
             raise UserError(f"melody reads --text=LYRICS, not --{kind}")
         text = lyrics(value)
-        metre, _, _ = text.partition(" ")
-        known = self.info["metres"]
-        if metre not in known:
+        meter, _, _ = text.partition(" ")
+        known = self.info["meters"]
+        if meter not in known:
             raise UserError(
-                f"the metre {metre[:20]} is not in the training data: choose "
+                f"the meter {meter[:20]} is not in the training data: choose "
                 f"{' or '.join(known)}"
             )
         return {"x": tokenizer.encode(self.x, text)}
@@ -83,7 +83,7 @@ class Melody(ScoreTask):
         """Returns pieces of the text of a score; none if it has no words or too many."""
         text, space = written(score), self.x
         try:
-            ids = tokenizer.pieces_of(space, text) if text else []
+            ids = tokenizer.tokenize(space, text) if text else []
         except UserError:
             # It has a character that is in no text of the train split.
             return []
@@ -94,8 +94,8 @@ class Melody(ScoreTask):
             return from_events(ids, self.division)
         text = tokenizer.decode(self.x, np.asarray(prompts["x"])[index])
         beats, unit, key, words = _HEAD.fullmatch(text).groups()
-        metre = int(beats), int(unit)
-        return from_events(ids, self.division, metre, key, syllables(words))
+        meter = int(beats), int(unit)
+        return from_events(ids, self.division, meter, key, syllables(words))
 
     def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
         """As any score, and `notes_per_syllable`."""
@@ -107,7 +107,7 @@ class Melody(ScoreTask):
             if "x" in prompts:
                 texts = [tokenizer.decode(self.x, row) for row in prompts["x"]]
                 sung = sum(len(syllables(text.partition(":")[2])) for text in texts)
-                notes = events.begins(y, axis=1).sum()
+                notes = events.onset_mask(y, axis=1).sum()
                 values["notes_per_syllable"] = float(notes / sung)
             return values
 
@@ -124,13 +124,13 @@ def lyrics(text: str) -> str:
     """A text of X in its canonical form.
 
     Raises:
-      UserError: metre, key or words are missing, or there is no such key.
+      UserError: meter, key or words are missing, or there is no such key.
     """
     # Editors of texts begin them with a byte-order mark.
     match = _HEAD.fullmatch(text.removeprefix("\ufeff"))
     if match is None:
         raise UserError(
-            f"lyrics begin with metre, key and a colon, as in {_EXAMPLE}, not with "
+            f"lyrics begin with meter, key and a colon, as in {_EXAMPLE}, not with "
             f"{text[:20]!r}"
         )
     beats, unit, key, words = match.groups()
@@ -165,7 +165,7 @@ def written(score: Score) -> str:
         return ""
     words = "".join(map(_sung, notes)).strip()
     words = re.sub(r"\s+", " ", words.removesuffix("/"))
-    return lyrics(f"{score.metre[0]}/{score.metre[1]} {score.key}: {words}")
+    return lyrics(f"{score.meter[0]}/{score.meter[1]} {score.key}: {words}")
 
 
 def _sung(note: Note) -> str:
@@ -186,17 +186,19 @@ def _tokenizer(name: str, train: str, data_dir: str, vocab: int) -> tuple[str, .
         return tokenizer.train([text for text in texts if text], vocab)
 
     try:
-        return tokenizer.cached(folder / f"tokenizer-{train}-{vocab}.json", learn)
+        return tokenizer.load_or_train(
+            folder / f"tokenizer-{train}-{vocab}.json", learn
+        )
     except ValueError as error:
         raise UserError(f"config.data: {error}") from error
 
 
-def _metres(task: Melody) -> list[str]:
+def _meters(task: Melody) -> list[str]:
     """Returns the time signatures of the texts that a task trains on, such as `3/4`."""
     train = task.splits.stored("train")
     scores = (piece.score for piece in load_scores(task.name, train, task.dir))
-    metres = {score.metre for score in scores if task.fits(score)}
-    return [f"{beats}/{unit}" for beats, unit in sorted(metres)]
+    meters = {score.meter for score in scores if task.fits(score)}
+    return [f"{beats}/{unit}" for beats, unit in sorted(meters)]
 
 
 @functools.lru_cache(maxsize=8)

@@ -23,7 +23,7 @@ from regen_jax.interfaces import (
 from regen_jax.media.media import Media
 from regen_jax.metrics.error_rates import nearest_edits
 from regen_jax.modalities.text import characters
-from regen_jax.modalities.text.pronunciation import PHONES, without_stress
+from regen_jax.modalities.text.pronunciation import PHONES, strip_stress
 from regen_jax.ranges import Count
 from regen_jax.spaces import Tokens
 from regen_jax.tasks.transcripts import table
@@ -141,7 +141,7 @@ class Pronunciation(Task):
 
     @property
     def _spaces(self) -> dict[str, Tokens]:
-        unstressed = dict.fromkeys(without_stress(PHONES))
+        unstressed = dict.fromkeys(strip_stress(PHONES))
         letters = characters.character_space(self.max_length, characters.ENGLISH[1:])
         symbols = ("", *(PHONES if self.stress else unstressed))
         phonemes = Tokens(self.max_length, len(symbols), padded=True, symbols=symbols)
@@ -198,7 +198,7 @@ def _pairs(
 ) -> Iterator[tuple[Symbols, Symbols]]:
     """Yields x and y of a word and each of its pronunciations, every pair once."""
     if not task.stress:
-        pronunciations = map(without_stress, pronunciations)
+        pronunciations = map(strip_stress, pronunciations)
     for phones in dict.fromkeys(map(tuple, pronunciations)):
         pair = tuple(word), phones
         yield pair if task.direction == "g2p" else pair[::-1]

@@ -86,7 +86,7 @@ class ScoreTask(Task):
 
     def likelihood_unit(self, y: np.ndarray) -> tuple[str, np.ndarray]:
         """Notes, of all voices."""
-        return "note", events.begins(y, axis=1).reshape(len(y), -1).sum(axis=1)
+        return "note", events.onset_mask(y, axis=1).reshape(len(y), -1).sum(axis=1)
 
     def fits(self, score: Score) -> bool:
         """Returns whether the pair of a score fits these options."""
@@ -124,7 +124,7 @@ class ScoreTask(Task):
         def metrics(generated: Generated) -> dict[str, float]:
             prompts, y, too_long = generated
             values = {}
-            if events.begins(y, axis=1).any():
+            if events.onset_mask(y, axis=1).any():
                 values = {"in_key": self._in_key(prompts, y)}
                 if "y" in prompts:
                     values |= _distances(y, np.asarray(prompts["y"]))
@@ -183,13 +183,13 @@ class ScoreTask(Task):
         for title, score in found:
             if score.length > score.division * self.max_beats:
                 continue
-            if whole and _notes(score.coarser(self.division)) < _notes(score):
+            if whole and _notes(score.coarsen(self.division)) < _notes(score):
                 continue
             keys = [score]
             if split in ("train", "targets"):
                 keys = transpositions(score, self.transpose, ranges) or keys
             for score in keys:
-                yield title, score.coarser(self.division)
+                yield title, score.coarsen(self.division)
 
     def listed(
         self, split: str, examples: Sequence[dict[str, Any]]
@@ -218,12 +218,16 @@ class ScoreTask(Task):
         """The key that each piece should be in."""
         shown = prompts.get("y", y)
         return [
-            keys.KEYS[keys.estimate(keys.durations(events.sounding(ids)))]
+            keys.KEYS[
+                keys.estimate_key(
+                    keys.pitch_class_durations(events.sounding_pitches(ids))
+                )
+            ]
             for ids in np.asarray(shown)
         ]
 
     def _in_key(self, prompts: Example, y: np.ndarray) -> float:
-        notes = [events.onsets(ids) for ids in y]
+        notes = [events.onset_pitches(ids) for ids in y]
         fractions = [
             music.in_key_fraction(onsets, scale(key))
             for onsets, key in zip(notes, self._keys(prompts, y), strict=True)
@@ -234,10 +238,10 @@ class ScoreTask(Task):
         self, y: np.ndarray, true: np.ndarray, too_long: Sequence[Example]
     ) -> float:
         missed = sum(
-            _notes(score_of(record).coarser(self.division), self.y.depth)
+            _notes(score_of(record).coarsen(self.division), self.y.depth)
             for record in too_long
         )
-        begins = [events.begins(ids, axis=1).ravel() for ids in (y, true)]
+        begins = [events.onset_mask(ids, axis=1).ravel() for ids in (y, true)]
         nothing, every = np.zeros(missed, bool), np.ones(missed, bool)
         return music.onset_f1(
             np.concatenate([begins[0], nothing]), np.concatenate([begins[1], every])
@@ -245,7 +249,9 @@ class ScoreTask(Task):
 
     def _faults(self, y: np.ndarray) -> dict[str, float]:
         counts = [
-            music.voice_leading_violations(events.sounding(ids), events.begins(ids))
+            music.voice_leading_violations(
+                events.sounding_pitches(ids), events.onset_mask(ids)
+            )
             for ids in y
         ]
         quarters = (np.asarray(y)[..., 0] != events.PADDING).sum() / self.division
@@ -274,7 +280,8 @@ def _distances(y: np.ndarray, true: np.ndarray) -> dict[str, float]:
     values = {}
     for name, histogram in histograms.items():
         counts, other = (
-            sum(histogram(events.onsets(ids)) for ids in scores) for scores in (y, true)
+            sum(histogram(events.onset_pitches(ids)) for ids in scores)
+            for scores in (y, true)
         )
         if counts.any() and other.any():
             values[name] = music.histogram_distance(counts, other)

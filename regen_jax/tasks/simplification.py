@@ -69,7 +69,7 @@ class Simplification(Task):
 
     @property
     def y(self) -> Tokens:
-        return tokenizer.pieces_space(tuple(self.info["pieces"]), self.max_length)
+        return tokenizer.subword_space(tuple(self.info["pieces"]), self.max_length)
 
     def read_info(self) -> dict[str, Any]:
         train = self.splits.stored("train")
@@ -124,7 +124,7 @@ class Simplification(Task):
             pieces = np.minimum((y != 0).sum(axis=1) + 1, self.max_length).sum()
             found = {
                 "perplexity": float(
-                    np.exp(judge.nats(variables["judge"], y).sum() / pieces)
+                    np.exp(judge.nll(variables["judge"], y).sum() / pieces)
                 ),
                 "novelty": text_metrics.novelty(texts, known),
                 "copied": text_metrics.copied_fraction(texts, known),
@@ -210,7 +210,7 @@ def _pieces(name: str, train: str, data_dir: str, vocab: int) -> tuple[str, ...]
         return tokenizer.train(texts, vocab, capitals=True)
 
     try:
-        return tokenizer.cached(folder / f"pieces-{train}-{vocab}.json", learn)
+        return tokenizer.load_or_train(folder / f"pieces-{train}-{vocab}.json", learn)
     except ValueError as error:
         raise UserError(f"config.data: {error}") from error
 
@@ -229,7 +229,7 @@ def _verses(task: Simplification, split: str) -> tuple[InMemoryExamples, CoreLis
     too_long: list[Verse] = []
     for verse in verses:
         texts = {"x": verse.source, "y": verse.target}
-        ids = {side: tokenizer.pieces_of(space, texts[side]) for side in sides}
+        ids = {side: tokenizer.tokenize(space, texts[side]) for side in sides}
         if all(len(row) <= task.max_length for row in ids.values()):
             if in_core_list(verse):
                 rows.append(len(examples))

@@ -16,7 +16,7 @@ def test_a_line_a_stage_that_trains(run, capsys):
     assert [line.split(":")[0] for line in lines] == [
         stage.name for stage in run.stages
     ]
-    for word in ("parameters", "FLOP a step", "B a device"):
+    for word in ("parameters", "FLOP per step", "B per device"):
         assert all(word in line for line in lines)
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from regen_jax.abstractions.music.music_template import MusicTemplate
-from regen_jax.abstractions.text.text_template import Template
-from regen_jax.abstractions.text.word_skeleton import Skeleton
+from regen_jax.abstractions.text.text_template import TextTemplate
+from regen_jax.abstractions.text.word_skeleton import WordSkeleton
 from regen_jax.cli.edited_y_prime import decoded, from_text, to_text
 from regen_jax.errors import UserError
 from regen_jax.modalities.music import events
@@ -19,11 +19,11 @@ TEXTS = (
     "And God said, Let there be light: and there was light.",
     f"{string.ascii_letters} {string.digits} .,;:?!",
 )
-PIECES = tokenizer.pieces_space(tokenizer.train(TEXTS, 150, capitals=True), 12)
+PIECES = tokenizer.subword_space(tokenizer.train(TEXTS, 150, capitals=True), 12)
 EDITABLE = (
-    Template(PIECES),
-    Template(PIECES, function_words=True, marks=True),
-    Skeleton(PIECES),
+    TextTemplate(PIECES),
+    TextTemplate(PIECES, function_words=True, marks=True),
+    WordSkeleton(PIECES),
     MusicTemplate(events.space(16, 4)),
     MusicTemplate(events.space(16, 4), levels=("chord",)),
     MusicTemplate(events.space(16, 4), levels=("chord", "rhythm"), melody=True),
@@ -48,11 +48,11 @@ def test_whatever_is_written_is_read(abstraction):
         unwritable += text.startswith("{")
         # A text may have been in other pieces of its tokenizer.
         assert abstraction.to_text(read) == abstraction.to_text(one)
-        if not isinstance(abstraction, Template):
+        if not isinstance(abstraction, TextTemplate):
             np.testing.assert_array_equal(read, one)
         assert read.shape == space.shape and read.dtype == np.int32
     assert unwritable
-    if not isinstance(abstraction, Template):
+    if not isinstance(abstraction, TextTemplate):
         assert unwritable == sum(not one.any() for one in ids)
 
 

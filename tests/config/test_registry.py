@@ -6,9 +6,10 @@ import pytest
 
 from regen_jax.abstractions.autoencoder import Autoencoder
 from regen_jax.abstractions.bottlenecks.fsq import FiniteScalarQuantizer
-from regen_jax.abstractions.bottlenecks.interface import Quantizer
+from regen_jax.abstractions.bottlenecks.interface import Bottleneck
 from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
-from regen_jax.abstractions.image.pixel_tokens import Pixels
+from regen_jax.abstractions.image.pixel_tokens import PixelTokens
+from regen_jax.abstractions.networks.conv2d import Conv2dNetworks
 from regen_jax.config.registry import (
     instantiate,
     registered_names,
@@ -18,11 +19,12 @@ from regen_jax.config.registry import (
 from regen_jax.errors import UserError
 from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.interfaces import Abstraction, Generator, Task
+from regen_jax.losses.squared_error import SquaredError
 from regen_jax.spaces import Array
 
 IMAGES = Array((8, 8, 1), 0.0, 255.0, step=1.0)
 ABSTRACTIONS = ", ".join(registered_names(Abstraction))
-QUANTIZERS = ", ".join(registered_names(Quantizer))
+BOTTLENECKS = ", ".join(registered_names(Bottleneck))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,15 +76,15 @@ def test_names_are_the_modules_that_define_one():
     )
     assert "decoding" not in registered_names(
         Generator
-    ) and "interface" not in registered_names(Quantizer)
-    assert {"fsq", "vq"} <= set(registered_names(Quantizer))
+    ) and "interface" not in registered_names(Bottleneck)
+    assert {"fsq", "vq"} <= set(registered_names(Bottleneck))
     assert "class_to_image" in registered_names(Task)
 
 
 def test_find_gives_the_class_of_a_module_or_a_path():
     assert resolve_class(Generator, "autoregressive", "config.prior") is Autoregressive
-    path = "regen_jax.abstractions.image.pixel_tokens:Pixels"
-    assert resolve_class(Abstraction, path, "config.abstraction") is Pixels
+    path = "regen_jax.abstractions.image.pixel_tokens:PixelTokens"
+    assert resolve_class(Abstraction, path, "config.abstraction") is PixelTokens
     outside = resolve_class(Abstraction, "toy_parts:ColumnMeans", "config.abstraction")
     assert outside.__module__ == "toy_parts" and issubclass(outside, Abstraction)
 
@@ -197,62 +199,68 @@ def test_make_refuses(section, message):
 
 def test_given_fields_are_no_options_and_the_name_chose_the_class():
     made = instantiate(
-        Pixels,
+        PixelTokens,
         {"name": "pixel_tokens", "levels": 4},
         "config.abstraction",
         input_space=IMAGES,
     )
-    assert made == Pixels(IMAGES, levels=4)
+    assert made == PixelTokens(IMAGES, levels=4)
     message = refusal(
         instantiate,
-        Pixels,
+        PixelTokens,
         {"input_space": 1},
         "config.abstraction",
         input_space=IMAGES,
     )
     assert (
         message
-        == "config.abstraction.input_space is not an option of Pixels; known are levels"
+        == "config.abstraction.input_space is not an option of PixelTokens; known are levels"
     )
 
 
 def test_a_section_within_makes_the_part_that_it_names():
-    section = {"quantizer": {"name": "fsq", "levels": [4, 3]}, "widths": [8]}
+    section = {
+        "networks": {"name": "conv2d", "widths": [8]},
+        "bottleneck": {"name": "fsq", "levels": [4, 3]},
+        "losses": [{"name": "squared_error", "weight": 0.5}],
+    }
     made = instantiate(Autoencoder, section, "config.abstraction", input_space=IMAGES)
-    assert made.quantizer == FiniteScalarQuantizer((4, 3))
+    assert made.networks == Conv2dNetworks((8,))
+    assert made.bottleneck == FiniteScalarQuantizer((4, 3))
+    assert made.losses == (SquaredError(0.5),)
     assert (
-        instantiate(Autoencoder, {}, "", input_space=IMAGES).quantizer
+        instantiate(Autoencoder, {}, "", input_space=IMAGES).bottleneck
         == VectorQuantizer()
     )
 
 
 @pytest.mark.parametrize(
-    ("quantizer", "message"),
+    ("bottleneck", "message"),
     [
-        ({}, f" needs a name: {QUANTIZERS}"),
-        ("vq", f" needs a name: {QUANTIZERS}"),
+        ({}, f" needs a name: {BOTTLENECKS}"),
+        ("vq", f" needs a name: {BOTTLENECKS}"),
         (
             {"name": "kmeans"},
             (
-                f": no quantizer is called 'kmeans'; known are {QUANTIZERS}, or "
+                f": no bottleneck is called 'kmeans'; known are {BOTTLENECKS}, or "
                 "'package.module:Class' for your own"
             ),
         ),
         (
             {"name": "vq", "levels": 3},
             (
-                ".levels is not an option of VectorQuantizer; known are codes, dim, decay, "
-                "commitment, revive_below, candidates"
+                ".levels is not an option of VectorQuantizer; known are num_codes, dim, "
+                "decay, commitment, dead_code_threshold, num_candidates"
             ),
         ),
-        ({"name": "vq", "codes": 0}, ": codes must be at least 1, not 0"),
+        ({"name": "vq", "num_codes": 0}, ".num_codes must be at least 1, not 0"),
     ],
 )
-def test_a_section_within_is_refused_by_its_path(quantizer, message):
-    section = {"quantizer": quantizer}
+def test_a_section_within_is_refused_by_its_path(bottleneck, message):
+    section = {"bottleneck": bottleneck}
     assert refusal(
         instantiate, Autoencoder, section, "config.abstraction", input_space=IMAGES
-    ) == (f"config.abstraction.quantizer{message}")
+    ) == (f"config.abstraction.bottleneck{message}")
 
 
 def test_a_class_without_options_says_so():

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from regen_jax.networks.latent_queries import Decoder, Encoder, Reader
+from regen_jax.networks.latent_queries import Decoder, Encoder, segment_mixture
 from regen_jax.spaces import Tokens
 
 SIZE = {"width": 8, "num_layers": 1, "num_heads": 2, "mlp_ratio": 2.0}
@@ -19,16 +19,16 @@ def encoder(space: Tokens):
     """A function of y to latents [B, 3, 4], and its parameters."""
     network = Encoder(space, 3, 4, **SIZE)
     y = jnp.zeros((1, *space.shape), jnp.int32)
-    return jax.jit(network.apply), drawn(network, y)
+    return jax.jit(network.apply), random_variables(network, y)
 
 
 @functools.cache
 def decoder(space: Tokens):
     network = Decoder(space, **SIZE)
-    return jax.jit(network.apply), drawn(network, jnp.zeros((1, 3, 4)))
+    return jax.jit(network.apply), random_variables(network, jnp.zeros((1, 3, 4)))
 
 
-def drawn(network, x):
+def random_variables(network, x):
     """Variables from NumPy: JAX's take seconds to compile."""
     rng = np.random.default_rng(0)
     shapes = jax.eval_shape(network.init, jax.random.key(0), x)
@@ -48,7 +48,7 @@ def tokens(space: Tokens, lengths: list[int], seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("space", [FLAT, STACK], ids=str)
-def test_latents_are_of_what_stands_before_the_end_and_of_the_end(space):
+def test_tokens_after_the_end_change_nothing_and_the_end_does(space):
     apply, variables = encoder(space)
     lengths = [2, 0, 3, space.length]
     y, other = (tokens(space, lengths, seed) for seed in (0, 1))
@@ -67,7 +67,7 @@ def test_latents_are_of_what_stands_before_the_end_and_of_the_end(space):
     assert np.abs(apply(variables, later)[0] - latents[0]).max() > 1e-3
 
 
-def test_more_room_behind_the_end_changes_nothing():
+def test_longer_padding_changes_nothing():
     apply, variables = encoder(FLAT)
     roomy, _ = encoder(Tokens(9, 6, padded=True))
     params = jax.tree.map(np.asarray, variables["params"])
@@ -83,7 +83,7 @@ def test_more_room_behind_the_end_changes_nothing():
 
 
 @pytest.mark.parametrize("space", [WHOLE, STACK], ids=str)
-def test_every_latent_depends_on_every_token_and_on_its_place(space):
+def test_every_latent_depends_on_every_token_and_its_position(space):
     apply, variables = encoder(space)
     y = tokens(space, [space.length])
     latents = apply(variables, y)[0]
@@ -96,7 +96,7 @@ def test_every_latent_depends_on_every_token_and_on_its_place(space):
     assert np.abs(swapped - latents).max(axis=-1).min() > 1e-3
 
 
-def test_0_is_a_token_where_nothing_is_padded():
+def test_0_without_padding_is_a_token():
     apply, variables = encoder(WHOLE)
     y = tokens(WHOLE, [5])
     y[0, 1] = 0
@@ -106,7 +106,7 @@ def test_0_is_a_token_where_nothing_is_padded():
 
 
 @pytest.mark.parametrize("space", [FLAT, STACK], ids=str)
-def test_every_logit_depends_on_every_latent_and_on_its_place(space):
+def test_every_logit_depends_on_every_latent_and_its_position(space):
     apply, variables = decoder(space)
     values = np.random.default_rng(4).normal(size=(2, 3, 4)).astype(np.float32)
     logits = apply(variables, values)
@@ -123,14 +123,12 @@ def test_every_logit_depends_on_every_latent_and_on_its_place(space):
 
 
 @pytest.mark.parametrize("number, size", [(3, 7), (7, 3), (4, 8), (5, 5), (1, 4)])
-def test_queries_start_with_a_stretch_each(number, size):
+def test_queries_start_with_segments_of_the_memory(number, size):
     fine = number * size
     rows = np.repeat(np.eye(number), size, axis=1)
     columns = np.repeat(np.eye(size), number, axis=1)
-    shared = rows @ columns.T
-    assert shared.sum() == fine
-    expected = shared / np.sqrt((shared**2).sum(axis=1, keepdims=True))
-    reader = Reader(number, 0, 1)
-    x = np.eye(size, dtype=np.float32)[None]
-    mixture = reader.init(jax.random.key(0), x)["params"]["mixture"]
+    overlap = rows @ columns.T
+    assert overlap.sum() == fine
+    expected = overlap / np.sqrt((overlap**2).sum(axis=1, keepdims=True))
+    mixture = segment_mixture(jax.random.key(0), (number, size))
     np.testing.assert_allclose(mixture, expected, rtol=1e-6)

@@ -140,7 +140,7 @@ def test_a_soprano_gets_its_voices(trained_on, command, tmp_path):
     notes = tuple(Note(2 * i, 2, pitch, i == 6) for i, pitch in enumerate(tune))
     midi.write(tmp_path / "tune.mid", Score((notes,), division=2))
     saved = drawn(command, run, tmp_path / "a", f"--midi={tmp_path}/tune.mid")
-    pitches = events.onsets(saved["x"][0, :, 0])
+    pitches = events.onset_pitches(saved["x"][0, :, 0])
     assert pitches[pitches > 0].tolist() == tune
     names = {path.name for path in (tmp_path / "a").iterdir()}
     assert {"sample_0.mid", "sample_0.wav", "sample_0.musicxml"} <= names
@@ -189,15 +189,15 @@ def test_lyrics_become_a_tune(trained_on, command, tmp_path):
 
     drawn(command, run, tmp_path, f"--text={LYRICS}")
     assert (tmp_path / "sample_0.mid").exists() or not np.any(
-        events.begins(np.load(tmp_path / "samples.npz")["y"], axis=1)
+        events.onset_mask(np.load(tmp_path / "samples.npz")["y"], axis=1)
     )
 
 
 @pytest.mark.parametrize(
     "text, words",
     [
-        ("Wach auf", "lyrics begin with metre, key and a colon"),
-        ("6/8 G: Wach auf", "the metre 6/8 is not in the training data: choose 3/4 or"),
+        ("Wach auf", "lyrics begin with meter, key and a colon"),
+        ("6/8 G: Wach auf", "the meter 6/8 is not in the training data: choose 3/4 or"),
         ("4/4 H: Wach auf", "there is no key 'H'"),
         ("4/4 G: ", "line 1 of the lyrics has no words"),
         ("4/4 G: Wach auf / / mein", "line 2 of the lyrics has no words"),

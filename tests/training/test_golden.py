@@ -57,9 +57,16 @@ BOTH = {"num_layers": 2, "encoder_layers": 2}
 GREEDY = {"temperature": 0.0, "guidance": 1.0, "beam_size": 0}
 PREFIX = {"conditioning": "prefix", "encoder_layers": 0, "rotary": True}
 DRAWN = {"temperature": 1.0, "beam_size": 0}
-FSQ = {"quantizer": {"name": "fsq", "levels": (8, 5)}}
 FEW_STEPS = {"num_steps": 3}
-ADVERSARIAL = {"adversarial": 1.0, "segment": 8, "resolutions": (256, 512)}
+FSQ = {"name": "fsq", "levels": (8, 5)}
+SPECTRAL = {"name": "spectral", "resolutions": (256, 512)}
+ADVERSARY = {
+    "name": "adversarial",
+    "discriminator": {"name": "spectrum", "resolutions": (256, 512)},
+}
+LOSSES = (SPECTRAL, ADVERSARY)
+DIT = {"network": TWO}
+EULER = {"solver": {"name": "euler"}, "guidance": 2.0}
 
 CASES = {
     "digits": Case("digits", ("judge", "abstraction", "prior")),
@@ -69,9 +76,11 @@ CASES = {
     "simplification": Case("simplification", ("judge", "decoder", "prior")),
     "recognition": Case("speech_recognition", ("decoder", "prior")),
     "synthesis": Case("speech_synthesis", ("judge", "decoder", "prior")),
-    # Learned abstractions, by network and quantizer.
+    # Learned abstractions, by networks and bottleneck.
     "image_fsq": Case(
-        "digits:abstraction=fsq", ("abstraction",), {"abstraction": {"num_blocks": 2}}
+        "digits:abstraction=fsq",
+        ("abstraction",),
+        {"abstraction": {"networks": {"num_blocks": 2}}},
     ),
     "image_rvq": Case(
         "digits:abstraction=rvq", ("abstraction", "prior"), {"prior": GREEDY | TWO}
@@ -79,25 +88,32 @@ CASES = {
     "stacks_fsq": Case(
         "harmony:abstraction=fsq",
         ("abstraction",),
-        {"abstraction": TWO},
+        {"abstraction": {"networks": TWO}},
     ),
     "verses_vq": Case(
-        "simplification:abstraction=vq", ("abstraction",), {"abstraction": TWO}
+        "simplification:abstraction=vq",
+        ("abstraction",),
+        {"abstraction": {"networks": TWO}},
     ),
     "codec": Case(
         "speech_synthesis:abstraction=codec",
         ("abstraction", "prior"),
-        {"abstraction": TWO, "prior": GREEDY | BOTH},
+        {"abstraction": {"networks": TWO}, "prior": GREEDY | BOTH},
     ),
     "codec_adversarial": Case(
         "speech_synthesis:abstraction=codec",
         ("abstraction",),
-        {"abstraction": ADVERSARIAL},
+        {"abstraction": {"networks": {"segment": 8}, "losses": LOSSES}},
     ),
     "codec_fsq": Case(
         "speech_synthesis:abstraction=codec",
         ("abstraction",),
-        {"abstraction": FSQ | {"resolutions": (256,)}},
+        {
+            "abstraction": {
+                "bottleneck": FSQ,
+                "losses": ({"name": "spectral", "resolutions": (256,)},),
+            }
+        },
     ),
     # Autoregressive generators, by how the source enters.
     "prefix": Case(
@@ -114,29 +130,33 @@ CASES = {
     ),
     # Generators of arrays, by source.
     "codes_regression": Case(
-        "digits:decoder=regression", ("decoder",), {"decoder": TWO}
+        "digits:decoder=regression", ("decoder",), {"decoder": DIT}
     ),
     "codes_diffusion": Case(
-        "digits:decoder=diffusion", ("decoder",), {"decoder": TWO | FEW_STEPS}
+        "digits:decoder=diffusion", ("decoder",), {"decoder": DIT | FEW_STEPS}
     ),
     "canvas_regression": Case(
         "digits:abstraction=downsample",
         ("decoder", "prior"),
-        {"decoder": TWO, "prior": TWO | FEW_STEPS},
+        {"decoder": DIT, "prior": DIT | FEW_STEPS},
     ),
     "canvas_diffusion": Case(
         "digits:abstraction=downsample,decoder=diffusion",
         ("decoder",),
-        {"decoder": TWO | FEW_STEPS | {"guidance": 2.0, "solver": "euler"}},
+        {"decoder": DIT | FEW_STEPS | EULER},
     ),
     "class_regression": Case(
         "digits:abstraction=identity,prior=regression", ("prior",)
     ),
     "durations_diffusion": Case(
-        "speech_synthesis:prior=diffusion", ("prior",), {"prior": TWO | FEW_STEPS}
+        "speech_synthesis:prior=diffusion",
+        ("prior",),
+        {"prior": {"generator": DIT | FEW_STEPS}},
     ),
     "vocoder_adversarial": Case(
-        "speech_synthesis", ("decoder",), {"decoder": TWO | ADVERSARIAL}
+        "speech_synthesis",
+        ("decoder",),
+        {"decoder": TWO | {"segment": 8, "losses": LOSSES}},
     ),
     "pipeline": Case("speech_synthesis:abstraction=prosody", ("decoder", "prior")),
 }
@@ -155,8 +175,7 @@ def built(request):
         config["data"]["dir"] = request.getfixturevalue(DATA.get(name, "speech_dir"))
         if "max_seconds" in config["data"]:
             config["data"]["max_seconds"] = 1.024
-        for section, options in CASES[label].options.items():
-            config[section] |= options
+        _set_options(config, CASES[label].options)
         for options in config["train"].values():
             options["batch_size"] = BATCH_SIZE
         run = build(config)
@@ -255,6 +274,15 @@ def _figures(values: np.ndarray) -> list[float]:
     values = values.astype(np.float64).reshape(-1)
     weighted = np.abs(values) * np.random.default_rng(0).random(values.size)
     return [float(values.mean()), float(values.std()), float(weighted.mean())]
+
+
+def _set_options(config: dict[str, Any], options: dict[str, Any]) -> None:
+    """Sets options of sections, at any depth; a section with a name replaces another."""
+    for key, value in options.items():
+        if isinstance(value, dict) and "name" not in value:
+            _set_options(config[key], value)
+        else:
+            config[key] = value
 
 
 def _unflat(leaves: dict[str, int]) -> dict:

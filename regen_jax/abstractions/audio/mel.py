@@ -1,4 +1,4 @@
-"""A handcrafted abstraction of sound: its log-mel spectrogram, with Griffin-Lim back."""
+"""Log-mel spectrograms of waves, inverted by Griffin-Lim."""
 
 import dataclasses
 import math
@@ -17,18 +17,18 @@ from regen_jax.spaces import Array, Padded, Value, length_mask
 
 @dataclasses.dataclass(frozen=True)
 class Mel(Abstraction):
-    """A wave to the natural log of its mel magnitudes, a frame each `hop` samples.
+    """Natural log of mel magnitudes, one frame per `hop` samples.
 
-    A padded wave of n samples has ceil(n / hop) frames, and the wave of f frames has
-    f * hop samples.
+    A padded wave of n samples has ceil(n / hop) frames, and is decoded to
+    ceil(n / hop) * hop samples.
 
     Attributes:
-      y: the space of waves, bounded, [N] or [N, 1]; `hop` divides N.
-      sample_rate: in Hz.
-      n_fft: samples in a frame.
-      hop: samples from a frame to the next.
-      num_mels: bands from 0 to half the sample rate.
-      iterations: rounds of Griffin-Lim on the way back.
+      input_space: bounded waves [N] or [N, 1]; `hop` divides N.
+      sample_rate: Hz.
+      n_fft: samples per window.
+      hop: samples per frame.
+      num_mels: bands from 0 Hz to half the sample rate.
+      iterations: of Griffin-Lim, when decoding.
       momentum: of Griffin-Lim; 0 is the classic algorithm.
     """
 
@@ -52,23 +52,24 @@ class Mel(Abstraction):
                 f"needs a wave, an Array of samples with bounds, not {self.input_space}"
             )
         check_sizes(self.n_fft, self.hop)
-        if self.input_space.shape[0] % self.hop:
+        num_samples = self.input_space.shape[0]
+        if num_samples % self.hop:
             raise ValueError(
-                f"hop {self.hop} does not divide the {self.input_space.shape[0]} samples of a wave"
+                f"hop {self.hop} does not divide the {num_samples} samples of a wave"
             )
         mel_filters(self.sample_rate, self.n_fft, self.num_mels)
 
     @property
     def output_space(self) -> Array:
-        """Frames of log-mel, from the floor to the loudest steady tone that y allows.
+        """Frames of log-mel, from the floor to the loudest steady tone within bounds.
 
-        Only a sound with several strong overtones in one band is louder; it is clipped.
+        Only sounds with several strong overtones in one band are louder; they are clipped.
         """
         filters = np.pad(
             mel_filters(self.sample_rate, self.n_fft, self.num_mels), ((1, 1), (0, 0))
         )
-        # Through Hann's window a tone of amplitude 1 at the centre of a bin is n_fft / 4
-        # there and half of that in the two bins beside it.
+        # Through a Hann window, a tone of amplitude 1 at the center of a bin has magnitude
+        # n_fft / 4 there and half of that in the two bins beside it.
         lobe = filters[1:-1] + filters[:-2] / 2 + filters[2:] / 2
         amplitude = max(abs(self.input_space.low), abs(self.input_space.high))
         return Array(
@@ -88,13 +89,12 @@ class Mel(Abstraction):
         mel = jnp.clip(mel, space.low, space.high)
         if length is None:
             return mel
-        frames = jnp.minimum(-(-length // self.hop), space.shape[0])
-        return Padded(
-            jnp.where(length_mask(frames, space.shape[0])[..., None], mel, 0.0), frames
-        )
+        num_frames = jnp.minimum(-(-length // self.hop), space.shape[0])
+        valid = length_mask(num_frames, space.shape[0])
+        return Padded(jnp.where(valid[..., None], mel, 0.0), num_frames)
 
     def decode(self, variables: Variables, y_prime: Value) -> Value:
-        values, frames = y_prime if self.input_space.padded else (y_prime, None)
+        values, num_frames = y_prime if self.input_space.padded else (y_prime, None)
         space = self.output_space
         mel = jnp.exp(jnp.clip(values, space.low, space.high))
         wave = griffin_lim(
@@ -103,8 +103,10 @@ class Mel(Abstraction):
             self.hop,
             self.iterations,
             self.momentum,
-            num_frames=frames,
+            num_frames=num_frames,
         )
         wave = jnp.clip(wave, self.input_space.low, self.input_space.high)
         wave = wave.reshape(wave.shape[0], *self.input_space.shape)
-        return wave if frames is None else Padded(wave, frames * self.hop)
+        if num_frames is None:
+            return wave
+        return Padded(wave, num_frames * self.hop)

@@ -1,4 +1,4 @@
-"""How speech is spoken: phonemes with duration, pitch and energy, on the host."""
+"""Prosody of speech: phonemes with duration, pitch and energy, on the host."""
 
 import dataclasses
 
@@ -41,38 +41,38 @@ SYMBOLS = (
     *CONSONANTS,
     *(stress + vowel for vowel in VOWELS for stress in ("", "ˌ", "ˈ")),
 )
-"""Phonemes in IPA of espeak-ng's American voice, `_` for a pause; see `speak`."""
+"""Phonemes of espeak-ng's American voice in IPA, and `_` for a pause."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Prosody(HostFeature):
-    """A wave with known phonemes to a stack of four ids a phoneme.
+    """Waves with a phoneme alignment to a stack of four ids per phoneme.
 
-    These are the phoneme, its duration in frames, its mean log pitch and its mean energy,
-    the last two in bins spaced evenly in log: the variances of FastSpeech 2 (Ren et al.,
-    arXiv 2006.04558, section 2.3), which spaces those of energy evenly, with pitch
-    and energy averaged over each phoneme as FastPitch does (Łańcucki, arXiv 2006.06873).
+    The levels are the phoneme, its duration in frames, its mean log pitch and its mean
+    energy, the last two in log-spaced bins: the variances of FastSpeech 2 (Ren et al.,
+    arXiv 2006.04558, section 2.3), whose energy bins are spaced linearly, with pitch and
+    energy averaged over each phoneme as in FastPitch (Łańcucki, arXiv 2006.06873).
 
-    Frame i is that of the phoneme in which sample i * hop lies, so that the durations add
-    up to the frames of `Mel`. A phoneme with no frame has the pitch and energy of the
-    frame nearest to its middle.
+    Frame i belongs to the phoneme of sample i * hop, so that durations add up to the
+    frames of `Mel`. A phoneme without a frame has the pitch and energy of the frame
+    nearest to its middle.
 
-    In every channel 0 is padding, so that ids are shifted: phonemes, in the order of
-    `symbols`, and energy bins by 1; frames, which may be 0, by 1; pitch bins by 2, as 1
-    is the bin of phonemes without a voiced frame.
+    In every level 0 is padding. Ids are phonemes in the order of `symbols` plus 1, frames
+    plus 1, pitch bins plus 2, where 1 is a phoneme without a voiced frame, and energy
+    bins plus 1.
 
     Attributes:
-      y: the space of waves, [N] or [N, 1].
-      symbols: all phonemes that the notes may have.
-      length: the most phonemes; 0 is one every 512 samples.
+      input_space: waves [N] or [N, 1].
+      symbols: all phonemes that alignments may have.
+      length: maximum number of phonemes; 0 is one per 512 samples.
       bins: of pitch, and of energy.
-      sample_rate: in Hz.
-      n_fft: samples in a frame for the energy.
-      hop: samples from a frame to the next.
-      lowest_pitch: in Hz, the low end of the bins.
-      highest_pitch: in Hz, the high end of the bins.
-      range_db: how far the bins of energy go down from n_fft / 2, which only a wave of
-        full scale comes near. What lies outside a range is in its last bin.
+      sample_rate: Hz.
+      n_fft: samples per window of the energy.
+      hop: samples per frame.
+      lowest_pitch: Hz, lower end of the pitch bins; pitch is clipped to the bins.
+      highest_pitch: Hz, upper end of the pitch bins.
+      range_db: range of the energy bins below n_fft / 2, which is about that of a wave of
+        full scale; energy is clipped to the bins.
     """
 
     input_space: Array
@@ -112,20 +112,21 @@ class Prosody(HostFeature):
         length = self.length or max(1, samples // 512)
         return Tokens(length, vocab, depth=4, padded=True)
 
-    def extract(self, y: np.ndarray | Padded, notes: Example) -> np.ndarray:
-        """Ids int32 [y_prime.length, 4] of one wave, float [*y.shape].
+    def extract(self, value: np.ndarray | Padded, metadata: Example) -> np.ndarray:
+        """Returns ids i32[length, 4] of one wave float[*input_space.shape].
 
-        `notes` has `phonemes`, str each, and `durations`, how many samples each lasts.
+        Args:
+          value: the wave.
+          metadata: `phonemes`, a str each, and `durations`, the samples of each.
 
         Raises:
-          UserError: the notes lack these or disagree with the wave, a phoneme is unknown,
+          UserError: metadata lack these or disagree with the wave, a phoneme is unknown,
             or there are too many.
         """
-        values, samples = (
-            y if self.input_space.padded else (y, self.input_space.shape[0])
-        )
-        wave = np.asarray(values).reshape(-1)[: int(samples)]
-        phonemes, durations = self._checked(notes, len(wave))
+        space = self.input_space
+        samples, length = value if space.padded else (value, space.shape[0])
+        wave = np.asarray(samples).reshape(-1)[: int(length)]
+        phonemes, durations = self._checked_alignment(metadata, len(wave))
         ends = np.cumsum(durations)
         starts = ends - durations
         first, last = -(-starts // self.hop), -(-ends // self.hop)
@@ -135,35 +136,39 @@ class Prosody(HostFeature):
         energy = prosody.energy(wave, self.n_fft, self.hop)
         middle = np.rint((starts + ends) / (2 * self.hop)).astype(int)
         middle = np.minimum(middle, len(energy) - 1)
-        found = np.zeros(self.output_space.shape, np.int32)
+        ids = np.zeros(self.output_space.shape, np.int32)
         for i, phoneme in enumerate(phonemes):
             frames = slice(first[i], last[i])
             if first[i] == last[i]:
                 frames = slice(middle[i], middle[i] + 1)
-            found[i] = (
+            ids[i] = (
                 1 + self.symbols.index(phoneme),
                 1 + last[i] - first[i],
                 1 + self._pitch_bin(f0[frames]),
                 1 + self._energy_bin(energy[frames]),
             )
-        return found
+        return ids
 
-    def _checked(self, notes: Example, samples: int) -> tuple[list[str], np.ndarray]:
-        if "phonemes" not in notes or "durations" not in notes:
+    def _checked_alignment(
+        self, metadata: Example, num_samples: int
+    ) -> tuple[list[str], np.ndarray]:
+        """Returns phonemes and durations in samples, or raises a UserError."""
+        if "phonemes" not in metadata or "durations" not in metadata:
             raise UserError(
                 "abstraction 'prosody' needs phonemes and their durations, which this "
-                "data set does not tell: use data set 'spoken_bible'"
+                "data set does not have: use data set 'spoken_bible'"
             )
-        phonemes, durations = list(notes["phonemes"]), np.asarray(notes["durations"])
+        phonemes = list(metadata["phonemes"])
+        durations = np.asarray(metadata["durations"])
         if not phonemes or len(phonemes) != len(durations):
             raise UserError(
                 f"an example has {len(phonemes)} phonemes and {len(durations)} durations: "
                 "abstraction 'prosody' needs one or more, and as many of each"
             )
-        if durations.min() < 0 or durations.sum() != samples:
+        if durations.min() < 0 or durations.sum() != num_samples:
             raise UserError(
                 f"durations of an example add up to {durations.sum()} samples, and its "
-                f"wave has {samples}: abstraction 'prosody' needs them to be equal"
+                f"wave has {num_samples}: abstraction 'prosody' needs them to be equal"
             )
         if unknown := [symbol for symbol in phonemes if symbol not in self.symbols]:
             raise UserError(
@@ -173,13 +178,13 @@ class Prosody(HostFeature):
         if len(phonemes) > self.output_space.length:
             raise UserError(
                 f"an example has {len(phonemes)} phonemes, and at most "
-                f"{self.output_space.length} fit: raise the option length of the abstraction "
+                f"{self.output_space.length} fit: raise the option length of abstraction "
                 "'prosody'"
             )
         return phonemes, durations
 
     def _pitch_bin(self, f0: np.ndarray) -> int:
-        """0 for unvoiced frames, else from 1 on."""
+        """Returns 0 where all frames are unvoiced, else 1 and up."""
         voiced = f0[f0 > 0]
         if not voiced.size:
             return 0
@@ -191,5 +196,5 @@ class Prosody(HostFeature):
         return self._bin(1 + 20 * np.log10(relative) / self.range_db)
 
     def _bin(self, unit: float) -> int:
-        """The bin of a position from 0 to 1 in a range."""
+        """Returns the bin of a position in [0, 1] within the range."""
         return int(np.clip(np.floor(unit * self.bins), 0, self.bins - 1))

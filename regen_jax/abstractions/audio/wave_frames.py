@@ -1,4 +1,4 @@
-"""A wave cut into frames: the direct baseline of a model of sequences."""
+"""Waves cut into frames: the direct baseline of a model of sequences."""
 
 import dataclasses
 
@@ -7,18 +7,18 @@ import jax.numpy as jnp
 from regen_jax import ranges
 from regen_jax.interfaces import Abstraction, Variables
 from regen_jax.ranges import Count
-from regen_jax.spaces import Array, Padded, Value
+from regen_jax.spaces import Array, Padded, Value, length_mask
 
 
 @dataclasses.dataclass(frozen=True)
-class Frames(Abstraction):
-    """Folds `size` samples into the channels of one frame; nothing is lost.
+class WaveFrames(Abstraction):
+    """Folds `size` samples into the channels of one frame; lossless.
 
-    A padded wave of n samples has ceil(n / size) frames, the last filled up with 0.
+    A padded wave of n samples has ceil(n / size) frames, the last padded with zeros.
 
     Attributes:
-      y: the space of waves [N]; `size` divides N.
-      size: samples in a frame.
+      input_space: waves [N]; `size` divides N.
+      size: samples per frame.
     """
 
     input_space: Array
@@ -32,10 +32,10 @@ class Frames(Abstraction):
             raise ValueError(
                 f"needs a wave, an Array of samples, not {self.input_space}"
             )
-        if self.input_space.shape[0] % self.size:
+        num_samples = self.input_space.shape[0]
+        if num_samples % self.size:
             raise ValueError(
-                f"size {self.size} does not divide the {self.input_space.shape[0]} samples of a "
-                "wave"
+                f"size {self.size} does not divide the {num_samples} samples of a wave"
             )
 
     @property
@@ -44,14 +44,15 @@ class Frames(Abstraction):
         return dataclasses.replace(self.input_space, shape=shape)
 
     def encode(self, variables: Variables, y: Value) -> Value:
-        if not self.input_space.padded:
+        if not isinstance(y, Padded):
             return y.reshape(-1, *self.output_space.shape)
-        inside = jnp.arange(self.input_space.shape[0]) < y.length[:, None]
-        values = jnp.where(inside, y.values, 0).reshape(-1, *self.output_space.shape)
+        valid = length_mask(y.length, self.input_space.shape[0])
+        values = jnp.where(valid, y.values, 0).reshape(-1, *self.output_space.shape)
         return Padded(values, -(-y.length // self.size))
 
     def decode(self, variables: Variables, y_prime: Value) -> Value:
-        if not self.input_space.padded:
+        if not isinstance(y_prime, Padded):
             return y_prime.reshape(-1, *self.input_space.shape)
-        values, frames = y_prime
-        return Padded(values.reshape(-1, *self.input_space.shape), frames * self.size)
+        values, num_frames = y_prime
+        values = values.reshape(-1, *self.input_space.shape)
+        return Padded(values, num_frames * self.size)

@@ -6,19 +6,26 @@ Simple" (arXiv 2309.15505).
 
 import dataclasses
 import math
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from annotated_types import Interval
 
+from regen_jax import ranges
 from regen_jax.abstractions.bottlenecks.interface import (
-    Codebook,
-    Quantized,
-    Quantizer,
-    everywhere,
+    BottleneckOutput,
+    State,
+    full_mask,
     masked_mean,
 )
-from regen_jax.metrics import codebook as codebook_metrics
+from regen_jax.abstractions.bottlenecks.quantizer import Quantizer
+from regen_jax.metrics import codebook
+from regen_jax.ranges import NonNegative
+
+Levels = Annotated[int, Interval(ge=2, le=1000)]
+"""Beyond, the margin of `_bound` would reach past the outermost level."""
 
 # Beyond the outermost boundary between levels, be they 2 or 20.
 _FLAT = 2.0
@@ -48,19 +55,14 @@ class FiniteScalarQuantizer(Quantizer):
         exceed [-2, 2], where the slope of tanh is 0.07.
     """
 
-    levels: tuple[int, ...] = (8, 4, 4)
+    levels: tuple[Levels, ...] = (8, 4, 4)
     standardize: bool = True
-    range_penalty: float = 0.0
+    range_penalty: NonNegative = 0.0
 
     def __post_init__(self):
-        object.__setattr__(self, "levels", tuple(self.levels))
-        # Beyond, the margin of `_bound` would reach past the outermost level.
-        if not self.levels or min(self.levels) < 2 or max(self.levels) > 1000:
-            raise ValueError(f"levels must be from 2 to 1000 each, not {self.levels}")
-        if not 0 <= self.range_penalty < math.inf:
-            raise ValueError(
-                f"range_penalty must be 0 or more, not {self.range_penalty}"
-            )
+        ranges.check(self)
+        if not self.levels:
+            raise ValueError("levels must be one number or more, not none")
 
     @property
     def vocab(self) -> int:
@@ -71,34 +73,34 @@ class FiniteScalarQuantizer(Quantizer):
         return len(self.levels)
 
     def encode(
-        self, codebook: Codebook, latents: jax.Array, mask: jax.Array | None = None
+        self, state: State, latents: jax.Array, mask: jax.Array | None = None
     ) -> jax.Array:
         return self._index(jnp.round(self._bound(self._unbounded(latents, mask))))
 
-    def decode(self, codebook: Codebook, codes: jax.Array) -> jax.Array:
+    def decode(self, state: State, codes: jax.Array) -> jax.Array:
         digits = codes[..., None] // self._basis % np.array(self.levels)
         return ((digits - self._half) / self._half).astype(jnp.float32)
 
-    def quantize(
+    def apply(
         self,
-        codebook: Codebook,
+        state: State,
         keys: jax.Array,
         latents: jax.Array,
         mask: jax.Array | None = None,
         train: bool = False,
-    ) -> Quantized:
+    ) -> BottleneckOutput:
         unbounded = self._unbounded(latents, mask)
         bounded = self._bound(unbounded)
         rounded = jax.lax.stop_gradient(jnp.round(bounded))
         values = (bounded + jax.lax.stop_gradient(rounded - bounded)) / self._half
         codes = self._index(rounded)
-        mask = everywhere(latents) if mask is None else mask
-        # Counts of a code that is none are dropped.
-        counted = jnp.where(mask, codes, self.vocab)
-        counts = codebook_metrics.code_counts(counted, self.vocab)
+        mask = full_mask(latents) if mask is None else mask
+        # Ids beyond the vocabulary, here of padding, are not counted.
+        valid_codes = jnp.where(mask, codes, self.vocab)
+        counts = codebook.code_counts(valid_codes, self.vocab)
         excess = jnp.square(jnp.maximum(jnp.abs(unbounded) - _FLAT, 0)).mean(axis=-1)
         loss = self.range_penalty * masked_mean(excess, mask)
-        return Quantized(codes, values, loss, {"code_counts": counts}, {})
+        return BottleneckOutput(codes, values, loss, {"code_counts": counts}, {})
 
     @property
     def _half(self) -> np.ndarray:
@@ -109,8 +111,8 @@ class FiniteScalarQuantizer(Quantizer):
         return np.cumprod((1, *self.levels[:-1]))
 
     def _unbounded(self, latents: jax.Array, mask: jax.Array | None) -> jax.Array:
-        """Returns f32[B, *grid, D] for `_bound`; latents count as 0 where masked."""
-        mask = everywhere(latents) if mask is None else mask
+        """Returns latents f32[B, *latent_shape, D] for `_bound`, 0 in padding."""
+        mask = full_mask(latents) if mask is None else mask
         z = jnp.where(mask[..., None], latents.astype(jnp.float32), 0)
         return _standardized(z, mask) if self.standardize else z
 
@@ -132,15 +134,15 @@ class FiniteScalarQuantizer(Quantizer):
 
 
 def _standardized(z: jax.Array, mask: jax.Array) -> jax.Array:
-    """Z f32[B, *grid, D], 0 where `mask` is false, standardized over the grid.
+    """Standardizes z f32[B, *latent_shape, D], 0 in padding, over positions.
 
     A single position keeps its mean, or it would always be 0. Each variance includes one
     more squared deviation, of 1: it is never 0, and constant channels are not amplified.
     """
-    grid = tuple(range(1, mask.ndim))
-    number = mask.sum(axis=grid, keepdims=True)[..., None]
-    mean = z.sum(axis=grid, keepdims=True) / jnp.maximum(number, 1)
+    axes = tuple(range(1, mask.ndim))
+    number = mask.sum(axis=axes, keepdims=True)[..., None]
+    mean = z.sum(axis=axes, keepdims=True) / jnp.maximum(number, 1)
     centered = z - jnp.where(number > 1, mean, 0)
     squares = jnp.where(mask[..., None], jnp.square(centered), 0)
-    variance = (1 + squares.sum(axis=grid, keepdims=True)) / (1 + number)
+    variance = (1 + squares.sum(axis=axes, keepdims=True)) / (1 + number)
     return centered / jnp.sqrt(variance)

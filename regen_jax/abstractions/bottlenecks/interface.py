@@ -1,25 +1,27 @@
-"""What a quantizer is: latents to codes and back, always in float32."""
+"""What a bottleneck is: the latents of an autoencoder to Y′ and back, in float32."""
 
 import abc
-from collections.abc import Mapping
-from typing import ClassVar, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-Codebook = Mapping[str, jax.Array]
+from regen_jax.spaces import Array, Tokens, Value
+
+State = Mapping[str, jax.Array]
+"""What a bottleneck keeps between steps, such as a codebook; parameters are not in it."""
 
 
-class Quantized(NamedTuple):
-    """Latents after quantization.
+class BottleneckOutput(NamedTuple):
+    """Latents after a bottleneck, in training or evaluation.
 
     Attributes:
-      codes: i32[B, *grid], or [B, *grid, depth] of a quantizer with depth.
-      values: f32[B, *grid, D], with gradients passed straight through to the latents.
-      loss: f32[B], what keeps latents and codes together.
-      sums: statistics summed over examples, for `update`; `code_counts` [K], or
-        [depth, K], among them.
-      per_example: statistics kept an example, for `update`.
+      codes: [B, *latent_shape, ...], as `Bottleneck.encode` gives them.
+      values: f32[B, *latent_shape, D] for the decoder, with a gradient to the latents.
+      loss: f32[B], the bottleneck's own term.
+      sums: statistics summed over examples, for `Bottleneck.update`.
+      per_example: statistics kept per example, for `Bottleneck.update`.
     """
 
     codes: jax.Array
@@ -29,74 +31,101 @@ class Quantized(NamedTuple):
     per_example: dict[str, jax.Array]
 
 
-class Quantizer(abc.ABC):
-    """A subclass is a frozen dataclass of options; a codebook is an argument."""
+class Bottleneck(abc.ABC):
+    """Latents to codes, which Y′ is made of, and back.
+
+    A subclass is a frozen dataclass of options. Its state is an argument of pure
+    functions. Latents are [B, *latent_shape, D] of any float dtype, and all arithmetic is
+    in float32. A `mask` is bool[B, *latent_shape], true where a position is not padding,
+    or None where there is no padding: losses and statistics leave padding out, and what
+    stands there means nothing.
+    """
 
     registry: ClassVar[str] = "regen_jax.abstractions.bottlenecks"
-    depth: int = 1
-    """Codes a latent; where more than one, they are the last axis of codes."""
-
-    @property
-    @abc.abstractmethod
-    def vocab(self) -> int:
-        """Number of codes K."""
+    collection: ClassVar[str]
+    """The collection of variables that holds the state."""
 
     @property
     @abc.abstractmethod
     def latent_dim(self) -> int:
         """Channels D of a latent."""
 
-    def init(self, rng: jax.Array, latents: jax.Array) -> Codebook:
-        """A codebook that starts from latents f32[N, D]; empty where none is kept."""
+    @abc.abstractmethod
+    def output_space(
+        self, latent_shape: tuple[int, ...], padded: bool
+    ) -> Tokens | Array:
+        """Returns the space of Y′; `padded` where the first axis of latents varies."""
+
+    def init(self, rng: jax.Array, latents: jax.Array) -> State:
+        """Returns the state at the start of training, from latents f32[N, D]."""
         return {}
 
     @abc.abstractmethod
-    def quantize(
+    def apply(
         self,
-        codebook: Codebook,
+        state: State,
         keys: jax.Array,
         latents: jax.Array,
         mask: jax.Array | None = None,
         train: bool = False,
-    ) -> Quantized:
-        """Quantizes latents [B, *grid, D] of any float dtype, in float32.
-
-        `mask` bool[B, *grid] is true where a position counts, None for everywhere:
-        losses and statistics leave the others out. Their codes and values mean nothing.
-        """
+    ) -> BottleneckOutput:
+        """Passes latents through the bottleneck; `keys` are one per example."""
 
     @abc.abstractmethod
     def encode(
-        self, codebook: Codebook, latents: jax.Array, mask: jax.Array | None = None
+        self, state: State, latents: jax.Array, mask: jax.Array | None = None
     ) -> jax.Array:
-        """Returns codes i32[B, *grid] (or [B, *grid, depth]) of latents [B, *grid, D].
-
-        They equal the codes of `quantize` with the same `mask`.
-        """
+        """Returns the codes of latents, those of `apply` with the same `mask`."""
 
     @abc.abstractmethod
-    def decode(self, codebook: Codebook, codes: jax.Array) -> jax.Array:
-        """Values f32[B, *grid, D] of codes as `encode` makes them."""
+    def decode(self, state: State, codes: jax.Array) -> jax.Array:
+        """Returns the values f32[B, *latent_shape, D] of codes."""
+
+    @abc.abstractmethod
+    def pack(
+        self, space: Tokens | Array, codes: jax.Array, mask: jax.Array | None
+    ) -> Value:
+        """Returns codes laid out as a y′ of `output_space`."""
+
+    @abc.abstractmethod
+    def unpack(
+        self, space: Tokens | Array, latent_shape: tuple[int, ...], y_prime: Value
+    ) -> tuple[jax.Array, jax.Array | None]:
+        """Returns the codes of a y′, and their mask: the inverse of `pack`."""
 
     def update(
         self,
-        codebook: Codebook,
+        state: State,
         rng: jax.Array,
-        totals: dict[str, jax.Array],
-        examples: dict[str, jax.Array],
-    ) -> Codebook:
-        """The codebook after a step, from the statistics of the global batch."""
-        return codebook
+        sums: dict[str, jax.Array],
+        per_example: dict[str, jax.Array],
+    ) -> State:
+        """Returns the state after a step, from the statistics of the global batch."""
+        return state
+
+    def finalize(
+        self,
+        state: State,
+        latents: Iterable[tuple[jax.Array, jax.Array | None]],
+    ) -> State:
+        """Returns the state after training, from the (latents, mask) of all batches."""
+        return state
+
+    def summarize(
+        self, metrics: dict[str, float], sums: dict[str, Any]
+    ) -> dict[str, float]:
+        """Adds metrics of the `sums` over a whole split to its mean metrics."""
+        return metrics
 
 
-def everywhere(latents: jax.Array) -> jax.Array:
-    """The mask of latents [B, *grid, D] that all count."""
+def full_mask(latents: jax.Array) -> jax.Array:
+    """Returns the mask of latents [B, *latent_shape, D] without padding."""
     return jnp.ones(latents.shape[:-1], bool)
 
 
 def masked_mean(x: jax.Array, mask: jax.Array) -> jax.Array:
-    """Returns means f32[B] of x [B, *grid] over the positions in `mask`; 0 if none is."""
-    grid = tuple(range(1, mask.ndim))
-    number = jnp.maximum(mask.sum(axis=grid), 1)
+    """Returns means f32[B] of x [B, *latent_shape] in the mask; 0 where it is empty."""
+    axes = tuple(range(1, mask.ndim))
+    number = jnp.maximum(mask.sum(axis=axes), 1)
     # Not a product with the mask: 0 times infinity is NaN.
-    return jnp.where(mask, x, 0).sum(axis=grid) / number
+    return jnp.where(mask, x, 0).sum(axis=axes) / number

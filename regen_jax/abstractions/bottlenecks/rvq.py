@@ -1,45 +1,45 @@
-"""Residual vector quantization: each codebook quantizes what the last one left.
+"""Residual vector quantization: each codebook quantizes the residual of the last.
 
 Zeghidour, Luebs, Omran, Skoglund and Tagliasacchi, "SoundStream: An End-to-End Neural
 Audio Codec" (arXiv 2107.03312), section III-C.
 """
 
 import dataclasses
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
+from annotated_types import Ge
 
-from regen_jax.abstractions.bottlenecks.interface import Codebook, Quantized, everywhere
+from regen_jax.abstractions.bottlenecks.interface import (
+    BottleneckOutput,
+    State,
+    full_mask,
+)
 from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
+from regen_jax.random import fold_keys
+from regen_jax.ranges import Fraction
 
-# What an example's key is folded with; levels take 0 and up.
+# Number of the stream of an example's key; levels take 0 and up.
 _DROPOUT = 2**30
 
 
 @dataclasses.dataclass(frozen=True)
 class ResidualVectorQuantizer(VectorQuantizer):
-    """`depth` vector quantizers, one after another; a value is the sum of their codes.
+    """`depth` vector quantizers in a row; a value is the sum of their codes' vectors.
 
     The options of `VectorQuantizer` are those of each level, and each array of the
-    codebook has one more axis in front, of the levels.
+    codebook has a leading axis of levels.
 
     Attributes:
       depth: number of levels.
-      dropout: share of the examples that train with the first k levels alone, k uniform
-        from 1 to `depth`, so that fewer codes give a coarser value and not a broken one.
+      dropout: fraction of the examples that train with the first k levels alone, k
+        uniform from 1 to `depth`, so that fewer codes give a coarser value and not a
+        broken one.
     """
 
-    depth: int = 4
-    dropout: float = 0.5
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.depth < 2:
-            raise ValueError(
-                f"depth must be at least 2, not {self.depth}: quantizer 'vq' has 1"
-            )
-        if not 0 <= self.dropout <= 1:
-            raise ValueError(f"dropout must be in [0, 1], not {self.dropout}")
+    depth: Annotated[int, Ge(2)] = 4
+    dropout: Fraction = 0.5
 
     @property
     def _level(self) -> VectorQuantizer:
@@ -49,10 +49,10 @@ class ResidualVectorQuantizer(VectorQuantizer):
         }
         return VectorQuantizer(**options)
 
-    def init(self, rng: jax.Array, latents: jax.Array) -> Codebook:
-        """Each level starts from what those before it leave of latents f32[N, D]."""
+    def init(self, rng: jax.Array, latents: jax.Array) -> State:
+        """Starts each level from the residuals of latents f32[N, D] that it meets."""
 
-        def start(residual: jax.Array, rng: jax.Array) -> tuple[jax.Array, Codebook]:
+        def start(residual: jax.Array, rng: jax.Array) -> tuple[jax.Array, State]:
             codebook = self._level.init(rng, residual)
             codes = self._level.encode(codebook, residual)
             return residual - self._level.decode(codebook, codes), codebook
@@ -61,87 +61,80 @@ class ResidualVectorQuantizer(VectorQuantizer):
         return jax.lax.scan(start, latents.astype(jnp.float32), rngs)[1]
 
     def encode(
-        self, codebook: Codebook, latents: jax.Array, mask: jax.Array | None = None
+        self, state: State, latents: jax.Array, mask: jax.Array | None = None
     ) -> jax.Array:
-        def encode(
-            residual: jax.Array, codebook: Codebook
-        ) -> tuple[jax.Array, jax.Array]:
-            codes = self._level.encode(codebook, residual)
-            return residual - self._level.decode(codebook, codes), codes
+        def encode(residual: jax.Array, state: State) -> tuple[jax.Array, jax.Array]:
+            codes = self._level.encode(state, residual)
+            return residual - self._level.decode(state, codes), codes
 
-        codes = jax.lax.scan(encode, latents.astype(jnp.float32), codebook)[1]
+        codes = jax.lax.scan(encode, latents.astype(jnp.float32), state)[1]
         return jnp.moveaxis(codes, 0, -1)
 
-    def decode(self, codebook: Codebook, codes: jax.Array) -> jax.Array:
-        """The sum of the codes' values; of the first levels, where `codes` has fewer."""
+    def decode(self, state: State, codes: jax.Array) -> jax.Array:
+        """Returns the sum of the codes' values; `codes` may lack the last levels."""
         levels = range(codes.shape[-1])
-        return sum(codebook["codes"][i][codes[..., i]] for i in levels)
+        return sum(state["codes"][i][codes[..., i]] for i in levels)
 
-    def quantize(
+    def apply(
         self,
-        codebook: Codebook,
+        state: State,
         keys: jax.Array,
         latents: jax.Array,
         mask: jax.Array | None = None,
         train: bool = False,
-    ) -> Quantized:
+    ) -> BottleneckOutput:
         """As `VectorQuantizer`, level by level; `loss` is the sum over levels in use.
 
         Codes are those of all levels, whatever was dropped.
         """
-        mask = everywhere(latents) if mask is None else mask
+        mask = full_mask(latents) if mask is None else mask
         z = latents.astype(jnp.float32)
-        used = self._used(keys) if train else jnp.full(z.shape[0], self.depth)
-        used = used.reshape(-1, *[1] * (mask.ndim - 1))
+        depth = self._train_depth(keys) if train else jnp.full(z.shape[0], self.depth)
+        depth = depth.reshape(-1, *[1] * (mask.ndim - 1))
 
         def quantize(
-            carry: tuple[jax.Array, jax.Array], level: tuple[jax.Array, Codebook]
+            carry: tuple[jax.Array, jax.Array], level: tuple[jax.Array, State]
         ):
-            (residual, total), (i, codebook) = carry, level
-            kept = i < used
-            level_keys = _fold(keys, i)
-            found = self._level.quantize(codebook, level_keys, residual, mask & kept)
-            # A level that an example dropped may start codes anew at it all the same.
-            candidates = self._level.offer(level_keys, residual, mask)
-            values = jax.lax.stop_gradient(self._level.decode(codebook, found.codes))
-            total += jnp.where(kept[..., None], values, 0)
-            added = found.codes, found.loss, found.sums, candidates
-            return (residual - values, total), added
+            (residual, total), (i, state) = carry, level
+            in_use = i < depth
+            level_keys = fold_keys(keys, i)
+            output = self._level.apply(state, level_keys, residual, mask & in_use)
+            # Dead codes of a level may restart at examples that dropped it all the same.
+            candidates = self._level.revival_candidates(level_keys, residual, mask)
+            values = jax.lax.stop_gradient(self._level.decode(state, output.codes))
+            total += jnp.where(in_use[..., None], values, 0)
+            outputs = output.codes, output.loss, output.sums, candidates
+            return (residual - values, total), outputs
 
-        levels = (jnp.arange(self.depth), codebook)
-        (_, total), found = jax.lax.scan(quantize, (z, jnp.zeros_like(z)), levels)
-        codes, loss, totals, candidates = found
-        return Quantized(
+        levels = (jnp.arange(self.depth), state)
+        (_, total), outputs = jax.lax.scan(quantize, (z, jnp.zeros_like(z)), levels)
+        codes, loss, sums, candidates = outputs
+        return BottleneckOutput(
             codes=jnp.moveaxis(codes, 0, -1),
             values=z + jax.lax.stop_gradient(total - z),
             loss=loss.sum(axis=0),
-            sums=totals,
+            sums=sums,
             per_example={k: jnp.moveaxis(v, 0, 1) for k, v in candidates.items()},
         )
 
     def update(
         self,
-        codebook: Codebook,
+        state: State,
         rng: jax.Array,
-        totals: dict[str, jax.Array],
-        examples: dict[str, jax.Array],
-    ) -> Codebook:
+        sums: dict[str, jax.Array],
+        per_example: dict[str, jax.Array],
+    ) -> State:
         rngs = jax.random.split(rng, self.depth)
         update = jax.vmap(self._level.update, in_axes=(0, 0, 0, 1))
-        return update(codebook, rngs, totals, examples)
+        return update(state, rngs, sums, per_example)
 
-    def _used(self, keys: jax.Array) -> jax.Array:
-        """i32[B]: how many levels each example trains with."""
+    def _train_depth(self, keys: jax.Array) -> jax.Array:
+        """Draws the number of levels that each example trains with, i32[B]."""
 
         def draw(key: jax.Array) -> jax.Array:
-            share_key, number_key = jax.random.split(key)
-            number = jax.random.randint(number_key, (), 1, self.depth + 1)
-            dropped = jax.random.uniform(share_key) < self.dropout
-            return jnp.where(dropped, number, self.depth)
+            dropout_key, depth_key = jax.random.split(key)
+            depth = jax.random.randint(depth_key, (), 1, self.depth + 1)
+            dropped = jax.random.uniform(dropout_key) < self.dropout
+            return jnp.where(dropped, depth, self.depth)
 
-        return jax.vmap(draw)(_fold(keys, _DROPOUT))
-
-
-def _fold(keys: jax.Array, number: int | jax.Array) -> jax.Array:
-    """A stream of its own from each example's key."""
-    return jax.vmap(jax.random.fold_in, (0, None))(keys, number)
+        return jax.vmap(draw)(fold_keys(keys, _DROPOUT))

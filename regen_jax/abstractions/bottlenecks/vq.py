@@ -11,13 +11,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from regen_jax import ranges
 from regen_jax.abstractions.bottlenecks.interface import (
-    Codebook,
-    Quantized,
-    Quantizer,
-    everywhere,
+    BottleneckOutput,
+    State,
+    full_mask,
     masked_mean,
 )
+from regen_jax.abstractions.bottlenecks.quantizer import Quantizer
+from regen_jax.ranges import Count, Natural, NonNegative, Rate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,140 +27,134 @@ class VectorQuantizer(Quantizer):
     """K codes in D dimensions; a latent takes the nearest.
 
     Attributes:
-      codes: number of codes K.
+      num_codes: size K of the codebook.
       dim: channels D of a latent.
       decay: of the moving averages of counts and sums.
       commitment: weight of |z - sg(e)|², which pulls the encoder to its codes. The
         codebook itself follows the moving averages and gets no gradient.
-      revive_below: a code whose average count is below this share of the mean count is
-        dead and restarts at a latent of the batch.
-      candidates: latents per example that dead codes may restart at; 0 for all of them,
-        though no more than `codes`. Devices exchange them at each step.
+      dead_code_threshold: a code whose average count is below this fraction of the mean
+        count is dead and restarts at a latent of the batch.
+      num_candidates: latents per example that dead codes may restart at; 0 for all of
+        them, though no more than `num_codes`. Devices exchange them at each step.
     """
 
-    codes: int = 128
-    dim: int = 16
-    decay: float = 0.99
-    commitment: float = 0.25
-    revive_below: float = 0.1
-    candidates: int = 0
+    num_codes: Count = 128
+    dim: Count = 16
+    decay: Rate = 0.99
+    commitment: NonNegative = 0.25
+    dead_code_threshold: Rate = 0.1
+    num_candidates: Natural = 0
 
     def __post_init__(self):
-        for name in ("codes", "dim"):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name} must be at least 1, not {getattr(self, name)}"
-                )
-        for name in ("decay", "revive_below"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must be in [0, 1), not {getattr(self, name)}")
-        for name in ("commitment", "candidates"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
+        ranges.check(self)
 
     @property
     def vocab(self) -> int:
-        return self.codes
+        return self.num_codes
 
     @property
     def latent_dim(self) -> int:
         return self.dim
 
-    def init(self, rng: jax.Array, latents: jax.Array) -> Codebook:
+    def init(self, rng: jax.Array, latents: jax.Array) -> State:
         latents = latents.astype(jnp.float32)
         order = _order(rng, latents, jnp.ones(latents.shape[0], bool))
-        codes = latents[order[jnp.arange(self.codes) % latents.shape[0]]]
-        counts = jnp.full(self.codes, latents.shape[0] / self.codes, jnp.float32)
+        codes = latents[order[jnp.arange(self.num_codes) % latents.shape[0]]]
+        counts = jnp.full(
+            self.num_codes, latents.shape[0] / self.num_codes, jnp.float32
+        )
         return {"codes": codes, "counts": counts, "sums": codes * counts[:, None]}
 
     def encode(
-        self, codebook: Codebook, latents: jax.Array, mask: jax.Array | None = None
+        self, state: State, latents: jax.Array, mask: jax.Array | None = None
     ) -> jax.Array:
-        z, e = latents.astype(jnp.float32), codebook["codes"]
+        z, e = latents.astype(jnp.float32), state["codes"]
         # |z|² is the same for every code, so the nearest is that of |e|² - 2 z·e.
         products = jnp.matmul(z, e.T, precision=jax.lax.Precision.HIGHEST)
         return jnp.argmin(jnp.sum(e * e, axis=-1) - 2 * products, axis=-1)
 
-    def decode(self, codebook: Codebook, codes: jax.Array) -> jax.Array:
-        return codebook["codes"][codes]
+    def decode(self, state: State, codes: jax.Array) -> jax.Array:
+        return state["codes"][codes]
 
-    def quantize(
+    def apply(
         self,
-        codebook: Codebook,
+        state: State,
         keys: jax.Array,
         latents: jax.Array,
         mask: jax.Array | None = None,
         train: bool = False,
-    ) -> Quantized:
-        mask = everywhere(latents) if mask is None else mask
+    ) -> BottleneckOutput:
+        mask = full_mask(latents) if mask is None else mask
         z = latents.astype(jnp.float32)
-        codes = self.encode(codebook, jax.lax.stop_gradient(z))
-        values = self.decode(codebook, codes)
+        codes = self.encode(state, jax.lax.stop_gradient(z))
+        values = self.decode(state, codes)
         error = (z - jax.lax.stop_gradient(values)) ** 2
         commitment = masked_mean(error.mean(axis=-1), mask)
 
         flat = jnp.where(mask[..., None], jax.lax.stop_gradient(z), 0)
-        # No code at all where a position does not count.
-        assigned = jax.nn.one_hot(jnp.where(mask, codes, -1).reshape(-1), self.codes)
+        # Padding is assigned to no code.
+        assigned = jax.nn.one_hot(
+            jnp.where(mask, codes, -1).reshape(-1), self.num_codes
+        )
         sums = jnp.matmul(
             assigned.T,
             flat.reshape(-1, self.dim),
             precision=jax.lax.Precision.HIGHEST,
         )
-        return Quantized(
+        return BottleneckOutput(
             codes=codes,
             values=z + jax.lax.stop_gradient(values - z),
             loss=self.commitment * commitment,
             sums={"code_counts": assigned.sum(axis=0), "code_sums": sums},
-            per_example=self.offer(keys, z, mask),
+            per_example=self.revival_candidates(keys, z, mask),
         )
 
-    def offer(
+    def revival_candidates(
         self, keys: jax.Array, latents: jax.Array, mask: jax.Array
     ) -> dict[str, jax.Array]:
         """Returns latents at which dead codes may restart.
 
-        `candidates` are f32[B, number, D]; `offered` bool[B, number] is false for those
-        whose `mask` is false. Distinct latents of an example come before repeated ones.
+        `candidates` are f32[B, n, D], and `candidate_mask` bool[B, n] is false for those
+        in padding. Distinct latents of an example come before repeated ones.
         """
         mask = jnp.asarray(mask.reshape(mask.shape[0], -1))
         flat = jax.lax.stop_gradient(latents.reshape(*mask.shape, self.dim))
         flat = jnp.where(mask[..., None], flat, 0)
-        number = min(self.candidates or self.codes, mask.shape[1])
+        number = min(self.num_candidates or self.num_codes, mask.shape[1])
         if number < mask.shape[1]:
             order = jax.vmap(_order)(keys, flat, mask)[:, :number]
             flat = jnp.take_along_axis(flat, order[..., None], axis=1)
             mask = jnp.take_along_axis(mask, order, axis=1)
-        return {"candidates": flat, "offered": mask}
+        return {"candidates": flat, "candidate_mask": mask}
 
     def update(
         self,
-        codebook: Codebook,
+        state: State,
         rng: jax.Array,
-        totals: dict[str, jax.Array],
-        examples: dict[str, jax.Array],
-    ) -> Codebook:
+        sums: dict[str, jax.Array],
+        per_example: dict[str, jax.Array],
+    ) -> State:
         decay = self.decay
-        counts = decay * codebook["counts"] + (1 - decay) * totals["code_counts"]
-        sums = decay * codebook["sums"] + (1 - decay) * totals["code_sums"]
+        counts = decay * state["counts"] + (1 - decay) * sums["code_counts"]
+        code_sums = decay * state["sums"] + (1 - decay) * sums["code_sums"]
 
         # A revived code restarts its running averages with it: a new vector over old
         # sums would be pulled back, and dead again, at the next step.
         mean = jnp.mean(counts)
-        candidates = examples["candidates"].reshape(-1, self.dim)
-        offered = examples["offered"].reshape(-1)
-        dead = (counts < self.revive_below * mean) & jnp.any(offered)
-        order = _order(rng, candidates, offered)
-        place = (jnp.cumsum(dead) - 1) % jnp.maximum(offered.sum(), 1)
-        fresh = candidates[order[place]]
+        candidates = per_example["candidates"].reshape(-1, self.dim)
+        valid = per_example["candidate_mask"].reshape(-1)
+        dead = (counts < self.dead_code_threshold * mean) & jnp.any(valid)
+        order = _order(rng, candidates, valid)
+        place = (jnp.cumsum(dead) - 1) % jnp.maximum(valid.sum(), 1)
+        restarts = candidates[order[place]]
         counts = jnp.where(dead, mean, counts)
-        sums = jnp.where(dead[:, None], fresh * mean, sums)
+        code_sums = jnp.where(dead[:, None], restarts * mean, code_sums)
         # Without revival a code may go unused until its averages are 0: it stays put.
         least = jnp.finfo(jnp.float32).tiny
         used = (counts > least)[:, None]
-        codes = sums / jnp.maximum(counts, least)[:, None]
-        codes = jnp.where(used, codes, codebook["codes"])
-        return {"codes": codes, "counts": counts, "sums": sums}
+        codes = code_sums / jnp.maximum(counts, least)[:, None]
+        codes = jnp.where(used, codes, state["codes"])
+        return {"codes": codes, "counts": counts, "sums": code_sums}
 
 
 def _order(rng: jax.Array, latents: jax.Array, mask: jax.Array) -> jax.Array:

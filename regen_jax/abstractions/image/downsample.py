@@ -1,4 +1,4 @@
-"""A handcrafted abstraction: the same array at a lower resolution."""
+"""The same array at a lower resolution."""
 
 import dataclasses
 
@@ -14,7 +14,11 @@ from regen_jax.spaces import Array
 class Downsample(Abstraction):
     """Averages blocks of `factor` along every axis but the channel.
 
-    What it throws away, a decoder of its own has to invent: it has no inverse.
+    It has no inverse: a decoder must generate the detail that is lost.
+
+    Attributes:
+      input_space: an Array of one axis or more, and channels; `factor` divides each axis.
+      factor: ratio of the resolutions.
     """
 
     input_space: Array

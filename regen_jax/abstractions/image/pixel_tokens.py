@@ -1,4 +1,4 @@
-"""Values as tokens in raster order: the direct baseline of a token model."""
+"""Values of an array as tokens in raster order: the direct baseline of token models."""
 
 import dataclasses
 from typing import Annotated
@@ -13,11 +13,15 @@ from regen_jax.spaces import Array, Tokens
 
 
 @dataclasses.dataclass(frozen=True)
-class Pixels(Abstraction):
-    """Rounds each value of a bounded array to one of `levels` evenly spaced ones.
+class PixelTokens(Abstraction):
+    """Rounds each value of a bounded array to one of `levels` evenly spaced values.
 
-    With 256 levels an 8-bit image comes back unchanged, and a likelihood of its tokens
-    is one of the image.
+    With 256 levels it is lossless for 8-bit images, and a likelihood of tokens is one of
+    the image.
+
+    Attributes:
+      input_space: a bounded Array of any shape.
+      levels: number of values; the first is the lower bound, the last the upper one.
     """
 
     input_space: Array
@@ -30,10 +34,8 @@ class Pixels(Abstraction):
 
     @property
     def lossless(self) -> bool:
-        steps = (
-            self.input_space.step
-            and (self.input_space.high - self.input_space.low) / self.input_space.step
-        )
+        space = self.input_space
+        steps = space.step and (space.high - space.low) / space.step
         return bool(steps) and (self.levels - 1) % steps == 0
 
     @property
@@ -41,13 +43,12 @@ class Pixels(Abstraction):
         return Tokens(self.input_space.size, self.levels)
 
     def encode(self, variables: Variables, y: jax.Array) -> jax.Array:
-        unit = (y.reshape(y.shape[0], -1) - self.input_space.low) / (
-            self.input_space.high - self.input_space.low
-        )
+        space = self.input_space
+        unit = (y.reshape(y.shape[0], -1) - space.low) / (space.high - space.low)
         return jnp.round(unit * (self.levels - 1)).astype(jnp.int32)
 
     def decode(self, variables: Variables, y_prime: jax.Array) -> jax.Array:
-        # The step is exact for 8-bit images, so that they come back to the last bit.
+        # The step is exact for 8-bit images, so that decoding restores every bit.
         step = (self.input_space.high - self.input_space.low) / (self.levels - 1)
         y = y_prime.astype(jnp.float32) * step + self.input_space.low
         return y.reshape(y_prime.shape[0], *self.input_space.shape)

@@ -1,4 +1,4 @@
-"""A template of a score: its tonality, chords, rhythm and cadences, a row a beat."""
+"""Music templates: key, chords, rhythm and cadences of a score, one row per beat."""
 
 import dataclasses
 import functools
@@ -14,11 +14,16 @@ from regen_jax.interfaces import Example, HostFeature
 from regen_jax.metrics.music import in_chord_fraction
 from regen_jax.modalities.music import beat_table, events
 from regen_jax.modalities.music.beat_table import Column
-from regen_jax.modalities.music.cadences import CADENCES, cadences
-from regen_jax.modalities.music.chords import CHORDS, recognize, tones, weights
-from regen_jax.modalities.music.keys import KEYS, durations, estimate
-from regen_jax.modalities.music.rhythm import patterns, rhythms
-from regen_jax.modalities.music.template_constraints import TemplateRules
+from regen_jax.modalities.music.cadences import CADENCES, classify_cadences
+from regen_jax.modalities.music.chords import (
+    CHORDS,
+    beat_chroma,
+    chord_tones,
+    recognize_chords,
+)
+from regen_jax.modalities.music.keys import KEYS, estimate_key, pitch_class_durations
+from regen_jax.modalities.music.rhythm import encode_rhythms, rhythm_patterns
+from regen_jax.modalities.music.template_constraints import TemplateConstraints
 from regen_jax.spaces import Tokens
 
 LEVELS = ("key", "chord", "rhythm", "cadence")
@@ -28,25 +33,26 @@ LEVELS = ("key", "chord", "rhythm", "cadence")
 class MusicTemplate(HostFeature):
     """The template of TeleMelody (Ju et al., arXiv 2109.09617), beat by beat.
 
-    A row of Y′ stands for a beat of Y and has a level each for its
+    A row of Y′ is a beat of Y. Its levels are
 
-    - key: the tonality of the whole piece, the same in all rows;
+    - key: that of the whole piece, the same in all rows;
     - chord: see `regen_jax.modalities.music.chords`;
-    - rhythm: where notes begin, see `regen_jax.modalities.music.rhythm`; that of the first voice,
-      or of the others jointly where the first is there as the melody;
-    - cadence: in beats in which a note of the first voice begins under a fermata, see
+    - rhythm: onsets, see `regen_jax.modalities.music.rhythm`; of the first voice, or of
+      the other voices together where `melody`;
+    - cadence: in beats with an onset of the first voice under a fermata, see
       `regen_jax.modalities.music.cadences`;
-    - melody: the events of the first voice, a level a step, so that the template is a
-      lead sheet.
+    - melody: the events of the first voice, one level per step, which makes the template
+      a lead sheet.
 
-    Y′ is a function of the notes alone. The lower voices may change places, and inner
-    ones their octave. A last beat that Y ends in counts, silence being its rest.
+    Y′ depends on the notes alone. It does not change when lower voices are exchanged, or
+    inner voices are moved by octaves. A last beat that is not complete is padded with
+    rests.
 
     Attributes:
-      y: a space of scores, see `regen_jax.modalities.music.events`.
-      levels: which of LEVELS there are; they keep their order.
-      melody: whether the melody is there; it needs lower voices to leave open.
-      division: steps a beat in y.
+      input_space: scores, see `regen_jax.modalities.music.events`.
+      levels: a subset of LEVELS; they keep the order of LEVELS.
+      melody: whether to include the melody, for scores of two voices or more.
+      division: steps per beat of Y.
     """
 
     input_space: Tokens
@@ -68,13 +74,14 @@ class MusicTemplate(HostFeature):
             )
         levels = tuple(level for level in LEVELS if level in self.levels)
         object.__setattr__(self, "levels", levels)
-        if self.input_space.length % self.division:
+        num_steps = self.input_space.length
+        if num_steps % self.division:
             raise ValueError(
-                f"division {self.division} must divide the {self.input_space.length} steps of y"
+                f"division {self.division} must divide the {num_steps} steps of a score"
             )
         if self.melody and self.input_space.depth == 1:
             raise ValueError(
-                "melody needs lower voices to leave open, and y has one voice: choose "
+                "melody needs scores of two voices or more, and these have one: choose "
                 "melody=False"
             )
         if not self.levels and not self.melody:
@@ -82,10 +89,10 @@ class MusicTemplate(HostFeature):
 
     @property
     def output_space(self) -> Tokens:
-        """Rows of ids; every level has a range of its own, 0 is behind the end."""
+        """Rows of ids: each level has a range of its own, which all of melody share."""
         columns = self._columns
-        ranges = columns[: len(self.levels) + self.melody]
-        symbols = ["", *(symbol for column in ranges for symbol in column.symbols)]
+        distinct = columns[: len(self.levels) + self.melody]
+        symbols = ["", *(symbol for column in distinct for symbol in column.symbols)]
         first_ids = tuple(self._first_ids.tolist())
         return Tokens(
             self.input_space.length // self.division,
@@ -93,42 +100,49 @@ class MusicTemplate(HostFeature):
             depth=len(columns),
             padded=True,
             symbols=tuple(symbols),
-            constraints=TemplateRules(self.levels, first_ids, len(symbols)),
+            constraints=TemplateConstraints(self.levels, first_ids, len(symbols)),
         )
 
-    def extract(self, y: np.ndarray, notes: Example) -> np.ndarray:
-        """Ids int32 [*y_prime.shape] of a score int [*y.shape]; all 0 of an empty one."""
-        return self._in_key(y, self._key(y))
+    def extract(self, value: np.ndarray, metadata: Example) -> np.ndarray:
+        """Returns ids i32[*output_space.shape] of a score int[*input_space.shape].
 
-    def _key(self, y: np.ndarray) -> int:
-        """The key that a score is heard in, an index in KEYS."""
-        return estimate(durations(events.sounding(self._whole_beats(y))))
+        They are all 0 for an empty score.
+        """
+        return self._extract_in_key(value, self._estimate_key(value))
 
-    def _in_key(self, y: np.ndarray, key: int) -> np.ndarray:
-        """The template of a score that is in a key."""
-        ids = self._whole_beats(y)
-        pitches, begins = events.sounding(ids), events.begins(ids)
-        chord = recognize(weights(pitches, self.division), key)
-        fermata = events.fermatas(ids[:, 0]).reshape(-1, self.division).any(axis=1)
-        moving = slice(1, None) if self.melody else slice(0, 1)
-        found = {
+    def _estimate_key(self, score: np.ndarray) -> int:
+        """Returns the most likely key of a score, an index into KEYS."""
+        return estimate_key(
+            pitch_class_durations(events.sounding_pitches(self._whole_beats(score)))
+        )
+
+    def _extract_in_key(self, score: np.ndarray, key: int) -> np.ndarray:
+        """Returns the template of a score that is in a key."""
+        ids = self._whole_beats(score)
+        pitches, begins = events.sounding_pitches(ids), events.onset_mask(ids)
+        chord = recognize_chords(beat_chroma(pitches, self.division), key)
+        fermata = events.fermata_mask(ids[:, 0]).reshape(-1, self.division).any(axis=1)
+        voices = slice(1, None) if self.melody else slice(0, 1)
+        by_level = {
             "key": np.full(len(chord), key),
             "chord": chord,
-            "rhythm": rhythms(pitches[:, moving], begins[:, moving], self.division),
-            "cadence": cadences(chord, fermata, key),
+            "rhythm": encode_rhythms(
+                pitches[:, voices], begins[:, voices], self.division
+            ),
+            "cadence": classify_cadences(chord, fermata, key),
         }
-        levels = [found[level] for level in self.levels]
+        levels = [by_level[level] for level in self.levels]
         if self.melody:
             levels += list(ids[:, 0].reshape(-1, self.division).T - events.REST)
         rows = np.stack(levels, axis=1) + self._first_ids
-        result = np.zeros((self.output_space.length, len(levels)), np.int32)
-        result[: len(rows)] = rows
-        return result.reshape(self.output_space.shape)
+        template = np.zeros((self.output_space.length, len(levels)), np.int32)
+        template[: len(rows)] = rows
+        return template.reshape(self.output_space.shape)
 
     def to_text(self, y_prime: np.ndarray) -> str:
-        """One template as text: a header, then a line a beat, in columns.
+        """Returns a template as a table in text: a header, and one line per beat.
 
-        `?7` stands for the id 7 where it is none of its level, as a prior may give.
+        `?7` is the id 7 in a level that it is no id of, as a prior may generate.
         """
         columns, rows = self._columns, self._rows(y_prime)
         symbols = [
@@ -140,111 +154,117 @@ class MusicTemplate(HostFeature):
             ]
             for row in rows[: int(_length(rows))].tolist()
         ]
-        return beat_table.write(columns, symbols)
+        return beat_table.format_table(columns, symbols)
 
     def from_text(self, text: str) -> np.ndarray:
-        """The template that a text says: int32 [*y_prime.shape].
+        """Returns the template i32[*output_space.shape] of a text.
 
         Raises:
-          UserError: a line does not fit; see `regen_jax.modalities.music.beat_table`.
+          UserError: a line is not valid; see `regen_jax.modalities.music.beat_table`.
         """
         space = self.output_space
-        foreign = list(dict.fromkeys(re.findall(r"(?<!\S)\?(\d+)(?!\S)", text)))
-        if beyond := [i for i in foreign if int(i) >= space.vocab]:
+        other_ids = list(dict.fromkeys(re.findall(r"(?<!\S)\?(\d+)(?!\S)", text)))
+        if beyond := [i for i in other_ids if int(i) >= space.vocab]:
             raise UserError(
                 f"there is no id ?{beyond[0]}: the last is ?{space.vocab - 1}"
             )
         columns = [
-            dataclasses.replace(c, symbols=(*c.symbols, *(f"?{i}" for i in foreign)))
+            dataclasses.replace(c, symbols=(*c.symbols, *(f"?{i}" for i in other_ids)))
             for c in self._columns
         ]
-        index = np.array(beat_table.read(columns, text, space.length))
+        index = np.array(beat_table.parse_table(columns, text, space.length))
         sizes = np.array([len(column.symbols) for column in self._columns])
-        ids = np.array([0, *map(int, foreign)])
-        result = np.zeros((space.length, len(columns)), np.int32)
-        result[: len(index)] = np.where(
+        ids = np.array([0, *map(int, other_ids)])
+        template = np.zeros((space.length, len(columns)), np.int32)
+        template[: len(index)] = np.where(
             index < sizes,
             index + self._first_ids,
             ids[np.clip(index - sizes + 1, 0, None)],
         )
-        return result.reshape(space.shape)
+        return template.reshape(space.shape)
 
-    def code_metrics(self, y_prime: np.ndarray, other: np.ndarray) -> dict[str, float]:
-        """Shares of the beats of y′ [N, …] in which each level is that of the other.
+    def code_metrics(
+        self, y_prime: np.ndarray, reference: np.ndarray
+    ) -> dict[str, float]:
+        """Returns the accuracy of each level of y′ [N, …] over beats.
 
-        Beats that only one of the two has are different. Of cadences, beats count where
-        either has one (1 where none has); of the melody, steps.
+        Beats that only one of the two has are wrong. Cadences are compared in beats where
+        either has one, and have an accuracy of 1 where none has; melodies by steps.
         """
-        a, b = _ended(self._rows(y_prime)), _ended(self._rows(other))
-        live = (a[..., 0] != 0) | (b[..., 0] != 0)
-        shares = {}
+        generated = _mask_after_end(self._rows(y_prime))
+        true = _mask_after_end(self._rows(reference))
+        hits = generated == true
+        valid = (generated[..., 0] != 0) | (true[..., 0] != 0)
+        accuracies = {}
         for i, level in enumerate(self.levels):
-            counts = live
+            mask = valid
             if level == "cadence":
                 none = (0, self._first_ids[i])
-                counts = live & ~(np.isin(a[..., i], none) & np.isin(b[..., i], none))
-            shares[level] = _share((a == b)[..., i][counts])
+                both = np.isin(generated[..., i], none) & np.isin(true[..., i], none)
+                mask = valid & ~both
+            accuracies[level] = _mean(hits[..., i][mask])
         if self.melody:
-            shares["melody"] = _share((a == b)[..., len(self.levels) :][live])
-        return shares
+            accuracies["melody"] = _mean(hits[..., len(self.levels) :][valid])
+        return accuracies
 
     def consistency_metrics(
         self, y: np.ndarray, y_prime: np.ndarray
     ) -> dict[str, float]:
-        """How far scores y [N, …] have the templates y′ [N, …] they were made from.
+        """Returns the accuracy of each level of the templates of scores y [N, …].
 
-        The shares of `distance`, of y analysed again: the key as it is heard alone, all
-        else in the key that y′ begins with, where it does. And of what sounds,
-        `in_chord`, the share that belongs to the chord that y′ says.
+        The reference is y′ [N, …], which y was generated from. Keys are estimated from y;
+        the other levels are extracted in the key of the first beat of y′, if it has one.
+        `in_chord` is the fraction of sounding notes that belong to the chord of y′.
         """
-        heard = [self._key(score) for score in y]
-        keys = heard
+        estimated = [self._estimate_key(score) for score in y]
+        keys = estimated
         if "key" in self.levels:
             level = self.levels.index("key")
             first = self._first_ids[level]
-            asked = self._rows(y_prime)[:, 0, level] - first
-            keys = np.where((asked >= 0) & (asked < len(KEYS)), asked, heard)
-        again = np.stack(list(map(self._in_key, y, keys)))
-        shares = self.code_metrics(again, y_prime)
+            given = self._rows(y_prime)[:, 0, level] - first
+            keys = np.where((given >= 0) & (given < len(KEYS)), given, estimated)
+        templates = np.stack(list(map(self._extract_in_key, y, keys)))
+        metrics = self.code_metrics(templates, y_prime)
         if "key" in self.levels:
-            rows = self._rows(again)
-            live = rows[..., level] > 0
-            rows[..., level] = np.where(live, first + np.array(heard)[:, None], 0)
-            shares["key"] = self.code_metrics(rows.reshape(again.shape), y_prime)["key"]
+            rows = self._rows(templates)
+            valid = rows[..., level] > 0
+            rows[..., level] = np.where(valid, first + np.array(estimated)[:, None], 0)
+            in_estimated_key = rows.reshape(templates.shape)
+            metrics["key"] = self.code_metrics(in_estimated_key, y_prime)["key"]
         if "chord" in self.levels:
             beats = [
-                events.sounding(self._whole_beats(score)).reshape(
+                events.sounding_pitches(self._whole_beats(score)).reshape(
                     -1, self.division * self.input_space.depth
                 )
                 for score in y
             ]
             chord_tones = [
-                one[: len(score)]
-                for one, score in zip(self.chord_tones(y_prime), beats, strict=True)
+                chords[: len(score)]
+                for chords, score in zip(self.chord_tones(y_prime), beats, strict=True)
             ]
-            shares["in_chord"] = in_chord_fraction(
+            metrics["in_chord"] = in_chord_fraction(
                 np.concatenate(beats), np.concatenate(chord_tones)
             )
-        return shares
+        return metrics
 
     def chord_tones(self, y_prime: np.ndarray) -> np.ndarray:
-        """Bool [..., beats, 12]: pitch classes of the chords of y′ [..., *shape].
+        """Returns the pitch classes bool[..., beats, 12] of the chords of y′ [..., *shape].
 
-        None behind the end and where silence, or no chord at all, stands.
+        There are none after the end, in silence and for ids of other levels.
         """
-        rows = _ended(self._rows(y_prime))
+        rows = _mask_after_end(self._rows(y_prime))
         chord = (rows - self._first_ids)[..., self.levels.index("chord")]
-        known = (chord >= 0) & (chord < len(CHORDS))
-        return tones(np.where(known, chord, len(CHORDS) - 1))
+        valid = (chord >= 0) & (chord < len(CHORDS))
+        return chord_tones(np.where(valid, chord, len(CHORDS) - 1))
 
     @functools.cached_property
     def _columns(self) -> tuple[Column, ...]:
-        rhythm = patterns(self.division)
-        step = "x (a note begins), - (it goes on) or r (silence, no - behind it)"
+        rhythm = rhythm_patterns(self.division)
+        step = "x (a note begins), - (it goes on) or r (silence, no - after it)"
         columns = {
             "key": Column("key", KEYS, " ".join(KEYS)),
             "chord": Column(
-                "chord", CHORDS, "C C# D … A# B and nothing, m, o or 7 behind it, or N"
+                "chord", CHORDS, "C C# D … A# B and nothing, m, o or 7 after it, or N"
             ),
             "rhythm": Column("rhythm", rhythm, f"{self.division} of {step}"),
             "cadence": Column("cadence", CADENCES, " ".join(CADENCES)),
@@ -253,7 +273,7 @@ class MusicTemplate(HostFeature):
             Column(
                 f"melody{step}",
                 events.SYMBOLS[1:],
-                "r C2 C#2 D2 … B5 C6, and behind a note ^ for a fermata or - where "
+                "r C2 C#2 D2 … B5 C6, and after a note ^ for a fermata or - where "
                 "it goes on",
             )
             for step in range(1, 1 + self.division * self.melody)
@@ -262,21 +282,21 @@ class MusicTemplate(HostFeature):
 
     @functools.cached_property
     def _first_ids(self) -> np.ndarray:
-        """The first id of each level; those of the melody share a range."""
+        """First id of each level; those of the melody share a range."""
         columns = self._columns
         sizes = [len(column.symbols) for column in columns[: len(self.levels)]]
         firsts = np.cumsum([1, *sizes])
         return firsts[np.minimum(np.arange(len(columns)), len(sizes))]
 
     def _rows(self, y_prime: np.ndarray) -> np.ndarray:
-        """Ids [..., beats, levels], the last axis there even where it is one level."""
+        """Returns ids [..., beats, levels], also of a single level."""
         return np.asarray(y_prime).reshape(
             *np.shape(y_prime)[: -len(self.output_space.shape)], -1, len(self._columns)
         )
 
-    def _whole_beats(self, y: np.ndarray) -> np.ndarray:
-        """Ids [T, voices] to the end of the last beat, where silence fills it up."""
-        ids = np.asarray(y).reshape(len(y), -1)
+    def _whole_beats(self, score: np.ndarray) -> np.ndarray:
+        """Returns ids [T, voices] to the end of the last beat, padded with rests."""
+        ids = np.asarray(score).reshape(len(score), -1)
         length = int(_length(ids))
         ids = ids[: -(-length // self.division) * self.division].copy()
         ids[length:] = events.REST
@@ -284,15 +304,15 @@ class MusicTemplate(HostFeature):
 
 
 def _length(rows: np.ndarray) -> np.ndarray:
-    """Int [...]: rows [..., T, n] before the first that begins with 0."""
+    """Returns int[...], the number of rows [..., T, n] before the first that is 0."""
     return np.cumprod(rows[..., 0] != 0, axis=-1).sum(axis=-1)
 
 
-def _ended(rows: np.ndarray) -> np.ndarray:
-    """Rows [..., T, n] with 0 in all that is behind their end."""
+def _mask_after_end(rows: np.ndarray) -> np.ndarray:
+    """Returns rows [..., T, n] with zeros after their end."""
     before = np.cumprod(rows[..., 0] != 0, axis=-1)
     return rows * before[..., None]
 
 
-def _share(hits: np.ndarray) -> float:
+def _mean(hits: np.ndarray) -> float:
     return float(hits.mean()) if hits.size else 1.0

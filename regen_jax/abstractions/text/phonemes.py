@@ -1,4 +1,4 @@
-"""Phonemes of a text: grapheme-to-phoneme conversion by rule, on the host."""
+"""Phonemes of texts: grapheme-to-phoneme conversion by rule, on the host."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, HostFeature
 from regen_jax.metrics.error_rates import token_error_rate
 from regen_jax.modalities.text import characters
-from regen_jax.modalities.text.pronunciation import PHONES, pronounce, without_stress
+from regen_jax.modalities.text.pronunciation import PHONES, pronounce, strip_stress
 from regen_jax.ranges import Natural
 from regen_jax.spaces import Tokens
 
@@ -19,10 +19,10 @@ class Phonemes(HostFeature):
     """ARPAbet phonemes of an English text; see `regen_jax.modalities.text.pronunciation`.
 
     Attributes:
-      y: padded Tokens whose symbols are characters.
-      length: the most phonemes, word breaks among them; 0 is 5/4 of the characters, as
-        English has fewer phonemes than letters in all but a few words.
-      stress: whether vowels tell their stress.
+      input_space: padded Tokens whose symbols are characters.
+      length: maximum number of phonemes and word breaks; 0 is 5/4 of the characters,
+        since all but a few English words have fewer phonemes than letters.
+      stress: whether vowels have stress marks.
     """
 
     input_space: Tokens
@@ -45,32 +45,32 @@ class Phonemes(HostFeature):
 
     @property
     def output_space(self) -> Tokens:
-        phones = PHONES if self.stress else dict.fromkeys(without_stress(PHONES))
+        phones = PHONES if self.stress else dict.fromkeys(strip_stress(PHONES))
         length = self.length or -(-5 * self.input_space.length // 4)
         return Tokens(length, 1 + len(phones), padded=True, symbols=("", *phones))
 
-    def extract(self, y: np.ndarray, notes: Example) -> np.ndarray:
-        """Ids int32[y_prime.length] of the phonemes of a text int32[y.length].
+    def extract(self, value: np.ndarray, metadata: Example) -> np.ndarray:
+        """Returns ids i32[output_space.length] of a text i32[input_space.length].
 
         Raises:
           UserError: the text is empty, has too many phonemes, or a package is missing.
         """
-        written = characters.decode_text(self.input_space, y)
-        phones = pronounce(written)
+        text = characters.decode_text(self.input_space, value)
+        phones = pronounce(text)
         space = self.output_space
         if len(phones) > space.length:
             raise UserError(
-                f"{written!r} has {len(phones)} phonemes, and at most {space.length} "
-                "fit: raise the option length of the abstraction 'phonemes'"
+                f"{text!r} has {len(phones)} phonemes, and at most {space.length} "
+                "fit: raise the option length of abstraction 'phonemes'"
             )
-        return characters.encode(
-            space, phones if self.stress else without_stress(phones)
-        )
+        return characters.encode(space, phones if self.stress else strip_stress(phones))
 
-    def code_metrics(self, y_prime: np.ndarray, other: np.ndarray) -> dict[str, float]:
-        """`per`: the phoneme error rate of y′ [N, length] against the true ones."""
-        spoken, true = (
+    def code_metrics(
+        self, y_prime: np.ndarray, reference: np.ndarray
+    ) -> dict[str, float]:
+        """Returns `per`, the phoneme error rate of y′ [N, length]."""
+        hypotheses, references = (
             [characters.decode(self.output_space, row) for row in ids]
-            for ids in (y_prime, other)
+            for ids in (y_prime, reference)
         )
-        return {"per": token_error_rate(true, spoken)}
+        return {"per": token_error_rate(references, hypotheses)}

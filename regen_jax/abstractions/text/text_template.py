@@ -1,4 +1,4 @@
-"""The content words of a text, in order: a template to write a text from."""
+"""Text templates: the content words of a text, in order."""
 
 import dataclasses
 import itertools
@@ -14,7 +14,7 @@ from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, HostFeature
 from regen_jax.modalities.text import tokenizer
 from regen_jax.modalities.text.function_words import is_function_word
-from regen_jax.modalities.text.words import WORD, spell, words
+from regen_jax.modalities.text.words import WORD, tokenize_uncased, words
 from regen_jax.ranges import Natural, PositiveFraction
 from regen_jax.spaces import Tokens
 
@@ -23,29 +23,28 @@ _FULL_STOP = re.compile(r"""\.["')\]]*$""")
 
 
 @dataclasses.dataclass(frozen=True)
-class Template(HostFeature):
-    """A text to its content words, as many of them as `keep` says, in their order.
+class TextTemplate(HostFeature):
+    """Keeps a fraction of the content words of a text, the rarest, in their order.
 
-    The rarest words stay. Function words are the least rare. Among the others a word of
-    more pieces is rarer, as the tokenizer has a piece for each frequent word; then one
-    whose last learned piece was learned later, as the tokenizer learned pieces in the
-    order of their frequency in the train split; then the one that comes first. So
-    templates are nested as `keep` grows. A text of function words keeps its rarest.
+    Function words are the least rare. Among content words a word of more pieces is rarer,
+    since the tokenizer has a piece for each frequent word; then one whose last learned
+    piece was learned later, since pieces are learned in the order of their frequency in
+    the train split; then the first one. Templates are therefore nested as `keep` grows. A
+    text of function words alone keeps its rarest one.
 
-    The template is a function of the text alone. It is without the capitals that the
-    tokenizer has a piece for (see `regen_jax.modalities.text.tokenizer`); with `marks`, only
-    without those that the marks explain, as they begin the text or follow a full stop.
-    Punctuation and function words that are put into a text or taken out of it do not
-    change the template, unless they are asked for.
+    The template depends on the text alone. It lacks the capitals that the tokenizer has a
+    piece for (see `regen_jax.modalities.text.tokenizer`); with `marks`, it lacks only
+    those that marks explain: at the start of the text and after a full stop. Inserting or
+    deleting punctuation or function words does not change the template, unless `marks` or
+    `function_words` keeps them.
 
     Attributes:
-      y: padded Tokens whose symbols are the pieces of a tokenizer.
-      keep: the share of the content words that stay, in (0, 1], rounded up to whole
-        words; where `function_words`, the share of all words.
-      function_words: whether function words are among those that can stay; with
-        `keep` 1 all words do.
-      marks: whether all punctuation stays.
-      length: the most pieces of a template; 0 is as many as those of a text.
+      input_space: padded Tokens whose symbols are the pieces of a tokenizer.
+      keep: fraction of the content words to keep, rounded up to whole words; of all words
+        where `function_words`.
+      function_words: whether function words can be kept; with `keep` 1 all words are.
+      marks: whether to keep all punctuation.
+      length: maximum number of pieces; 0 is that of a text.
     """
 
     human_editable: ClassVar[bool] = True
@@ -58,7 +57,7 @@ class Template(HostFeature):
 
     def __post_init__(self):
         ranges.check(self)
-        if not tokenizer.is_pieces(self.input_space):
+        if not tokenizer.is_subword_space(self.input_space):
             raise ValueError(
                 "a template is that of padded Tokens of a tokenizer's pieces, not of "
                 f"{self.input_space}"
@@ -70,46 +69,45 @@ class Template(HostFeature):
             self.input_space, length=self.length or self.input_space.length
         )
 
-    def extract(self, y: np.ndarray, notes: Example) -> np.ndarray:
-        """Ids int32[y_prime.length] of the template of a text int32[y.length].
+    def extract(self, value: np.ndarray, metadata: Example) -> np.ndarray:
+        """Returns ids i32[output_space.length] of a text i32[input_space.length].
 
         Raises:
           UserError: the text has no word, or its template too many pieces.
         """
-        found = words(self.input_space, y)
-        if not found:
-            written = tokenizer.decode(self.input_space, y)
-            raise UserError(f"there is no word in {written!r} to make a template of")
-        grammar = [is_function_word(word.form) for word in found]
-        eligible = len(found) if self.function_words else grammar.count(False)
+        text_words = words(self.input_space, value)
+        text = tokenizer.decode(self.input_space, value)
+        if not text_words:
+            raise UserError(f"there is no word in {text!r} to make a template of")
+        functional = [is_function_word(word.form) for word in text_words]
+        eligible = len(text_words) if self.function_words else functional.count(False)
         # Rounded first, as 0.28 * 25 is a little more than 7.
         number = max(1, math.ceil(round(self.keep * eligible, 9)))
         rarity = [
-            (not grammar[i], len(word.pieces), max(word.pieces), -i)
-            for i, word in enumerate(found)
+            (not functional[i], len(word.pieces), max(word.pieces), -i)
+            for i, word in enumerate(text_words)
         ]
-        ranked = sorted(range(len(found)), key=rarity.__getitem__, reverse=True)
-        kept = set(ranked[:number])
+        ranked = sorted(range(len(text_words)), key=rarity.__getitem__, reverse=True)
+        rarest = set(ranked[:number])
         if not self.marks:
-            return self._encode(" ".join(found[i].form for i in sorted(kept)))
-        places = itertools.count()
-        text = tokenizer.decode(self.input_space, y)
+            return self._encode(" ".join(text_words[i].form for i in sorted(rarest)))
+        indices = itertools.count()
         return self._encode(
-            WORD.sub(lambda word: word[0] if next(places) in kept else "", text)
+            WORD.sub(lambda word: word[0] if next(indices) in rarest else "", text)
         )
 
     def to_text(self, y_prime: np.ndarray) -> str:
-        """A template int[length] as a line, its words with spaces between them."""
+        """Returns a template int[length] as one line of words separated by spaces."""
         return tokenizer.decode(self.output_space, y_prime)
 
     def from_text(self, text: str) -> np.ndarray:
-        """Ids int32[length] of a template on one line.
+        """Returns ids i32[length] of a template on one line.
 
-        Capitals are left out as those of a text are.
+        Capitals are removed as those of a text are.
 
         Raises:
-          UserError: it has several lines, no word, anything that is not a word where
-            marks do not stay, an unknown character, or too many pieces.
+          UserError: it has several lines, no word, a mark without the option `marks`, an
+            unknown character, or too many pieces.
         """
         lines = text.strip().splitlines()
         if len(lines) != 1:
@@ -132,28 +130,30 @@ class Template(HostFeature):
     def consistency_metrics(
         self, y: np.ndarray, y_prime: np.ndarray
     ) -> dict[str, float]:
-        """`words`: the share of all words of y′ [N, …] that y [N, …] has, in order.
+        """Returns `words`, the fraction of the words of y′ [N, …] that y [N, …] has.
 
-        These are the longest common subsequences, added up over the batch.
+        They are counted in order: longest common subsequences, summed over the batch.
         """
         from rapidfuzz.distance import LCSseq
 
-        wanted = [_forms(self.output_space, row) for row in y_prime]
-        written = [_forms(self.input_space, row) for row in y]
-        common = sum(map(LCSseq.similarity, wanted, written))
-        return {"words": common / max(1, sum(map(len, wanted)))}
+        templates = [_forms(self.output_space, row) for row in y_prime]
+        texts = [_forms(self.input_space, row) for row in y]
+        common = sum(map(LCSseq.similarity, templates, texts))
+        return {"words": common / max(1, sum(map(len, templates)))}
 
-    def code_metrics(self, y_prime: np.ndarray, other: np.ndarray) -> dict[str, float]:
-        """`precision`, `recall` and `f1` of the words of y′ [N, …], in any order.
+    def code_metrics(
+        self, y_prime: np.ndarray, reference: np.ndarray
+    ) -> dict[str, float]:
+        """Returns `precision`, `recall` and `f1` of the words of y′ [N, …], in any order.
 
-        `other` are the true ones. Words that occur several times count as often.
+        Words count as often as they occur.
         """
-        given, true = (
+        generated, true = (
             [Counter(_forms(self.output_space, row)) for row in ids]
-            for ids in (y_prime, other)
+            for ids in (y_prime, reference)
         )
-        common = sum((a & b).total() for a, b in zip(given, true, strict=True))
-        sizes = [sum(c.total() for c in counters) for counters in (given, true)]
+        common = sum((a & b).total() for a, b in zip(generated, true, strict=True))
+        sizes = [sum(c.total() for c in counters) for counters in (generated, true)]
         return {
             "precision": common / max(1, sizes[0]),
             "recall": common / max(1, sizes[1]),
@@ -163,11 +163,11 @@ class Template(HostFeature):
     def _encode(self, line: str) -> np.ndarray:
         ids = np.zeros(self.output_space.length, np.int32)
         end = 0
-        begins = True
+        after_stop = True
         for place, chunk in enumerate(line.split(), 1):
-            explained = begins or not self.marks
+            explained = after_stop or not self.marks
             try:
-                pieces = (spell if explained else tokenizer.pieces_of)(
+                pieces = (tokenize_uncased if explained else tokenizer.tokenize)(
                     self.input_space, chunk
                 )
             except UserError as error:
@@ -175,15 +175,15 @@ class Template(HostFeature):
             if end + len(pieces) > len(ids):
                 raise UserError(
                     f"word {place} of a template, {chunk!r}, is beyond its {len(ids)} "
-                    "pieces: use fewer words, or raise the option length of the "
-                    "abstraction 'template'"
+                    "pieces: use fewer words, or raise the option length of "
+                    "abstraction 'text_template'"
                 )
             ids[end : end + len(pieces)] = pieces
             end += len(pieces)
             if _FULL_STOP.search(chunk):
-                begins = True
+                after_stop = True
             elif WORD.search(chunk):
-                begins = False
+                after_stop = False
         return ids
 
 

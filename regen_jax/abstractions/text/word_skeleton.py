@@ -1,4 +1,4 @@
-"""The function words and marks of a text in place, and masks for its other words."""
+"""Word skeletons: function words and marks of a text, and masks for its other words."""
 
 import dataclasses
 import re
@@ -17,11 +17,11 @@ from regen_jax.ranges import Natural
 from regen_jax.spaces import Tokens
 
 MASKS = ("<name>", "<number>", "<-'s>", "<-ing>", "<-ed>", "<-ly>", "<-s>", "<word>")
-"""Classes of content words; see `Skeleton`."""
+"""Classes of content words; see `WordSkeleton`."""
 MARKS = tuple('.,;:?!()-"[]')
-"""Marks that stay. Other signs do not, nor single quotes, which may be apostrophes."""
+"""Marks that are kept: no other signs, nor single quotes, which may be apostrophes."""
 SYMBOLS = ("", *MASKS, *sorted(FUNCTION_WORDS), *MARKS)
-"""All symbols of a skeleton, the empty one for padding."""
+"""All symbols of a skeleton; the empty one is padding."""
 
 _TOKEN = re.compile(f"{WORD.pattern}|[{re.escape(''.join(MARKS))}]")
 _VOWEL = re.compile("[aeiouy]")
@@ -33,32 +33,32 @@ eighty ninety score hundred thousand million
 
 
 @dataclasses.dataclass(frozen=True)
-class Skeleton(HostFeature):
-    """A text to its function words in lower case, its marks, and masks, in their order.
+class WordSkeleton(HostFeature):
+    """Keeps function words in lower case and marks, and masks the other words.
 
-    A mask tells the class of a content word, the first of these that fits:
+    A mask is the class of a content word, the first of these that matches:
 
     | mask | a word |
     |---|---|
     | `<number>` | with a digit, or a cardinal such as `two` or `hundred` |
-    | `<name>` | with a capital, unless its place explains it |
-    | `<-'s>` | in `'s` |
-    | `<-ing>` | in `ing` behind a vowel: `going`, not `king` |
-    | `<-ed>` | in `ed` behind a vowel, not in `eed`: `blessed`, not `red` or `seed` |
-    | `<-ly>` | in `ly` behind three letters or more, one a vowel: `quickly`, not `holy` |
-    | `<-s>` | in `s`, but not `ss`, `us` or `is` |
-    | `<word>` | of any other kind |
+    | `<name>` | with a capital that its position does not explain |
+    | `<-'s>` | ending in `'s` |
+    | `<-ing>` | ending in `ing` after a vowel: `going`, not `king` |
+    | `<-ed>` | ending in `ed` after a vowel, not in `eed`: `blessed`, not `red` or `seed` |
+    | `<-ly>` | ending in `ly` after 3 letters or more with a vowel: `quickly`, not `holy` |
+    | `<-s>` | ending in `s`, but not in `ss`, `us` or `is` |
+    | `<word>` | of any other class |
 
-    Its place explains a capital where it begins the text or a mark stands before it, and
-    the tokenizer needs no more pieces for the word in lower case: so most names that
-    begin a sentence are known.
+    A position explains a capital at the start of the text and after a mark, if the
+    tokenizer needs no more pieces for the word in lower case: most names that begin a
+    sentence need more.
 
     `y` counts as a vowel, as in the stems of Porter (An algorithm for suffix stripping,
-    1980). These are rules of shape: `evening` is `<-ing>` too.
+    1980). Classes are of spelling: `evening` is `<-ing>` too.
 
     Attributes:
-      y: padded Tokens whose symbols are the pieces of a tokenizer.
-      length: the most words and marks; 0 is as many as pieces of a text.
+      input_space: padded Tokens whose symbols are the pieces of a tokenizer.
+      length: maximum number of words and marks; 0 is that of the pieces of a text.
     """
 
     human_editable: ClassVar[bool] = True
@@ -68,7 +68,7 @@ class Skeleton(HostFeature):
 
     def __post_init__(self):
         ranges.check(self)
-        if not tokenizer.is_pieces(self.input_space):
+        if not tokenizer.is_subword_space(self.input_space):
             raise ValueError(
                 "a skeleton is that of padded Tokens of a tokenizer's pieces, not of "
                 f"{self.input_space}"
@@ -79,28 +79,27 @@ class Skeleton(HostFeature):
         length = self.length or self.input_space.length
         return Tokens(length, len(SYMBOLS), padded=True, symbols=SYMBOLS)
 
-    def extract(self, y: np.ndarray, notes: Example) -> np.ndarray:
-        """Ids int32[y_prime.length] of the skeleton of a text int32[y.length].
+    def extract(self, value: np.ndarray, metadata: Example) -> np.ndarray:
+        """Returns ids i32[output_space.length] of a text i32[input_space.length].
 
         Raises:
           UserError: the text has neither words nor marks, or too many of them.
         """
-        found = self._tokens(y)
-        if not found:
-            written = tokenizer.decode(self.input_space, y)
-            raise UserError(f"there is no word in {written!r} to make a skeleton of")
-        return self._encode(found)
+        tokens = self._tokens(value)
+        if not tokens:
+            text = tokenizer.decode(self.input_space, value)
+            raise UserError(f"there is no word in {text!r} to make a skeleton of")
+        return self._encode(tokens)
 
     def to_text(self, y_prime: np.ndarray) -> str:
-        """A skeleton int[length] as a line, spaces between its words, masks and marks."""
+        """Returns a skeleton int[length] as one line, separated by spaces."""
         return " ".join(characters.decode(self.output_space, y_prime))
 
     def from_text(self, text: str) -> np.ndarray:
-        """Ids int32[length] of a skeleton on one line; case does not matter.
+        """Returns ids i32[length] of a skeleton on one line, in any case.
 
         Raises:
-          UserError: it has several lines, nothing at all, something that skeletons do
-            not have, or too much.
+          UserError: it has several lines or none, an unknown symbol, or too many symbols.
         """
         lines = text.strip().splitlines()
         if len(lines) != 1:
@@ -109,77 +108,80 @@ class Skeleton(HostFeature):
                 if lines
                 else "the skeleton is empty: at least one word, mask or mark is needed"
             )
-        found = tokenizer.normalize(lines[0]).lower().split()
-        for place, token in enumerate(found, 1):
+        tokens = tokenizer.normalize(lines[0]).lower().split()
+        for place, token in enumerate(tokens, 1):
             if token not in SYMBOLS:
                 raise UserError(
                     f"word {place} of the skeleton, {token!r}, is no function word: write "
                     f"a mask for others ({' '.join(MASKS)}), and a space before marks"
                 )
-        return self._encode(found)
+        return self._encode(tokens)
 
     def consistency_metrics(
         self, y: np.ndarray, y_prime: np.ndarray
     ) -> dict[str, float]:
-        """`skeleton`: 1 - the edits that turn y′ [N, …] into the skeletons of y [N, …].
+        """Returns `skeleton`: 1 - the token error rate of the skeletons of y [N, …].
 
-        Edits are counted over the words and marks of y′; the share is at least 0.
+        Skeletons y′ [N, …] are the references, and negative values are clipped to 0.
         """
-        wanted = [characters.decode(self.output_space, row) for row in y_prime]
-        if not any(wanted):
+        references = [characters.decode(self.output_space, row) for row in y_prime]
+        if not any(references):
             return {"skeleton": 0.0}
-        edits = token_error_rate(wanted, [self._tokens(row) for row in y])
-        return {"skeleton": max(0.0, 1 - edits)}
+        error_rate = token_error_rate(references, [self._tokens(row) for row in y])
+        return {"skeleton": max(0.0, 1 - error_rate)}
 
-    def code_metrics(self, y_prime: np.ndarray, other: np.ndarray) -> dict[str, float]:
-        """`ter`: the error rate of the words, masks and marks of y′ [N, …]."""
-        given, true = (
+    def code_metrics(
+        self, y_prime: np.ndarray, reference: np.ndarray
+    ) -> dict[str, float]:
+        """Returns `ter`, the error rate of words, masks and marks of y′ [N, …]."""
+        hypotheses, references = (
             [characters.decode(self.output_space, row) for row in ids]
-            for ids in (y_prime, other)
+            for ids in (y_prime, reference)
         )
-        return {"ter": token_error_rate(true, given)}
+        return {"ter": token_error_rate(references, hypotheses)}
 
-    def _tokens(self, y: np.ndarray) -> list[str]:
-        found = []
-        begins = True
-        for token in _TOKEN.findall(tokenizer.decode(self.input_space, y)):
+    def _tokens(self, text_ids: np.ndarray) -> list[str]:
+        """Returns the symbols of the skeleton of a text i32[input_space.length]."""
+        symbols = []
+        after_mark = True
+        for token in _TOKEN.findall(tokenizer.decode(self.input_space, text_ids)):
             if token in MARKS:
-                found.append(token)
+                symbols.append(token)
             elif is_function_word(token):
-                found.append(token.lower())
+                symbols.append(token.lower())
             else:
-                found.append(self._mask(token, begins))
-            begins = token in MARKS
-        return found
+                symbols.append(self._mask(token, after_mark))
+            after_mark = token in MARKS
+        return symbols
 
-    def _mask(self, word: str, begins: bool) -> str:
+    def _mask(self, word: str, after_mark: bool) -> str:
         if word.lower() in _CARDINALS.split() or any(map(str.isdigit, word)):
             return "<number>"
-        if word[0].isupper() and not (begins and self._explained(word)):
+        if word[0].isupper() and not (after_mark and self._is_lower_case(word)):
             return "<name>"
-        return _class_of(word.lower())
+        return _suffix_mask(word.lower())
 
-    def _explained(self, word: str) -> bool:
-        """Whether a word with a capital may have it for its place alone."""
+    def _is_lower_case(self, word: str) -> bool:
+        """Returns whether a word needs no more pieces in lower case."""
         try:
-            lower = tokenizer.pieces_of(self.input_space, word.lower())
+            lower = tokenizer.tokenize(self.input_space, word.lower())
         except UserError:
             return False
-        return len(lower) <= len(tokenizer.pieces_of(self.input_space, word))
+        return len(lower) <= len(tokenizer.tokenize(self.input_space, word))
 
-    def _encode(self, found: list[str]) -> np.ndarray:
+    def _encode(self, symbols: list[str]) -> np.ndarray:
         length = self.output_space.length
-        if len(found) > length:
+        if len(symbols) > length:
             raise UserError(
-                f"a skeleton of {len(found)} words and marks does not fit from word "
-                f"{length + 1}, {found[length]!r}, on: use fewer, or raise the option "
-                "length of the abstraction 'skeleton'"
+                f"a skeleton of {len(symbols)} words and marks does not fit from word "
+                f"{length + 1}, {symbols[length]!r}, on: use fewer, or raise the option "
+                "length of abstraction 'word_skeleton'"
             )
-        return characters.encode(self.output_space, found)
+        return characters.encode(self.output_space, symbols)
 
 
-def _class_of(word: str) -> str:
-    """The mask of a content word in lower case, by its end."""
+def _suffix_mask(word: str) -> str:
+    """Returns the mask of a content word in lower case, by its suffix."""
     if word.endswith("'s"):
         return "<-'s>"
     if word.endswith("ing") and _VOWEL.search(word[:-3]):

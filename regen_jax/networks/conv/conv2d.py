@@ -1,4 +1,4 @@
-"""A convolutional encoder and decoder for arrays on a grid: [B, H, W, C] images."""
+"""A convolutional encoder and decoder of images [B, H, W, C]."""
 
 import functools
 import math
@@ -8,13 +8,15 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from regen_jax.networks.layer_stack import Layer, LayerStack
+
 
 def lecun_normal(
     rng: jax.Array, shape: Sequence[int], dtype: jnp.dtype = jnp.float32
 ) -> jax.Array:
-    """Flax's default for kernels, drawn as a matrix of fan-in by channels.
+    """Initializes kernels as Flax does, drawn as a matrix of fan-in by channels.
 
-    The numbers are the same; XLA takes seconds to compile those of four axes on a CPU.
+    The numbers are the same; XLA takes seconds to compile draws of four axes on a CPU.
     """
     matrix = (math.prod(shape[:-1]), shape[-1])
     return nn.initializers.lecun_normal()(rng, matrix, dtype).reshape(shape)
@@ -29,12 +31,12 @@ class ResidualBlock(nn.Module):
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, layer: Layer) -> tuple[jax.Array, None]:
         width = x.shape[-1]
         h = nn.LayerNorm(dtype=self.dtype)(x)
         h = Conv(width, (3, 3), dtype=self.dtype)(h)
         h = Conv(width, (1, 1), dtype=self.dtype)(nn.silu(h))
-        return x + h
+        return x + h, None
 
 
 class Encoder(nn.Module):
@@ -51,10 +53,9 @@ class Encoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        for width in self.widths:
+        for level, width in enumerate(self.widths):
             x = Conv(width, (3, 3), dtype=self.dtype)(space_to_depth(x))
-            for _ in range(self.num_blocks):
-                x = ResidualBlock(self.dtype)(x)
+            x = _residual_blocks(x, self.num_blocks, self.dtype, f"level_{level}")
         x = nn.LayerNorm(dtype=self.dtype)(x)
         return nn.Dense(self.out_dim, dtype=self.dtype)(x)
 
@@ -70,12 +71,21 @@ class Decoder(nn.Module):
     @nn.compact
     def __call__(self, z: jax.Array) -> jax.Array:
         x = Conv(self.widths[-1], (3, 3), dtype=self.dtype)(z)
-        for after in (*reversed(self.widths[:-1]), self.out_dim):
-            for _ in range(self.num_blocks):
-                x = ResidualBlock(self.dtype)(x)
+        for level, next_width in enumerate((*self.widths[-2::-1], self.out_dim)):
+            x = _residual_blocks(x, self.num_blocks, self.dtype, f"level_{level}")
             x = nn.silu(x)
-            x = depth_to_space(Conv(4 * after, (3, 3), dtype=self.dtype)(x))
+            x = depth_to_space(Conv(4 * next_width, (3, 3), dtype=self.dtype)(x))
         return x.astype(jnp.float32)
+
+
+def _residual_blocks(
+    x: jax.Array, num_blocks: int, dtype: jnp.dtype, name: str
+) -> jax.Array:
+    """Applies the residual blocks of a level, whose parameters are stacked."""
+    if not num_blocks:
+        return x
+    block = functools.partial(ResidualBlock, dtype=dtype)
+    return LayerStack(block, num_blocks, name=name)(x)[0]
 
 
 def space_to_depth(x: jax.Array) -> jax.Array:

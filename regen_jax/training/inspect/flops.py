@@ -1,4 +1,4 @@
-"""How much arithmetic a model asks for, however it is compiled or sharded."""
+"""The arithmetic of a model, however it is compiled or sharded."""
 
 import math
 from collections.abc import Sequence
@@ -13,19 +13,19 @@ Marks = Sequence[bool]
 
 
 def num_parameters(params: Tree) -> int:
-    """Returns how many numbers the arrays or shapes of a tree hold."""
+    """Returns the number of values in the arrays or shapes of a tree."""
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
 
 
 def training_flops(
     stage: Stage, options: StageOptions, shapes: Tree, frozen: Frozen, batch: Batch
 ) -> float:
-    """FLOPs of all steps of a stage; `batch` has `options.batch_size` examples."""
+    """Returns the FLOPs of all steps; `batch` has `options.batch_size` examples."""
     return options.steps * model_flops(stage, shapes, frozen, batch)
 
 
 def model_flops(stage: Stage, shapes: Tree, frozen: Frozen, batch: Batch) -> float:
-    """FLOPs of one training step on the batch, of products, convolutions and FFTs.
+    """Returns the FLOPs of products, convolutions and FFTs of a training step.
 
     What a gradient to the parameters passes through counts three times, since a backward
     pass costs about two forward ones (Kaplan et al., arXiv 2001.08361, section 2.1).
@@ -35,7 +35,7 @@ def model_flops(stage: Stage, shapes: Tree, frozen: Frozen, batch: Batch) -> flo
     counts as often as it runs.
 
     Args:
-      stage: whose loss it is.
+      stage: that is trained.
       shapes: the state of the stage, or its shapes.
       frozen: variables of finished stages, or their shapes.
       batch: of training, or its shapes.
@@ -58,12 +58,12 @@ def model_flops(stage: Stage, shapes: Tree, frozen: Frozen, batch: Batch) -> flo
 
 
 def _flops(jaxpr: Jaxpr, trained: Marks, needed: Marks) -> float:
-    """FLOPs of a program and of its gradient.
+    """Returns the FLOPs of a program and of its gradient.
 
     Args:
       jaxpr: the program.
       trained: which of its inputs depend on parameters.
-      needed: to which of its outputs a gradient comes back.
+      needed: to which of its outputs a gradient flows back.
     """
     depends, wanted = _forward(jaxpr, trained), _backward(jaxpr, needed)
     total = 0.0
@@ -84,7 +84,7 @@ def _flops(jaxpr: Jaxpr, trained: Marks, needed: Marks) -> float:
 
 
 def _forward(jaxpr: Jaxpr, trained: Marks) -> set[Var]:
-    """The real variables of a program that depend on the marked inputs."""
+    """Returns the real variables of a program that depend on the marked inputs."""
     depends = _real(jaxpr.invars, trained)
     for eqn in jaxpr.eqns:
         inputs = _marks(eqn.invars, depends)
@@ -102,7 +102,7 @@ def _forward(jaxpr: Jaxpr, trained: Marks) -> set[Var]:
 
 
 def _backward(jaxpr: Jaxpr, needed: Marks) -> set[Var]:
-    """The real variables of a program that the marked outputs depend on."""
+    """Returns the real variables of a program that the marked outputs depend on."""
     wanted = _real(jaxpr.outvars, needed)
     for eqn in reversed(jaxpr.eqns):
         outputs = _marks(eqn.outvars, wanted)
@@ -123,15 +123,15 @@ def _parts(eqn: JaxprEqn) -> list[tuple[Jaxpr, int, int]]:
     """Returns programs within an equation, how often each runs, and inputs it skips."""
     match eqn.primitive.name:
         case "scan":
-            found = [(eqn.params["jaxpr"], eqn.params["length"], 0)]
+            programs = [(eqn.params["jaxpr"], eqn.params["length"], 0)]
         case "while":
             # The number of iterations is unknown: it counts once.
-            found = [(eqn.params["body_jaxpr"], 1, eqn.params["cond_nconsts"])]
+            programs = [(eqn.params["body_jaxpr"], 1, eqn.params["cond_nconsts"])]
         case "cond":
-            found = [(branch, 1, 1) for branch in eqn.params["branches"]]
+            programs = [(branch, 1, 1) for branch in eqn.params["branches"]]
         case _:
-            found = [(value, 1, 0) for value in eqn.params.values()]
-    opened = [(getattr(part, "jaxpr", part), *rest) for part, *rest in found]
+            programs = [(value, 1, 0) for value in eqn.params.values()]
+    opened = [(getattr(part, "jaxpr", part), *rest) for part, *rest in programs]
     return [
         (part, times, skipped)
         for part, times, skipped in opened

@@ -24,7 +24,7 @@ def waves(count=2, seed=0):
     return (tone + rng.uniform(-0.01, 0.01, (count, SAMPLES))).astype(np.float32)
 
 
-def test_default_space_is_that_of_speech():
+def test_default_output_space_is_that_of_speech():
     space = Mel(wave_space((32768,))).output_space
     assert space.shape == (128, 80) and space.padded
     assert space.low == pytest.approx(np.log(1e-5))
@@ -32,7 +32,7 @@ def test_default_space_is_that_of_speech():
 
 
 @pytest.mark.parametrize("rate", [8000, 16000])
-def test_no_tone_is_louder_than_the_space_allows(rate):
+def test_loudest_tone_is_within_the_bounds(rate):
     mel = Mel(Array((SAMPLES,), -1.0, 1.0), **{**SMALL, "sample_rate": rate})
     pitch = np.linspace(0, np.pi, 400)[:, None]
     tones = np.sin(pitch * np.arange(SAMPLES)).astype(np.float32)
@@ -42,7 +42,7 @@ def test_no_tone_is_louder_than_the_space_allows(rate):
 
 @pytest.mark.parametrize("shape", [(SAMPLES,), (SAMPLES, 1)])
 @pytest.mark.parametrize("padded", [False, True])
-def test_encodes_the_log_mel_of_what_counts(shape, padded):
+def test_encode_gives_log_mel_outside_padding(shape, padded):
     mel = Mel(wave_space(shape, padded), **SMALL)
     y = waves(3)
     lengths = np.array([SAMPLES, 16 * 7, 16 * 7 + 1], np.int32)
@@ -59,7 +59,7 @@ def test_encodes_the_log_mel_of_what_counts(shape, padded):
 
 
 @pytest.mark.parametrize("padded", [False, True])
-def test_comes_back_as_a_wave_of_the_same_log_mel(padded):
+def test_decoded_wave_has_the_same_log_mel(padded):
     space = wave_space((SAMPLES, 1), padded)
     mel = Mel(space, **SMALL, iterations=30)
     values = waves()[..., None]
@@ -79,7 +79,7 @@ def test_comes_back_as_a_wave_of_the_same_log_mel(padded):
 
 
 @pytest.mark.parametrize("way", ["encode", "decode"])
-def test_padding_never_changes_a_result(way):
+def test_samples_in_padding_change_nothing(way):
     def apply(values, lengths, canvas=SAMPLES):
         mel = Mel(wave_space((canvas,)), **SMALL, iterations=4)
         value = Padded(jnp.asarray(values), jnp.array(lengths))
@@ -118,6 +118,6 @@ def test_padding_never_changes_a_result(way):
         (Array((512,), -1, 1), {"num_mels": 400}, "400 mel bands are too narrow"),
     ],
 )
-def test_refuses(space, options, message):
+def test_invalid_option_raises_value_error(space, options, message):
     with pytest.raises(ValueError, match=message):
         Mel(space, **options)

@@ -33,7 +33,7 @@ def speech(garbage=0.0):
     return Padded(wave, np.int32(len(which)))
 
 
-def test_says_phoneme_duration_pitch_and_energy():
+def test_levels_are_phoneme_duration_pitch_and_energy():
     rule = Prosody(space(), **OPTIONS, bins=40, length=6)
     found = rule.extract(speech(), NOTES)
     assert found.shape == rule.output_space.shape == (6, 4) and found.dtype == np.int32
@@ -65,7 +65,7 @@ def test_silence_is_unvoiced_and_in_the_lowest_bin():
     ]
 
 
-def test_the_loudest_and_the_highest_stay_within_the_ids():
+def test_loudest_and_highest_sounds_are_in_the_last_bins():
     wave = np.sign(np.sin(2 * np.pi * 399 * np.arange(CANVAS) / RATE))
     notes = {"phonemes": ["s"], "durations": [CANVAS]}
     rule = Prosody(space(padded=False), **OPTIONS, bins=200)
@@ -74,7 +74,7 @@ def test_the_loudest_and_the_highest_stay_within_the_ids():
     assert found[0, 1] == 101 and found[0, 2] > 195 and 190 < found[0, 3] <= 200
 
 
-def test_padding_never_changes_a_result():
+def test_samples_in_padding_change_nothing():
     rule = Prosody(space(), **OPTIONS)
     expected = rule.extract(speech(), NOTES)
     np.testing.assert_array_equal(rule.extract(speech(garbage=0.9), NOTES), expected)
@@ -93,7 +93,7 @@ def test_durations_add_up_to_the_frames_of_the_wave():
         assert (found > 0).all()
 
 
-def test_a_phoneme_between_two_frames_has_those_of_the_nearest():
+def test_phoneme_without_a_frame_has_values_of_the_nearest():
     durations = np.array([2010, 20, 4470])
     notes = {"phonemes": ["ˈæ", "s", "ˈæ"], "durations": durations}
     found = Prosody(space(), **OPTIONS).extract(speech(), notes)
@@ -101,7 +101,7 @@ def test_a_phoneme_between_two_frames_has_those_of_the_nearest():
     assert found[1, 3] >= found[0, 3]
 
 
-def test_default_space():
+def test_default_output_space_has_all_symbols_and_bins():
     rule = Prosody(Array((32768,), -1.0, 1.0, padded=True))
     assert rule.output_space.shape == (64, 4)
     assert rule.output_space.vocab == 1 + len(SYMBOLS)
@@ -112,7 +112,7 @@ def test_default_space():
 @pytest.mark.parametrize(
     ("notes", "message"),
     [
-        ({"phonemes": PHONEMES}, "data set does not tell: use data set 'spoken_bible'"),
+        ({"phonemes": PHONEMES}, "data set does not have: use data set 'spoken_bible'"),
         (NOTES | {"phonemes": PHONEMES[:3]}, "has 3 phonemes and 4 durations"),
         (NOTES | {"durations": DURATIONS + 1}, "add up to 6504 samples, and its wave"),
         (NOTES | {"phonemes": ["_", "æ", "x", "s"]}, "phoneme 'æ' is not among"),
@@ -122,7 +122,7 @@ def test_default_space():
         ),
     ],
 )
-def test_what_the_user_can_mend(notes, message):
+def test_invalid_metadata_raise_user_error(notes, message):
     with pytest.raises(UserError, match=message):
         Prosody(space(), **OPTIONS).extract(speech(), notes)
 
@@ -139,6 +139,6 @@ def test_what_the_user_can_mend(notes, message):
         (space(), {"lowest_pitch": 500.0}, "not 500.0, 400.0, 4000.0"),
     ],
 )
-def test_refuses(y, options, message):
+def test_invalid_option_raises_value_error(y, options, message):
     with pytest.raises(ValueError, match=message):
         Prosody(y, **options)

@@ -2,20 +2,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from regen_jax.abstractions.audio.wave_frames import Frames
+from regen_jax.abstractions.audio.wave_frames import WaveFrames
 from regen_jax.spaces import Array, Padded, check
 
 
-def test_a_wave_comes_back():
+def test_decode_inverts_encode():
     wave = np.arange(12, dtype=np.float32).reshape(1, 12)
-    frames = Frames(Array((12,), -1.0, 20.0), size=4)
+    frames = WaveFrames(Array((12,), -1.0, 20.0), size=4)
     cut = frames.encode({}, wave)
     np.testing.assert_array_equal(cut[0, 1], [4, 5, 6, 7])
     np.testing.assert_array_equal(frames.decode({}, cut), wave)
 
 
-def test_a_padded_wave_is_filled_up_with_0():
-    frames = Frames(Array((12,), -1.0, 20.0, padded=True), size=4)
+def test_last_frame_of_a_padded_wave_is_padded_with_zeros():
+    frames = WaveFrames(Array((12,), -1.0, 20.0, padded=True), size=4)
     wave = Padded(jnp.ones((3, 12)), jnp.array([12, 5, 4]))
     cut = check(frames.output_space, frames.encode({}, wave), "frames")
     np.testing.assert_array_equal(cut.length, [3, 2, 1])
@@ -26,6 +26,6 @@ def test_a_padded_wave_is_filled_up_with_0():
 
 
 @pytest.mark.parametrize("shape, size", [((12, 1), 4), ((12,), 5), ((12,), 0)])
-def test_refuses_what_cannot_be_cut(shape, size):
+def test_space_without_whole_frames_raises_value_error(shape, size):
     with pytest.raises(ValueError, match=r"needs a wave|does not divide|size must"):
-        Frames(Array(shape, -1.0, 1.0), size)
+        WaveFrames(Array(shape, -1.0, 1.0), size)

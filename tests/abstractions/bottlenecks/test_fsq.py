@@ -11,7 +11,7 @@ from regen_jax.metrics import codebook
 
 encode = jax.jit(FiniteScalarQuantizer.encode, static_argnums=0)
 decode = jax.jit(FiniteScalarQuantizer.decode, static_argnums=0)
-quantize = jax.jit(FiniteScalarQuantizer.quantize, static_argnums=0)
+apply = jax.jit(FiniteScalarQuantizer.apply, static_argnums=0)
 
 LEVELS = [(8, 4, 4), (5, 3), (2, 7, 2), (4,), (1000,), (8, 8, 8, 5, 5, 5)]
 
@@ -37,7 +37,7 @@ def digits_of(quantizer: FiniteScalarQuantizer) -> np.ndarray:
 
 
 @pytest.mark.parametrize("levels", LEVELS)
-def test_every_code_is_reached_and_comes_back(levels):
+def test_every_code_is_reached_and_decode_inverts_encode(levels):
     quantizer = plain(levels)
     assert quantizer.vocab == math.prod(levels) and quantizer.latent_dim == len(levels)
     every = np.arange(quantizer.vocab)
@@ -53,41 +53,39 @@ def test_every_code_is_reached_and_comes_back(levels):
     assert values.min() == -1 and values.max() <= 1
 
 
-def test_codes_survive_bfloat16_latents():
+def test_codes_of_bfloat16_latents_are_exact():
     # In bfloat16 a code of 1001 would be rounded to 1000.
     quantizer = plain((8, 8, 8, 5, 5, 5))
     latents = jnp.asarray(latents_of(quantizer, digits_of(quantizer)))
     rounded = latents.astype(jnp.bfloat16)
     codes = encode(quantizer, {}, rounded)
     np.testing.assert_array_equal(codes, np.arange(quantizer.vocab))
-    quantized = quantize(quantizer, {}, None, rounded)
-    np.testing.assert_array_equal(quantized.codes, codes)
-    assert codes[1001] == 1001 and quantized.values.dtype == np.float32
+    output = apply(quantizer, {}, None, rounded)
+    np.testing.assert_array_equal(output.codes, codes)
+    assert codes[1001] == 1001 and output.values.dtype == np.float32
 
 
 @pytest.mark.parametrize("levels", [(8, 4, 4), (5, 3), (2, 1000)])
-def test_no_latent_leaves_the_range(levels):
+def test_values_of_extreme_latents_stay_in_range(levels):
     quantizer = plain(levels)
     extremes = jnp.array([-1e9, -30.0, 30.0, 1e9])[:, None] * jnp.ones(len(levels))
     codes = encode(quantizer, {}, extremes)
     last = quantizer.vocab - 1
     np.testing.assert_array_equal(codes, [0, 0, last, last])
-    values = quantize(quantizer, {}, None, extremes).values
+    values = apply(quantizer, {}, None, extremes).values
     assert np.all(np.abs(values) <= 1)
 
 
 @pytest.mark.parametrize("standardize", [True, False])
-def test_quantize_equals_encode_and_decode_without_loss(standardize):
+def test_apply_equals_encode_and_decode_without_loss(standardize):
     quantizer = FiniteScalarQuantizer((8, 5, 3), standardize)
     latents = np.random.default_rng(0).normal(1, 2, (4, 3, 2, 3)).astype(np.float32)
-    quantized = quantize(quantizer, {}, None, latents)
+    output = apply(quantizer, {}, None, latents)
     codes = encode(quantizer, {}, latents)
     assert codes.shape == (4, 3, 2) and quantizer.init(None, latents) == {}
-    np.testing.assert_array_equal(quantized.codes, codes)
-    np.testing.assert_allclose(
-        quantized.values, decode(quantizer, {}, codes), atol=1e-6
-    )
-    np.testing.assert_array_equal(quantized.loss, np.zeros(4))
+    np.testing.assert_array_equal(output.codes, codes)
+    np.testing.assert_allclose(output.values, decode(quantizer, {}, codes), atol=1e-6)
+    np.testing.assert_array_equal(output.loss, np.zeros(4))
 
 
 def test_gradient_passes_straight_through_the_rounding():
@@ -97,7 +95,7 @@ def test_gradient_passes_straight_through_the_rounding():
     weight = np.array([[[1.0, 2.0], [3.0, 4.0]]], np.float32)
 
     def weighed(latents):
-        return jnp.sum(weight * quantize(quantizer, {}, None, latents).values)
+        return jnp.sum(weight * apply(quantizer, {}, None, latents).values)
 
     # d/dz tanh(z + shift) * reach / half: that of the bounded value, unrounded.
     reach = np.array([7, 4]) * 1.001 / 2
@@ -110,7 +108,7 @@ def test_two_levels_split_latents_at_zero_with_a_usable_slope():
     quantizer = plain((2, 5))
     z = jnp.array([[[-0.1, 0.0], [0.1, 0.0]]])
     np.testing.assert_array_equal(encode(quantizer, {}, z), [[4, 5]])
-    slope = jax.grad(lambda z: quantize(quantizer, {}, None, z).values[..., 0].sum())
+    slope = jax.grad(lambda z: apply(quantizer, {}, None, z).values[..., 0].sum())
     # d/dz tanh(z) * reach / half at 0, with a reach of half the step from -1 to 0.
     np.testing.assert_allclose(slope(0 * z)[..., 0], 0.5, rtol=2e-3)
 
@@ -121,7 +119,7 @@ STANDARDIZED = FiniteScalarQuantizer((999, 999))
 
 
 def test_latents_are_standardized_over_valid_positions_of_their_example():
-    found = quantize(STANDARDIZED, {}, None, RAGGED, MASK)
+    found = apply(STANDARDIZED, {}, None, RAGGED, MASK)
     for values, z, mask in zip(found.values, RAGGED, MASK, strict=True):
         z = z[mask]
         centered = z - z.mean(axis=0) if len(z) > 1 else z
@@ -136,22 +134,22 @@ def test_latents_are_standardized_over_valid_positions_of_their_example():
     np.testing.assert_array_equal(alone, codes[1, :3])
 
 
-def test_a_single_position_keeps_its_value_and_a_constant_channel_is_not_magnified():
+def test_single_position_and_constant_channel_are_not_amplified():
     single = np.array([-3.0, -0.3, 0.4, 5.0], np.float32)[:, None, None] * np.ones(2)
-    values = quantize(STANDARDIZED, {}, None, single).values[:, 0]
+    values = apply(STANDARDIZED, {}, None, single).values[:, 0]
     assert np.all(np.diff(values, axis=0) > 0.1)
     nearly_constant = 7 + 1e-3 * np.arange(6, dtype=np.float32)[:, None] * np.ones(2)
-    values = quantize(STANDARDIZED, {}, None, nearly_constant[None]).values
+    values = apply(STANDARDIZED, {}, None, nearly_constant[None]).values
     assert np.abs(values).max() < 0.01
 
 
-def test_codes_and_gradients_belong_to_an_example():
+def test_codes_and_gradients_depend_on_their_example_alone():
     weight = np.random.default_rng(2).normal(size=RAGGED.shape).astype(np.float32)
 
     @jax.jit
     def gradient(latents, mask, weight):
         def weighed(latents):
-            found = STANDARDIZED.quantize({}, None, latents, mask)
+            found = STANDARDIZED.apply({}, None, latents, mask)
             return jnp.sum(jnp.where(mask[..., None], weight * found.values, 0))
 
         return jax.grad(weighed)(latents)
@@ -169,8 +167,8 @@ def test_codes_and_gradients_belong_to_an_example():
 
 def test_range_penalty_is_a_mean_over_valid_positions():
     quantizer = FiniteScalarQuantizer((8, 5), standardize=False, range_penalty=0.5)
-    loss = quantize(quantizer, {}, None, RAGGED, MASK).loss
-    for value, z, mask in zip(loss, RAGGED, MASK):
+    loss = apply(quantizer, {}, None, RAGGED, MASK).loss
+    for value, z, mask in zip(loss, RAGGED, MASK, strict=True):
         excess = np.maximum(np.abs(z[mask]) - 2, 0)
         expected = 0.5 * np.square(excess).mean() if mask.any() else 0
         np.testing.assert_allclose(value, expected, rtol=1e-6)
@@ -190,11 +188,11 @@ def perplexity_after_training(quantizer: FiniteScalarQuantizer) -> float:
     params = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), params)
     optimizer = optax.adam(1e-2)
 
-    def quantized(params):
-        return quantizer.quantize({}, None, y @ params["encoder"])
+    def output_of(params):
+        return quantizer.apply({}, None, y @ params["encoder"])
 
     def loss(params):
-        return jnp.square(quantized(params).values @ params["decoder"] - y).mean()
+        return jnp.square(output_of(params).values @ params["decoder"] - y).mean()
 
     def step(carry, _):
         params, state = carry
@@ -205,24 +203,28 @@ def perplexity_after_training(quantizer: FiniteScalarQuantizer) -> float:
     def train(params):
         start = params, optimizer.init(params)
         (params, _), _ = jax.lax.scan(step, start, length=100)
-        return quantized(params).sums["code_counts"]
+        return output_of(params).sums["code_counts"]
 
     return codebook.perplexity(np.asarray(train(params)))
 
 
-def test_codes_stay_in_use_where_those_of_the_paper_collapse():
+def test_standardized_codes_stay_in_use_where_plain_ones_collapse():
     assert perplexity_after_training(plain((8, 8, 8))) < 512 / 100
     assert perplexity_after_training(FiniteScalarQuantizer((8, 8, 8))) > 512 / 4
 
 
-@pytest.mark.parametrize("levels", [(), (1, 4), (8, 1001)])
-def test_refuses(levels):
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"levels": ()}, "levels must be one number or more, not none"),
+        ({"levels": (1, 4)}, "levels[0] must be in [2, 1000], not 1"),
+        ({"levels": (8, 1001)}, "levels[1] must be in [2, 1000], not 1001"),
+        ({"range_penalty": -1.0}, "range_penalty must be 0 or more, not -1.0"),
+        ({"range_penalty": math.nan}, "range_penalty must be finite"),
+        ({"range_penalty": math.inf}, "range_penalty must be finite"),
+    ],
+)
+def test_option_out_of_range_raises_value_error(options, message):
     with pytest.raises(ValueError) as error:
-        FiniteScalarQuantizer(levels)
-    assert str(error.value) == f"levels must be from 2 to 1000 each, not {levels}"
-
-
-@pytest.mark.parametrize("weight", [-1.0, math.nan, math.inf])
-def test_refuses_a_range_penalty(weight):
-    with pytest.raises(ValueError, match="range_penalty must be 0 or more, not"):
-        FiniteScalarQuantizer(range_penalty=weight)
+        FiniteScalarQuantizer(**options)
+    assert str(error.value).startswith(message)

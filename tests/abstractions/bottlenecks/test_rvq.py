@@ -12,9 +12,15 @@ from regen_jax.abstractions.bottlenecks.rvq import ResidualVectorQuantizer
 from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
 
 RVQ = ResidualVectorQuantizer(
-    codes=6, dim=2, decay=0.8, commitment=0.6, candidates=2, depth=3, dropout=0.0
+    num_codes=6,
+    dim=2,
+    decay=0.8,
+    commitment=0.6,
+    num_candidates=2,
+    depth=3,
+    dropout=0.0,
 )
-LEVEL = VectorQuantizer(codes=6, dim=2, decay=0.8, commitment=0.6, candidates=2)
+LEVEL = VectorQuantizer(num_codes=6, dim=2, decay=0.8, commitment=0.6, num_candidates=2)
 KEYS = jax.random.split(jax.random.key(7), 4)
 RNG = np.random.default_rng(0)
 Z = RNG.normal(size=(4, 5, 2)).astype(np.float32)
@@ -26,7 +32,7 @@ BOOK = {
     "sums": jnp.asarray(3 * CODES, jnp.float32),
 }
 
-quantize = jax.jit(ResidualVectorQuantizer.quantize, static_argnums=(0, 5))
+apply = jax.jit(ResidualVectorQuantizer.apply, static_argnums=(0, 5))
 update = jax.jit(ResidualVectorQuantizer.update, static_argnums=0)
 level_update = jax.jit(VectorQuantizer.update, static_argnums=0)
 
@@ -41,31 +47,31 @@ def reference(latents: np.ndarray, codebooks: np.ndarray):
     return np.stack(codes, axis=-1), np.stack(residuals)
 
 
-def test_each_level_quantizes_what_the_last_one_left():
+def test_each_level_quantizes_the_residual_of_the_last():
     codes, residuals = reference(Z, CODES)
     found = jax.jit(RVQ.encode)(BOOK, Z)
     assert found.dtype == np.int32
     np.testing.assert_array_equal(found, codes)
-    quantized = quantize(RVQ, BOOK, KEYS, Z)
-    np.testing.assert_array_equal(quantized.codes, codes)
-    np.testing.assert_allclose(quantized.values, Z - residuals[-1], atol=1e-6)
+    output = apply(RVQ, BOOK, KEYS, Z)
+    np.testing.assert_array_equal(output.codes, codes)
+    np.testing.assert_allclose(output.values, Z - residuals[-1], atol=1e-6)
     squared = np.square(residuals[1:]).mean(axis=(2, 3)).sum(axis=0)
-    np.testing.assert_allclose(quantized.loss, 0.6 * squared, rtol=1e-5)
+    np.testing.assert_allclose(output.loss, 0.6 * squared, rtol=1e-5)
     chosen = np.eye(6)[codes]
     counts = chosen.sum(axis=(0, 1))
-    np.testing.assert_array_equal(quantized.sums["code_counts"], counts)
+    np.testing.assert_array_equal(output.sums["code_counts"], counts)
     sums = np.einsum("btlk,lbtd->lkd", chosen, residuals[:-1])
-    np.testing.assert_allclose(quantized.sums["code_sums"], sums, atol=1e-5)
+    np.testing.assert_allclose(output.sums["code_sums"], sums, atol=1e-5)
 
 
-def test_decodes_any_number_of_levels():
+def test_decode_sums_any_number_of_levels():
     codes, residuals = reference(Z, CODES)
     for depth in (1, 2, 3):
         values = RVQ.decode(BOOK, jnp.asarray(codes[..., :depth]))
         np.testing.assert_allclose(values, Z - residuals[depth], atol=1e-6)
 
 
-def test_values_of_codes_come_back_as_those_codes():
+def test_encode_inverts_decode():
     # Far apart in each level, so that a sum of codes has one reading.
     digits = np.array([[x, y] for x in (-1, 0, 1) for y in (-0.5, 0.5)])
     codebooks = digits * np.array([1, 0.1, 0.01])[:, None, None]
@@ -75,7 +81,7 @@ def test_values_of_codes_come_back_as_those_codes():
     np.testing.assert_array_equal(RVQ.encode(book, values), codes)
 
 
-def test_starts_at_residuals_and_error_falls_with_depth():
+def test_codebooks_start_at_residuals_and_error_falls_with_depth():
     latents = np.random.default_rng(2).normal(size=(400, 2)).astype(np.float32)
     deep = dataclasses.replace(RVQ, depth=4)
     book = jax.jit(deep.init)(jax.random.key(0), latents)
@@ -99,7 +105,7 @@ def test_gradients_pass_straight_to_the_latents():
     def gradients(codes, latents):
         def weighed(take, codes, latents):
             book = {**BOOK, "codes": codes}
-            return take(RVQ.quantize(book, KEYS, latents)).sum()
+            return take(RVQ.apply(book, KEYS, latents)).sum()
 
         return [
             jax.grad(lambda c, z, take=take: weighed(take, c, z), (0, 1))(
@@ -117,47 +123,47 @@ def test_gradients_pass_straight_to_the_latents():
     assert not np.any(commitment[0]) and not np.any(straight_through[0])
 
 
-def test_dropout_keeps_the_first_levels_of_its_share_of_examples():
+def test_dropout_keeps_the_first_levels_of_a_fraction_of_examples():
     latents = jnp.tile(Z[:1], (3000, 1, 1))
     keys = jax.random.split(jax.random.key(0), 3000)
     half = dataclasses.replace(RVQ, dropout=0.6)
-    quantized = quantize(half, BOOK, keys, latents, None, True)
+    output = apply(half, BOOK, keys, latents, None, True)
     codes, residuals = reference(Z[0], CODES)
-    np.testing.assert_array_equal(quantized.codes, np.tile(codes, (3000, 1, 1)))
-    error = np.abs((Z[0] - residuals[1:])[:, None] - quantized.values).max(axis=(2, 3))
+    np.testing.assert_array_equal(output.codes, np.tile(codes, (3000, 1, 1)))
+    error = np.abs((Z[0] - residuals[1:])[:, None] - output.values).max(axis=(2, 3))
     assert np.all(error.min(axis=0) < 1e-6)
     share = np.bincount(error.argmin(axis=0), minlength=3) / 3000
     np.testing.assert_allclose(share, [0.2, 0.2, 0.6], atol=0.03)
     # An example counts, and pays, for the levels it used alone.
     used = 3000 * np.array([1, 0.8, 0.6]) * 5
-    counted = np.asarray(quantized.sums["code_counts"]).sum(axis=1)
+    counted = np.asarray(output.sums["code_counts"]).sum(axis=1)
     np.testing.assert_allclose(counted, used, rtol=0.05)
     paid = 0.6 * np.square(residuals[1:]).mean(axis=(1, 2)).cumsum()
     np.testing.assert_allclose(
-        quantized.loss, paid[error.argmin(axis=0)], rtol=1e-4, atol=1e-7
+        output.loss, paid[error.argmin(axis=0)], rtol=1e-4, atol=1e-7
     )
-    evaluated = quantize(half, BOOK, KEYS, Z)
-    np.testing.assert_allclose(evaluated.values, quantize(RVQ, BOOK, KEYS, Z).values)
+    evaluated = apply(half, BOOK, KEYS, Z)
+    np.testing.assert_allclose(evaluated.values, apply(RVQ, BOOK, KEYS, Z).values)
 
 
-def test_each_level_follows_its_own_statistics():
-    quantized = quantize(RVQ, BOOK, KEYS, Z)
+def test_update_of_each_level_follows_its_own_statistics():
+    output = apply(RVQ, BOOK, KEYS, Z)
     rng = jax.random.key(3)
-    found = update(RVQ, BOOK, rng, quantized.sums, quantized.per_example)
+    found = update(RVQ, BOOK, rng, output.sums, output.per_example)
     for level, level_rng in enumerate(jax.random.split(rng, 3)):
         expected = level_update(
             LEVEL,
             {name: x[level] for name, x in BOOK.items()},
             level_rng,
-            {name: x[level] for name, x in quantized.sums.items()},
-            {name: x[:, level] for name, x in quantized.per_example.items()},
+            {name: x[level] for name, x in output.sums.items()},
+            {name: x[:, level] for name, x in output.per_example.items()},
         )
         for name, value in expected.items():
             np.testing.assert_allclose(found[name][level], value, rtol=1e-5, atol=1e-6)
 
 
 def test_dead_codes_of_each_level_restart_at_different_latents():
-    quantizer = ResidualVectorQuantizer(codes=21, dim=2, depth=2)
+    quantizer = ResidualVectorQuantizer(num_codes=21, dim=2, depth=2)
     # The one code in use is 0, so that each level quantizes the latents themselves.
     codes = jnp.full((2, 21, 2), 99.0).at[:, 0].set(0)
     counts = jnp.full((2, 21), 0.01).at[:, 0].set(9)
@@ -165,7 +171,7 @@ def test_dead_codes_of_each_level_restart_at_different_latents():
 
     @jax.jit
     def after(latents):
-        found = quantizer.quantize(book, KEYS, latents, None, True)
+        found = quantizer.apply(book, KEYS, latents, None, True)
         return quantizer.update(book, KEYS[0], found.sums, found.per_example)["codes"]
 
     for restarted in after(Z)[:, 1:]:
@@ -191,7 +197,7 @@ def test_masked_positions_change_nothing(quantizer, book, garbage):
 
     @jax.jit
     def both(clean, dirty):
-        return [quantizer.quantize(book, KEYS, z, mask) for z in (clean, dirty)]
+        return [quantizer.apply(book, KEYS, z, mask) for z in (clean, dirty)]
 
     clean, found = both(np.where(mask[..., None], Z, 0), dirty)
     np.testing.assert_array_equal(found.loss, clean.loss)
@@ -204,7 +210,7 @@ def test_masked_positions_change_nothing(quantizer, book, garbage):
     assert np.all(np.asarray(found.sums["code_counts"]).sum(axis=-1) == length.sum())
 
     # An example without its padding has the same loss; FSQ has none.
-    alone = quantizer.quantize(book, KEYS[1:2], Z[1:2, :3])
+    alone = quantizer.apply(book, KEYS[1:2], Z[1:2, :3])
     np.testing.assert_allclose(found.loss[1], alone.loss[0], rtol=1e-6)
     if found.per_example:
         candidates = np.asarray(found.per_example["candidates"])[1].reshape(-1, 2)
@@ -216,12 +222,12 @@ def test_masked_positions_change_nothing(quantizer, book, garbage):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"depth": 1}, "depth must be at least 2, not 1: quantizer 'vq' has 1"),
+        ({"depth": 1}, "depth must be at least 2, not 1"),
         ({"dropout": 1.5}, "dropout must be in [0, 1], not 1.5"),
-        ({"codes": 0}, "codes must be at least 1, not 0"),
+        ({"num_codes": 0}, "num_codes must be at least 1, not 0"),
     ],
 )
-def test_refuses(options, message):
+def test_option_out_of_range_raises_value_error(options, message):
     with pytest.raises(ValueError) as error:
         ResidualVectorQuantizer(**options)
     assert str(error.value) == message

@@ -9,7 +9,12 @@ from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
 from regen_jax.metrics.codebook import code_counts
 
 SMALL = VectorQuantizer(
-    codes=6, dim=2, decay=0.8, commitment=0.6, revive_below=0.2, candidates=2
+    num_codes=6,
+    dim=2,
+    decay=0.8,
+    commitment=0.6,
+    dead_code_threshold=0.2,
+    num_candidates=2,
 )
 GRID = np.array([[0, 0], [0, 2], [2, 0], [2, 2], [0, 4], [4, 0]], np.float32)
 KEYS = jax.random.split(jax.random.key(7), 4)
@@ -21,17 +26,17 @@ def book(codes, counts) -> dict[str, jax.Array]:
     return {"codes": codes, "counts": counts, "sums": codes * counts[:, None]}
 
 
-quantize = jax.jit(VectorQuantizer.quantize, static_argnums=0)
+apply = jax.jit(VectorQuantizer.apply, static_argnums=0)
 update = jax.jit(VectorQuantizer.update, static_argnums=0)
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def step(quantizer, codebook, rng, latents):
     """An update from a batch [4, N, D], as the autoencoder makes it."""
-    quantized = quantizer.quantize(codebook, KEYS, latents)
-    counts = code_counts(quantized.codes, quantizer.codes)
-    totals = {"code_counts": counts, **quantized.sums}
-    return quantizer.update(codebook, rng, totals, quantized.per_example)
+    output = quantizer.apply(codebook, KEYS, latents)
+    counts = code_counts(output.codes, quantizer.num_codes)
+    sums = {"code_counts": counts, **output.sums}
+    return quantizer.update(codebook, rng, sums, output.per_example)
 
 
 def nearest(codes: np.ndarray, latents: np.ndarray) -> np.ndarray:
@@ -43,9 +48,9 @@ def normal(seed: int, *shape: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-def test_codes_are_the_nearest():
+def test_codes_are_the_nearest_vectors():
     codes, latents = normal(0, 11, 3), normal(1, 4, 5, 2, 3)
-    quantizer = VectorQuantizer(codes=11, dim=3)
+    quantizer = VectorQuantizer(num_codes=11, dim=3)
     codebook = book(codes, np.ones(11))
     found = quantizer.encode(codebook, latents)
     assert found.dtype == np.int32
@@ -53,15 +58,15 @@ def test_codes_are_the_nearest():
     np.testing.assert_array_equal(quantizer.decode(codebook, found), codes[found])
 
 
-def test_distances_are_float32_whatever_the_latents():
+def test_distances_of_bfloat16_latents_are_float32():
     # bfloat16 holds the latents exactly, and cannot tell the last two codes apart.
     codes = np.array([[1, 3], [1.0078125 + 2**-10, 3], [1.0078125, 3], *GRID[:3] + 9])
     latents = jnp.tile(jnp.array([[1, 3], [1.0078125, 3]], jnp.bfloat16), (4, 1, 1))
     codebook = book(codes, np.ones(6))
-    quantized = quantize(SMALL, codebook, KEYS, latents)
-    np.testing.assert_array_equal(quantized.codes, 4 * [[0, 2]])
+    output = apply(SMALL, codebook, KEYS, latents)
+    np.testing.assert_array_equal(output.codes, 4 * [[0, 2]])
     np.testing.assert_array_equal(SMALL.encode(codebook, latents), 4 * [[0, 2]])
-    floats = [quantized.values, quantized.loss, *quantized.sums.values()]
+    floats = [output.values, output.loss, *output.sums.values()]
     assert {x.dtype for x in floats} == {np.dtype(np.float32)}
 
 
@@ -92,9 +97,7 @@ def test_gradients_reach_the_latents_and_not_the_codebook():
     @jax.jit
     def gradients(codes, latents):
         def weighed(take, codes, latents):
-            return take(
-                SMALL.quantize({**codebook, "codes": codes}, KEYS, latents)
-            ).sum()
+            return take(SMALL.apply({**codebook, "codes": codes}, KEYS, latents)).sum()
 
         return [
             jax.grad(functools.partial(weighed, take), (0, 1))(codes, latents)
@@ -109,14 +112,14 @@ def test_gradients_reach_the_latents_and_not_the_codebook():
     np.testing.assert_array_equal(commitment[0], np.zeros((6, 2)))
     np.testing.assert_array_equal(straight_through[0], np.zeros((6, 2)))
 
-    quantized = quantize(SMALL, codebook, KEYS, latents)
+    output = apply(SMALL, codebook, KEYS, latents)
     expected = 0.6 * np.square(latents - e).mean(axis=(1, 2))
-    np.testing.assert_allclose(quantized.loss, expected, rtol=1e-5)
-    np.testing.assert_allclose(quantized.values, e, atol=1e-6)
+    np.testing.assert_allclose(output.loss, expected, rtol=1e-5)
+    np.testing.assert_allclose(output.values, e, atol=1e-6)
 
 
 @pytest.mark.parametrize(("number", "distinct"), [(40, 6), (4, 4)])
-def test_starts_at_different_latents_of_the_batch(number, distinct):
+def test_codebook_starts_at_distinct_latents_of_the_batch(number, distinct):
     # 8 of them different, or 4.
     latents = np.tile(normal(5, 8, 2), (5, 1))[:number]
     init = jax.jit(SMALL.init)
@@ -145,7 +148,7 @@ def revived():
     return step(SMALL, before, jax.random.key(0), latents), counts, latents
 
 
-def test_a_dead_code_restarts_at_a_latent_with_its_averages(revived):
+def test_dead_code_restarts_at_a_latent_with_its_averages(revived):
     codebook, counts, latents = revived
     fresh = np.asarray(codebook["codes"][5])
     assert np.abs(latents.reshape(-1, 2) - fresh).max(axis=1).min() < 1e-6
@@ -156,31 +159,31 @@ def test_a_dead_code_restarts_at_a_latent_with_its_averages(revived):
     np.testing.assert_allclose(codebook["codes"][4], [1, 1], rtol=1e-6)
 
 
-def test_a_revived_code_stays_alive_where_it_was_put(revived):
+def test_revived_code_stays_alive_at_its_latent(revived):
     codebook, counts, _ = revived
     fresh = codebook["codes"][5]
-    totals = {
+    sums = {
         "code_counts": np.array([3, 3, 3, 3, 0, 0]),
         "code_sums": 3 * np.r_[GRID[:4], np.zeros((2, 2))].astype(np.float32),
     }
     elsewhere = {
         "candidates": jnp.full((4, 2, 2), 77.0),
-        "offered": np.ones((4, 2), bool),
+        "candidate_mask": np.ones((4, 2), bool),
     }
     # Nothing is assigned to it: its averages shrink together, and the vector stays.
     for i in range(1, 4):
-        codebook = update(SMALL, codebook, jax.random.key(i), totals, elsewhere)
+        codebook = update(SMALL, codebook, jax.random.key(i), sums, elsewhere)
         np.testing.assert_allclose(codebook["codes"][5], fresh, rtol=1e-5)
         expected = 0.8**i * counts.mean()
         np.testing.assert_allclose(codebook["counts"][5], expected, rtol=1e-5)
 
 
-def test_dead_codes_restart_at_different_latents():
+def test_dead_codes_restart_at_distinct_candidates():
     codebook = book(np.r_[[[0.5, 0.5]], np.full((5, 2), 99)], [9] + 5 * [0.01])
     latents = normal(8, 4, 3, 2)
     codes = np.asarray(step(SMALL, codebook, jax.random.key(0), latents)["codes"][1:])
     assert len(np.unique(codes, axis=0)) == 5
-    offered = quantize(SMALL, codebook, KEYS, latents).per_example["candidates"]
+    offered = apply(SMALL, codebook, KEYS, latents).per_example["candidates"]
     assert offered.shape == (4, 2, 2)
     distances = np.abs(codes[:, None] - np.reshape(offered, (-1, 2))).max(axis=-1)
     np.testing.assert_array_less(distances.min(axis=1), 1e-5)
@@ -189,8 +192,8 @@ def test_dead_codes_restart_at_different_latents():
         assert all(any(np.array_equal(x, z) for z in latent) for x in example)
 
 
-def test_dead_codes_restart_at_all_different_latents_of_the_batch():
-    quantizer = VectorQuantizer(codes=12, dim=2, decay=0.8)
+def test_dead_codes_restart_at_all_distinct_latents_of_the_batch():
+    quantizer = VectorQuantizer(num_codes=12, dim=2, decay=0.8)
     codebook = book(np.r_[[[0, 0]], np.full((11, 2), 99)], [9] + 11 * [0.01])
     latents, mask = normal(9, 4, 5, 2), np.ones((4, 5), bool)
     # As many differ as codes are dead: 5 twice over, 5, and 1 of the last example.
@@ -198,7 +201,7 @@ def test_dead_codes_restart_at_all_different_latents_of_the_batch():
 
     @jax.jit
     def after(latents, mask):
-        found = quantizer.quantize(codebook, KEYS, latents, mask)
+        found = quantizer.apply(codebook, KEYS, latents, mask)
         return quantizer.update(
             codebook, jax.random.key(0), found.sums, found.per_example
         )["codes"]
@@ -212,28 +215,34 @@ def test_dead_codes_restart_at_all_different_latents_of_the_batch():
     np.testing.assert_allclose(codes, codebook["codes"], rtol=1e-6)
 
 
-def test_without_revival_an_unused_code_stays_put():
-    quantizer = VectorQuantizer(codes=2, dim=1, decay=0.0, revive_below=0.0)
+def test_unused_code_without_revival_stays_put():
+    quantizer = VectorQuantizer(num_codes=2, dim=1, decay=0.0, dead_code_threshold=0.0)
     codebook = book([[0.0], [9.0]], [1.0, 1.0])
-    totals = {"code_counts": np.array([4, 0]), "code_sums": np.array([[2.0], [0.0]])}
+    sums = {"code_counts": np.array([4, 0]), "code_sums": np.array([[2.0], [0.0]])}
     for i in range(2):
-        offered = {"candidates": jnp.ones((1, 2, 1)), "offered": np.ones((1, 2), bool)}
-        codebook = update(quantizer, codebook, jax.random.key(i), totals, offered)
+        offered = {
+            "candidates": jnp.ones((1, 2, 1)),
+            "candidate_mask": np.ones((1, 2), bool),
+        }
+        codebook = update(quantizer, codebook, jax.random.key(i), sums, offered)
         np.testing.assert_array_equal(codebook["codes"], [[0.5], [9.0]])
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"codes": 0}, "codes must be at least 1, not 0"),
+        ({"num_codes": 0}, "num_codes must be at least 1, not 0"),
         ({"dim": 0}, "dim must be at least 1, not 0"),
-        ({"candidates": -1}, "candidates must be 0 or more, not -1"),
+        ({"num_candidates": -1}, "num_candidates must be 0 or more, not -1"),
         ({"decay": 1.0}, "decay must be in [0, 1), not 1.0"),
-        ({"revive_below": -0.1}, "revive_below must be in [0, 1), not -0.1"),
+        (
+            {"dead_code_threshold": -0.1},
+            "dead_code_threshold must be in [0, 1), not -0.1",
+        ),
         ({"commitment": -1.0}, "commitment must be 0 or more, not -1.0"),
     ],
 )
-def test_refuses(options, message):
+def test_option_out_of_range_raises_value_error(options, message):
     with pytest.raises(ValueError) as error:
         VectorQuantizer(**options)
     assert str(error.value) == message

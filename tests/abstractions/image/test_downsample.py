@@ -9,7 +9,7 @@ from regen_jax.spaces import Array, Category
     ("shape", "factor"),
     [((6, 4, 3), 2), ((6, 9, 1), 3), ((8, 2), 4), ((4, 4, 2, 1), 2)],
 )
-def test_is_the_mean_of_each_block(shape, factor):
+def test_encode_is_the_mean_of_each_block(shape, factor):
     space = Array(shape, 0.0, 9.0)
     y = np.random.default_rng(0).uniform(0, 9, (2, *shape)).astype(np.float32)
     found = Downsample(space, factor).encode({}, y)
@@ -22,11 +22,11 @@ def test_is_the_mean_of_each_block(shape, factor):
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
-def test_space_keeps_the_bounds_and_there_is_no_way_back():
+def test_output_space_keeps_the_bounds_and_is_not_invertible():
     abstraction = Downsample(Array((8, 8, 3), -1.0, 2.0, step=0.5), 4)
     assert abstraction.output_space == Array((2, 2, 3), -1.0, 2.0)
     assert not abstraction.invertible and not abstraction.lossless
-    with pytest.raises(NotImplementedError, match="Downsample has no way back"):
+    with pytest.raises(NotImplementedError, match="Downsample is not invertible"):
         abstraction.decode({}, np.zeros((1, 2, 2, 3)))
 
 
@@ -39,7 +39,7 @@ def test_space_keeps_the_bounds_and_there_is_no_way_back():
         (Array((6, 8, 1)), 0, "factor must be at least 1, not 0"),
     ],
 )
-def test_refuses(space, factor, message):
+def test_invalid_option_raises_value_error(space, factor, message):
     with pytest.raises(ValueError) as error:
         Downsample(space, factor)
     assert str(error.value) == message

@@ -1,16 +1,16 @@
 import numpy as np
 import pytest
 
-from regen_jax.abstractions.image.pixel_tokens import Pixels
+from regen_jax.abstractions.image.pixel_tokens import PixelTokens
 from regen_jax.spaces import Array, Category, Tokens, to_dtype
 
 IMAGES = Array((2, 3, 2), 0.0, 255.0, step=1.0)
 
 
-def test_256_levels_keep_8_bits_to_the_last():
+def test_256_levels_are_lossless_for_8_bits():
     space = Array((16, 16, 1), 0.0, 255.0, step=1.0)
     image = np.arange(256, dtype=np.uint8).reshape(1, *space.shape)
-    pixels = Pixels(space)
+    pixels = PixelTokens(space)
     tokens = pixels.encode({}, to_dtype(space, image))
     assert tokens.dtype == np.int32
     np.testing.assert_array_equal(tokens, image.reshape(1, -1))
@@ -18,8 +18,8 @@ def test_256_levels_keep_8_bits_to_the_last():
 
 
 @pytest.mark.parametrize("levels", [2, 3, 16, 18, 255])
-def test_fewer_levels_take_the_nearest(levels):
-    pixels = Pixels(IMAGES, levels)
+def test_values_round_to_the_nearest_level(levels):
+    pixels = PixelTokens(IMAGES, levels)
     image = np.random.default_rng(0).integers(0, 256, (5, *IMAGES.shape))
     tokens = np.asarray(pixels.encode({}, to_dtype(IMAGES, image)))
     values = np.linspace(0, 255, levels)
@@ -31,17 +31,17 @@ def test_fewer_levels_take_the_nearest(levels):
     np.testing.assert_allclose(reached, nearest, atol=1e-4)
 
 
-def test_every_token_comes_back_as_itself():
+def test_encode_inverts_decode():
     space = Array((17,), -1.0, 0.5)
-    pixels = Pixels(space, 17)
+    pixels = PixelTokens(space, 17)
     tokens = np.arange(17, dtype=np.int32)[None]
     np.testing.assert_array_equal(pixels.encode({}, pixels.decode({}, tokens)), tokens)
 
 
-def test_order_is_raster_with_the_channel_last():
+def test_order_of_tokens_is_raster_with_the_channel_last():
     image = np.arange(12).reshape(1, *IMAGES.shape)
-    tokens = Pixels(IMAGES).encode({}, to_dtype(IMAGES, image))
-    assert Pixels(IMAGES).output_space == Tokens(12, 256)
+    tokens = PixelTokens(IMAGES).encode({}, to_dtype(IMAGES, image))
+    assert PixelTokens(IMAGES).output_space == Tokens(12, 256)
     np.testing.assert_array_equal(tokens[0], np.arange(12))
 
 
@@ -58,8 +58,8 @@ def test_order_is_raster_with_the_channel_last():
         (Array((4,), 0.0, 255.0), 256, False),
     ],
 )
-def test_lossless_where_every_value_has_a_level(space, levels, lossless):
-    pixels = Pixels(space, levels)
+def test_lossless_is_whether_every_value_has_a_level(space, levels, lossless):
+    pixels = PixelTokens(space, levels)
     assert pixels.lossless is lossless
     if space.step:
         values = np.arange(space.low, space.high + 1, space.step, np.float32)
@@ -76,7 +76,7 @@ def test_lossless_where_every_value_has_a_level(space, levels, lossless):
         (IMAGES, 1, "levels must be at least 2, not 1"),
     ],
 )
-def test_refuses(space, levels, message):
+def test_invalid_option_raises_value_error(space, levels, message):
     with pytest.raises(ValueError) as error:
-        Pixels(space, levels)
+        PixelTokens(space, levels)
     assert str(error.value) == message

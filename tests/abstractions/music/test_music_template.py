@@ -46,10 +46,10 @@ def random_scores(number, seed=0, space=SCORES):
     steps = np.arange(space.length)[:, None]
     last = np.maximum.accumulate(np.where(again, 0, steps), axis=1)
     notes = np.take_along_axis(notes, last, axis=1)
-    ids = notes + events.note(48) - 48
+    ids = notes + events.note_id(48) - 48
     ids += 49 * (rng.random(drawn.shape) < 0.2)
     ids = np.where(drawn < 0.6, events.REST, ids)
-    ids = np.where(drawn < 0.5, notes + events.sustained(48) - 48, ids)
+    ids = np.where(drawn < 0.5, notes + events.sustained_id(48) - 48, ids)
     ends = rng.integers(1, space.length + 1, number)
     return np.where(np.arange(space.length)[:, None] < ends[:, None, None], ids, 0)
 
@@ -64,7 +64,7 @@ def column(template, y_prime, name):
     return [line[index] for line in lines[1:]]
 
 
-def test_a_phrase_as_a_lead_sheet():
+def test_phrase_with_melody_is_a_lead_sheet():
     template = MusicTemplate(SCORES, melody=True)
     assert template.human_editable and template.runs_on_host and not template.invertible
     y_prime = template.extract(score(PHRASE), {})
@@ -72,7 +72,7 @@ def test_a_phrase_as_a_lead_sheet():
     np.testing.assert_array_equal(template.from_text(LEAD_SHEET), y_prime)
 
 
-def test_levels_can_be_left_out():
+def test_levels_are_those_of_the_option():
     full = LEAD_SHEET.splitlines()
     template = MusicTemplate(SCORES, levels=("cadence", "chord"))
     assert template.levels == ("chord", "cadence")
@@ -84,14 +84,14 @@ def test_levels_can_be_left_out():
     assert melody.output_space.shape == (16, 2)
 
 
-def test_rhythm_is_that_of_the_first_voice_without_its_melody():
+def test_rhythm_without_melody_is_that_of_the_first_voice():
     y_prime = MusicTemplate(SCORES).extract(score(PHRASE), {})
     expected = ["x-", "-x", "x-", "--", "x-", "x-", "x-", "x-", "-r"]
     assert column(MusicTemplate(SCORES), y_prime, "rhythm") == expected
 
 
 @pytest.mark.parametrize("levels", [("key",), ("chord", "rhythm")])
-def test_one_voice(levels):
+def test_score_of_one_voice_has_a_template(levels):
     space = events.space(32)
     template = MusicTemplate(space, levels=levels)
     assert template.output_space.shape == (16, 2)[: len(levels)]
@@ -107,7 +107,7 @@ def test_one_voice(levels):
 
 @pytest.mark.parametrize("division", [1, 2, 4])
 @pytest.mark.parametrize("melody", [False, True])
-def test_every_level_has_its_range_and_none_is_padding(division, melody):
+def test_ids_of_levels_are_disjoint_and_not_padding(division, melody):
     template = MusicTemplate(SCORES, melody=melody, division=division)
     space = template.output_space
     scores = random_scores(20)
@@ -128,12 +128,12 @@ def test_every_level_has_its_range_and_none_is_padding(division, melody):
         )
 
 
-def test_an_empty_score_has_an_empty_template():
+def test_template_of_an_empty_score_is_empty():
     empty = np.zeros((32, 4), int)
     assert not MusicTemplate(SCORES).extract(empty, {}).any()
 
 
-def test_the_melody_is_the_first_voice():
+def test_melody_is_the_first_voice():
     template = MusicTemplate(SCORES, levels=("chord",), melody=True)
     (ids,) = random_scores(1, seed=3)
     symbols = np.array(template.output_space.symbols)[template.extract(ids, {})]
@@ -143,7 +143,7 @@ def test_the_melody_is_the_first_voice():
 
 
 @pytest.mark.parametrize("semitones", [-5, 1, 6])
-def test_transposes(semitones):
+def test_transposed_score_has_a_transposed_template(semitones):
     template = MusicTemplate(SCORES)
     for ids in random_scores(10):
         before = template.extract(ids, {})
@@ -160,7 +160,7 @@ def test_transposes(semitones):
 
 
 @pytest.mark.parametrize("melody", [False, True])
-def test_ignores_what_it_should(melody):
+def test_exchanged_voices_and_octaves_change_nothing(melody):
     template = MusicTemplate(SCORES, melody=melody)
     ids = score(PHRASE)
     expected = template.extract(ids, {})
@@ -172,7 +172,7 @@ def test_ignores_what_it_should(melody):
     inner[:, 1] = events.transpose(ids[:, 1], 12)
     np.testing.assert_array_equal(template.extract(inner, {}), expected)
     other = ids.copy()
-    other[0, 1] = events.note(66)
+    other[0, 1] = events.note_id(66)
     if not melody:
         # Lower voices may move as they will.
         np.testing.assert_array_equal(
@@ -181,7 +181,7 @@ def test_ignores_what_it_should(melody):
         )
 
 
-def test_adherence_is_that_of_the_score_analysed_again():
+def test_consistency_compares_templates_of_scores():
     template = MusicTemplate(SCORES, melody=True)
     scores = np.stack([score(PHRASE), score(PHRASE)])
     y_primes = templates(template, scores)
@@ -204,7 +204,7 @@ def test_adherence_is_that_of_the_score_analysed_again():
     }
 
 
-def test_in_chord_adherence_is_of_the_chords_that_were_asked_for():
+def test_in_chord_is_of_the_chords_of_the_template():
     template = MusicTemplate(events.space(4, 2), levels=("chord",))
     ids = score("C4 C4- D4 D4-\nE3 E3- G3 G3-", steps=4)
     asked = template.from_text("beat chord\n1 C\n2 C\n")
@@ -215,7 +215,7 @@ def test_in_chord_adherence_is_of_the_chords_that_were_asked_for():
     assert template.consistency_metrics(ids[None], shorter[None])["in_chord"] == 1
 
 
-def test_distance_of_templates_of_other_lengths():
+def test_code_metrics_count_missing_beats_as_wrong():
     template = MusicTemplate(SCORES)
     text = "beat key chord rhythm cadence\n1 G G x- .\n2 G D x- .\n"
     longer = template.from_text(text + "3 G G xx authentic\n4 e C x- .\n")[None]
@@ -236,7 +236,7 @@ def test_distance_of_templates_of_other_lengths():
     )
 
 
-def test_ids_that_are_none_of_their_level_are_written_as_such():
+def test_ids_of_other_levels_are_written_with_a_question_mark():
     template = MusicTemplate(SCORES, levels=("chord", "rhythm"))
     y_prime = template.from_text("beat chord rhythm\n1 C x-\n2 G x-\n")
     y_prime[1] = y_prime[1, ::-1]
@@ -251,7 +251,7 @@ def test_ids_that_are_none_of_their_level_are_written_as_such():
     assert not template.chord_tones(y_prime)[1].any()
 
 
-def test_empty_lines_and_numbers_of_beats_do_not_matter():
+def test_from_text_ignores_empty_lines_and_beat_numbers():
     template = MusicTemplate(SCORES, levels=("chord", "rhythm"))
     expected = template.from_text("beat chord rhythm\n1 C x-\n2 G x-\n")
     loose = "\n  beat chord   rhythm\r\n1 C x-\r\n\r\n7 G x-"
@@ -288,7 +288,7 @@ def test_empty_lines_and_numbers_of_beats_do_not_matter():
         ),
     ],
 )
-def test_texts_that_do_not_fit_are_refused(text, message):
+def test_from_text_of_invalid_text_raises_user_error(text, message):
     template = MusicTemplate(SCORES, levels=("chord", "rhythm"))
     with pytest.raises(UserError, match=message) as caught:
         template.from_text(text)
@@ -306,16 +306,20 @@ def test_texts_that_do_not_fit_are_refused(text, message):
         ),
         (SCORES, {"levels": ()}, "levels must be one or more of key, chord"),
         (SCORES, {"division": 0}, r"division must be in \[1, 6\], not 0"),
-        (SCORES, {"division": 3}, "division 3 must divide the 32 steps of y"),
-        (events.space(32), {"melody": True}, "melody needs lower voices"),
+        (SCORES, {"division": 3}, "division 3 must divide the 32 steps of a score"),
+        (
+            events.space(32),
+            {"melody": True},
+            "melody needs scores of two voices or more",
+        ),
     ],
 )
-def test_options_that_do_not_fit_are_refused(space, options, message):
+def test_invalid_option_raises_value_error(space, options, message):
     with pytest.raises(ValueError, match=message):
         MusicTemplate(space, **options)
 
 
-def test_adherence_is_heard_in_the_key_that_was_asked_for():
+def test_consistency_is_in_the_key_of_the_template():
     template = MusicTemplate(SCORES, melody=True)
     ids = score(PHRASE)
     y_prime = template.extract(ids, {})

@@ -16,20 +16,20 @@ def annotated(abstraction, written):
     return characters.decode(space, ids)
 
 
-def test_annotates_with_stress():
+def test_extracted_phonemes_have_stress():
     expected = "W AH1 N | TH R IY1".replace("|", "_").split()
     expected = [" " if phone == "_" else phone for phone in expected]
     assert annotated(Phonemes(CHARACTERS), "one three") == expected
 
 
-def test_annotates_without_stress():
+def test_extracted_phonemes_have_no_stress_without_the_option():
     abstraction = Phonemes(CHARACTERS, stress=False)
     assert annotated(abstraction, "one") == ["W", "AH", "N"]
     assert abstraction.output_space.vocab == 1 + 39 + 1
     assert Phonemes(CHARACTERS).output_space.vocab == 1 + 24 + 3 * 15 + 1
 
 
-def test_space_and_way_back():
+def test_output_space_has_phonemes_and_is_not_invertible():
     abstraction = Phonemes(CHARACTERS)
     space = abstraction.output_space
     assert space.length == 20 and space.padded and space.symbols[0] == ""
@@ -37,18 +37,18 @@ def test_space_and_way_back():
     assert abstraction.runs_on_host and not abstraction.invertible
 
 
-def test_too_many_phonemes_are_refused():
+def test_too_many_phonemes_raise_user_error():
     fits = Phonemes(CHARACTERS, length=3)
     assert annotated(fits, "one") == ["W", "AH1", "N"]
     with pytest.raises(UserError) as caught:
         annotated(fits, "three one")
     assert str(caught.value) == (
-        "'three one' has 7 phonemes, and at most 3 fit: raise the option length of the "
+        "'three one' has 7 phonemes, and at most 3 fit: raise the option length of "
         "abstraction 'phonemes'"
     )
 
 
-def test_empty_text_is_refused():
+def test_empty_text_raises_user_error():
     with pytest.raises(UserError, match="no word to pronounce in ''"):
         Phonemes(CHARACTERS).extract(np.zeros(16, np.int32), {})
 
@@ -65,11 +65,11 @@ def test_empty_text_is_refused():
     ],
     ids=str,
 )
-def test_other_spaces_are_refused(space):
+def test_other_space_raises_value_error(space):
     with pytest.raises(ValueError, match="padded Tokens of English characters, not"):
         Phonemes(space)
 
 
-def test_negative_length_is_refused():
+def test_negative_length_raises_value_error():
     with pytest.raises(ValueError, match="length must be 0 or more, not -1"):
         Phonemes(CHARACTERS, length=-1)

@@ -3,7 +3,7 @@ import string
 import numpy as np
 import pytest
 
-from regen_jax.abstractions.text.word_skeleton import MARKS, MASKS, Skeleton
+from regen_jax.abstractions.text.word_skeleton import MARKS, MASKS, WordSkeleton
 from regen_jax.errors import UserError
 from regen_jax.modalities.text import tokenizer
 from regen_jax.modalities.text.function_words import FUNCTION_WORDS
@@ -21,8 +21,8 @@ SENTENCES = (
 
 @pytest.fixture(scope="module")
 def rule():
-    space = tokenizer.pieces_space(tokenizer.train(SENTENCES, 250), 96)
-    return Skeleton(space)
+    space = tokenizer.subword_space(tokenizer.train(SENTENCES, 250), 96)
+    return WordSkeleton(space)
 
 
 def skeleton(rule, written):
@@ -67,37 +67,37 @@ def test_content_words_are_masked_in_place(rule):
         ("Thou", "thou"),
     ],
 )
-def test_classes(rule, word, mask):
+def test_content_word_gets_the_mask_of_its_class(rule, word, mask):
     assert skeleton(rule, word) == mask
 
 
-def test_capitals_that_their_place_explains(rule):
+def test_capital_explained_by_its_position_is_no_name(rule):
     # `Let` begins a sentence, and is as frequent without a capital; `Abraham` is not.
     assert skeleton(rule, "Let us go") == "<word> us <word>"
     assert skeleton(rule, "Abraham, Let it be") == "<name> , <word> it be"
     assert skeleton(rule, "Then Let it be") == "then <name> it be"
 
 
-def test_parts_of_a_word_and_signs(rule):
+def test_hyphenated_words_and_signs_follow_the_word_pattern(rule):
     assert skeleton(rule, "The sea-king's") == "the <word> - <-'s>"
     assert skeleton(rule, "'the king'") == "the <word>"
 
 
-def test_a_skeleton_says_nothing_of_its_content_words(rule):
+def test_skeleton_is_the_same_for_other_content_words_of_a_class(rule):
     one, other = "The king was angry with Sarah.", "The son was green with Egypt."
     assert skeleton(rule, one) == skeleton(rule, other)
 
 
-def test_space(rule):
+def test_output_space_has_all_symbols(rule):
     space = rule.output_space
     assert space.padded and space.depth == 1 and space.length == rule.input_space.length
     assert space.symbols[0] == "" and len(set(space.symbols)) == space.vocab
     assert set(space.symbols) == {"", *MASKS, *FUNCTION_WORDS, *MARKS}
-    assert Skeleton(rule.input_space, length=7).output_space.length == 7
+    assert WordSkeleton(rule.input_space, length=7).output_space.length == 7
     assert rule.runs_on_host and not rule.invertible
 
 
-def test_written_skeletons_are_read(rule):
+def test_from_text_inverts_to_text(rule):
     for text in SENTENCES:
         ids = rule.extract(tokenizer.encode(rule.input_space, text), {})
         np.testing.assert_array_equal(rule.from_text(rule.to_text(ids)), ids)
@@ -129,20 +129,20 @@ def test_written_skeletons_are_read(rule):
         ),
     ],
 )
-def test_what_is_no_skeleton_is_refused(rule, text, message):
+def test_from_text_of_invalid_text_raises_user_error(rule, text, message):
     with pytest.raises(UserError) as caught:
         rule.from_text(text)
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_texts_without_a_skeleton_are_refused(rule):
+def test_text_without_a_skeleton_raises_user_error(rule):
     with pytest.raises(UserError, match="there is no word in '' to make a skeleton of"):
         rule.extract(np.zeros(rule.input_space.shape, np.int32), {})
-    with pytest.raises(UserError, match="raise the option length of the abstraction"):
-        skeleton(Skeleton(rule.input_space, length=3), "And it was so.")
+    with pytest.raises(UserError, match="raise the option length of abstraction"):
+        skeleton(WordSkeleton(rule.input_space, length=3), "And it was so.")
 
 
-def test_adherence(rule):
+def test_consistency_is_one_minus_the_token_error_rate(rule):
     y = np.stack(
         [tokenizer.encode(rule.input_space, s) for s in ("It was green.", "Go to it!")]
     )
@@ -161,7 +161,7 @@ def test_adherence(rule):
     assert rule.consistency_metrics(y, np.zeros_like(own)) == {"skeleton": 0.0}
 
 
-def test_distance(rule):
+def test_code_metrics_are_the_token_error_rate(rule):
     given = np.stack([rule.from_text("he was <word> ."), rule.from_text("so <word>")])
     true = np.stack([rule.from_text("it was <-ing> up ."), rule.from_text("so <word>")])
     # Two substitutions and an insertion over seven.
@@ -169,9 +169,9 @@ def test_distance(rule):
     assert rule.code_metrics(true, true) == {"ter": 0.0}
 
 
-def test_wrong_options_are_refused(rule):
+def test_invalid_option_raises_value_error(rule):
     with pytest.raises(ValueError, match="length must be 0 or more, not -1"):
-        Skeleton(rule.input_space, length=-1)
+        WordSkeleton(rule.input_space, length=-1)
     for other in (Array((3, 1)), Tokens(4, 3)):
         with pytest.raises(ValueError, match="of a tokenizer's pieces, not of"):
-            Skeleton(other)
+            WordSkeleton(other)

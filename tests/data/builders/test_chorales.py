@@ -58,7 +58,7 @@ def test_first_bars_of_bwv_269_equal_the_print(by_number):
     for index, line in enumerate(printed):
         notes = voice(example, index)
         names = [
-            f"{start} {duration} {events.name(pitch)}"
+            f"{start} {duration} {events.pitch_name(pitch)}"
             for start, duration, pitch in notes[notes[:, 0] < 36].tolist()
         ]
         assert names == line.replace(" | ", ", ").split(", ")

@@ -126,7 +126,7 @@ def test_phonemes_equal_those_of_espeak(splits):
     for example in splits["test"][:5]:
         spoken = [phone.decode() for phone in example["phonemes"]]
         without_pauses = tuple(phone for phone in spoken if phone != espeak.PAUSE)
-        assert without_pauses == espeak.phonemes(example["text"].decode())
+        assert without_pauses == espeak.phonemize(example["text"].decode())
 
 
 def test_align_drops_only_empty_phonemes():

@@ -22,7 +22,7 @@ def test_score_has_all_stored_notes_lyrics_and_fermatas(pieces, music_dir):
     for piece, record in zip(pieces, stored, strict=True):
         assert piece.title == record["title"].decode()
         assert piece.score.division == 4 and len(piece.score.voices) == 4
-        assert piece.score.metre == tuple(record["meter"].tolist())
+        assert piece.score.meter == tuple(record["meter"].tolist())
         assert piece.score.key == record["key"].decode()
         notes = [
             [index, note.start, note.duration, note.pitch]
@@ -91,7 +91,7 @@ def test_transpositions_stay_within_the_ranges():
 
 def test_transpositions_change_only_pitches():
     for transposed, shift in zip(transpositions(SMALL, 2), range(-2, 3), strict=True):
-        assert transposed.metre == (3, 4) and transposed.division == 4
+        assert transposed.meter == (3, 4) and transposed.division == 4
         ids = score.to_events(transposed, 8)
         expected = events.transpose(score.to_events(SMALL, 8), shift)
         np.testing.assert_array_equal(ids, expected)

@@ -181,11 +181,11 @@ def test_a_heavy_rule_is_a_law():
     [
         (
             {"target_space": Tokens(4, VOCAB)},
-            "constraint_weight 1.5 needs a target with rules",
+            "constraint_weight 1.5 needs a target with constraints",
         ),
         (
             {"target_space": Tokens(4, VOCAB, constraints=Repeats()), "beam_size": 2},
-            "constraint_weight 1.5 is of sampling, which beam_size 2 is not",
+            "constraint_weight 1.5 applies to sampling, which beam_size 2 is not",
         ),
         ({"constraint_weight": -1.0}, "constraint_weight must be 0 or more, not -1.0"),
     ],

@@ -54,7 +54,7 @@ MODEL = Autoregressive(Tokens(2, 5), Tokens(4, 3), width=8, num_layers=1, num_he
         ),
         (
             {"rotary": True, "width": 6},
-            "rotary turns pairs of numbers: width / num_heads must be even, not 6 / 2",
+            "rotary rotates pairs of numbers: width / num_heads must be even, not 6 / 2",
         ),
         ({"source_stride": 0}, "source_stride must be at least 1, not 0"),
         (

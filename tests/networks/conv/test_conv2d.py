@@ -13,7 +13,7 @@ from regen_jax.networks.conv.conv2d import (
 )
 
 
-def test_space_to_depth_gathers_each_block_and_is_undone():
+def test_depth_to_space_inverts_space_to_depth():
     x = np.arange(2 * 4 * 6 * 3).reshape(2, 4, 6, 3)
     y = space_to_depth(jnp.asarray(x))
     for row, column in np.ndindex(2, 3):
@@ -24,7 +24,7 @@ def test_space_to_depth_gathers_each_block_and_is_undone():
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 @pytest.mark.parametrize(("widths", "num_blocks"), [((4,), 0), ((4, 6), 1)])
-def test_shapes_and_dtypes(widths, num_blocks, dtype):
+def test_shapes_follow_widths_and_dtype(widths, num_blocks, dtype):
     factor = 2 ** len(widths)
     rng = jax.random.key(0)
     encoder = Encoder(widths, 5, num_blocks, dtype)
@@ -39,7 +39,7 @@ def test_shapes_and_dtypes(widths, num_blocks, dtype):
     assert {x.dtype for x in variables} == {np.dtype(np.float32)}
 
 
-def test_kernels_start_as_flax_has_them():
+def test_kernel_initializer_equals_that_of_flax():
     rng, shape = jax.random.key(0), (3, 3, 2, 4)
     np.testing.assert_array_equal(
         lecun_normal(rng, shape), nn.initializers.lecun_normal()(rng, shape)

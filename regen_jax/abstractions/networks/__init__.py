@@ -1,0 +1,1 @@
+"""The networks of autoencoders, one module per kind."""
