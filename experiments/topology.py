@@ -29,12 +29,12 @@ import orbax.checkpoint as ocp
 from absl import flags
 
 from regen_jax.cli import commands, workdir
+from regen_jax.cli.evaluate_run import evaluate_run
 from regen_jax.cli.load_run import load_run, read_config
 from regen_jax.cli.train_run import train_run
 from regen_jax.config.build import build
 from regen_jax.data.host_features import as_batch
 from regen_jax.errors import UserError
-from regen_jax.cli.evaluate_run import evaluate_run
 from regen_jax.evaluation.inference import sample
 
 DEVICES = flags.DEFINE_multi_integer(
@@ -109,7 +109,7 @@ def read(folder: Path, written: Path, number: int) -> dict[str, Any]:
         }
         copy = shutil.copytree(path, place / "copy")
         if not QUICK.value or name == "mesh":
-            evaluate(copy)
+            evaluate_run(copy)
             rows[name]["metrics"] = json.loads((copy / "metrics.json").read_text())
         if not QUICK.value or index == turn:
             rows[name]["continued"] = _continue(config, copy, variables)

@@ -71,7 +71,7 @@ class LayerStack(nn.Module):
     Attributes:
       block: makes a block, such as `functools.partial(Block, num_heads=4)`; called with
         keyword arguments that Linen knows, such as `parent`.
-      num_layers: at least 1.
+      num_layers: 0 leaves x as it is.
       first_index: `Layer.index` of the first layer. Stacks that take the same dropout keys
         must not share an index.
       remat: which activations of a layer the backward pass recomputes: `none`, or `full`
@@ -99,6 +99,8 @@ class LayerStack(nn.Module):
           per_layer: `Layer.inputs` of each layer.
           unstacked: what `unstack` returns, for calls within a compiled loop.
         """
+        if self.num_layers == 0:
+            return x, []
         if per_layer is None:
             per_layer = [None] * self.num_layers
         # A detached block has no variables: they are passed to it, layer by layer.

@@ -124,7 +124,7 @@ class Simplification(Task):
             pieces = np.minimum((y != 0).sum(axis=1) + 1, self.max_length).sum()
             found = {
                 "perplexity": float(
-                    np.exp(judge.nats(variables["judge"], y).sum() / pieces)
+                    np.exp(judge.nll(variables["judge"], y).sum() / pieces)
                 ),
                 "novelty": text_metrics.novelty(texts, known),
                 "copied": text_metrics.copied_fraction(texts, known),

@@ -144,6 +144,13 @@ def test_params_are_read_layer_by_layer_through_the_bound_function(variables, re
     assert_close(network.apply(variables, X), loop(variables, X))
 
 
+def test_stack_of_no_layers_has_no_parameters():
+    stack = LayerStack(functools.partial(Block, WIDTH), num_layers=0)
+    (x, outputs), variables = stack.init_with_output(jax.random.key(0), X, SHIFT, None)
+    assert outputs == [] and not variables
+    np.testing.assert_array_equal(x, X)
+
+
 def test_missing_parameters_raise():
     with pytest.raises(KeyError):
         Network().apply({}, X)
