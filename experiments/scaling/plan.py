@@ -108,7 +108,7 @@ class Plan:
             num_layers=self.num_layers,
             num_heads=max(1, self.width // 128),
             dtype="bfloat16",
-            remat=True,
+            remat="full",
         )
 
         def loss(variables, frozen, keys, batch, train):

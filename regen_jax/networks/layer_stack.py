@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 
+from regen_jax.ranges import Remat
+
 Params = Any
 """A tree of arrays."""
 ReadParams = Callable[[tuple[str, ...], Params], Params]
@@ -51,6 +53,10 @@ class Layer(NamedTuple):
     inputs: Any = None
 
 
+_RECOMPUTING: dict[Remat, Callable] = {"none": lambda run: run, "full": jax.checkpoint}
+"""From a layer's function to one whose backward pass recomputes, by policy."""
+
+
 class LayerStack(nn.Module):
     """Applies `num_layers` blocks of equal shape in a row.
 
@@ -68,13 +74,14 @@ class LayerStack(nn.Module):
       num_layers: 0 leaves x as it is.
       first_index: `Layer.index` of the first layer. Stacks that take the same dropout keys
         must not share an index.
-      remat: whether to recompute the activations of a layer in the backward pass.
+      remat: which activations of a layer the backward pass recomputes: `none`, or `full`
+        for all of them.
     """
 
     block: Callable[..., nn.Module]
     num_layers: int
     first_index: int = 0
-    remat: bool = False
+    remat: Remat = "none"
 
     @nn.compact
     def __call__(
@@ -109,7 +116,7 @@ class LayerStack(nn.Module):
             params = _read_params.get()(self.path, params)
             return block.apply({"params": params}, x, layer, *shared)
 
-        run = jax.checkpoint(run) if self.remat else run
+        run = _RECOMPUTING[self.remat](run)
         layers = self.unstack() if unstacked is None else unstacked
         outputs = []
         for index, (params, inputs) in enumerate(zip(layers, per_layer, strict=True)):

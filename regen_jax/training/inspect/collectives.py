@@ -74,7 +74,8 @@ def _largest_first(item: tuple) -> tuple:
 
 def _computations(hlo: str) -> tuple[dict[str, list[str]], str]:
     """Returns the lines of each computation by name, and the name of the entry."""
-    bodies, entry, lines = {}, "", []
+    bodies: dict[str, list[str]] = {}
+    entry, lines = "", list[str]()
     for line in hlo.splitlines():
         start = re.match(r"(ENTRY )?%?([\w.-]+) .*\{$", line)
         if start:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ from jax.extend.core import Jaxpr, JaxprEqn, Literal, Var
 
 from regen_jax.training.stage import Batch, Frozen, Stage, StageOptions, Tree
 
-Marks = Sequence[bool]
+Marks = list[bool]
 
 
 def num_parameters(params: Tree) -> int:
@@ -141,24 +142,24 @@ def _parts(eqn: JaxprEqn) -> list[tuple[Jaxpr, int, int]]:
 
 def _operations(eqn: JaxprEqn) -> float:
     """Returns FLOPs of a matrix product, a convolution or an FFT; else 0."""
-    (output, *_), shapes = eqn.outvars, [var.aval.shape for var in eqn.invars]
+    (output, *_), shapes = eqn.outvars, [_array(var).shape for var in eqn.invars]
     match eqn.primitive.name:
         case "dot_general":
             (contracted, _), _ = eqn.params["dimension_numbers"]
             terms = math.prod(shapes[0][axis] for axis in contracted)
-            return 2.0 * math.prod(output.aval.shape) * terms
+            return 2.0 * math.prod(_array(output).shape) * terms
         case "conv_general_dilated":
             features = shapes[1][eqn.params["dimension_numbers"].rhs_spec[0]]
             terms = math.prod(shapes[1]) / features
             # Most inputs of a transposed convolution are 0.
             terms /= math.prod(eqn.params["lhs_dilation"])
-            return 2.0 * math.prod(output.aval.shape) * terms
+            return 2.0 * math.prod(_array(output).shape) * terms
         case "fft":
             size = math.prod(eqn.params["fft_lengths"])
             real = not all(
-                jnp.iscomplexobj(var.aval) for var in (eqn.invars[0], output)
+                jnp.iscomplexobj(_array(var)) for var in (eqn.invars[0], output)
             )
-            number = max(math.prod(shapes[0]), math.prod(output.aval.shape)) / size
+            number = max(math.prod(shapes[0]), math.prod(_array(output).shape)) / size
             return (2.5 if real else 5.0) * number * size * math.log2(size)
     return 0.0
 
@@ -179,5 +180,10 @@ def _real(variables: Sequence[Var | Literal], marks: Marks) -> set[Var]:
         for var, mark in zip(variables, marks, strict=True)
         if mark
         and not isinstance(var, Literal)
-        and jnp.issubdtype(var.aval.dtype, jnp.inexact)
+        and jnp.issubdtype(_array(var).dtype, jnp.inexact)
     }
+
+
+def _array(variable: Var | Literal) -> Any:
+    """Returns the abstract array of a variable, with its shape and dtype."""
+    return variable.aval

@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import os
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -91,18 +92,19 @@ class Program:
 def analyze(step: Step, strategy: Strategy) -> Program:
     """Compiles a step for shapes and reads its costs."""
     compiled = lower(step, strategy).compile()
-    memory = compiled.memory_analysis()
+    memory: Any = compiled.memory_analysis()
+    costs = compiled.cost_analysis() or {}
     return Program(
         parameters=num_parameters(step.state.variables["params"]),
         model_flops=model_flops(step.stage, step.state, step.frozen, step.batch),
-        flops_per_device=compiled.cost_analysis().get("flops", 0.0),
+        flops_per_device=costs.get("flops", 0.0),
         memory=Memory(
             memory.argument_size_in_bytes,
             memory.output_size_in_bytes,
             memory.temp_size_in_bytes,
             memory.alias_size_in_bytes,
         ),
-        collectives=collectives(compiled.as_text(), strategy.num_devices),
+        collectives=collectives(compiled.as_text() or "", strategy.num_devices),
     )
 
 

@@ -307,7 +307,7 @@ def test_gradients_of_stacks_are_finite():
 def test_alignment_is_attention_over_what_counts():
     a, b = source(LISTENER), every(WORD)[:NUMBER]
     variables = variables_of(LISTENER)
-    recomputed = dataclasses.replace(LISTENER, remat=True)
+    recomputed = dataclasses.replace(LISTENER, remat="full")
     found = alignment(LISTENER, variables, a, b)
     again = alignment(recomputed, variables, a, b)
     np.testing.assert_allclose(again, found, rtol=1e-5, atol=1e-6)
