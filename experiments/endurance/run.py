@@ -4,10 +4,10 @@
 
 A run is trained without a break; then the same again, killed by SIGKILL at random
 moments, and started anew after each. At the end every array of the last checkpoints, the
-places in the data and all scalars of TensorBoard must be equal bit for bit, and no checkpoint may
-be told damaged. Stages have at least twice as many steps as there are kills. The moments are
-drawn anew each time, unless `--seed` is given. Writes `endurance.json`; a stopped study
-starts from the beginning, in a new folder.
+places in the data and all scalars of TensorBoard must be equal bit for bit, and no
+checkpoint may be told damaged. Stages have at least twice as many steps as there are
+kills. The moments are drawn anew each time, unless `--seed` is given. Writes
+`endurance.json`; a stopped study starts from the beginning, in a new folder.
 """
 
 import dataclasses
@@ -151,6 +151,7 @@ def endure(folder: Path, whole: Life, kills: int, draw: random.Random) -> dict:
 
 
 def main() -> None:
+    """Runs the study, and writes its results into the workdir."""
     folder = commands.workdir()
     if folder.exists() and any(folder.iterdir()):
         raise UserError(f"--workdir={folder} is not empty: a study needs a new one")

@@ -28,7 +28,7 @@ def join_arrows(
       where: the name of the config in errors.
       source: what the prior reads.
       y: what is generated in the end.
-      giver: what y comes from, as words.
+      target_origin: what y comes from, as words.
 
     Raises:
       UserError: one line that names two parts that do not fit, and what would.
@@ -101,8 +101,8 @@ def make_generator(
         if role == "prior":
             advice += f", or abstraction {_abstractions_for(y, cls)}"
         raise UserError(
-            f"{where}: {role} {name!r} generates {kinds}, but {target_origin} gives {target}: "
-            f"{advice}"
+            f"{where}: {role} {name!r} generates {kinds}, but {target_origin} gives "
+            f"{target}: {advice}"
         )
     if not isinstance(source, cls.sources):
         kinds = " or ".join(kind.__name__ for kind in cls.sources)
