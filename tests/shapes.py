@@ -111,7 +111,8 @@ def _log_prob(part: Generator, name: str, a: Value, b: Value, *_: Any) -> Method
 
 
 def _check_input(space: Space, value: Value, name: str) -> None:
-    check(space, value, f"argument of {name}")
+    # NumPy arrays as JAX takes them: in 32 bits.
+    check(space, jax.eval_shape(lambda v: v, value), f"argument of {name}")
 
 
 def _check_per_example(values: jax.Array, batch_size: int, name: str) -> None:
