@@ -75,7 +75,7 @@ def variables_of(model: Autoregressive) -> dict:
 
 
 def source(model: Autoregressive, garbage: int = 0) -> jax.Array | Padded:
-    """A batch of LENGTHS, with other values behind the end for each `garbage`."""
+    """A batch of LENGTHS, with other values after the end for each `garbage`."""
     rng, other = np.random.default_rng(2), np.random.default_rng(garbage)
     inside = np.arange(model.source_space.shape[0]) < LENGTHS[:, None]
     if isinstance(model.source_space, Array):
@@ -375,6 +375,6 @@ def test_words_never_seen_are_copied():
         ({"conditioning": "none"}, "must be 'prefix', 'cross' or 'aligned'"),
     ],
 )
-def test_what_does_not_fit_is_told(change, words):
+def test_options_that_do_not_fit_raise_value_error(change, words):
     with pytest.raises(ValueError, match=words):
         dataclasses.replace(READER, **change)
