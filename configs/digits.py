@@ -116,7 +116,7 @@ def _generator(name: str, size: str, patch: int) -> dict[str, Any]:
         "num_layers": num_layers,
         "num_heads": num_heads,
         "dtype": "float32",
-        "remat": False,
+        "remat": "none",
     }
     if name == "autoregressive":
         return {"name": name, "dropout": 0.1, "top_p": 0.9} | transformer

@@ -126,7 +126,7 @@ def _generator(name: str, size: str, conditioning: str, rules: bool) -> dict[str
         "top_p": 0.9,
         "constraint_weight": 4.0 if rules else 0.0,
         "dtype": "float32",
-        "remat": False,
+        "remat": "none",
     }
 
 

@@ -79,7 +79,7 @@ def _generator(size: str) -> dict[str, Any]:
         "source_dropout": 0.0,
         "beam_size": 4,
         "dtype": "float32",
-        "remat": False,
+        "remat": "none",
     }
 
 

@@ -143,7 +143,7 @@ def _generator(name: str, size: str, copy: bool) -> dict[str, Any]:
         "beam_size": 4,
         "length_penalty": 1.2,
         "dtype": "float32",
-        "remat": False,
+        "remat": "none",
     }
 
 

@@ -105,7 +105,7 @@ def _generator(name: str, size: str) -> dict[str, Any]:
         "beam_size": 4,
         "length_penalty": 0.6,
         "dtype": "float32",
-        "remat": False,
+        "remat": "none",
     }
 
 

@@ -126,7 +126,7 @@ def _transformer(size: str) -> dict[str, Any]:
         "num_layers": num_layers,
         "num_heads": num_heads,
         "dtype": "float32",
-        "remat": False,
+        "remat": "none",
     }
 
 

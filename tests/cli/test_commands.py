@@ -445,7 +445,7 @@ def damage(checkpoint):
     path.write_bytes(path.read_bytes()[:100])
 
 
-def test_a_damaged_checkpoint_is_told(command, workdir, tiny_flags, trained):
+def test_damaged_checkpoint_is_logged(command, workdir, tiny_flags, trained):
     damage(workdir / "prior" / "checkpoints" / "20")
     before = snapshot(workdir)
     done = command("sample", f"--workdir={workdir}")

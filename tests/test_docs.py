@@ -1,6 +1,6 @@
-"""README's commands and Python examples run as they stand.
+"""Commands and Python examples of all documents run as they stand.
 
-Only the default size of the config is tiny here, by a copy of `configs/`.
+Only the default size of the configs is tiny here, by a copy of `configs/`.
 """
 
 import re
@@ -19,7 +19,19 @@ ON_DIGITS = (
     r"=configs/digits\.py(?!:abstraction=fsq)|workdir=runs/digits |workdir=runs/digits$"
 )
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
+DOCS = [
+    ROOT / name
+    for name in (
+        "README.md",
+        "configs/README.md",
+        "regen_jax/README.md",
+        "launch/README.md",
+        "experiments/README.md",
+        "CONTRIBUTING.md",
+    )
+]
+"""In the order in which a reader follows them."""
+README = "\n".join(path.read_text() for path in DOCS)
 
 
 def blocks(language: str) -> list[str]:
@@ -135,7 +147,9 @@ def test_other_commands_know_their_flags(command, package):
             assert f"--{name}:" in known or f"--[no]{name}:" in known, (module, flag)
 
 
-def test_python_examples_run():
+def test_python_examples_run(tmp_path, monkeypatch, digits_dir):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TFDS_DATA_DIR", digits_dir)
     kinds = {Abstraction: 0, Generator: 0, Task: 0}
     for source in blocks("python"):
         for base in kinds:
