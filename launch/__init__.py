@@ -1,1 +1,1 @@
-"""Starting runs: on this machine, under Slurm, in sweeps; and reading what came out."""
+"""Starts runs on this machine, under Slurm and in sweeps, and reports their metrics."""

@@ -2,216 +2,177 @@
 
 A run of a sweep is its overrides: a dict from a field of the config such as
 `prior.top_p`, or a choice of the config's argument such as `:abstraction`, to a value. A
-sweep is a list of them, in the order in which they start. What does not make sense is a
-`UserError`.
+sweep is a list of them, in the order in which they start. All functions raise `UserError`
+for what is no sweep.
 """
 
-import dataclasses
+import hashlib
+import json
 import random
 import re
 from collections.abc import Mapping, Sequence
 
 from regen_jax import ranges
 from regen_jax.errors import UserError
-from regen_jax.ranges import Count, Natural, Seed
+from regen_jax.ranges import Seed
 
 Value = bool | int | float | str | tuple
 Overrides = Mapping[str, Value]
 Sweep = list[dict[str, Value]]
 
+MAX_NAME_LENGTH = 120
 
-def over(field: str, *values: Value) -> Sweep:
-    """A run for each value of one field."""
-    _check_field(field)
+
+def grid(field: str, *values: Value) -> Sweep:
+    """Returns a run per value of one field."""
     if not values:
-        raise UserError(f"sweep: {field} is given no values")
-    return checked([{field: value} for value in values])
+        raise UserError(f"sweep: {field} has no values")
+    return validate([{field: value} for value in values])
 
 
-def choose(name: str, *values: Value) -> Sweep:
-    """A run for each value of `name=value` in the config's argument."""
-    return over(f":{name}", *values)
+def config_choice(name: str, *values: Value) -> Sweep:
+    """Returns a run per value of `name=value` in the config's argument."""
+    return grid(f":{name}", *values)
 
 
 def product(*sweeps: Sweep) -> Sweep:
-    """Every run of the first with every run of the others; the last changes fastest."""
+    """Combines every run of each sweep with every run of the others, the last fastest."""
     runs = [{}]
     for sweep in sweeps:
-        runs = [_joined(run, other) for run in runs for other in sweep]
-    return checked(runs)
+        runs = [_join(run, other) for run in runs for other in sweep]
+    return validate(runs)
 
 
-def zipped(*sweeps: Sweep) -> Sweep:
-    """The first runs of all joined, the second ones, and so on."""
+def zip_(*sweeps: Sweep) -> Sweep:
+    """Combines the first runs of all sweeps, the second ones, and so on."""
     lengths = [len(sweep) for sweep in sweeps]
     if len(set(lengths)) > 1:
         raise UserError(f"sweep: cannot zip sweeps of {lengths} runs: lengths differ")
-    runs = []
-    for parts in zip(*sweeps, strict=True):
-        run = {}
-        for part in parts:
-            run = _joined(run, part)
-        runs.append(run)
-    return checked(runs)
+    return validate([_join(*runs) for runs in zip(*sweeps, strict=True)])
 
 
 def chain(*sweeps: Sweep) -> Sweep:
-    """The runs of one after those of the other."""
-    return checked([run for sweep in sweeps for run in sweep])
+    """Returns the runs of each sweep after those of the one before."""
+    return validate([run for sweep in sweeps for run in sweep])
 
 
 def sample(sweep: Sweep, number: int, seed: int) -> Sweep:
-    """`number` different runs of a sweep, drawn uniformly, in their order there.
+    """Draws `number` different runs of a sweep uniformly, in their order there.
 
     The draw is the same on every machine and with every version of Python and NumPy.
     """
-    if words := ranges.fault(Seed, seed):
-        raise UserError(f"sweep: the seed of a sample {words}")
+    if fault := ranges.fault(Seed, seed):
+        raise UserError(f"sweep: the seed of a sample {fault}")
     if not 0 < number <= len(sweep):
         raise UserError(f"sweep: cannot sample {number} of {len(sweep)} runs")
     # Of all that `random` offers only the bits of `random()` are promised to stay.
     draw = random.Random(seed).random
     order = sorted(range(len(sweep)), key=[draw() for _ in sweep].__getitem__)
-    return checked([sweep[i] for i in sorted(order[:number])])
+    return validate([sweep[index] for index in sorted(order[:number])])
 
 
-def checked(sweep: Sequence[Overrides]) -> Sweep:
-    """The same runs with tuples for lists; `UserError` where it is no sweep."""
+def validate(sweep: Sequence[Overrides]) -> Sweep:
+    """Returns a sweep with tuples for lists.
+
+    Raises:
+      UserError: it is no list of dicts from fields to values, or holds a run twice.
+    """
     if not isinstance(sweep, Sequence) or isinstance(sweep, str):
         raise UserError(f"sweep: must be a list of overrides, not {sweep!r}")
-    runs, seen = [], set()
+    runs: Sweep = []
     for run in sweep:
         if not isinstance(run, Mapping):
             raise UserError(f"sweep: a run is a dict of overrides, not {run!r}")
-        for field in run:
-            _check_field(field)
-        run = {field: _plain(field, value) for field, value in run.items()}
-        if (identity := frozenset(run.items())) in seen:
-            raise UserError(f"sweep: holds the same run twice: {run}")
-        seen.add(identity)
-        runs.append(run)
+        runs.append({check_field(field): to_value(field, run[field]) for field in run})
+    distinct = {frozenset(run.items()): run for run in reversed(runs)}
+    if twice := [run for run in runs if distinct[frozenset(run.items())] is not run]:
+        raise UserError(f"sweep: holds the same run twice: {twice[0]}")
     return runs
 
 
-@dataclasses.dataclass(frozen=True)
-class Range:
-    """Numbers from `low` to `high`, both included; see `uniform` and the others."""
-
-    field: str
-    low: float
-    high: float
-    log: bool = False
-    whole: bool = False
-
-    def __post_init__(self):
-        _check_field(self.field)
-        kind = int if self.whole else float
-        for end in (self.low, self.high):
-            if words := ranges.fault(kind, end):
-                raise UserError(f"search: an end of {self.field} {words}")
-        if not self.low < self.high or (self.log and self.low <= 0):
-            above = "above 0 and " if self.log else ""
-            raise UserError(
-                f"search: {self.field} needs a low end {above}below its high end, "
-                f"not {self.low} and {self.high}"
-            )
-
-
-@dataclasses.dataclass(frozen=True)
-class Choice:
-    """One of some values."""
-
-    field: str
-    values: tuple[Value, ...]
-
-    def __post_init__(self):
-        over(self.field, *self.values)
-
-
-def uniform(field: str, low: float, high: float) -> Range:
-    """A real number."""
-    return Range(field, float(low), float(high))
-
-
-def log_uniform(field: str, low: float, high: float) -> Range:
-    """A real number whose logarithm is uniform."""
-    return Range(field, float(low), float(high), log=True)
-
-
-def integer(field: str, low: int, high: int, log: bool = False) -> Range:
-    """A whole number; `log` prefers small ones."""
-    return Range(field, low, high, log, whole=True)
-
-
-def choice(field: str, *values: Value) -> Choice:
-    """One of these values, of a field or of a choice such as `:abstraction`."""
-    return Choice(field, values)
-
-
-@dataclasses.dataclass(frozen=True)
-class Search:
-    """What a search varies, and what it wants.
-
-    Attributes:
-      space: fields that vary, each in its range.
-      metric: one that `evaluate --split=validation` computes, also read while a run
-        trains.
-      maximize: whether more of it is better.
-      trials: how many runs in all, those that failed or were pruned included.
-      seed: of the sampler; it also sees the trials before.
-      warmup_trials: whole runs before any is pruned.
-    """
-
-    space: Sequence[Range | Choice]
-    metric: str
-    maximize: bool = False
-    trials: Count = 20
-    seed: Seed = 0
-    warmup_trials: Natural = 5
-
-    def __post_init__(self):
-        if not self.space or not all(
-            isinstance(part, Range | Choice) for part in self.space
-        ):
-            raise UserError(
-                "search: space must be a list of uniform, log_uniform, integer or choice"
-            )
-        fields = [part.field for part in self.space]
-        for field in fields:
-            if fields.count(field) > 1:
-                raise UserError(f"search: space has {field} twice")
-        for name in ("trials", "seed", "warmup_trials"):
-            if type(value := getattr(self, name)) is not int:
-                raise UserError(f"search: {name} must be an int, not {value!r}")
-        try:
-            ranges.check(self)
-        except ValueError as error:
-            raise UserError(f"search: {error}") from error
-
-
-def _check_field(field: str) -> None:
-    if not isinstance(field, str) or not re.fullmatch(
+def check_field(field: str) -> str:
+    """Returns the name of a field or choice; `UserError` if it is none."""
+    if isinstance(field, str) and re.fullmatch(
         r":[A-Za-z_]\w*|[A-Za-z_]\w*(\.\w+)*", field, re.ASCII
     ):
-        raise UserError(
-            f"sweep: {field!r} is no field: write prior.top_p, or :abstraction for a "
-            "choice of the config's argument"
-        )
-
-
-def _joined(run: Overrides, other: Overrides) -> dict[str, Value]:
-    if twice := run.keys() & other.keys():
-        raise UserError(f"sweep: {', '.join(sorted(twice))} is set twice in one run")
-    return {**run, **other}
-
-
-def _plain(field: str, value: Value) -> Value:
-    if isinstance(value, list | tuple):
-        return tuple(_plain(field, part) for part in value)
-    if type(value) in (bool, int, float, str):
-        if words := ranges.fault(float, value):
-            raise UserError(f"sweep: {field} {words}")
-        return value
+        return field
     raise UserError(
-        f"sweep: {field} must be a number, text, bool or tuple of them, not {value!r}"
+        f"sweep: {field!r} is no field: write prior.top_p, or :abstraction for a choice "
+        "of the config's argument"
     )
+
+
+def to_value(field: str, value: object) -> Value:
+    """Returns a value with tuples for lists; `UserError` if a config cannot hold it."""
+    if isinstance(value, list | tuple):
+        return tuple(to_value(field, part) for part in value)
+    if type(value) not in (bool, int, float, str):
+        raise UserError(
+            f"sweep: {field} must be a number, text, bool or tuple of them, not {value!r}"
+        )
+    if fault := ranges.fault(float, value):
+        raise UserError(f"sweep: {field} {fault}")
+    return value
+
+
+def _join(*runs: Overrides) -> dict[str, Value]:
+    joined: dict[str, Value] = {}
+    for run in runs:
+        if twice := ", ".join(sorted(run.keys() & joined.keys())):
+            raise UserError(f"sweep: {twice} is set twice in one run")
+        joined |= run
+    return joined
+
+
+def names(sweep: Sequence[Overrides]) -> list[str]:
+    """Returns a name per run, such as `abstraction=fsq,seed=1`: short, valid as a file.
+
+    Only fields in which the runs differ are named, by the shortest end of their path
+    that is unambiguous; a run that changes nothing is `default`. Different runs have
+    different names.
+    """
+    fields = list(dict.fromkeys(field for run in sweep for field in run))
+    if len(sweep) > 1:
+        fields = [f for f in fields if len({_text(run, f) for run in sweep}) > 1]
+    label = labels(fields)
+    pairs = [
+        [f"{label[field]}={_file_safe(run[field])}" for field in fields if field in run]
+        for run in sweep
+    ]
+    identities = [json.dumps(dict(run), sort_keys=True) for run in sweep]
+    return distinct([",".join(pair) or "default" for pair in pairs], identities)
+
+
+def distinct(names: Sequence[str], identities: Sequence[str]) -> list[str]:
+    """Appends a digest of the identity to names that are the same or too long.
+
+    Letters of either case count as the same, as they are on some file systems.
+    """
+    lowered = [name.lower() for name in names]
+    return [
+        name
+        if len(name) <= MAX_NAME_LENGTH and lowered.count(name.lower()) == 1
+        else f"{name[:MAX_NAME_LENGTH]}~{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
+        for name, identity in zip(names, identities, strict=True)
+    ]
+
+
+def labels(fields: Sequence[str]) -> dict[str, str]:
+    """Returns by field the shortest end of its path that no other field has."""
+    paths = {field: field.removeprefix(":").split(".") for field in fields}
+    ends = {}
+    for field, path in paths.items():
+        others = [other for name, other in paths.items() if name != field]
+        lengths = range(1, len(path))
+        unique = (n for n in lengths if all(o[-n:] != path[-n:] for o in others))
+        ends[field] = ".".join(path[-next(unique, len(path)) :])
+    return ends
+
+
+def _text(run: Overrides, field: str) -> str:
+    return json.dumps(run[field]) if field in run else ""
+
+
+def _file_safe(value: Value) -> str:
+    text = "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return re.sub(r"[^\w.+-]", "_", text, flags=re.ASCII)

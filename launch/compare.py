@@ -1,37 +1,34 @@
-"""Compares two evaluated runs: python -m launch.compare
+"""Compares two evaluated runs on the same examples, by a paired bootstrap over them.
 
-    --baseline=runs/direct --workdir=runs/template
+python -m launch.compare --baseline=runs/direct --workdir=runs/template
 
-Prints their metrics on the same held-out examples, with the difference, its 95 % interval
-and p-value by a paired bootstrap over examples, and the training cost of each: parameters,
-FLOPs, steps and seconds. Intervals cover the choice of examples alone; for the variance
-over seeds, train several runs of each (`launch.report`).
+Prints metrics, differences with 95 % intervals and p-values, and the cost of training.
+Intervals cover the choice of examples alone; for the variance over seeds, train several
+runs of each (`launch.report`).
 """
 
 import fnmatch
-from collections import defaultdict
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from absl import flags
 
-from launch import cli, runs
-from launch.report import show
+from launch import tables
+from launch.aggregate import select_metrics
 from regen_jax import paths
+from regen_jax.cli import runner
+from regen_jax.cli import workdir as stored
 from regen_jax.cli.workdir import METRICS
 from regen_jax.errors import UserError
 from regen_jax.evaluation import outputs
-from regen_jax.metrics.significance import (
-    Comparison,
-    compare_texts,
-    paired_bootstrap,
-)
+from regen_jax.metrics.significance import Comparison, compare_texts, paired_bootstrap
 
 USUAL = ("samples/*", "whole/*", "pipeline/*")
 COSTS = ("train/parameters", "train/flops", "train/*_steps", "train/seconds")
-OF_TEXTS = ("bleu", "chrf")
-HEAD = ("", "baseline", "run", "difference", "95 % interval", "p")
+TEXT_METRICS = ("bleu", "chrf")
 
 
 def paired(baseline: Path, workdir: Path, split: str) -> dict[str, Comparison]:
@@ -40,152 +37,95 @@ def paired(baseline: Path, workdir: Path, split: str) -> dict[str, Comparison]:
     Raises:
       UserError: a run was not evaluated on the split, or the examples differ.
     """
-    first, second = (
-        _outputs(folder, split, flag)
-        for folder, flag in ((baseline, "baseline"), (workdir, "workdir"))
-    )
+    first = _outputs(baseline, split, "baseline")
+    second = _outputs(workdir, split, "workdir")
     _check_same_data(baseline, workdir)
-    rows = _matched(first, second)
-    comparisons = {}
-    for name, column in first.items():
-        if name in second and isinstance(column, np.ndarray):
-            comparisons[name] = paired_bootstrap(column, second[name][rows])
+    rows = outputs.matching_rows(first, second)
+    comparisons = {
+        name: paired_bootstrap(column, second[name][rows])
+        for name, column in first.items()
+        if name in second and isinstance(column, np.ndarray)
+    }
     if "output" in first and "output" in second and "reference" in first:
         system = [second["output"][row] for row in rows]
-        scored = _metrics(baseline, split)
-        for name in OF_TEXTS:
-            if f"samples/{name}" in scored:
-                comparisons[name] = compare_texts(
-                    name, first["reference"], first["output"], system
-                )
+        metrics = stored.read_metrics(baseline, split)
+        for name in TEXT_METRICS:
+            if f"samples/{name}" in metrics:
+                texts = first["reference"], first["output"], system
+                comparisons[name] = compare_texts(name, *texts)
     return comparisons
 
 
 def cells(
     baseline: Path, workdir: Path, split: str, globs: Sequence[str] = ()
 ) -> list[list[str]]:
-    """Returns the cells of the table, its head first.
+    """Returns the cells of the table, its titles first.
 
     Raises:
       UserError: as `paired`, or a pattern matches no metric of both.
     """
     comparisons = paired(baseline, workdir, split)
-    first, second = _metrics(baseline, split), _metrics(workdir, split)
+    first, second = (stored.read_metrics(run, split) for run in (baseline, workdir))
     common = [name for name in first if name in second]
-    for glob in globs:
-        if not fnmatch.filter(common, glob):
-            raise UserError(
-                f"--metrics={glob} matches no metric of both runs: they have "
-                f"{', '.join(common)}"
-            )
-    table = [list(HEAD)]
-    for name in common:
-        if not any(fnmatch.fnmatchcase(name, glob) for glob in globs or USUAL):
-            continue
-        comparison = comparisons.get(name.removeprefix("samples/"))
-        if comparison is None or not name.startswith("samples/"):
-            values = first[name], second[name]
-            table.append([name, *_texts(*values, values[1] - values[0]), "", ""])
-        else:
-            interval = f"{comparison.low:.3g} to {comparison.high:.3g}"
-            texts = _texts(
-                comparison.baseline, comparison.system, comparison.difference
-            )
-            table.append([name, *texts, interval, f"{comparison.p_value:.3g}"])
-    for name in dict.fromkeys([*first, *second]):
-        if any(fnmatch.fnmatchcase(name, glob) for glob in COSTS):
-            sides = [side.get(name) for side in (first, second)]
-            texts = ["" if side is None else f"{side:.4g}" for side in sides]
-            ratio = f"× {sides[1] / sides[0]:.3g}" if all(sides) else ""
-            table.append([name, *texts, ratio, "", ""])
+    shown = select_metrics(common, globs) or _matching(common, USUAL)
+    table = [["", "baseline", "run", "difference", "95 % interval", "p"]]
+    for name in shown:
+        part, _, metric = name.partition("/")
+        values = first[name], second[name], second[name] - first[name]
+        interval = ["", ""]
+        if part == "samples" and (c := comparisons.get(metric)):
+            values = c.baseline, c.system, c.difference
+            interval = [f"{c.low:.3g} to {c.high:.3g}", f"{c.p_value:.3g}"]
+        texts = "{:.4g} {:.4g} {:+.3g}".format(*values).split()
+        table.append([name, *texts, *interval])
+    for name in _matching(first | second, COSTS):
+        values = [side.get(name) for side in (first, second)]
+        sides = ["" if value is None else f"{value:.4g}" for value in values]
+        ratio = f"× {values[1] / values[0]:.3g}" if all(values) else ""
+        table.append([name, *sides, ratio, "", ""])
     return table
 
 
-def _texts(baseline: float, system: float, difference: float) -> list[str]:
-    return [f"{baseline:.4g}", f"{system:.4g}", f"{difference:+.3g}"]
-
-
-def _matched(first: dict, second: dict) -> list[int]:
-    """Returns the rows of the second that are the examples of the first.
-
-    Examples are identified by their texts other than the output; equal ones are matched
-    in order.
-    """
-    names = [
-        name for name, column in first.items()
-        if name != "output" and not isinstance(column, np.ndarray)
-    ]  # fmt: skip
-
-    def examples(columns: dict) -> list[tuple[str, ...]]:
-        try:
-            return list(zip(*(columns[name] for name in names), strict=True))
-        except KeyError as error:
-            raise UserError(
-                f"the tasks of the runs differ: one has no {error}"
-            ) from None
-
-    ours, theirs = examples(first), examples(second)
-    places = defaultdict(list)
-    for row, example in reversed(list(enumerate(theirs))):
-        places[example].append(row)
-    rows = [places[example].pop() if places[example] else None for example in ours]
-    missing = [example for example, row in zip(ours, rows, strict=True) if row is None]
-    if missing or len(ours) != len(theirs):
-        only = f", such as {missing[0][-1]!r}" if missing else ""
-        raise UserError(
-            f"the runs were evaluated on different examples: {len(ours)} and "
-            f"{len(theirs)}, of which {len(ours) - len(missing)} are the same{only}"
-        )
-    return rows
+def _matching(names: Sequence[str], globs: Sequence[str]) -> list[str]:
+    return [name for name in names if any(fnmatch.fnmatchcase(name, g) for g in globs)]
 
 
 def _check_same_data(baseline: Path, workdir: Path) -> None:
-    first, second = (runs.config(folder) for folder in (baseline, workdir))
-    for field in ("task", "data.name"):
-        sides = []
-        for config in (first, second):
-            value = config
-            for key in field.split("."):
-                value = value.get(key, {})
-            sides.append(value)
-        if sides[0] != sides[1]:
+    first, second = (
+        {"task": config.get("task"), "data.name": config.get("data", {}).get("name")}
+        for config in map(stored.read, (baseline, workdir))
+    )
+    for field in first:
+        if first[field] != second[field]:
             raise UserError(
                 f"the runs were evaluated on different data sets: config.{field} is "
-                f"{sides[0]!r} in --baseline and {sides[1]!r} in --workdir"
+                f"{first[field]!r} in --baseline and {second[field]!r} in --workdir"
             )
 
 
-def _outputs(folder: Path, split: str, flag: str) -> dict:
+def _outputs(folder: Path, split: str, flag: str) -> dict[str, Any]:
     file = outputs.path(folder, split)
     if not file.exists():
+        evaluate = ["python", "-m", "regen_jax.evaluate", f"--workdir={folder}"]
         raise UserError(
             f"--{flag}={folder} has no outputs on the {split} split: run "
-            f"`python -m regen_jax.evaluate --workdir={folder} --split={split}`"
+            f"`{shlex.join([*evaluate, f'--split={split}'])}`"
         )
     return outputs.read(file)
 
 
-def _metrics(folder: Path, split: str) -> dict[str, float]:
-    return runs.metrics(folder, split)
-
-
 def main(rest: list[str]) -> None:
-    """The command."""
-    given = flags.FLAGS
-    if rest or not (given.workdir and given.baseline):
+    """Runs the command."""
+    values = flags.FLAGS
+    if not (values.workdir and values.baseline):
         raise UserError("--baseline and --workdir are needed, the folders of two runs")
-    baseline = paths.local(given.baseline, "--baseline")
-    workdir = paths.local(given.workdir, "--workdir")
-    show(cells(baseline, workdir, given.split, given.metrics))
+    folders = (paths.local(values[f].value, f"--{f}") for f in ("baseline", "workdir"))
+    tables.show(cells(*folders, values.split, values.metrics))
 
 
 if __name__ == "__main__":
     flags.DEFINE_string("baseline", None, "folder of the run to compare with")
     flags.DEFINE_string("workdir", None, "folder of the run")
-    flags.DEFINE_enum(
-        "split", "test", list(METRICS), "the split that both were evaluated on"
-    )
-    flags.DEFINE_list(
-        "metrics", [], f"patterns of metrics, by default {', '.join(USUAL)}"
-    )
-    cli.run(main)
+    flags.DEFINE_enum("split", "test", list(METRICS), "what both were evaluated on")
+    flags.DEFINE_list("metrics", [], f"patterns, by default {','.join(USUAL)}")
+    runner.run(main)

@@ -1,170 +1,132 @@
-"""Trains on this machine, as one process or as a gang of several.
+"""Trains on this machine, as one process or as several that train together.
 
 python -m launch.local --processes=2 -- --config=… --workdir=…
 """
 
 import os
-import signal
 import socket
 import sys
-import threading
-import time
-from collections.abc import Mapping
-from typing import Self, TextIO
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from absl import flags
 
-from launch import cli
-from launch.devices import visible_gpus
-from launch.gang import Gang
-from regen_jax.cli.exit_codes import REQUEUE
+from launch.commands import TRAIN_FLAGS, workdir_of
+from launch.supervisor import Job, Supervisor
+from regen_jax.cli import runner
 from regen_jax.errors import UserError
 
-SHORT_SECONDS = 60.0
-"""A gang that asks for a restart sooner than this has made no progress."""
-
-_GANG = (
+_VARIABLES = (
     "JAX_COORDINATOR_ADDRESS",
     "JAX_COORDINATOR_BIND_ADDRESS",
     "JAX_NUM_PROCESSES",
     "JAX_PROCESS_ID",
     "JAX_LOCAL_DEVICE_IDS",
+    # Of an outer launcher, which would make the processes wait for those of others.
+    "SLURM_STEP_NUM_TASKS",
+    "OMPI_COMM_WORLD_SIZE",
 )
 
 
-def run_gang(
-    command: list[str],
+def run_processes(
+    command: Sequence[str],
     processes: int,
-    *,
     devices_per_process: int | None = None,
-    log: TextIO | None = None,
-    environment: Mapping[str, str] | None = None,
-    max_restarts: int = 5,
+    folder: Path | None = None,
 ) -> int:
-    """Runs the command as that many processes of one `jax.distributed` run.
+    """Runs a command as the processes of one `jax.distributed` run.
 
-    Returns 0, or the exit code of the process that failed first (128 + the number of a
-    signal). Once one has failed the others are ended. SIGTERM and SIGINT go to all,
-    where this is the main thread. Where all end with 75 the command is started again,
-    unless it was this process that was told to stop, and at most `max_restarts` times
-    in a row less than a minute after a start.
+    SIGTERM and SIGINT go to all of them. If all exit with 75 the command is started
+    again, unless this process received a signal. Output goes to `log` in the folder, if
+    there is one. Returns 0, or the exit code of the process that failed first.
 
-    Args:
-      processes: one gets no distributed environment, and without `log` this process's
-        own stdin, stdout and stderr.
-      devices_per_process: CPU devices of each (one if not given), or GPUs of each
-        where there are any and there are several processes.
-      log: takes what all of them write; the lines of others than the first begin with
-        their number, as in `[1] `.
-      environment: variables on top of this process's own.
-
-    Raises `UserError` where the visible GPUs cannot be divided.
+    Raises:
+      UserError: the visible GPUs cannot be divided.
     """
-    shared = {**os.environ, **(environment or {})}
-    shares = _devices(shared, processes, devices_per_process)
-    short = 0
-    with _Forwarding() as forwarding:
-        while True:
-            started = time.monotonic()
-            gang = Gang(command, _environments(shared, shares), log)
-            told = forwarding.to(gang)
-            code = gang.wait()
-            if told and told[-1] == signal.SIGTERM and code == 128 + signal.SIGTERM:
-                return REQUEUE  # it came before the run could take it
-            if told or not gang.all_stopped():
-                return code
-            short = short + 1 if time.monotonic() - started < SHORT_SECONDS else 0
-            if short > max_restarts:
-                gang.say(f"saved and stopped {short} times within a minute of a start")
-                return code
-            gang.say("saved and stopped: the same command goes on")
+    supervisor = Supervisor()
+    job = Job("run", [command], folder)
+    return supervisor.run(
+        supervisor.run_commands(
+            job, lambda: environments(processes, devices_per_process)
+        )
+    )
 
 
-class _Forwarding:
-    """Meanwhile SIGTERM and SIGINT are sent on; only the main thread can do that."""
+def environments(processes: int, per_process: int | None) -> list[dict[str, str]]:
+    """Returns the environment of each process of a run, with a new port at every call.
 
-    NUMBERS = (signal.SIGTERM, signal.SIGINT)
-
-    def __enter__(self) -> Self:
-        self._told: list[int] = []
-        self._gang: Gang | None = None
-        main = threading.current_thread() is threading.main_thread()
-        numbers = self.NUMBERS if main else ()
-        self._before = {n: signal.signal(n, self._forward) for n in numbers}
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def to(self, gang: Gang) -> list[int]:
-        """From now on to these processes; returns what was and will be received."""
-        self._gang = gang
-        for number in self._told:  # while they were started
-            gang.signal(number)
-        return self._told
-
-    def _forward(self, number: int, _frame: object) -> None:
-        self._told.append(number)
-        if self._gang:
-            self._gang.signal(number)
-
-
-def _environments(
-    shared: Mapping[str, str], shares: list[dict[str, str]]
-) -> list[dict[str, str]]:
-    """The variables of each process; a new port at every start."""
-    # Of an outer launcher, which would make the processes wait for those of others.
-    outer = (*_GANG, "SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE")
-    alone = {name: value for name, value in shared.items() if name not in outer}
-    if len(shares) == 1:
-        return [alone | shares[0]]
+    Each has `per_process` CPU devices, by default one, or of several processes as many
+    GPUs, by default all. A single process gets no distributed environment.
+    """
+    inherited = {n: value for n, value in os.environ.items() if n not in _VARIABLES}
+    if per_process:
+        inherited["JAX_NUM_CPU_DEVICES"] = str(per_process)
+    if processes == 1:
+        return [inherited]
+    gpus = len(visible_gpus(inherited))
+    if gpus % processes or (gpus and (per_process or 0) * processes > gpus):
+        each = f" of {per_process}" if per_process else ""
+        raise UserError(
+            f"{processes} processes{each} cannot divide the {gpus} visible GPUs: choose "
+            "with CUDA_VISIBLE_DEVICES, or another number"
+        )
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    gang = {
-        "JAX_COORDINATOR_ADDRESS": address,
-        "JAX_COORDINATOR_BIND_ADDRESS": address,
-        "JAX_NUM_PROCESSES": str(len(shares)),
-    }
+    share = per_process or gpus // processes
+    ids = [range(i * share, (i + 1) * share) for i in range(processes)]
     return [
-        alone | share | gang | {"JAX_PROCESS_ID": str(index)}
-        for index, share in enumerate(shares)
+        {
+            **inherited,
+            "JAX_COORDINATOR_ADDRESS": address,
+            "JAX_COORDINATOR_BIND_ADDRESS": address,
+            "JAX_NUM_PROCESSES": str(processes),
+            "JAX_PROCESS_ID": str(index),
+            **(
+                {"JAX_LOCAL_DEVICE_IDS": ",".join(map(str, ids[index]))} if gpus else {}
+            ),
+        }
+        for index in range(processes)
     ]
 
 
-def _devices(
-    environment: Mapping[str, str], processes: int, each: int | None
-) -> list[dict[str, str]]:
-    """The variables that give each process its devices."""
-    cpu = {"JAX_NUM_CPU_DEVICES": str(each)} if each else {}
-    gpus = len(visible_gpus(environment))
-    if processes == 1 or not gpus:
-        return [cpu] * processes
-    if gpus % processes or (each or 0) * processes > gpus:
+def slots_for(parallel: int) -> list[dict[str, str]]:
+    """Returns the GPUs of each of some runs at a time, as variables of its environment.
+
+    Raises:
+      UserError: there are GPUs, but fewer than runs.
+    """
+    gpus = visible_gpus(os.environ)
+    if parallel == 1 or not gpus:
+        return [{} for _ in range(parallel)]
+    share = len(gpus) // parallel
+    if not share:
         raise UserError(
-            f"{processes} processes{f' of {each}' if each else ''} cannot divide the "
-            f"{gpus} visible GPUs: choose with CUDA_VISIBLE_DEVICES, or another number"
+            f"--parallel={parallel} is more than the {len(gpus)} visible GPUs"
         )
-    share = each or gpus // processes
-    return [
-        cpu
-        | {"JAX_LOCAL_DEVICE_IDS": ",".join(str(i * share + j) for j in range(share))}
-        for i in range(processes)
-    ]
+    parts = [gpus[i * share : (i + 1) * share] for i in range(parallel)]
+    return [{"CUDA_VISIBLE_DEVICES": ",".join(part)} for part in parts]
+
+
+def visible_gpus(environment: Mapping[str, str]) -> list[str]:
+    """Returns the NVIDIA GPUs that a process of this environment would use."""
+    if environment.get("JAX_PLATFORMS") == "cpu":
+        return []
+    visible = environment.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return [str(i) for i, _ in enumerate(Path("/dev").glob("nvidia[0-9]*"))]
+    names = [name.strip() for name in visible.split(",") if name.strip()]
+    return names[: names.index("-1")] if "-1" in names else names
 
 
 def main(rest: list[str]) -> int:
-    """The command."""
+    """Runs the command."""
     if not rest:
-        raise UserError("flags of regen_jax.train are needed after --: -- --config=…")
+        raise UserError(f"{TRAIN_FLAGS} are needed after --: -- --config=…")
     if any(argument.lstrip("-").startswith("workdir") for argument in rest):
-        cli.workdir_of(rest)  # refused here, and not once in each process
-    return run_gang(
-        [sys.executable, "-m", "regen_jax.train", *rest],
-        PROCESSES.value,
-        devices_per_process=DEVICES.value,
-    )
+        workdir_of(rest)  # refused here, and not once in each process
+    command = [sys.executable, "-m", "regen_jax.train", *rest]
+    return run_processes(command, PROCESSES.value, DEVICES.value)
 
 
 if __name__ == "__main__":
@@ -172,4 +134,4 @@ if __name__ == "__main__":
     DEVICES = flags.DEFINE_integer(
         "devices_per_process", None, "CPU devices, or GPUs, of each", lower_bound=1
     )
-    cli.run(main)
+    runner.run(main, trailing=TRAIN_FLAGS)

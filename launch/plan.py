@@ -1,32 +1,27 @@
-"""What the runs of a sweep share: a stage that is the same in several is trained once.
-
-Pure: nothing is read or written here.
-"""
+"""What runs share: a stage that is the same in several is trained once. Pure."""
 
 import dataclasses
+import graphlib
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from launch.algebra import distinct, names
 from launch.configured import Configured, field_flag
-from launch.naming import distinct, names
 from regen_jax.cli.workdir import READS
 
+# Sections that every stage depends on; `READS` has the others.
 COMMON = ("seed", "task", "data", "parallel")
-"""Sections that every stage depends on; `READS` has the others."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """One `regen_jax.train`: a run of the sweep, or what several of them share.
+    """One `regen_jax.train`: a run of the sweep, or what several of them, its users, share.
 
-    Attributes:
-      name: its folder below that of the sweep.
-      flags: all but the workdir and `--stop_after`.
-      needs: names of shared ones that must be finished before.
-      stop_after: the last stage to train, and the steps it takes; None for all stages.
-      users: names of the runs that share it.
+    The name is its folder below that of the sweep. The flags are all but the workdir and
+    `--stop_after`, the last stage to train with its number of steps. The trainings that
+    it needs, by name, must be finished before.
     """
 
     name: str
@@ -37,96 +32,97 @@ class Training:
 
 
 def stage_keys(run: Configured) -> dict[str, str]:
-    """What determines each stage of a run, and those trained before it, as text.
+    """Returns by stage all that determines it and the stages before it, as text.
 
-    Whoever trains a stage with the same key gets the same variables, bit for bit. How
+    Runs that train a stage with the same key get the same variables, bit for bit. How
     often a run logs, saves or evaluates is not part of it.
     """
-    known = {section: run.config[section] for section in COMMON}
+    sections = {name: run.config[name] for name in COMMON}
     keys = {}
     for stage in run.stages:
-        known |= {section: run.config[section] for section in READS.get(stage, ())}
-        known[f"train.{stage}"] = run.config["train"][stage]
-        keys[stage] = json.dumps(known, sort_keys=True)
+        sections |= {name: run.config[name] for name in READS.get(stage, ())}
+        sections[f"train.{stage}"] = run.config["train"][stage]
+        keys[stage] = json.dumps(sections, sort_keys=True)
     return keys
 
 
 def plan(runs: Sequence[Configured], workdir: Path) -> list[Training]:
-    """Shared trainings and then the runs, in an order in which each can be started."""
+    """Returns shared trainings and then the runs, in an order that respects needs."""
     shared = share(runs, workdir)
-    alone = [taking(run, shared, workdir) for run in runs]
-    return [*dict.fromkeys(shared.values()), *alone]
+    own = [with_shared(run, shared, workdir) for run in runs]
+    return [*dict.fromkeys(shared.values()), *own]
 
 
 def share(runs: Sequence[Configured], workdir: Path) -> dict[str, Training]:
-    """What to train once, by the keys of the stages that others take from it.
+    """Returns what to train once, by the keys of the stages that runs take from it.
 
     These are the stages before a run's last one that are the same in two runs or more;
     those with the same users are trained together, in `shared/…` below `workdir`.
     """
     users = defaultdict(list)
     for run in runs:
-        for key in _keys_to_share(run).values():
-            users[key].append(run)
+        for stage, key in _shareable_keys(run).items():
+            users[key].append((run, stage))
     # A stage's key holds those before it: its users are among theirs, and come later.
     groups = defaultdict(list)
-    for key, found in users.items():
-        if len(found) > 1:
-            groups[tuple(run.name for run in found)].append(key)
+    for key, members in users.items():
+        if len(members) > 1:
+            groups[tuple(run.name for run, _ in members)].append(key)
 
-    members = [(users[keys[0]], keys) for keys in groups.values()]
-    shared = {}
-    for (found, keys), label in zip(members, _labels(members), strict=True):
-        training = taking(found[0], shared, workdir)
-        last = _stage(found[0], keys[-1])
+    shared: dict[str, Training] = {}
+    labels = _labels([users[keys[-1]] for keys in groups.values()])
+    for (user_names, keys), label in zip(groups.items(), labels, strict=True):
+        run, stage = users[keys[-1]][0]
         training = dataclasses.replace(
-            training,
+            with_shared(run, shared, workdir),
             name=f"shared/{label}",
-            stop_after=(last, found[0].stages[last]),
-            users=tuple(run.name for run in found),
+            stop_after=(stage, run.stages[stage]),
+            users=user_names,
         )
         shared |= dict.fromkeys(keys, training)
     return shared
 
 
-def taking(run: Configured, shared: Mapping[str, Training], workdir: Path) -> Training:
-    """The run, taking from shared trainings the stages that have the same keys."""
-    found = {
-        stage: shared[key]
-        for stage, key in _keys_to_share(run).items()
-        if key in shared
-    }
-    taken = (
-        field_flag(f"train.{stage}.init_from", str(workdir / other.name))
-        for stage, other in found.items()
+def with_shared(
+    run: Configured, shared: Mapping[str, Training], workdir: Path
+) -> Training:
+    """Returns the training of a run that takes stages with the same keys from others."""
+    keys = _shareable_keys(run).items()
+    sources = {stage: shared[key].name for stage, key in keys if key in shared}
+    flags = (
+        field_flag(f"train.{stage}.init_from", str(workdir / name))
+        for stage, name in sources.items()
     )
-    needs = tuple(dict.fromkeys(other.name for other in found.values()))
-    return Training(run.name, (*run.flags, *taken), needs)
+    return Training(
+        run.name, (*run.flags, *flags), tuple(dict.fromkeys(sources.values()))
+    )
 
 
-def waves(trainings: Sequence[Training]) -> list[list[Training]]:
-    """Those that need nothing of the others, then those that need only these, …"""
-    depth = {}
-    for training in trainings:
-        needed = [depth[name] for name in training.needs if name in depth]
-        depth[training.name] = max(needed, default=-1) + 1
-    result = [[] for _ in range(max(depth.values(), default=-1) + 1)]
-    for training in trainings:
-        result[depth[training.name]].append(training)
-    return result
+def topological_levels(trainings: Sequence[Training]) -> list[list[Training]]:
+    """Returns first trainings without needs, then those that need only these, etc."""
+    by_name = {training.name: training for training in trainings}
+    sorter = graphlib.TopologicalSorter(
+        {name: by_name.keys() & training.needs for name, training in by_name.items()}
+    )
+    sorter.prepare()
+    levels = []
+    while ready := set(sorter.get_ready()):
+        levels.append([by_name[name] for name in by_name if name in ready])
+        sorter.done(*ready)
+    return levels
 
 
-def needed(trainings: Sequence[Training], wanted: set[str]) -> list[Training]:
-    """Of trainings in order, those of these names and all that they need."""
-    wanted = set(wanted)
+def needed(trainings: Sequence[Training], names: set[str]) -> list[Training]:
+    """Returns, of trainings in order, those of these names and all that they need."""
+    names = set(names)
     for training in reversed(trainings):
-        if training.name in wanted:
-            wanted.update(training.needs)
-    return [training for training in trainings if training.name in wanted]
+        if training.name in names:
+            names.update(training.needs)
+    return [training for training in trainings if training.name in names]
 
 
-def _keys_to_share(run: Configured) -> dict[str, str]:
-    """Keys of all stages but the last, and those that the user has taken elsewhere."""
+def _shareable_keys(run: Configured) -> dict[str, str]:
+    """Returns keys of all stages but the last, without those taken from elsewhere."""
     keys, train = stage_keys(run), run.config["train"]
     return {
         stage: keys[stage]
@@ -135,21 +131,17 @@ def _keys_to_share(run: Configured) -> dict[str, str]:
     }
 
 
-def _stage(run: Configured, key: str) -> str:
-    return next(stage for stage, other in stage_keys(run).items() if other == key)
-
-
-def _labels(members: Sequence[tuple[Sequence[Configured], Sequence[str]]]) -> list[str]:
-    """The last stage of each, and what its users set alike and those of others do not."""
-    stages = [_stage(runs[0], keys[-1]) for runs, keys in members]
+def _labels(groups: Sequence[Sequence[tuple[Configured, str]]]) -> list[str]:
+    """Returns for each group its stage, and the overrides that only its users share."""
+    stages = [members[0][1] for members in groups]
+    common = [
+        dict(set.intersection(*(set(run.overrides.items()) for run, _ in members)))
+        for members in groups
+    ]
     labels = list(stages)
     for stage in set(stages):
-        same = [i for i, other in enumerate(stages) if other == stage]
-        alike = [
-            dict(set.intersection(*(set(run.overrides.items()) for run in runs)))
-            for runs, _ in (members[i] for i in same)
-        ]
+        same = [index for index, other in enumerate(stages) if other == stage]
         if len(same) > 1:
-            for i, name in zip(same, names(alike), strict=True):
-                labels[i] = f"{stage},{name}"
-    return distinct(labels, [keys[-1] for _, keys in members])
+            for index, name in zip(same, names([common[i] for i in same]), strict=True):
+                labels[index] = f"{stage},{name}"
+    return distinct(labels, [repr(members) for members in groups])

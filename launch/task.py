@@ -1,13 +1,10 @@
-"""What a task of a Slurm job does: it runs its commands, and tells Slurm how they ended.
-
-`submitit` pickles `run` by its name, so that jobs import this file.
-"""
+"""Runs the commands of one task of a Slurm job; `submitit` pickles `run` by its name."""
 
 import os
 import signal
-import subprocess
 from collections.abc import Sequence
 
+from launch.supervisor import ProcessGroup, Supervisor
 from regen_jax.cli.exit_codes import REQUEUE
 
 RAISED = 176
@@ -22,48 +19,37 @@ fail again, for ever. The batch script subtracts it.
 def run(commands: Sequence[Sequence[str]]) -> None:
     """Runs the first command in every task, the others after it in the first task.
 
-    Never returns: leaves with the code of the command that failed, or 75 where the task
-    was told to stop. Only the first command is expected to save by itself: the others
-    are begun again after a requeue.
+    Exits with the code of the command that failed, or 75 after a signal to stop. Only the
+    first command is expected to save by itself: the others begin again after a requeue.
     """
-    told: list[int] = []
-    children: list[subprocess.Popen] = []
-
-    def forward(number: int, _frame: object) -> None:
-        # With cgroups Slurm signals tasks alone, and not what they have started.
-        told.append(number)
-        for child in children:
-            child.send_signal(number)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, forward)
-    # Of submitit, which would requeue by itself.
+    # Handlers of submitit, which would requeue by itself.
     signal.signal(signal.SIGUSR2, signal.SIG_DFL)
     signal.signal(signal.SIGCONT, signal.SIG_DFL)
-    mine = commands if os.environ.get("SLURM_PROCID", "0") == "0" else commands[:1]
-    for index, command in enumerate(mine):
-        if told:
-            os._exit(REQUEUE)
+    supervisor = Supervisor()
+    os._exit(supervisor.run(_run_all(commands, supervisor)))
+
+
+async def _run_all(commands: Sequence[Sequence[str]], supervisor: Supervisor) -> int:
+    is_first = os.environ.get("SLURM_PROCID", "0") == "0"
+    for index, command in enumerate(commands if is_first else commands[:1]):
+        if supervisor.received:
+            return REQUEUE
         environment = {
             name: value
             for name, value in os.environ.items()
-            # The later ones are single processes, whatever the job is.
+            # Later commands are single processes, whatever the job is.
             if not index or not name.startswith(("SLURM", "PMI"))
         }
-        with subprocess.Popen(command, env=environment) as child:
-            children[:] = [child]
-            for number in told:  # while it was started
-                child.send_signal(number)
-            code = child.wait()
-        if code:
-            os._exit(_reported(code, bool(told), later=index > 0))
-    os._exit(0)
+        # With cgroups Slurm signals tasks alone, and not their children.
+        group = ProcessGroup(command, [environment])
+        if code := await supervisor.run_group(group):
+            return _reported(code, bool(supervisor.received), later=index > 0)
+    return 0
 
 
-def _reported(code: int, told: bool, later: bool) -> int:
-    """The code of the task, by that of a command that did not end well."""
-    if code == REQUEUE or (told and (later or code == -signal.SIGTERM)):
-        return REQUEUE  # killed by the signal is: before there was anything to save
-    if code < 0:
-        return 128 - code
+def _reported(code: int, stopped: bool, later: bool) -> int:
+    """Returns the code of the task for that of a command that failed or was stopped."""
+    # A command killed by SIGTERM was not ready for it: there was nothing to save.
+    if code == REQUEUE or (stopped and (later or code == 128 + signal.SIGTERM)):
+        return REQUEUE
     return code + RAISED if code < REQUEUE else code

@@ -1,28 +1,33 @@
 #!/usr/bin/env bash
 # Trains on a Cloud TPU VM, of one host or of a slice with many. Untested on a real one.
 #
-# This is a template, which launch/render.py fills in:
+#   ZONE=us-west4-a ACCELERATOR=v5litepod-16 RUNTIME=v2-alpha-tpuv5-lite \
+#     STORAGE=SERVER:/EXPORT launch/tpu_vm.sh --config=… --workdir=/runs/digits
 #
-#   python -m launch.render --for=tpu_vm --name=digits --zone=… --accelerator=… \
-#     --runtime=… --storage=SERVER:/EXPORT -- --config=… --workdir=/runs/digits >run.sh
-#   bash run.sh
+# The arguments are flags of regen_jax.train. STORAGE is an NFS export that all hosts mount
+# at /runs, since what is written elsewhere goes with the machine. May be given too: NAME of
+# the VM, SPOT=1 for one that may be taken away, EXTRAS of the package (separated by commas),
+# PREPARE (data sets that each host prepares, separated by spaces), RESTARTS (at most).
 #
 # Run it in the checkout, with gcloud logged in. Run again it goes on where it stopped.
 set -euo pipefail
 
-name=__NAME__
-zone=__ZONE__
-accelerator=__ACCELERATOR__
-runtime=__RUNTIME__
-storage=__STORAGE__
-extras=__EXTRAS__
-prepare=__PREPARE__
-restarts=__RESTARTS__
-tier=(__TIER__)
-# shellcheck disable=SC2016 # they are meant as they stand
-arguments=(
-  __ARGUMENTS__
-)
+name=${NAME:-regen-jax}
+zone=${ZONE:?such as us-west4-a}
+accelerator=${ACCELERATOR:?such as v5litepod-16}
+runtime=${RUNTIME:?the version of the TPU software, such as v2-alpha-tpuv5-lite}
+storage=${STORAGE:?an NFS export, SERVER:/EXPORT}
+extras=${EXTRAS:-digits,speech}
+prepare=${PREPARE:-}
+restarts=${RESTARTS:-10}
+tier=(${SPOT:+--spot})
+arguments=("$@")
+for flag in --config= --workdir=/runs/; do
+  if ! printf '%s\n' "$@" | grep -q "^$flag"; then
+    echo "error: $flag… of regen_jax.train is needed" >&2
+    exit 2
+  fi
+done
 
 tpus() {
   gcloud compute tpus "$@" --zone="$zone" --quiet

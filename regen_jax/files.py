@@ -1,7 +1,11 @@
-"""Writing files that other processes may read at any moment."""
+"""Writes files that other processes may read at any moment, and reads JSON."""
 
+import json
 import uuid
 from pathlib import Path
+from typing import Any
+
+from regen_jax.errors import UserError
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -20,3 +24,18 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Returns the object in a JSON file.
+
+    Raises:
+      UserError: it cannot be read, or holds something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} cannot be read: it is not a JSON object")
+    return content

@@ -1,8 +1,17 @@
 """What a loss returns: values per example and statistics, to be reduced outside models."""
 
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import flax.struct
 import jax
 import jax.numpy as jnp
+
+_average: contextvars.ContextVar[Callable[[Any], Any]] = contextvars.ContextVar(
+    "average", default=lambda x: x
+)
 
 
 @flax.struct.dataclass
@@ -37,3 +46,26 @@ class LossOutput:
             name: (jnp.sum(weights[name] * value), jnp.sum(weights[name]))
             for name, value in values.items()
         }
+
+
+def global_mean(x: Any) -> Any:
+    """Returns means over the global batch, for losses that are not means over examples.
+
+    Such as the entropy of the mean of code probabilities. A training step of several
+    micro-batches has such a mean for each of them; so has an evaluation for each batch.
+
+    Args:
+      x: a tree of means over the examples that the loss is given. On several devices
+        these may be a part of the global batch.
+    """
+    return _average.get()(x)
+
+
+@contextlib.contextmanager
+def averaging_by(average: Callable[[Any], Any]) -> Iterator[None]:
+    """Makes `global_mean` call `average`, while a step is traced."""
+    token = _average.set(average)
+    try:
+        yield
+    finally:
+        _average.reset(token)

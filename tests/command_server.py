@@ -11,6 +11,7 @@ import sys
 import traceback
 import warnings
 
+import launch.report  # noqa: F401
 import regen_jax.config.build
 import regen_jax.media.image_grid
 import regen_jax.media.tensorboard  # noqa: F401

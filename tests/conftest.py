@@ -64,7 +64,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def digits_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A data folder that holds the digits, prepared once for all workers."""
-    from regen_jax.data.prepare import prepare
+    from regen_jax.data.tfds.prepare import prepare
 
     with _shared(tmp_path_factory, "data") as folder:
         prepare("digits", str(folder))
@@ -76,7 +76,7 @@ def speech_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The same folder with the speech sets too: few of those that are made here."""
     from regen_jax.data.builders.pronunciations import builder as pronunciations
     from regen_jax.data.builders.spoken_bible import builder as spoken_bible
-    from regen_jax.data.prepare import prepare
+    from regen_jax.data.tfds.prepare import prepare
     from regen_jax.modalities.text import pronunciation
 
     with (
@@ -109,21 +109,21 @@ def music_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The same folder with 18 chorales, 10 of them for training, and folk tunes."""
     from regen_jax.data.builders import music21_corpus
     from regen_jax.data.builders.chorales import builder as chorales
-    from regen_jax.data.builders.folk_tunes import builder as folk_tunes
-    from regen_jax.data.prepare import prepare
+    from regen_jax.data.builders.chorales import tunes as chorale_tunes
+    from regen_jax.data.builders.folk_tunes import tunes as folk_tunes
+    from regen_jax.data.tfds.prepare import prepare
 
-    def pieces() -> list[Path]:
-        return [
-            music21_corpus.folder("bach") / f"bwv{number}.mxl" for number in CHORALES
-        ]
+    def chorale_files() -> list[Path]:
+        folder = music21_corpus.corpus_folder("bach")
+        return [folder / f"bwv{number}.mxl" for number in CHORALES]
 
     with (
         _shared(tmp_path_factory, "data") as folder,
         pytest.MonkeyPatch.context() as m,
     ):
-        m.setattr(chorales, "pieces", pieces)
-        m.setattr(chorales, "TEST_FRACTION", 0.25)
-        m.setattr(chorales, "VALIDATION_FRACTION", 0.2)
+        m.setattr(chorales, "chorale_files", chorale_files)
+        m.setattr(chorale_tunes, "TEST_FRACTION", 0.25)
+        m.setattr(chorale_tunes, "VALIDATION_FRACTION", 0.2)
         m.setattr(folk_tunes, "MAX_TUNES", 15)
         for name in ("chorales", "folk_tunes"):
             prepare(name, str(folder))
@@ -134,7 +134,7 @@ def music_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
 def text_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The same folder with a verse in twenty of `simple_bible`."""
     from regen_jax.data.builders.simple_bible import builder as simple_bible
-    from regen_jax.data.prepare import prepare
+    from regen_jax.data.tfds.prepare import prepare
 
     split_verses = simple_bible.split_verses
 
@@ -230,9 +230,9 @@ def swept(
         with shared("sweep") as folder:
             if not (folder / "stderr").exists():
                 (folder / "sweep.py").write_text(
-                    "from launch.algebra import over\n"
+                    "from launch.algebra import grid\n"
                     "field = 'train.prior.schedule.learning_rate'\n"
-                    "get_sweep = lambda: over(field, 1e-3, 2e-3, 1e20)\n"
+                    "get_sweep = lambda: grid(field, 1e-3, 2e-3, 1e20)\n"
                 )
                 config, *extra = tiny_flags
                 command = [sys.executable, "-m", "launch.sweep", config]

@@ -181,7 +181,7 @@ def test_other_sizes_are_built(name, arg, config_of):
         ("size=package.module:Class", "size cannot be"),
     ],
 )
-def test_unknown_choices_are_told(arg, words):
+def test_unknown_choice_raises_value_error(arg, words):
     with pytest.raises(ValueError, match=words):
         load("digits").get_config(arg)
 

@@ -3,10 +3,12 @@
 --config=configs/digits.py
 """
 
-from launch.algebra import Sweep, choose, over, product
+from launch.algebra import Sweep, config_choice, grid, product
 
 
 def get_sweep() -> Sweep:
     """Fifteen runs; those of a seed share one judge."""
-    abstractions = choose("abstraction", "vq", "fsq", "rvq", "downsample", "identity")
-    return product(abstractions, over("seed", 0, 1, 2))
+    abstractions = config_choice(
+        "abstraction", "vq", "fsq", "rvq", "downsample", "identity"
+    )
+    return product(abstractions, grid("seed", 0, 1, 2))

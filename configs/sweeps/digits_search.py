@@ -3,18 +3,22 @@
 --config=configs/digits.py
 """
 
-from launch.algebra import Search, choice, integer, log_uniform, uniform
+from optuna.distributions import FloatDistribution, IntDistribution
+
+from launch.search_space import Search
 
 
 def get_search() -> Search:
     """Twenty trials that share one judge and one tokenizer."""
     return Search(
-        space=[
-            log_uniform("train.prior.schedule.learning_rate", 3e-4, 1e-2),
-            uniform("prior.dropout", 0.0, 0.3),
-            integer("prior.num_layers", 2, 4),
-            choice("train.prior.batch_size", 16, 32, 64),
-        ],
+        space={
+            "train.prior.schedule.learning_rate": FloatDistribution(
+                3e-4, 1e-2, log=True
+            ),
+            "prior.dropout": FloatDistribution(0.0, 0.3),
+            "prior.num_layers": IntDistribution(2, 4),
+            "train.prior.batch_size": [16, 32, 64],
+        },
         metric="prior/nll",
         trials=20,
     )

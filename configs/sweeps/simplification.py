@@ -3,11 +3,11 @@
 --config=configs/simplification.py
 """
 
-from launch.algebra import Sweep, choose, over, product
+from launch.algebra import Sweep, config_choice, grid, product
 
 
 def get_sweep() -> Sweep:
     """Six runs; those of a seed share one judge."""
     return product(
-        choose("abstraction", "text_template", "identity"), over("seed", 0, 1, 2)
+        config_choice("abstraction", "text_template", "identity"), grid("seed", 0, 1, 2)
     )

@@ -6,19 +6,20 @@ import re
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
-from absl import app, flags
-from absl import logging as absl_logging
+from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from regen_jax import paths, ranges
+from regen_jax.cli import runner
 from regen_jax.cli.exit_codes import REQUEUE
 from regen_jax.config.build import SECTIONS
-from regen_jax.errors import UserError, line
+from regen_jax.errors import UserError
 from regen_jax.training.inspect.memory import keep_freed_memory
 from regen_jax.training.parallel import processes
 from regen_jax.training.preemption import Preempted
@@ -36,42 +37,64 @@ def run(main: Callable[[], None]) -> None:
     A stop from the keyboard exits with 130, and SIGTERM with 75 once what was done is
     saved; the same command goes on from there.
     """
-    # Only the package itself speaks at this level; its libraries are kept to warnings.
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    absl_logging.set_verbosity(absl_logging.FATAL)
     # What Orbax's tasks fail with is raised; of those left behind asyncio would tell it
     # again, with tracebacks.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     keep_freed_memory()
-    try:
-        app.run(lambda argv: _guarded(main), flags_parser=_parse)
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        if processes.count() > 1:
-            processes.exit_now(130)
-        sys.exit(130)
+    runner.run(lambda argv: _guarded(main), parse=_parse, end=_end)
 
 
 def workdir() -> Path:
-    """The folder that --workdir names; `UserError` where it names none, or a bad one."""
+    """Returns the folder that --workdir names.
+
+    Raises:
+      UserError: it names none, or one that cannot hold a run.
+    """
     if not WORKDIR.value:
         raise UserError("--workdir is needed: the folder of the run, as in runs/demo")
     return paths.storable(WORKDIR.value, "--workdir")
 
 
-def define_config() -> flags.FlagHolder[ConfigDict]:
-    """The flag --config, a file with `get_config`, whose fields are flags too.
+def define_config(
+    flag_values: flags.FlagValues = flags.FLAGS, argv: list[str] | None = None
+) -> flags.FlagHolder[ConfigDict]:
+    """Defines the flag --config, a file with `get_config`, whose fields are flags too.
 
     New fields are accepted here, so that any option of a part can be set though the
-    file does not list it; `build` refuses those that no part has.
+    file does not list it; `build` refuses those that no part has. A config file in any
+    folder can import the package `configs` that lies beside `regen_jax`.
     """
+    root = str(Path(__file__).parents[2])
+    if root not in sys.path:
+        sys.path.append(root)
     return config_flags.DEFINE_config_file(
-        "config", None, "config file", lock_config=False, accept_new_attributes=True
+        "config",
+        None,
+        "config file",
+        flag_values,
+        lock_config=False,
+        accept_new_attributes=True,
+        sys_argv=argv,
     )
+
+
+def read_config(arguments: Sequence[str]) -> ConfigDict:
+    """Returns the config that --config and the flags of its fields give.
+
+    Raises:
+      UserError: a flag is wrong, or the config file is not there, raises, or returns no
+        `ConfigDict`.
+    """
+    argv = ["train", *arguments]
+    flag_values = flags.FlagValues()
+    holder = define_config(flag_values, argv)
+    with warnings.catch_warnings():
+        # ml_collections loads the file in a way that Python deprecates.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        _parse(argv, flag_values)
+    if not isinstance(given(holder), ConfigDict):
+        raise UserError("--config: its get_config returns no ConfigDict")
+    return holder.value
 
 
 def define_number(
@@ -100,16 +123,19 @@ class _NumberParser(flags.ArgumentParser):
 
 
 def given(config: flags.FlagHolder[ConfigDict]) -> ConfigDict:
-    """The config that --config names; `UserError` where it is not given."""
+    """Returns the config of --config.
+
+    Raises:
+      UserError: it is missing.
+    """
     if config.value is None:
         raise UserError("--config is needed, such as --config=configs/digits.py")
     return config.value
 
 
 def fail(error: object) -> None:
-    """Tells an error in one line and ends this process."""
-    print("error:", line(error), file=sys.stderr, flush=True)
-    # Orbax and grain keep threads that a plain exit would wait for.
+    """Prints an error as one line and ends this process."""
+    runner.print_error(error)
     processes.exit_now(2)
 
 
@@ -120,6 +146,14 @@ def start_processes() -> None:
         logger.setLevel(logging.WARNING)
 
 
+def _end(status: int) -> None:
+    # Orbax and grain keep threads that a plain exit would wait for, as it should after a
+    # stop from the keyboard; of several processes it would wait for the others too.
+    if status != 130 or processes.count() > 1:
+        processes.exit_now(status)
+    sys.exit(status)
+
+
 def _guarded(main: Callable[[], None]) -> None:
     # What goes wrong in a save or restore is raised, and told there; Orbax also logs it,
     # and its tasks and TensorStore's threads print it when they are cleaned up, all with
@@ -128,8 +162,8 @@ def _guarded(main: Callable[[], None]) -> None:
     sys.unraisablehook = lambda unraisable: None
     try:
         main()
-    except (UserError, OSError) as error:
-        fail(error)
+    except (UserError, OSError):
+        raise
     except Preempted:
         logger.info("told to stop: saved, and the same command goes on from here")
         processes.exit_cleanly(REQUEUE)
@@ -146,7 +180,7 @@ def _guarded(main: Callable[[], None]) -> None:
 
 
 def _lack_of_memory(error: Exception) -> str:
-    """What to say of an exception that memory was too small for; empty for others."""
+    """Returns the message for an exception of too little memory; empty for others."""
     reason = " ".join(str(error).split())[:200]
     on_device = isinstance(error, jax.errors.JaxRuntimeError)
     if not isinstance(error, MemoryError) and not (
@@ -164,23 +198,31 @@ def _only_of_main_thread(*exception) -> None:
         sys.__excepthook__(*exception)
 
 
-def _parse(argv: list[str]) -> list[str]:
+def _parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> list[str]:
     argv = [_expanded(arg) for arg in argv]
     for arg in argv:
         path = arg.partition("=")[2].partition(":")[0]
         if re.match("--?config=", arg) and not Path(path).is_file():
-            fail(f"--config: no such file: {path}")
+            raise UserError(f"--config: no such file: {path}")
     try:
-        rest = flags.FLAGS(argv)
+        rest = flag_values(argv)
     except KeyError as error:
-        fail(f"--config has no section {error.args[0]}; it needs {', '.join(SECTIONS)}")
+        raise UserError(
+            f"--config has no section {error.args[0]}; it needs {', '.join(SECTIONS)}"
+        ) from error
     # A config file is the user's own code: it may raise anything.
     except Exception as error:
-        # Of what a config file raises, ml_collections tells the whole traceback.
+        # Of what a config file raises, ml_collections repeats the whole traceback.
         last = str(error).strip().splitlines()[-1:]
-        fail(*last if isinstance(error, flags.Error) else [f"--config: {error!r}"])
+        is_flag = last and isinstance(error, flags.Error)
+        message = (
+            last[0].removeprefix("ValueError: ") if is_flag else f"--config: {error!r}"
+        )
+        raise UserError(message) from error
     if len(rest) > 1:
-        fail(f"unknown argument {rest[1]!r}: options look like --workdir=runs/demo")
+        raise UserError(
+            f"unknown argument {rest[1]!r}: options look like --workdir=runs/demo"
+        )
     return rest
 
 

@@ -1,7 +1,10 @@
 """Samples of a finished run."""
 
+import copy
+import functools
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import operator
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,8 +69,12 @@ def sample_run(
     """
     directory = paths.local(str(directory), "--workdir")
     config = read_config(directory)
-    config["prior"] = {**config["prior"], **(options or {})}
-    run = build(config, reports=False, info=stored_task.read_info(directory))
+    info = stored_task.read_info(directory)
+    run = build(config, reports=False, info=info)
+    if options:
+        sampling = run.regeneration.prior.sampling
+        config["prior"] = set_options(config["prior"], options, sampling)
+        run = build(config, reports=False, info=info)
     abstraction = run.regeneration.abstraction
     edited = [edited_y_prime.read(abstraction, path) for path in y_prime]
     batch = _prompts(run, directory, prompts, num, len(edited))
@@ -84,6 +91,25 @@ def sample_run(
         texts = [edited_y_prime.to_text(abstraction, sampled) for sampled in drawn]
         media.files |= {f"y_prime_{i}.txt": _write(t) for i, t in enumerate(texts)}
     return Samples(batch.get("x"), drawn, y, media)
+
+
+def set_options(
+    section: Mapping[str, Any], options: Mapping[str, Any], sampling: Collection[str]
+) -> dict[str, Any]:
+    """Returns a section of a generator with other sampling options.
+
+    Args:
+      section: as in a config.
+      options: values by name.
+      sampling: names of the generator's sampling options; that of an option of a
+        generator within is `section.name`.
+    """
+    section = copy.deepcopy(dict(section))
+    full_names = {name.rpartition(".")[2]: name for name in sampling}
+    for name, value in options.items():
+        *within, last = full_names.get(name, name).split(".")
+        functools.reduce(operator.getitem, within, section)[last] = value
+    return section
 
 
 def save_samples(samples: Samples, out: Path, seed: int) -> list[str]:

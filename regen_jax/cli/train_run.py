@@ -11,7 +11,7 @@ from regen_jax.config.build import Run, build
 from regen_jax.config.registry import to_plain_dict
 from regen_jax.data.host_features import open_examples
 from regen_jax.data.pipeline import (
-    Source,
+    DataSource,
     check_batch_size,
     evaluation_batches,
     first_batch,
@@ -88,7 +88,7 @@ def train_run(
 
 
 def _stage_data(
-    examples: Source, options: StageOptions, seed: int, strategy: Strategy
+    examples: DataSource, options: StageOptions, seed: int, strategy: Strategy
 ) -> StageData:
     """Returns what a stage trains on in this process."""
     size = options.batch_size

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import socket
+import sys
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from filelock import AcquireReturnProxy, SoftFileLease, Timeout
 from regen_jax import paths
 from regen_jax.config.registry import require_section, to_plain_dict
 from regen_jax.errors import UserError
+from regen_jax.files import read_json
 
 CONFIG = "config.json"
 METRICS = {"validation": "metrics_validation.json", "test": "metrics.json"}
@@ -76,7 +78,7 @@ def output_folder(path: str) -> Path:
 
 
 def check_output(path: Path, directory: bool, flag: str) -> None:
-    """`UserError` where a file or folder cannot come to be, before work is put into it."""
+    """Checks that a file or folder can be written, before work is put into it."""
     place = path
     while not place.exists() and place != place.parent:
         place = place.parent
@@ -97,7 +99,7 @@ def _check(workdir: Path, config: dict[str, Any]) -> None:
                 "another --workdir"
             )
         return
-    differing = list(_differences(_bound(read(workdir)), _bound(config), "config"))
+    differing = list(differences(_bound(read(workdir)), _bound(config), "config"))
     if differing:
         raise UserError(
             f"{workdir} holds a run of another config: {'; '.join(differing)}. "
@@ -169,7 +171,8 @@ def check_source(
 ) -> None:
     """Checks that the run in a folder has a stage to take, and made it in the same way.
 
-    Options of the part whose names are `free` do not count.
+    Options of the part whose names are `free` do not count, where `section.name` is one of
+    a section within.
 
     Raises:
       UserError: the run cannot be read, made the part in another way, or has not trained
@@ -181,11 +184,8 @@ def check_source(
     for section in ("task", "data", *READS.get(stage, (stage,))):
         pair = [options.get(section) for options in (old, new)]
         if section == stage:
-            pair = [
-                {k: v for k, v in (options or {}).items() if k not in free}
-                for options in pair
-            ]
-        differing += _differences(*pair, f"config.{section}")
+            pair = [_without(options or {}, free) for options in pair]
+        differing += differences(*pair, f"config.{section}")
     if differing:
         raise UserError(f"{where}: the run in {source} differs: {'; '.join(differing)}")
     there = old.get("train", {}).get(stage, {})
@@ -205,8 +205,21 @@ def check_source(
         )
 
 
+def _without(options: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """Returns options but for those of these names; `section.name` is one within."""
+    rest = {}
+    for key, value in options.items():
+        if key in names:
+            continue
+        if isinstance(value, Mapping):
+            within = {name for name in names if name.startswith(f"{key}.")}
+            value = _without(value, {name.removeprefix(f"{key}.") for name in within})
+        rest[key] = value
+    return rest
+
+
 def latest_step(workdir: Path, stage: str) -> int | None:
-    """The step of a stage's newest checkpoint, or None where it has none."""
+    """Returns the step of a stage's latest checkpoint; None if it has none."""
     try:
         names = os.listdir(workdir / stage / "checkpoints")
     except (FileNotFoundError, NotADirectoryError):
@@ -216,7 +229,7 @@ def latest_step(workdir: Path, stage: str) -> int | None:
 
 
 def read(workdir: Path, where: str = "") -> dict[str, Any]:
-    """The config of the run in that folder.
+    """Returns the config of the run in a folder.
 
     Raises:
       UserError: there is none, its file is damaged, what should be a section is none, or
@@ -245,8 +258,24 @@ def read(workdir: Path, where: str = "") -> dict[str, Any]:
     return found
 
 
+def read_metrics(workdir: Path, split: str) -> dict[str, float]:
+    """Returns what `evaluate` measured on a split.
+
+    Raises:
+      UserError: it cannot be read, or a value is not a finite number.
+    """
+    path = workdir / METRICS[split]
+    metrics = read_json(path)
+    for name, value in metrics.items():
+        if type(value) not in (int, float) or not abs(value) <= sys.float_info.max:
+            raise UserError(
+                f"{path} cannot be read: {name} is {str(value)[:40]}, not a finite number"
+            )
+    return metrics
+
+
 def check_format(found: Mapping[str, Any], where: str) -> None:
-    """`UserError` where what a JSON file holds is not of the format of this version."""
+    """Checks that the content of a JSON file has the format of this version."""
     number = found.get("format", 1)
     if number == FORMAT and type(number) is int:
         return
@@ -265,11 +294,12 @@ def check_format(found: Mapping[str, Any], where: str) -> None:
     )
 
 
-def _differences(old: Any, new: Any, where: str) -> Iterator[str]:
+def differences(old: Any, new: Any, where: str) -> Iterator[str]:
+    """Yields what differs between two nested dicts, as text that names the field."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
             missing = "nothing"
-            yield from _differences(
+            yield from differences(
                 old.get(key, missing), new.get(key, missing), f"{where}.{key}"
             )
     elif old != new:

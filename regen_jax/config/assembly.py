@@ -11,7 +11,7 @@ from regen_jax.spaces import Space
 
 
 class Parts(NamedTuple):
-    """Y → Y′, X → Y′, and Y′ → Y or None for the abstraction's own way back."""
+    """Y → Y′, X → Y′, and Y′ → Y or None for the abstraction's inverse."""
 
     abstraction: Abstraction
     prior: Generator
@@ -21,14 +21,14 @@ class Parts(NamedTuple):
 def join_arrows(
     config: Mapping[str, Any], where: str, source: Space, y: Space, target_origin: str
 ) -> Parts:
-    """What the sections `abstraction`, `prior` and `decoder` of a config make.
+    """Builds the parts of the sections `abstraction`, `prior` and `decoder`.
 
     Args:
       config: holds the sections; further ones are left alone.
       where: the name of the config in errors.
       source: what the prior reads.
       y: what is generated in the end.
-      giver: what y comes from, as words.
+      target_origin: where y comes from, for errors.
 
     Raises:
       UserError: one line that names two parts that do not fit, and what would.
@@ -36,26 +36,28 @@ def join_arrows(
     abstraction = make_abstraction(config["abstraction"], f"{where}.abstraction", y)
     y_prime = abstraction.output_space
     named = f"abstraction {config['abstraction']['name']!r}"
-    prior = _generator(config, where, "prior", named, source, y_prime, y)
+    prior = make_generator(config, where, "prior", named, source, y_prime, y)
     name = config["decoder"].get("name", "")
     if name == "inverse":
         if not abstraction.invertible:
             raise UserError(
-                f"{where}: decoder 'inverse' needs a way back, but {named} has none: "
+                f"{where}: decoder 'inverse' needs an inverse, but {named} has none: "
                 f"use decoder {_generators_for(y_prime, y)}"
             )
         # Options of other decoders would be ignored in silence.
         instantiate(_Inverse, config["decoder"], f"{where}.decoder")
         return Parts(abstraction, prior, None)
     others = ("inverse",) if abstraction.invertible else ()
-    decoder = _generator(config, where, "decoder", target_origin, y_prime, y, y, others)
+    decoder = make_generator(
+        config, where, "decoder", target_origin, y_prime, y, y, others
+    )
     return Parts(abstraction, prior, decoder)
 
 
 def make_abstraction(
     section: Mapping[str, Any], where: str, space: Space
 ) -> Abstraction:
-    """The abstraction of a space that a section of a config names."""
+    """Builds the abstraction that a section of a config names."""
     cls = resolve_class(Abstraction, _name(section, where, Abstraction), where)
     return instantiate(cls, section, where, input_space=space)
 
@@ -65,7 +67,7 @@ class _Inverse:
     """The decoder `inverse` has no options."""
 
 
-def _generator(
+def make_generator(
     config: Mapping[str, Any],
     where: str,
     role: str,
@@ -75,10 +77,20 @@ def _generator(
     y: Space,
     others: Sequence[str] = (),
 ) -> Generator:
-    """The generator of that role.
+    """Builds the generator that the section `role` of a config names.
 
-    `giver` is what its target comes from, as words; `others` are names of what would
-    do in its place.
+    Args:
+      config: holds the section; further ones are left alone.
+      where: the name of the config in errors.
+      role: name of the section.
+      target_origin: what the target comes from, in words.
+      source: space of the source.
+      target: space of the target.
+      y: space that the target abstracts, if the generator is a prior.
+      others: names of what would do in place of a generator.
+
+    Raises:
+      UserError: the generator does not fit the spaces, or an option is unknown or refused.
     """
     section, place = config[role], f"{where}.{role}"
     name = _name(section, place, Generator, others)
@@ -89,8 +101,8 @@ def _generator(
         if role == "prior":
             advice += f", or abstraction {_abstractions_for(y, cls)}"
         raise UserError(
-            f"{where}: {role} {name!r} generates {kinds}, but {target_origin} gives {target}: "
-            f"{advice}"
+            f"{where}: {role} {name!r} generates {kinds}, but {target_origin} gives "
+            f"{target}: {advice}"
         )
     if not isinstance(source, cls.sources):
         kinds = " or ".join(kind.__name__ for kind in cls.sources)
@@ -102,7 +114,7 @@ def _generator(
 
 
 def _generators_for(source: Space, target: Space, others: Sequence[str] = ()) -> str:
-    """Built-in generators from one space to the other, and `others`, as words."""
+    """Lists `others` and the built-in generators between two spaces, for errors."""
     classes = {
         name: resolve_class(Generator, name, "") for name in registered_names(Generator)
     }
@@ -118,7 +130,7 @@ def _generators_for(source: Space, target: Space, others: Sequence[str] = ()) ->
 
 
 def _abstractions_for(y: Space, generator: type[Generator]) -> str:
-    """Built-in abstractions of y that the generator makes, as words."""
+    """Lists the built-in abstractions of y that a generator can generate, for errors."""
 
     def fits(name: str) -> bool:
         try:

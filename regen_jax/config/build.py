@@ -13,9 +13,9 @@ from regen_jax.config.registry import (
     resolve_class,
     to_plain_dict,
 )
-from regen_jax.config.sections import CacheOptions, LogOptions, SplitOptions
+from regen_jax.config.sections import CacheOptions, LogOptions
 from regen_jax.data.host_features import open_examples
-from regen_jax.data.pipeline import Source, share
+from regen_jax.data.pipeline import DataSource, subset
 from regen_jax.errors import UserError
 from regen_jax.evaluation.evaluator import EvaluationData
 from regen_jax.evaluation.options import EvaluateOptions
@@ -58,14 +58,12 @@ class Run:
     parallel: ParallelOptions
     evaluation: EvaluationData
     cache: CacheOptions
-    splits: SplitOptions
 
-    def examples(self, stage: str) -> Source:
+    def examples(self, stage: str) -> DataSource:
         """Returns what that stage trains on."""
         options = self.train[stage]
-        split = getattr(self.splits, options.split)
-        examples = open_examples(self.task, self.regeneration, split)
-        return share(examples, options.data_fraction, self.loop.seed)
+        examples = open_examples(self.task, self.regeneration, options.split)
+        return subset(examples, options.data_fraction, self.loop.seed)
 
 
 def build(
@@ -98,9 +96,6 @@ def build(
         if section not in ("seed", "task"):
             require_section(config[section], f"config.{section}")
     _check_paths(config)
-    splits = instantiate(
-        SplitOptions, config["data"].pop("splits", {}), "config.data.splits"
-    )
     task = instantiate(
         resolve_class(Task, config["task"], "config.task"),
         config["data"],
@@ -114,7 +109,7 @@ def build(
     data = EvaluationData(
         task,
         regeneration,
-        split=evaluated or splits.validation,
+        split=evaluated or "validation",
         batch_size=evaluate.batch_size,
         num_samples=evaluate.samples if evaluated else evaluate.loop_samples,
         whole=bool(evaluated),
@@ -138,12 +133,11 @@ def build(
         instantiate(ParallelOptions, config["parallel"], "config.parallel"),
         data,
         instantiate(CacheOptions, config["cache"], "config.cache"),
-        splits,
     )
 
 
 def join(config: Mapping[str, Any], x: Space, y: Space) -> Regeneration:
-    """The pipeline from spaces X to Y that the config's four parts make.
+    """Builds the pipeline from space X to space Y of a config's four parts.
 
     Raises:
       UserError: one line that names two parts that do not fit, and what would.
@@ -156,7 +150,7 @@ def join(config: Mapping[str, Any], x: Space, y: Space) -> Regeneration:
 
 
 def _check_paths(config: Mapping[str, Any]) -> None:
-    """`UserError` where a field names a folder that cannot be used."""
+    """Checks the folders that fields of a config name."""
     default = os.environ.get("TFDS_DATA_DIR", "")
     if isinstance(folder := config["data"].get("dir", ""), str):
         where = "config.data.dir" if folder else "TFDS_DATA_DIR"

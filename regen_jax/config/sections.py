@@ -1,4 +1,4 @@
-"""Sections of a config that belong to no part: logs, cache, and splits of the data."""
+"""Sections of a config that belong to no part: logs and cache."""
 
 import dataclasses
 from typing import Annotated, Literal
@@ -34,26 +34,6 @@ class CacheOptions:
 
     y_prime: Literal["none"] = "none"
     augmentations: Annotated[int, Interval(ge=1, le=1)] = 1
-
-    def __post_init__(self):
-        ranges.check(self)
-
-
-@dataclasses.dataclass(frozen=True)
-class SplitOptions:
-    """`config.data.splits`: the split of the task that serves each purpose.
-
-    Attributes:
-      train: pairs that stages learn from.
-      targets: Y that an abstraction or a decoder may learn from, with or without X.
-      validation: what reports in training, searches and choices read.
-      test: what `evaluate` reads.
-    """
-
-    train: Literal["train"] = "train"
-    targets: Literal["targets"] = "targets"
-    validation: Literal["validation"] = "validation"
-    test: Literal["test"] = "test"
 
     def __post_init__(self):
         ranges.check(self)

@@ -1,1 +1,1 @@
-"""Data sets and the input pipeline."""
+"""Data sets, their readers and the input pipeline."""

@@ -1,16 +1,13 @@
-"""Examples with the x′ and y′ of rules that run on the host."""
+"""Adds the x′ and y′ of abstractions that run on the host to examples."""
 
 import ast
-import contextlib
 import dataclasses
 import functools
 import hashlib
 import importlib
 import inspect
 import logging
-import os
 import sys
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,19 +15,26 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from regen_jax.data.array_cache import load_or_compute
 from regen_jax.data.pipeline import Batch, stack
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, HostFeature, Task
 from regen_jax.regeneration import Regeneration
 
 VALUES = ("x", "y", "x_prime", "y_prime")
+"""The keys of an example that are batched; all others are metadata."""
 
 logger = logging.getLogger("regen_jax")
 
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """Where examples come from: a prepared data set, and which of it."""
+    """The prepared data that examples come from, which identifies cached features.
+
+    Attributes:
+      folder: the folder of one version of a prepared data set.
+      selection: which examples of it, and in which order; any text.
+    """
 
     folder: Path
     selection: str
@@ -40,10 +44,19 @@ class Origin:
 def open_examples(
     task: Task, parts: Regeneration, split: str
 ) -> Sequence[dict[str, Any]]:
-    """The task's examples without notes, and with what rules on the host say of them.
+    """Opens a split of a task, adds host features and drops metadata.
 
-    Where the task's examples have an `origin`, what the rules say is kept there, and
-    computed once; else it is found out whenever an example is read.
+    If the task's examples have an `origin`, host features are computed once for the
+    whole split and kept beside the prepared data; else each is computed whenever its
+    example is read.
+
+    Args:
+      task: gives the examples.
+      parts: the pipeline, whose source encoder and abstraction may run on the host.
+      split: `train`, `validation`, `test` or `targets`.
+
+    Returns:
+      Random access to dicts with those of the keys `VALUES` that exist.
 
     Raises:
       UserError: there is no such split, or none of its examples fits the options.
@@ -54,107 +67,122 @@ def open_examples(
             f"no example of the split {split!r} fits config.data: raise its limits"
         )
     origin = getattr(examples, "origin", None)
-    cached = {
-        name: _Cached(examples, rule, name[0], origin)
-        for name, rule in _rules(parts).items()
+    columns = {
+        name: _make_column(examples, feature, name[0], origin)
+        for name, feature in _host_features(parts).items()
         if name[0] in examples[0]
     }
-    if not cached and set(examples[0]) <= set(VALUES):
+    if not columns and set(examples[0]) <= set(VALUES):
         return examples
-    return _Annotated(examples, cached)
+    return _WithHostFeatures(examples, columns)
 
 
-def extract(example: Example, parts: Regeneration) -> dict[str, Any]:
-    """One example without notes, and with what rules on the host say of it."""
-    found = {name: example[name] for name in VALUES if name in example}
-    for name, rule in _rules(parts).items():
+def add_host_features(example: Example, parts: Regeneration) -> dict[str, Any]:
+    """Returns an example with its host features and without metadata.
+
+    A host feature of a value that the example lacks is left out: a prompt has no y, and
+    so no y′.
+    """
+    values = {name: example[name] for name in VALUES if name in example}
+    for name, feature in _host_features(parts).items():
         if name[0] in example:
-            found[name] = rule.extract(example[name[0]], example)
-    return found
+            values[name] = feature.extract(example[name[0]], example)
+    return values
 
 
 def as_batch(examples: Iterable[Example], parts: Regeneration) -> Batch:
-    """A few examples, annotated, as one batch."""
-    return stack([extract(example, parts) for example in examples])
+    """Adds host features to examples and stacks them to one batch."""
+    return stack([add_host_features(example, parts) for example in examples])
 
 
-def sources(name: str) -> dict[str, str]:
-    """The code of a module and of all modules of this package that it rests on."""
-    found, asked = {}, [name]
+def source_code(name: str) -> dict[str, str]:
+    """Returns the source code of a module and of all it imports from this package.
+
+    Args:
+      name: of the module, such as `regen_jax.abstractions.text.phonemes`.
+
+    Returns:
+      Source code by module name.
+    """
+    code: dict[str, str] = {}
+    queue = [name]
     package = __name__.partition(".")[0]
-    while asked:
-        module = importlib.import_module(asked.pop())
-        if module.__name__ in found:
+    while queue:
+        module = importlib.import_module(queue.pop())
+        if module.__name__ in code:
             continue
-        found[module.__name__] = code = inspect.getsource(module)
-        for node in ast.walk(ast.parse(code)):
+        code[module.__name__] = inspect.getsource(module)
+        for node in ast.walk(ast.parse(code[module.__name__])):
             if isinstance(node, ast.ImportFrom) and node.module.startswith(package):
                 inner = [f"{node.module}.{alias.name}" for alias in node.names]
-                asked += [node.module, *(set(inner) & set(sys.modules))]
-    return found
+                queue += [node.module, *(set(inner) & set(sys.modules))]
+    return code
 
 
-def _rules(parts: Regeneration) -> dict[str, HostFeature]:
+def _host_features(parts: Regeneration) -> dict[str, HostFeature]:
+    """Returns the parts that run on the host by the key of their output."""
     pairs = {"x_prime": parts.source, "y_prime": parts.abstraction}
-    return {name: rule for name, rule in pairs.items() if rule.runs_on_host}
+    return {name: part for name, part in pairs.items() if part.runs_on_host}
 
 
 @dataclasses.dataclass(frozen=True)
-class _Annotated:
+class _Column:
+    """One host feature of every example.
+
+    Attributes:
+      feature: computes it.
+      key: of the value it is computed from, `x` or `y`.
+      values: the feature of every example [N, ...]; None computes it on access.
+    """
+
+    feature: HostFeature
+    key: str
+    values: np.ndarray | None
+
+    def at(self, index: int, example: Example) -> np.ndarray:
+        if self.values is not None:
+            return self.values[index]
+        return self.feature.extract(example[self.key], example)
+
+
+@dataclasses.dataclass(frozen=True)
+class _WithHostFeatures:
     examples: Sequence[Example]
-    cached: dict[str, "_Cached"]
+    columns: dict[str, _Column]
 
     def __len__(self) -> int:
         return len(self.examples)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         example = self.examples[index]
-        found = {name: example[name] for name in VALUES if name in example}
-        for name, values in self.cached.items():
-            found[name] = values.of(index, example)
-        return found
+        values = {name: example[name] for name in VALUES if name in example}
+        for name, column in self.columns.items():
+            values[name] = column.at(index, example)
+        return values
 
 
-class _Cached:
-    """What one rule says of every example: on disk, in memory, or when it is asked."""
+def _make_column(
+    examples: Sequence[Example], feature: HostFeature, key: str, origin: Origin | None
+) -> _Column:
+    if origin is None:
+        return _Column(feature, key, None)
+    name = type(feature).__name__
+    # The cache is keyed by options and code: neither other options nor a later version
+    # of the code may read these values.
+    code = source_code(inspect.getmodule(type(feature)).__name__)
+    digest = hashlib.sha256(
+        f"{feature} of {key} in {origin.selection}: {sorted(code.items())}".encode()
+    ).hexdigest()[:16]
 
-    def __init__(
-        self,
-        examples: Sequence[Example],
-        rule: HostFeature,
-        of: str,
-        origin: Origin | None,
-    ):
-        self.rule, self.name = rule, of
-        self.values = None
-        if origin is None:
-            return
-        # The rule's options and its code: another rule must not read these values.
-        code = sources(inspect.getmodule(type(rule)).__name__)
-        key = hashlib.sha256(
-            f"{rule} of {of} in {origin.selection}: {sorted(code.items())}".encode()
-        ).hexdigest()[:16]
-        path = origin.folder / "annotations" / f"{type(rule).__name__}-{key}.npy"
-        # A file that is missing or damaged is made again.
-        with contextlib.suppress(OSError, ValueError, EOFError):
-            values = np.load(path)
-            if len(values) == len(examples):
-                self.values = values
-                return
-        name, number = type(rule).__name__, len(examples)
-        logger.info("%s of %s examples, once", name, f"{number:,}")
-        read = map(examples.__getitem__, range(number))
-        shown = tqdm(read, name, number, disable=None, leave=False)
-        self.values = np.stack([rule.extract(e[of], e) for e in shown])
-        try:
-            path.parent.mkdir(exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-                np.save(file, self.values)
-            os.replace(file.name, path)
-        except OSError as error:
-            logger.warning("%s is kept in memory alone: %s", path.name, error)
+    def compute() -> np.ndarray:
+        logger.info("computing %s of %s examples, once", name, f"{len(examples):,}")
+        rows = tqdm(range(len(examples)), name, disable=None, leave=False)
+        every = map(examples.__getitem__, rows)
+        return np.stack([feature.extract(e[key], e) for e in every])
 
-    def of(self, index: int, example: Example) -> np.ndarray:
-        if self.values is not None:
-            return self.values[index]
-        return self.rule.extract(example[self.name], example)
+    values = load_or_compute(
+        origin.folder / "annotations" / f"{name}-{digest}.npy",
+        lambda array: len(array) == len(examples),
+        compute,
+    )
+    return _Column(feature, key, values)

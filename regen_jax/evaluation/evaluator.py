@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from regen_jax.data.host_features import open_examples
-from regen_jax.data.pipeline import Source, select
+from regen_jax.data.pipeline import DataSource, select
 from regen_jax.interfaces import Task, Variables
 from regen_jax.regeneration import Regeneration
 from regen_jax.training.stage import Report
@@ -37,12 +37,12 @@ class EvaluationData:
     whole: bool = False
 
     @property
-    def examples(self) -> Source:
+    def examples(self) -> DataSource:
         """Examples of the split that fit the options, with features made on the host."""
         return open_examples(self.task, self.parts, self.split)
 
     @property
-    def core_examples(self) -> Source:
+    def core_examples(self) -> DataSource:
         """Those of the core list."""
         return select(self.examples, self.task.core_list(self.split).rows)
 

@@ -10,7 +10,7 @@ from regen_jax.data.pipeline import evaluation_batches
 from regen_jax.evaluation.evaluator import EvaluationData, Evaluator, count
 from regen_jax.interfaces import Variables
 from regen_jax.metrics.likelihood import bits_per_dim, nats_per_token
-from regen_jax.networks.token_logits import counted as loss_mask
+from regen_jax.networks.token_logits import loss_mask
 from regen_jax.regeneration import Regeneration
 from regen_jax.spaces import Array, Space, Tokens, Value
 from regen_jax.training.stage import Report
@@ -53,7 +53,7 @@ class Likelihood(Evaluator):
             num_tokens += num_predictions(space, y_prime)
             num_examples += count(batch)
         if num_tokens:
-            report.scalars["prior/nll"] = nats_per_token(nats, num_tokens)
+            report.scalars["prior/nll"] = float(nats_per_token(nats, num_tokens))
         if num_units:
             report.scalars[f"pipeline/nll_per_{unit}"] = bound / num_units
         if num_examples and parts.abstraction.lossless and isinstance(task.y, Array):

@@ -1,45 +1,34 @@
-"""The mean of b given a: a decoder for targets that a nearly determines."""
+"""Least squares: one prediction of the target, for those that the source determines."""
 
 import dataclasses
 
 import jax
 
-from regen_jax.interfaces import Generator, LossOutput, Variables
-from regen_jax.losses.squared_error import mean_square, normalized, with_alignment
-from regen_jax.networks.conditioning import DiTOptions, as_canvas, is_canvas
-from regen_jax.networks.duration_encoder import Canvas
-from regen_jax.spaces import Array, Padded, Value
+from regen_jax.generators.array_generator import ArrayGenerator
+from regen_jax.interfaces import LossOutput, Variables
+from regen_jax.losses.squared_error import mean_square, normalize_target
+from regen_jax.networks.conditioning.spatial import target_estimate
+from regen_jax.spaces import Value, zeros
 
 
 @dataclasses.dataclass(frozen=True)
-class Regression(DiTOptions, Generator):
-    """E[b | a], by least squares over the normalized target.
+class Regression(ArrayGenerator):
+    """Predicts E[target given source], by least squares over the normalized target.
 
-    Where a is an array that divides b's axes and has as many channels, the network
-    predicts the difference from a, resized, to b; where a is laid out over b, that from
-    the text encoder's means.
+    Suits targets that the source almost determines. Where the source gives an estimate of
+    the target (see `target_estimate`), the network predicts the difference from it.
     """
 
-    targets = (Array,)
-
     def init(self, rng: jax.Array) -> Variables:
-        return self.start(rng)
+        return self.module.init(rng, zeros(self.source_space, 1))
 
     def predict(
-        self,
-        variables: Variables,
-        source: Value | Canvas,
-        keys: jax.Array | None = None,
+        self, variables: Variables, source: Value, keys: jax.Array | None = None
     ) -> jax.Array:
-        """The normalized mean, float32 [B, *target.shape]; drops out with keys."""
-        y = self.network.apply(variables, source, keys=keys)
-        if isinstance(source, Canvas):
-            y = y + source.mean
-        elif is_canvas(self.source_space, self.target_space):
-            canvas = as_canvas(self.source_space, self.target_space, source)
-            if canvas.shape == y.shape:
-                y = y + canvas
-        return y
+        """Returns the normalized mean, f32[B, *target.shape]; with keys for dropout."""
+        mean = self.module.apply(variables, source, keys=keys)
+        estimate = target_estimate(self.source_space, self.target_space, source)
+        return mean if estimate is None else mean + estimate
 
     def loss(
         self,
@@ -49,22 +38,11 @@ class Regression(DiTOptions, Generator):
         target: Value,
         train: bool,
     ) -> LossOutput:
-        """Squared error of the normalized target, a mean over values that count."""
-        keys = keys if train else None
-        found = self.align(variables, source, target, keys) if self.aligned else None
-        told = found.canvas if found else source
-        error = self.predict(variables, told, keys) - normalized(
-            self.target_space, target
-        )
-        loss = mean_square(error, target)
-        return with_alignment("target_loss", loss, found, self.alignment_weight)
+        """Returns the mean squared error of the normalized target, without padding."""
+        mean = self.predict(variables, source, keys if train else None)
+        error = mean - normalize_target(self.target_space, target)
+        return LossOutput(mean_square(error, target))
 
     def sample(self, variables: Variables, keys: jax.Array, source: Value) -> Value:
-        """The mean itself, [B, *target.shape]: nothing is drawn from the keys."""
-        told = self.plan(variables, source)
-        return self.finish(self.predict(variables, told), told)
-
-    def alignment(
-        self, variables: Variables, source: Value, target: Padded
-    ) -> jax.Array | None:
-        return self.path(variables, source, target)
+        """Returns the mean itself, [B, *target.shape]: nothing is drawn from the keys."""
+        return self.to_data_space(self.predict(variables, source), source)

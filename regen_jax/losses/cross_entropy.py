@@ -7,9 +7,9 @@ import jax
 from regen_jax.losses.interface import LossTerm, Params, TermLoss
 from regen_jax.networks.token_logits import (
     accuracies,
-    counted,
-    mean_counted,
-    possible,
+    loss_mask,
+    mask_invalid,
+    masked_mean,
     token_log_probs,
     token_weights,
 )
@@ -20,7 +20,7 @@ from regen_jax.spaces import Space, Tokens
 class CrossEntropy(LossTerm):
     """Nats per token of logits f32[B, *space.shape, vocab].
 
-    In a padded space only the tokens of `token_logits.counted` count, and every token
+    In a padded space only the tokens of `token_logits.loss_mask` count, and every token
     weighs the same, whatever the length of its sequence.
     """
 
@@ -33,8 +33,8 @@ class CrossEntropy(LossTerm):
     def __call__(
         self, params: Params, space: Tokens, prediction: jax.Array, target: jax.Array
     ) -> TermLoss:
-        log_probs = token_log_probs(possible(space, prediction), target)
-        loss = mean_counted(-log_probs, counted(space, target))
+        log_probs = token_log_probs(mask_invalid(space, prediction), target)
+        loss = masked_mean(-log_probs, loss_mask(space, target))
         metrics = accuracies(space, prediction, target)
         return TermLoss(loss, {"reconstruction_loss": loss, **metrics})
 

@@ -1,13 +1,11 @@
-"""Squared errors over what counts of a target, alone or beside those of an alignment."""
+"""Squared errors over the values of a target that are not padding."""
 
 import dataclasses
 
 import jax
 import jax.numpy as jnp
 
-from regen_jax.interfaces import LossOutput
 from regen_jax.losses.interface import LossTerm, Params, TermLoss
-from regen_jax.networks.duration_encoder import Alignment
 from regen_jax.spaces import Array, Padded, Space, Value, length_mask
 
 
@@ -27,42 +25,28 @@ class SquaredError(LossTerm):
         return TermLoss(loss, {"reconstruction_loss": loss})
 
 
-def normalized(target_space: Array, target: Value) -> jax.Array:
-    """B in [-1, 1], float32 [B, *target.shape], and 0 beyond its length."""
+def normalize_target(target_space: Array, target: Value) -> jax.Array:
+    """Returns the target in [-1, 1], f32[B, *target.shape], and 0 at padding."""
     if not isinstance(target, Padded):
         return target_space.normalize(target)
-    return _cut(target_space.normalize(target.values), target.length)
+    return _mask_padding(target_space.normalize(target.values), target.length)
 
 
 def mean_square(error: jax.Array, target: Value) -> jax.Array:
-    """f32[B]: mean square of an error [B, *shape] over the values of b that count.
+    """Returns the mean square of an error [B, *target.shape] per example, f32[B].
 
-    Examples weigh the same, however long, as no likelihood of frames is reported.
+    Padding of the target does not count. Examples weigh the same, however long, as no
+    likelihood of frames is reported.
     """
     square = jnp.square(error)
     axes = range(1, error.ndim)
     if not isinstance(target, Padded):
         return square.mean(axis=axes)
     count = target.length * (error[0].size // error.shape[1])
-    return _cut(square, target.length).sum(axis=axes) / jnp.maximum(count, 1)
+    total = _mask_padding(square, target.length).sum(axis=axes)
+    return total / jnp.maximum(count, 1)
 
 
-def with_alignment(
-    name: str, loss: jax.Array, alignment: Alignment | None, weight: float
-) -> LossOutput:
-    """The loss f32[B] as it is, or as the metric `name` beside those of an alignment.
-
-    `weight` is that of the means' loss. That of durations trains weights of its own.
-    """
-    if alignment is None:
-        return LossOutput(loss)
-    prior, durations = alignment.alignment_loss, alignment.duration_loss
-    return LossOutput(
-        loss + weight * prior + durations,
-        {name: loss, "alignment_loss": prior, "duration_loss": durations},
-    )
-
-
-def _cut(x: jax.Array, length: jax.Array) -> jax.Array:
+def _mask_padding(x: jax.Array, length: jax.Array) -> jax.Array:
     valid = length_mask(length, x.shape[1])
     return jnp.where(valid.reshape(*valid.shape, *[1] * (x.ndim - 2)), x, 0)

@@ -50,7 +50,7 @@ def render_piano_roll(
       u8[H, width, 3].
     """
     scores = [score] if reference is None else [score, reference]
-    beats, unit = score.metre
+    beats, unit = score.meter
     length = max(
         *(s.length / s.division * unit / 4 for s in scores), float(len(chords)), 1.0
     )
@@ -173,7 +173,7 @@ def _draw_rulers(
         if pitch % 12 == 0:
             y = top + (layout.high - pitch) * _SEMITONE + _SEMITONE // 2
             draw.line((_LEFT, y, right, y), _OCTAVE_LINE)
-            name = events.name(pitch)
+            name = events.pitch_name(pitch)
             draw.text((_LEFT - 6, y), name, _INK, font, anchor="rm")
 
 

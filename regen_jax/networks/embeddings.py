@@ -1,4 +1,4 @@
-"""From a source of any space to vectors, and the randomness that belongs to an example."""
+"""Embeds sources of any space; dropout with one key per example."""
 
 import math
 
@@ -22,7 +22,7 @@ INIT = nn.initializers.normal(0.02)
 
 
 def source_length(space: Space, stride: int = 1) -> int:
-    """Number of vectors that `SourceEmbedding` makes of one example."""
+    """Returns the number of vectors that `SourceEmbedding` makes of one example."""
     match space:
         case Category():
             return 1
@@ -33,13 +33,13 @@ def source_length(space: Space, stride: int = 1) -> int:
 
 
 def source_mask(space: Space, source: Value, stride: int = 1) -> jax.Array | None:
-    """bool[B, source_length]: the vectors of `SourceEmbedding` that count.
+    """Returns bool[B, source_length], the vectors of `SourceEmbedding` before the end.
 
-    None where nothing of the space is padded.
+    None for a space without padding.
     """
     if isinstance(space, Category) or not space.padded:
         return None
-    # A last group of frames that is full in part counts.
+    # A last group of frames that is full in part is no padding.
     length = -(-lengths(space, source) // stride)
     rows = -(-space.shape[0] // stride)
     return jnp.repeat(
@@ -48,17 +48,17 @@ def source_mask(space: Space, source: Value, stride: int = 1) -> jax.Array | Non
 
 
 class SourceEmbedding(nn.Module):
-    """Embeds a [B, *space.shape] as [B, source_length, width].
+    """Embeds a source [B, *space.shape] as [B, source_length, width].
 
     A dropped source becomes a learned null vector, the condition that classifier-free
-    guidance (Ho and Salimans, arXiv 2207.12598) extrapolates away from. The same vector
-    stands where `source_mask` is false, whatever the source holds there.
+    guidance (Ho and Salimans, arXiv 2207.12598) extrapolates away from. Padding is
+    embedded as the same vector.
 
-    A `stride` above 1 folds that many frames of an Array, which is [time, channels],
-    into one vector, and a convolution over three of these follows: the stem of speech
-    encoders (Radford et al., arXiv 2212.04356, section 2.2) as two dense products.
-
-    Tokens one deep are embedded by `table` where there is one, which they share.
+    Attributes:
+      stride: number of frames of an Array [time, channels] that are folded into one
+        vector. Above 1, a convolution over three of these follows: the stem of speech
+        encoders (Radford et al., arXiv 2212.04356, section 2.2) as two dense products.
+      table: embeds Tokens, which are one deep, in place of a table of their own.
     """
 
     space: Space
@@ -69,7 +69,7 @@ class SourceEmbedding(nn.Module):
 
     @nn.compact
     def __call__(self, source: Value, drop: jax.Array) -> jax.Array:
-        """Takes a [B, *space.shape] and drop bool[B], true where a is withheld."""
+        """Embeds a source [B, *space.shape], withheld where drop bool[B] is true."""
         mask = source_mask(self.space, source, self.stride)
         match self.space:
             case Category(size):
@@ -112,10 +112,13 @@ class SourceEmbedding(nn.Module):
     def _stem(
         self, x_BxTxC: jax.Array, frames: jax.Array | None, mask: jax.Array | None
     ) -> jax.Array:
-        """[B, T, C] to [B, T / stride, width]; `frames` and `mask` count at each rate."""
+        """Maps [B, T, C] to [B, T / stride, width].
 
-        def silence(x: jax.Array, counts: jax.Array | None) -> jax.Array:
-            return x if counts is None else jnp.where(counts[..., None], x, 0)
+        `frames` bool[B, T] and `mask` bool[B, T / stride] are true before the end.
+        """
+
+        def silence(x: jax.Array, mask: jax.Array | None) -> jax.Array:
+            return x if mask is None else jnp.where(mask[..., None], x, 0)
 
         batch, time, channels = x_BxTxC.shape
         rows = -(-time // self.stride)
@@ -131,7 +134,10 @@ class SourceEmbedding(nn.Module):
 
 
 def source_dropouts(keys: jax.Array, rate: float, train: bool) -> jax.Array:
-    """bool[B]: the examples that train without source, for classifier-free guidance."""
+    """Draws the examples to train without source, bool[B], from one key per example.
+
+    Classifier-free guidance needs such examples. There are none where `train` is false.
+    """
     if not train or rate == 0:
         return jnp.zeros(keys.shape, bool)
     return jax.vmap(lambda key: jax.random.bernoulli(jax.random.fold_in(key, 0), rate))(
@@ -139,18 +145,24 @@ def source_dropouts(keys: jax.Array, rate: float, train: bool) -> jax.Array:
     )
 
 
-def dropout(x: jax.Array, keys: jax.Array | None, rate: float, layer: int) -> jax.Array:
-    """Inverted dropout of x [B, …] with a key an example; without keys, x as it is.
+def dropout(
+    x: jax.Array, keys: jax.Array | None, rate: float, index: int | jax.Array
+) -> jax.Array:
+    """Applies inverted dropout to x [B, ...].
 
-    `layer` sets several uses of the same keys apart. A byte decides over each value, a
-    quarter of the random bits that a float needs: the rate is rounded to 1/256.
+    Args:
+      x: the input.
+      keys: one per example; None returns x as it is.
+      rate: rounded to 1/256, since a byte decides on each value: a quarter of the random
+        bits that a float needs.
+      index: makes uses of the same keys independent.
     """
     dropped = round(256 * rate)
     if keys is None or dropped == 0:
         return x
 
     def draw(key: jax.Array) -> jax.Array:
-        return jax.random.bits(jax.random.fold_in(key, layer), x.shape[1:], jnp.uint8)
+        return jax.random.bits(jax.random.fold_in(key, index), x.shape[1:], jnp.uint8)
 
     keep = jax.vmap(draw)(keys) >= dropped
     return jnp.where(keep, x * (256 / (256 - dropped)), 0).astype(x.dtype)

@@ -17,7 +17,7 @@ from regen_jax.networks.block import Block
 from regen_jax.networks.embeddings import INIT
 from regen_jax.networks.layer_stack import LayerStack
 from regen_jax.networks.linear import Head, Linear
-from regen_jax.networks.token_logits import ended
+from regen_jax.networks.token_logits import mask_after_end
 from regen_jax.spaces import Tokens, length_mask, lengths
 
 
@@ -94,7 +94,7 @@ class Encoder(nn.Module):
         mask = (
             length_mask(lengths(space, y) + 1, space.length) if space.padded else None
         )
-        ids = ended(space, y).reshape(-1, space.length, space.depth)
+        ids = mask_after_end(space, y).reshape(-1, space.length, space.depth)
         ids = ids + space.vocab * jnp.arange(space.depth)
         embed = nn.Embed(
             space.vocab * space.depth, self.width, embedding_init=INIT, name="embed"

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 
+from regen_jax.ranges import Remat
+
 Params = Any
 """A tree of arrays."""
 ReadParams = Callable[[tuple[str, ...], Params], Params]
@@ -51,6 +53,10 @@ class Layer(NamedTuple):
     inputs: Any = None
 
 
+_RECOMPUTING: dict[Remat, Callable] = {"none": lambda run: run, "full": jax.checkpoint}
+"""From a layer's function to one whose backward pass recomputes, by policy."""
+
+
 class LayerStack(nn.Module):
     """Applies `num_layers` blocks of equal shape in a row.
 
@@ -65,20 +71,25 @@ class LayerStack(nn.Module):
     Attributes:
       block: makes a block, such as `functools.partial(Block, num_heads=4)`; called with
         keyword arguments that Linen knows, such as `parent`.
-      num_layers: at least 1.
+      num_layers: 0 leaves x as it is.
       first_index: `Layer.index` of the first layer. Stacks that take the same dropout keys
         must not share an index.
-      remat: whether to recompute the activations of a layer in the backward pass.
+      remat: which activations of a layer the backward pass recomputes: `none`, or `full`
+        for all of them.
     """
 
     block: Callable[..., nn.Module]
     num_layers: int
     first_index: int = 0
-    remat: bool = False
+    remat: Remat = "none"
 
     @nn.compact
     def __call__(
-        self, x: Any, *shared: Any, per_layer: Sequence[Any] | None = None
+        self,
+        x: Any,
+        *shared: Any,
+        per_layer: Sequence[Any] | None = None,
+        unstacked: Sequence[Params] | None = None,
     ) -> tuple[Any, list[Any]]:
         """Returns the x of the last layer, and a list of the outputs of each layer.
 
@@ -86,7 +97,10 @@ class LayerStack(nn.Module):
           x: a tree of arrays, which each layer maps to one of the same shapes.
           *shared: trees of arrays that all layers take.
           per_layer: `Layer.inputs` of each layer.
+          unstacked: what `unstack` returns, for calls within a compiled loop.
         """
+        if self.num_layers == 0:
+            return x, []
         if per_layer is None:
             per_layer = [None] * self.num_layers
         # A detached block has no variables: they are passed to it, layer by layer.
@@ -102,8 +116,8 @@ class LayerStack(nn.Module):
             params = _read_params.get()(self.path, params)
             return block.apply({"params": params}, x, layer, *shared)
 
-        run = jax.checkpoint(run) if self.remat else run
-        layers = _unstack(self.variables["params"], self.num_layers)
+        run = _RECOMPUTING[self.remat](run)
+        layers = self.unstack() if unstacked is None else unstacked
         outputs = []
         for index, (params, inputs) in enumerate(zip(layers, per_layer, strict=True)):
             layer = Layer(self.first_index + index, inputs)
@@ -111,16 +125,17 @@ class LayerStack(nn.Module):
             outputs.append(output)
         return x, outputs
 
+    def unstack(self) -> list[Params]:
+        """Returns the parameters of each layer.
 
-def _unstack(params: Params, num_layers: int) -> list[Params]:
-    """Returns the parameters of each layer, cut from arrays [num_layers, …].
-
-    Arrays are split once, since the gradient of a split is one concatenation, and that of
-    `num_layers` slices is a sum of as many padded arrays.
-    """
-    leaves, treedef = jax.tree.flatten(params)
-    columns = []
-    for leaf in leaves:
-        parts = jax.lax.split(leaf, [1] * num_layers)
-        columns.append([part.reshape(leaf.shape[1:]) for part in parts])
-    return [treedef.unflatten(layer) for layer in zip(*columns, strict=True)]
+        XLA does not move this out of a loop. One that applies the stack at every step,
+        such as decoding, calls it once before.
+        """
+        leaves, treedef = jax.tree.flatten(self.variables["params"])
+        columns = []
+        for leaf in leaves:
+            # The gradient of a split is one concatenation, and that of `num_layers`
+            # slices is a sum of as many padded arrays.
+            parts = jax.lax.split(leaf, [1] * self.num_layers)
+            columns.append([part.reshape(leaf.shape[1:]) for part in parts])
+        return [treedef.unflatten(layer) for layer in zip(*columns, strict=True)]

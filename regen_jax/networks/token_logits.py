@@ -1,4 +1,4 @@
-"""Logits of the tokens of a space: which can be, which count, and how right they are."""
+"""Masks, log-probabilities and accuracies of token logits."""
 
 from collections.abc import Iterable
 
@@ -8,19 +8,19 @@ import jax.numpy as jnp
 from regen_jax.spaces import Tokens, length_mask, lengths
 
 
-def ended(space: Tokens, tokens: jax.Array) -> jax.Array:
-    """Tokens [B, *space.shape] with 0 behind their end, whatever stood there."""
+def mask_after_end(space: Tokens, tokens: jax.Array) -> jax.Array:
+    """Returns tokens [B, *space.shape] with 0 after the end, whatever stood there."""
     if not space.padded:
         return tokens
     keep = length_mask(lengths(space, tokens), space.length)
     return jnp.where(keep if space.depth == 1 else keep[..., None], tokens, 0)
 
 
-def counted(space: Tokens, tokens: jax.Array) -> jax.Array | None:
-    """bool, the shape of tokens [B, *space.shape]: those whose prediction counts.
+def loss_mask(space: Tokens, tokens: jax.Array) -> jax.Array | None:
+    """Returns which predictions of tokens count, bool[B, *space.shape]; None for all.
 
-    These are the tokens before the end and, of the first level, the 0 that ends them,
-    which a sequence of full length lacks. None where the space is not padded.
+    Those are the tokens before the end and, of the first level, the 0 that ends them,
+    which a sequence of full length lacks.
     """
     if not space.padded:
         return None
@@ -32,10 +32,10 @@ def counted(space: Tokens, tokens: jax.Array) -> jax.Array | None:
     return jnp.stack([until_end] + [before_end] * (space.depth - 1), axis=-1)
 
 
-def possible(space: Tokens, logits: jax.Array) -> jax.Array:
-    """Logits [..., V], or [..., K, V] of a stack, with -inf for what the space rules out.
+def mask_invalid(space: Tokens, logits: jax.Array) -> jax.Array:
+    """Returns logits [..., V], or [..., K, V], with -inf for what the space rules out.
 
-    That is 0 in the levels of a padded stack but the first, which alone ends it.
+    That is token 0 in the levels of a padded stack but the first, which alone ends it.
     """
     if space.depth == 1 or not space.padded:
         return logits
@@ -43,27 +43,27 @@ def possible(space: Tokens, logits: jax.Array) -> jax.Array:
     return jnp.where((level > 0) & (token == 0), -jnp.inf, logits)
 
 
-def likeliest(space: Tokens, logits: jax.Array) -> jax.Array:
-    """i32[B, *space.shape]: the likeliest token of each, up to the first end."""
-    tokens = jnp.argmax(possible(space, logits), axis=-1).astype(jnp.int32)
-    return ended(space, tokens)
+def argmax_tokens(space: Tokens, logits: jax.Array) -> jax.Array:
+    """Returns i32[B, *space.shape], the likeliest token of each position up to the end."""
+    tokens = jnp.argmax(mask_invalid(space, logits), axis=-1).astype(jnp.int32)
+    return mask_after_end(space, tokens)
 
 
 def token_log_probs(logits: jax.Array, tokens: jax.Array) -> jax.Array:
-    """f32[...]: log-probability of each token [...] under its logits [..., V]."""
+    """Returns f32[...], the log-probability of tokens [...] under logits [..., V]."""
     log_probs = jax.nn.log_softmax(logits)
     return jnp.take_along_axis(log_probs, tokens[..., None], axis=-1)[..., 0]
 
 
-def mean_counted(x: jax.Array, counts: jax.Array | None) -> jax.Array:
-    """Returns f32[B], the mean of x [B, ...] where `counts`; over all if that is None.
+def masked_mean(x: jax.Array, mask: jax.Array | None) -> jax.Array:
+    """Returns f32[B], the mean of x [B, ...] where the mask is true; None is all.
 
     The mean of nothing is 0.
     """
     axes = tuple(range(1, x.ndim))
-    if counts is None:
+    if mask is None:
         return x.mean(axis=axes)
-    return jnp.where(counts, x, 0).sum(axes) / jnp.maximum(counts.sum(axes), 1)
+    return jnp.where(mask, x, 0).sum(axes) / jnp.maximum(mask.sum(axes), 1)
 
 
 def token_weights(
@@ -72,37 +72,37 @@ def token_weights(
     """Returns `LossOutput.weights` by which means are over tokens, not over examples.
 
     They are f32[B] each, for `names` and the token accuracies: the number of `tokens`
-    [B, *space.shape] that are not padding. Empty for a space without padding, where all
+    [B, *space.shape] in the loss mask. Empty for a space without padding, where all
     examples have as many.
     """
-    counts = counted(space, tokens)
-    if counts is None:
+    mask = loss_mask(space, tokens)
+    if mask is None:
         return {}
-    number = counts.sum(axis=range(1, counts.ndim)).astype(jnp.float32)
+    number = mask.sum(axis=range(1, mask.ndim)).astype(jnp.float32)
     weights = dict.fromkeys([*names, "token_accuracy"], number)
     for level in range(space.depth if space.depth > 1 else 0):
-        of_level = counts[..., level].sum(axis=1).astype(jnp.float32)
-        weights[f"token_accuracy_{level + 1}"] = of_level
+        level_number = mask[..., level].sum(axis=1).astype(jnp.float32)
+        weights[f"token_accuracy_{level + 1}"] = level_number
     return weights
 
 
 def accuracies(
     space: Tokens, logits: jax.Array, tokens: jax.Array
 ) -> dict[str, jax.Array]:
-    """`token_accuracy`, the share of tokens [B, *space.shape] that are likeliest.
+    """Returns accuracies f32[B] of logits for tokens [B, *space.shape], by name.
 
-    Of a stack there is `token_accuracy_1` too, and so on, of each level. Where the space
-    is padded, `sequence_accuracy` is 1 where all tokens are right. All are f32[B], of the
-    tokens that count.
+    `token_accuracy` is the fraction of tokens in the loss mask that are the likeliest
+    ones. For stacks there are `token_accuracy_1` and so on too, by level. Where the space
+    is padded, `sequence_accuracy` is 1 where all tokens are right.
     """
-    counts = counted(space, tokens)
-    hits = jnp.argmax(possible(space, logits), axis=-1) == tokens
-    figures = {"token_accuracy": mean_counted(hits, counts)}
+    mask = loss_mask(space, tokens)
+    hits = jnp.argmax(mask_invalid(space, logits), axis=-1) == tokens
+    metrics = {"token_accuracy": masked_mean(hits, mask)}
     for level in range(space.depth if space.depth > 1 else 0):
-        of_level = None if counts is None else counts[..., level]
-        found = mean_counted(hits[..., level], of_level)
-        figures[f"token_accuracy_{level + 1}"] = found
-    if counts is not None:
-        right = jnp.all(hits | ~counts, axis=range(1, hits.ndim))
-        figures["sequence_accuracy"] = right.astype(jnp.float32)
-    return figures
+        level_mask = None if mask is None else mask[..., level]
+        accuracy = masked_mean(hits[..., level], level_mask)
+        metrics[f"token_accuracy_{level + 1}"] = accuracy
+    if mask is not None:
+        right = jnp.all(hits | ~mask, axis=range(1, hits.ndim))
+        metrics["sequence_accuracy"] = right.astype(jnp.float32)
+    return metrics

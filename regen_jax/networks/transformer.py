@@ -16,9 +16,10 @@ from regen_jax.networks.block import Block, BlockInputs, BlockOutputs
 from regen_jax.networks.decoder_conditioning import Conditioning
 from regen_jax.networks.embeddings import INIT, source_length
 from regen_jax.networks.heads import OutputHead
-from regen_jax.networks.layer_stack import LayerStack
+from regen_jax.networks.layer_stack import LayerStack, Params
 from regen_jax.networks.linear import Head
 from regen_jax.networks.source_encoder import EncoderOutput, SourceEncoder
+from regen_jax.ranges import Remat
 from regen_jax.spaces import Space, Value
 
 
@@ -81,7 +82,7 @@ class Transformer(nn.Module):
     head: OutputHead
     mlp_ratio: float = 4.0
     dropout: float = 0.0
-    remat: bool = False
+    remat: Remat = "none"
     dtype: jnp.dtype = jnp.float32
     depth: int = 1
     encoder_layers: int = 0
@@ -100,7 +101,7 @@ class Transformer(nn.Module):
             dtype=self.dtype,
             rotary=self.rotary,
         )
-        self.encoder = SourceEncoder(
+        self.source_encoder = SourceEncoder(
             self.source_space,
             self.width,
             block,
@@ -179,7 +180,7 @@ class Transformer(nn.Module):
           Logits f32[B, V], or [B, K, V], of the first token; what further steps read of
           the source; and a cache per layer.
         """
-        encoded = self.encoder(source, drop)
+        encoded = self.source_encoder(source, drop)
         inputs = self.conditioning(encoded, self.num_positions)
         x = self._embed_positions(inputs.prefix, inputs.offsets, 0)
         mask = jnp.arange(self.num_positions)[None] < self.prefix_length
@@ -210,6 +211,7 @@ class Transformer(nn.Module):
         index: jax.Array,
         source: SourceState,
         caches: list[KeysValues],
+        unstacked: list[Params] | None = None,
     ) -> tuple[jax.Array, list[KeysValues]]:
         """Reads a token and predicts the next one.
 
@@ -218,6 +220,7 @@ class Transformer(nn.Module):
           index: i32[], its position in the target.
           source: from `prefill`.
           caches: one per layer.
+          unstacked: from `unstack`, for steps within a compiled loop.
 
         Returns:
           Logits f32[B, V], or [B, K, V], and the caches with that token.
@@ -234,9 +237,14 @@ class Transformer(nn.Module):
             None,
             position,
             per_layer=list(map(BlockInputs, caches, source.keys_values)),
+            unstacked=unstacked,
         )
         logits = self._logits(x, source.head)[:, 0]
         return logits, [output.cache for output in outputs]
+
+    def unstack(self) -> list[Params]:
+        """Returns the parameters of each block of the decoder."""
+        return self.layers.unstack()
 
     def _states(
         self,
@@ -246,7 +254,7 @@ class Transformer(nn.Module):
         keys: jax.Array | None = None,
     ) -> tuple[jax.Array, EncoderOutput, list[BlockOutputs]]:
         """Returns states [B, num_positions, W], the encoded source, and block outputs."""
-        encoded = self.encoder(source, drop, keys)
+        encoded = self.source_encoder(source, drop, keys)
         inputs = self.conditioning(encoded, self.num_positions)
         x = jnp.concatenate([inputs.prefix, self._embed(target[:, :-1])], axis=1)
         x = self._embed_positions(x, inputs.offsets, 0)

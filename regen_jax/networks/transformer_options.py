@@ -3,40 +3,49 @@
 import dataclasses
 
 from regen_jax import ranges
-from regen_jax.ranges import Count, Dtype, Positive, Rate
+from regen_jax.ranges import Count, Dtype, Positive, Rate, Remat
 from regen_jax.spaces import Space
 
 
-@dataclasses.dataclass(frozen=True)
-class TransformerOptions:
-    """Source, target and the size of a transformer between them.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TransformerSize:
+    """The size of a transformer and how it computes.
 
     Attributes:
-      source_space: the space of the source.
-      target_space: the space of the target.
       width: of each vector, divided among `num_heads`.
       num_layers: number of blocks, of attention and an MLP.
       mlp_ratio: width of the MLP's hidden layer over `width`.
       dropout: rate at which values of each layer's output are dropped in training.
       dtype: of the computation; parameters, logits, losses and results are float32.
-      remat: whether to recompute the activations of each block in the backward pass, a
-        quarter more arithmetic. Whether memory is saved is up to the compiler: XLA's
-        programs for CPUs need as much with it as without.
+      remat: which activations of each block the backward pass recomputes: `none`, or
+        `full` for all, a quarter more arithmetic. Whether memory is saved is up to the
+        compiler: XLA's programs for CPUs need as much with it as without.
     """
 
-    source_space: Space
-    target_space: Space
     width: Count = 128
     num_layers: Count = 4
     num_heads: Count = 4
     mlp_ratio: Positive = 4.0
     dropout: Rate = 0.0
     dtype: Dtype = "float32"
-    remat: bool = False
+    remat: Remat = "none"
 
     def __post_init__(self):
         ranges.check(self)
         check_size(self.width, self.num_layers, self.num_heads, self.mlp_ratio)
+
+
+@dataclasses.dataclass(frozen=True)
+class TransformerOptions(TransformerSize):
+    """Source, target and the size of a transformer between them.
+
+    Attributes:
+      source_space: the space of the source.
+      target_space: the space of the target.
+    """
+
+    source_space: Space
+    target_space: Space
 
 
 def check_size(width: int, num_layers: int, num_heads: int, mlp_ratio: float) -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from regen_jax.data.readers.in_memory import Listed
+from regen_jax.data.readers.in_memory import InMemoryExamples
 from regen_jax.data.readers.scores import score_of
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, Generated, SampleMetrics, Variables
 from regen_jax.modalities.music import bars, events, midi
 from regen_jax.modalities.music.score import Score, from_events
-from regen_jax.modalities.music.voice_leading import VoiceLeading
+from regen_jax.modalities.music.voice_leading import VoiceLeadingConstraints
 from regen_jax.spaces import Tokens
 from regen_jax.tasks.scored import ScoreTask
 
@@ -30,7 +30,7 @@ class Harmony(ScoreTask):
 
     X has two levels: the soprano's events, with fermatas at phrase ends, and the step of
     its bar, from `|1` on. The first step, which begins a bar, has
-    the metre there, such as `6/8`.
+    the meter there, such as `6/8`.
     """
 
     @property
@@ -41,7 +41,7 @@ class Harmony(ScoreTask):
     @property
     def y(self) -> Tokens:
         space = events.space(self.steps, VOICES)
-        return dataclasses.replace(space, constraints=VoiceLeading())
+        return dataclasses.replace(space, constraints=VoiceLeadingConstraints())
 
     def examples(self, split: str) -> Sequence[Example]:
         return _pieces(self, split)
@@ -56,26 +56,26 @@ class Harmony(ScoreTask):
             raise UserError(f"--midi={value}: {error}") from error
 
     def soprano(self, score: Score) -> np.ndarray:
-        """X of a score on the task's grid: its first voice, and the steps of its bars.
+        """Encodes X of a score on the task's grid: its first voice and its bars.
 
         Raises:
-          UserError: the score is too long, or there is no symbol for its metre.
+          UserError: the score is too long, or there is no symbol for its meter.
         """
-        beats, unit = score.metre
-        bars.check(score.metre, self.division, "the score")
-        if bars.quarters(score.metre) > _BAR:
+        beats, unit = score.meter
+        bars.check(score.meter, self.division, "the score")
+        if bars.quarters(score.meter) > _BAR:
             raise UserError(
                 f"a bar of {beats}/{unit} is longer than {_BAR} quarter notes: rewrite "
                 "it in shorter bars"
             )
-        if score.metre not in _metres(self.division):
+        if score.meter not in _meters(self.division):
             raise UserError(
-                f"the metre {beats}/{unit} is unknown: beats of 1/1 to 1/{_SHORTEST} are "
+                f"the meter {beats}/{unit} is unknown: beats of 1/1 to 1/{_SHORTEST} are "
                 "known: rewrite it in longer note values"
             )
         first = dataclasses.replace(score, voices=score.voices[:1])
         ids = self.encoded(first, events.space(self.steps))
-        steps = np.arange(self.steps) % bars.steps(score.metre, self.division)
+        steps = np.arange(self.steps) % bars.steps(score.meter, self.division)
         steps += len(events.SYMBOLS)
         steps[0] = self.x.symbols.index(f"{beats}/{unit}")
         return np.stack([ids, np.where(ids != events.PADDING, steps, 0)], axis=1)
@@ -90,16 +90,16 @@ class Harmony(ScoreTask):
     @property
     def _bar_symbols(self) -> tuple[str, ...]:
         steps = tuple(f"|{step + 1}" for step in range(_BAR * self.division))
-        return steps + tuple(f"{b}/{unit}" for b, unit in _metres(self.division))
+        return steps + tuple(f"{b}/{unit}" for b, unit in _meters(self.division))
 
     def fits(self, score: Score) -> bool:
-        return super().fits(score) and score.metre in _metres(self.division)
+        return super().fits(score) and score.meter in _meters(self.division)
 
     def is_pair(self, score: Score) -> bool:
-        return bars.quarters(score.metre) <= _BAR
+        return bars.quarters(score.meter) <= _BAR
 
     def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
-        """As any score, and `soprano_kept`: fraction of the steps of X that Y has kept."""
+        """Adds `soprano_kept`, the fraction of the steps of X that Y keeps."""
         score_metrics = super().sample_metrics(variables)
 
         def metrics(generated: Generated) -> dict[str, float]:
@@ -108,7 +108,7 @@ class Harmony(ScoreTask):
             if "x" in prompts:
                 soprano = np.asarray(prompts["x"])[..., 0]
                 kept = (y[..., 0] == soprano)[soprano != events.PADDING]
-                missed = [score_of(one).coarser(self.division) for one in too_long]
+                missed = [score_of(one).coarsen(self.division) for one in too_long]
                 steps = kept.size + sum(score.voices[0][-1].end for score in missed)
                 values["soprano_kept"] = float(kept.sum() / steps)
             return values
@@ -117,15 +117,15 @@ class Harmony(ScoreTask):
 
 
 @functools.lru_cache(maxsize=8)
-def _metres(division: int) -> tuple[bars.Metre, ...]:
-    """All metres whose bars are whole steps, and at most _BAR quarter notes."""
+def _meters(division: int) -> tuple[bars.Meter, ...]:
+    """Lists the meters whose bars are whole steps, and at most _BAR quarter notes."""
     units = [2**power for power in range(_SHORTEST.bit_length())]
     every = [(beats + 1, unit) for unit in units for beats in range(_BAR * unit // 4)]
-    return tuple(metre for metre in every if bars.steps(metre, division))
+    return tuple(meter for meter in every if bars.steps(meter, division))
 
 
 @functools.lru_cache(maxsize=8)
-def _pieces(task: Harmony, split: str) -> Listed:
+def _pieces(task: Harmony, split: str) -> InMemoryExamples:
     examples = [
         {"x": task.soprano(score), "y": task.encoded(score, task.y)}
         for _, score in task.pieces(split)

@@ -1,4 +1,4 @@
-"""Lyrics with metre and key → melody."""
+"""Lyrics with meter and key → melody."""
 
 import dataclasses
 import functools
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from regen_jax.data.readers.in_memory import Listed
+from regen_jax.data.readers.in_memory import InMemoryExamples
 from regen_jax.data.readers.scores import load_scores
 from regen_jax.data.tfds import prepared
 from regen_jax.errors import UserError
@@ -29,7 +29,7 @@ _EXAMPLE = '"4/4 G: Wach auf, mein Herz, und sin-ge / dem Schöp-fer al-ler Din-
 class Melody(ScoreTask):
     """X is a text such as `4/4 G: Nun dan-ket al-le Gott / …`, and Y its tune.
 
-    Metre and key come first (lower case is minor), then syllables; `-` joins those of a
+    Meter and key come first (lower case is minor), then syllables; `-` joins those of a
     word and `/` ends a line, which the tune ends with a fermata.
 
     Attributes:
@@ -45,16 +45,17 @@ class Melody(ScoreTask):
 
     @property
     def x(self) -> Tokens:
-        return tokenizer.pieces_space(tuple(self.info["pieces"]), self.max_pieces)
+        return tokenizer.subword_space(tuple(self.info["pieces"]), self.max_pieces)
 
     @property
     def y(self) -> Tokens:
         return events.space(self.steps)
 
     def read_info(self) -> dict[str, Any]:
-        pieces = _tokenizer(self.name, self.dir, self.pieces_vocab)
+        train = self.splits.stored("train")
+        pieces = _tokenizer(self.name, train, self.dir, self.pieces_vocab)
         known = self.with_info({"pieces": pieces})
-        return {"pieces": list(pieces), "metres": _metres(known)}
+        return {"pieces": list(pieces), "meters": _meters(known)}
 
     def examples(self, split: str) -> Sequence[Example]:
         return _melodies(self, split)
@@ -63,11 +64,11 @@ class Melody(ScoreTask):
         if kind != "text":
             raise UserError(f"melody reads --text=LYRICS, not --{kind}")
         text = lyrics(value)
-        metre, _, _ = text.partition(" ")
-        known = self.info["metres"]
-        if metre not in known:
+        meter, _, _ = text.partition(" ")
+        known = self.info["meters"]
+        if meter not in known:
             raise UserError(
-                f"the metre {metre[:20]} is not in the training data: choose "
+                f"the meter {meter[:20]} is not in the training data: choose "
                 f"{' or '.join(known)}"
             )
         return {"x": tokenizer.encode(self.x, text)}
@@ -82,7 +83,7 @@ class Melody(ScoreTask):
         """Returns pieces of the text of a score; none if it has no words or too many."""
         text, space = written(score), self.x
         try:
-            ids = tokenizer.pieces_of(space, text) if text else []
+            ids = tokenizer.tokenize(space, text) if text else []
         except UserError:
             # It has a character that is in no text of the train split.
             return []
@@ -93,11 +94,11 @@ class Melody(ScoreTask):
             return from_events(ids, self.division)
         text = tokenizer.decode(self.x, np.asarray(prompts["x"])[index])
         beats, unit, key, words = _HEAD.fullmatch(text).groups()
-        metre = int(beats), int(unit)
-        return from_events(ids, self.division, metre, key, syllables(words))
+        meter = int(beats), int(unit)
+        return from_events(ids, self.division, meter, key, syllables(words))
 
     def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
-        """As any score, and `notes_per_syllable`."""
+        """Adds `notes_per_syllable` to the metrics of any score."""
         score_metrics = super().sample_metrics(variables)
 
         def metrics(generated: Generated) -> dict[str, float]:
@@ -106,7 +107,7 @@ class Melody(ScoreTask):
             if "x" in prompts:
                 texts = [tokenizer.decode(self.x, row) for row in prompts["x"]]
                 sung = sum(len(syllables(text.partition(":")[2])) for text in texts)
-                notes = events.begins(y, axis=1).sum()
+                notes = events.onset_mask(y, axis=1).sum()
                 values["notes_per_syllable"] = float(notes / sung)
             return values
 
@@ -120,16 +121,16 @@ class Melody(ScoreTask):
 
 
 def lyrics(text: str) -> str:
-    """A text of X in its canonical form.
+    """Normalizes a text of X.
 
     Raises:
-      UserError: metre, key or words are missing, or there is no such key.
+      UserError: meter, key or words are missing, or there is no such key.
     """
     # Editors of texts begin them with a byte-order mark.
     match = _HEAD.fullmatch(text.removeprefix("\ufeff"))
     if match is None:
         raise UserError(
-            f"lyrics begin with metre, key and a colon, as in {_EXAMPLE}, not with "
+            f"lyrics begin with meter, key and a colon, as in {_EXAMPLE}, not with "
             f"{text[:20]!r}"
         )
     beats, unit, key, words = match.groups()
@@ -149,7 +150,7 @@ def lyrics(text: str) -> str:
 
 
 def syllables(words: str) -> list[str]:
-    """The syllables of lyrics; those within a word end in `-`."""
+    """Splits lyrics into syllables; those within a word end in `-`."""
     found = []
     for word in words.replace("/", " ").split():
         parts = [part for part in word.split("-") if part]
@@ -158,49 +159,52 @@ def syllables(words: str) -> list[str]:
 
 
 def written(score: Score) -> str:
-    """X of a score whose first voice has lyrics; empty where it has none."""
+    """Writes X of a score from the lyrics of its first voice; empty if it has none."""
     notes = score.voices[0]
     if not any(note.lyric for note in notes):
         return ""
     words = "".join(map(_sung, notes)).strip()
     words = re.sub(r"\s+", " ", words.removesuffix("/"))
-    return lyrics(f"{score.metre[0]}/{score.metre[1]} {score.key}: {words}")
+    return lyrics(f"{score.meter[0]}/{score.meter[1]} {score.key}: {words}")
 
 
 def _sung(note: Note) -> str:
-    """What a note adds to the text: `Wach `, `sin-`, and `/` where a line ends."""
+    """Returns the text of a note: `Wach `, `sin-`, and `/` where a line ends."""
     syllable = note.lyric.replace("/", "")
     between = "" if not syllable or syllable.endswith("-") else " "
     return syllable + between + (" / " if note.fermata else "")
 
 
 @functools.lru_cache(maxsize=4)
-def _tokenizer(name: str, data_dir: str, vocab: int) -> tuple[str, ...]:
-    """Pieces of the lyrics of the train split, in every key."""
-    folder = Path(prepared.require(name, "train", data_dir).data_dir)
+def _tokenizer(name: str, train: str, data_dir: str, vocab: int) -> tuple[str, ...]:
+    """Pieces of the lyrics of the split that is trained on, in every key."""
+    folder = Path(prepared.require(name, train, data_dir).data_dir)
 
     def learn() -> tuple[str, ...]:
-        texts = [written(piece.score) for piece in load_scores(name, "train", data_dir)]
+        texts = [written(piece.score) for piece in load_scores(name, train, data_dir)]
         texts += [f"{key}:" for key in (*events.PITCH_CLASSES, "c#", "d#", "a#", "f#")]
         return tokenizer.train([text for text in texts if text], vocab)
 
     try:
-        return tokenizer.cached(folder / f"tokenizer-{vocab}.json", learn)
+        return tokenizer.load_or_train(
+            folder / f"tokenizer-{train}-{vocab}.json", learn
+        )
     except ValueError as error:
         raise UserError(f"config.data: {error}") from error
 
 
-def _metres(task: Melody) -> list[str]:
+def _meters(task: Melody) -> list[str]:
     """Returns the time signatures of the texts that a task trains on, such as `3/4`."""
-    scores = (piece.score for piece in load_scores(task.name, "train", task.dir))
-    metres = {score.metre for score in scores if task.fits(score)}
-    return [f"{beats}/{unit}" for beats, unit in sorted(metres)]
+    train = task.splits.stored("train")
+    scores = (piece.score for piece in load_scores(task.name, train, task.dir))
+    meters = {score.meter for score in scores if task.fits(score)}
+    return [f"{beats}/{unit}" for beats, unit in sorted(meters)]
 
 
 @functools.lru_cache(maxsize=8)
-def _melodies(task: Melody, split: str) -> Listed:
+def _melodies(task: Melody, split: str) -> InMemoryExamples:
     alone = split == "targets"
-    scores = [score for _, score in task.pieces("train" if alone else split)]
+    scores = [score for _, score in task.pieces(split)]
     if alone and task.folk_tunes:
         tunes = task.pieces("train", task.folk_tunes, whole=True)
         scores += [score for _, score in tunes]

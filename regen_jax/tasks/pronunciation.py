@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from regen_jax.data.builders.pronunciations.builder import open_pronunciations
+from regen_jax.data.readers.pronunciations import open_pronunciations
+from regen_jax.data.tfds.splits import DEFAULT_SPLITS, SplitOptions
 from regen_jax.errors import UserError
 from regen_jax.interfaces import (
     CoreList,
@@ -22,7 +23,7 @@ from regen_jax.interfaces import (
 from regen_jax.media.media import Media
 from regen_jax.metrics.error_rates import nearest_edits
 from regen_jax.modalities.text import characters
-from regen_jax.modalities.text.pronunciation import PHONES, without_stress
+from regen_jax.modalities.text.pronunciation import PHONES, strip_stress
 from regen_jax.ranges import Count
 from regen_jax.spaces import Tokens
 from regen_jax.tasks.transcripts import table
@@ -37,6 +38,7 @@ class Pronunciation(Task):
     Attributes:
       name: a prepared set of words with their ARPAbet phonemes.
       dir: where it is prepared; TFDS's default folder if empty.
+      splits: the splits of the set that are read.
       direction: `g2p` (letters to phonemes) or `p2g`.
       stress: whether vowels tell their stress; published error rates are without.
       max_length: of a word and of a pronunciation. Longer ones are left out of the
@@ -47,6 +49,7 @@ class Pronunciation(Task):
 
     name: str = "pronunciations"
     dir: str = ""
+    splits: SplitOptions = DEFAULT_SPLITS
     direction: str = "g2p"
     stress: bool = False
     max_length: Count = 20
@@ -68,14 +71,14 @@ class Pronunciation(Task):
         return self._spaces["y"]
 
     def examples(self, split: str) -> Sequence[Example]:
-        """All pairs of a word and a pronunciation in `train`; elsewhere one per word.
+        """Returns all pairs of word and pronunciation in `train`; elsewhere one per word.
 
         That one has the first pronunciation that fits.
         """
         return _read(self, split)[0]
 
     def core_list(self, split: str) -> CoreList:
-        """All words of the split; `too_long` are those that exceed `max_length`."""
+        """Returns all words of the split; `too_long` are those that exceed `max_length`."""
         examples, too_long = _read(self, split)
         rows = np.arange(len(examples))
         return CoreList(rows, too_long, whole=not too_long)
@@ -88,7 +91,7 @@ class Pronunciation(Task):
         return {"x": characters.encode(self.x, sequence)}
 
     def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
-        """`symbol_error_rate`, edits per symbol (PER of G2P), and `word_error_rate`.
+        """Computes `symbol_error_rate`, edits per symbol (PER of G2P), and `word_error_rate`.
 
         Any pronunciation that the data set lists for the word is right, and so is any
         spelling that it lists for the phonemes. Edits are to the nearest of them.
@@ -129,7 +132,7 @@ class Pronunciation(Task):
         return sources, {"symbol_error_rate": edits, "word_error_rate": wrong}
 
     def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
-        """Words, what was generated for them, and what is true."""
+        """Renders a table of sources, outputs and references."""
         columns = {"source": self._words(self.x, prompts["x"])}
         columns["generated"] = self._words(self.y, y)
         if "y" in prompts:
@@ -138,7 +141,7 @@ class Pronunciation(Task):
 
     @property
     def _spaces(self) -> dict[str, Tokens]:
-        unstressed = dict.fromkeys(without_stress(PHONES))
+        unstressed = dict.fromkeys(strip_stress(PHONES))
         letters = characters.character_space(self.max_length, characters.ENGLISH[1:])
         symbols = ("", *(PHONES if self.stress else unstressed))
         phonemes = Tokens(self.max_length, len(symbols), padded=True, symbols=symbols)
@@ -163,7 +166,8 @@ def _read(
 ) -> tuple[list[dict[str, Any]], tuple[Example, ...]]:
     """Returns the examples of a split, and the words of which none can be made."""
     examples, too_long = [], []
-    for word, listed in open_pronunciations(task.name, split, task.dir):
+    stored = task.splits.stored(split)
+    for word, listed in open_pronunciations(task.name, stored, task.dir):
         pairs = [
             pair
             for pair in _pairs(task, word, listed)
@@ -182,7 +186,8 @@ def _references(task: Pronunciation) -> dict[Symbols, list[Symbols]]:
     """Returns all y that the data set lists for each x, in any split, of any length."""
     references = collections.defaultdict(list)
     for split in ("train", "validation", "test"):
-        for word, listed in open_pronunciations(task.name, split, task.dir):
+        stored = task.splits.stored(split)
+        for word, listed in open_pronunciations(task.name, stored, task.dir):
             for x, y in _pairs(task, word, listed):
                 references[x].append(y)
     return dict(references)
@@ -193,7 +198,7 @@ def _pairs(
 ) -> Iterator[tuple[Symbols, Symbols]]:
     """Yields x and y of a word and each of its pronunciations, every pair once."""
     if not task.stress:
-        pronunciations = map(without_stress, pronunciations)
+        pronunciations = map(strip_stress, pronunciations)
     for phones in dict.fromkeys(map(tuple, pronunciations)):
         pair = tuple(word), phones
         yield pair if task.direction == "g2p" else pair[::-1]

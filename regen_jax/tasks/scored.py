@@ -9,7 +9,7 @@ import numpy as np
 
 from regen_jax.data.host_features import Origin
 from regen_jax.data.readers import raw_records
-from regen_jax.data.readers.in_memory import Listed
+from regen_jax.data.readers.in_memory import InMemoryExamples
 from regen_jax.data.readers.scores import (
     load_scores,
     score_of,
@@ -17,6 +17,7 @@ from regen_jax.data.readers.scores import (
     voice_ranges,
 )
 from regen_jax.data.tfds import prepared
+from regen_jax.data.tfds.splits import DEFAULT_SPLITS, SplitOptions
 from regen_jax.errors import UserError
 from regen_jax.interfaces import (
     CoreList,
@@ -48,6 +49,7 @@ class ScoreTask(Task):
     Attributes:
       name: a prepared set of scores.
       dir: where it is prepared; TFDS's default folder if empty.
+      splits: the splits of the set that are read.
       division: steps per quarter note. What is shorter is lost.
       max_beats: the most quarter notes of a piece; longer ones are left out. Less than
         CORE_BEATS leaves out pieces that metrics count as failures.
@@ -59,6 +61,7 @@ class ScoreTask(Task):
 
     name: str = "chorales"
     dir: str = ""
+    splits: SplitOptions = DEFAULT_SPLITS
     division: int = 2
     max_beats: Count = 64
     transpose: Natural = 5
@@ -82,8 +85,8 @@ class ScoreTask(Task):
         return from_events(ids, self.division)
 
     def likelihood_unit(self, y: np.ndarray) -> tuple[str, np.ndarray]:
-        """Notes, of all voices."""
-        return "note", events.begins(y, axis=1).reshape(len(y), -1).sum(axis=1)
+        """Returns the number of notes, in all voices."""
+        return "note", events.onset_mask(y, axis=1).reshape(len(y), -1).sum(axis=1)
 
     def fits(self, score: Score) -> bool:
         """Returns whether the pair of a score fits these options."""
@@ -94,19 +97,20 @@ class ScoreTask(Task):
         return True
 
     def core_list(self, split: str) -> CoreList:
-        """The pairs of at most CORE_BEATS quarter notes."""
-        found = [piece.score for piece in load_scores(self.name, split, self.dir)]
+        """Returns the pairs of at most CORE_BEATS quarter notes."""
+        source = self.name, self.splits.stored(split), self.dir
+        found = [piece.score for piece in load_scores(*source)]
         pairs = [index for index, score in enumerate(found) if self.is_pair(score)]
         held = [index for index, score in enumerate(found) if self.fits(score)]
         core = {i for i in pairs if found[i].length <= found[i].division * CORE_BEATS}
         rows = [row for row, index in enumerate(held) if index in core]
         missing = core.difference(held)
-        stored = raw_records.load(self.name, split, self.dir) if missing else ()
+        stored = raw_records.load(*source) if missing else ()
         too_long = [record for i, record in enumerate(stored) if i in missing]
         return CoreList(np.array(rows, int), tuple(too_long), held == pairs)
 
     def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
-        """How like real pieces scores are.
+        """Compares scores with real pieces.
 
         `in_key`: fraction of the notes in the piece's key, that of X or, where X has
         none, that of the true Y. `pitch_class_distance`, `interval_distance`: total
@@ -120,7 +124,7 @@ class ScoreTask(Task):
         def metrics(generated: Generated) -> dict[str, float]:
             prompts, y, too_long = generated
             values = {}
-            if events.begins(y, axis=1).any():
+            if events.onset_mask(y, axis=1).any():
                 values = {"in_key": self._in_key(prompts, y)}
                 if "y" in prompts:
                     values |= _distances(y, np.asarray(prompts["y"]))
@@ -133,7 +137,7 @@ class ScoreTask(Task):
         return metrics
 
     def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
-        """A piano roll, a sound and files of each that is not empty."""
+        """Renders a piano roll, a sound and files of each score that is not empty."""
         media = Media()
         for index, ids in enumerate(y):
             score = self.score(prompts, index, ids)
@@ -151,7 +155,7 @@ class ScoreTask(Task):
         return media
 
     def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Media:
-        """The first score, and what came of its true Y′ as frames over it."""
+        """Renders the reconstruction of the first score, with the true notes as frames."""
         scores = [from_events(ids[0], self.division) for ids in (other, y)]
         return Media(
             {"reconstructions": render_piano_roll(*scores)} if scores[0].length else {}
@@ -160,34 +164,41 @@ class ScoreTask(Task):
     def reconstruction_metrics(
         self, y: np.ndarray, other: np.ndarray
     ) -> dict[str, float]:
-        """`same_events`: share of the steps of all voices where both have the same."""
+        """Computes `same_events`, the fraction of steps of all voices that are equal."""
         counts = np.asarray(y) != events.PADDING
         return {"same_events": float((y == other)[counts].mean())}
 
     def pieces(
         self, split: str, name: str = "", whole: bool = False
     ) -> Iterator[tuple[str, Score]]:
-        """Titles and scores of a split that fit, in all keys where it is for training.
+        """Yields titles and scores of a split that fit, in all keys for training.
 
         With `whole`, those alone of which the grid of steps loses no note.
         """
-        found = load_scores(name or self.name, split, self.dir)
+        train = self.splits.stored("train")
+        default = train if split == "targets" else ""
+        stored = split if name else self.splits.stored(split, default)
+        found = load_scores(name or self.name, stored, self.dir)
         ranges = voice_ranges(found)
         for title, score in found:
             if score.length > score.division * self.max_beats:
                 continue
-            if whole and _notes(score.coarser(self.division)) < _notes(score):
+            if whole and _notes(score.coarsen(self.division)) < _notes(score):
                 continue
             keys = [score]
-            if split == "train":
+            if split in ("train", "targets"):
                 keys = transpositions(score, self.transpose, ranges) or keys
             for score in keys:
-                yield title, score.coarser(self.division)
+                yield title, score.coarsen(self.division)
 
-    def listed(self, split: str, examples: Sequence[dict[str, Any]]) -> Listed:
-        """Those examples, which are all of a split."""
-        builder = prepared.require(self.name, "train", self.dir)
-        return Listed(examples, Origin(Path(builder.data_dir), f"{self} {split}"))
+    def listed(
+        self, split: str, examples: Sequence[dict[str, Any]]
+    ) -> InMemoryExamples:
+        """Wraps the examples of a split, so that features made on the host are cached."""
+        builder = prepared.require(self.name, self.splits.stored("train"), self.dir)
+        return InMemoryExamples(
+            examples, Origin(Path(builder.data_dir), f"{self} {split}")
+        )
 
     def encoded(self, score: Score, space: Tokens) -> np.ndarray:
         """Ids of a score; `UserError` where it does not fit."""
@@ -204,15 +215,19 @@ class ScoreTask(Task):
         return self.score(prompts, index, np.asarray(prompts["y"])[index])
 
     def _keys(self, prompts: Example, y: np.ndarray) -> list[str]:
-        """The key that each piece should be in."""
+        """Returns the key that each piece should be in."""
         shown = prompts.get("y", y)
         return [
-            keys.KEYS[keys.estimate(keys.durations(events.sounding(ids)))]
+            keys.KEYS[
+                keys.estimate_key(
+                    keys.pitch_class_durations(events.sounding_pitches(ids))
+                )
+            ]
             for ids in np.asarray(shown)
         ]
 
     def _in_key(self, prompts: Example, y: np.ndarray) -> float:
-        notes = [events.onsets(ids) for ids in y]
+        notes = [events.onset_pitches(ids) for ids in y]
         fractions = [
             music.in_key_fraction(onsets, scale(key))
             for onsets, key in zip(notes, self._keys(prompts, y), strict=True)
@@ -223,10 +238,10 @@ class ScoreTask(Task):
         self, y: np.ndarray, true: np.ndarray, too_long: Sequence[Example]
     ) -> float:
         missed = sum(
-            _notes(score_of(record).coarser(self.division), self.y.depth)
+            _notes(score_of(record).coarsen(self.division), self.y.depth)
             for record in too_long
         )
-        begins = [events.begins(ids, axis=1).ravel() for ids in (y, true)]
+        begins = [events.onset_mask(ids, axis=1).ravel() for ids in (y, true)]
         nothing, every = np.zeros(missed, bool), np.ones(missed, bool)
         return music.onset_f1(
             np.concatenate([begins[0], nothing]), np.concatenate([begins[1], every])
@@ -234,7 +249,9 @@ class ScoreTask(Task):
 
     def _faults(self, y: np.ndarray) -> dict[str, float]:
         counts = [
-            music.voice_leading_violations(events.sounding(ids), events.begins(ids))
+            music.voice_leading_violations(
+                events.sounding_pitches(ids), events.onset_mask(ids)
+            )
             for ids in y
         ]
         quarters = (np.asarray(y)[..., 0] != events.PADDING).sum() / self.division
@@ -263,7 +280,8 @@ def _distances(y: np.ndarray, true: np.ndarray) -> dict[str, float]:
     values = {}
     for name, histogram in histograms.items():
         counts, other = (
-            sum(histogram(events.onsets(ids)) for ids in scores) for scores in (y, true)
+            sum(histogram(events.onset_pitches(ids)) for ids in scores)
+            for scores in (y, true)
         )
         if counts.any() and other.any():
             values[name] = music.histogram_distance(counts, other)

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from regen_jax.data.builders.simple_bible.builder import Verse, in_core, open_verses
 from regen_jax.data.host_features import Origin
-from regen_jax.data.readers.in_memory import Listed
+from regen_jax.data.readers.in_memory import InMemoryExamples
+from regen_jax.data.readers.verses import Verse, in_core_list, open_verses
 from regen_jax.data.tfds import prepared
+from regen_jax.data.tfds.splits import DEFAULT_SPLITS, SplitOptions
 from regen_jax.errors import UserError
 from regen_jax.interfaces import (
     CoreList,
@@ -39,6 +40,7 @@ class Simplification(Task):
     Attributes:
       name: a prepared set of verses with their simple versions.
       dir: where it is prepared; TFDS's default folder if empty.
+      splits: the splits of the set that are read.
       vocab: pieces that the tokenizer learns of the train split, X and Y together.
       max_length: the most pieces of X and of Y; longer pairs are left out, and those of
         a core list score as empty outputs.
@@ -49,6 +51,7 @@ class Simplification(Task):
 
     name: str = "simple_bible"
     dir: str = ""
+    splits: SplitOptions = DEFAULT_SPLITS
     vocab: Count = 2000
     max_length: Count = 48
     judge_width: Count = 96
@@ -66,10 +69,11 @@ class Simplification(Task):
 
     @property
     def y(self) -> Tokens:
-        return tokenizer.pieces_space(tuple(self.info["pieces"]), self.max_length)
+        return tokenizer.subword_space(tuple(self.info["pieces"]), self.max_length)
 
     def read_info(self) -> dict[str, Any]:
-        return {"pieces": list(_pieces(self.name, self.dir, self.vocab))}
+        train = self.splits.stored("train")
+        return {"pieces": list(_pieces(self.name, train, self.dir, self.vocab))}
 
     def examples(self, split: str) -> Sequence[Example]:
         return _verses(self, split)[0]
@@ -93,7 +97,7 @@ class Simplification(Task):
         return {"x": tokenizer.encode(self.x, value)}
 
     def likelihood_unit(self, y: np.ndarray) -> tuple[str, np.ndarray]:
-        """Words: pieces that begin one, with the punctuation that hangs on it."""
+        """Returns the number of words: of pieces that begin one."""
         begins = [
             piece.startswith(tokenizer.WORD_START) and piece != tokenizer.CAPITAL
             for piece in self.y.symbols
@@ -101,7 +105,7 @@ class Simplification(Task):
         return "word", np.maximum(1, np.array(begins)[np.asarray(y)].sum(axis=1))
 
     def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
-        """BLEU, chrF, SARI and PINC of pairs; how likely and how new the texts are.
+        """Computes BLEU, chrF, SARI and PINC of pairs, perplexity and novelty.
 
         `bleu`, `chrf` and `sari`, 0 to 100, against the true texts, and `pinc` against
         the sources; of `too_long` they count an empty text each. `source_bleu` and
@@ -120,7 +124,7 @@ class Simplification(Task):
             pieces = np.minimum((y != 0).sum(axis=1) + 1, self.max_length).sum()
             found = {
                 "perplexity": float(
-                    np.exp(judge.nats(variables["judge"], y).sum() / pieces)
+                    np.exp(judge.nll(variables["judge"], y).sum() / pieces)
                 ),
                 "novelty": text_metrics.novelty(texts, known),
                 "copied": text_metrics.copied_fraction(texts, known),
@@ -141,7 +145,7 @@ class Simplification(Task):
     def per_example(
         self, variables: Mapping[str, Variables], generated: Generated
     ) -> PerExample:
-        """The three texts of each pair, and its SARI."""
+        """Returns source, reference, output and SARI of each pair."""
         prompts, y, too_long = generated
         sources, true, outputs = self._columns(prompts, y, too_long)
         saris = text_metrics.sentence_sari(sources, true, outputs)
@@ -155,11 +159,11 @@ class Simplification(Task):
     def reconstruction_metrics(
         self, y: np.ndarray, other: np.ndarray
     ) -> dict[str, float]:
-        """BLEU and chrF of texts that came from the true Y′."""
+        """Computes BLEU and chrF of reconstructions from the true Y′."""
         return self._likeness(self._texts(y), self._texts(other))
 
     def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
-        """Sources, what was generated, and the true texts."""
+        """Renders a table of sources, outputs and references."""
         columns = {"generated": self._texts(y)}
         if "x" in prompts:
             columns = {"source": self._texts(prompts["x"])} | columns
@@ -168,7 +172,7 @@ class Simplification(Task):
         return Media(texts={"samples": table(list(columns), *columns.values())})
 
     def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Media:
-        """Texts beside what came from their true Y′."""
+        """Renders a table of texts and their reconstructions."""
         columns = self._texts(y), self._texts(other)
         heads = ["text", "from the true abstraction"]
         return Media(texts={"reconstructions": table(heads, *columns)})
@@ -176,7 +180,7 @@ class Simplification(Task):
     def _columns(
         self, prompts: Example, y: np.ndarray, too_long: Sequence[Example]
     ) -> tuple[list[str], list[str], list[str]]:
-        """Sources, references and outputs, which are empty for `too_long`."""
+        """Returns sources, references and outputs, which are empty for `too_long`."""
         sources, true = (
             self._texts(prompts[side])
             + [tokenizer.normalize(record[name]) for record in too_long]
@@ -196,26 +200,28 @@ class Simplification(Task):
 
 
 @functools.lru_cache(maxsize=4)
-def _pieces(name: str, data_dir: str, vocab: int) -> tuple[str, ...]:
-    """Those of the train split, learned once and kept beside it."""
-    folder = Path(prepared.require(name, "train", data_dir).data_dir)
+def _pieces(name: str, train: str, data_dir: str, vocab: int) -> tuple[str, ...]:
+    """Learns pieces of the training split once, and caches them beside it."""
+    folder = Path(prepared.require(name, train, data_dir).data_dir)
 
     def learn() -> tuple[str, ...]:
-        verses = open_verses(name, "train", data_dir)
+        verses = open_verses(name, train, data_dir)
         texts = (text for v in verses for text in v[:2])
         return tokenizer.train(texts, vocab, capitals=True)
 
     try:
-        return tokenizer.cached(folder / f"pieces-{vocab}.json", learn)
+        return tokenizer.load_or_train(folder / f"pieces-{train}-{vocab}.json", learn)
     except ValueError as error:
         raise UserError(f"config.data: {error}") from error
 
 
 @functools.lru_cache(maxsize=8)
-def _verses(task: Simplification, split: str) -> tuple[Listed, CoreList]:
-    """The verses that fit, and the core list of the split."""
-    parts = ("train", "unpaired") if split == "targets" else (split,)
-    verses = [v for part in parts for v in open_verses(task.name, part, task.dir)]
+def _verses(task: Simplification, split: str) -> tuple[InMemoryExamples, CoreList]:
+    """Returns the verses that fit, and the core list of the split."""
+    train = task.splits.stored("train")
+    default = f"{train}+unpaired" if split == "targets" else ""
+    stored = task.splits.stored(split, default)
+    verses = list(open_verses(task.name, stored, task.dir))
     space = task.y
     sides = ("y",) if split == "targets" else ("x", "y")
     examples: list[Example] = []
@@ -223,16 +229,16 @@ def _verses(task: Simplification, split: str) -> tuple[Listed, CoreList]:
     too_long: list[Verse] = []
     for verse in verses:
         texts = {"x": verse.source, "y": verse.target}
-        ids = {side: tokenizer.pieces_of(space, texts[side]) for side in sides}
+        ids = {side: tokenizer.tokenize(space, texts[side]) for side in sides}
         if all(len(row) <= task.max_length for row in ids.values()):
-            if in_core(verse):
+            if in_core_list(verse):
                 rows.append(len(examples))
             examples.append({side: _padded(row, task) for side, row in ids.items()})
-        elif in_core(verse):
+        elif in_core_list(verse):
             too_long.append(verse)
-    folder = Path(prepared.require(task.name, "train", task.dir).data_dir)
+    folder = Path(prepared.require(task.name, train, task.dir).data_dir)
     return (
-        Listed(examples, Origin(folder, f"{task} {split}")),
+        InMemoryExamples(examples, Origin(folder, f"{task} {split}")),
         CoreList(
             np.array(rows, int),
             tuple(verse._asdict() for verse in too_long),

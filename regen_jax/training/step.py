@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from regen_jax.loss_output import averaging_by
 from regen_jax.training.optimizers.groups import check_groups, grouped
 from regen_jax.training.parallel.reductions import Reduction
 from regen_jax.training.stage import Batch, Frozen, Stage, StageOptions, Tree
@@ -88,7 +89,8 @@ def train_step(
         variables = {**state.variables, "params": params}
         variables = reduction.all_gather_params(variables)
         frozen_variables = reduction.all_gather_params(frozen)
-        output = stage.loss(variables, frozen_variables, keys, batch, True)
+        with averaging_by(reduction.global_mean):
+            output = stage.loss(variables, frozen_variables, keys, batch, True)
         # A sum: only of the global batch is it known what it is divided by.
         return output.weighted_sums()["loss"][0], output
 

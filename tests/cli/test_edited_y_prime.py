@@ -19,7 +19,7 @@ TEXTS = (
     "And God said, Let there be light: and there was light.",
     f"{string.ascii_letters} {string.digits} .,;:?!",
 )
-PIECES = tokenizer.pieces_space(tokenizer.train(TEXTS, 150, capitals=True), 12)
+PIECES = tokenizer.subword_space(tokenizer.train(TEXTS, 150, capitals=True), 12)
 EDITABLE = (
     TextTemplate(PIECES),
     TextTemplate(PIECES, function_words=True, marks=True),

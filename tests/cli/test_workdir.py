@@ -131,6 +131,13 @@ def test_a_part_made_otherwise_is_not_taken(tmp_path):
         workdir.check_source(tmp_path, other, "prior", {"top_p"})
     with pytest.raises(UserError, match=r"config\.data is {} there"):
         workdir.check_source(tmp_path, {**other, "data": 1}, "prior", {"guidance"})
+    parts = {"generator": {"guidance": 1.0, "patch": 2}}
+    config = made(tmp_path / "nested", steps=[20], prior=parts)
+    other = {**config, "prior": {"generator": {"guidance": 2.0, "patch": 2}}}
+    source = tmp_path / "nested"
+    workdir.check_source(source, other, "prior", {"generator.guidance"})
+    with pytest.raises(UserError, match=r"config\.prior\.generator.* there"):
+        workdir.check_source(source, other, "prior", {"guidance"})
     # A prior learned the codes of its abstraction.
     with pytest.raises(UserError, match=r"config\.abstraction is None there"):
         workdir.check_source(tmp_path, {**config, "abstraction": {}}, "prior")

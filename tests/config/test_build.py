@@ -57,6 +57,7 @@ def refusal(**sections) -> str:
 
 
 SMALL = {"width": 8, "num_layers": 1, "num_heads": 2}
+DIT = {"name": "dit"} | SMALL
 
 
 def test_parts_from_outside_train_and_generate():
@@ -104,7 +105,7 @@ def test_options_reach_the_parts():
         (
             {
                 "abstraction": {"name": "pixel_tokens", "levels": 4},
-                "prior": {"name": "diffusion"} | SMALL,
+                "prior": {"name": "diffusion", "network": DIT},
             },
             [
                 "prior 'diffusion' generates Array",
@@ -116,7 +117,7 @@ def test_options_reach_the_parts():
         (
             {
                 "abstraction": {"name": "downsample", "factor": 2},
-                "prior": {"name": "diffusion"} | SMALL,
+                "prior": {"name": "diffusion", "network": DIT},
             },
             [
                 "decoder 'inverse' needs a way back",
@@ -211,8 +212,16 @@ def test_options_reach_the_parts():
             ["config.prior.scale must be finite", "not nan"],
         ),
         (
-            {"decoder": {"name": "diffusion", "guidance_interval": [0.0, math.inf]}},
-            ["config.decoder.guidance_interval[1] must be finite", "not inf"],
+            {
+                "decoder": {
+                    "name": "diffusion",
+                    "guidance_method": {
+                        "name": "classifier_free",
+                        "interval": [0.0, math.inf],
+                    },
+                }
+            },
+            ["config.decoder.guidance_method.interval[1] must be finite", "not inf"],
         ),
         ({"parallel": {"fsdp": 2}}, ["config.parallel.fsdp is not an option", "axes"]),
         (

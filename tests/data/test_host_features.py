@@ -1,4 +1,4 @@
-"""Rules that run on the host: applied, kept, and left out of what is batched."""
+"""Host features: extracted, cached, and batched without metadata."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ import pytest
 from regen_jax.abstractions.identity import Identity
 from regen_jax.data.host_features import (
     Origin,
+    add_host_features,
     as_batch,
-    extract,
     open_examples,
-    sources,
+    source_code,
 )
 from regen_jax.generators.regression import Regression
 from regen_jax.interfaces import HostFeature, Task
@@ -26,7 +26,7 @@ CALLS = []
 
 @dataclasses.dataclass(frozen=True)
 class Signs(HostFeature):
-    """1 for what is negative and 2 for the rest, plus what the notes say."""
+    """1 for negative values and 2 for the rest, plus a number of the metadata."""
 
     input_space: Array
     plus: int = 0
@@ -35,9 +35,10 @@ class Signs(HostFeature):
     def output_space(self) -> Tokens:
         return Tokens(2, 4)
 
-    def extract(self, y, notes):
-        CALLS.append(float(y[0, 0]))
-        return (1 + (y[:, 0] >= 0) + self.plus * notes.get("more", 0)).astype(np.int32)
+    def extract(self, value, metadata):
+        CALLS.append(float(value[0, 0]))
+        signs = 1 + (value[:, 0] >= 0)
+        return (signs + self.plus * metadata.get("more", 0)).astype(np.int32)
 
 
 class Examples(Sequence):
@@ -49,7 +50,7 @@ class Examples(Sequence):
 
     def __getitem__(self, index):
         y = np.array([[index - 1], [1 - index]], np.float32)
-        return {"x": y, "y": -y, "more": 1, "text": "a note"}
+        return {"x": y, "y": -y, "more": 1, "text": "any"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,22 +67,22 @@ def parts(**options):
     return Regeneration(Identity(Y), signs, Regression(Y, Y))
 
 
-def test_a_rule_reads_notes_and_a_batch_has_none():
+def test_host_feature_reads_metadata_that_examples_lose():
     CALLS.clear()
     examples = open_examples(Numbers(), parts(plus=1), "train")
     assert len(examples) == 3
-    found = examples[2]
-    assert set(found) == {"x", "y", "y_prime"}
-    np.testing.assert_array_equal(found["y_prime"], [2, 3])
+    example = examples[2]
+    assert set(example) == {"x", "y", "y_prime"}
+    np.testing.assert_array_equal(example["y_prime"], [2, 3])
     assert CALLS == [-1.0]
 
 
-def test_without_a_rule_notes_are_left_out_too():
+def test_without_host_feature_examples_lose_metadata():
     plain = Regeneration(Identity(Y), Identity(Y), Regression(Y, Y))
     assert set(open_examples(Numbers(), plain, "train")[0]) == {"x", "y"}
 
 
-def test_what_a_rule_says_is_kept_with_the_data(tmp_path):
+def test_host_feature_is_computed_once_and_kept_with_the_data(tmp_path):
     task = Numbers(Origin(tmp_path, "all"))
     CALLS.clear()
     first = open_examples(task, parts(), "train")[1]["y_prime"]
@@ -99,7 +100,7 @@ def test_what_a_rule_says_is_kept_with_the_data(tmp_path):
 
 
 @pytest.mark.parametrize("size", [0, 40, 129])
-def test_a_damaged_file_is_made_again(tmp_path, size):
+def test_damaged_cache_is_written_again(tmp_path, size):
     task = Numbers(Origin(tmp_path, "all"))
     first = open_examples(task, parts(), "train")[2]["y_prime"]
     (path,) = (tmp_path / "annotations").iterdir()
@@ -111,27 +112,27 @@ def test_a_damaged_file_is_made_again(tmp_path, size):
     assert path.read_bytes() == whole
 
 
-def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path, caplog):
+def test_cache_that_cannot_be_written_logs_a_warning(tmp_path, caplog):
     (tmp_path / "annotations").write_text("in the way")
     task = Numbers(Origin(tmp_path, "all"))
     assert open_examples(task, parts(), "test")[0]["y_prime"].tolist() == [2, 1]
-    assert "kept in memory alone" in caplog.text
+    assert "kept in memory only" in caplog.text
 
 
-def test_a_prompt_needs_no_y():
+def test_prompt_without_y_has_no_y_prime():
     example = {"x": np.ones((2, 1), np.float32)}
-    assert set(extract(example, parts())) == {"x"}
-    batch = as_batch([example, {**example, "text": "a note"}], parts())
+    assert set(add_host_features(example, parts())) == {"x"}
+    batch = as_batch([example, {**example, "text": "any"}], parts())
     assert set(batch) == {"x"} and batch["x"].shape == (2, 2, 1)
 
 
-def test_a_rule_for_the_host_does_not_run_in_a_step():
+def test_host_feature_in_a_compiled_step_raises_type_error():
     with pytest.raises(TypeError, match="Signs runs in the input pipeline"):
         Signs(Y).encode({}, np.zeros((1, 2, 1)))
 
 
-def test_a_rule_is_known_by_all_the_code_it_rests_on():
-    found = sources("regen_jax.abstractions.text.phonemes")
-    assert "def extract" in found["regen_jax.abstractions.text.phonemes"]
-    assert {"regen_jax.modalities.text.pronunciation", "regen_jax.spaces"} <= set(found)
-    assert "regen_jax.abstractions.audio.mel" not in found
+def test_source_code_is_that_of_all_imported_modules():
+    code = source_code("regen_jax.abstractions.text.phonemes")
+    assert "def extract" in code["regen_jax.abstractions.text.phonemes"]
+    assert {"regen_jax.modalities.text.pronunciation", "regen_jax.spaces"} <= set(code)
+    assert "regen_jax.abstractions.audio.mel" not in code

@@ -7,7 +7,7 @@ import pytest
 from regen_jax.data.pipeline import (
     evaluation_batches,
     first_batch,
-    share,
+    subset,
     training_batches,
 )
 from regen_jax.errors import UserError
@@ -33,7 +33,7 @@ def take(batches, count):
     return np.array([batch["x"] for batch in itertools.islice(batches, count)])
 
 
-def test_batches_are_stacked_examples():
+def test_batch_stacks_examples():
     batch = next(training_batches(Numbers(10), 4, seed=0))
     assert batch["x"].shape == (4,) and batch["x"].dtype == np.int32
     assert batch["y"].shape == (4, 2) and batch["y"].dtype == np.uint8
@@ -41,7 +41,7 @@ def test_batches_are_stacked_examples():
 
 
 @pytest.mark.parametrize("length, batch_size", [(10, 4), (12, 4), (5, 5), (7, 1)])
-def test_every_epoch_is_another_order_of_all_examples(length, batch_size):
+def test_every_epoch_has_all_examples_in_a_new_order(length, batch_size):
     epochs = 3
     steps = -(-epochs * length // batch_size)
     stream = take(training_batches(Numbers(length), batch_size, seed=3), steps)
@@ -50,17 +50,17 @@ def test_every_epoch_is_another_order_of_all_examples(length, batch_size):
     assert len({tuple(order) for order in orders}) == epochs
 
 
-def test_order_is_a_function_of_the_seed():
+def test_order_depends_on_the_seed_alone():
     first, again, other = (
         take(training_batches(Numbers(50), 10, seed), 20) for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(first, again)
-    # Neighbouring seeds share no epoch, not even a later one.
+    # Neighboring seeds share no epoch, not even a later one.
     epochs = [tuple(e) for stream in (first, other) for e in stream.reshape(-1, 50)]
     assert len(set(epochs)) == 8
 
 
-def test_order_is_the_same_on_every_machine():
+def test_order_equals_the_recorded_one():
     stream = take(training_batches(Numbers(8), 4, seed=7), 3)
     np.testing.assert_array_equal(stream, [[7, 4, 6, 1], [5, 0, 2, 3], [7, 4, 3, 0]])
 
@@ -81,7 +81,7 @@ def test_threads_do_not_change_the_order(num_threads):
         [(0, 1, 4, 5), (2, 3, 6, 7)],
     ],
 )
-def test_hosts_share_one_global_order(hosts):
+def test_hosts_read_their_rows_of_one_global_order(hosts):
     whole = take(training_batches(Numbers(30), 8, seed=5), 9)
     for rows in map(np.array, hosts):
         read = take(training_batches(Numbers(30), 8, seed=5, rows=rows), 9)
@@ -89,7 +89,7 @@ def test_hosts_share_one_global_order(hosts):
 
 
 @pytest.mark.parametrize("steps", [0, 1, 4, 9])
-def test_state_resumes_in_mid_epoch_on_any_number_of_hosts(steps):
+def test_state_resumes_within_an_epoch_on_any_number_of_hosts(steps):
     batches = training_batches(Numbers(22), 4, seed=2)
     expected = take(training_batches(Numbers(22), 4, seed=2), steps + 6)[steps:]
     take(batches, steps)
@@ -104,7 +104,7 @@ def test_state_resumes_in_mid_epoch_on_any_number_of_hosts(steps):
     np.testing.assert_array_equal(take(second, 6), expected[:, 2:])
 
 
-def test_next_batches_are_prepared_meanwhile():
+def test_next_batch_is_prepared_ahead():
     read = []
     second_batch_read = threading.Event()
 
@@ -124,7 +124,7 @@ def test_next_batches_are_prepared_meanwhile():
     "length, batch_size, sizes",
     [(10, 4, [4, 4, 2]), (8, 4, [4, 4]), (3, 4, [3]), (1, 1, [1]), (0, 4, [])],
 )
-def test_evaluation_sees_every_example_once_in_order(length, batch_size, sizes):
+def test_evaluation_batches_have_every_example_once_in_order(length, batch_size, sizes):
     batches = list(evaluation_batches(Numbers(length), batch_size))
     assert [len(batch["x"]) for batch in batches] == sizes
     seen = [value for batch in batches for value in batch["x"]]
@@ -134,7 +134,7 @@ def test_evaluation_sees_every_example_once_in_order(length, batch_size, sizes):
 
 
 @pytest.mark.parametrize("batch_size, size", [(4, 4), (10, 10), (11, 10)])
-def test_first_batch_is_the_first_examples(batch_size, size):
+def test_first_batch_has_the_first_examples(batch_size, size):
     batch = first_batch(Numbers(10), batch_size)
     np.testing.assert_array_equal(batch["x"], np.arange(size))
 
@@ -146,19 +146,23 @@ def test_first_batch_is_the_first_examples(batch_size, size):
         (0, "batch of 0 cannot be drawn"),
     ],
 )
-def test_unfit_batch_sizes_are_refused(batch_size, message):
+def test_batch_size_out_of_range_raises_user_error(batch_size, message):
     with pytest.raises(UserError, match=message):
         training_batches(Numbers(10), batch_size, 0)
 
 
-def test_a_share_is_drawn_by_the_seed():
+def test_subset_is_drawn_by_the_seed():
     whole = [{"x": np.int32(i)} for i in range(40)]
-    assert share(whole, 1.0, 0) is whole
-    some, other = share(whole, 0.25, 0), share(whole, 0.25, 1)
-    rows = [int(some[i]["x"]) for i in range(len(some))]
-    assert len(set(rows)) == 10 and rows == [int(e["x"]) for e in share(whole, 0.25, 0)]
-    assert set(rows) != {int(other[i]["x"]) for i in range(len(other))}
-    assert len(share(whole, 1e-6, 0)) == 1
+
+    def rows(fraction, seed):
+        drawn = subset(whole, fraction, seed)
+        return [int(drawn[i]["x"]) for i in range(len(drawn))]
+
+    assert subset(whole, 1.0, 0) is whole
+    assert len(set(rows(0.25, 0))) == 10
+    assert rows(0.25, 0) == rows(0.25, 0) == rows(0.5, 0)[:10]
+    assert set(rows(0.25, 0)) != set(rows(0.25, 1))
+    assert len(rows(1e-6, 0)) == 1
 
 
 def test_trees_are_stacked_leaf_by_leaf():

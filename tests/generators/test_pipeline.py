@@ -1,4 +1,4 @@
-"""A pipeline is its parts, each as it would be alone, and can be a part itself."""
+"""A pipeline does what its parts do alone, and can be a part itself."""
 
 import dataclasses
 
@@ -11,47 +11,59 @@ from regen_jax.abstractions.autoencoder import Autoencoder
 from regen_jax.abstractions.image.downsample import Downsample
 from regen_jax.config.registry import instantiate
 from regen_jax.errors import UserError
+from regen_jax.generators.composite import part_variables
 from regen_jax.generators.pipeline import Pipeline
 from regen_jax.generators.regression import Regression
 from regen_jax.interfaces import Abstraction, Generator, LossOutput
+from regen_jax.networks.dit import DiTOptions
 from regen_jax.spaces import Array, Category
 
 SOURCE, TARGET = Category(3), Array((4, 4, 1), 0, 1)
 HALF = Array((2, 2, 1), 0, 1)
 TINY = {"width": 8, "num_layers": 1, "num_heads": 2}
+DIT = {"name": "dit"} | TINY
 SECTION = {
     "name": "pipeline",
     "abstraction": {"name": "downsample", "factor": 2},
-    "prior": {"name": "regression"} | TINY,
-    "decoder": {"name": "regression", "patch": 2} | TINY,
+    "prior": {"name": "regression", "network": DIT},
+    "decoder": {"name": "regression", "network": DIT | {"patch": 2}},
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class Counting(Generator):
-    """Noise about one learned number; counts the examples that it has seen."""
+    """Draws noise around one learned number; counts the examples that trained it.
+
+    Adds the mean of the source, weighted.
+    """
 
     source_space: Array
     target_space: Array
+    weight: float = 0.0
 
     targets = (Array,)
 
     def init(self, rng):
         return {"params": {"mean": jnp.zeros(())}, "seen": jnp.zeros(())}
 
-    def loss(self, variables, keys, a, b, train):
-        error = b - variables["params"]["mean"]
-        loss = jnp.square(error).mean(axis=range(1, b.ndim))
-        number, weight = jnp.float32(len(b)), jnp.arange(1.0, len(b) + 1)
+    def loss(self, variables, keys, source, target, train):
+        error = target - self.mean(variables, source)
+        loss = jnp.square(error).mean(axis=range(1, target.ndim))
+        number, weight = jnp.float32(len(target)), jnp.arange(1.0, len(target) + 1)
         return LossOutput(
             loss, {"bias": loss}, {"number": number}, {}, {"loss": weight}
         )
 
-    def sample(self, variables, keys, a):
+    def sample(self, variables, keys, source):
         noise = jax.vmap(lambda key: jax.random.normal(key, self.target_space.shape))(
             keys
         )
-        return noise + variables["params"]["mean"]
+        return noise + self.mean(variables, source)
+
+    def mean(self, variables, source):
+        mean = source.reshape(len(source), -1).mean(axis=1)
+        mean = variables["params"]["mean"] + self.weight * mean
+        return mean[:, None, None, None]
 
     def update(self, variables, rng, objective):
         assert set(objective.metrics) == {"bias"}
@@ -72,34 +84,37 @@ def random_variables(model):
     )
 
 
-def of(variables, name):
-    return {"params": variables["params"][name]}
-
-
-def test_a_section_makes_the_parts():
+def test_section_builds_the_parts():
     assert PIPELINE.abstraction == Downsample(TARGET, 2)
-    assert PIPELINE.prior == Regression(SOURCE, HALF, **TINY)
-    assert PIPELINE.decoder == Regression(HALF, TARGET, patch=2, **TINY)
+    assert PIPELINE.prior == Regression(SOURCE, HALF, DiTOptions(**TINY))
+    decoder = Regression(HALF, TARGET, DiTOptions(patch=2, **TINY))
+    assert PIPELINE.decoder == decoder
 
 
-def test_its_parts_do_what_they_do_alone():
-    variables, a = random_variables(PIPELINE), jnp.arange(3)
+def test_parts_do_what_they_do_alone():
+    prior, decoder = Counting(SOURCE, HALF, 1.0), Counting(HALF, TARGET, 1.0)
+    pipeline = Pipeline(SOURCE, TARGET, Downsample(TARGET, 2), prior, decoder)
+    variables, source = random_variables(pipeline), jnp.arange(3)
+    of_prior, of_decoder = (part_variables(variables, n) for n in ("prior", "decoder"))
     keys = jax.random.split(jax.random.key(1), 3)
-    b = jax.random.uniform(jax.random.key(2), (3, 4, 4, 1))
-    b_prime = PIPELINE.abstraction.encode({}, b)
+    prior_keys, decoder_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
+    target = jax.random.uniform(jax.random.key(2), (3, 4, 4, 1))
 
-    prior, decoder = of(variables, "prior"), of(variables, "decoder")
-    found = PIPELINE.loss(variables, keys, a, b, False)
-    first = PIPELINE.prior.loss(prior, keys, a, b_prime, False).loss
-    second = PIPELINE.decoder.loss(decoder, keys, b_prime, b, False).loss
-    np.testing.assert_allclose(found.loss, first + second, rtol=1e-5)
-    np.testing.assert_allclose(found.metrics["prior/loss"], first, rtol=1e-5)
-    np.testing.assert_allclose(found.metrics["decoder/loss"], second, rtol=1e-5)
+    target_prime = pipeline.abstraction.encode({}, target)
+    losses = {
+        "prior/loss": prior.loss(of_prior, keys, source, target_prime, False).loss,
+        "decoder/loss": decoder.loss(
+            of_decoder, keys, target_prime, target, False
+        ).loss,
+    }
+    output = pipeline.loss(variables, keys, source, target, False)
+    np.testing.assert_allclose(output.loss, sum(losses.values()), rtol=1e-5)
+    for name, expected in losses.items():
+        np.testing.assert_allclose(output.metrics[name], expected, rtol=1e-5)
 
-    expected = PIPELINE.decoder.sample(
-        decoder, keys, PIPELINE.prior.sample(prior, keys, a)
-    )
-    y = PIPELINE.sample(variables, keys, a)
+    target_prime = prior.sample(of_prior, prior_keys, source)
+    expected = decoder.sample(of_decoder, decoder_keys, target_prime)
+    y = pipeline.sample(variables, keys, source)
     np.testing.assert_allclose(y, expected, atol=1e-6)
 
 
@@ -111,24 +126,26 @@ def test_pipelines_nest_and_keep_statistics_apart():
     assert set(variables) == {"params", "seen"}
     assert set(variables["params"]["decoder"]) == {"prior", "decoder"}
 
-    keys, b = jax.random.split(jax.random.key(1), 5), jnp.ones((5, *TARGET.shape))
-    objective = outer.loss(variables, keys, jnp.zeros(5, int), b, True)
-    np.testing.assert_allclose(objective.loss, 3)
+    keys = jax.random.split(jax.random.key(1), 5)
+    target = jnp.ones((5, *TARGET.shape))
+    output = outer.loss(variables, keys, jnp.zeros(5, int), target, True)
+    np.testing.assert_allclose(output.loss, 3)
     assert {"prior/bias", "decoder/prior/bias", "decoder/decoder/loss"} < set(
-        objective.metrics
+        output.metrics
     )
     weights = {
-        name: float(weight) for name, (_, weight) in objective.weighted_sums().items()
+        name: float(weight) for name, (_, weight) in output.weighted_sums().items()
     }
     assert weights["loss"] == weights["prior/bias"] == weights["decoder/loss"] == 5
     assert weights["prior/loss"] == weights["decoder/prior/loss"] == 1 + 2 + 3 + 4 + 5
-    updated = outer.update(variables, jax.random.key(2), objective)
+    updated = outer.update(variables, jax.random.key(2), output)
     jax.tree.map(lambda seen: np.testing.assert_equal(float(seen), 5), updated["seen"])
     assert jax.tree.structure(updated) == jax.tree.structure(variables)
 
-    y = outer.sample(variables, keys, jnp.zeros(5, int))
-    alone = outer.sample(variables, keys[:2], jnp.zeros(2, int))
-    np.testing.assert_allclose(y[:2], alone, atol=1e-6)
+    sample = jax.jit(outer.sample)
+    y = sample(variables, keys, jnp.zeros(5, int))
+    swapped = sample(variables, keys[::-1], jnp.zeros(5, int))
+    np.testing.assert_allclose(y, swapped[::-1], atol=1e-6)
     assert np.abs(y[0] - y[1]).min() > 0
 
 
@@ -149,16 +166,17 @@ class Halved(Abstraction):
         return 2 * y_prime
 
 
-def test_the_inverse_is_a_decoder():
+def test_pipeline_without_decoder_inverts_its_abstraction():
     pipeline = Pipeline(SOURCE, TARGET, Halved(TARGET), Counting(SOURCE, TARGET))
     variables = pipeline.init(jax.random.key(0))
-    keys, a = jax.random.split(jax.random.key(1), 2), jnp.zeros(2, int)
+    keys, source = jax.random.split(jax.random.key(1), 2), jnp.zeros(2, int)
     prior_keys = jax.vmap(jax.random.split, out_axes=1)(keys)[0]
-    expected = 2 * pipeline.prior.sample(of(variables, "prior"), prior_keys, a)
-    np.testing.assert_allclose(pipeline.sample(variables, keys, a), expected)
-    objective = pipeline.loss(variables, keys, a, jnp.ones((2, 4, 4, 1)), True)
-    np.testing.assert_allclose(objective.loss, 0.25)
-    np.testing.assert_allclose(objective.weighted_sums()["loss"], [0.75, 3])
+    prior = part_variables(variables, "prior")
+    expected = 2 * pipeline.prior.sample(prior, prior_keys, source)
+    np.testing.assert_allclose(pipeline.sample(variables, keys, source), expected)
+    output = pipeline.loss(variables, keys, source, jnp.ones((2, 4, 4, 1)), True)
+    np.testing.assert_allclose(output.loss, 0.25)
+    np.testing.assert_allclose(output.weighted_sums()["loss"], [0.75, 3])
 
 
 @pytest.mark.parametrize(
@@ -179,7 +197,7 @@ def test_the_inverse_is_a_decoder():
             "config.decoder: decoder 'inverse' needs a way back",
         ),
         (
-            {"decoder": {"name": "regression", "patch": 3}},
+            {"decoder": {"name": "regression", "network": DIT | {"patch": 3}}},
             "config.decoder.decoder: patch 3 does not divide",
         ),
         (
@@ -192,7 +210,7 @@ def test_the_inverse_is_a_decoder():
         ),
     ],
 )
-def test_sections_that_do_not_fit_are_refused_in_one_line(changes, message):
+def test_section_that_does_not_fit_raises_user_error(changes, message):
     section = {k: v for k, v in (SECTION | changes).items() if v is not None}
     with pytest.raises(UserError) as error:
         instantiate(
@@ -206,7 +224,6 @@ def test_sections_that_do_not_fit_are_refused_in_one_line(changes, message):
     assert "\n" not in str(error.value)
 
 
-def test_learned_abstractions_are_refused():
+def test_learned_abstraction_raises_value_error():
     with pytest.raises(ValueError, match="Autoencoder is learned"):
-        abstraction = Autoencoder(TARGET, widths=(4,))
-        Pipeline(SOURCE, TARGET, abstraction, PIPELINE.prior)
+        Pipeline(SOURCE, TARGET, Autoencoder(TARGET), PIPELINE.prior)

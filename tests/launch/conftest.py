@@ -1,47 +1,47 @@
-"""What tests of launchers share."""
+"""Fixtures of the tests of launchers."""
 
-import os
-import subprocess
 import sys
 import types
 from pathlib import Path
 
 import pytest
 
-from launch import commands, pool
+from launch import commands, supervisor
 from launch.commands import Options
 
 ROOT = Path(__file__).parent.parent.parent
 
-# Stands in for the commands: says what it does, and does what a file of its name says.
+# Stands in for the commands: logs its call, and obeys a file named after it.
 STUB = """
 import json, os, pathlib, signal, sys, time
 command, *flags = sys.argv[1:]
-given = dict(flag.split("=", 1) for flag in flags)
-folder = pathlib.Path(given["--workdir"])
+options = dict(flag.split("=", 1) for flag in flags)
+folder = pathlib.Path(options["--workdir"])
 root = pathlib.Path(os.environ["STUB_ROOT"])
-with open(root / "order", "a") as order:
-    print(command, folder.name, os.environ.get("CUDA_VISIBLE_DEVICES"), file=order)
-said = root / f"{command} {folder.name}"
-what = said.read_text() if said.exists() else ""
-if what == "once":
-    said.unlink()
+with open(root / "calls", "a") as calls:
+    print(command, folder.name, os.environ.get("CUDA_VISIBLE_DEVICES"), file=calls)
+order = root / f"{command} {folder.name}"
+action = order.read_text() if order.exists() else ""
+if action == "restart":
+    order.unlink()
     sys.exit(75)
-if what == "fail":
+if action == "fail":
     sys.exit("working" + chr(10) + "error: it does not work")
-if what == "wait":
+if action == "slow":
+    time.sleep(0.3)
+if action == "wait":
     signal.signal(signal.SIGTERM, lambda *_: (print("saved"), sys.exit(75)))
     print("waiting", flush=True)
     time.sleep(60)
 if command == "train":
-    dropout = given.get("--config.prior.dropout", "0")
+    dropout = options.get("--config.prior.dropout", "0")
     (folder / "dropout").write_text(dropout)
-if stage := given.get("--stop_after"):
+if stage := options.get("--stop_after"):
     (folder / stage / "checkpoints" / "20").mkdir(parents=True, exist_ok=True)
 if command == "evaluate":
-    figure = abs(float((folder / "dropout").read_text()) - 0.1)
-    split = given["--split"]
-    metrics = {"prior/nll": figure if split == "validation" else -1.0}
+    nll = abs(float((folder / "dropout").read_text()) - 0.1)
+    split = options["--split"]
+    metrics = {"prior/nll": nll if split == "validation" else -1.0}
     name = {"validation": "metrics_validation.json", "test": "metrics.json"}[split]
     (folder / name).write_text(json.dumps(metrics))
 """
@@ -49,44 +49,28 @@ if command == "evaluate":
 
 @pytest.fixture
 def stub(tmp_path, monkeypatch):
-    """Runs of a sweep do nothing but what `stub.says(command, name, what)` says."""
+    """Replaces runs of a sweep by a script, which `stub.order(command, name, action)`."""
     root = tmp_path / "stub"
     root.mkdir()
     (root / "stub.py").write_text(STUB)
     monkeypatch.setenv("STUB_ROOT", str(root))
-    monkeypatch.setattr(pool, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(supervisor, "POLL_SECONDS", 0.01)
     real = commands.commands_of
 
     def stubbed(training, options):
         return [
-            [sys.executable, "-S", f"{root}/stub.py", command[2].split(".")[1]]
-            + command[3:]
-            for command in real(training, options)
+            [sys.executable, "-S", f"{root}/stub.py", name.split(".")[1], *flags]
+            for _, _, name, *flags in real(training, options)
         ]
 
     monkeypatch.setattr(commands, "commands_of", stubbed)
     return types.SimpleNamespace(
-        says=lambda command, name, what: (root / f"{command} {name}").write_text(what),
+        order=lambda command, name, action: (root / f"{command} {name}").write_text(
+            action
+        ),
         forget=lambda: [path.unlink() for path in root.glob("* *")],
-        order=lambda: (root / "order").read_text().splitlines(),
+        calls=lambda: (root / "calls").read_text().splitlines(),
     )
-
-
-@pytest.fixture(scope="session")
-def launched():
-    """Runs `python -m launch.name *flags`, as a user starts it."""
-
-    def run(name, *flags, **given):
-        return subprocess.run(
-            [sys.executable, "-m", f"launch.{name}", *flags],
-            check=False,
-            capture_output=True,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            **given,
-        )
-
-    return run
 
 
 @pytest.fixture
@@ -95,7 +79,7 @@ def options(tmp_path, digits_dir):
     path = tmp_path / "sweep.py"
     path.write_text(
         "from launch.algebra import *\n"
-        "get_sweep = lambda: over('prior.width', 16, 32)\n"
+        "get_sweep = lambda: grid('prior.width', 16, 32)\n"
     )
     return Options(
         f"{ROOT}/configs/digits.py:size=tiny",
@@ -117,7 +101,7 @@ def write_sweep(options):
 
 @pytest.fixture
 def arguments():
-    """Flags of `regen_jax.train` with all that shells, YAML and Kubernetes mind."""
+    """Flags of `regen_jax.train` with all that shells mind."""
     return [
         "--config=configs/digits.py:abstraction=fsq",
         "--workdir=/runs/a b",

@@ -7,22 +7,19 @@ import sys
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from optuna.distributions import FloatDistribution, IntDistribution
 
 from launch.algebra import (
-    Choice,
-    Search,
+    MAX_NAME_LENGTH,
     chain,
-    choice,
-    choose,
-    integer,
-    log_uniform,
-    over,
+    config_choice,
+    grid,
+    names,
     product,
     sample,
-    uniform,
-    zipped,
+    zip_,
 )
-from launch.naming import LONGEST, names
+from launch.search_space import Search
 from regen_jax.errors import UserError
 
 FIELDS = ("seed", "prior.width", "prior.dtype", "decoder.width", ":abstraction")
@@ -43,18 +40,18 @@ def sweeps(draw, fields=FIELDS):
     """A product over some of these fields."""
     chosen = draw(st.lists(st.sampled_from(fields), unique=True, max_size=3))
     values = st.lists(VALUES, min_size=1, max_size=3, unique=True)
-    return product(*(over(field, *draw(values)) for field in chosen))
+    return product(*(grid(field, *draw(values)) for field in chosen))
 
 
-def test_over_and_choose_are_a_run_for_each_value():
-    assert over("prior.top_p", 0.5, 1.0) == [{"prior.top_p": 0.5}, {"prior.top_p": 1.0}]
-    assert choose("abstraction", "vq") == [{":abstraction": "vq"}]
-    assert over("abstraction.widths", [4, 8]) == [{"abstraction.widths": (4, 8)}]
+def test_grid_and_config_choice_make_a_run_per_value():
+    assert grid("prior.top_p", 0.5, 1.0) == [{"prior.top_p": 0.5}, {"prior.top_p": 1.0}]
+    assert config_choice("abstraction", "vq") == [{":abstraction": "vq"}]
+    assert grid("abstraction.widths", [4, 8]) == [{"abstraction.widths": (4, 8)}]
 
 
 @quick
 @given(sweeps(FIELDS[:2]), sweeps(FIELDS[2:]))
-def test_product_is_that_of_sets_in_lexicographic_order(first, second):
+def test_product_equals_itertools_product_in_order(first, second):
     expected = [a | b for a, b in itertools.product(first, second)]
     assert product(first, second) == expected
     assert len(expected) == len(first) * len(second)
@@ -69,31 +66,31 @@ def test_product_is_associative_with_a_neutral_element(a, b, c):
 
 @quick
 @given(sweeps(FIELDS[:2]), sweeps(FIELDS[2:]))
-def test_zipped_joins_runs_of_the_same_place(first, second):
+def test_zip_joins_runs_of_the_same_place(first, second):
     number = min(len(first), len(second))
-    found = zipped(first[:number], second[:number])
-    assert found == [first[i] | second[i] for i in range(number)]
+    zipped = zip_(first[:number], second[:number])
+    assert zipped == [first[i] | second[i] for i in range(number)]
 
 
 @quick
 @given(sweeps(), st.data())
-def test_chain_undoes_a_cut(sweep, data):
+def test_chain_of_parts_equals_whole(sweep, data):
     cut = data.draw(st.integers(0, len(sweep)))
     assert chain(sweep[:cut], sweep[cut:]) == sweep
 
 
 @quick
 @given(sweeps(), st.integers(0, 2**31 - 1), st.data())
-def test_sample_keeps_the_order_and_repeats_nothing(sweep, seed, data):
+def test_sample_keeps_order_without_repeats(sweep, seed, data):
     number = data.draw(st.integers(1, len(sweep)))
-    found = sample(sweep, number, seed)
-    places = [sweep.index(run) for run in found]
-    assert len(found) == number and places == sorted(set(places))
-    assert found == sample(sweep, number, seed)
+    sampled = sample(sweep, number, seed)
+    places = [sweep.index(run) for run in sampled]
+    assert len(sampled) == number and places == sorted(set(places))
+    assert sampled == sample(sweep, number, seed)
 
 
-def test_sample_is_the_same_everywhere_and_uniform():
-    ten = over("seed", *range(10))
+def test_sample_is_reproducible_and_uniform():
+    ten = grid("seed", *range(10))
     assert [run["seed"] for run in sample(ten, 4, seed=0)] == [2, 3, 5, 7]
     counts = [0] * 10
     for seed in range(2000):
@@ -104,100 +101,106 @@ def test_sample_is_the_same_everywhere_and_uniform():
 
 
 WRONG = {
-    "no values": (lambda: over("seed"), "seed is given no values"),
-    "twice": (lambda: over("seed", 1, 2, 1), "the same run twice: {'seed': 1}"),
-    "no field": (lambda: over("prior top_p", 1), "'prior top_p' is no field"),
-    "no number": (lambda: over("seed", None), "seed must be a number.* not None"),
-    "nan": (lambda: over("prior.top_p", float("nan")), "top_p must be finite.* nan"),
-    "huge": (lambda: over("prior.guidance", (1.0, 1e39)), "guidance must be finite"),
-    "endless": (lambda: uniform("prior.dropout", 0, math.inf), "dropout must be finit"),
+    "no values": (lambda: grid("seed"), "seed has no values"),
+    "twice": (lambda: grid("seed", 1, 2, 1), "the same run twice: {'seed': 1}"),
+    "no field": (lambda: grid("prior top_p", 1), "'prior top_p' is no field"),
+    "no number": (lambda: grid("seed", None), "seed must be a number.* not None"),
+    "nan": (lambda: grid("prior.top_p", float("nan")), "top_p must be finite.* nan"),
+    "huge": (lambda: grid("prior.guidance", (1.0, 1e39)), "guidance must be finite"),
+    "infinite": (
+        lambda: Search({"prior.dropout": FloatDistribution(0, math.inf)}, "prior/nll"),
+        "an end of prior.dropout must be finite",
+    ),
     "seed of a sample": (
-        lambda: sample(over("seed", 0), 1, 2**31),
+        lambda: sample(grid("seed", 0), 1, 2**31),
         "sample must be at mo",
     ),
-    "section": (lambda: over("prior", {"width": 3}), "prior must be a number"),
+    "section": (lambda: grid("prior", {"width": 3}), "prior must be a number"),
     "set twice": (
-        lambda: product(over("seed", 0), over("seed", 1)),
+        lambda: product(grid("seed", 0), grid("seed", 1)),
         "seed is set twice in one run",
     ),
     "zipped": (
-        lambda: zipped(over("seed", 0, 1), over("prior.width", 1)),
+        lambda: zip_(grid("seed", 0, 1), grid("prior.width", 1)),
         r"sweeps of \[2, 1\] runs: lengths differ",
     ),
     "chained twice": (
-        lambda: chain(over("seed", 0, 1), over("seed", 1)),
+        lambda: chain(grid("seed", 0, 1), grid("seed", 1)),
         "the same run twice",
     ),
-    "too many": (lambda: sample(over("seed", 0), 2, 0), "sample 2 of 1"),
-    "no range": (lambda: uniform("prior.dropout", 0.3, 0.1), "low end below"),
-    "log of zero": (lambda: log_uniform("prior.dropout", 0, 1), "above 0"),
-    "no choice": (lambda: choice("prior.dropout"), "no values"),
-    "no space": (lambda: Search([], "prior/nll"), "space must be a list"),
-    "space twice": (
-        lambda: Search([integer("seed", 0, 9), choice("seed", 1)], "prior/nll"),
-        "seed twice",
+    "too many": (lambda: sample(grid("seed", 0), 2, 0), "sample 2 of 1"),
+    "no distribution": (
+        lambda: Search({"prior.dropout": 0.1}, "prior/nll"),
+        "dropout must be a list of values, a FloatDistribution or",
+    ),
+    "no choice": (lambda: Search({"prior.dropout": []}, "prior/nll"), "no values"),
+    "no space": (lambda: Search({}, "prior/nll"), "space must be a dict"),
+    "no field of a search": (
+        lambda: Search({"a b": IntDistribution(0, 9)}, "prior/nll"),
+        "'a b' is no field",
     ),
     "trials": (
-        lambda: Search([integer("seed", 0, 9)], "prior/nll", trials=0),
+        lambda: Search({"seed": IntDistribution(0, 9)}, "prior/nll", trials=0),
         "at least 1",
     ),
     "seed of a search": (
-        lambda: Search([integer("seed", 0, 9)], "prior/nll", seed=2**32),
+        lambda: Search({"seed": IntDistribution(0, 9)}, "prior/nll", seed=2**32),
         "seed must be at most 2147483647",
     ),
-    "no whole number": (
-        lambda: Search([integer("seed", 0, 9)], "prior/nll", trials=1.5),
+    "no int": (
+        lambda: Search({"seed": IntDistribution(0, 9)}, "prior/nll", trials=1.5),
         "trials must be an int, not 1.5",
     ),
 }
 
 
 @pytest.mark.parametrize("make, words", WRONG.values(), ids=WRONG)
-def test_what_makes_no_sense_is_one_line(make, words):
+def test_invalid_sweep_raises_user_error_of_one_line(make, words):
     with pytest.raises(UserError, match=words) as caught:
         make()
     assert "\n" not in str(caught.value)
 
 
-def test_names_say_what_changes_and_no_more():
+def test_names_contain_only_changing_fields():
     sweep = product(
-        choose("abstraction", "fsq", "vq"), over("seed", 0, 1), over("prior.top_p", 0.9)
+        config_choice("abstraction", "fsq", "vq"),
+        grid("seed", 0, 1),
+        grid("prior.top_p", 0.9),
     )
     assert names(sweep)[1] == "abstraction=fsq,seed=1"
-    assert names(over("prior.width", 16)) == ["width=16"]
+    assert names(grid("prior.width", 16)) == ["width=16"]
     assert names([{}, {"seed": 1}]) == ["default", "seed=1"]
 
 
-def test_names_take_the_shortest_end_that_is_unambiguous():
+def test_names_use_shortest_unambiguous_end_of_path():
     sweep = product(
-        over("train.prior.steps", 1, 2),
-        over("train.decoder.steps", 1, 2),
-        over("prior.width", 1, 2),
+        grid("train.prior.steps", 1, 2),
+        grid("train.decoder.steps", 1, 2),
+        grid("prior.width", 1, 2),
     )
     assert names(sweep)[0] == "prior.steps=1,decoder.steps=1,width=1"
-    assert names(over("data.name", "a/b c", "(x)")) == ["name=a_b_c", "name=_x_"]
-    assert names(over("abstraction.levels", (8, 5), (4,))) == ["levels=8x5", "levels=4"]
+    assert names(grid("data.name", "a/b c", "(x)")) == ["name=a_b_c", "name=_x_"]
+    assert names(grid("abstraction.levels", (8, 5), (4,))) == ["levels=8x5", "levels=4"]
 
 
 @quick
 @given(sweeps())
-def test_names_are_unique_and_safe_as_files(sweep):
-    found = names(sweep)
-    assert len({name.lower() for name in found}) == len(sweep)
-    for name in found:
+def test_names_are_unique_and_valid_file_names(sweep):
+    run_names = names(sweep)
+    assert len({name.lower() for name in run_names}) == len(sweep)
+    for name in run_names:
         assert re.fullmatch(r"[A-Za-z_][\w.+,=~-]*", name, re.ASCII)
-        assert len(name) <= LONGEST + 9
+        assert len(name) <= MAX_NAME_LENGTH + 9
 
 
-def test_long_names_are_cut_and_stay_apart():
-    found = names(over("data.name", "x" * 500 + "a", "x" * 500 + "b"))
-    assert len(set(found)) == 2 and all(len(name) < 140 for name in found)
+def test_long_names_are_cut_and_stay_distinct():
+    long_names = names(grid("data.name", "x" * 500 + "a", "x" * 500 + "b"))
+    assert len(set(long_names)) == 2 and all(len(name) < 140 for name in long_names)
 
 
-def test_the_algebra_needs_no_jax():
-    code = "import sys, launch.algebra, launch.plan; assert 'jax' not in sys.modules"
+def test_algebra_imports_no_jax():
+    code = (
+        "import sys, launch.algebra, launch.plan, launch.search_space, launch.local\n"
+    )
+    code += "assert 'jax' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_choices_are_dataclasses():
-    assert choice("seed", 1, 2) == Choice("seed", (1, 2))

@@ -1,8 +1,4 @@
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +10,6 @@ from regen_jax.evaluation import outputs
 from regen_jax.metrics import text as text_metrics
 from regen_jax.metrics.significance import compare_texts, paired_bootstrap
 
-ROOT = Path(__file__).parent.parent.parent
 TEXTS = [f"In the {i} beginning God made the heaven." for i in range(20)]
 
 
@@ -53,29 +48,29 @@ def two_runs(tmp_path):
     return first, second, errors, worse
 
 
-def test_examples_are_paired_whatever_their_order(two_runs):
+def test_examples_are_paired_in_any_order(two_runs):
     first, second, errors, worse = two_runs
-    found = paired(first, second, "test")
+    comparisons = paired(first, second, "test")
     sides = (np.stack([side, np.full(20, 8)], axis=1) for side in errors)
-    assert found == {
+    assert comparisons == {
         "wer": paired_bootstrap(*sides),
         "bleu": compare_texts("bleu", TEXTS, worse, TEXTS),
     }
     back = paired(second, first, "test")["wer"]
-    assert back.difference == -found["wer"].difference
+    assert back.difference == -comparisons["wer"].difference
 
 
-def test_table_has_differences_and_costs(two_runs):
+def test_table_contains_differences_and_costs(two_runs):
     first, second, *_ = two_runs
     table = {row[0]: row[1:] for row in cells(first, second, "test")}
     assert list(table) == [
         "", "samples/bleu", "samples/wer", "samples/perplexity",
         "train/parameters", "train/seconds", "train/flops",
     ]  # fmt: skip
-    found = paired(first, second, "test")["wer"]
+    wer = paired(first, second, "test")["wer"]
     assert table["samples/wer"] == [
-        "0.25", f"{found.system:.4g}", f"{found.difference:+.3g}",
-        f"{found.low:.3g} to {found.high:.3g}", f"{found.p_value:.3g}",
+        "0.25", f"{wer.system:.4g}", f"{wer.difference:+.3g}",
+        f"{wer.low:.3g} to {wer.high:.3g}", f"{wer.p_value:.3g}",
     ]  # fmt: skip
     assert table["samples/bleu"][1] == "100"
     assert table["samples/perplexity"] == ["9", "8", "-1", "", ""]
@@ -83,11 +78,11 @@ def test_table_has_differences_and_costs(two_runs):
     assert table["train/flops"] == ["", "1e+09", "", "", ""]
     chosen = cells(first, second, "test", ["samples/w*"])
     assert [row[0] for row in chosen][:2] == ["", "samples/wer"]
-    with pytest.raises(UserError, match="--metrics=x matches no metric of both"):
+    with pytest.raises(UserError, match="--metrics=x matches no metric: known are"):
         cells(first, second, "test", ["x"])
 
 
-def test_runs_on_other_examples_are_refused(two_runs, tmp_path):
+def test_runs_on_other_examples_raise_user_error(two_runs, tmp_path):
     first, _, errors, worse = two_runs
     part = write(tmp_path / "part", worse, errors[0], rows=np.arange(15))
     with pytest.raises(UserError, match="different examples: 20 and 15, of which 15"):
@@ -102,21 +97,12 @@ def test_runs_on_other_examples_are_refused(two_runs, tmp_path):
         paired(first, other, "test")
 
 
-def test_command_prints_a_table_or_one_line(two_runs):
+def test_command_prints_table_or_error_of_one_line(two_runs, command):
     first, second, *_ = two_runs
-
-    def compared(*flags):
-        return subprocess.run(
-            [sys.executable, "-m", "launch.compare", f"--workdir={second}", *flags],
-            check=False,
-            capture_output=True,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
-
-    done = compared(f"--baseline={first}")
+    flags = ["launch.compare", f"--workdir={second}", f"--baseline={first}"]
+    done = command.run(*flags)
     assert done.returncode == 0, done.stderr
     assert "samples/bleu" in done.stdout and "95 % interval" in done.stdout
-    done = compared(f"--baseline={first}", "--split=validation")
+    done = command.run(*flags, "--split=validation")
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
     assert f"--baseline={first} has no outputs on the validation split" in done.stderr

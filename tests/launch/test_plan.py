@@ -2,16 +2,15 @@ from pathlib import Path
 
 import pytest
 
-from launch.algebra import chain, choose, over, product
+from launch.algebra import chain, config_choice, grid, names, product
 from launch.configured import Configured, flags_of
-from launch.naming import names
-from launch.plan import needed, plan, share, stage_keys, taking, waves
+from launch.plan import needed, plan, share, stage_keys, topological_levels, with_shared
 from regen_jax.errors import UserError
 
 WORKDIR = Path("/runs/x")
 
 
-def configured(sweep, stages=("judge", "abstraction", "prior"), **given):
+def configured(sweep, stages=("judge", "abstraction", "prior"), **fields):
     """The runs of a sweep on a config that is made here, without building anything."""
     runs = []
     for name, overrides in zip(names(sweep), sweep, strict=True):
@@ -27,7 +26,7 @@ def configured(sweep, stages=("judge", "abstraction", "prior"), **given):
             "prior": {"width": 1},
             "train": {stage: {"steps": 7} for stage in stages},
         }
-        for field, value in {**given, **overrides}.items():
+        for field, value in {**fields, **overrides}.items():
             *path, last = field.replace("__", ".").removeprefix(":").split(".")
             section = config
             for part in path:
@@ -46,43 +45,51 @@ def outline(trainings):
 
 def taken(training):
     """Where a training takes stages from, by stage."""
-    given = [flag.split("=", 1) for flag in training.flags if "init_from" in flag]
-    return {name.split(".")[2]: path for name, path in given}
+    pairs = [flag.split("=", 1) for flag in training.flags if "init_from" in flag]
+    return {name.split(".")[2]: path for name, path in pairs}
 
 
-def test_stages_with_the_same_users_are_trained_together():
-    found = plan(configured(over("prior.width", 1, 2)), WORKDIR)
-    assert outline(found) == {
+def test_stages_with_same_users_are_trained_together():
+    trainings = plan(configured(grid("prior.width", 1, 2)), WORKDIR)
+    assert outline(trainings) == {
         "shared/abstraction": ("abstraction", ()),
         "width=1": (None, ("shared/abstraction",)),
         "width=2": (None, ("shared/abstraction",)),
     }
-    assert found[0].stop_after == ("abstraction", 7)
-    assert found[0].users == ("width=1", "width=2") and taken(found[0]) == {}
-    for run in found[1:]:
+    assert trainings[0].stop_after == ("abstraction", 7)
+    assert trainings[0].users == ("width=1", "width=2") and taken(trainings[0]) == {}
+    for run in trainings[1:]:
         assert taken(run) == dict.fromkeys(
             ("judge", "abstraction"), "/runs/x/shared/abstraction"
         )
 
 
-def test_every_branch_of_a_sweep_shares_what_it_may():
-    sweep = product(choose("abstraction", "vq", "fsq"), over("prior.width", 1, 2))
-    found = plan(configured(sweep), WORKDIR)
-    names_of_waves = [[t.name for t in wave] for wave in waves(found)]
+def test_every_branch_of_sweep_shares_equal_stages():
+    sweep = product(
+        config_choice("abstraction", "vq", "fsq"), grid("prior.width", 1, 2)
+    )
+    trainings = plan(configured(sweep), WORKDIR)
+    names_of_levels = [
+        [t.name for t in level] for level in topological_levels(trainings)
+    ]
     vq, fsq = (f"shared/abstraction,abstraction={name}" for name in ("vq", "fsq"))
-    assert names_of_waves == [["shared/judge"], [vq, fsq], names(sweep)]
-    assert taken(found[1]) == {"judge": "/runs/x/shared/judge"}
-    assert taken(found[-1]) == {
+    assert names_of_levels == [["shared/judge"], [vq, fsq], names(sweep)]
+    assert taken(trainings[1]) == {"judge": "/runs/x/shared/judge"}
+    assert taken(trainings[-1]) == {
         "judge": "/runs/x/shared/judge",
         "abstraction": f"/runs/x/{fsq}",
     }
 
 
-def test_a_stage_of_one_run_is_its_own():
-    found = plan(configured(choose("abstraction", "vq", "fsq")), WORKDIR)
-    assert list(outline(found)) == ["shared/judge", "abstraction=vq", "abstraction=fsq"]
-    assert plan(configured(over("seed", 0, 1)), WORKDIR)[0].needs == ()
-    assert len(plan(configured(over("seed", 0, 1)), WORKDIR)) == 2
+def test_stage_of_single_run_is_not_shared():
+    trainings = plan(configured(config_choice("abstraction", "vq", "fsq")), WORKDIR)
+    assert list(outline(trainings)) == [
+        "shared/judge",
+        "abstraction=vq",
+        "abstraction=fsq",
+    ]
+    assert plan(configured(grid("seed", 0, 1)), WORKDIR)[0].needs == ()
+    assert len(plan(configured(grid("seed", 0, 1)), WORKDIR)) == 2
 
 
 @pytest.mark.parametrize(
@@ -100,68 +107,70 @@ def test_a_stage_of_one_run_is_its_own():
         ("seed", []),
     ],
 )
-def test_what_a_stage_depends_on(field, shared):
-    found = plan(configured(over(field, 1, 2)), WORKDIR)
-    assert [t.name for t in found if t.stop_after] == shared
+def test_shared_stages_depend_on_changed_field(field, shared):
+    trainings = plan(configured(grid(field, 1, 2)), WORKDIR)
+    assert [t.name for t in trainings if t.stop_after] == shared
 
 
-def test_a_decoder_depends_on_the_codes_it_reads():
+def test_decoder_depends_on_codes_it_reads():
     stages = ("judge", "abstraction", "decoder", "prior")
     keys = [
         stage_keys(run)
         for run in configured(
-            chain(over("prior.width", 3), over("train.abstraction.steps", 8)), stages
+            chain(grid("prior.width", 3), grid("train.abstraction.steps", 8)), stages
         )
     ]
     assert keys[0]["judge"] == keys[1]["judge"]
     assert keys[0]["decoder"] != keys[1]["decoder"]
 
 
-def test_without_a_learned_abstraction_its_section_still_counts():
+def test_section_of_fixed_abstraction_still_counts():
     stages = ("judge", "decoder", "prior")
-    same = plan(configured(over("prior.width", 1, 2), stages), WORKDIR)
+    same = plan(configured(grid("prior.width", 1, 2), stages), WORKDIR)
     assert same[0].stop_after == ("decoder", 7)
-    other = plan(configured(over("abstraction.name", "a", "b"), stages), WORKDIR)
+    other = plan(configured(grid("abstraction.name", "a", "b"), stages), WORKDIR)
     assert other[0].stop_after == ("judge", 7)
 
 
-def test_a_part_that_the_user_takes_elsewhere_stays_so():
+def test_init_from_of_user_is_kept():
     field = "train.abstraction.init_from"
-    runs = configured(over("prior.width", 1, 2), **{field: "/mine"})
-    found = plan(runs, WORKDIR)
-    assert outline(found)["shared/judge"] == ("judge", ())
-    assert taken(found[-1]) == {"judge": "/runs/x/shared/judge"}
+    runs = configured(grid("prior.width", 1, 2), **{field: "/mine"})
+    trainings = plan(runs, WORKDIR)
+    assert outline(trainings)["shared/judge"] == ("judge", ())
+    assert taken(trainings[-1]) == {"judge": "/runs/x/shared/judge"}
 
 
-def test_shared_names_stay_apart_where_overrides_do_not_tell():
+def test_shared_names_stay_distinct_where_overrides_are_equal():
     sweep = [{"prior.width": w, "abstraction.name": n} for w, n in ((1, 1), (2, 1))]
     sweep += [{"prior.width": w, "abstraction.name": 2.5} for w in (3, 4)]
-    found = [t.name for t in plan(configured(sweep), WORKDIR)]
-    assert len(set(found)) == len(found) == 7
+    trainings = [t.name for t in plan(configured(sweep), WORKDIR)]
+    assert len(set(trainings)) == len(trainings) == 7
 
 
-def test_only_what_is_needed():
-    sweep = product(choose("abstraction", "vq", "fsq"), over("prior.width", 1, 2))
-    found = plan(configured(sweep), WORKDIR)
+def test_needed_contains_only_runs_and_what_they_need():
+    sweep = product(
+        config_choice("abstraction", "vq", "fsq"), grid("prior.width", 1, 2)
+    )
+    trainings = plan(configured(sweep), WORKDIR)
     wanted = "abstraction=fsq,width=2"
-    assert [t.name for t in needed(found, {wanted})] == [
+    assert [t.name for t in needed(trainings, {wanted})] == [
         "shared/judge",
         "shared/abstraction,abstraction=fsq",
         wanted,
     ]
-    assert needed(found, set()) == [] and waves([]) == []
+    assert needed(trainings, set()) == [] and topological_levels([]) == []
 
 
-def test_a_run_that_comes_later_takes_what_has_its_keys():
-    shared = share(configured(over("prior.width", 1, 3)), WORKDIR)
+def test_later_run_takes_stages_with_its_keys():
+    shared = share(configured(grid("prior.width", 1, 3)), WORKDIR)
     same, other = (
-        taking(configured([overrides])[0], shared, WORKDIR)
+        with_shared(configured([overrides])[0], shared, WORKDIR)
         for overrides in ({"prior.width": 2}, {"seed": 1})
     )
     assert same.needs == ("shared/abstraction",) and other.needs == ()
 
 
-def test_flags_merge_choices_into_the_argument():
+def test_choices_are_merged_into_config_argument():
     overrides = {":abstraction": "fsq", "prior.width": 2, "abstraction.levels": (8, 4)}
     assert flags_of(
         "c.py:size=tiny,abstraction=vq", overrides, ["--config.seed=1"]

@@ -1,6 +1,7 @@
-"""What the Slurm launcher would submit, and its errors, where there is no Slurm."""
+"""The Slurm launcher's scripts and errors, without Slurm."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from launch.slurm import Job, SlurmOptions, submit
+from launch.slurm import submit
+from launch.supervisor import Job
 from launch.task import RAISED
 from regen_jax.errors import UserError
 
@@ -31,14 +33,14 @@ def program(folder, name, script):
     (folder / name).chmod(0o755)
 
 
-def launch(*flags):
-    return subprocess.run(
-        [sys.executable, "-m", "launch.slurm", *flags],
-        cwd=ROOT,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+@pytest.fixture
+def launch(command):
+    """Runs `launch.slurm` with the PATH of this process."""
+
+    def run(*flags):
+        return command.run("launch.slurm", *flags, PATH=os.environ["PATH"])
+
+    return run
 
 
 def directives(script):
@@ -46,12 +48,12 @@ def directives(script):
     return dict(line.removeprefix("--").partition("=")[::2] for line in lines)
 
 
-def dry(capsys, jobs, options, **more):
+def dry_run(capsys, jobs, options, **more):
     assert submit(jobs, options, Path("/nowhere/logs"), dry_run=True, **more) == []
     return capsys.readouterr().out
 
 
-def test_a_dry_run_prints_the_script_and_writes_nothing(no_slurm, tmp_path):
+def test_dry_run_prints_script_and_writes_nothing(no_slurm, launch, tmp_path):
     run = ["--", "--config=configs/digits.py", f"--workdir={tmp_path}/run"]
     done = launch(
         "--dry_run",
@@ -96,15 +98,14 @@ def test_a_dry_run_prints_the_script_and_writes_nothing(no_slurm, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_several_jobs_are_one_array_that_waits(no_slurm, capsys):
+def test_several_jobs_are_one_array_with_dependencies(no_slurm, capsys):
     jobs = [Job(n, [["train", n], ["evaluate", f"{n} {n}"]]) for n in "ab"]
-    options = SlurmOptions(parallel=1)
-    shown = dry(capsys, jobs, options, after=["3", "5_1"])
-    found = directives(shown)
-    assert found["array"] == "0-1%1"
-    assert found["dependency"] == "afterok:3:5_1"
-    assert found["kill-on-invalid-dep"] == "yes"
-    assert found["output"] == "/nowhere/logs/%A_%a_0_log.out"
+    shown = dry_run(capsys, jobs, {"parallel": 1}, after=["3", "5_1"])
+    options = directives(shown)
+    assert options["array"] == "0-1%1"
+    assert options["dependency"] == "afterok:3:5_1"
+    assert options["kill-on-invalid-dep"] == "yes"
+    assert options["output"] == "/nowhere/logs/%A_%a_0_log.out"
     assert shown.splitlines()[-4:] == [
         "# a [0], every task: train a",
         "# a [0], first task: evaluate 'a a'",
@@ -113,61 +114,60 @@ def test_several_jobs_are_one_array_that_waits(no_slurm, capsys):
     ]
 
 
-def test_directives_go_before_what_is_set_here(no_slurm, capsys):
-    options = SlurmOptions(directives=("signal=TERM@300", "ntasks-per-node=3"))
-    found = directives(dry(capsys, [Job("a", [["b"]])], options))
-    assert (found["signal"], found["ntasks-per-node"]) == ("TERM@300", "3")
+def test_directives_override_other_options(no_slurm, capsys):
+    options = {"directive": ["signal=TERM@300", "ntasks-per-node=3"]}
+    shown = directives(dry_run(capsys, [Job("a", [["b"]])], options))
+    assert (shown["signal"], shown["ntasks-per-node"]) == ("TERM@300", "3")
 
 
 @pytest.mark.parametrize(
-    "flags, said",
+    "flags, message",
     [
         ([], "Slurm is not installed here .* launch.local"),
-        (["--directive=mem"], "directive 'mem': it is key=value"),
-        (["--directive=a=b\nc"], "it is key=value"),
+        (["--directive=mem"], "directive 'mem': must be key=value"),
+        (["--directive=a=b\nc"], "must be key=value"),
         (["--nodes=0"], "--nodes=0"),
     ],
 )
-def test_errors_are_one_line(no_slurm, flags, said):
+def test_errors_are_one_line(no_slurm, launch, flags, message):
     done = launch(*flags, *RUN)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and done.stderr.startswith("error: ")
-    with pytest.raises(UserError, match=said):
-        raise UserError(done.stderr)
+    assert re.search(message, done.stderr)
 
 
-def test_what_to_run_is_needed():
+def test_missing_or_wrong_train_flags_are_one_line(launch):
     assert "--config=" in launch("--dry_run").stderr
-    for flags, words in (
+    for flags, message in (
         ([], "--workdir is needed"),
         (["--workdir=gs://b/run"], "--workdir=gs://b/run is a URL"),
         (["--workdir=runs/50%"], "which Slurm reads as a pattern"),
     ):
-        assert words in launch("--dry_run", "--", "--config=c.py", *flags).stderr
+        assert message in launch("--dry_run", "--", "--config=c.py", *flags).stderr
 
 
-def test_an_unknown_account_is_named(no_slurm, tmp_path):
-    said = (
+def test_error_names_unknown_account(no_slurm, tmp_path):
+    output = (
         "sbatch: error: Batch job submission failed: "
         "Invalid account or account/partition combination specified"
     )
     program(no_slurm, "srun", "")
     program(no_slurm, "sinfo", "print('main')")
-    program(no_slurm, "sbatch", f"import sys; sys.exit({said!r})")
+    program(no_slurm, "sbatch", f"import sys; sys.exit({output!r})")
     with pytest.raises(UserError, match=r"^--account=mine: .*Invalid account") as error:
-        submit([Job("a", [["b"]])], SlurmOptions(account="mine"), tmp_path / "logs")
+        submit([Job("a", [["b"]])], {"account": "mine"}, tmp_path / "logs")
     assert "\n" not in str(error.value)
     program(no_slurm, "sinfo", "import sys; sys.exit('slurm_load: cannot connect')")
     with pytest.raises(UserError, match="Slurm does not answer: .*cannot connect"):
-        submit([Job("a", [["b"]])], SlurmOptions(), tmp_path / "logs")
+        submit([Job("a", [["b"]])], {}, tmp_path / "logs")
 
 
-def test_a_folder_that_cannot_be_written_is_named(no_slurm, tmp_path):
+def test_error_names_folder_that_cannot_be_written(no_slurm, tmp_path):
     for name in ("srun", "sbatch", "sinfo"):
         program(no_slurm, name, "")
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="file/logs cannot be written"):
-        submit([Job("a", [["b"]])], SlurmOptions(), tmp_path / "file" / "logs")
+        submit([Job("a", [["b"]])], {}, tmp_path / "file" / "logs")
 
 
 TASK = "import sys; from launch.task import run; "
@@ -186,7 +186,7 @@ def task(*commands, **environment):
 
 
 @pytest.mark.parametrize(
-    "commands, rank, code, told",
+    "commands, rank, code, output",
     [
         (["echo a", "echo b", "echo c"], "0", 0, "a\nb\nc\n"),
         (["echo a", "echo b"], "1", 0, "a\n"),
@@ -195,27 +195,27 @@ def task(*commands, **environment):
         (["grep a /no/file"], "0", RAISED + 2, None),
     ],
 )
-def test_a_task_runs_its_commands(commands, rank, code, told):
+def test_task_runs_commands_until_one_fails(commands, rank, code, output):
     run = task(*commands, SLURM_PROCID=rank)
-    found, _ = run.communicate(timeout=30)
+    printed, _ = run.communicate(timeout=30)
     assert run.returncode == code
-    assert told is None or found == told
+    assert output is None or printed == output
 
 
-def test_a_task_that_is_told_to_stop_saves(tmp_path):
+def test_task_saves_after_sigterm(tmp_path):
     """Slurm with cgroups signals the task, and not what it has started."""
     command = f"{sys.executable} {STAND_IN} {tmp_path} 100000"
     run = task(command, "echo later", SLURM_PROCID="0")
     while "step 3/" not in run.stdout.readline():
         pass
     run.send_signal(signal.SIGTERM)
-    told, _ = run.communicate(timeout=30)
+    output, _ = run.communicate(timeout=30)
     assert run.returncode == 75
-    assert "saved step" in told and "later" not in told
+    assert "saved step" in output and "later" not in output
 
 
 @pytest.mark.parametrize("commands", [["sleep 60"], ["echo a", "sleep 60"]])
-def test_what_cannot_save_yet_or_need_not_is_begun_again(commands):
+def test_task_asks_for_requeue_where_nothing_was_saved(commands):
     run = task(*commands, SLURM_PROCID="0")
     time.sleep(1)
     run.send_signal(signal.SIGTERM)

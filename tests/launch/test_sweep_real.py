@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
 
-from launch import runs
+from regen_jax.cli.workdir import read_metrics
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -19,14 +19,12 @@ def sweep(swept):
         yield folder
 
 
-def test_a_run_of_a_sweep_has_the_bits_of_the_run_alone(
-    sweep, trained, command, tmp_path
-):
+def test_run_of_sweep_equals_run_alone_bit_for_bit(sweep, trained, command, tmp_path):
     alone = shutil.copytree(trained, tmp_path / "alone")
     done = command("evaluate", f"--workdir={alone}", "--split=validation")
     assert done.returncode == 0
     run = sweep / "runs/learning_rate=0.001"
-    here, there = (runs.metrics(folder, "validation") for folder in (run, alone))
+    here, there = (read_metrics(folder, "validation") for folder in (run, alone))
     assert here.keys() == there.keys() and len(here) > 20
     for name, value in here.items():
         if not name.endswith(("seconds", "per_second")):
@@ -35,34 +33,37 @@ def test_a_run_of_a_sweep_has_the_bits_of_the_run_alone(
     assert "prior 20/20" in log and "abstraction 20/20" not in log
 
 
-def test_a_real_failure_is_told_and_run_again_alone(sweep):
+def test_failed_run_is_logged_and_can_be_rerun_alone(sweep):
     first = (sweep / "stderr").read_text()
-    said = [line for line in first.splitlines() if "failed" in line]
-    assert "learning_rate=1e+20 failed: error: stage 'prior': loss" in said[-1]
+    failures = [line for line in first.splitlines() if "failed" in line]
+    assert "learning_rate=1e+20 failed: error: stage 'prior': loss" in failures[-1]
     only = "--only=learning_rate=1e+20"
     assert only in first
     log = sweep / "runs/shared/abstraction/log"
     before = log.stat().st_mtime_ns
     command = json.loads((sweep / "command").read_text())
     command.insert(command.index("--"), only)
-    again = subprocess.run(
+    rerun = subprocess.run(
         command, cwd=ROOT, check=False, capture_output=True, text=True
     )
-    assert again.returncode == 1
-    assert "1 runs, 0 of them finished, 0 trainings shared" in again.stderr
+    assert rerun.returncode == 1
+    assert "1 runs, 0 of them finished, 0 trainings shared" in rerun.stderr
     assert log.stat().st_mtime_ns == before
 
 
-def test_tensorboard_names_runs_by_what_they_change(sweep):
+def test_tensorboard_shows_names_of_runs(sweep):
     board = EventMultiplexer().AddRunsFromDirectory(str(sweep / "runs")).Reload()
-    found = board.Runs()
+    runs_found = board.Runs()
     rows = [
         name
-        for name, tags in found.items()
+        for name, tags in runs_found.items()
         if any(
             tag.startswith("_hparams_/")
             for tag in board.GetAccumulator(name).summary_metadata
         )
     ]
     assert sorted(rows) == ["learning_rate=0.001", "learning_rate=0.002"]
-    assert "learning_rate=0.001/prior" in found and "shared/abstraction/judge" in found
+    assert (
+        "learning_rate=0.001/prior" in runs_found
+        and "shared/abstraction/judge" in runs_found
+    )

@@ -11,59 +11,59 @@ BAD_FILES = {
     "syntax": ("def get_sweep(:", "SyntaxError"),
     "neither": ("", "needs get_sweep.* but has neither"),
     "both": ("get_sweep = get_search = list", "but has both"),
-    "empty": ("get_sweep = list", r"gives \[\], not runs"),
+    "empty": ("get_sweep = list", r"returns \[\], not runs"),
     "no list": ("get_sweep = lambda: 3", "must be a list of overrides, not 3"),
     "no dicts": ("get_sweep = lambda: [3]", "a run is a dict of overrides, not 3"),
-    "no search": ("get_search = lambda: 3", "gives 3, not a Search"),
+    "no search": ("get_search = lambda: 3", "returns 3, not a Search"),
     "function raises": ("get_sweep = lambda: 1 / 0", "raises ZeroDivisionError"),
-    "algebra": ("get_sweep = lambda: over('seed', 0, 0)", "the same run twice"),
+    "algebra": ("get_sweep = lambda: grid('seed', 0, 0)", "the same run twice"),
     "unknown field": (
-        "get_sweep = lambda: over('prior.widht', 1, 2)",
+        "get_sweep = lambda: grid('prior.widht', 1, 2)",
         "run widht=1: config.prior.widht is not an option",
     ),
     "unknown section": (
-        "get_sweep = lambda: over('piror.width', 1, 2)",
+        "get_sweep = lambda: grid('piror.width', 1, 2)",
         "run width=1: .*piror",
     ),
     "unknown choice": (
-        "get_sweep = lambda: choose('abstraction', 'vq', 'dwt')",
+        "get_sweep = lambda: config_choice('abstraction', 'vq', 'dwt')",
         "run abstraction=dwt: abstraction cannot be 'dwt': known are vq",
     ),
     "wrong value": (
-        "get_sweep = lambda: over('prior.width', 16, 'wide')",
+        "get_sweep = lambda: grid('prior.width', 16, 'wide')",
         "run width=wide: .*config.prior.width=wide",
     ),
     "other type": (
-        "get_sweep = lambda: over('train.prior.init_from', '1', '2')",
+        "get_sweep = lambda: grid('train.prior.init_from', '1', '2')",
         "config.train.prior.init_from='1' would be read as 1",
     ),
     "does not fit": (
-        "get_sweep = lambda: over('prior.name', 'autoregressive', 'diffusion')",
+        "get_sweep = lambda: grid('prior.name', 'autoregressive', 'diffusion')",
         "run name=diffusion: config: prior 'diffusion' generates Array",
     ),
     "one config": (
-        "get_sweep = lambda: chain([{}], over('seed', 0))",
+        "get_sweep = lambda: chain([{}], grid('seed', 0))",
         "runs default and seed=0 have one config",
     ),
     "no data": (
-        "get_sweep = lambda: over('data.name', 'cifar10', 'mnist')",
+        "get_sweep = lambda: grid('data.name', 'cifar10', 'mnist')",
         "run name=cifar10: data set 'cifar10' is not prepared",
     ),
 }
 
 
-@pytest.mark.parametrize("text, words", BAD_FILES.values(), ids=BAD_FILES)
-def test_bad_sweep_files_are_one_line_and_write_nothing(
-    options, write_sweep, text, words
+@pytest.mark.parametrize("text, message", BAD_FILES.values(), ids=BAD_FILES)
+def test_invalid_sweep_file_raises_user_error_and_writes_nothing(
+    options, write_sweep, text, message
 ):
     write_sweep(text)
-    with pytest.raises(UserError, match=words):
+    with pytest.raises(UserError, match=message):
         run_sweep(options)
     assert not options.workdir.exists()
 
 
 @pytest.mark.parametrize(
-    "given, words",
+    "changes, message",
     [
         ({"sweep": Path("none.py")}, "no such Python file: none.py"),
         ({"config": "none.py"}, "--config: no such file: none.py"),
@@ -72,20 +72,20 @@ def test_bad_sweep_files_are_one_line_and_write_nothing(
         ({"extra": ["--config.prior.width=3"]}, "set after -- and by the sweep"),
     ],
 )
-def test_bad_options_are_one_line_and_write_nothing(options, given, words):
-    with pytest.raises(UserError, match=words):
-        run_sweep(dataclasses.replace(options, **given))
+def test_invalid_options_raise_user_error_and_write_nothing(options, changes, message):
+    with pytest.raises(UserError, match=message):
+        run_sweep(dataclasses.replace(options, **changes))
     assert not options.workdir.exists()
 
 
-def test_a_workdir_that_cannot_be_made(options, tmp_path):
+def test_workdir_below_a_file_raises_user_error(options, tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(UserError, match="file/run cannot be used: .*Not a directory"):
         run_sweep(dataclasses.replace(options, workdir=tmp_path / "file" / "run"))
 
 
 @pytest.mark.parametrize(
-    "flags, words",
+    "flags, message",
     [
         (["--parallel=0"], "parallel"),
         (["--config=c.py"], "--sweep is needed"),
@@ -96,9 +96,9 @@ def test_a_workdir_that_cannot_be_made(options, tmp_path):
         (["--config=c.py", "--sweep=s.py", "--workdir=x[1]"], "reads as a pattern"),
     ],
 )
-def test_the_command_refuses_in_one_line(launched, tmp_path, flags, words):
-    done = launched("sweep", *flags, cwd=tmp_path)
+def test_command_prints_errors_as_one_line(command, tmp_path, flags, message):
+    done = command.run("launch.sweep", *flags, folder=tmp_path)
     assert done.returncode == 2
-    assert words in done.stderr and done.stderr.startswith("error: ")
+    assert message in done.stderr and done.stderr.startswith("error: ")
     assert len(done.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""What is rendered for a TPU VM, with a `gcloud` of a few lines in place of Google's."""
+"""The script for a TPU VM, with a `gcloud` of a few lines in place of Google's."""
 
 import os
 import shutil
@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from launch.render import TpuVm
-
 ROOT = Path(__file__).parent.parent.parent
-TPU_VM = {
-    "zone": "us-west4-a",
-    "accelerator": "v5litepod-16",
-    "runtime": "v2-alpha-tpuv5-lite",
-    "storage": "10.0.0.2:/runs",
+SCRIPT = ROOT / "launch/tpu_vm.sh"
+OPTIONS = {
+    "ZONE": "us-west4-a",
+    "ACCELERATOR": "v5litepod-16",
+    "RUNTIME": "v2-alpha-tpuv5-lite",
+    "STORAGE": "10.0.0.2:/runs",
 }
 GCLOUD = r"""#!/usr/bin/env bash
 echo "${*:3:3}" >>"$FAKE/calls"
@@ -50,34 +49,35 @@ class Cloud:
 
     def __init__(self, folder: Path):
         self.home, self.fake = folder / "home", folder / "fake"
-        checkout = folder / "checkout"
-        for path in (self.home, self.fake, folder / "bin", checkout / "launch"):
+        self.checkout = folder / "checkout"
+        for path in (self.home, self.fake, folder / "bin", self.checkout / "launch"):
             path.mkdir(parents=True)
         for name in ("environment", "constraints.txt"):
-            shutil.copy(ROOT / "launch" / name, checkout / "launch")
+            shutil.copy(ROOT / "launch" / name, self.checkout / "launch")
         for command in (["init", "-q"], ["add", "."]):
-            subprocess.run(["git", *command], cwd=checkout, check=True)
+            subprocess.run(["git", *command], cwd=self.checkout, check=True)
         programs = {"gcloud": GCLOUD, "python": PYTHON}
         for name in ("sudo", "sleep", "mountpoint"):
             programs[name] = "#!/bin/sh\n"
         for name, text in programs.items():
             (folder / "bin" / name).write_text(text)
             (folder / "bin" / name).chmod(stat.S_IRWXU)
-        self.options = {
-            "cwd": checkout,
-            "env": {
-                "PATH": f"{folder}/bin:{os.environ['PATH']}",
-                "HOME": str(self.home),
-                "FAKE": str(self.fake),
-                "VIRTUAL_ENV": str(folder),
-            },
+        self.environment = {
+            "PATH": f"{folder}/bin:{os.environ['PATH']}",
+            "HOME": str(self.home),
+            "FAKE": str(self.fake),
+            "VIRTUAL_ENV": str(folder),
         }
 
-    def run(self, script: str, *statuses: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, arguments: list[str], *statuses: str, **options: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs the script; its trainings end with the statuses."""
         (self.fake / "statuses").write_text("\n".join(statuses) + "\n")
         return subprocess.run(
-            ["bash", "-c", script],
-            **self.options,
+            ["bash", SCRIPT, *arguments],
+            cwd=self.checkout,
+            env={**self.environment, **OPTIONS, **options},
             capture_output=True,
             text=True,
             timeout=60,
@@ -94,13 +94,12 @@ def cloud(tmp_path):
     return Cloud(tmp_path)
 
 
-def test_tpu_vm_is_made_and_made_again_after_a_preemption(cloud, arguments):
-    script = TpuVm(**TPU_VM, spot=True, prepare=("digits",)).render(arguments)
-    done = cloud.run(script, "75", "gone", "0")
+def test_vm_is_made_and_made_again_after_preemption(cloud, arguments):
+    done = cloud.run(arguments, "75", "gone", "0", SPOT="1", PREPARE="digits")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    given = (cloud.fake / "arguments").read_text().split("\0")
-    assert given == [*arguments, ""]
+    received = (cloud.fake / "arguments").read_text().split("\0")
+    assert received == [*arguments, ""]
     assert cloud.lines("calls").count("queued-resources create regen-jax") == 2
     assert cloud.lines("calls").count("queued-resources delete regen-jax") == 1
     assert len(cloud.lines("starts")) == 3
@@ -111,16 +110,15 @@ def test_tpu_vm_is_made_and_made_again_after_a_preemption(cloud, arguments):
 @pytest.mark.parametrize(
     "statuses, expected", [(["2"], 2), (["75", "1"], 1), (["75"] * 3, 75)]
 )
-def test_tpu_vm_does_not_try_for_ever(cloud, arguments, statuses, expected):
-    done = cloud.run(TpuVm(**TPU_VM, restarts=2).render(arguments), *statuses)
+def test_vm_stops_after_failure_or_last_restart(cloud, arguments, statuses, expected):
+    done = cloud.run(arguments, *statuses, RESTARTS="2")
 
     assert done.returncode == expected, done.stdout + done.stderr
     assert len(cloud.lines("starts")) == len(statuses)
 
 
-def test_a_run_that_a_broken_connection_left_is_ended_first(cloud, arguments):
-    script = TpuVm(**TPU_VM).render(arguments)
-    assert cloud.run(script, "0").returncode == 0
+def test_run_left_by_broken_connection_is_ended_first(cloud, arguments):
+    assert cloud.run(arguments, "0").returncode == 0
     left = subprocess.Popen(
         ["flock", "train.lock", "sh", "-c", "echo $$ >train.pid; exec sleep 60"],
         cwd=cloud.home / "regen_jax",
@@ -130,14 +128,27 @@ def test_a_run_that_a_broken_connection_left_is_ended_first(cloud, arguments):
     ).stat().st_mtime or not (cloud.home / "regen_jax/train.pid").read_text():
         assert left.poll() is None
 
-    assert cloud.run(script, "0", "0").returncode == 0
+    assert cloud.run(arguments, "0", "0").returncode == 0
     assert left.wait(timeout=10) != 0
 
 
+@pytest.mark.parametrize(
+    "arguments, options, message",
+    [
+        (["--config=a", "--workdir=/runs/a"], {"ZONE": ""}, "ZONE: such as us-west4-a"),
+        (["--config=a", "--workdir=gs://a/b"], {}, "error: --workdir=/runs/… of"),
+        (["--workdir=/runs/a"], {}, "error: --config=… of regen_jax.train is needed"),
+    ],
+)
+def test_missing_options_are_named(cloud, arguments, options, message):
+    done = cloud.run(arguments, **options)
+    assert done.returncode != 0 and message in done.stderr
+    assert cloud.lines("calls") == []
+
+
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="needs shellcheck")
-def test_shellcheck_finds_nothing(arguments):
-    script = TpuVm(**TPU_VM, spot=True, prepare=("digits",)).render(arguments)
+def test_shellcheck_accepts_script():
     done = subprocess.run(
-        ["shellcheck", "-"], input=script, capture_output=True, text=True, check=False
+        ["shellcheck", SCRIPT], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout

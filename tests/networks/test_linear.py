@@ -1,4 +1,4 @@
-"""Heads sum in float32: no network that makes logits rounds them to bfloat16."""
+"""Dense layers; no network that predicts logits rounds them to bfloat16."""
 
 import dataclasses
 import functools
@@ -13,8 +13,9 @@ from regen_jax.abstractions.autoencoder import Autoencoder
 from regen_jax.abstractions.networks.latent_queries import LatentQueriesNetworks
 from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.generators.regression import Regression
-from regen_jax.judges.classifier import Classifier
+from regen_jax.judges.image_classifier import ConvNet
 from regen_jax.losses.cross_entropy import CrossEntropy
+from regen_jax.networks.dit import DiTOptions
 from regen_jax.networks.linear import Head, Linear
 from regen_jax.spaces import Array, Category, Tokens, zeros
 
@@ -32,6 +33,24 @@ MODELS = {
 }
 
 
+def test_linear_over_axes_is_dense_over_their_product():
+    x = jax.random.normal(jax.random.key(0), (2, 3, 4, 5))
+    linear, dense = Linear((2, 6), num_inputs=2), nn.Dense(12)
+    variables = linear.init(jax.random.key(1), x)
+    assert variables["params"]["kernel"].shape == (4, 5, 2, 6)
+    flat = dense.init(jax.random.key(1), x.reshape(2, 3, 20))
+    kernel = variables["params"]["kernel"].reshape(20, 12)
+    np.testing.assert_array_equal(kernel, flat["params"]["kernel"])
+    variables = jax.tree.map(
+        lambda p: p + jnp.arange(p.size).reshape(p.shape), variables
+    )
+    flat = jax.tree.map(lambda p, q: q.reshape(p.shape), flat, variables)
+    y = linear.apply(variables, x)
+    assert y.shape == (2, 3, 2, 6)
+    expected = dense.apply(flat, x.reshape(2, 3, 20)).reshape(y.shape)
+    np.testing.assert_allclose(y, expected, rtol=1e-5)
+
+
 def test_head_is_dense_with_float32_sums():
     x = jax.random.normal(jax.random.key(0), (2, 3, 5))
     head, dense = Head(4), Linear(4)
@@ -45,7 +64,7 @@ def test_head_is_dense_with_float32_sums():
     )
 
 
-def test_confident_bfloat16_logits_lose_nothing_beyond_their_operands():
+def test_bfloat16_head_rounds_operands_only():
     rng = np.random.default_rng(0)
     width, size = 128, 500
     x = jnp.asarray(rng.normal(size=(64, width)), jnp.bfloat16)
@@ -61,18 +80,18 @@ def test_confident_bfloat16_logits_lose_nothing_beyond_their_operands():
         log_probs = jax.nn.log_softmax(jnp.asarray(logits, jnp.float32))
         return -np.asarray(log_probs)[np.arange(len(target)), target]
 
-    found = Head(size, jnp.bfloat16).apply(variables, x)
-    assert found.dtype == jnp.float32
-    np.testing.assert_allclose(found, exact, rtol=1e-5, atol=1e-4)
+    logits = Head(size, jnp.bfloat16).apply(variables, x)
+    assert logits.dtype == jnp.float32
+    np.testing.assert_allclose(logits, exact, rtol=1e-5, atol=1e-4)
     rounded = Linear(size, dtype=jnp.bfloat16).apply(variables, x)
     expected = nats(exact)
-    assert np.abs(nats(found) - expected).max() < 1e-3
+    assert np.abs(nats(logits) - expected).max() < 1e-3
     assert np.abs(nats(rounded) - expected).max() > 1e-2
 
 
 def rounded_logits(function, *arguments):
-    """Shapes of bfloat16 arrays that a program makes whose last axis is of tokens."""
-    found = []
+    """Shapes of bfloat16 arrays in a program whose last axis is of tokens."""
+    shapes = []
 
     def walk(jaxpr):
         for eqn in jaxpr.eqns:
@@ -81,33 +100,31 @@ def rounded_logits(function, *arguments):
                 of_tokens = shape[-1:] in ((VOCAB,), (2 * VOCAB,))
                 # Not kernels, whose first axis is a width.
                 if dtype == jnp.bfloat16 and of_tokens and shape[0] not in (8, 64):
-                    found.append((eqn.primitive.name, shape))
+                    shapes.append((eqn.primitive.name, shape))
             for value in eqn.params.values():
                 inner = getattr(value, "jaxpr", value)
                 if hasattr(inner, "eqns"):
                     walk(inner)
 
     walk(jax.make_jaxpr(function)(*arguments).jaxpr)
-    return found
+    return shapes
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 @pytest.mark.parametrize("method", ["loss", "log_prob", "sample"])
-def test_no_generator_rounds_logits(model, method):
+def test_generator_does_not_round_logits(model, method):
     variables = jax.eval_shape(model.init, jax.random.key(0))
-    keys, a, b = (
-        jax.random.split(jax.random.key(1), 3),
-        *(zeros(space, 3) for space in (model.source_space, model.target_space)),
-    )
+    keys = jax.random.split(jax.random.key(1), 3)
+    source, target = zeros(model.source_space, 3), zeros(model.target_space, 3)
     methods = {
-        "loss": lambda v: model.loss(v, keys, a, b, True),
-        "log_prob": lambda v: model.log_prob(v, a, b),
-        "sample": lambda v: model.sample(v, keys, a),
+        "loss": lambda v: model.loss(v, keys, source, target, True),
+        "log_prob": lambda v: model.log_prob(v, source, target),
+        "sample": lambda v: model.sample(v, keys, source),
     }
     assert rounded_logits(methods[method], variables) == []
 
 
-def test_no_other_network_rounds_what_it_predicts():
+def test_other_networks_do_not_round_predictions():
     networks = LatentQueriesNetworks(num_latents=3, **TINY)
     autoencoder = Autoencoder(STACK, networks, losses=(CrossEntropy(),))
     y = zeros(STACK, 3)
@@ -116,11 +133,12 @@ def test_no_other_network_rounds_what_it_predicts():
     loss = functools.partial(autoencoder.loss, train=True)
     assert rounded_logits(loss, variables, keys, y) == []
 
-    judge, images = Classifier(VOCAB, dtype=jnp.bfloat16), jnp.zeros((3, 8, 8, 1))
+    judge, images = ConvNet(VOCAB, dtype=jnp.bfloat16), jnp.zeros((3, 8, 8, 1))
     variables = jax.eval_shape(judge.init, jax.random.key(0), images)
     assert rounded_logits(judge.apply, variables, images) == []
 
-    painter = Regression(Category(2), Array((3, VOCAB), -1.0, 1.0), **TINY)
-    variables = jax.eval_shape(painter.init, jax.random.key(0))
-    sample = lambda v: painter.sample(v, keys, jnp.zeros(3, int))
-    assert rounded_logits(sample, variables) == []
+    network = DiTOptions(**TINY)
+    model = Regression(Category(2), Array((3, VOCAB), -1.0, 1.0), network)
+    variables = jax.eval_shape(model.init, jax.random.key(0))
+    source = jnp.zeros(3, int)
+    assert rounded_logits(model.sample, variables, keys, source) == []

@@ -1,4 +1,4 @@
-"""Alignment search against all segmentations; durations that are whole and fit."""
+"""Alignment search against all segmentations; rounded durations that fit."""
 
 import itertools
 
@@ -9,16 +9,16 @@ import pytest
 
 from regen_jax.networks.monotonic_alignment import (
     monotonic_path,
-    path_of,
+    path_from_durations,
+    round_durations,
     upsample,
-    whole_durations,
 )
 
 search = jax.jit(monotonic_path)
 
 
 def best_path(scores: np.ndarray) -> np.ndarray:
-    """The best of all ways to cut T frames into S runs, by enumeration."""
+    """Finds the best of all ways to cut T frames into S runs, by enumeration."""
     frames, positions = scores.shape
     paths = []
     for cuts in itertools.combinations(range(1, frames), positions - 1):
@@ -40,7 +40,7 @@ def test_path_is_the_best_of_all_segmentations():
         assert paths[i].sum() == t
 
 
-def test_what_lies_beyond_the_lengths_does_not_matter():
+def test_scores_of_padding_do_not_change_the_path():
     rng = np.random.default_rng(1)
     scores = rng.normal(size=(2, 7, 5)).astype(np.float32)
     scores[1, :4, :3] = scores[0, :4, :3]
@@ -50,17 +50,19 @@ def test_what_lies_beyond_the_lengths_does_not_matter():
 
 
 @pytest.mark.parametrize(
-    ("frames", "positions", "aligned"), [(2, 4, 2), (3, 0, 0), (0, 3, 0), (0, 0, 0)]
+    ("frames", "positions", "num_aligned"), [(2, 4, 2), (3, 0, 0), (0, 3, 0), (0, 0, 0)]
 )
-def test_more_positions_than_frames_leave_the_last_without(frames, positions, aligned):
+def test_last_positions_get_no_frame_where_frames_are_fewer(
+    frames, positions, num_aligned
+):
     scores = np.random.default_rng(2).normal(size=(1, 4, 4)).astype(np.float32)
     path = search(scores, np.array([frames]), np.array([positions]))
     expected = np.zeros((4, 4), bool)
-    np.fill_diagonal(expected[:aligned], True)
+    np.fill_diagonal(expected[:num_aligned], True)
     np.testing.assert_array_equal(path[0], expected)
 
 
-def test_upsampling_repeats_and_its_path_has_the_durations():
+def test_upsample_repeats_positions_for_their_durations():
     x = np.random.default_rng(3).normal(size=(2, 3, 4)).astype(np.float32)
     durations = jnp.array([[2, 0, 3], [1, 4, 4]])
     y, lengths = upsample(x, durations, 6)
@@ -68,21 +70,23 @@ def test_upsampling_repeats_and_its_path_has_the_durations():
     np.testing.assert_array_equal(y[0, :5], x[0].repeat([2, 0, 3], axis=0))
     np.testing.assert_array_equal(y[0, 5:], np.zeros((1, 4)))
     np.testing.assert_array_equal(y[1], x[1].repeat([1, 4, 1], axis=0))
-    np.testing.assert_array_equal(path_of(durations, 6)[0].sum(axis=0), durations[0])
+    np.testing.assert_array_equal(
+        path_from_durations(durations, 6)[0].sum(axis=0), durations[0]
+    )
 
 
-def test_whole_durations_round_ends_and_fit():
+def test_rounded_durations_keep_ends_and_fit():
     durations = np.random.default_rng(4).uniform(0, 4, (30, 6)).astype(np.float32)
     positions = np.arange(30) % 7
-    whole = np.asarray(whole_durations(durations, positions, 12))
+    rounded = np.asarray(round_durations(durations, positions, 12))
     inside = np.arange(6) < positions[:, None]
-    assert (whole[inside] >= 1).all() and (whole[~inside] == 0).all()
+    assert (rounded[inside] >= 1).all() and (rounded[~inside] == 0).all()
     totals = np.where(inside, np.maximum(durations, 1), 0).sum(axis=1)
-    np.testing.assert_allclose(whole.sum(axis=1), np.minimum(totals, 12), atol=0.5)
-    roomy = np.asarray(whole_durations(durations, positions, 100))
+    np.testing.assert_allclose(rounded.sum(axis=1), np.minimum(totals, 12), atol=0.5)
+    roomy = np.asarray(round_durations(durations, positions, 100))
     assert np.abs(roomy - np.maximum(durations, 1))[inside].max() <= 1
 
 
-def test_more_positions_than_frames_get_a_frame_each_while_there_are_any():
-    whole = whole_durations(jnp.full((1, 5), 2.0), jnp.array([5]), 3)
-    np.testing.assert_array_equal(whole, [[1, 1, 1, 0, 0]])
+def test_first_positions_get_one_frame_where_frames_are_fewer():
+    rounded = round_durations(jnp.full((1, 5), 2.0), jnp.array([5]), 3)
+    np.testing.assert_array_equal(rounded, [[1, 1, 1, 0, 0]])

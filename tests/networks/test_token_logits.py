@@ -4,11 +4,11 @@ import pytest
 
 from regen_jax.networks.token_logits import (
     accuracies,
-    counted,
-    ended,
-    likeliest,
-    mean_counted,
-    possible,
+    argmax_tokens,
+    loss_mask,
+    mask_after_end,
+    mask_invalid,
+    masked_mean,
     token_log_probs,
     token_weights,
 )
@@ -17,7 +17,7 @@ from regen_jax.spaces import Tokens
 FLAT = Tokens(4, 5, padded=True)
 STACK = Tokens(3, 4, 2, padded=True)
 WHOLE = Tokens(4, 5)
-# What stands behind the first 0 means nothing.
+# What stands after the first 0 means nothing.
 Y_FLAT = np.array([[3, 1, 0, 4], [0, 2, 2, 2], [1, 2, 3, 4]], np.int32)
 Y_STACK = np.array(
     [[[2, 3], [0, 1], [3, 3]], [[1, 1], [2, 2], [3, 3]], [[0, 0], [1, 0], [0, 2]]],
@@ -25,38 +25,38 @@ Y_STACK = np.array(
 )
 
 
-def test_nothing_is_left_behind_the_end():
+def test_mask_after_end_leaves_zeros_after_end():
     expected = [[3, 1, 0, 0], [0, 0, 0, 0], [1, 2, 3, 4]]
-    np.testing.assert_array_equal(ended(FLAT, Y_FLAT), expected)
-    np.testing.assert_array_equal(ended(WHOLE, Y_FLAT), Y_FLAT)
+    np.testing.assert_array_equal(mask_after_end(FLAT, Y_FLAT), expected)
+    np.testing.assert_array_equal(mask_after_end(WHOLE, Y_FLAT), Y_FLAT)
     expected = [
         [[2, 3], [0, 0], [0, 0]],
         [[1, 1], [2, 2], [3, 3]],
         [[0, 0], [0, 0], [0, 0]],
     ]
-    np.testing.assert_array_equal(ended(STACK, Y_STACK), expected)
+    np.testing.assert_array_equal(mask_after_end(STACK, Y_STACK), expected)
 
 
-def test_the_end_counts_and_nothing_behind_it():
+def test_loss_mask_reaches_up_to_end():
     expected = [[1, 1, 1, 0], [1, 0, 0, 0], [1, 1, 1, 1]]
-    np.testing.assert_array_equal(counted(FLAT, Y_FLAT), np.array(expected, bool))
+    np.testing.assert_array_equal(loss_mask(FLAT, Y_FLAT), np.array(expected, bool))
     expected = [
         [[1, 1], [1, 0], [0, 0]],
         [[1, 1], [1, 1], [1, 1]],
         [[1, 0], [0, 0], [0, 0]],
     ]
-    np.testing.assert_array_equal(counted(STACK, Y_STACK), np.array(expected, bool))
-    assert counted(WHOLE, Y_FLAT) is None
+    np.testing.assert_array_equal(loss_mask(STACK, Y_STACK), np.array(expected, bool))
+    assert loss_mask(WHOLE, Y_FLAT) is None
 
 
-def test_weights_are_the_tokens_that_count():
-    found = token_weights(FLAT, Y_FLAT, ("loss",))
-    assert {name: value.tolist() for name, value in found.items()} == {
+def test_token_weights_are_tokens_in_loss_mask():
+    weights = token_weights(FLAT, Y_FLAT, ("loss",))
+    assert {name: value.tolist() for name, value in weights.items()} == {
         "loss": [3, 1, 4],
         "token_accuracy": [3, 1, 4],
     }
-    found = token_weights(STACK, Y_STACK)
-    assert {name: value.tolist() for name, value in found.items()} == {
+    weights = token_weights(STACK, Y_STACK)
+    assert {name: value.tolist() for name, value in weights.items()} == {
         "token_accuracy": [3, 6, 1],
         "token_accuracy_1": [2, 3, 1],
         "token_accuracy_2": [1, 3, 0],
@@ -64,22 +64,22 @@ def test_weights_are_the_tokens_that_count():
     assert token_weights(WHOLE, Y_FLAT, ("loss",)) == {}
 
 
-def test_0_is_possible_at_the_first_level_of_a_padded_stack_alone():
+def test_mask_invalid_leaves_0_to_first_level_of_padded_stack():
     logits = np.random.default_rng(0).normal(size=(2, *STACK.shape, STACK.vocab))
     expected = logits.copy()
     expected[:, :, 1, 0] = -np.inf
-    np.testing.assert_allclose(possible(STACK, logits), expected)
+    np.testing.assert_allclose(mask_invalid(STACK, logits), expected)
     unpadded = Tokens(3, 4, 2)
-    np.testing.assert_array_equal(possible(unpadded, logits), logits)
+    np.testing.assert_array_equal(mask_invalid(unpadded, logits), logits)
 
 
 @pytest.mark.parametrize("space", [FLAT, STACK, WHOLE, Tokens(3, 4, 2)], ids=str)
-def test_likeliest_tokens_are_of_the_space(space):
+def test_argmax_tokens_are_in_space(space):
     logits = np.random.default_rng(1).normal(size=(40, *space.shape, space.vocab))
     logits = logits.astype(np.float32)
-    found = np.asarray(likeliest(space, jnp.asarray(logits)))
-    assert found.dtype == np.int32 and found.shape == logits.shape[:-1]
-    stacks = found.reshape(40, space.length, space.depth)
+    tokens = np.asarray(argmax_tokens(space, jnp.asarray(logits)))
+    assert tokens.dtype == np.int32 and tokens.shape == logits.shape[:-1]
+    stacks = tokens.reshape(40, space.length, space.depth)
     best = logits.reshape(40, space.length, space.depth, space.vocab)
     for example, row in zip(stacks, best, strict=True):
         over = False
@@ -96,18 +96,18 @@ def test_likeliest_tokens_are_of_the_space(space):
 @pytest.mark.parametrize(
     ("space", "y"), [(FLAT, Y_FLAT), (STACK, Y_STACK), (WHOLE, Y_FLAT)], ids=str
 )
-def test_accuracies_and_log_probabilities_are_of_what_counts(space, y):
+def test_accuracies_and_log_probs_ignore_padding(space, y):
     rng = np.random.default_rng(2)
     y = np.concatenate([y, y])
     logits = rng.normal(size=(*y.shape, space.vocab)).astype(np.float32)
     logits[3:] += 9 * np.eye(space.vocab, dtype=np.float32)[y[3:]]
-    counts = counted(space, y)
-    found = accuracies(space, logits, y)
+    mask = loss_mask(space, y)
+    metrics = accuracies(space, logits, y)
     log_probs = token_log_probs(logits, y)
-    mean = mean_counted(log_probs, counts)
-    counts = np.ones(y.shape, bool) if counts is None else np.asarray(counts)
+    mean = masked_mean(log_probs, mask)
+    mask = np.ones(y.shape, bool) if mask is None else np.asarray(mask)
     for i, row in enumerate(logits):
-        places = np.argwhere(counts[i])
+        places = np.argwhere(mask[i])
         scores = [row[tuple(place)].astype(np.float64) for place in places]
         true = [y[i][tuple(place)] for place in places]
         # The first level alone may be 0.
@@ -118,13 +118,13 @@ def test_accuracies_and_log_probabilities_are_of_what_counts(space, y):
             low + np.argmax(score[low:]) == token
             for score, token, low in zip(scores, true, lowest, strict=True)
         ]
-        assert found["token_accuracy"][i] == pytest.approx(np.mean(hits))
+        assert metrics["token_accuracy"][i] == pytest.approx(np.mean(hits))
         if space.padded:
-            assert found["sequence_accuracy"][i] == all(hits)
+            assert metrics["sequence_accuracy"][i] == all(hits)
         nats = [
             score[token] - np.log(np.exp(score).sum())
             for score, token in zip(scores, true, strict=True)
         ]
         assert mean[i] == pytest.approx(np.mean(nats), rel=1e-5, abs=1e-6)
-    assert np.all(found["token_accuracy"][3:] == 1)
-    assert space.padded == ("sequence_accuracy" in found)
+    assert np.all(metrics["token_accuracy"][3:] == 1)
+    assert space.padded == ("sequence_accuracy" in metrics)

@@ -16,11 +16,9 @@ from regen_jax.spaces import Array, Category, Space, Tokens
 LENGTH, VOCAB, WIDTH = 4, 5, 8
 TEXT = Tokens(3, VOCAB)
 MODELS = {
-    "prefix-class": (Category(3), Prefix(), {}),
+    "prefix-class": (Category(3), Prefix(), {"rotary": True}),
     "prefix-stacks": (Tokens(2, 6, depth=2), Prefix(), {}),
     "prefix-array": (Array((2, 2, 3), 0.0, 9.0), Prefix(), {}),
-    "prefix-rotary": (Tokens(3, 6), Prefix(), {"rotary": True}),
-    "cross-class": (Category(3), CrossAttention(), {}),
     "cross-tokens": (Tokens(3, 6), CrossAttention(), {}),
     "cross-pointer": (
         TEXT,
@@ -31,11 +29,11 @@ MODELS = {
     "aligned-array": (Array((8, 3), 0.0, 9.0), Aligned(LENGTH), {"encoder_layers": 1}),
 }
 RNG = np.random.default_rng(0)
-B = jnp.asarray(RNG.integers(0, VOCAB, (3, LENGTH)))
+TARGET = jnp.asarray(RNG.integers(0, VOCAB, (3, LENGTH)))
 DROP = jnp.array([False, True, False])
 
 
-def values(space: Space) -> jax.Array:
+def random_source(space: Space) -> jax.Array:
     """A batch of 3 from the space."""
     shape = (3, *space.shape)
     if isinstance(space, Array):
@@ -59,67 +57,71 @@ def model(request):
         mlp_ratio=2.0,
         **{"head": Dense(VOCAB)} | options,
     )
-    a = values(space)
-    shapes = jax.eval_shape(network.init, jax.random.key(0), a, B, DROP)
+    source = random_source(space)
+    shapes = jax.eval_shape(network.init, jax.random.key(0), source, TARGET, DROP)
     assert {x.dtype for x in jax.tree.leaves(shapes)} == {np.dtype(np.float32)}
     variables = jax.tree.map(
         lambda x: jnp.asarray(RNG.normal(0, 0.5, x.shape), jnp.float32), shapes
     )
-    return network, variables, a
+    return network, variables, source
 
 
-def test_a_logit_depends_on_the_tokens_before_it_and_on_all_of_the_source(model):
-    network, variables, a = model
+def test_logits_depend_on_earlier_tokens_and_all_of_source(model):
+    network, variables, source = model
 
     def logits(shifts: dict[str, jax.Array]) -> jax.Array:
-        """Logits [L, V] with the embeddings of source and tokens moved by `shifts`."""
+        """Logits [L, V] with `shifts` added to the outputs of modules, by path."""
 
-        def move(call, args, kwargs, context):
+        def shift(call, args, kwargs, context):
             y = call(*args, **kwargs)
             name = "/".join(context.module.path)
             called = context.method_name == "__call__"
             return y + shifts[name] if called and name in shifts else y
 
-        with nn.intercept_methods(move):
-            return network.apply(variables, a[:1], B[:1], DROP[:1]).logits[0]
+        with nn.intercept_methods(shift):
+            predictions = network.apply(variables, source[:1], TARGET[:1], DROP[:1])
+        return predictions.logits[0]
 
     length = source_length(network.source_space)
     jacobian = jax.jit(jax.jacrev(logits))(
         {
             "embed": jnp.zeros((LENGTH - 1, WIDTH)),
-            "encoder/embed": jnp.zeros((length, WIDTH)),
+            "source_encoder/embed": jnp.zeros((length, WIDTH)),
         }
     )
     # How strongly each of L logits depends on each of the tokens, or of the source.
-    reach = {name: np.abs(x).max(axis=(1, 3)) for name, x in jacobian.items()}
+    strength = {name: np.abs(x).max(axis=(1, 3)) for name, x in jacobian.items()}
     before = np.arange(LENGTH)[:, None] > np.arange(LENGTH - 1)
-    assert np.all(reach["embed"][before] > 1e-4)
-    assert np.all(reach["embed"][~before] == 0)
-    assert reach["encoder/embed"].shape == (LENGTH, length)
-    assert np.all(reach["encoder/embed"] > 1e-4)
+    assert np.all(strength["embed"][before] > 1e-4)
+    assert np.all(strength["embed"][~before] == 0)
+    assert strength["source_encoder/embed"].shape == (LENGTH, length)
+    assert np.all(strength["source_encoder/embed"] > 1e-4)
 
 
-def test_cached_steps_give_the_logits_of_the_whole_pass(model):
-    network, variables, a = model
+def test_cached_decoding_equals_full_forward(model):
+    network, variables, source = model
     apply = functools.partial(network.apply, variables)
 
     @jax.jit
-    def both(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def both(source: jax.Array) -> tuple[jax.Array, jax.Array]:
         def step(caches, index):
-            logits, caches = apply(b[:, index], index, memory, caches, method="step")
+            logits, caches = apply(
+                TARGET[:, index], index, state, caches, unstacked, method="step"
+            )
             return caches, logits
 
-        first, memory, caches = apply(a, DROP, method="prefill")
+        unstacked = apply(method="unstack")
+        first, state, caches = apply(source, DROP, method="prefill")
         _, logits = jax.lax.scan(step, caches, jnp.arange(LENGTH - 1))
         cached = jnp.concatenate([first[None], logits]).swapaxes(0, 1)
-        return apply(a, b, DROP).logits, cached
+        return apply(source, TARGET, DROP).logits, cached
 
-    whole, cached = both(a, B)
-    assert whole.shape == (3, LENGTH, VOCAB) and whole.dtype == np.float32
-    np.testing.assert_allclose(cached, whole, rtol=1e-4, atol=1e-5)
-    assert np.ptp(whole, axis=1).min() > 1e-3
+    full, cached = both(source)
+    assert full.shape == (3, LENGTH, VOCAB) and full.dtype == np.float32
+    np.testing.assert_allclose(cached, full, rtol=1e-4, atol=1e-5)
+    assert np.ptp(full, axis=1).min() > 1e-3
 
     # The second example's source is dropped: it makes no difference.
-    other, _ = both(jnp.roll(a, 1, axis=0), B)
-    np.testing.assert_array_equal(other[1], whole[1])
-    assert np.abs(other[::2] - whole[::2]).max() > 1e-3
+    other, _ = both(jnp.roll(source, 1, axis=0))
+    np.testing.assert_array_equal(other[1], full[1])
+    assert np.abs(other[::2] - full[::2]).max() > 1e-3

@@ -20,9 +20,9 @@ from regen_jax.tasks.melody import Melody
 
 def drawn(number, space):
     """Scores in which most notes go on, and each begins with one that goes on."""
-    some = [events.REST, events.note(60), *[events.sustained(60)] * 4]
+    some = [events.REST, events.note_id(60), *[events.sustained_id(60)] * 4]
     ids = np.random.default_rng(0).choice(some, (number, *space.shape))
-    ids[:, 0] = events.sustained(60)
+    ids[:, 0] = events.sustained_id(60)
     return ids
 
 
@@ -31,8 +31,8 @@ def test_units_are_the_notes_of_each(task):
     y = drawn(5, task.y)
     name, counts = task.likelihood_unit(y)
     assert name == "note"
-    assert counts.tolist() == [events.begins(ids).sum() for ids in y]
-    assert counts.tolist() != events.begins(y).reshape(5, -1).sum(axis=1).tolist()
+    assert counts.tolist() == [events.onset_mask(ids).sum() for ids in y]
+    assert counts.tolist() != events.onset_mask(y).reshape(5, -1).sum(axis=1).tolist()
 
 
 @pytest.mark.parametrize("kind", [Harmony, Melody])
@@ -43,7 +43,9 @@ def test_rhythm_and_notes_are_those_of_each(kind, music_dir):
     y = drawn(3, task.y)
     found = task.sample_metrics({})(Generated(prompts, y))
     assert set(found) >= {"in_key", "pitch_class_distance", "interval_distance"}
-    one, other = (np.stack(list(map(events.begins, ids))) for ids in (y, prompts["y"]))
+    one, other = (
+        np.stack(list(map(events.onset_mask, ids))) for ids in (y, prompts["y"])
+    )
     assert found["rhythm_agreement"] == music.onset_f1(one, other)
     if kind is Harmony:
         kept = task.sample_metrics({})(Generated(prompts, prompts["y"]))["soprano_kept"]
@@ -59,7 +61,7 @@ def test_rhythm_and_notes_are_those_of_each(kind, music_dir):
 
 
 def test_scores_that_the_grid_cuts_can_be_left_out(monkeypatch):
-    # Eight steps a quarter note; the grid has two.
+    # Eight steps per quarter note; the grid has two.
     kept = Score(((Note(0, 4, 60), Note(4, 4, 62)),), division=8)
     cut = Score(((Note(0, 2, 60), Note(2, 2, 62), Note(4, 4, 64)),), division=8)
     found = [Piece("kept", kept), Piece("cut", cut)]
@@ -151,10 +153,10 @@ def test_held_out_pieces_are_never_transposed(music_dir):
     assert len(list(task.pieces("train"))) > 3 * counts["train"]
 
 
-def tune(path, metre, *lengths, ticks=480):
+def tune(path, meter, *lengths, ticks=480):
     """Writes notes of those lengths, in ticks, one after the other."""
     track = mido.MidiTrack()
-    beats, unit = metre
+    beats, unit = meter
     track.append(mido.MetaMessage("time_signature", numerator=beats, denominator=unit))
     for index, length in enumerate(lengths):
         track.append(mido.Message("note_on", note=60 + index % 12, velocity=80))
@@ -165,38 +167,38 @@ def tune(path, metre, *lengths, ticks=480):
 
 @pytest.mark.parametrize("division", [2, 4])
 @pytest.mark.parametrize(
-    "metre", [(3, 8), (6, 8), (7, 8), (2, 2), (4, 4), (1, 4), (8, 8), (6, 16), (1, 1)]
+    "meter", [(3, 8), (6, 8), (7, 8), (2, 2), (4, 4), (1, 4), (8, 8), (6, 16), (1, 1)]
 )
-def test_a_soprano_keeps_the_metre_of_its_file(tmp_path, metre, division):
+def test_a_soprano_keeps_the_meter_of_its_file(tmp_path, meter, division):
     task = Harmony(division=division)
     # A quarter and a half: less than a bar, or several.
-    x = task.parse_prompt("midi", tune(tmp_path / "a.mid", metre, 480, 960))["x"]
-    y = np.where(x[:, :1] > 0, events.note(60), events.PADDING).repeat(4, axis=1)
+    x = task.parse_prompt("midi", tune(tmp_path / "a.mid", meter, 480, 960))["x"]
+    y = np.where(x[:, :1] > 0, events.note_id(60), events.PADDING).repeat(4, axis=1)
     score = task.score({"x": x[None]}, 0, y)
-    assert score.metre == metre
+    assert score.meter == meter
     midi.write(tmp_path / "b.mid", score)
-    assert midi.read(tmp_path / "b.mid", division).metre == metre
-    # Steps count from each bar line on, the first of which says the metre.
+    assert midi.read(tmp_path / "b.mid", division).meter == meter
+    # Steps count from each bar line on, the first of which says the meter.
     names = [task.x.symbols[i] for i in x[:, 1] if i]
-    bar = 4 * division * metre[0] // metre[1]
+    bar = 4 * division * meter[0] // meter[1]
     assert names == [
-        f"|{step % bar + 1}" if step else f"{metre[0]}/{metre[1]}"
+        f"|{step % bar + 1}" if step else f"{meter[0]}/{meter[1]}"
         for step in range(3 * division)
     ]
 
 
 @pytest.mark.parametrize(
-    ("metre", "lengths", "division", "words"),
+    ("meter", "lengths", "division", "words"),
     [
         (
             (3, 16),
             [480],
             2,
-            "metre 3/16 does not fit: .*steps of 1/8: set division=4",
+            "meter 3/16 does not fit: .*steps of 1/8: set division=4",
         ),
-        ((3, 8), [480], 1, "the metre 3/8 does not fit: .*set division=2"),
+        ((3, 8), [480], 1, "the meter 3/8 does not fit: .*set division=2"),
         ((5, 4), [480], 2, "a bar of 5/4 is longer than 4 quarter notes"),
-        ((4, 32), [480], 4, "the metre 4/32 is unknown: beats of 1/1 to 1/16"),
+        ((4, 32), [480], 4, "the meter 4/32 is unknown: beats of 1/1 to 1/16"),
         ((4, 4), [120] * 8, 2, "3 of 8 notes would be lost, .*: division=4 keeps them"),
         ((4, 4), [160] * 6, 2, "2 of 6 notes would be lost, .*: division=4 keeps them"),
         ((4, 4), [360, 120, 480], 2, "1 of 3 notes would be lost, .*division=4 keeps"),
@@ -204,17 +206,17 @@ def test_a_soprano_keeps_the_metre_of_its_file(tmp_path, metre, division):
         ((4, 4), [480] * 65, 2, "the score lasts 65 quarter notes: at most 64 fit"),
     ],
 )
-def test_a_soprano_that_the_grid_cannot_hold(tmp_path, metre, lengths, division, words):
+def test_a_soprano_that_the_grid_cannot_hold(tmp_path, meter, lengths, division, words):
     task = Harmony(division=division)
     with pytest.raises(UserError, match=words) as caught:
-        task.parse_prompt("midi", tune(tmp_path / "a.mid", metre, *lengths))
+        task.parse_prompt("midi", tune(tmp_path / "a.mid", meter, *lengths))
     assert "\n" not in str(caught.value)
 
 
 def test_triplets_on_a_grid_of_sixteenths_are_said_to_be_moved(tmp_path, caplog):
     path = tune(tmp_path / "a.mid", (4, 4), *[160] * 3, 480)
     x = Harmony(division=4).parse_prompt("midi", path)["x"]
-    assert np.flatnonzero(events.begins(x[:, :1])[:, 0]).tolist() == [0, 1, 3, 4]
+    assert np.flatnonzero(events.onset_mask(x[:, :1])[:, 0]).tolist() == [0, 1, 3, 4]
     (record,) = caplog.records
     assert record.message.endswith(
         "2 of 4 notes begin between the steps of 1/16 and go to the nearest"
@@ -226,25 +228,25 @@ def test_triplets_on_a_grid_of_sixteenths_are_said_to_be_moved(tmp_path, caplog)
     assert record.message.endswith("to the nearest: division=4 would keep their times")
 
 
-def test_lyrics_are_in_a_metre_of_the_training_data(music_dir):
+def test_lyrics_are_in_a_meter_of_the_training_data(music_dir):
     task = Melody(dir=music_dir)
-    for metre in ("4/4", "3/4", "04/4", "\ufeff4/4"):
-        task.parse_prompt("text", f"{metre} G: Wach auf")
-    for metre in ("444/4", "6/8", "0/4", "4/0", "4/3", "9" * 5000 + "/4"):
-        with pytest.raises(UserError, match=r"^the metre .* choose 3/4 or 4/4$"):
-            task.parse_prompt("text", f"{metre} G: Wach auf")
-    for metre in ("４/4", "٤/٤", "-4/4", "4.5/4", "C"):
-        with pytest.raises(UserError, match="^lyrics begin with metre, key"):
-            task.parse_prompt("text", f"{metre} G: Wach auf")
+    for meter in ("4/4", "3/4", "04/4", "\ufeff4/4"):
+        task.parse_prompt("text", f"{meter} G: Wach auf")
+    for meter in ("444/4", "6/8", "0/4", "4/0", "4/3", "9" * 5000 + "/4"):
+        with pytest.raises(UserError, match=r"^the meter .* choose 3/4 or 4/4$"):
+            task.parse_prompt("text", f"{meter} G: Wach auf")
+    for meter in ("４/4", "٤/٤", "-4/4", "4.5/4", "C"):
+        with pytest.raises(UserError, match="^lyrics begin with meter, key"):
+            task.parse_prompt("text", f"{meter} G: Wach auf")
 
 
 def test_any_score_is_written(tmp_path):
     """Whatever a model draws: silence, notes that go on from nothing, padding within."""
     rng = np.random.default_rng(0)
-    for division, metre in ((1, (2, 2)), (2, (7, 8)), (4, (3, 16))):
+    for division, meter in ((1, (2, 2)), (2, (7, 8)), (4, (3, 16))):
         task = Harmony(division=division, max_beats=4)
         x = np.zeros((3, *task.x.shape), np.int32)
-        x[:, 0, 1] = task.x.symbols.index(f"{metre[0]}/{metre[1]}")
+        x[:, 0, 1] = task.x.symbols.index(f"{meter[0]}/{meter[1]}")
         y = rng.integers(0, task.y.vocab, (3, *task.y.shape))
         y[0, 0, 0], y[1], y[2, 1:] = events.REST, events.REST, events.PADDING
         names = {

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from regen_jax.data.builders.simple_bible.builder import in_core, open_verses
+from regen_jax.data.readers.verses import in_core_list, open_verses
 from regen_jax.interfaces import Generated
 from regen_jax.judges.language_model import LanguageModel
 from regen_jax.metrics import text as text_metrics
@@ -35,7 +35,7 @@ def test_core_list_is_the_same_for_every_tokenizer_and_length(
 ):
     expected = sorted(
         verse[:2] for verse in open_verses("simple_bible", split, text_dir)
-        if in_core(verse)
+        if in_core_list(verse)
     )  # fmt: skip
     numbers = []
     for vocab, max_length in ((600, 32), (2000, 32), (2000, 128)):
@@ -59,7 +59,7 @@ def test_tokenizer_is_learned_of_train_alone(make_task, text_dir):
 
 
 def test_what_is_too_long_scores_as_an_empty_output(make_task, monkeypatch):
-    monkeypatch.setattr(LanguageModel, "nats", lambda self, v, y: np.ones(len(y)))
+    monkeypatch.setattr(LanguageModel, "nll", lambda self, v, y: np.ones(len(y)))
     task = make_task(600, 32)
     core, examples = task.core_list("test"), task.examples("test")
     rows = [examples[int(row)] for row in core.rows[:4]]

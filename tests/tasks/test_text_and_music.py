@@ -57,12 +57,12 @@ def refused(command, workdir, *flags) -> str:
 
 
 def reported(workdir) -> dict[str, float]:
-    """The figures of all stages on held-out data, as training has told them."""
+    """Metrics of all stages on held-out data, as training logged them."""
     lines = (workdir.parent / "done").read_text().splitlines()
-    told = ", ".join(
+    logged = ", ".join(
         line.split("held out: ")[1] for line in lines if "held out" in line
     )
-    figures = {name: float(value) for name, value in map(str.split, told.split(", "))}
+    figures = {name: float(value) for name, value in map(str.split, logged.split(", "))}
     assert all(map(math.isfinite, figures.values()))
     return figures
 
@@ -140,7 +140,7 @@ def test_a_soprano_gets_its_voices(trained_on, command, tmp_path):
     notes = tuple(Note(2 * i, 2, pitch, i == 6) for i, pitch in enumerate(tune))
     midi.write(tmp_path / "tune.mid", Score((notes,), division=2))
     saved = drawn(command, run, tmp_path / "a", f"--midi={tmp_path}/tune.mid")
-    pitches = events.onsets(saved["x"][0, :, 0])
+    pitches = events.onset_pitches(saved["x"][0, :, 0])
     assert pitches[pitches > 0].tolist() == tune
     names = {path.name for path in (tmp_path / "a").iterdir()}
     assert {"sample_0.mid", "sample_0.wav", "sample_0.musicxml"} <= names
@@ -161,9 +161,9 @@ def test_all_samples_are_written_and_some_are_shown(trained_on, command, tmp_pat
     for ending in ("png", "wav", "mid", "musicxml"):
         written = sorted(path.stem for path in tmp_path.glob(f"sample_*.{ending}"))
         assert written == names
-    told = EventAccumulator(str(run / "prior")).Reload()
+    events = EventAccumulator(str(run / "prior")).Reload()
     for kind in ("images", "audio"):
-        shown = [tag for tag in told.Tags()[kind] if tag.startswith("sample_")]
+        shown = [tag for tag in events.Tags()[kind] if tag.startswith("sample_")]
         assert 0 < len(shown) <= Harmony.num_rendered
 
 
@@ -189,15 +189,15 @@ def test_lyrics_become_a_tune(trained_on, command, tmp_path):
 
     drawn(command, run, tmp_path, f"--text={LYRICS}")
     assert (tmp_path / "sample_0.mid").exists() or not np.any(
-        events.begins(np.load(tmp_path / "samples.npz")["y"], axis=1)
+        events.onset_mask(np.load(tmp_path / "samples.npz")["y"], axis=1)
     )
 
 
 @pytest.mark.parametrize(
     "text, words",
     [
-        ("Wach auf", "lyrics begin with metre, key and a colon"),
-        ("6/8 G: Wach auf", "the metre 6/8 is not in the training data: choose 3/4 or"),
+        ("Wach auf", "lyrics begin with meter, key and a colon"),
+        ("6/8 G: Wach auf", "the meter 6/8 is not in the training data: choose 3/4 or"),
         ("4/4 H: Wach auf", "there is no key 'H'"),
         ("4/4 G: ", "line 1 of the lyrics has no words"),
         ("4/4 G: Wach auf / / mein", "line 2 of the lyrics has no words"),

@@ -25,24 +25,31 @@ import numpy as np
 Moved = Sequence[tuple[str, str]]
 
 MOVED: Moved = (
+    # Parts of generators of arrays, alone, in a pipeline and in `duration_aligned`.
+    (r"/generator/(?=conditioning/|network/|time_)", "/"),
+    (r"^(\w+/params(?:/prior|/decoder)?)/network/", r"\1/dit/"),
+    (r"^(\w+/params(?:/prior|/decoder)?)/conditioning/embed/", r"\1/embed_source/"),
+    (r"^(\w+/params(?:/prior|/decoder)?)/conditioning/null$", r"\1/null"),
     # Autoencoders.
     (r"/ConvNeXt_0/layers/", "/ConvNeXt_0/ConvNeXtBlock_{layer}/"),
     (r"/(encoder|decoder)/level_0/", r"/\1/ResidualBlock_{layer}/"),
     (r"/(encoder|decoder)/level_1/", r"/\1/ResidualBlock_{layer+2}/"),
     (r"/losses/adversarial/", "/discriminators/"),
     # A transformer over tokens, and its encoder of the source.
-    (r"params/encoder/embed/(?!embedding)", "params/embed_source/"),
-    (r"(prior|decoder)/params/encoder/norm/", r"\1/params/encoder_norm/"),
-    (r"(prior|decoder)/params/encoder/layers/", r"\1/params/encoder_{layer}/"),
-    (r"params/layers/", "params/blocks_{layer}/"),
+    (r"/source_encoder/embed/", "/embed_source/"),
+    (r"/source_encoder/norm/", "/encoder_norm/"),
+    (r"/source_encoder/layers/", "/encoder_{layer}/"),
+    (r"^(\w+/params(?:/prior|/decoder)?)/layers/", r"\1/blocks_{layer}/"),
     (r"/self_attention/", "/"),
     (r"/cross_attention/", "/cross_"),
     (r"/conditioning/start", "/start"),
     (r"/conditioning/project/", "/lay_out/"),
     (r"/head/(query|key|gate)/", r"/pointer/\1/"),
     (r"/head/writer/", "/head/"),
-    # Latent queries.
+    # Latent queries, DiT, and encoders of tokens aligned to frames.
     (r"/layers/", "/block_{layer}/"),
+    (r"/convolution/", "/"),
+    (r"/duration_encoder/", "/encoder/"),
 )
 
 _SCALES = {
@@ -72,7 +79,7 @@ def old_paths(path: str, shape: Sequence[int], moved: Moved = MOVED) -> dict[str
 
 
 def draw(path: str, size: int) -> np.ndarray:
-    """Returns f32[size] for a recorded path; the distribution depends on its last name."""
+    """Returns f32[size] for a recorded path; its end names the distribution."""
     rng = np.random.default_rng(zlib.crc32(path.encode()))
     values = rng.standard_normal(size)
     name = path.rpartition("/")[2]

@@ -65,6 +65,8 @@ ADVERSARY = {
     "discriminator": {"name": "spectrum", "resolutions": (256, 512)},
 }
 LOSSES = (SPECTRAL, ADVERSARY)
+DIT = {"network": TWO}
+EULER = {"solver": {"name": "euler"}, "guidance": 2.0}
 
 CASES = {
     "digits": Case("digits", ("judge", "abstraction", "prior")),
@@ -128,26 +130,28 @@ CASES = {
     ),
     # Generators of arrays, by source.
     "codes_regression": Case(
-        "digits:decoder=regression", ("decoder",), {"decoder": TWO}
+        "digits:decoder=regression", ("decoder",), {"decoder": DIT}
     ),
     "codes_diffusion": Case(
-        "digits:decoder=diffusion", ("decoder",), {"decoder": TWO | FEW_STEPS}
+        "digits:decoder=diffusion", ("decoder",), {"decoder": DIT | FEW_STEPS}
     ),
     "canvas_regression": Case(
         "digits:abstraction=downsample",
         ("decoder", "prior"),
-        {"decoder": TWO, "prior": TWO | FEW_STEPS},
+        {"decoder": DIT, "prior": DIT | FEW_STEPS},
     ),
     "canvas_diffusion": Case(
         "digits:abstraction=downsample,decoder=diffusion",
         ("decoder",),
-        {"decoder": TWO | FEW_STEPS | {"guidance": 2.0, "solver": "euler"}},
+        {"decoder": DIT | FEW_STEPS | EULER},
     ),
     "class_regression": Case(
         "digits:abstraction=identity,prior=regression", ("prior",)
     ),
     "durations_diffusion": Case(
-        "speech_synthesis:prior=diffusion", ("prior",), {"prior": TWO | FEW_STEPS}
+        "speech_synthesis:prior=diffusion",
+        ("prior",),
+        {"prior": {"generator": DIT | FEW_STEPS}},
     ),
     "vocoder_adversarial": Case(
         "speech_synthesis",
@@ -241,7 +245,7 @@ def _two_steps(stage, options, variables, frozen, batch) -> dict[str, float]:
 
 
 def _sample(run, variables, name, batch) -> dict[str, list]:
-    """What a stage makes of a batch: digests of ids, and figures of other arrays."""
+    """What a stage makes of a batch: digests of ids, and statistics of other arrays."""
     parts = run.regeneration
 
     def made(variables, keys, batch):

@@ -14,11 +14,16 @@ from regen_jax.interfaces import Example, HostFeature
 from regen_jax.metrics.music import in_chord_fraction
 from regen_jax.modalities.music import beat_table, events
 from regen_jax.modalities.music.beat_table import Column
-from regen_jax.modalities.music.cadences import CADENCES, cadences
-from regen_jax.modalities.music.chords import CHORDS, recognize, tones, weights
-from regen_jax.modalities.music.keys import KEYS, durations, estimate
-from regen_jax.modalities.music.rhythm import patterns, rhythms
-from regen_jax.modalities.music.template_constraints import TemplateRules
+from regen_jax.modalities.music.cadences import CADENCES, classify_cadences
+from regen_jax.modalities.music.chords import (
+    CHORDS,
+    beat_chroma,
+    chord_tones,
+    recognize_chords,
+)
+from regen_jax.modalities.music.keys import KEYS, estimate_key, pitch_class_durations
+from regen_jax.modalities.music.rhythm import encode_rhythms, rhythm_patterns
+from regen_jax.modalities.music.template_constraints import TemplateConstraints
 from regen_jax.spaces import Tokens
 
 LEVELS = ("key", "chord", "rhythm", "cadence")
@@ -95,7 +100,7 @@ class MusicTemplate(HostFeature):
             depth=len(columns),
             padded=True,
             symbols=tuple(symbols),
-            constraints=TemplateRules(self.levels, first_ids, len(symbols)),
+            constraints=TemplateConstraints(self.levels, first_ids, len(symbols)),
         )
 
     def extract(self, value: np.ndarray, metadata: Example) -> np.ndarray:
@@ -107,20 +112,24 @@ class MusicTemplate(HostFeature):
 
     def _estimate_key(self, score: np.ndarray) -> int:
         """Returns the most likely key of a score, an index into KEYS."""
-        return estimate(durations(events.sounding(self._whole_beats(score))))
+        return estimate_key(
+            pitch_class_durations(events.sounding_pitches(self._whole_beats(score)))
+        )
 
     def _extract_in_key(self, score: np.ndarray, key: int) -> np.ndarray:
         """Returns the template of a score that is in a key."""
         ids = self._whole_beats(score)
-        pitches, begins = events.sounding(ids), events.begins(ids)
-        chord = recognize(weights(pitches, self.division), key)
-        fermata = events.fermatas(ids[:, 0]).reshape(-1, self.division).any(axis=1)
+        pitches, begins = events.sounding_pitches(ids), events.onset_mask(ids)
+        chord = recognize_chords(beat_chroma(pitches, self.division), key)
+        fermata = events.fermata_mask(ids[:, 0]).reshape(-1, self.division).any(axis=1)
         voices = slice(1, None) if self.melody else slice(0, 1)
         by_level = {
             "key": np.full(len(chord), key),
             "chord": chord,
-            "rhythm": rhythms(pitches[:, voices], begins[:, voices], self.division),
-            "cadence": cadences(chord, fermata, key),
+            "rhythm": encode_rhythms(
+                pitches[:, voices], begins[:, voices], self.division
+            ),
+            "cadence": classify_cadences(chord, fermata, key),
         }
         levels = [by_level[level] for level in self.levels]
         if self.melody:
@@ -145,7 +154,7 @@ class MusicTemplate(HostFeature):
             ]
             for row in rows[: int(_length(rows))].tolist()
         ]
-        return beat_table.write(columns, symbols)
+        return beat_table.format_table(columns, symbols)
 
     def from_text(self, text: str) -> np.ndarray:
         """Returns the template i32[*output_space.shape] of a text.
@@ -163,7 +172,7 @@ class MusicTemplate(HostFeature):
             dataclasses.replace(c, symbols=(*c.symbols, *(f"?{i}" for i in other_ids)))
             for c in self._columns
         ]
-        index = np.array(beat_table.read(columns, text, space.length))
+        index = np.array(beat_table.parse_table(columns, text, space.length))
         sizes = np.array([len(column.symbols) for column in self._columns])
         ids = np.array([0, *map(int, other_ids)])
         template = np.zeros((space.length, len(columns)), np.int32)
@@ -224,7 +233,7 @@ class MusicTemplate(HostFeature):
             metrics["key"] = self.code_metrics(in_estimated_key, y_prime)["key"]
         if "chord" in self.levels:
             beats = [
-                events.sounding(self._whole_beats(score)).reshape(
+                events.sounding_pitches(self._whole_beats(score)).reshape(
                     -1, self.division * self.input_space.depth
                 )
                 for score in y
@@ -246,11 +255,11 @@ class MusicTemplate(HostFeature):
         rows = _mask_after_end(self._rows(y_prime))
         chord = (rows - self._first_ids)[..., self.levels.index("chord")]
         valid = (chord >= 0) & (chord < len(CHORDS))
-        return tones(np.where(valid, chord, len(CHORDS) - 1))
+        return chord_tones(np.where(valid, chord, len(CHORDS) - 1))
 
     @functools.cached_property
     def _columns(self) -> tuple[Column, ...]:
-        rhythm = patterns(self.division)
+        rhythm = rhythm_patterns(self.division)
         step = "x (a note begins), - (it goes on) or r (silence, no - after it)"
         columns = {
             "key": Column("key", KEYS, " ".join(KEYS)),

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from regen_jax import ranges
 from regen_jax.abstractions.networks.interface import Networks
 from regen_jax.networks.latent_queries import Decoder, Encoder
-from regen_jax.networks.token_logits import likeliest
+from regen_jax.networks.token_logits import argmax_tokens
 from regen_jax.networks.transformer_options import check_size
 from regen_jax.ranges import Count, Dtype, Positive
 from regen_jax.spaces import Space, Tokens
@@ -63,7 +63,7 @@ class LatentQueriesNetworks(Networks):
     def postprocess(
         self, space: Tokens, prediction: jax.Array, mask: jax.Array | None
     ) -> jax.Array:
-        return likeliest(space, prediction)
+        return argmax_tokens(space, prediction)
 
     @property
     def _size(self) -> dict[str, int | float | jnp.dtype]:

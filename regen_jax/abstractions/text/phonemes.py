@@ -9,7 +9,7 @@ from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, HostFeature
 from regen_jax.metrics.error_rates import token_error_rate
 from regen_jax.modalities.text import characters
-from regen_jax.modalities.text.pronunciation import PHONES, pronounce, without_stress
+from regen_jax.modalities.text.pronunciation import PHONES, pronounce, strip_stress
 from regen_jax.ranges import Natural
 from regen_jax.spaces import Tokens
 
@@ -45,7 +45,7 @@ class Phonemes(HostFeature):
 
     @property
     def output_space(self) -> Tokens:
-        phones = PHONES if self.stress else dict.fromkeys(without_stress(PHONES))
+        phones = PHONES if self.stress else dict.fromkeys(strip_stress(PHONES))
         length = self.length or -(-5 * self.input_space.length // 4)
         return Tokens(length, 1 + len(phones), padded=True, symbols=("", *phones))
 
@@ -63,9 +63,7 @@ class Phonemes(HostFeature):
                 f"{text!r} has {len(phones)} phonemes, and at most {space.length} "
                 "fit: raise the option length of abstraction 'phonemes'"
             )
-        return characters.encode(
-            space, phones if self.stress else without_stress(phones)
-        )
+        return characters.encode(space, phones if self.stress else strip_stress(phones))
 
     def code_metrics(
         self, y_prime: np.ndarray, reference: np.ndarray

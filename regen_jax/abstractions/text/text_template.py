@@ -14,7 +14,7 @@ from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, HostFeature
 from regen_jax.modalities.text import tokenizer
 from regen_jax.modalities.text.function_words import is_function_word
-from regen_jax.modalities.text.words import WORD, spell, words
+from regen_jax.modalities.text.words import WORD, tokenize_uncased, words
 from regen_jax.ranges import Natural, PositiveFraction
 from regen_jax.spaces import Tokens
 
@@ -57,7 +57,7 @@ class TextTemplate(HostFeature):
 
     def __post_init__(self):
         ranges.check(self)
-        if not tokenizer.is_pieces(self.input_space):
+        if not tokenizer.is_subword_space(self.input_space):
             raise ValueError(
                 "a template is that of padded Tokens of a tokenizer's pieces, not of "
                 f"{self.input_space}"
@@ -167,7 +167,7 @@ class TextTemplate(HostFeature):
         for place, chunk in enumerate(line.split(), 1):
             explained = after_stop or not self.marks
             try:
-                pieces = (spell if explained else tokenizer.pieces_of)(
+                pieces = (tokenize_uncased if explained else tokenizer.tokenize)(
                     self.input_space, chunk
                 )
             except UserError as error:

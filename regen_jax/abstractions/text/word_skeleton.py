@@ -68,7 +68,7 @@ class WordSkeleton(HostFeature):
 
     def __post_init__(self):
         ranges.check(self)
-        if not tokenizer.is_pieces(self.input_space):
+        if not tokenizer.is_subword_space(self.input_space):
             raise ValueError(
                 "a skeleton is that of padded Tokens of a tokenizer's pieces, not of "
                 f"{self.input_space}"
@@ -164,10 +164,10 @@ class WordSkeleton(HostFeature):
     def _is_lower_case(self, word: str) -> bool:
         """Returns whether a word needs no more pieces in lower case."""
         try:
-            lower = tokenizer.pieces_of(self.input_space, word.lower())
+            lower = tokenizer.tokenize(self.input_space, word.lower())
         except UserError:
             return False
-        return len(lower) <= len(tokenizer.pieces_of(self.input_space, word))
+        return len(lower) <= len(tokenizer.tokenize(self.input_space, word))
 
     def _encode(self, symbols: list[str]) -> np.ndarray:
         length = self.output_space.length

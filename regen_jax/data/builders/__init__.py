@@ -1,1 +1,1 @@
-"""Data sets that this package builds: one folder each."""
+"""Data sets that this package builds: a folder each, with its sources in a README."""

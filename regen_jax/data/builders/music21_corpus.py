@@ -1,7 +1,8 @@
-"""Scores of the corpus inside the package `music21`, as plain numbers."""
+"""Reads scores of the corpus inside the package `music21` as plain numbers."""
 
+import collections
 import concurrent.futures
-import importlib.util
+import functools
 import itertools
 import logging
 import multiprocessing
@@ -14,7 +15,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
-from regen_jax.errors import UserError
+from regen_jax.data.builders.packages import path_in_package
+from regen_jax.data.readers.scores import DIVISION
 from regen_jax.modalities.music import events
 
 if TYPE_CHECKING:
@@ -22,57 +24,48 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-DIVISION = 4
-"""Steps a quarter note: what is stored is in sixteenths."""
 
-
-class Unfit(Exception):
-    """Why a piece is left out."""
+class UnsuitablePiece(Exception):
+    """A piece cannot be an example; the message is the reason."""
 
 
 class Bars(NamedTuple):
     """Where the bars of a piece lie.
 
     Attributes:
-      metre: beats a bar, and the note value of a beat.
-      silence: quarter notes in the first bar before a pickup.
+      meter: beats per bar, and the note value of a beat.
+      pickup_rest: quarter notes in the first bar before a pickup.
     """
 
-    metre: tuple[int, int]
-    silence: float
+    meter: tuple[int, int]
+    pickup_rest: float
 
 
 class Voice(NamedTuple):
-    """Notes of one voice, in sixteenths from the first bar line.
+    """The notes of one voice, in sixteenths from the first bar line.
 
     Attributes:
-      notes: int32 [N, 3], their start, duration and MIDI pitch.
-      under_fermata: bool [N].
+      notes: i32[N, 3], their start, duration and MIDI pitch.
+      under_fermata: bool[N].
     """
 
     notes: np.ndarray
     under_fermata: np.ndarray
 
 
-def folder(name: str) -> Path:
-    """A folder of the corpus, found without importing music21.
-
-    Raises:
-      UserError: the package is missing, or it came without its corpus.
-    """
-    spec = importlib.util.find_spec("music21")
-    for root in (spec.submodule_search_locations or []) if spec else []:
-        path = Path(root, "corpus", name)
-        if path.is_dir():
-            return path
-    raise UserError(
-        f"the scores of {name!r} are part of the package music21 10.5.1, which is not "
-        "installed: run `pip install 'regen-jax[music]'`"
+def corpus_folder(name: str) -> Path:
+    """Returns a folder of the corpus; `UserError` if `music21` is not installed."""
+    return path_in_package(
+        "music21",
+        f"corpus/{name}",
+        content=f"the scores of {name!r}",
+        package="music21 10.5.1",
+        extra="music",
     )
 
 
 def features() -> tfds.features.FeaturesDict:
-    """Of a set of scores: what `regen_jax.data.readers.scores` reads."""
+    """Returns the features of a set of scores that `readers.scores` reads."""
     return tfds.features.FeaturesDict(
         {
             "notes": tfds.features.Tensor(shape=(None, 4), dtype=np.int32),
@@ -80,104 +73,135 @@ def features() -> tfds.features.FeaturesDict:
             "lyrics": tfds.features.Sequence(tfds.features.Text()),
             "lyric_starts": tfds.features.Tensor(shape=(None,), dtype=np.int32),
             "voices": tfds.features.Scalar(dtype=np.int32),
-            "metre": tfds.features.Tensor(shape=(2,), dtype=np.int32),
+            "meter": tfds.features.Tensor(shape=(2,), dtype=np.int32),
             "key": tfds.features.Text(),
             "title": tfds.features.Text(),
         }
     )
 
 
-def read_all(read: Callable, pieces: Sequence, what: str) -> list:
-    """`read(piece)` for each, in order; in several processes where there are many."""
+def read_pieces(
+    read: Callable[[object], dict], pieces: Sequence, label: str
+) -> list[dict | None]:
+    """Reads pieces, in several processes if there are many, and logs what is left out.
+
+    Args:
+      read: returns the example of a piece, or raises `UnsuitablePiece`; a function at
+        the top level of a module.
+      pieces: what it takes.
+      label: names the pieces in the log, such as `chorales`.
+
+    Returns:
+      The example of each piece in order, or None if it is unsuitable.
+    """
     workers = min(os.cpu_count() or 1, 8, len(pieces) // 50)
-    logger.info("reading %d %s", len(pieces), what)
-
-    def shown(results):
-        return list(tqdm(results, f"reading {what}", len(pieces), disable=None))
-
+    logger.info("reading %d %s", len(pieces), label)
+    attempt = functools.partial(_attempt, read)
     if workers < 2:
-        return shown(map(read, pieces))
-    # A process forked from one that runs threads, as JAX and TFDS do, may hang.
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(workers, context) as pool:
-        return shown(pool.map(read, pieces, chunksize=8))
+        results = _with_progress(map(attempt, pieces), len(pieces), label)
+    else:
+        # A process forked from one that runs threads, as JAX and TFDS do, may hang.
+        context = multiprocessing.get_context("spawn")
+        with concurrent.futures.ProcessPoolExecutor(workers, context) as pool:
+            mapped = pool.map(attempt, pieces, chunksize=8)
+            results = _with_progress(mapped, len(pieces), label)
+    reasons = collections.Counter(r for r in results if isinstance(r, str))
+    logger.info("left out: %s", dict(reasons))
+    return [None if isinstance(result, str) else result for result in results]
+
+
+def _attempt(read: Callable[[object], dict], piece: object) -> dict | str:
+    """Returns the example of a piece, or the reason if it is unsuitable."""
+    try:
+        return read(piece)
+    except UnsuitablePiece as reason:
+        return str(reason)
+
+
+def _with_progress(results, total: int, label: str) -> list[dict | str]:
+    return list(tqdm(results, f"reading {label}", total, disable=None))
 
 
 def read_bars(part: "stream.Part") -> Bars:
-    """Where the bars of a part lie; a bar may be written as two, as at a repeat.
+    """Finds the bars of a part; a bar may be written as two, as at a repeat.
 
     Raises:
-      Unfit: the metre changes or is not one of sixteenths, or bars are not full.
+      UnsuitablePiece: the meter changes or is not one of sixteenths, or bars are not
+        full.
     """
     measures = list(part.getElementsByClass("Measure"))
-    metres = {sign.ratioString for sign in part["TimeSignature"]}
-    if not measures or len(metres) != 1:
-        raise Unfit("no metre, or several")
-    beats, value = map(int, metres.pop().split("/"))
+    meters = {sign.ratioString for sign in part["TimeSignature"]}
+    if not measures or len(meters) != 1:
+        raise UnsuitablePiece("no meter, or several")
+    beats, value = map(int, meters.pop().split("/"))
     if 16 % value:
-        raise Unfit("a bar is not a whole number of sixteenths")
+        raise UnsuitablePiece("a bar is not a whole number of sixteenths")
     bar = 4 * beats / value
-    silence = max(bar - measures[0].quarterLength, 0) if len(measures) > 1 else 0
+    rest = max(bar - measures[0].quarterLength, 0) if len(measures) > 1 else 0
     for before, after in itertools.pairwise(measures):
-        begins = (after.offset + silence) % bar
+        begins = (after.offset + rest) % bar
         if begins and before.quarterLength + after.quarterLength != bar:
-            raise Unfit("bars that are not full")
-    return Bars((beats, value), silence)
+            raise UnsuitablePiece("bars that are not full")
+    return Bars((beats, value), rest)
 
 
 def read_voice(part: "stream.Part", bars: Bars) -> Voice:
-    """The notes of a part: tied ones are one, grace notes are none.
+    """Reads the notes of a part; tied notes are joined, and grace notes left out.
 
-    What lies between two sixteenths goes to the nearest. The highest of a chord counts,
-    and notes last until the next at most.
+    Starts and ends are rounded to the nearest sixteenth. Of a chord the highest note is
+    taken, and notes last until the next at most.
 
     Raises:
-      Unfit: a pitch outside the vocabulary, or no notes.
+      UnsuitablePiece: a pitch outside the vocabulary, or no notes.
     """
-    found: list[list] = []
+    rows: list[list] = []
     tied = False
     for note in part.flatten().notes:
         if note.duration.isGrace or not note.pitches or "ChordSymbol" in note.classes:
             continue
-        begins = note.offset + bars.silence
+        begins = note.offset + bars.pickup_rest
         start = round(DIVISION * begins)
         end = round(DIVISION * (begins + note.quarterLength))
         pitch = max(pitch.midi for pitch in note.pitches)
         if not events.LOWEST <= pitch <= events.HIGHEST:
-            raise Unfit("notes outside C2 to C6")
+            raise UnsuitablePiece("notes outside C2 to C6")
         fermata = any("Fermata" in mark.classes for mark in note.expressions)
         sung = bool(note.lyrics)
-        # A few ties lead to another syllable: such notes are sung anew.
-        tied = tied and not (sung and found[-1][4])
-        if tied and found[-1][1:3] == [start, pitch]:
-            found[-1][1] = end
-            found[-1][3] |= fermata
-            found[-1][4] |= sung
-        elif found and start == found[-1][0]:
-            found[-1][2] = max(pitch, found[-1][2])
+        # A few ties lead to another syllable: such notes are separate.
+        tied = tied and not (sung and rows[-1][4])
+        if tied and rows[-1][1:3] == [start, pitch]:
+            rows[-1][1] = end
+            rows[-1][3] |= fermata
+            rows[-1][4] |= sung
+        elif rows and start == rows[-1][0]:
+            rows[-1][2] = max(pitch, rows[-1][2])
         elif end > start:
-            if found:
-                found[-1][1] = min(found[-1][1], start)
-            found.append([start, end, pitch, fermata, sung])
-        tied = bool(found and note.tie and note.tie.type in ("start", "continue"))
-    if not found:
-        raise Unfit("no notes")
-    starts, ends, pitches, fermatas, _ = np.array(found).T
+            if rows:
+                rows[-1][1] = min(rows[-1][1], start)
+            rows.append([start, end, pitch, fermata, sung])
+        tied = bool(rows and note.tie and note.tie.type in ("start", "continue"))
+    if not rows:
+        raise UnsuitablePiece("no notes")
+    starts, ends, pitches, fermatas, _ = np.array(rows).T
     notes = np.stack([starts, ends - starts, pitches], axis=1).astype(np.int32)
     return Voice(notes, fermatas.astype(bool))
 
 
-def read_key(score: "stream.Stream") -> str:
-    """The key by Krumhansl and Schmuckler's profiles over all notes, named by sharps."""
+def estimate_key(score: "stream.Stream") -> str:
+    """Estimates the key by Krumhansl and Schmuckler's profiles over all notes.
+
+    Returns:
+      The tonic, spelled with sharps; in lower case for minor.
+    """
     key = score.analyze("KrumhanslSchmuckler")
     tonic = events.PITCH_CLASSES[key.tonic.pitchClass]
     return tonic if key.mode == "major" else tonic.lower()
 
 
-def example(
+def make_example(
     voices: Sequence[Voice], bars: Bars, key: str, title: str
 ) -> dict[str, object]:
-    """A set's example without fermatas and lyrics."""
+    """Returns the example of a piece without fermatas and lyrics."""
     notes = [
         np.pad(voice.notes, ((0, 0), (1, 0)), constant_values=index)
         for index, voice in enumerate(voices)
@@ -188,7 +212,7 @@ def example(
         "lyrics": [],
         "lyric_starts": np.zeros(0, np.int32),
         "voices": len(voices),
-        "metre": np.array(bars.metre, np.int32),
+        "meter": np.array(bars.meter, np.int32),
         "key": key,
         "title": title,
     }

@@ -1,1 +1,1 @@
-"""From prepared sets to examples in memory."""
+"""Readers of prepared data sets, one per kind of data."""

@@ -1,4 +1,4 @@
-"""Labelled images of any prepared TFDS set, read without TensorFlow."""
+"""Reads labeled images of any prepared TFDS set, without TensorFlow."""
 
 import dataclasses
 import io
@@ -19,13 +19,13 @@ _CHUNK = 1024
 
 
 @dataclasses.dataclass(frozen=True)
-class LabelledImages:
-    """Class and image of every example, by index.
+class LabeledImages:
+    """Random access to the class and the image of every example.
 
-    `self[i]` is `{'x': np.int32 label, 'y': np.uint8 [H, W, C]}`; do not write to it.
+    `self[i]` is `{'x': i32 label, 'y': u8[H, W, C]}`; do not write to the arrays.
 
     Attributes:
-      examples: what `self[i]` reads, in the order of the files.
+      examples: what `self[i]` reads, in file order.
       shape: height, width and channels of every image.
       label_names: names of the classes, in the order of their numbers.
     """
@@ -36,6 +36,7 @@ class LabelledImages:
 
     @property
     def num_classes(self) -> int:
+        """Number of classes."""
         return len(self.label_names)
 
     def __len__(self) -> int:
@@ -47,35 +48,37 @@ class LabelledImages:
 
 def open_images(
     name: str, split: str, data_dir: str = "", max_bytes: int = 2**30
-) -> LabelledImages:
-    """Opens a prepared TFDS set with the features `image` and `label`.
+) -> LabeledImages:
+    """Opens a split of a prepared TFDS set with the features `image` and `label`.
 
     Args:
-      name: name of the set in TFDS: `mnist`, `imagenet_resized/32x32`, `mnist:3.0.1`.
-      split: see `records.load`.
+      name: of the set in TFDS, such as `mnist`, `imagenet_resized/32x32`,
+        `mnist:3.0.1`.
+      split: see `raw_records.load`.
       data_dir: the folder that holds the sets; TFDS's default if empty.
       max_bytes: a split that is no larger than this when decoded is decoded once and
-        held in memory; a larger one is decoded whenever an example is read.
+        held in memory; of a larger one, each image is decoded whenever it is read.
 
     Raises:
-      UserError: the set is not prepared in that folder, has no such split, or its
-        examples are not uint8 images of one shape with a class each, or is damaged.
+      UserError: the set is not prepared in that folder, lacks the split, is damaged, or
+        its examples are not u8 images of one shape with a class each.
     """
     builder = prepared.require(name, split, data_dir)
     features = dict(builder.info.features.items())
     shape = _image_shape(name, features)
     try:
         decoders = {"image": tfds.decode.SkipDecoding()}
-        stored = _Stored(raw_records.open_source(builder, split, decoders), shape, name)
-        fits = len(stored) * math.prod(shape) <= max_bytes
-        examples = _Decoded(stored) if fits else stored
+        source = raw_records.open_source(builder, split, decoders)
+        on_disk = _ImagesOnDisk(source, shape, name)
+        fits = len(on_disk) * math.prod(shape) <= max_bytes
+        examples = _ImagesInMemory(on_disk) if fits else on_disk
     except (OSError, RuntimeError) as error:
         raise prepared.damaged(name, builder.data_dir, data_dir) from error
-    return LabelledImages(examples, shape, tuple(features["label"].names))
+    return LabeledImages(examples, shape, tuple(features["label"].names))
 
 
 def _image_shape(name: str, features: dict[str, Any]) -> tuple[int, int, int]:
-    """The one shape of all images, where the features are those of labelled images."""
+    """Returns the shape of all images; `UserError` if they are not labeled images."""
     image = features.get("image")
     if not (
         isinstance(image, tfds.features.Image)
@@ -96,8 +99,8 @@ def _image_shape(name: str, features: dict[str, Any]) -> tuple[int, int, int]:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Stored:
-    """Examples decoded from their files on every access."""
+class _ImagesOnDisk:
+    """Examples that are decoded on every access."""
 
     source: Sequence[dict[str, Any]]
     shape: tuple[int, int, int]
@@ -116,17 +119,17 @@ class _Stored:
         return {"x": np.int32(record["label"]), "y": _pixels(record, self.shape)}
 
 
-class _Decoded:
+class _ImagesInMemory:
     """Examples decoded once: decoding at every step would take cores from training."""
 
-    def __init__(self, stored: _Stored):
-        self.labels = np.empty(len(stored), np.int32)
-        self.images = np.empty((len(stored), *stored.shape), np.uint8)
-        for start in range(0, len(stored), _CHUNK):
-            rows = range(start, min(start + _CHUNK, len(stored)))
-            found = stored.source.__getitems__(rows)
-            for row, record in zip(rows, found, strict=True):
-                example = stored.decode(record)
+    def __init__(self, images: _ImagesOnDisk):
+        self.labels = np.empty(len(images), np.int32)
+        self.images = np.empty((len(images), *images.shape), np.uint8)
+        for start in range(0, len(images), _CHUNK):
+            rows = range(start, min(start + _CHUNK, len(images)))
+            records = images.source.__getitems__(rows)
+            for row, record in zip(rows, records, strict=True):
+                example = images.decode(record)
                 self.labels[row], self.images[row] = example["x"], example["y"]
         self.images.flags.writeable = False
 
@@ -140,6 +143,6 @@ class _Decoded:
 def _pixels(record: dict[str, Any], shape: tuple[int, int, int]) -> np.ndarray:
     mode = _MODES[shape[-1]]
     with Image.open(io.BytesIO(record["image"])) as image:
-        # Files may differ from their feature: grey JPEGs among coloured ones.
+        # Files may differ from their feature: gray JPEGs among colored ones.
         pixels = np.asarray(image if image.mode == mode else image.convert(mode))
     return pixels.reshape(shape)

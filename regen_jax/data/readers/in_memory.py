@@ -1,4 +1,4 @@
-"""Examples in memory that know where they come from."""
+"""Examples in memory with the prepared data that they come from."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -8,12 +8,12 @@ from regen_jax.data.host_features import Origin
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Listed:
-    """Examples of a task, for rules whose answers are kept beside the prepared data.
+class InMemoryExamples:
+    """Examples of a task whose host features are kept beside the prepared data.
 
     Attributes:
-      examples: all of them.
-      origin: the set and the selection of it that they are.
+      examples: all examples of a split.
+      origin: identifies them.
     """
 
     examples: Sequence[dict[str, Any]]

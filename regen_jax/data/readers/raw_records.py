@@ -1,4 +1,4 @@
-"""Examples of a prepared TFDS set as they are stored, read without TensorFlow."""
+"""Reads the examples of a prepared TFDS set as they are stored, without TensorFlow."""
 
 import dataclasses
 from collections.abc import Collection, Iterator, Sequence
@@ -14,27 +14,31 @@ _CHUNK = 256
 
 
 def load(
-    name: str, split: str, data_dir: str = "", needed: Collection[str] = ()
+    name: str, split: str, data_dir: str = "", features: Collection[str] = ()
 ) -> Iterator[dict[str, Any]]:
-    """Every example of a split, in the order of the files; texts are `bytes`.
+    """Returns an iterator over the examples of a split, in file order.
 
     Args:
-      name: name of the set in TFDS: `spoken_digits`, `ljspeech:1.1.1`.
-      split: `train`, `validation`, `test`, see `splits`, a part of one such as
-        `train[:10%]`, or another that is stored.
+      name: of the set in TFDS, such as `spoken_digits` or `ljspeech:1.1.1`; see
+        `prepared.parse`.
+      split: `train`, `validation`, `test`, a slice of one such as `train[:10%]`, or
+        another stored split; see `regen_jax.data.tfds.splits`.
       data_dir: the folder that holds the sets; TFDS's default if empty.
-      needed: features that the set must have.
+      features: that the set must have.
+
+    Returns:
+      Dicts of NumPy values by feature; texts are `bytes`.
 
     Raises:
-      UserError: the set is not prepared in that folder, is damaged, or has no such
-        split or features.
+      UserError: the set is not prepared in that folder, is damaged, or lacks the split
+        or a feature.
     """
     builder = prepared.require(name, split, data_dir)
-    if not set(needed) <= set(builder.info.features):
+    if not set(features) <= set(builder.info.features):
         raise UserError(
             f"data set {name!r} has the features "
             f"{', '.join(sorted(builder.info.features))}: needed are "
-            f"{', '.join(sorted(needed))}"
+            f"{', '.join(sorted(features))}"
         )
     return read(builder, name, split, data_dir)
 
@@ -42,7 +46,7 @@ def load(
 def read(
     builder: tfds.core.DatasetBuilder, name: str, split: str, data_dir: str
 ) -> Iterator[dict[str, Any]]:
-    """As `load`, from the builder of a set."""
+    """Yields the examples of a split in file order, as `load`, given the builder."""
     try:
         source = open_source(builder, split)
         for start in range(0, len(source), _CHUNK):
@@ -57,10 +61,18 @@ def open_source(
     split: str,
     decoders: dict[str, Any] | None = None,
 ) -> Sequence[dict[str, Any]]:
-    """Random access to the examples of a split, which `splits` maps to stored ones.
+    """Returns random access to the examples of a split.
+
+    Args:
+      builder: of the prepared set.
+      split: one that `splits.exists`.
+      decoders: of TFDS, by feature.
+
+    Returns:
+      A sequence that also reads many examples at once by `__getitems__`.
 
     Raises:
-      UserError: the set is too small to cut the split from it.
+      UserError: the set is too small to hold out the split.
       OSError, RuntimeError: the set is damaged.
     """
     stored, rows = splits.select(builder, split)
@@ -72,7 +84,7 @@ def open_source(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Rows:
-    """Some examples of a TFDS data source."""
+    """The examples of a TFDS data source at rows i64[R]."""
 
     source: Sequence[dict[str, Any]]
     rows: np.ndarray

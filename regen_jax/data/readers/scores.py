@@ -1,23 +1,25 @@
-"""Scores of a prepared data set such as `chorales` or `folk_tunes`."""
+"""Reads scores of prepared data sets such as `chorales` or `folk_tunes`."""
 
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from regen_jax.data.builders.music21_corpus import DIVISION
 from regen_jax.data.readers import raw_records
 from regen_jax.modalities.music import events
 from regen_jax.modalities.music.score import Note, Score
 
+DIVISION = 4
+"""Steps per quarter note of stored scores: they are in sixteenths."""
+
 _FEATURES = (
     *("notes", "fermatas", "lyrics", "lyric_starts"),
-    *("voices", "metre", "key", "title"),
+    *("voices", "meter", "key", "title"),
 )
 
 
 class Piece(NamedTuple):
-    """A score and what it is called."""
+    """A score and its title."""
 
     title: str
     score: Score
@@ -25,12 +27,18 @@ class Piece(NamedTuple):
 
 @functools.lru_cache(maxsize=16)
 def load_scores(name: str, split: str, data_dir: str = "") -> tuple[Piece, ...]:
-    """The pieces of a prepared set, in sixteenths (division 4), as the files have them.
+    """Reads the pieces of a split in file order, in sixteenths (`division` 4).
 
     Lyrics and fermatas are in the notes of the first voice.
 
+    Args:
+      name: of the prepared set.
+      split: see `raw_records.load`.
+      data_dir: the folder that holds the sets; TFDS's default if empty.
+
     Raises:
-      UserError: the set is not prepared there, is damaged, or is not one of scores.
+      UserError: the set is not prepared there, is damaged, or lacks the split or a
+        feature.
     """
     return tuple(
         Piece(record["title"].decode(), score_of(record))
@@ -39,7 +47,7 @@ def load_scores(name: str, split: str, data_dir: str = "") -> tuple[Piece, ...]:
 
 
 def score_of(record: Mapping[str, Any]) -> Score:
-    """Returns the score of a stored record."""
+    """Returns the score of a record of `raw_records.load`."""
     starts = record["lyric_starts"].tolist()
     syllables = dict(zip(starts, record["lyrics"], strict=True))
     fermatas = set(record["fermatas"].tolist())
@@ -55,7 +63,7 @@ def score_of(record: Mapping[str, Any]) -> Score:
                 lyric=syllables.get(start, b"").decode() if first else "",
             )
         )
-    beats, value = record["metre"].tolist()
+    beats, value = record["meter"].tolist()
     return Score(
         tuple(tuple(notes) for notes in voices),
         DIVISION,
@@ -65,7 +73,7 @@ def score_of(record: Mapping[str, Any]) -> Score:
 
 
 def voice_ranges(pieces: Sequence[Piece]) -> tuple[tuple[int, int], ...]:
-    """The lowest and highest MIDI pitch of each voice, over all the pieces."""
+    """Returns the lowest and highest MIDI pitch of each voice, over all pieces."""
     voices = zip(*(piece.score.voices for piece in pieces), strict=True)
     ranges = []
     for parts in voices:
@@ -77,15 +85,16 @@ def voice_ranges(pieces: Sequence[Piece]) -> tuple[tuple[int, int], ...]:
 def transpositions(
     score: Score, semitones: int, ranges: Sequence[tuple[int, int]] = ()
 ) -> list[Score]:
-    """The score in each key at most that many semitones away that its voices can sing.
-
-    Its own key is among them if they can sing it.
+    """Transposes a score to every nearby key that its voices can sing.
 
     Args:
-      score: any.
-      semitones: the most, downwards and upwards.
-      ranges: the lowest and highest MIDI pitch of each voice, as `voice_ranges` gives
-        them; those that have a symbol if empty.
+      score: the score; its own key is among the results if the voices can sing it.
+      semitones: the largest transposition, downwards and upwards.
+      ranges: the lowest and highest MIDI pitch of each voice, as of `voice_ranges`; if
+        empty, those of `modalities.music.events`.
+
+    Returns:
+      Scores from the lowest to the highest.
     """
     ranges = ranges or [(events.LOWEST, events.HIGHEST)] * len(score.voices)
     room = [
@@ -108,7 +117,7 @@ def _transpose(score: Score, semitones: int) -> Score:
 
 
 def transpose_key(key: str, semitones: int) -> str:
-    """The key that many semitones higher: `f#` and 2 give `g#`; empty stays empty."""
+    """Transposes a key by semitones: `f#` by 2 is `g#`; an empty key stays empty."""
     if not key:
         return key
     tonic = events.PITCH_CLASSES.index(key[0].upper() + key[1:])

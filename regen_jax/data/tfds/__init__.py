@@ -1,1 +1,1 @@
-"""Data sets in the format of TensorFlow Datasets, read without TensorFlow."""
+"""Data sets of TensorFlow Datasets (TFDS), prepared and read without TensorFlow."""

@@ -1,9 +1,9 @@
-"""Data sets that TFDS has prepared: where they lie, and how to get a missing one."""
+"""Finds the data sets that TFDS has prepared, and says how to prepare a missing one."""
 
 import os
 import re
 import shlex
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow_datasets as tfds
 
@@ -18,74 +18,93 @@ from regen_jax.errors import UserError
 _NAME = re.compile(r"(?P<path>\w+(/[\w.-]+)?)(:(?P<version>\d+\.\d+\.\d+))?")
 
 
+class SetName(NamedTuple):
+    """What the name of a data set stands for.
+
+    Attributes:
+      path: its folder below the data folder, such as `imagenet_resized/32x32`.
+      version: the only version that is read; None reads the newest.
+      builder: the class that builds it; None for a set of TFDS.
+    """
+
+    path: str
+    version: str | None
+    builder: type[tfds.core.DatasetBuilder] | None
+
+
 def data_root(data_dir: str = "") -> tfds.core.Path:
-    """The folder that holds all data sets; TFDS's own default where none is given."""
+    """Returns the folder that holds all data sets: TFDS's default if none is given."""
     default = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
     return tfds.core.Path(data_dir or default).expanduser()
 
 
 def prepare_command(name: str, data_dir: str = "") -> str:
-    """The shell command that prepares a data set."""
-    where = f" --data_dir={shlex.quote(data_dir)}" if data_dir else ""
-    return f"python -m regen_jax.data.prepare {shlex.quote(name)}{where}"
+    """Returns the shell command that prepares a data set."""
+    flag = f" --data_dir={shlex.quote(data_dir)}" if data_dir else ""
+    return f"python -m regen_jax.data.prepare {shlex.quote(name)}{flag}"
 
 
 def damaged(name: str, folder: Any, data_dir: str = "") -> UserError:
-    """The error of a set whose files cannot be read, with what to do."""
+    """Returns the error for a set whose files cannot be read, with the remedy."""
     return UserError(
         f"data set {name!r} is damaged: delete {folder} and run "
         f"`{prepare_command(name, data_dir)}`"
     )
 
 
-def parse(name: str) -> tuple[str, str | None]:
-    """Splits `name[/config][:version]` into the name with its config, and the version.
+def parse(name: str) -> SetName:
+    """Parses `name[/config][:version]`, or `package.module:Class` for a user's builder.
+
+    Sets whose builder is at hand are read in the version of that builder alone, as
+    other versions may have other splits.
 
     Raises:
-      UserError: the name cannot be one, or is that of an embedded set in another version
-        than its builder's.
+      UserError: the name is malformed, the class cannot be imported, or it asks for
+        another version of an embedded set than that of its builder.
     """
-    if not (match := _NAME.fullmatch(name)):
-        raise UserError(
-            f"{name!r} cannot name a data set: write name, name/config or "
-            "name/config:1.0.0"
-        )
-    path, version = match["path"], match["version"]
-    if path in embedded.names() and version not in (
-        None,
-        current := embedded.version(path),
-    ):
+    match = _NAME.fullmatch(name)
+    path = match["path"] if match else name
+    builder = embedded.builder_class(path)
+    if builder is None:
+        if not match:
+            raise UserError(
+                f"{name!r} cannot name a data set: write name, name/config, "
+                "name/config:1.0.0, or package.module:Class for a builder of your own"
+            )
+        return SetName(path, match["version"], None)
+    current = str(builder.VERSION)
+    if match and match["version"] not in (None, current):
         raise UserError(
             f"data set {name!r} is of another version than the {current} that is read "
             f"here: write {path!r} instead"
         )
-    return path, version
+    return SetName(builder.name, current, builder)
 
 
 def find(name: str, data_dir: str = "") -> tfds.core.DatasetBuilder | None:
-    """Looks for a prepared set `name[/config][:version]`, the newest version if none.
+    """Looks for a prepared set, in the newest version if the name says none.
 
-    An embedded set is read in the version of its builder alone, as other versions have
-    other splits.
-    Only the file system is asked: TFDS itself would try the network for minutes.
+    Looks at the file system only: TFDS itself would try the network for minutes.
+
+    Args:
+      name: see `parse`.
+      data_dir: the folder that holds the sets; TFDS's default if empty.
 
     Returns:
-      A builder that can only read, or None where the set is not prepared.
+      A builder that can only read, or None if the set is not prepared.
 
     Raises:
-      UserError: the name cannot be one, is that of another version of an embedded set,
-        a config must be chosen, the description of the set is damaged, or the files are
-        not array_record, the one format that is read by index without TensorFlow.
+      UserError: as `parse`; one of several configs must be chosen; the description of
+        the set is damaged; or the files are not array_record, the one format that is
+        read by index without TensorFlow.
     """
-    path, version = parse(name)
+    path, version, _ = parse(name)
     folder = data_root(data_dir) / path
-    if path in embedded.names():
-        version = embedded.version(path)
     versions = _versions(folder, version)
-    if not versions and "/" not in name and folder.is_dir():
+    if not versions and "/" not in path and folder.is_dir():
         configs = [path for path in folder.iterdir() if _versions(path, version)]
         if len(configs) > 1:
-            choices = ", ".join(sorted(f"{name}/{path.name}" for path in configs))
+            choices = ", ".join(sorted(f"{path}/{config.name}" for config in configs))
             raise UserError(f"data set {name!r} has several configs: choose {choices}")
         versions = [path for config in configs for path in _versions(config, version)]
     if not versions:
@@ -94,7 +113,7 @@ def find(name: str, data_dir: str = "") -> tfds.core.DatasetBuilder | None:
         builder = tfds.builder_from_directory(versions[-1])
     except UserError:
         raise
-    # What TFDS makes of a damaged description may be any exception.
+    # TFDS may raise any exception for a damaged description.
     except Exception as error:
         raise damaged(name, versions[-1], data_dir) from error
     if tfds.core.FileFormat.ARRAY_RECORD not in builder.info.available_file_formats():
@@ -107,16 +126,23 @@ def find(name: str, data_dir: str = "") -> tfds.core.DatasetBuilder | None:
 
 
 def require(name: str, split: str, data_dir: str = "") -> tfds.core.DatasetBuilder:
-    """Like `find`, for a set that must be there and must have the split.
+    """Finds a prepared set that has a split.
+
+    Args:
+      name: see `parse`.
+      split: see `regen_jax.data.tfds.splits.exists`.
+      data_dir: the folder that holds the sets; TFDS's default if empty.
+
+    Returns:
+      A builder that can only read.
 
     Raises:
-      UserError: as `find` does, and where the set or the split is missing.
+      UserError: as `find`, or the set or the split is missing.
     """
     builder = find(name, data_dir)
     if builder is None:
-        path, _ = parse(name)
         raise UserError(
-            f"data set {name!r} is {_other_versions(path, data_dir) or 'not prepared'} "
+            f"data set {name!r} is {_other_versions(name, data_dir) or 'not prepared'} "
             f"in {data_root(data_dir)}: run `{prepare_command(name, data_dir)}`"
         )
     if not splits.exists(builder, split):
@@ -127,26 +153,25 @@ def require(name: str, split: str, data_dir: str = "") -> tfds.core.DatasetBuild
     return builder
 
 
-def _other_versions(path: str, data_dir: str) -> str:
-    """Says in which other versions an embedded set is prepared; empty if in none."""
-    folders = (
-        _versions(data_root(data_dir) / path, None) if path in embedded.names() else []
-    )
+def _other_versions(name: str, data_dir: str) -> str:
+    """Describes the other prepared versions of a set whose builder is at hand."""
+    path, version, builder = parse(name)
+    folders = _versions(data_root(data_dir) / path, None) if builder else []
     if not folders:
         return ""
     names = ", ".join(folder.name for folder in folders)
-    return f"prepared in version {names}, not in the {embedded.version(path)} needed,"
+    return f"prepared in version {names}, not in the {version} needed,"
 
 
 def _versions(folder: tfds.core.Path, version: str | None) -> list[tfds.core.Path]:
-    """Folders of the prepared versions, oldest first."""
+    """Lists the folders of all prepared versions, or of one; oldest first."""
     if not folder.is_dir():
         return []
-    found = [
+    folders = [
         path
         for path in folder.iterdir()
         if re.fullmatch(r"\d+\.\d+\.\d+", path.name)
         and version in (None, path.name)
         and (path / "features.json").exists()
     ]
-    return sorted(found, key=lambda path: tuple(map(int, path.name.split("."))))
+    return sorted(folders, key=lambda path: tuple(map(int, path.name.split("."))))

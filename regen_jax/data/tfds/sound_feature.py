@@ -1,7 +1,7 @@
-"""TFDS's feature `Audio`, readable without TensorFlow.
+"""Makes TFDS's feature `Audio` readable without TensorFlow.
 
-TFDS's own asks TensorFlow for the name of a dtype as soon as a prepared set is opened,
-and never needs it again to read sound that is stored as numbers.
+TFDS's own class asks TensorFlow for the name of a dtype when a prepared set is opened,
+though sound that is stored as numbers is read without it.
 """
 
 import importlib.util
@@ -17,9 +17,9 @@ _WITHOUT_TENSORFLOW = importlib.util.find_spec("tensorflow") is None
 
 
 class Sound(tfds.features.Tensor):
-    """Samples [N] or [N, channels] and their rate; stands in for `Audio` in a set."""
+    """Samples [N] or [N, channels] and their rate in Hz; replaces `Audio` in a set."""
 
-    # By this TFDS finds the class of a feature that a prepared set names.
+    # TFDS finds the class of a feature by the name that a prepared set stores.
     ALIASES = (
         [f"{audio_feature.__name__}.{audio_feature.Audio.__name__}"]
         if _WITHOUT_TENSORFLOW
@@ -32,10 +32,15 @@ class Sound(tfds.features.Tensor):
 
     @classmethod
     def from_json_content(cls, value: feature_pb2.AudioFeature) -> "Sound":
+        """Creates the feature from its description in a prepared set.
+
+        Raises:
+          UserError: the set stores whole sound files.
+        """
         if value.lazy_decode:
             raise UserError(
-                "a data set that holds whole sound files, as `lazy_decode` does, cannot "
-                "be read: prepare it without"
+                "a data set that holds whole sound files, as `lazy_decode` does, "
+                "cannot be read: prepare it without"
             )
         return cls(
             shape=tuple(n if n >= 0 else None for n in value.shape.dimensions),

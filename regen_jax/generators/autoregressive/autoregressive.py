@@ -1,4 +1,4 @@
-"""p(b | a) of tokens, one after the other."""
+"""p(target | source) of tokens, one after another."""
 
 import dataclasses
 
@@ -11,29 +11,32 @@ from regen_jax.generators.autoregressive.ctc import ctc_nats
 from regen_jax.generators.autoregressive.delay import delay, undelay
 from regen_jax.generators.autoregressive.network import build_network
 from regen_jax.generators.autoregressive.options import AutoregressiveOptions
-from regen_jax.generators.sampling.logits import draw, guide
+from regen_jax.generators.sampling.logits import (
+    classifier_free_guidance,
+    sample_token,
+)
 from regen_jax.interfaces import Generator, LossOutput, Variables
 from regen_jax.networks.embeddings import source_dropouts
 from regen_jax.networks.token_logits import (
     accuracies,
-    counted,
-    ended,
-    mean_counted,
-    possible,
+    loss_mask,
+    mask_after_end,
+    mask_invalid,
+    masked_mean,
     token_log_probs,
     token_weights,
 )
-from regen_jax.networks.transformer import Transformer
+from regen_jax.networks.transformer import Predictions, Transformer
 from regen_jax.spaces import Tokens, Value, lengths, zeros
 
 
 @dataclasses.dataclass(frozen=True)
 class Autoregressive(AutoregressiveOptions, Generator):
-    """log p(b | a) = Σ log p(b_i | b_<i, a), each factor by a causal transformer.
+    """Factors log p(target | source) = Σ log p(target_i | target_<i, source).
 
-    Of a padded target, the 0 that ends it is predicted too, and nothing behind it. A
-    target of several levels follows the delay pattern of `delay.py`; where it is padded,
-    its first level ends it and no level is 0 before.
+    Each factor is predicted by a causal transformer. The 0 that ends a padded target is
+    predicted too, and nothing after it. A target of several levels follows the delay
+    pattern of `delay.py`; if padded, its first level ends it and no level is 0 before.
     """
 
     targets = (Tokens,)
@@ -50,11 +53,9 @@ class Autoregressive(AutoregressiveOptions, Generator):
         return build_network(self)
 
     def init(self, rng: jax.Array) -> Variables:
-        source, target = (
-            zeros(self.source_space, 1),
-            self._read(zeros(self.target_space, 1)),
-        )
-        return self.network.init(rng, source, target, jnp.zeros(1, bool))
+        source, target = zeros(self.source_space, 1), zeros(self.target_space, 1)
+        drop = jnp.zeros(1, bool)
+        return self.network.init(rng, source, self._network_target(target), drop)
 
     def loss(
         self,
@@ -64,20 +65,19 @@ class Autoregressive(AutoregressiveOptions, Generator):
         target: jax.Array,
         train: bool,
     ) -> LossOutput:
-        """Cross-entropy in nats a token that counts; with `ctc`, its share of CTC's.
+        """Computes the cross-entropy in nats per token.
 
         Every token of a batch weighs the same, whatever the length of its text: the mean
-        is what `log_prob` gives, divided by the number of tokens. The CTC loss is divided
-        by the same number. It is 0 for an example whose source is withheld, or too short
-        for its tokens.
+        is what `log_prob` gives, divided by the number of tokens. With `ctc`, that
+        fraction of the loss is the CTC loss, divided by the same number. It is 0 for an
+        example whose source is withheld, or too short for its tokens.
         """
         drop = source_dropouts(keys, self.source_dropout, train)
-        predictions = self.network.apply(
-            variables, source, self._read(target), drop, keys if train else None
+        predictions = self._predict(
+            variables, source, target, drop, keys if train else None
         )
-        logits = self._by_position(predictions.logits)
-        counts = counted(self.target_space, target)
-        loss = mean_counted(-token_log_probs(logits, target), counts)
+        logits, mask = predictions.logits, loss_mask(self.target_space, target)
+        loss = masked_mean(-token_log_probs(logits, target), mask)
         metrics = accuracies(self.target_space, logits, target)
         if self.ctc:
             nats = ctc_nats(
@@ -86,7 +86,7 @@ class Autoregressive(AutoregressiveOptions, Generator):
                 target,
                 lengths(self.target_space, target),
             )
-            metrics["ctc_loss"] = jnp.where(drop, 0, nats / counts.sum(axis=1))
+            metrics["ctc_loss"] = jnp.where(drop, 0, nats / mask.sum(axis=1))
             loss = (1 - self.ctc) * loss + self.ctc * metrics["ctc_loss"]
         weights = token_weights(self.target_space, target, ("loss", "ctc_loss"))
         return LossOutput(loss=loss, metrics=metrics, weights=weights)
@@ -94,68 +94,67 @@ class Autoregressive(AutoregressiveOptions, Generator):
     def log_prob(
         self, variables: Variables, source: Value, target: jax.Array
     ) -> jax.Array:
-        """Exact log p(b | a), f32[B], of the target as its space means it."""
-        predictions = self.network.apply(
-            variables, source, self._read(target), jnp.zeros(target.shape[0], bool)
-        )
-        logits = self._by_position(predictions.logits)
-        log_probs, counts = (
-            token_log_probs(logits, target),
-            counted(self.target_space, target),
-        )
-        if counts is not None:
-            log_probs = jnp.where(counts, log_probs, 0)
+        """Computes log p(target | source) exactly, f32[B]; padding has no part in it."""
+        drop = jnp.zeros(target.shape[0], bool)
+        logits = self._predict(variables, source, target, drop).logits
+        log_probs = token_log_probs(logits, target)
+        mask = loss_mask(self.target_space, target)
+        if mask is not None:
+            log_probs = jnp.where(mask, log_probs, 0)
         return log_probs.sum(axis=range(1, target.ndim))
 
     def sample(self, variables: Variables, keys: jax.Array, source: Value) -> jax.Array:
-        """Draws or searches over key-value caches, until every example has ended."""
+        """Samples or searches with key-value caches, until every example has ended."""
         if self.beam_size > 1:
             return self._search(variables, source)
         temperature = 0.0 if self.beam_size else self.temperature
 
-        def choose(
+        def sample_fn(
             keys: jax.Array, logits: jax.Array, penalties: jax.Array | float
         ) -> jax.Array:
-            return draw(keys, logits, temperature, self.top_k, self.top_p, penalties)
+            return sample_token(
+                keys, logits, temperature, self.top_k, self.top_p, penalties
+            )
 
-        logits, step, caches = self._predictor(variables, source)
+        logits, step, caches = self._prefill(variables, source)
         return ancestral_sampling(
             step,
             logits,
             caches,
             keys,
             self.target_space,
-            choose,
+            sample_fn,
             self.constraint_weight,
         )
 
     def alignment(
         self, variables: Variables, source: Value, target: jax.Array
     ) -> jax.Array | None:
-        """Weights of cross-attention f32[B, L, S], a mean over heads and layers.
+        """Returns the weights of cross-attention, averaged over heads and layers.
 
-        S is the number of vectors of the source. None without cross-attention.
+        They are f32[B, L, S], for the S vectors of the source; None without
+        cross-attention.
         """
         network = self.network
         if not network.conditioning.cross:
             return None
         drop = jnp.zeros(target.shape[0], bool)
-        weights = network.apply(
-            variables, source, self._read(target), drop, method="alignment"
-        )
+        target = self._network_target(target)
+        weights = network.apply(variables, source, target, drop, method="alignment")
         return weights[:, : self.target_space.length]
 
     def _search(self, variables: Variables, source: Value) -> jax.Array:
-        logits, step, caches = self._predictor(variables, source, self.beam_size)
+        """Returns the best target of beam search, i32[B, L]."""
+        logits, step, caches = self._prefill(variables, source, self.beam_size)
         # Both predictions of guidance move together, as one row of the search.
-        rows = 1 if self.guidance == 1 else 2
+        rows = self._rows
 
-        def log_probs(token: jax.Array, index: jax.Array, caches: Caches) -> tuple:
+        def log_prob_step(token: jax.Array, index: jax.Array, caches: Caches) -> tuple:
             logits, caches = step(token, index, _merge(caches))
             return jax.nn.log_softmax(logits), _split(caches, rows)
 
         target, _ = beam_search(
-            log_probs,
+            log_prob_step,
             jax.nn.log_softmax(logits),
             _split(caches, rows),
             size=self.beam_size,
@@ -165,64 +164,80 @@ class Autoregressive(AutoregressiveOptions, Generator):
         )
         return target
 
-    def _predictor(
+    @property
+    def _rows(self) -> int:
+        """Rows of a batch per example: with the source, and without it for guidance."""
+        return 1 if self.guidance == 1 else 2
+
+    def _prefill(
         self, variables: Variables, source: Value, beams: int = 1
     ) -> tuple[jax.Array, Step, Caches]:
-        """First logits [B, ...], a function that reads tokens [B · beams, ...], caches.
+        """Returns the first logits [B, ...], a step of B · beams rows, and caches.
 
         With guidance, adjacent rows of the caches are with the source and without.
         """
-        network, rows = self.network, 1 if self.guidance == 1 else 2
+        network, rows = self.network, self._rows
 
-        def finish(logits: jax.Array) -> jax.Array:
+        def guided(logits: jax.Array) -> jax.Array:
             if rows == 2:
-                logits = guide(logits[::2], logits[1::2], self.guidance)
-            return possible(self.target_space, logits)
+                logits = classifier_free_guidance(
+                    logits[::2], logits[1::2], self.guidance
+                )
+            return mask_invalid(self.target_space, logits)
 
         def step(token: jax.Array, index: jax.Array, caches: Caches) -> tuple:
+            token = _repeat(token, rows)
             logits, caches = network.apply(
-                variables, _repeat(token, rows), index, memory, caches, method="step"
+                variables, token, index, source_state, caches, unstacked, method="step"
             )
-            return finish(logits), caches
+            return guided(logits), caches
 
+        unstacked = network.apply(variables, method="unstack")
         source = _repeat(source, rows)
         size = jax.tree.leaves(source)[0].shape[0]
         drop = jnp.arange(size) % rows == 1
-        logits, memory, caches = network.apply(
+        logits, source_state, caches = network.apply(
             variables, source, drop, method="prefill"
         )
-        memory = _merge(_repeat(_split(memory, rows), beams))
-        return finish(logits), step, caches
+        source_state = _merge(_repeat(_split(source_state, rows), beams))
+        return guided(logits), step, caches
 
-    def _read(self, target: jax.Array) -> jax.Array:
-        """B as the network reads it: 0 behind its end, and delayed."""
-        target = ended(self.target_space, target)
-        return (
-            target
-            if self.target_space.depth == 1
-            else delay(target, self.target_space.vocab)
+    def _predict(
+        self,
+        variables: Variables,
+        source: Value,
+        target: jax.Array,
+        drop: jax.Array,
+        keys: jax.Array | None = None,
+    ) -> Predictions:
+        """Returns predictions whose logits are those of the target's tokens."""
+        predictions = self.network.apply(
+            variables, source, self._network_target(target), drop, keys
         )
+        logits = predictions.logits
+        logits = logits if self.target_space.depth == 1 else undelay(logits)
+        return predictions._replace(logits=mask_invalid(self.target_space, logits))
 
-    def _by_position(self, logits: jax.Array) -> jax.Array:
-        """Logits of every step as those of the tokens of b: [B, L, (K), V]."""
-        return possible(
-            self.target_space,
-            logits if self.target_space.depth == 1 else undelay(logits),
-        )
+    def _network_target(self, target: jax.Array) -> jax.Array:
+        """Returns the target as the network reads it: 0 after its end, and delayed."""
+        target = mask_after_end(self.target_space, target)
+        if self.target_space.depth == 1:
+            return target
+        return delay(target, self.target_space.vocab)
 
 
 def _repeat(tree: Caches, times: int) -> Caches:
-    """Every row of every array `times` times, adjacent."""
+    """Repeats every row of every array, copies side by side."""
     if times == 1:
         return tree
     return jax.tree.map(lambda x: jnp.repeat(x, times, axis=0), tree)
 
 
 def _split(tree: Caches, rows: int) -> Caches:
-    """Arrays [N · rows, ...] as [N, rows, ...]."""
+    """Reshapes arrays [N · rows, ...] to [N, rows, ...]."""
     return jax.tree.map(lambda x: x.reshape(-1, rows, *x.shape[1:]), tree)
 
 
 def _merge(tree: Caches) -> Caches:
-    """The inverse of `_split`."""
+    """Inverts `_split`."""
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), tree)

@@ -1,4 +1,4 @@
-"""The delay pattern: stacks of tokens as one sequence that is K - 1 steps longer.
+"""The delay pattern: stacks of K tokens as one sequence that is K - 1 steps longer.
 
 Level k of position i is predicted at step i + k, where all levels below it, of that
 position and of those before, are known: the product of the predictions is exact, though
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 
 def delay(tokens: jax.Array, fill: int) -> jax.Array:
-    """[B, L, K, ...] to [B, L + K - 1, K, ...]: level k moves k steps on.
+    """Delays level k by k steps: [B, L, K, ...] to [B, L + K - 1, K, ...].
 
     `fill` stands where a level has not begun or is over.
     """
@@ -29,7 +29,7 @@ def delay(tokens: jax.Array, fill: int) -> jax.Array:
 
 
 def undelay(steps: jax.Array) -> jax.Array:
-    """[B, L + K - 1, K, ...] to [B, L, K, ...]: the inverse of `delay`."""
+    """Inverts `delay`: [B, L + K - 1, K, ...] to [B, L, K, ...]."""
     depth = steps.shape[2]
     length = steps.shape[1] - depth + 1
     levels = [steps[:, level : level + length, level] for level in range(depth)]

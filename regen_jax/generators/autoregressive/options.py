@@ -1,4 +1,4 @@
-"""The options of `autoregressive`, and which of them go together."""
+"""The options of `autoregressive`, and which of them fit together."""
 
 import dataclasses
 from typing import Annotated, Literal
@@ -20,7 +20,7 @@ from regen_jax.spaces import Array, Tokens
 
 @dataclasses.dataclass(frozen=True)
 class AutoregressiveOptions(TransformerOptions):
-    """Those of the network, and how the source enters and tokens are drawn.
+    """Options of the network, of its loss and of sampling.
 
     Attributes:
       conditioning: how the source enters: `prefix` (before the tokens), `cross`
@@ -30,23 +30,27 @@ class AutoregressiveOptions(TransformerOptions):
         embeds source and target, which must share a vocabulary and be one deep),
         `pointer` (`dense`, and tokens of the source can be copied, see
         `networks/pointer.py`) or `tied_pointer` (`tied`, likewise).
-      rotary: whether self-attention sees how far apart positions are, besides where they
-        are: what repeats at a distance, as in music, is learned sooner.
-      encoder_layers: blocks that the source goes through before, all of it seeing all.
+      rotary: whether self-attention depends on distances between positions too: what
+        repeats at a distance, as in music, is learned sooner.
+      encoder_layers: number of blocks of full self-attention over the source.
       source_stride: frames of an Array that become one vector, by a convolutional stem.
-      ctc: share of the loss that is the CTC loss of the encoder's output, to the tokens
-        of b (λ of Kim et al., arXiv 1609.06773); the blank is token 0.
-      source_dropout: share of examples that train without a, which guidance needs.
-      guidance: 1 samples p(b | a); more moves away from p(b).
-      temperature, top_k, top_p: of sampling; temperature 0 is greedy.
-      constraint_weight: nats that a token loses in sampling for each fault that the target's
-        `rules` find in it, at any temperature: step by step, the tempered p(b | a) is
-        multiplied by exp(-constraint_weight · faults of b), before top-k and top-p. 0 samples
-        what the model says.
-      beam_size: 0 samples; 1 is greedy search; more is beam search. Neither search has a
-        use for the three options of sampling.
-      length_penalty: of beam search, an exponent; 0 compares log-probabilities, more
-        favours longer sequences (Wu et al., arXiv 1609.08144, equation 14).
+      ctc: fraction of the loss that is the CTC loss of the encoder's output, with the
+        target's tokens as labels (λ of Kim et al., arXiv 1609.06773); the blank is token
+        0.
+      source_dropout: fraction of examples that train without source, which guidance
+        needs.
+      guidance: 1 samples p(target | source); more moves away from p(target).
+      temperature: divides the logits in sampling; 0 is greedy.
+      top_k: number of likeliest tokens to sample from; 0 for all.
+      top_p: probability of the likeliest tokens to sample from; 1 for all.
+      constraint_weight: nats that a token loses in sampling for each violation of the
+        target's constraints, at any temperature: step by step, the tempered
+        p(target | source) is multiplied by exp(-constraint_weight · violations), before
+        top-k and top-p. 0 samples from the model alone.
+      beam_size: 0 samples; 1 is greedy search; more is beam search. Both searches ignore
+        `temperature`, `top_k` and `top_p`.
+      length_penalty: exponent of beam search; 0 compares log-probabilities, more favors
+        longer sequences (Wu et al., arXiv 1609.08144, equation 14).
     """
 
     target_space: Tokens
@@ -69,17 +73,20 @@ class AutoregressiveOptions(TransformerOptions):
 
     def __post_init__(self):
         super().__post_init__()
-        number = source_length(self.source_space, self.source_stride)
-        if self.conditioning == "aligned" and (
-            max(number, self.target_space.length)
-            % min(number, self.target_space.length)
-        ):
+        self._check_source()
+        self._check_loss()
+        self._check_sampling()
+
+    def _check_source(self) -> None:
+        source, target = self.source_space, self.target_space
+        number = source_length(source, self.source_stride)
+        longer, shorter = max(number, target.length), min(number, target.length)
+        if self.conditioning == "aligned" and longer % shorter:
             raise ValueError(
                 "conditioning 'aligned' needs a source that keeps time with the target: "
-                f"{self.source_space} has {number} positions for {self.target_space.length}"
+                f"{source} has {number} positions for {target.length}"
             )
         copies = self.head in ("pointer", "tied_pointer")
-        source, target = self.source_space, self.target_space
         same_vocabulary = isinstance(source, Tokens) and (
             (source.depth, source.vocab, source.symbols)
             == (1, target.vocab, target.symbols)
@@ -94,43 +101,44 @@ class AutoregressiveOptions(TransformerOptions):
             )
         if self.rotary and self.width // self.num_heads % 2:
             raise ValueError(
-                "rotary turns pairs of numbers: width / num_heads must be even, not "
+                "rotary rotates pairs of numbers: width / num_heads must be even, not "
                 f"{self.width} / {self.num_heads}"
             )
-        frames = (
-            isinstance(self.source_space, Array) and len(self.source_space.shape) == 2
-        )
+        frames = isinstance(source, Array) and len(source.shape) == 2
         if self.source_stride > 1 and not frames:
             raise ValueError(
                 f"source_stride {self.source_stride} needs a source Array(time, "
-                f"channels), not {self.source_space}"
+                f"channels), not {source}"
             )
+
+    def _check_loss(self) -> None:
+        target = self.target_space
         if self.ctc and not (
-            self.encoder_layers
-            and self.target_space.padded
-            and self.target_space.depth == 1
+            self.encoder_layers and target.padded and target.depth == 1
         ):
             raise ValueError(
                 f"ctc {self.ctc} needs encoder_layers of at least 1 and a padded target "
-                f"one token deep, not {self.encoder_layers} and {self.target_space}"
+                f"one token deep, not {self.encoder_layers} and {target}"
             )
         if self.guidance != 1 and self.source_dropout == 0:
             raise ValueError(
                 f"guidance {self.guidance} needs source_dropout above 0: the prediction "
                 "without a source would never be trained"
             )
-        if self.constraint_weight and self.target_space.constraints is None:
+
+    def _check_sampling(self) -> None:
+        target = self.target_space
+        if self.constraint_weight and target.constraints is None:
             raise ValueError(
-                f"constraint_weight {self.constraint_weight} needs a target with rules, and "
-                f"{self.target_space} has none"
+                f"constraint_weight {self.constraint_weight} needs a target with "
+                f"constraints, and {target} has none"
             )
         if self.constraint_weight and self.beam_size > 1:
             raise ValueError(
-                f"constraint_weight {self.constraint_weight} is of sampling, which beam_size "
-                f"{self.beam_size} is not: set one of them to 0"
+                f"constraint_weight {self.constraint_weight} applies to sampling, which "
+                f"beam_size {self.beam_size} is not: set one of them to 0"
             )
-        if self.beam_size > 1 and self.target_space.depth > 1:
+        if self.beam_size > 1 and target.depth > 1:
             raise ValueError(
-                f"beam_size {self.beam_size} needs a target one token deep, not "
-                f"{self.target_space}"
+                f"beam_size {self.beam_size} needs a target one token deep, not {target}"
             )

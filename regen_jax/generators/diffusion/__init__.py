@@ -1,1 +1,1 @@
-"""Diffusion and flow matching: process, time sampling, solver."""
+"""Diffusion and flow matching, by process, time sampling, solver and guidance."""

@@ -1,81 +1,73 @@
-"""p(b | a) of arrays as a flow from noise to data.
-
-Flow matching (Lipman et al., arXiv 2210.02747) along straight paths (rectified flow;
-Liu, Gong and Liu, arXiv 2209.03003).
-"""
+"""p(target | source) of arrays as a path from noise to data."""
 
 import dataclasses
+import functools
 import itertools
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
-from regen_jax.generators.sampling.logits import guide
-from regen_jax.interfaces import Generator, LossOutput, Variables
-from regen_jax.losses.squared_error import mean_square, normalized, with_alignment
-from regen_jax.networks.conditioning import DiTOptions
-from regen_jax.networks.duration_encoder import Canvas
+from regen_jax import ranges
+from regen_jax.generators.array_generator import ArrayGenerator
+from regen_jax.generators.diffusion.guidance.classifier_free import ClassifierFree
+from regen_jax.generators.diffusion.interfaces import (
+    GuidanceMethod,
+    Process,
+    Solver,
+    TimeSampling,
+    Velocity,
+)
+from regen_jax.generators.diffusion.processes.flow_matching import FlowMatching
+from regen_jax.generators.diffusion.solvers.heun import Heun
+from regen_jax.generators.diffusion.time_sampling.logit_normal import LogitNormal
+from regen_jax.interfaces import LossOutput, Variables
+from regen_jax.losses.squared_error import mean_square, normalize_target
 from regen_jax.networks.embeddings import source_dropouts
-from regen_jax.ranges import Count, Fraction, Guidance, Rate
-from regen_jax.spaces import Array, Padded, Value
+from regen_jax.ranges import Count, Rate
+from regen_jax.spaces import Value, zeros
 
 # What an example's key is folded with; `source_dropouts` takes 0.
 _TIME, _NOISE, _DROPOUT = 1, 2, 3
 
 
 @dataclasses.dataclass(frozen=True)
-class Diffusion(DiTOptions, Generator):
-    """Moves x_t = (1 - t) noise + t b at the velocity E[b - noise | x_t, a].
+class Diffusion(ArrayGenerator):
+    """Carries noise to the normalized target along the ODE of a process.
 
-    b is normalized to [-1, 1]; that of an unbounded space is taken as it is, and should
-    have a scale near 1.
+    An unbounded target is not normalized, and should have a scale near 1.
 
     Attributes:
-      source_dropout: share of examples that train without a, which guidance needs.
-      times: density of t in training: `logit_normal` (Esser et al., arXiv 2403.03206,
-        section 3.1; more of the middle, which is the hardest) or `uniform`.
-      solver: of the sampling ODE: `heun` (order 2, two calls a step but for the last)
-        or `euler`.
+      process: how data become noise, and what the network predicts.
+      time_sampling: density of the time in training.
+      solver: of the sampling ODE.
       num_steps: equal steps of the solver from noise to data.
-      guidance: 1 samples p(b | a); more moves away from p(b), at twice the cost.
-      guidance_interval: times at which a guided step may start; the others follow
-        p(b | a) at half the cost (Kynkäänniemi et al., arXiv 2404.07724).
+      guidance: scale at which samples follow their source; 1 samples p(target | source).
+      guidance_method: how the scale combines predictions with and without a source.
+      source_dropout: fraction of examples that train without source, which guidance needs.
     """
 
-    source_dropout: Rate = 0.1
-    times: str = "logit_normal"
-    solver: str = "heun"
+    process: Process = dataclasses.field(default_factory=FlowMatching)
+    time_sampling: TimeSampling = dataclasses.field(default_factory=LogitNormal)
+    solver: Solver = dataclasses.field(default_factory=Heun)
     num_steps: Count = 12
-    guidance: Guidance = 1.0
-    guidance_interval: tuple[Fraction, Fraction] = (0.0, 1.0)
+    guidance: ranges.Guidance = 1.0
+    guidance_method: GuidanceMethod = dataclasses.field(default_factory=ClassifierFree)
+    source_dropout: Rate = 0.1
 
-    targets = (Array,)
-    sampling = frozenset({"solver", "num_steps", "guidance", "guidance_interval"})
+    sampling = frozenset({"solver", "num_steps", "guidance", "guidance_method"})
 
     def __post_init__(self):
         super().__post_init__()
-        if self.times not in ("logit_normal", "uniform"):
-            raise ValueError(
-                f"times must be 'logit_normal' or 'uniform', not {self.times!r}"
-            )
-        if self.solver not in ("heun", "euler"):
-            raise ValueError(f"solver must be 'heun' or 'euler', not {self.solver!r}")
         if self.guidance != 1 and self.source_dropout == 0:
             raise ValueError(
                 f"guidance {self.guidance} needs source_dropout above 0: the prediction "
                 "without a source would never be trained"
             )
-        low, high = self.guidance_interval
-        if low > high:
-            raise ValueError(
-                "guidance_interval must be two rising times in [0, 1], not "
-                f"{self.guidance_interval}"
-            )
 
     def init(self, rng: jax.Array) -> Variables:
         target = jnp.zeros((1, *self.target_space.shape))
-        return self.start(rng, jnp.zeros(1, bool), target, jnp.zeros(1))
+        source, drop = zeros(self.source_space, 1), jnp.zeros(1, bool)
+        return self.module.init(rng, source, drop, target, jnp.zeros(1))
 
     def loss(
         self,
@@ -85,82 +77,56 @@ class Diffusion(DiTOptions, Generator):
         target: Value,
         train: bool,
     ) -> LossOutput:
-        """Squared error of the velocity at one time an example, a mean over values."""
-        dropout_keys = _fold(keys, _DROPOUT) if train else None
-        found = (
-            self.align(variables, source, target, dropout_keys)
-            if self.aligned
-            else None
-        )
-        noise, data = self._noise(keys), normalized(self.target_space, target)
-        time_B = self._times(keys)
-        time = time_B.reshape(-1, *[1] * (data.ndim - 1))
-        velocity = self.network.apply(
+        """Returns the mean squared error of a prediction at one time per example."""
+        data = normalize_target(self.target_space, target)
+        time_B = self.time_sampling.sample(_fold(keys, _TIME))
+        x, expected = self.process.corrupt(self._noise(keys), data, time_B)
+        prediction = self.module.apply(
             variables,
-            found.canvas if found else source,
+            source,
             source_dropouts(keys, self.source_dropout, train),
-            (1 - time) * noise + time * data,
+            x,
             time_B,
-            dropout_keys,
+            _fold(keys, _DROPOUT) if train else None,
         )
-        loss = mean_square(velocity - (data - noise), target)
-        return with_alignment("velocity_loss", loss, found, self.alignment_weight)
+        return LossOutput(mean_square(prediction - expected, target))
 
     def velocity(
         self,
         variables: Variables,
-        source: Value | Canvas,
+        source: Value,
         x: jax.Array,
         time: jax.Array,
         guidance: float,
     ) -> jax.Array:
-        """dx/dt at x [B, *target.shape] and one time; guided in one call of 2 B."""
-        batch = x.shape[0]
-        drop = jnp.full(batch, guidance == 0)
-        if guided := guidance not in (0, 1):
-            source, x = jax.tree.map(lambda v: jnp.concatenate([v, v]), (source, x))
-            drop = jnp.concatenate([drop, ~drop])
+        """Returns dx/dt at x [B, *target.shape] and one time f32[], guided."""
         time_B = jnp.full(x.shape[0], time)
-        y = self.network.apply(variables, source, drop, x, time_B)
-        return guide(y[:batch], y[batch:], guidance) if guided else y
+
+        def network(*inputs: jax.Array) -> jax.Array:
+            return self.module.apply(variables, *inputs)
+
+        prediction = self.guidance_method.predict(network, source, x, time_B, guidance)
+        return self.process.velocity(prediction, x, time_B)
 
     def sample(self, variables: Variables, keys: jax.Array, source: Value) -> Value:
-        """Solves the ODE from noise: a loop for each run of steps done alike."""
-        told = self.plan(variables, source)
+        """Solves the ODE from noise: one loop for each run of steps of equal config."""
         times = jnp.linspace(0, 1, self.num_steps + 1)
         x = self._noise(keys)
         for (solver, guidance), run in itertools.groupby(
-            range(self.num_steps), self._manner
+            range(self.num_steps), self._step_config
         ):
             steps = list(run)
-            x = integrate(
-                lambda x, time, w=guidance: self.velocity(variables, told, x, time, w),
-                x,
-                times[steps[0] : steps[-1] + 2],
-                solver,
+            velocity = functools.partial(
+                self.velocity, variables, source, guidance=guidance
             )
-        return self.finish(x, told)
+            x = integrate(velocity, x, times[steps[0] : steps[-1] + 2], solver)
+        return self.to_data_space(x, source)
 
-    def alignment(
-        self, variables: Variables, source: Value, target: Padded
-    ) -> jax.Array | None:
-        return self.path(variables, source, target)
-
-    def _manner(self, step: int) -> tuple[str, float]:
-        """Solver and guidance of one step."""
-        low, high = self.guidance_interval
-        guided = low <= step / self.num_steps <= high
-        # Data on a manifold make the field singular at t = 1, where Heun would look;
-        # one Euler step there leaves the order of the whole at 2 (Karras et al., arXiv
-        # 2206.00364, algorithm 1).
+    def _step_config(self, step: int) -> tuple[Solver, float]:
         last = step == self.num_steps - 1
-        return "euler" if last else self.solver, self.guidance if guided else 1.0
-
-    def _times(self, keys: jax.Array) -> jax.Array:
-        keys = _fold(keys, _TIME)
-        if self.times == "uniform":
-            return jax.vmap(jax.random.uniform)(keys)
-        return jax.nn.sigmoid(jax.vmap(jax.random.normal)(keys))
+        solver = self.solver.last if last else self.solver
+        time = step / self.num_steps
+        return solver, self.guidance_method.scale_at(time, self.guidance)
 
     def _noise(self, keys: jax.Array) -> jax.Array:
         def draw(key: jax.Array) -> jax.Array:
@@ -170,28 +136,16 @@ class Diffusion(DiTOptions, Generator):
 
 
 def integrate(
-    velocity: Callable[[jax.Array, jax.Array], jax.Array],
-    x: jax.Array,
-    times: jax.Array,
-    solver: str,
+    velocity: Velocity, x: jax.Array, times: jax.Array, solver: Solver
 ) -> jax.Array:
-    """Solves dx/dt = velocity(x, t) from times[0] to times[-1], a step an interval.
-
-    `solver` is `euler` (error of order 1 in the step) or `heun` (order 2), also known
-    as the explicit trapezoid.
-    """
+    """Solves dx/dt = velocity(x, t) from times[0] to times[-1], a step per interval."""
 
     def step(x: jax.Array, interval: tuple[jax.Array, jax.Array]):
-        start, end = interval
-        slope = velocity(x, start)
-        if solver == "heun":
-            ahead = velocity(x + (end - start) * slope, end)
-            slope = (slope + ahead) / 2
-        return x + (end - start) * slope, None
+        return solver.step(velocity, x, *interval), None
 
     return jax.lax.scan(step, x, (times[:-1], times[1:]))[0]
 
 
 def _fold(keys: jax.Array, number: int) -> jax.Array:
-    """A stream of its own from each example's key."""
+    """Derives another key from each example's key."""
     return jax.vmap(jax.random.fold_in, (0, None))(keys, number)

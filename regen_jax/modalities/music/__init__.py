@@ -1,1 +1,1 @@
-"""Scores, MIDI, chords, keys and rhythm."""
+"""Scores, their files and tokens, and analysis of key, chords, cadences and rhythm."""

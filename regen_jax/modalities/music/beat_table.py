@@ -1,4 +1,4 @@
-"""A table of what happens in each beat, as text that a person can edit."""
+"""Tables with a row per beat, as text that a person can edit."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -8,12 +8,12 @@ from regen_jax.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """A column of a table of beats.
+    """A column of a table.
 
     Attributes:
-      name: stands in the header.
-      symbols: what may stand below it.
-      hint: says in words what these are.
+      name: name in the header.
+      symbols: possible cells.
+      hint: description of the symbols for messages.
     """
 
     name: str
@@ -21,8 +21,8 @@ class Column:
     hint: str
 
 
-def write(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> str:
-    """A header, then a line a beat: its number, from 1 on, and its symbols."""
+def format_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> str:
+    """Formats a header and a line per beat: its number from 1 on, and its symbols."""
     header = ["beat", *(column.name for column in columns)]
     lines = [header, *([str(beat), *row] for beat, row in enumerate(rows, 1))]
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
@@ -31,35 +31,45 @@ def write(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def read(columns: Sequence[Column], text: str, beats: int) -> list[list[int]]:
-    """What `write` wrote: for each beat, the index of its symbol in each column.
+def parse_table(
+    columns: Sequence[Column], text: str, max_beats: int
+) -> list[list[int]]:
+    """Parses a table, the inverse of `format_table`.
 
-    Empty lines do not count, and beats are numbered anew in the order of their lines.
+    Empty lines are ignored, and beats are in the order of their lines, whatever their
+    numbers.
+
+    Args:
+      columns: columns of the table.
+      text: the table.
+      max_beats: maximum number of beats.
+
+    Returns:
+      For each beat, the index of its symbol in each column.
 
     Raises:
-      UserError: the text has no beats or more than `beats`, or a line does not fit; it
-        names the line and what would be right.
+      UserError: the text has no beats or more than `max_beats`, or a line is invalid.
     """
     lines = [(i, line.split()) for i, line in enumerate(text.splitlines(), 1)]
     lines = [(i, cells) for i, cells in lines if cells]
     header = ["beat", *(column.name for column in columns)]
     if not lines or lines[0][1] != header:
-        found = " ".join(lines[0][1])[:60] if lines else ""
+        first_line = " ".join(lines[0][1])[:60] if lines else ""
         raise UserError(
             f"line {lines[0][0] if lines else 1}: the header must be "
-            f"{' '.join(header)!r}, not {found!r}"
+            f"{' '.join(header)!r}, not {first_line!r}"
         )
     if len(lines) == 1:
         raise UserError(f"line {lines[0][0]}: no beat follows the header")
-    if len(lines) > beats + 1:
+    if len(lines) > max_beats + 1:
         raise UserError(
-            f"line {lines[beats + 1][0]}: beat {beats + 1} is one too many: at most "
-            f"{beats} fit"
+            f"line {lines[max_beats + 1][0]}: beat {max_beats + 1} is one too many: at "
+            f"most {max_beats} fit"
         )
-    return [_row(columns, number, cells) for number, cells in lines[1:]]
+    return [_parse_row(columns, number, cells) for number, cells in lines[1:]]
 
 
-def _row(columns: Sequence[Column], number: int, cells: list[str]) -> list[int]:
+def _parse_row(columns: Sequence[Column], number: int, cells: list[str]) -> list[int]:
     header = " ".join(["beat", *(column.name for column in columns)])
     if len(cells) != len(columns) + 1:
         count = f"{len(cells)} column" + "s" * (len(cells) > 1)

@@ -1,58 +1,67 @@
-"""How phrases end: the cadence of each beat in which a fermata begins."""
+"""Cadences: the ends of phrases, in beats where a fermata begins."""
 
 import numpy as np
 
 from regen_jax.modalities.music import chords
 
 CADENCES = (".", "authentic", "half", "other")
-"""None; into the tonic from its dominant; on the dominant; any other end of a phrase."""
+"""None; from the dominant to the tonic; on the dominant; any other end of a phrase."""
 NONE, AUTHENTIC, HALF, OTHER = range(len(CADENCES))
 
 
-def cadences(chord: np.ndarray, fermata: np.ndarray, key: int) -> np.ndarray:
-    """Indices in CADENCES: int64 [beats].
+def classify_cadences(chord: np.ndarray, fermata: np.ndarray, key: int) -> np.ndarray:
+    """Classifies the cadence of each beat.
 
-    Authentic is a major or minor chord of the tonic where the last other chord was its
-    dominant (major, or with a seventh) or the diminished one on its leading note. Half
-    is such a dominant. The key is that of the whole piece, so that cadences in other
-    keys are `other`.
+    A cadence is authentic if its chord is the major or minor tonic and the previous
+    different chord is the dominant (major, or with a seventh) or the diminished chord on
+    the leading note, and half if its chord is such a dominant. The key is that of the
+    whole piece: cadences in other keys are `other`.
 
-    Arguments:
-      chord: int [beats], indices in `chords.CHORDS`.
-      fermata: bool [beats], where a phrase ends.
+    Args:
+      chord: int[beats], indices in `chords.CHORDS`.
+      fermata: bool[beats], ends of phrases.
       key: index in `keys.KEYS`.
+
+    Returns:
+      i64[beats], indices in `CADENCES`.
     """
-    tonic, dominant, leads = roles(np.asarray(chord), key)
-    before = _last_other(chord)
-    authentic = tonic & (before >= 0) & leads[before]
-    found = np.select([authentic, dominant], [AUTHENTIC, HALF], OTHER)
-    return np.where(fermata, found, NONE)
+    tonic, dominant, leading = harmonic_functions(np.asarray(chord), key)
+    previous = _previous_chord(chord)
+    authentic = tonic & (previous >= 0) & leading[previous]
+    cadences = np.select([authentic, dominant], [AUTHENTIC, HALF], OTHER)
+    return np.where(fermata, cadences, NONE)
 
 
-def roles(
+def harmonic_functions(
     chord: np.ndarray, key: np.ndarray | int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What chords are in a key: bool arrays `tonic`, `dominant` and `leads`.
+    """Determines the harmonic functions of chords in keys.
 
-    The last says that an authentic cadence can come from there. Chords and keys are
-    indices in `chords.CHORDS` and `keys.KEYS`, of shapes that broadcast.
+    Args:
+      chord: int[...], indices in `chords.CHORDS`.
+      key: int[...], indices in `keys.KEYS`; shapes are broadcast.
+
+    Returns:
+      bool[...] each: tonic, dominant, and leading to the tonic in an authentic cadence.
     """
     chord, key = np.asarray(chord), np.asarray(key)
-    dominant = _is(chord, key + 7, "", "7")
-    return _is(chord, key, "", "m"), dominant, dominant | _is(chord, key + 11, "o")
+    dominant = _has_root(chord, key + 7, "", "7")
+    leading = dominant | _has_root(chord, key + 11, "o")
+    return _has_root(chord, key, "", "m"), dominant, leading
 
 
-def _is(chord: np.ndarray, root: np.ndarray, *qualities: str) -> np.ndarray:
+def _has_root(chord: np.ndarray, root: np.ndarray, *qualities: str) -> np.ndarray:
+    """Returns whether chords have a root and one of the qualities, bool[...]."""
     names = tuple(chords.QUALITIES)
-    among = np.isin(chord % len(names), [names.index(quality) for quality in qualities])
-    return among & (chord // len(names) == root % 12) & (chord != chords.NONE)
+    matches = np.isin(chord % len(names), [names.index(q) for q in qualities])
+    return matches & (chord // len(names) == root % 12) & (chord != chords.NONE)
 
 
-def _last_other(chord: np.ndarray) -> np.ndarray:
-    """The beat of the last other chord before each that sounds; -1 where none is."""
+def _previous_chord(chord: np.ndarray) -> np.ndarray:
+    """Returns the last beat of a different chord before each beat; -1 if none is."""
     sounding = np.flatnonzero(chord != chords.NONE)
     changes = np.diff(chord[sounding], prepend=chord[sounding][:1]) != 0
     starts = np.maximum.accumulate(np.where(changes, np.arange(len(sounding)), 0))
-    found = np.full(len(chord), -1)
-    found[sounding] = np.where(starts > 0, sounding[starts - 1], -1)
-    return found
+    previous = np.full(len(chord), -1)
+    previous[sounding] = np.where(starts > 0, sounding[starts - 1], -1)
+    return previous

@@ -1,9 +1,9 @@
-"""The chord of each beat, from the pitch classes that sound in it.
+"""Chord recognition per beat by a hidden Markov model.
 
-A hidden Markov model: a chord emits the notes of its beat, and goes on or gives way to
-another, which is likelier in the key than out of it. Template matching with smoothing
-of this kind is that of Sheh and Ellis, "Chord segmentation and recognition using
-EM-trained hidden Markov models" (2003); the probabilities here are set by hand.
+A chord emits the notes of its beat, and continues or changes to another, which is more
+likely to be diatonic. The model is that of Sheh and Ellis, "Chord segmentation and
+recognition using EM-trained hidden Markov models" (2003), with probabilities set by
+hand.
 """
 
 import numpy as np
@@ -14,28 +14,31 @@ from regen_jax.modalities.music.score import scale
 QUALITIES = {"": (0, 4, 7), "m": (0, 3, 7), "o": (0, 3, 6), "7": (0, 4, 7, 10)}
 """Semitones from the root: major, minor, diminished, dominant seventh."""
 CHORDS = (*(root + quality for root in PITCH_CLASSES for quality in QUALITIES), "N")
-"""All chords, such as `C`, `Am`, `Bo` and `G7`; `N`, the last, is that of silence."""
+"""All chords, such as `C`, `Am`, `Bo` and `G7`; the last, `N`, is no chord."""
 NONE = len(CHORDS) - 1
 
 STAY = 0.1
-"""How likely a chord goes on in the next beat, rather than being drawn anew."""
-LIKELY = {0: 3.0, 7: 3.0, 5: 2.0}
-"""How much likelier diatonic chords on these degrees are than on others, in semitones
-from the tonic: tonic, dominant and subdominant."""
-OUTSIDE = 0.3
-"""How likely a chord with a note outside the key is, to 1 of one without."""
+"""Probability that a chord continues in the next beat instead of being redrawn."""
+DEGREE_WEIGHTS = {0: 3.0, 7: 3.0, 5: 2.0}
+"""Prior weights of diatonic chords on the tonic, dominant and subdominant, by semitones
+from the tonic; those on other degrees have 1."""
+NON_DIATONIC_WEIGHT = 0.3
+"""Prior weight of a chord with a note outside the key."""
 _TRIAD, _SEVENTH = (0.35, 0.32, 0.28), (0.32, 0.27, 0.18, 0.19)
-"""How likely a note of a chord is its root, third, fifth and seventh."""
+"""Probabilities of the root, third, fifth and seventh among the notes of a beat."""
 
 
-def weights(pitches: np.ndarray, division: int) -> np.ndarray:
-    """How much each pitch class sounds in each beat: f64 [T / division, 12], in beats.
+def beat_chroma(pitches: np.ndarray, division: int) -> np.ndarray:
+    """Computes the duration of each pitch class in each beat.
 
     The lowest of several voices counts twice.
 
-    Arguments:
-      pitches: int [T, voices] or [T], MIDI pitches that sound; 0 is silence.
-      division: steps a beat.
+    Args:
+      pitches: int[T, voices] or [T], sounding MIDI pitches, 0 is silence.
+      division: steps per beat.
+
+    Returns:
+      f64[T / division, 12] in beats.
     """
     pitches = np.asarray(pitches)
     pitches = pitches[:, None] if pitches.ndim == 1 else pitches
@@ -50,81 +53,90 @@ def weights(pitches: np.ndarray, division: int) -> np.ndarray:
     return total.reshape(beats, 12) / division
 
 
-def recognize(weights: np.ndarray, key: int) -> np.ndarray:
-    """The likeliest chords of all beats: int64 [beats], indices in CHORDS.
+def recognize_chords(chroma: np.ndarray, key: int) -> np.ndarray:
+    """Finds the most likely sequence of chords by the Viterbi algorithm.
 
-    By the algorithm of Viterbi. Beats are seen from the tonic, so that the same beats in
-    another key have the same chords there exactly, ties included.
+    Beats are transposed to C first, so that transposed beats have exactly the transposed
+    chords, including ties.
 
-    Arguments:
-      weights: f64 [beats, 12], as `weights` gives them.
-      key: index in KEYS.
+    Args:
+      chroma: f64[beats, 12], see `beat_chroma`.
+      key: index in `keys.KEYS`.
+
+    Returns:
+      i64[beats], indices in `CHORDS`.
     """
-    if not len(weights):
+    if not len(chroma):
         return np.zeros(0, np.int64)
     tonic = key % 12
-    fit = np.roll(weights, -tonic, axis=1) @ _NOTES.T
-    silent = ~np.any(weights, axis=1)
-    fit[:, NONE] = np.where(silent, 0, -np.inf)
-    fit[silent, :NONE] = -np.inf
-    found = _viterbi(fit, _PRIORS[key // 12])
-    return np.where(found == NONE, NONE, (found + len(QUALITIES) * tonic) % NONE)
+    log_likelihood = np.roll(chroma, -tonic, axis=1) @ _LOG_PROBS.T
+    is_silent = ~np.any(chroma, axis=1)
+    log_likelihood[:, NONE] = np.where(is_silent, 0, -np.inf)
+    log_likelihood[is_silent, :NONE] = -np.inf
+    path = _viterbi(log_likelihood, _LOG_PRIORS[key // 12])
+    return np.where(path == NONE, NONE, (path + len(QUALITIES) * tonic) % NONE)
 
 
-def tones(chords: np.ndarray) -> np.ndarray:
-    """Bool [..., 12]: the pitch classes of chords int [...]; none of `N`."""
-    return _TONES[chords]
+def chord_tones(chords: np.ndarray) -> np.ndarray:
+    """Maps chords int[...] to their pitch classes bool[..., 12]; `N` has none."""
+    return _CHORD_TONES[chords]
 
 
-def root(chords: np.ndarray) -> np.ndarray:
-    """Int [...]: the pitch class of the root of chords int [...]; 12 of `N`."""
+def chord_roots(chords: np.ndarray) -> np.ndarray:
+    """Maps chords int[...] to the pitch classes of their roots int[...]; 12 for `N`."""
     return np.asarray(chords) // len(QUALITIES)
 
 
-def _viterbi(fit: np.ndarray, prior: np.ndarray) -> np.ndarray:
-    """The best path int64 [beats] through log-likelihoods fit [beats, chords].
+def _viterbi(log_likelihood: np.ndarray, log_prior: np.ndarray) -> np.ndarray:
+    """Finds the most likely path; a chord stays, or is redrawn from the prior.
 
-    A chord stays, or is drawn anew from the prior (log) [chords].
+    Args:
+      log_likelihood: f64[beats, chords].
+      log_prior: f64[chords].
+
+    Returns:
+      i64[beats].
     """
-    stay, change = np.log(STAY), np.log1p(-STAY) + prior
-    best = prior + fit[0]
-    stays, leaders = np.empty(fit.shape, bool), [0]
-    for beat in range(1, len(fit)):
+    stay, change = np.log(STAY), np.log1p(-STAY) + log_prior
+    best = log_prior + log_likelihood[0]
+    stays, leaders = np.empty(log_likelihood.shape, bool), [0]
+    for beat in range(1, len(log_likelihood)):
         leaders.append(int(best.argmax()))
         changed = best[leaders[-1]] + change
         best += stay
         np.greater_equal(best, changed, out=stays[beat])
         np.maximum(best, changed, out=best)
-        best += fit[beat]
+        best += log_likelihood[beat]
     path = [int(best.argmax())]
-    for beat in range(len(fit) - 1, 0, -1):
+    for beat in range(len(log_likelihood) - 1, 0, -1):
         path.append(path[-1] if stays[beat, path[-1]] else leaders[beat])
     return np.array(path[::-1])
 
 
 def _tables() -> tuple[np.ndarray, np.ndarray]:
-    """Of all chords, their tones and the log-probability of each pitch class [.., 12]."""
+    """Returns tones and log-probabilities of pitch classes per chord, [chords, 12]."""
     tones = np.zeros((len(CHORDS), 12), bool)
-    notes = np.zeros((len(CHORDS), 12))
+    probabilities = np.zeros((len(CHORDS), 12))
     for chord in range(NONE):
         root, quality = divmod(chord, len(QUALITIES))
         degrees = tuple(QUALITIES.values())[quality]
-        likely = _TRIAD if len(degrees) == 3 else _SEVENTH
-        length_mask = [(root + degree) % 12 for degree in degrees]
-        tones[chord, length_mask] = True
-        notes[chord] = (1 - sum(likely)) / (12 - len(degrees))
-        notes[chord, length_mask] = likely
-    notes[NONE] = 1 / 12
-    return tones, np.log(notes)
+        tone_probabilities = _TRIAD if len(degrees) == 3 else _SEVENTH
+        pitch_classes = [(root + degree) % 12 for degree in degrees]
+        tones[chord, pitch_classes] = True
+        probabilities[chord] = (1 - sum(tone_probabilities)) / (12 - len(degrees))
+        probabilities[chord, pitch_classes] = tone_probabilities
+    probabilities[NONE] = 1 / 12
+    return tones, np.log(probabilities)
 
 
-def _prior(key: str) -> np.ndarray:
-    """Log-probability of each chord in a key whose tonic is C: f64 [chords]."""
-    degrees = root(np.arange(len(CHORDS)))
-    diatonic = ~np.any(_TONES & ~np.isin(np.arange(12), scale(key)), axis=1)
-    share = np.where(diatonic, [LIKELY.get(int(d), 1.0) for d in degrees], OUTSIDE)
-    return np.log(share / share.sum())
+def _log_prior(key: str) -> np.ndarray:
+    """Computes the log-probability of each chord in C or c, f64[chords]."""
+    degrees = chord_roots(np.arange(len(CHORDS)))
+    is_diatonic = ~np.any(_CHORD_TONES & ~np.isin(np.arange(12), scale(key)), axis=1)
+    diatonic = [DEGREE_WEIGHTS.get(int(degree), 1.0) for degree in degrees]
+    weights = np.where(is_diatonic, diatonic, NON_DIATONIC_WEIGHT)
+    return np.log(weights / weights.sum())
 
 
-_TONES, _NOTES = _tables()
-_PRIORS = np.stack([_prior("C"), _prior("c")])
+_CHORD_TONES, _LOG_PROBS = _tables()
+_LOG_PRIORS = np.stack([_log_prior("C"), _log_prior("c")])

@@ -1,14 +1,14 @@
-"""The key of a piece from how long each pitch class sounds (Krumhansl-Schmuckler)."""
+"""Key estimation from durations of pitch classes by Krumhansl-Schmuckler."""
 
 import numpy as np
 
 from regen_jax.modalities.music.events import PITCH_CLASSES
 
 KEYS = (*PITCH_CLASSES, *(tonic.lower() for tonic in PITCH_CLASSES))
-"""All keys, named by sharps: major ones, then minor ones in lower case."""
+"""All keys, named by sharps: major, then minor in lower case."""
 
-# How well each degree fits a key, in hundredths so that sums are exact: Krumhansl and
-# Kessler, "Tracing the dynamic changes in perceived tonal organization" (1982).
+# Key profiles in hundredths, so that sums are exact: Krumhansl and Kessler, "Tracing
+# the dynamic changes in perceived tonal organization" (1982).
 _MAJOR = (635, 223, 348, 233, 438, 409, 252, 519, 239, 366, 229, 288)
 _MINOR = (633, 268, 352, 538, 260, 353, 254, 475, 398, 269, 334, 317)
 _PROFILES = np.array(
@@ -16,22 +16,30 @@ _PROFILES = np.array(
 )
 
 
-def durations(pitches: np.ndarray) -> np.ndarray:
-    """int64[12]: how many steps each pitch class sounds, over all voices.
+def pitch_class_durations(pitches: np.ndarray) -> np.ndarray:
+    """Counts the steps at which each pitch class sounds, over all voices.
 
-    Arguments:
-      pitches: int [...], MIDI pitches that sound, a step and voice each; 0 is silence.
+    Args:
+      pitches: int[...], sounding MIDI pitches per step and voice, 0 is silence.
+
+    Returns:
+      i64[12].
     """
     pitches = np.asarray(pitches)
     return np.bincount(pitches[pitches > 0] % 12, minlength=12)
 
 
-def correlations(weights: np.ndarray) -> np.ndarray:
-    """Pearson's correlation of weights [12] with the profile of each key: f64[24].
+def key_correlations(weights: np.ndarray) -> np.ndarray:
+    """Computes Pearson correlations of pitch class weights with all key profiles.
 
-    0 where all pitch classes weigh the same. Krumhansl, "Cognitive foundations of
-    musical pitch" (1990), chapter 4. Whole weights transposed give exactly the same
-    values transposed.
+    Krumhansl, "Cognitive foundations of musical pitch" (1990), chapter 4. Transposed
+    integer weights give exactly the transposed correlations.
+
+    Args:
+      weights: [12].
+
+    Returns:
+      f64[24] in the order of `KEYS`, 0 if all weights are equal.
     """
     weights = np.asarray(weights)
     covariances = 12 * _PROFILES @ weights - _PROFILES.sum(axis=1) * weights.sum()
@@ -41,14 +49,14 @@ def correlations(weights: np.ndarray) -> np.ndarray:
     )
 
 
-def estimate(weights: np.ndarray) -> int:
-    """Index in KEYS of the key whose profile weights [12] correlate with best.
+def estimate_key(weights: np.ndarray) -> int:
+    """Returns the index in `KEYS` of the best correlated key of weights [12].
 
-    Among equals it is the first, so that a piece without notes is in C.
+    It is the first among equals, so that a piece without notes is in C.
     """
-    return int(np.argmax(correlations(weights)))
+    return int(np.argmax(key_correlations(weights)))
 
 
 def _variance(weights: np.ndarray) -> np.ndarray:
-    """144 times the variance over the last axis, whole where the weights are."""
+    """Computes 144 times the variance of [..., 12], an integer for integer weights."""
     return 12 * np.sum(weights**2, axis=-1) - np.sum(weights, axis=-1) ** 2

@@ -1,24 +1,24 @@
-"""Reads Standard MIDI Files as leniently as players do.
+"""Lenient parsing of Standard MIDI Files.
 
-mido, which writes the files of `midi`, raises on files that players read: RIFF wrappers,
-chunks other than tracks, wrong lengths, odd key signatures and data bytes above 127. Here
-faults that do not concern notes are skipped, and those that would lose notes are errors. The
-format is that of "Standard MIDI Files 1.0" (MIDI Manufacturers Association, RP-001).
+mido, which writes the files of `midi`, raises on files that players accept: RIFF
+wrappers, unknown chunks, wrong lengths, invalid key signatures and data bytes above 127.
+Here errors that do not affect notes are ignored, and those that would lose notes raise.
+The format is that of "Standard MIDI Files 1.0" (MIDI Manufacturers Association, RP-001).
 """
 
 import struct
 from typing import NamedTuple
 
 _HEADER, _TRACK = b"MThd", b"MTrk"
-_SEARCHED = 4096
-"""Bytes in which the header is searched, as unknown wrappers may come before it."""
+_HEADER_SEARCH_SIZE = 4096
+"""Bytes in which the header is searched, as unknown wrappers may precede it."""
 _META, _END_OF_TRACK = 0xFF, 0x2F
 _SYSTEM_EXCLUSIVE = (0xF0, 0xF7)
 _SYSTEM_DATA = {0xF1: 1, 0xF2: 2, 0xF3: 1}
 _KINDS = {0x80: "note_off", 0x90: "note_on"}
 _CONTROL = 0xB0
 _SILENCING = (120, *range(123, 128))
-"""Controllers that end all notes of a channel: all sound off, all notes off, and modes."""
+"""Controllers that end all notes of a channel: all sound off, all notes off, modes."""
 _META_KINDS = {
     0x05: "lyric",
     0x06: "marker",
@@ -31,11 +31,11 @@ class Event(NamedTuple):
     """A message of a track.
 
     Attributes:
-      tick: from the beginning of the track.
+      tick: ticks from the start of the track.
       kind: `note_on`, `note_off`, `notes_off` (of all pitches of the channel), `lyric`,
         `marker`, `time_signature`, `key_signature`.
       channel: 0 to 15; 0 where the message has none.
-      data: of a note its pitch and velocity; of others the bytes in the file.
+      data: pitch and velocity of a note; the bytes in the file for others.
     """
 
     tick: int
@@ -45,32 +45,32 @@ class Event(NamedTuple):
 
 
 class Track(NamedTuple):
-    """Events in order, and the tick at which the track ends."""
+    """Ordered events, and the tick at which the track ends."""
 
     events: tuple[Event, ...]
     end: int
 
 
 class MidiFile(NamedTuple):
-    """Tracks that play together, and ticks per quarter note."""
+    """Ticks per quarter note, and simultaneous tracks."""
 
     ticks: int
     tracks: tuple[Track, ...]
 
 
 def parse(content: bytes) -> MidiFile:
-    """Reads the bytes of a file of type 0 or 1, or of type 2 with a single track.
+    """Parses a file of type 0 or 1, or of type 2 with a single track.
 
-    Lengths of chunks are trusted where they lead to a chunk or to the end of the file;
-    elsewhere the end-of-track event counts. Data bytes above 127 count as 127. Running
-    status survives system and meta events.
+    The length of a chunk is used if it leads to a chunk or to the end of the file;
+    otherwise the end-of-track event ends a track. Data bytes above 127 are clipped to
+    127. System and meta events keep the running status.
 
     Raises:
-      ValueError: the file is not MIDI, cut off, damaged, of another type or not timed in
-        beats. The message continues "MIDI file 'x.mid' …".
+      ValueError: the file is not MIDI, truncated, damaged, of another type or not timed
+        in beats. The message continues "MIDI file 'x.mid' …".
     """
     content = _unwrap_riff(content)
-    start = content.find(_HEADER, 0, _SEARCHED)
+    start = content.find(_HEADER, 0, _HEADER_SEARCH_SIZE)
     if start < 0:
         raise ValueError(
             "is not a MIDI file: it has no header 'MThd'" if content else "is empty"
@@ -102,12 +102,12 @@ def parse(content: bytes) -> MidiFile:
     return MidiFile(division, tuple(tracks))
 
 
-class _Cut(Exception):
+class _TruncatedError(Exception):
     """The bytes of a track end within an event."""
 
 
 class _Reader:
-    """Reads bytes of a track up to an end."""
+    """Reads the bytes of a track up to a given end."""
 
     def __init__(self, content: bytes, position: int, end: int):
         self._content, self.position, self._end = content, position, end
@@ -119,14 +119,14 @@ class _Reader:
     def take(self, number: int) -> bytes:
         first, self.position = self.position, self.position + number
         if self.position > self._end:
-            raise _Cut
+            raise _TruncatedError
         return self._content[first : self.position]
 
     def byte(self) -> int:
         return self.take(1)[0]
 
     def variable(self) -> int:
-        """A number of one to four bytes of seven bits."""
+        """Reads a variable-length number: one to four bytes of seven bits."""
         value = 0
         for _ in range(4):
             byte = self.byte()
@@ -137,7 +137,7 @@ class _Reader:
 
 
 def _unwrap_riff(content: bytes) -> bytes:
-    """Returns the chunk `data` of a RIFF file of MIDI, and any other content unchanged."""
+    """Returns the `data` chunk of a RIFF MIDI file, and other content unchanged."""
     if content[:4] != b"RIFF" or content[8:12] != b"RMID":
         return content
     position = 12
@@ -151,9 +151,9 @@ def _unwrap_riff(content: bytes) -> bytes:
 
 
 def _tracks(content: bytes, position: int, count: int) -> list[Track]:
-    """Returns all tracks from `position`; those beyond `count` may be damaged."""
+    """Parses all tracks from `position` on; those after `count` may be damaged."""
     tracks: list[Track] = []
-    # A second header begins another piece.
+    # A second header starts another piece.
     while content[position : position + 4] != _HEADER:
         if content[position : position + 4] == _TRACK:
             try:
@@ -171,7 +171,7 @@ def _tracks(content: bytes, position: int, count: int) -> list[Track]:
 
 
 def _is_chunk(content: bytes, position: int) -> bool:
-    """Returns whether a chunk begins there: a name, a length and as many bytes."""
+    """Returns whether a chunk starts at `position`: a name, a length and its bytes."""
     if position + 8 > len(content):
         return False
     name, size = struct.unpack_from(">4sI", content, position)
@@ -180,19 +180,19 @@ def _is_chunk(content: bytes, position: int) -> bool:
 
 
 def _track(content: bytes, position: int, number: int) -> tuple[Track, int]:
-    """The track whose chunk begins there, and where the next chunk begins."""
+    """Parses a track chunk at `position`; returns the position of the next chunk too."""
     if position + 8 > len(content):
         raise ValueError(f"is cut off in track {number}: get it again")
     limit = position + 8 + struct.unpack_from(">I", content, position + 4)[0]
     exact = limit == len(content) or _is_chunk(content, limit)
-    # A length that leads nowhere counts only where no end of the track is found.
+    # A length that leads nowhere is used only if no end of the track is found.
     ends = [limit] if exact else [len(content), limit]
     problem = ""
     for end in ends:
         reader = _Reader(content, position + 8, min(end, len(content)))
         try:
             track, ended = _events(reader)
-        except _Cut:
+        except _TruncatedError:
             problem = problem or f"is cut off in track {number}: get it again"
             continue
         except ValueError:
@@ -208,7 +208,7 @@ def _track(content: bytes, position: int, number: int) -> tuple[Track, int]:
 
 
 def _events(reader: _Reader) -> tuple[Track, bool]:
-    """Returns the events of a track, and whether it has an end-of-track event."""
+    """Parses the events of a track; returns whether it has an end-of-track event too."""
     events: list[Event] = []
     tick, running = 0, 0
     while reader.more:
@@ -231,7 +231,7 @@ def _events(reader: _Reader) -> tuple[Track, bool]:
             if not status:
                 raise ValueError
             running = status
-            # Program changes and the pressure of a channel have one byte, others two.
+            # Program change and channel pressure have one data byte, others two.
             number = 1 if status & 0xF0 in (0xC0, 0xD0) else 2
             data = first + reader.take(number - len(first))
             if kind := _KINDS.get(status & 0xF0):

@@ -1,4 +1,4 @@
-"""Shared by readers of music files: a package, and the rounding of notes to steps."""
+"""Quantization of the notes of a music file to steps."""
 
 import dataclasses
 import importlib
@@ -7,21 +7,29 @@ import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from types import ModuleType
+from typing import NamedTuple
 
 from regen_jax.errors import UserError
 from regen_jax.modalities.music import events
 from regen_jax.modalities.music.bars import DIVISIONS
-from regen_jax.modalities.music.score import Note, place
+from regen_jax.modalities.music.score import Note, position_name
 
-_PLAYED = Fraction(1, 15)
-"""Quarter notes by which played notes may miss their step; triplets miss by more."""
+_TOLERANCE = Fraction(1, 15)
+"""Quarter notes by which performed notes may miss their step; triplets miss by more."""
 
 logger = logging.getLogger("regen_jax")
 
 
-@dataclasses.dataclass(frozen=True)
-class Sound:
-    """A note of a file; `start` and `end` in quarter notes from the beginning."""
+class TimedNote(NamedTuple):
+    """A note of a file, timed in quarter notes from the start of the file.
+
+    Attributes:
+      start: time of the onset.
+      end: time of the end.
+      pitch: MIDI pitch.
+      fermata: whether the note is under a fermata.
+      lyric: syllable; it ends in `-` if the word continues.
+    """
 
     start: Fraction
     end: Fraction
@@ -30,83 +38,101 @@ class Sound:
     lyric: str = ""
 
 
-def quantized(
-    sounds: Iterable[Sound], division: int, metre: tuple[int, int], what: str
+def quantize_notes(
+    timed_notes: Iterable[TimedNote],
+    division: int,
+    meter: tuple[int, int],
+    label: str,
 ) -> tuple[Note, ...]:
-    """The notes of a voice on a grid of `division` steps a quarter note.
+    """Quantizes the notes of a voice to a grid of steps.
 
-    A note begins and ends at the nearest step, the later of two as near, and lasts at
-    least one. Notes may overlap by up to half a step, as players let them. If notes
-    are moved by more than `_PLAYED`, one line is logged.
+    A note starts and ends at the nearest step, the later of two equally near, and lasts
+    at least one. Notes may overlap by up to half a step, as in performances. If notes
+    are moved by more than `_TOLERANCE`, one line is logged.
+
+    Args:
+      timed_notes: notes of a voice in any order.
+      division: steps per quarter note.
+      meter: time signature, for positions in messages.
+      label: beginning of messages.
 
     Raises:
-      UserError: a pitch has no symbol, notes sound at once, or notes would be lost, as
-        more than one begins in a step. It begins with `what` and says where.
+      UserError: a pitch has no symbol, notes sound at once, or notes would be lost
+        because more than one starts in a step.
     """
-    sounds = sorted(sounds, key=lambda sound: (sound.start, sound.end))
+    timed_notes = sorted(timed_notes, key=lambda note: (note.start, note.end))
     notes: list[Note] = []
     lost: list[str] = []
-    before = None
-    for sound in sounds:
-        start = nearest(sound.start * division)
-        name = events.name(sound.pitch)
-        where = place(start, division, metre)
-        if not events.LOWEST <= sound.pitch <= events.HIGHEST:
+    previous = None
+    for note in timed_notes:
+        start = nearest_step(note.start * division)
+        name = events.pitch_name(note.pitch)
+        position = position_name(start, division, meter)
+        if not events.LOWEST <= note.pitch <= events.HIGHEST:
+            lowest, highest = map(events.pitch_name, (events.LOWEST, events.HIGHEST))
             raise UserError(
-                f"{what}: {where}: {name} is out of range: notes from "
-                f"{events.name(events.LOWEST)} to {events.name(events.HIGHEST)} are known"
+                f"{label}: {position}: {name} is out of range: notes from {lowest} to "
+                f"{highest} are known"
             )
-        if before is not None:
-            overlap = (before.end - sound.start) * division
-            if before.start == sound.start or overlap > Fraction(1, 2):
+        if previous is not None:
+            overlap = (previous.end - note.start) * division
+            if previous.start == note.start or overlap > Fraction(1, 2):
+                sounding = events.pitch_name(previous.pitch)
                 raise UserError(
-                    f"{what}: {where}: {name} begins while "
-                    f"{events.name(before.pitch)} sounds: a voice has one note at a time"
+                    f"{label}: {position}: {name} begins while {sounding} sounds: a voice "
+                    "has one note at a time"
                 )
-        before = sound
+        previous = note
         if notes and notes[-1].start == start:
-            lost.append(f"{name} at {place(sound.start * division, division, metre)}")
+            exact = position_name(note.start * division, division, meter)
+            lost.append(f"{name} at {exact}")
             continue
         if notes and notes[-1].end > start:
             notes[-1] = dataclasses.replace(notes[-1], duration=start - notes[-1].start)
-        duration = max(1, nearest(sound.end * division) - start)
-        notes.append(Note(start, duration, sound.pitch, sound.fermata, sound.lyric))
+        duration = max(1, nearest_step(note.end * division) - start)
+        notes.append(Note(start, duration, note.pitch, note.fermata, note.lyric))
     if lost:
         raise UserError(
-            f"{what}: {len(lost)} of {len(sounds)} notes would be lost, the first "
+            f"{label}: {len(lost)} of {len(timed_notes)} notes would be lost, the first "
             f"{lost[0]}: each begins in the same step of 1/{4 * division} as the one "
-            f"before: {_advice(sounds, division)}"
+            f"before: {_advice(timed_notes, division)}"
         )
-    moved = sum(_misses(sound, division) for sound in sounds)
-    if moved:
-        exact = [d for d in DIVISIONS if not any(_misses(s, d) for s in sounds)]
+    num_moved = sum(_is_off_grid(note, division) for note in timed_notes)
+    if num_moved:
+        exact_divisions = [d for d in DIVISIONS if _fits_grid(timed_notes, d)]
         logger.warning(
             "%s: %d of %d notes begin between the steps of 1/%d and go to the nearest%s",
-            *(what, moved, len(sounds), 4 * division),
-            f": division={exact[0]} would keep their times" if exact else "",
+            *(label, num_moved, len(timed_notes), 4 * division),
+            f": division={exact_divisions[0]} would keep their times"
+            if exact_divisions
+            else "",
         )
     return tuple(notes)
 
 
-def nearest(step: Fraction) -> int:
-    """Returns the nearest whole step, the later one of two equally near."""
+def nearest_step(step: Fraction) -> int:
+    """Rounds to the nearest whole step, the later one of two equally near."""
     return math.floor(step + Fraction(1, 2))
 
 
-def _misses(sound: Sound, division: int) -> bool:
-    step = sound.start * division
-    return abs(step - nearest(step)) > _PLAYED * division
+def _is_off_grid(note: TimedNote, division: int) -> bool:
+    step = note.start * division
+    return abs(step - nearest_step(step)) > _TOLERANCE * division
 
 
-def _advice(sounds: Sequence[Sound], division: int) -> str:
-    """Returns advice on a division that keeps all notes, if possible without moving any."""
+def _fits_grid(notes: Sequence[TimedNote], division: int) -> bool:
+    return not any(_is_off_grid(note, division) for note in notes)
+
+
+def _advice(notes: Sequence[TimedNote], division: int) -> str:
+    """Recommends a division that keeps all notes, if possible without moving any."""
     keeping = [
-        one
-        for one in DIVISIONS
-        if one != division
-        and len({nearest(sound.start * one) for sound in sounds}) == len(sounds)
+        candidate
+        for candidate in DIVISIONS
+        if candidate != division
+        and len({nearest_step(note.start * candidate) for note in notes}) == len(notes)
     ]
-    exact = [one for one in keeping if not any(_misses(s, one) for s in sounds)]
+    exact = [candidate for candidate in keeping if _fits_grid(notes, candidate)]
     if not keeping:
         return (
             f"no division of {', '.join(map(str, DIVISIONS))} keeps them: write them in "
@@ -116,7 +142,7 @@ def _advice(sounds: Sequence[Sound], division: int) -> str:
 
 
 def require(package: str) -> ModuleType:
-    """A package that reads or writes files; `UserError` where it is missing."""
+    """Imports a package; raises a UserError if it is missing."""
     try:
         return importlib.import_module(package)
     except ImportError as error:

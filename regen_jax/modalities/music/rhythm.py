@@ -1,4 +1,4 @@
-"""The rhythm of each beat: what happens at its steps, whatever the pitches are."""
+"""The rhythm of each beat: onsets, continuations and silence without pitches."""
 
 import functools
 import itertools
@@ -9,34 +9,43 @@ _STATES = "x-r"
 
 
 @functools.lru_cache(maxsize=8)
-def patterns(division: int) -> tuple[str, ...]:
-    """All rhythms of a beat of that many steps, a character a step.
+def rhythm_patterns(division: int) -> tuple[str, ...]:
+    """Returns all rhythms of a beat, one character per step.
 
-    `x`: a note begins; `-`: notes that began before go on; `r`: silence, behind which
-    nothing can go on.
+    `x` is an onset, `-` a continuation and `r` silence, after which nothing can continue.
+
+    Args:
+      division: steps per beat.
     """
-    every = map("".join, itertools.product(_STATES, repeat=division))
-    return tuple(pattern for pattern in every if "r-" not in pattern)
+    candidates = map("".join, itertools.product(_STATES, repeat=division))
+    return tuple(pattern for pattern in candidates if "r-" not in pattern)
 
 
-def rhythms(pitches: np.ndarray, begins: np.ndarray, division: int) -> np.ndarray:
-    """Indices in `patterns(division)`: int64 [T / division], of the voices jointly.
+def encode_rhythms(
+    pitches: np.ndarray, onset_mask: np.ndarray, division: int
+) -> np.ndarray:
+    """Encodes the joint rhythm of all voices per beat.
 
-    Arguments:
-      pitches: int [T, voices], MIDI pitches that sound, 0 in silence.
-      begins: bool [T, voices], where a note begins.
-      division: steps a beat.
+    Args:
+      pitches: int[T, voices], sounding MIDI pitches, 0 is silence.
+      onset_mask: bool[T, voices].
+      division: steps per beat.
+
+    Returns:
+      i64[T / division], indices in `rhythm_patterns(division)`.
     """
-    states = np.where(begins.any(axis=1), 0, np.where(pitches.any(axis=1), 1, 2))
+    states = np.where(onset_mask.any(axis=1), 0, np.where(pitches.any(axis=1), 1, 2))
     digits = states.reshape(-1, division) @ 3 ** np.arange(division)[::-1]
     return _index(division)[digits]
 
 
 @functools.lru_cache(maxsize=8)
 def _index(division: int) -> np.ndarray:
-    """From numbers to base 3 of states, the first step first, to indices in `patterns`."""
+    """Returns the index of the pattern of each base-3 number, whose digits are states."""
     digits = str.maketrans(_STATES, "012")
-    numbers = [int(pattern.translate(digits), 3) for pattern in patterns(division)]
+    numbers = [
+        int(pattern.translate(digits), 3) for pattern in rhythm_patterns(division)
+    ]
     index = np.zeros(3**division, np.int64)
     index[numbers] = np.arange(len(numbers))
     return index

@@ -1,4 +1,4 @@
-"""A score as notes, between files and tokens."""
+"""Scores as lists of notes, between files and tokens."""
 
 import dataclasses
 import functools
@@ -16,11 +16,11 @@ class Note:
     """A note.
 
     Attributes:
-      start: steps from the beginning of the score.
+      start: steps from the start of the score.
       duration: steps, at least 1.
-      pitch: of MIDI, 60 is middle C.
-      fermata: whether it stands under one.
-      lyric: the syllable sung from here; it ends in `-` where the word goes on.
+      pitch: MIDI pitch, 60 is middle C.
+      fermata: whether the note is under a fermata.
+      lyric: syllable; it ends in `-` if the word continues.
     """
 
     start: int
@@ -36,56 +36,70 @@ class Note:
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-    """Voices of one note at a time, from high to low. Step 0 begins a bar.
+    """Monophonic voices from high to low; step 0 starts a bar.
 
     Attributes:
-      voices: the notes of each, in order, none of which overlap.
-      division: steps a quarter note.
-      metre: beats a bar, and the note value of a beat.
-      key: the tonic, such as `F#`, in lower case where minor; empty if not known.
+      voices: notes of each voice, ordered and without overlap.
+      division: steps per quarter note.
+      meter: time signature: beats per bar, and the note value of a beat.
+      key: tonic, such as `F#`, in lower case for minor; empty if unknown.
     """
 
     voices: tuple[tuple[Note, ...], ...]
     division: int
-    metre: tuple[int, int] = (4, 4)
+    meter: tuple[int, int] = (4, 4)
     key: str = ""
 
     @property
     def length(self) -> int:
-        """Steps to the end of the last note."""
+        """Steps up to the end of the last note."""
         return max((note.end for voice in self.voices for note in voice), default=0)
 
-    def coarser(self, division: int) -> "Score":
-        """On a grid of fewer steps: what sounds where a step begins lasts through it.
+    def coarsen(self, division: int) -> "Score":
+        """Samples the score on a grid of fewer steps per quarter note.
 
-        A note between two steps is lost; its fermata, and its syllable where the other
-        has none, go to the note that sounds then.
+        A note that sounds at the start of a step sounds throughout it. A note that starts
+        and ends within a step is lost; its fermata, and its lyric if the other has none,
+        move to the note that sounds then.
+
+        Args:
+          division: steps per quarter note, a divisor of the score's.
+
+        Raises:
+          ValueError: it is not a divisor.
         """
         if self.division % division:
             raise ValueError(f"division {division} does not divide {self.division}")
         if division == self.division:
             return self
         size = self.division // division
-        voices = tuple(_coarser(voice, size) for voice in self.voices)
+        voices = tuple(_coarsen(voice, size) for voice in self.voices)
         return dataclasses.replace(self, voices=voices, division=division)
 
 
-def place(step: float, division: int, metre: tuple[int, int]) -> str:
-    """Where a step is, for people: bars and beats count from 1, `bar 3, beat 2.5`."""
-    beats, unit = metre
+def position_name(step: float, division: int, meter: tuple[int, int]) -> str:
+    """Formats the position of a step, counted from 1, such as `bar 3, beat 2.5`."""
+    beats, unit = meter
     bar, beat = divmod(step * unit / (4 * division), beats)
     return f"bar {int(bar) + 1}, beat {float(beat) + 1:.4g}"
 
 
 def voice_names(count: int) -> tuple[str, ...]:
-    """What that many voices are called, from high to low."""
+    """Names voices from high to low."""
     if count == 4:
         return ("Soprano", "Alto", "Tenor", "Bass")
     return tuple(f"Voice {i + 1}" for i in range(count)) if count > 1 else ("Melody",)
 
 
 def to_events(score: Score, steps: int) -> np.ndarray:
-    """int32 [steps, voices], or [steps] of one voice; 0 behind the end.
+    """Encodes a score by the ids of `regen_jax.modalities.music.events`.
+
+    Args:
+      score: has at least one note.
+      steps: length of the result.
+
+    Returns:
+      i32[steps, voices], or [steps] for one voice, padded with 0.
 
     Raises:
       UserError: the score is empty or too long, or a pitch has no symbol.
@@ -102,30 +116,39 @@ def to_events(score: Score, steps: int) -> np.ndarray:
     for voice, notes in enumerate(score.voices):
         for note in notes:
             try:
-                ids[note.start : note.end, voice] = events.sustained(note.pitch)
-                ids[note.start, voice] = events.note(note.pitch, note.fermata)
+                ids[note.start : note.end, voice] = events.sustained_id(note.pitch)
+                ids[note.start, voice] = events.note_id(note.pitch, note.fermata)
             except ValueError as error:
-                at = place(note.start, score.division, score.metre)
-                raise UserError(f"voice {voice + 1}, {at}: {error}") from error
+                position = position_name(note.start, score.division, score.meter)
+                raise UserError(f"voice {voice + 1}, {position}: {error}") from error
     return ids if len(score.voices) > 1 else ids[:, 0]
 
 
 def from_events(
     ids: np.ndarray,
     division: int,
-    metre: tuple[int, int] = (4, 4),
+    meter: tuple[int, int] = (4, 4),
     key: str = "",
     lyrics: Sequence[str] = (),
 ) -> Score:
-    """The score of ids int [T, voices] or [T]; `lyrics` go to the first voice's notes."""
+    """Decodes a score.
+
+    Args:
+      ids: int[T, voices] or [T]; the first padding of the first voice ends the score.
+      division: steps per quarter note.
+      meter: time signature of the score.
+      key: key of the score.
+      lyrics: syllables of the notes of the first voice.
+    """
     ids = np.asarray(ids)
     ids = ids[:, None] if ids.ndim == 1 else ids
     ended = np.flatnonzero(ids[:, 0] == events.PADDING)
     ids = ids[: ended[0]] if ended.size else ids
     voices = []
     for voice, column in enumerate(ids.T):
-        pitches, under = events.sounding(column), events.fermatas(column)
-        changes = np.flatnonzero(events.begins(column) | (pitches == 0)).tolist()
+        pitches = events.sounding_pitches(column)
+        fermatas = events.fermata_mask(column)
+        changes = np.flatnonzero(events.onset_mask(column) | (pitches == 0)).tolist()
         syllables = iter(lyrics if voice == 0 else ())
         voices.append(
             tuple(
@@ -133,37 +156,40 @@ def from_events(
                     start,
                     end - start,
                     int(pitches[start]),
-                    bool(under[start]),
+                    bool(fermatas[start]),
                     next(syllables, ""),
                 )
                 for start, end in itertools.pairwise([*changes, len(column)])
                 if pitches[start]
             )
         )
-    return Score(tuple(voices), division, metre, key)
+    return Score(tuple(voices), division, meter, key)
 
 
-def _coarser(voice: Sequence[Note], size: int) -> tuple[Note, ...]:
-    kept: list[Note] = []
+def _coarsen(voice: Sequence[Note], size: int) -> tuple[Note, ...]:
+    notes: list[Note] = []
     for note in voice:
-        first, last = -(-note.start // size), -(-note.end // size)
-        if first < last:
-            kept.append(dataclasses.replace(note, start=first, duration=last - first))
-        elif kept and kept[-1].end == first:
-            before = kept[-1]
-            kept[-1] = dataclasses.replace(
-                before,
-                fermata=before.fermata or note.fermata,
-                lyric=before.lyric or note.lyric,
+        start, end = -(-note.start // size), -(-note.end // size)
+        if start < end:
+            notes.append(dataclasses.replace(note, start=start, duration=end - start))
+        elif notes and notes[-1].end == start:
+            previous = notes[-1]
+            notes[-1] = dataclasses.replace(
+                previous,
+                fermata=previous.fermata or note.fermata,
+                lyric=previous.lyric or note.lyric,
             )
-    return tuple(kept)
+    return tuple(notes)
 
 
 @functools.lru_cache(maxsize=256)
 def scale(key: str) -> tuple[int, ...]:
-    """Pitch classes of a key: the major scale, or the natural minor with raised 6 and 7.
+    """Returns the pitch classes of a key, from its tonic on.
 
-    `ValueError` where there is no such key.
+    They are the major scale, or the natural minor scale with raised 6 and 7.
+
+    Raises:
+      ValueError: there is no such key.
     """
     tonic = key[:1].upper() + key[1:]
     if tonic not in events.PITCH_CLASSES:
@@ -174,16 +200,17 @@ def scale(key: str) -> tuple[int, ...]:
 
 
 def fifths(key: str) -> int:
-    """Sharps in the signature of a key, flats where negative: -5 to 6.
+    """Returns the sharps of a key signature, negative for flats, from -5 to 6.
 
-    `ValueError` where there is no such key.
+    Raises:
+      ValueError: there is no such key.
     """
     root = scale(key)[0]
     sharps = (root + 3 * key[0].islower()) * 7 % 12
     return sharps - 12 if sharps > 6 else sharps
 
 
-def key_of(sharps: int, minor: bool = False) -> str:
-    """The inverse of `fifths`; signatures of the same sound are the same key."""
+def key_from_fifths(sharps: int, minor: bool = False) -> str:
+    """Returns the key of a signature, the inverse of `fifths` up to enharmonics."""
     tonic = events.PITCH_CLASSES[(sharps * 7 - 3 * minor) % 12]
     return tonic.lower() if minor else tonic

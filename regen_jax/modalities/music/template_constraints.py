@@ -1,4 +1,4 @@
-"""What the levels of a music template say of each other."""
+"""Consistency constraints between the levels of a music template."""
 
 import dataclasses
 from typing import ClassVar
@@ -8,20 +8,26 @@ import jax.numpy as jnp
 import numpy as np
 
 from regen_jax.modalities.music import chords
-from regen_jax.modalities.music.cadences import AUTHENTIC, HALF, OTHER, roles
+from regen_jax.modalities.music.cadences import (
+    AUTHENTIC,
+    HALF,
+    OTHER,
+    harmonic_functions,
+)
 from regen_jax.modalities.music.keys import KEYS
 
 
 @dataclasses.dataclass(frozen=True)
-class TemplateRules:
-    """Rules that no template of a score breaks: one key, and cadences of its chords.
+class TemplateConstraints:
+    """`TokenConstraints` that no template of a score violates.
 
-    See `regen_jax.modalities.music.cadences`. A chord that has gone on for longer than `reach` may
-    have come from anywhere.
+    A template has one key, and its cadences are those of its chords, see
+    `regen_jax.modalities.music.cadences`. If a chord has lasted for longer than
+    `context`, any chord may precede it.
 
     Attributes:
-      levels: of the template, from the first.
-      first_ids: the id that each level begins with.
+      levels: names of the levels of the template.
+      first_ids: first id of each level.
       vocab: number of ids.
     """
 
@@ -32,39 +38,44 @@ class TemplateRules:
     vocab: int
 
     def violations(self, before: jax.Array, above: jax.Array) -> jax.Array:
-        """f32[B, V] of ids; see `regen_jax.spaces.Rules`."""
+        """Counts violations of each id, f32[B, V]; see `TokenConstraints`."""
         level = above.shape[1]
         name = self.levels[level] if level < len(self.levels) else ""
-        none = jnp.zeros((len(above), self.vocab))
+        zeros = jnp.zeros((len(above), self.vocab))
         if name == "key":
-            was = before[:, -1]
-            # 0 ends a template, in any key.
+            previous = before[:, -1]
+            # 0 ends a template in any key.
             ids = jnp.arange(self.vocab)
-            return none + ((was > 0) & (ids > 0) & (ids != was))
+            return zeros + ((previous > 0) & (ids > 0) & (ids != previous))
         if name == "cadence" and {"key", "chord"} <= set(self.levels):
-            contradicted = self._contradicted(before, above)
-            ids = self.first_ids[level] + jnp.array(list(contradicted))
-            return none.at[:, ids].set(jnp.stack(list(contradicted.values()), axis=1))
-        return none
+            impossible = self._impossible_cadences(before, above)
+            ids = self.first_ids[level] + jnp.array(list(impossible))
+            return zeros.at[:, ids].set(jnp.stack(list(impossible.values()), axis=1))
+        return zeros
 
-    def _contradicted(
+    def _impossible_cadences(
         self, before: jax.Array, above: jax.Array
     ) -> dict[int, jax.Array]:
-        """By cadence, bool[B]: whether it cannot be."""
+        """Returns, by cadence, whether it contradicts key and chords, bool[B]."""
         key, chord, earlier = (
             ids[..., self.levels.index(name)] - self.first_ids[self.levels.index(name)]
             for ids, name in ((above, "key"), (above, "chord"), (before, "chord"))
         )
-        every = roles(np.arange(len(chords.CHORDS)), np.arange(len(KEYS))[:, None])
-        tonic, dominant, leads = map(jnp.asarray, every)
-        other = (earlier >= 0) & (earlier != chord[:, None]) & (earlier != chords.NONE)
-        last = jnp.where(other, jnp.arange(self.context), -1).max(axis=1)
-        led = leads[key, jnp.take_along_axis(earlier, last[:, None], axis=1)[:, 0]]
-        led &= last >= 0
-        known = (last >= 0) | (earlier < 0).any(axis=1)
-        ends = tonic[key, chord]
+        functions = harmonic_functions(
+            np.arange(len(chords.CHORDS)), np.arange(len(KEYS))[:, None]
+        )
+        tonic, dominant, leading = map(jnp.asarray, functions)
+        is_other = (
+            (earlier >= 0) & (earlier != chord[:, None]) & (earlier != chords.NONE)
+        )
+        last = jnp.where(is_other, jnp.arange(self.context), -1).max(axis=1)
+        previous = jnp.take_along_axis(earlier, last[:, None], axis=1)[:, 0]
+        is_led = leading[key, previous] & (last >= 0)
+        # Without another chord, the previous one is known only at the start.
+        is_known = (last >= 0) | (earlier < 0).any(axis=1)
+        is_tonic, is_dominant = tonic[key, chord], dominant[key, chord]
         return {
-            AUTHENTIC: ~ends | (known & ~led),
-            HALF: ~dominant[key, chord],
-            OTHER: dominant[key, chord] | (ends & led),
+            AUTHENTIC: ~is_tonic | (is_known & ~is_led),
+            HALF: ~is_dominant,
+            OTHER: is_dominant | (is_tonic & is_led),
         }

@@ -1,1 +1,1 @@
-"""Characters, words, pieces and phonemes."""
+"""Characters, words, subwords and phonemes of texts."""

@@ -1,4 +1,4 @@
-"""Between texts, or sequences of phonemes, and ids."""
+"""Encoding of texts by characters, or of other sequences of symbols, as ids."""
 
 import functools
 import re
@@ -12,33 +12,40 @@ from regen_jax.errors import UserError
 from regen_jax.spaces import Tokens
 
 ENGLISH = (" ", "'", *string.ascii_lowercase)
-"""Characters of normalized English."""
+"""Characters of normalized English texts."""
 SPANISH = (" ", *string.ascii_lowercase, *"áéíñóúü")
-"""Characters of normalized Spanish."""
-
+"""Characters of normalized Spanish texts."""
 
 _APOSTROPHES = str.maketrans(dict.fromkeys("’ʼ＇", "'"))
 _QUOTES = str.maketrans(dict.fromkeys("‘‛`´′‵ʹ", "‘"))
-"""Marks that are apostrophes only within a word: quotes, accents, primes."""
-_WITHIN = re.compile(r"(?<=\w)‘(?=\w)")
-_ALONE = re.compile(r"(?<!\w)'+(?!\w)")
+"""Quotes, accents and primes, which are apostrophes only within a word."""
+_QUOTE_IN_WORD = re.compile(r"(?<=\w)‘(?=\w)")
+_LONE_APOSTROPHES = re.compile(r"(?<!\w)'+(?!\w)")
 
 
 def normalize(text: str) -> str:
-    """Lower case, composed letters, one space for any run of punctuation and spaces.
+    """Normalizes a text to lower case, composed letters and single spaces.
 
-    Apostrophes of any form become `'`. Digits, symbols such as `$` and letters of any
-    language are kept; `encode` refuses unknown ones. Full-width letters and ligatures are
-    normalized (NFKC), and invisible characters such as a byte-order mark removed.
+    Runs of punctuation and spaces become one space, and apostrophes of any form `'`.
+    Digits, symbols such as `$` and letters of any language are kept; `encode` rejects
+    unknown ones. Full-width letters and ligatures are normalized (NFKC), and invisible
+    characters such as a byte-order mark removed.
     """
-    text = _WITHIN.sub("'", text.translate(_APOSTROPHES).translate(_QUOTES))
+    text = _QUOTE_IN_WORD.sub("'", text.translate(_APOSTROPHES).translate(_QUOTES))
     text = unicodedata.normalize("NFKC", text).lower()
-    kept = "".join(_plain(character) for character in text)
-    return " ".join(_ALONE.sub(" ", kept).split())
+    text = "".join(map(_normalize_character, text))
+    return " ".join(_LONE_APOSTROPHES.sub(" ", text).split())
 
 
 def encode(space: Tokens, text: Sequence[str]) -> np.ndarray:
-    """Ids int32[space.length] of a text, or of a sequence of symbols, 0 behind its end.
+    """Encodes a text or sequence of symbols as ids, 0 after its end.
+
+    Args:
+      space: names its ids by `symbols`.
+      text: a normalized text, or a sequence of symbols.
+
+    Returns:
+      i32[space.length].
 
     Raises:
       UserError: the text is empty, longer than the space, or has an unknown symbol.
@@ -52,9 +59,9 @@ def encode(space: Tokens, text: Sequence[str]) -> np.ndarray:
             f"{unknown[0]!r} in {_quote(text)} is unknown: known are {known}"
         )
     if len(text) > space.length or (len(text) < space.length and not space.padded):
-        most = "at most" if space.padded else "exactly"
+        limit = "at most" if space.padded else "exactly"
         raise UserError(
-            f"{_quote(text)} has {len(text)} symbols: {most} {space.length} fit"
+            f"{_quote(text)} has {len(text)} symbols: {limit} {space.length} fit"
         )
     encoded = np.zeros(space.length, np.int32)
     encoded[: len(text)] = [ids[symbol] for symbol in text]
@@ -62,7 +69,7 @@ def encode(space: Tokens, text: Sequence[str]) -> np.ndarray:
 
 
 def decode(space: Tokens, ids: np.ndarray) -> list[str]:
-    """Symbols of ids int[length], up to the first 0 where the space is padded."""
+    """Decodes ids int[length] to symbols, up to the first 0 if the space is padded."""
     symbols = [space.symbols[index] for index in np.asarray(ids).tolist()]
     if space.padded and "" in symbols:
         return symbols[: symbols.index("")]
@@ -70,20 +77,20 @@ def decode(space: Tokens, ids: np.ndarray) -> list[str]:
 
 
 def decode_text(space: Tokens, ids: np.ndarray) -> str:
-    """The text whose characters have these ids: `decode`, joined."""
+    """Decodes ids int[length] to a text, the joined symbols of `decode`."""
     return "".join(decode(space, ids))
 
 
-def character_space(length: int, known: Sequence[str] = ENGLISH) -> Tokens:
-    """The space of texts of at most `length` of the known characters."""
-    symbols = ("", *known)
+def character_space(length: int, alphabet: Sequence[str] = ENGLISH) -> Tokens:
+    """Returns the space of texts of at most `length` characters of an alphabet."""
+    symbols = ("", *alphabet)
     return Tokens(length, len(symbols), padded=True, symbols=symbols)
 
 
 @functools.lru_cache(maxsize=64)
 def _ids(space: Tokens) -> dict[str, int]:
     if not space.symbols:
-        raise ValueError(f"{space} has no symbols to encode by")
+        raise ValueError(f"{space} has no symbols")
     ids = {symbol: index for index, symbol in enumerate(space.symbols)}
     if space.padded:
         del ids[""]
@@ -91,15 +98,15 @@ def _ids(space: Tokens) -> dict[str, int]:
 
 
 @functools.lru_cache(maxsize=2**12)
-def _plain(character: str) -> str:
-    """The character itself, a space where it separates, nothing if it is invisible."""
+def _normalize_character(character: str) -> str:
+    """Returns the character, a space if it separates, or nothing if it is invisible."""
     category = unicodedata.category(character)
     if category == "Cf" and character != "\u200b":
         return ""
-    separates = character.isspace() or category.startswith("P") or category == "Cf"
-    return " " if separates and character != "'" else character
+    is_separator = character.isspace() or category.startswith("P") or category == "Cf"
+    return " " if is_separator and character != "'" else character
 
 
 def _quote(text: Sequence[str]) -> str:
-    written = text if isinstance(text, str) else " ".join(text)
-    return repr(written if len(written) <= 60 else f"{written[:57]}...")
+    joined = text if isinstance(text, str) else " ".join(text)
+    return repr(joined if len(joined) <= 60 else f"{joined[:57]}...")

@@ -1,7 +1,7 @@
-"""Speech and phonemes of espeak-ng, by the library that `espeakng-loader` ships.
+"""Speech and phonemes by espeak-ng, from the library in `espeakng-loader`.
 
-The interface is that of `speak_lib.h`, revision 12. The library keeps state of its own:
-one call at a time.
+The interface is that of `speak_lib.h`, revision 12. The library has global state, so
+calls are serialized.
 """
 
 import ctypes
@@ -17,9 +17,9 @@ import numpy as np
 from regen_jax.errors import UserError
 
 SAMPLE_RATE = 22_050
-"""Hz, of the formant synthesizer."""
+"""Sample rate of the formant synthesizer in Hz."""
 PAUSE = "_"
-"""What stands for a pause, and for a transition that has no name in the IPA."""
+"""Symbol of a pause, or of a transition that has no name in the IPA."""
 
 _SYNCHRONOUS = 2
 _PHONEME_EVENTS_IN_IPA = 0x1 | 0x2
@@ -33,24 +33,24 @@ _lock = threading.Lock()
 def speak(
     text: str, voice: str = "en-us", rate: int = 175
 ) -> tuple[np.ndarray, list[tuple[str, int]]]:
-    """Reads a text aloud.
+    """Synthesizes speech.
 
-    The synthesizer's phase and flutter go on from text to text: the same texts in the
-    same order, from the start of a process, give the same samples, and a single text
-    may differ by a millisecond.
+    The phase and flutter of the synthesizer continue from text to text: the same texts
+    in the same order, from the start of a process, give the same samples, but a single
+    text may differ by a millisecond.
 
     Args:
-      text: any text of the voice's language.
+      text: a text in the language of the voice.
       voice: a voice of espeak-ng, such as `en-us` or `es`.
-      rate: words a minute, from 80 to 450.
+      rate: words per minute, from 80 to 450.
 
     Returns:
-      The wave int16[N] at `SAMPLE_RATE`, and each phoneme in IPA, a stress mark before
-      it where it has one, with the sample at which it starts. `PAUSE` is among them.
+      The wave i16[N] at `SAMPLE_RATE`, and the phonemes in IPA, with stress marks before
+      them and including `PAUSE`, each with the sample at which it starts.
 
     Raises:
       UserError: the package `espeakng-loader` is missing or has no such voice, the rate
-        is out of range, or there is nothing to read in the text.
+        is out of range, or the text has nothing to speak.
     """
     if not any(map(str.isalnum, text)):
         raise UserError(f"there is nothing to speak in the text {text!r}")
@@ -62,8 +62,8 @@ def speak(
 
 
 @functools.lru_cache(maxsize=2**16)
-def phonemes(text: str, voice: str = "en-us") -> tuple[str, ...]:
-    """Phonemes of a text in IPA, as `speak` gives them, without pauses."""
+def phonemize(text: str, voice: str = "en-us") -> tuple[str, ...]:
+    """Converts a text to IPA phonemes, those of `speak` without pauses."""
     return tuple(phone for phone, _ in speak(text, voice)[1] if phone != PAUSE)
 
 
@@ -104,9 +104,9 @@ def _synthesize(
         )
     library.espeak_SetParameter(_RATE, rate, 0)
     chunks, phones = [], []
-    callback = _Callback(_collector(chunks, phones))
+    callback = _Callback(_make_callback(chunks, phones))
     library.espeak_SetSynthCallback(callback)
-    # A zero byte would end the text for the library.
+    # The library ends the text at a zero byte.
     data = text.replace("\0", " ").encode()
     status = library.espeak_Synth(
         data, ctypes.c_size_t(len(data) + 1), 0, 1, 0, _UTF8, None, None
@@ -116,14 +116,14 @@ def _synthesize(
     return chunks, phones
 
 
-def _collector(chunks: list[bytes], phones: list[tuple[str, int]]) -> Callable:
+def _make_callback(chunks: list[bytes], phones: list[tuple[str, int]]) -> Callable:
     def collect(wave: int | None, size: int, events: ctypes.POINTER(_Event)) -> int:
         if wave and size:
             chunks.append(ctypes.string_at(wave, 2 * size))
         index = 0
         while events[index].type:
             if events[index].type == _PHONEME_EVENT:
-                # A name of the full eight bytes has no zero byte behind it.
+                # A name of all eight bytes has no terminating zero.
                 name = ctypes.string_at(ctypes.addressof(events[index].id), 8)
                 name = name.split(b"\0")[0].decode(errors="ignore")
                 phones.append((name or PAUSE, events[index].sample))
@@ -145,7 +145,7 @@ def _library() -> ctypes.CDLL:
     try:
         library = ctypes.CDLL(espeakng_loader.get_library_path())
         data = Path(espeakng_loader.get_data_path())
-        # With data that are not there the library answers nothing, or ends the process.
+        # Without its data the library fails silently or ends the process.
         (data / "phontab").stat()
     except (OSError, RuntimeError) as error:
         raise UserError(f"the package espeakng-loader is damaged: {error}") from error

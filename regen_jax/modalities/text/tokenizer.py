@@ -1,14 +1,14 @@
-"""Texts as the pieces of words that byte pair encoding learns.
+"""Subword tokenization of texts by byte pair encoding (BPE).
 
 Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Subword Units",
-https://aclanthology.org/P16-1162, as the package `tokenizers` has it. The pieces, in the
-order in which they were learned, say everything: they are the `symbols` of a space, and
-every function here needs nothing but that space. `▁` begins a word; pieces never join
-punctuation and letters.
+https://aclanthology.org/P16-1162, as implemented by the package `tokenizers`. The
+subwords (pieces), in the order in which they were learned, define the tokenizer: they are
+the `symbols` of a space, and functions here need only that space. `▁` begins a word;
+pieces never join punctuation and letters.
 
-Where `▁⇧` is a piece, a word that begins a sentence is that piece and then the word in
-lower case, so that `And` and `and` are not strangers to each other: the inline casing of
-Berard et al. (arXiv 1907.06488), of which names are excepted.
+If `▁⇧` is a piece, a capitalized word that is usually in lower case becomes that capital
+mark and the word in lower case, so that `And` and `and` share a piece: the inline casing
+of Berard et al. (arXiv 1907.06488), except for names.
 """
 
 import functools
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 WORD_START = "▁"
 CAPITAL = f"{WORD_START}⇧"
-"""The piece that says that the word behind it begins with a capital."""
-_FIRST = re.compile(r"\w")
+"""The capital mark: the next word begins with a capital."""
+_LETTER = re.compile(r"\w")
 _PADDING = "<pad>"
-"""What `tokenizers` calls id 0, as it has no name for nothing."""
-_PLAIN = str.maketrans(
+"""Name of id 0 in `tokenizers`, whose tokens cannot be empty."""
+_TYPOGRAPHY = str.maketrans(
     dict.fromkeys("‘’‚‛ʼ′`´＇", "'")
     | dict.fromkeys("“”„‟″«»", '"')
     | dict.fromkeys("‐‑‒–—―−", "-")
@@ -45,15 +45,20 @@ _PLAIN = str.maketrans(
 
 
 def normalize(text: str) -> str:
-    """Composed letters, plain quotes and dashes, and one space between words."""
-    return " ".join(unicodedata.normalize("NFC", text).translate(_PLAIN).split())
+    """Normalizes a text to composed letters, ASCII quotes and dashes, single spaces."""
+    return " ".join(unicodedata.normalize("NFC", text).translate(_TYPOGRAPHY).split())
 
 
 def train(texts: Iterable[str], vocab: int, capitals: bool = False) -> tuple[str, ...]:
-    """At most `vocab` pieces of normalized texts: padding, characters, what they merge to.
+    """Learns pieces from texts: padding, their characters and merges of these.
 
-    The same texts give the same pieces, in whatever order they come. With `capitals`,
-    words that the texts have more often in lower case are taken for that.
+    The result does not depend on the order of the texts.
+
+    Args:
+      texts: are normalized first.
+      vocab: maximum number of pieces.
+      capitals: whether capitalized words that are at least as frequent in lower case are
+        split into a capital mark and the lower-case word.
 
     Raises:
       ValueError: the characters alone are more than `vocab`.
@@ -61,34 +66,34 @@ def train(texts: Iterable[str], vocab: int, capitals: bool = False) -> tuple[str
     library = _library()
     texts = list(map(normalize, texts))
     alphabet = set().union(*texts) - {" "}
-    # What it allocates in advance is `vocab` entries, though merges are no more than the
-    # characters of the words, their marks included.
+    # The library allocates `vocab_size` entries in advance, but there are at most as many
+    # merges as characters in the words, including their marks.
     words = {word for text in texts for word in text.split()}
-    most = len(alphabet) + 8 + sum(2 * len(word) + 2 for word in words)
+    max_size = len(alphabet) + 8 + sum(2 * len(word) + 2 for word in words)
     trainer = library.trainers.BpeTrainer(
-        vocab_size=min(vocab, most),
+        vocab_size=min(vocab, max_size),
         special_tokens=[_PADDING],
-        # A capital is a character, even where it is marked in every text.
+        # A capital is a character, even if it is marked in every text.
         initial_alphabet=[WORD_START, *sorted(alphabet)],
         show_progress=False,
     )
-    learned = _untrained()
-    learned.train_from_iterator(_mark_capitals(texts) if capitals else texts, trainer)
-    if learned.get_vocab_size() > vocab:
+    model = _empty_tokenizer()
+    model.train_from_iterator(_mark_capitals(texts) if capitals else texts, trainer)
+    if model.get_vocab_size() > vocab:
         raise ValueError(
             f"a vocabulary of {vocab} pieces is too small: padding and the characters "
-            f"of the texts are {learned.get_vocab_size()}"
+            f"of the texts are {model.get_vocab_size()}"
         )
-    return _pieces(learned.get_vocab())
+    return _ordered_pieces(model.get_vocab())
 
 
-def pieces_space(pieces: Sequence[str], length: int) -> Tokens:
-    """The space of texts of at most `length` of these pieces, the first of them `""`."""
+def subword_space(pieces: Sequence[str], length: int) -> Tokens:
+    """Returns the space of texts of at most `length` pieces, the first of them `""`."""
     return Tokens(length, len(pieces), padded=True, symbols=tuple(pieces))
 
 
-def is_pieces(space: object) -> bool:
-    """Whether texts are encoded in this space as pieces of words."""
+def is_subword_space(space: object) -> bool:
+    """Returns whether the symbols of a space are pieces of this module."""
     return (
         isinstance(space, Tokens)
         and space.depth == 1
@@ -98,12 +103,12 @@ def is_pieces(space: object) -> bool:
 
 
 def encode(space: Tokens, text: str) -> np.ndarray:
-    """Ids int32[space.length] of the pieces of a text, 0 behind its end.
+    """Tokenizes and pads a text, i32[space.length].
 
     Raises:
       UserError: the text is empty, has an unknown character, or too many pieces.
     """
-    ids = pieces_of(space, text)
+    ids = tokenize(space, text)
     if not ids:
         raise UserError("the text is empty: at least one word is needed")
     if len(ids) > space.length:
@@ -115,73 +120,79 @@ def encode(space: Tokens, text: str) -> np.ndarray:
     return encoded
 
 
-def pieces_of(space: Tokens, text: str) -> list[int]:
-    """Ids of the pieces of a text of any length, or of one word.
+def tokenize(space: Tokens, text: str) -> list[int]:
+    """Tokenizes a text of any length, without padding.
 
-    Words are independent of each other: those of a text are those of its words, joined.
+    Words are tokenized independently: the ids of a text are those of its words, joined.
 
     Raises:
       UserError: the text has a character that no piece has.
     """
     normalized = normalize(text)
-    of_word, known = _encoder(space.symbols)
-    if unknown := [character for character in normalized if character not in known]:
-        place = normalized.index(unknown[0]) + 1
+    tokenize_word, alphabet = _word_tokenizer(space.symbols)
+    if unknown := [character for character in normalized if character not in alphabet]:
+        position = normalized.index(unknown[0]) + 1
         raise UserError(
-            f"{unknown[0]!r}, character {place} of {_quote(normalized)}, is unknown: "
-            f"known are {''.join(sorted(known))!r}"
+            f"{unknown[0]!r}, character {position} of {_quote(normalized)}, is unknown: "
+            f"known are {''.join(sorted(alphabet))!r}"
         )
-    return [index for word in normalized.split() for index in of_word(word)]
+    return [index for word in normalized.split() for index in tokenize_word(word)]
 
 
 def words(space: Tokens, ids: np.ndarray) -> list[str]:
-    """The words, with the punctuation that is attached to them, of ids int[length].
+    """Decodes ids int[length] to words with attached punctuation, up to the first 0.
 
-    They end at the first 0. Ids need not be what `encode` gives: a text that begins
-    within a word loses nothing.
+    Any ids can be decoded, also those that begin within a word.
     """
     row = np.asarray(ids).tolist()
-    pieces = [space.symbols[index] for index in row[: (row + [0]).index(0)]]
-    found = []
-    raised = False
+    pieces = [space.symbols[index] for index in row[: [*row, 0].index(0)]]
+    decoded = []
+    is_capitalized = False
     for word in "".join(pieces).replace(WORD_START, " ").split():
         if word == CAPITAL[1:] and CAPITAL in space.symbols:
-            raised = True
+            is_capitalized = True
         else:
-            found.append(_raised(word) if raised else word)
-            raised = False
-    return found
+            decoded.append(_capitalize(word) if is_capitalized else word)
+            is_capitalized = False
+    return decoded
 
 
 def decode(space: Tokens, ids: np.ndarray) -> str:
-    """The text of ids int[length] up to the first 0: of `encode`, the normalized one."""
+    """Decodes ids int[length] to a normalized text, up to the first 0."""
     return " ".join(words(space, ids))
 
 
-def without_capitals(space: Tokens, ids: np.ndarray) -> np.ndarray:
-    """Ids int[length] without the pieces that say that a capital follows."""
+def drop_capital_marks(space: Tokens, ids: np.ndarray) -> np.ndarray:
+    """Removes capital marks from ids int[length]."""
     if CAPITAL not in space.symbols:
         return ids
     return ids[ids != space.symbols.index(CAPITAL)]
 
 
-def cached(path: Path, make: Callable[[], Sequence[str]]) -> tuple[str, ...]:
-    """The pieces in a file, or those of `make`, which are then written there.
+def load_or_train(path: Path, train_fn: Callable[[], Sequence[str]]) -> tuple[str, ...]:
+    """Loads pieces from a file; if it is missing, trains them and writes it.
 
-    The file is one that `tokenizers.Tokenizer.from_file` opens. Where it cannot be
-    written nothing is: the next call makes the pieces anew.
+    If the file cannot be written, the next call trains again.
+
+    Args:
+      path: a file that `tokenizers.Tokenizer.from_file` can read.
+      train_fn: returns the pieces.
 
     Raises:
-      UserError: the file is damaged, and whatever `make` raises.
+      UserError: the file is damaged; other errors are those of `train_fn`.
     """
     try:
-        return _pieces(json.loads(path.read_text(encoding="utf-8"))["model"]["vocab"])
+        return _ordered_pieces(
+            json.loads(path.read_text(encoding="utf-8"))["model"]["vocab"]
+        )
     except FileNotFoundError:
         pass
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is no tokenizer: delete it, and run again") from error
-    pieces = tuple(make())
-    content = _tokenizer(pieces).to_str(pretty=True)
+        raise UserError(
+            f"{path} is not a tokenizer: delete it, and run again"
+        ) from error
+    pieces = tuple(train_fn())
+    content = _build_tokenizer(pieces).to_str(pretty=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         partial.write_text(content, encoding="utf-8")
@@ -192,78 +203,80 @@ def cached(path: Path, make: Callable[[], Sequence[str]]) -> tuple[str, ...]:
 
 
 @functools.lru_cache(maxsize=8)
-def _encoder(
+def _word_tokenizer(
     pieces: tuple[str, ...],
 ) -> tuple[Callable[[str], list[int]], frozenset[str]]:
-    """What gives the ids of a word, and the characters that it knows."""
-    tokenizer = _tokenizer(pieces)
+    """Returns a function from a word to its ids, and the known characters."""
+    tokenizer = _build_tokenizer(pieces)
     characters = {piece for piece in pieces if len(piece) == 1}
     characters -= {WORD_START, CAPITAL[1:]}
     capital = [pieces.index(CAPITAL)] if CAPITAL in pieces else None
 
-    # Few words are most of a language: each is encoded once.
+    # A language has few frequent words, which are cached.
     @functools.lru_cache(maxsize=2**16)
-    def of_word(word: str) -> list[int]:
+    def tokenize_word(word: str) -> list[int]:
         ids = tokenizer.encode(word).ids
-        lowered = capital and _lowered(word)
-        if not lowered or not characters.issuperset(lowered):
+        lowercase = capital and _lowercase_first(word)
+        if not lowercase or not characters.issuperset(lowercase):
             return ids
-        other = tokenizer.encode(lowered).ids
-        # What the texts have more often has fewer pieces, or was learned earlier.
-        usual = (len(other), max(other)) < (len(ids), max(ids))
-        return capital + other if usual else ids
+        lowercase_ids = tokenizer.encode(lowercase).ids
+        # The more frequent spelling has fewer pieces, or pieces that were learned earlier.
+        is_shorter = (len(lowercase_ids), max(lowercase_ids)) < (len(ids), max(ids))
+        return capital + lowercase_ids if is_shorter else ids
 
-    return of_word, frozenset(characters | {" "})
+    return tokenize_word, frozenset(characters | {" "})
 
 
-def _lowered(word: str) -> str | None:
-    """A word with its first letter in lower case, if it is a capital that comes back."""
-    first = _FIRST.search(word)
+def _lowercase_first(word: str) -> str | None:
+    """Converts the first letter to lower case; None if that is not reversible."""
+    first = _LETTER.search(word)
     if not first or not first[0].isupper():
         return None
-    place = first.start()
-    lowered = word[:place] + word[place].lower() + word[place + 1 :]
-    return lowered if _raised(lowered) == word else None
+    position = first.start()
+    lowercase = word[:position] + word[position].lower() + word[position + 1 :]
+    return lowercase if _capitalize(lowercase) == word else None
 
 
-def _raised(word: str) -> str:
-    """A word with its first letter as a capital."""
-    return _FIRST.sub(lambda letter: letter[0].upper(), word, count=1)
+def _capitalize(word: str) -> str:
+    """Converts the first letter to upper case."""
+    return _LETTER.sub(lambda letter: letter[0].upper(), word, count=1)
 
 
 def _mark_capitals(texts: Sequence[str]) -> list[str]:
-    """Texts with `⇧` before words that they have in lower case at least as often."""
-    seen = Counter(word for text in texts for word in text.split())
+    """Writes `⇧` and lower case for words that are at least as frequent in lower case."""
+    counts = Counter(word for text in texts for word in text.split())
 
-    def marked(word: str) -> str:
-        lowered = _lowered(word)
-        if lowered is None or seen[lowered] < seen[word]:
+    def mark(word: str) -> str:
+        lowercase = _lowercase_first(word)
+        if lowercase is None or counts[lowercase] < counts[word]:
             return word
-        return f"{CAPITAL[1:]} {lowered}"
+        return f"{CAPITAL[1:]} {lowercase}"
 
-    return [" ".join(map(marked, text.split())) for text in texts]
+    return [" ".join(map(mark, text.split())) for text in texts]
 
 
-def _tokenizer(pieces: Sequence[str]) -> "tokenizers.Tokenizer":
-    """The tokenizer of these pieces, without the list of merges that it was trained to.
+def _build_tokenizer(pieces: Sequence[str]) -> "tokenizers.Tokenizer":
+    """Builds the tokenizer of pieces without the merges that were learned.
 
-    Any two neighbours merge that make a piece, those that make the earliest one first.
+    Any two neighbors whose concatenation is a piece merge, earlier pieces first.
     """
     vocab = {piece or _PADDING: index for index, piece in enumerate(pieces)}
     merges = []
     for piece in pieces:
-        halves = ((piece[:cut], piece[cut:]) for cut in range(1, len(piece)))
-        known = [(a, b) for a, b in halves if a in vocab and b in vocab]
-        merges += sorted(known, key=lambda pair: (vocab[pair[0]], vocab[pair[1]]))
-    return _untrained(_library().models.BPE(vocab=vocab, merges=merges))
+        splits = ((piece[:cut], piece[cut:]) for cut in range(1, len(piece)))
+        pairs = [
+            (left, right) for left, right in splits if {left, right} <= vocab.keys()
+        ]
+        merges += sorted(pairs, key=lambda pair: (vocab[pair[0]], vocab[pair[1]]))
+    return _empty_tokenizer(_library().models.BPE(vocab=vocab, merges=merges))
 
 
-def _untrained(
+def _empty_tokenizer(
     model: "tokenizers.models.Model | None" = None,
 ) -> "tokenizers.Tokenizer":
     library = _library()
     tokenizer = library.Tokenizer(model or library.models.BPE())
-    # Punctuation stands alone, but for the word start in front of it.
+    # A punctuation mark is a word of its own, with an optional word start before it.
     marks = library.Regex(rf"{WORD_START}?[^\w'{WORD_START}]")
     tokenizer.pre_tokenizer = library.pre_tokenizers.Sequence(
         [
@@ -275,7 +288,8 @@ def _untrained(
     return tokenizer
 
 
-def _pieces(vocab: dict[str, int]) -> tuple[str, ...]:
+def _ordered_pieces(vocab: dict[str, int]) -> tuple[str, ...]:
+    """Orders pieces by id, and replaces the name of padding by `""`."""
     ordered = sorted(vocab, key=vocab.__getitem__)
     if ordered[0] != _PADDING or WORD_START not in vocab:
         raise ValueError("the vocabulary is not one of `train`")
@@ -287,7 +301,7 @@ def _library() -> types.ModuleType:
         import tokenizers
     except ImportError as error:
         raise UserError(
-            "texts are cut into pieces by the package tokenizers, which is not "
+            "texts are tokenized by the package tokenizers, which is not "
             "installed: run `pip install 'regen-jax[text]'`"
         ) from error
     return tokenizers

@@ -1,4 +1,4 @@
-"""The words of a text in pieces, whatever stands around them."""
+"""Words of a tokenized text, without punctuation and case of sentence starts."""
 
 import re
 from typing import NamedTuple
@@ -9,31 +9,36 @@ from regen_jax.modalities.text import tokenizer
 from regen_jax.spaces import Tokens
 
 WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
-"""A word: letters and digits, with apostrophes inside; hyphens part words."""
+"""Matches letters and digits with inner apostrophes; hyphens separate words."""
 
 
 class Word(NamedTuple):
-    """A word of a text, and the ids of its pieces where it stands alone."""
+    """A word of a text.
+
+    Attributes:
+      form: the word as written.
+      pieces: ids of its subwords when it is tokenized alone.
+    """
 
     form: str
     pieces: tuple[int, ...]
 
 
 def words(space: Tokens, ids: np.ndarray) -> list[Word]:
-    """The words of a text int[length], without punctuation.
+    """Extracts the words of a text, ids int[length], without punctuation.
 
-    Capitals that are pieces of their own, as those that begin sentences, are none of
-    theirs: a word has one form wherever it stands.
+    Capital marks are removed, so that a word has one form at the start of a sentence and
+    within it.
     """
-    text = tokenizer.decode(space, tokenizer.without_capitals(space, ids))
-    return [Word(form, spell(space, form)) for form in WORD.findall(text)]
+    text = tokenizer.decode(space, tokenizer.drop_capital_marks(space, ids))
+    return [Word(form, tokenize_uncased(space, form)) for form in WORD.findall(text)]
 
 
-def spell(space: Tokens, text: str) -> tuple[int, ...]:
-    """Ids of the pieces of a text or a word, without capitals of their own.
+def tokenize_uncased(space: Tokens, text: str) -> tuple[int, ...]:
+    """Tokenizes a text or word, and removes capital marks.
 
     Raises:
       UserError: a character is unknown.
     """
-    ids = np.array(tokenizer.pieces_of(space, text), np.int32)
-    return tuple(tokenizer.without_capitals(space, ids).tolist())
+    ids = np.array(tokenizer.tokenize(space, text), np.int32)
+    return tuple(tokenizer.drop_capital_marks(space, ids).tolist())

@@ -46,10 +46,10 @@ def random_scores(number, seed=0, space=SCORES):
     steps = np.arange(space.length)[:, None]
     last = np.maximum.accumulate(np.where(again, 0, steps), axis=1)
     notes = np.take_along_axis(notes, last, axis=1)
-    ids = notes + events.note(48) - 48
+    ids = notes + events.note_id(48) - 48
     ids += 49 * (rng.random(drawn.shape) < 0.2)
     ids = np.where(drawn < 0.6, events.REST, ids)
-    ids = np.where(drawn < 0.5, notes + events.sustained(48) - 48, ids)
+    ids = np.where(drawn < 0.5, notes + events.sustained_id(48) - 48, ids)
     ends = rng.integers(1, space.length + 1, number)
     return np.where(np.arange(space.length)[:, None] < ends[:, None, None], ids, 0)
 
@@ -172,7 +172,7 @@ def test_exchanged_voices_and_octaves_change_nothing(melody):
     inner[:, 1] = events.transpose(ids[:, 1], 12)
     np.testing.assert_array_equal(template.extract(inner, {}), expected)
     other = ids.copy()
-    other[0, 1] = events.note(66)
+    other[0, 1] = events.note_id(66)
     if not melody:
         # Lower voices may move as they will.
         np.testing.assert_array_equal(
@@ -227,7 +227,7 @@ def test_code_metrics_count_missing_beats_as_wrong():
         "cadence": 0,
     }
     assert template.code_metrics(shorter, shorter) == dict.fromkeys(template.levels, 1)
-    # What a prior puts behind the end means nothing.
+    # What a prior puts after the end means nothing.
     ragged = shorter.copy()
     ragged[0, 3:] = longer[0, 3]
     assert template.code_metrics(ragged, shorter) == dict.fromkeys(template.levels, 1)

@@ -28,7 +28,7 @@ SENTENCES = (
 
 @pytest.fixture(scope="module")
 def space():
-    return tokenizer.pieces_space(tokenizer.train(SENTENCES, 320, capitals=True), 96)
+    return tokenizer.subword_space(tokenizer.train(SENTENCES, 320, capitals=True), 96)
 
 
 def template(rule, written):
@@ -52,7 +52,7 @@ def test_content_words_are_kept_in_order(space):
 def test_template_pieces_are_those_of_its_words(space):
     rule = TextTemplate(space)
     ids = rule.extract(tokenizer.encode(space, "(Heaven), and-light!"), {})
-    written = [tokenizer.pieces_of(space, word) for word in ("heaven", "light")]
+    written = [tokenizer.tokenize(space, word) for word in ("heaven", "light")]
     np.testing.assert_array_equal(ids[ids > 0], np.concatenate(written))
 
 
@@ -60,7 +60,7 @@ def test_template_pieces_are_those_of_its_words(space):
 @pytest.mark.parametrize("function_words", [False, True])
 def test_first_capital_and_punctuation_change_nothing(space, keep, function_words):
     rule = TextTemplate(
-        tokenizer.pieces_space(space.symbols, 160), keep, function_words
+        tokenizer.subword_space(space.symbols, 160), keep, function_words
     )
     for text in SENTENCES:
         expected = template(rule, text)
@@ -75,7 +75,7 @@ def test_first_capital_and_punctuation_change_nothing(space, keep, function_word
 
 @pytest.mark.parametrize("keep", [1.0, 0.5, 0.2])
 def test_function_words_change_nothing(space, keep):
-    rule = TextTemplate(tokenizer.pieces_space(space.symbols, 160), keep)
+    rule = TextTemplate(tokenizer.subword_space(space.symbols, 160), keep)
     random = np.random.default_rng(0)
     some = [
         word for word in sorted(FUNCTION_WORDS) if len(word) < 4 and "z" not in word
@@ -163,7 +163,7 @@ def test_number_of_words_is_exact_despite_floating_point(space):
 
 def test_rarest_words_are_kept(space):
     def pieces(word):
-        return tokenizer.pieces_of(space, word)
+        return tokenizer.tokenize(space, word)
 
     assert len(pieces("wax")) > 1 == len(pieces("earth")) == len(pieces("Abraham"))
     assert pieces("earth") < pieces("Abraham")

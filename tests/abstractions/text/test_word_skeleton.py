@@ -21,7 +21,7 @@ SENTENCES = (
 
 @pytest.fixture(scope="module")
 def rule():
-    space = tokenizer.pieces_space(tokenizer.train(SENTENCES, 250), 96)
+    space = tokenizer.subword_space(tokenizer.train(SENTENCES, 250), 96)
     return WordSkeleton(space)
 
 

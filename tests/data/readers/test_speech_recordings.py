@@ -12,7 +12,7 @@ from regen_jax.modalities.text.characters import SPANISH
 
 
 class Talks(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """A set of any features, as a user may have prepared it."""
+    """A set of any features, as a user may prepare it."""
 
     VERSION = tfds.core.Version("1.0.0")
     name = "talks"
@@ -58,7 +58,9 @@ def by_text(source):
 
 
 @pytest.mark.parametrize("max_bytes", [2**31, 0], ids=["memory", "files"])
-def test_what_does_not_fit_is_left_out_counted_and_logged(tmp_path, caplog, max_bytes):
+def test_long_and_unwritable_utterances_are_left_out_and_logged(
+    tmp_path, caplog, max_bytes
+):
     seconds = {"A  short, one!": 0.5, "just fits": 1.0, "too long": 1.001, "señor": 0.2}
     talks = [(t, tone(8_000, s).astype(np.int16)) for t, s in seconds.items()]
     prepare_talks(tmp_path, [*talks, ("...", np.zeros(9, np.int16))])
@@ -73,39 +75,38 @@ def test_what_does_not_fit_is_left_out_counted_and_logged(tmp_path, caplog, max_
     assert sorted(source.unwritable) == ["", "señor"]
     (record,) = caplog.records
     assert record.getMessage() == (
-        "talks (train): left out are 1 longer than 1 s and 2 with other characters than "
-        "those known"
+        "talks (train): left out are 1 longer than 1 s and 2 with unknown characters"
     )
-    found = by_text(source)
-    assert sorted(found) == ["a short one", "just fits"]
-    np.testing.assert_array_equal(found["just fits"]["audio"], talks[1][1])
-    assert found["just fits"]["audio"].dtype == np.int16
+    examples = by_text(source)
+    assert sorted(examples) == ["a short one", "just fits"]
+    np.testing.assert_array_equal(examples["just fits"]["audio"], talks[1][1])
+    assert examples["just fits"]["audio"].dtype == np.int16
 
 
-def test_other_alphabets(tmp_path):
+def test_characters_of_another_alphabet_are_kept(tmp_path):
     prepare_talks(tmp_path, [("¡Señor!", np.ones(9, np.int16))])
     source = open_recordings("talks", "train", str(tmp_path), 8_000, 1.0, SPANISH)
     assert source[0]["text"] == "señor"
 
 
 @pytest.mark.parametrize(
-    ("dtype", "scale", "channels"),
+    "dtype, scale, channels",
     [(np.int16, 1, 0), (np.int64, 1, 0), (np.float32, 2**-15, 0), (np.int16, 1, 2)],
 )
-def test_samples_of_any_kind_are_resampled(tmp_path, dtype, scale, channels):
+def test_samples_of_any_dtype_are_resampled(tmp_path, dtype, scale, channels):
     wave = (tone(22_050, 0.5) * scale).astype(dtype)
     shape = (None,)
     if channels:
         wave, shape = np.stack([wave, 0 * wave], axis=1), (None, channels)
     names = ("text_normalized", "speech")
     prepare_talks(tmp_path, [("a", wave)], 22_050, names, dtype, shape)
-    found = open_recordings("talks", "train", str(tmp_path))[0]["audio"]
-    assert found.dtype == np.int16 and len(found) == 8_000
+    audio = open_recordings("talks", "train", str(tmp_path))[0]["audio"]
+    assert audio.dtype == np.int16 and len(audio) == 8_000
     expected = tone(16_000, 0.5) / (2 if channels else 1)
-    np.testing.assert_allclose(found[500:-500], expected[500:-500], atol=20)
+    np.testing.assert_allclose(audio[500:-500], expected[500:-500], atol=20)
 
 
-def test_durations_are_kept_and_follow_the_rate(speech_dir):
+def test_durations_scale_with_the_sample_rate(speech_dir):
     whole, half = (
         open_recordings("spoken_bible", "test", speech_dir, rate)
         for rate in (16_000, 8_000)
@@ -122,8 +123,8 @@ def test_durations_are_kept_and_follow_the_rate(speech_dir):
         np.testing.assert_allclose(one["durations"], 2 * other["durations"], atol=2)
 
 
-def prepare_audio_feature(folder, wave, **described):
-    """A set as TFDS prepares `ljspeech` where TensorFlow is installed."""
+def prepare_audio_feature(folder, wave, **description):
+    """Prepares a set as TFDS does `ljspeech` where TensorFlow is installed."""
     names = ("text_normalized", "speech")
     prepare_talks(folder, [("a", wave)], None, names, np.int64)
     path = folder / "talks" / "1.0.0" / "features.json"
@@ -134,7 +135,7 @@ def prepare_audio_feature(folder, wave, **described):
             "shape": {"dimensions": ["-1"]},
             "dtype": "int64",
             "encoding": "NONE",
-            **described,
+            **description,
         },
     }
     path.write_text(json.dumps(features))
@@ -148,21 +149,21 @@ def test_audio_feature_is_read_without_tensorflow(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("described", "message"),
+    "description, message",
     [
         ({}, "'talks' does not say its sample rate"),
         ({"sampleRate": "8000", "lazyDecode": True}, "holds whole sound files"),
     ],
 )
-def test_audio_feature_that_cannot_be_used_is_told(tmp_path, described, message):
-    prepare_audio_feature(tmp_path, np.ones(9, np.int64), **described)
+def test_unusable_audio_feature_raises_user_error(tmp_path, description, message):
+    prepare_audio_feature(tmp_path, np.ones(9, np.int64), **description)
     with pytest.raises(UserError, match=message) as caught:
         open_recordings("talks", "train", str(tmp_path))
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("options", "wave", "message"),
+    "options, wave, message",
     [
         (
             {"names": ("words", "audio")},
@@ -171,12 +172,12 @@ def test_audio_feature_that_cannot_be_used_is_told(tmp_path, described, message)
         ),
         ({"names": ("text", "image")}, [1], "has the features image, text: needed are"),
         ({"rate": None}, [1], "does not say its sample rate"),
-        ({"dtype": np.int32}, [2**20], "has more than 16 bits a sample"),
+        ({"dtype": np.int32}, [2**20], "has more than 16 bits per sample"),
         ({"dtype": np.float32}, [0, -8000], "floating-point samples that .* beyond 2"),
         (
             {"dtype": np.float32},
             [0, np.nan],
-            "samples that are not numbers or beyond 2",
+            "samples that are NaN or beyond 2",
         ),
         (
             {},
@@ -185,7 +186,7 @@ def test_audio_feature_that_cannot_be_used_is_told(tmp_path, described, message)
         ),
     ],
 )
-def test_unfit_sets_are_refused(tmp_path, options, wave, message):
+def test_unsuitable_set_raises_user_error(tmp_path, options, wave, message):
     dtype = options.get("dtype", np.int16)
     prepare_talks(tmp_path, [("a", np.array(wave, dtype))], **options)
     with pytest.raises(UserError, match=message) as caught:
@@ -193,7 +194,7 @@ def test_unfit_sets_are_refused(tmp_path, options, wave, message):
     assert "\n" not in str(caught.value)
 
 
-def test_damaged_set_is_told(tmp_path):
+def test_damaged_set_raises_user_error(tmp_path):
     prepare_talks(tmp_path, [("a", np.ones(9, np.int16))])
     folder = tmp_path / "talks" / "1.0.0"
     for file in folder.glob("*.array_record*"):

@@ -1,4 +1,4 @@
-"""How stored splits of sets from outside become train, validation and test."""
+"""How stored splits of TFDS sets become train, validation and test."""
 
 import io
 import logging
@@ -10,14 +10,15 @@ from PIL import Image
 
 from regen_jax.data.readers import raw_records
 from regen_jax.data.readers.images import open_images
-from regen_jax.data.tfds import splits
+from regen_jax.data.tfds import split_keys
+from regen_jax.data.tfds.splits import SplitOptions
 from regen_jax.errors import UserError
 
 THREE = ("train", "validation", "test")
 
 
 class Stored(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """A set of numbered examples: how many of each split, from which number on."""
+    """A set of numbered examples, with `sizes` of its splits by name."""
 
     VERSION = tfds.core.Version("1.0.0")
 
@@ -59,28 +60,28 @@ def numbers(folder, split, name="stored"):
     return [int(e["number"]) for e in raw_records.load(name, split, str(folder))]
 
 
-def test_validation_is_cut_from_train(tmp_path):
+def test_validation_is_held_out_from_train(tmp_path):
     store(tmp_path, {"train": 500, "test": 30})
-    found = {name: numbers(tmp_path, name) for name in THREE}
-    assert [len(found[name]) for name in THREE] == [490, 10, 30]
-    assert sorted(found["test"]) == list(range(500, 530))
-    assert sorted(found["train"] + found["validation"]) == list(range(500))
+    members = {name: numbers(tmp_path, name) for name in THREE}
+    assert [len(members[name]) for name in THREE] == [490, 10, 30]
+    assert sorted(members["test"]) == list(range(500, 530))
+    assert sorted(members["train"] + members["validation"]) == list(range(500))
 
 
-def test_cut_is_that_of_the_content_whatever_the_order(tmp_path):
+def test_held_out_examples_depend_on_content_not_on_order(tmp_path):
     """TFDS stores the examples in another order here."""
     for folder, salt in [("one", ""), ("other", "salt")]:
         store(tmp_path / folder, {"train": 500, "test": 30}, salt=salt)
     one, other = (numbers(tmp_path / f, "validation") for f in ("one", "other"))
     assert one != other and sorted(one) == sorted(other)
-    # Results are comparable between machines only while these do not change.
+    # Results of different machines compare only while these do not change.
     assert sorted(one) == [17, 61, 63, 126, 133, 253, 337, 358, 410, 426]
 
 
 @pytest.mark.parametrize(
     "name, sizes, expected",
     [
-        # The only labelled examples that are held out are what the field reports on.
+        # The literature reports on the only held-out examples with labels.
         ("stored", {"train": 100, "validation": 20}, (98, 2, 20)),
         ("stored", {"train": 100, "validation": 20, "test": 9}, (100, 20, 9)),
         ("stored", {"train": 100}, (96, 2, 2)),
@@ -98,9 +99,9 @@ def test_cut_is_that_of_the_content_whatever_the_order(tmp_path):
 )
 def test_stored_splits_are_mapped(tmp_path, name, sizes, expected):
     store(tmp_path, sizes, name=name)
-    found = [numbers(tmp_path, split, name) for split in THREE]
-    assert tuple(map(len, found)) == expected
-    joined = [number for split in found for number in split]
+    members = [numbers(tmp_path, split, name) for split in THREE]
+    assert tuple(map(len, members)) == expected
+    joined = [number for split in members for number in split]
     assert len(joined) == len(set(joined))
 
 
@@ -120,7 +121,7 @@ def test_other_splits_are_read_as_they_are_stored(tmp_path):
     assert len(numbers(tmp_path, "test_other", "libritts")) == 4
 
 
-def test_part_is_one_of_the_split_that_is_cut(tmp_path):
+def test_slice_is_of_the_split_without_held_out_examples(tmp_path):
     store(tmp_path, {"train": 100, "test": 10})
     train = numbers(tmp_path, "train")
     assert numbers(tmp_path, "train[:10%]") == train[:10]
@@ -136,35 +137,35 @@ def test_part_is_one_of_the_split_that_is_cut(tmp_path):
 
 
 @pytest.mark.parametrize("sizes", [{"train": 1, "test": 3}, {"train": 2}], ids=str)
-def test_set_too_small_to_cut_is_refused_in_one_line(tmp_path, sizes):
+def test_set_too_small_to_hold_out_raises_user_error(tmp_path, sizes):
     store(tmp_path, sizes)
-    with pytest.raises(UserError, match="too few to cut (test and )?validation from"):
+    with pytest.raises(UserError, match="too few to hold out (test and )?validation"):
         numbers(tmp_path, "train")
 
 
-def test_set_without_train_has_what_it_stores(tmp_path):
+def test_set_without_train_is_read_as_stored(tmp_path):
     store(tmp_path, {"test": 5})
     assert len(numbers(tmp_path, "test")) == 5
     with pytest.raises(UserError, match="no split 'train': choose test"):
         numbers(tmp_path, "train")
 
 
-def test_equal_keys_are_never_apart():
+def test_equal_keys_are_in_one_split():
     keys = np.repeat(np.arange(50, dtype=np.uint64)[::-1], 20)
-    found = splits.cut(keys, ["test", "validation"])
-    assert {name: sorted(set(keys[rows])) for name, rows in found.items()} == {
+    members = split_keys.hold_out(keys, ["test", "validation"])
+    assert {name: sorted(set(keys[rows])) for name, rows in members.items()} == {
         "test": [0],
         "validation": [1],
         "train": list(range(2, 50)),
     }
-    assert sorted(np.concatenate(list(found.values()))) == list(range(1000))
+    assert sorted(np.concatenate(list(members.values()))) == list(range(1000))
 
 
-def test_cut_is_at_most_ten_thousand():
+def test_at_most_ten_thousand_are_held_out():
     keys = np.random.RandomState(0).permutation(600_000).astype(np.uint64)
-    found = splits.cut(keys, ["validation"])
-    assert sorted(keys[found["validation"]]) == list(range(10_000))
-    assert len(found["train"]) == 590_000
+    members = split_keys.hold_out(keys, ["validation"])
+    assert sorted(keys[members["validation"]]) == list(range(10_000))
+    assert len(members["train"]) == 590_000
 
 
 def test_keys_are_computed_once_and_kept(tmp_path, monkeypatch):
@@ -172,16 +173,17 @@ def test_keys_are_computed_once_and_kept(tmp_path, monkeypatch):
     before = numbers(tmp_path, "validation")
     (path,) = tmp_path.glob("stored/1.0.0/annotations/*")
     assert path.name == "split_keys-train.npy" and np.load(path).shape == (100,)
-    monkeypatch.setattr(splits, "_computed", None)
+    monkeypatch.setattr(split_keys, "content_key", None)
+    split_keys.content_keys.cache_clear()
     assert numbers(tmp_path, "validation") == before
     monkeypatch.undo()
     path.write_bytes(path.read_bytes()[:99])
-    splits._computed.cache_clear()
+    split_keys.content_keys.cache_clear()
     assert numbers(tmp_path, "validation") == before
     assert np.load(path).shape == (100,)
 
 
-def test_folder_that_cannot_be_written_keeps_keys_in_memory(tmp_path, caplog):
+def test_keys_that_cannot_be_written_are_kept_in_memory(tmp_path, caplog):
     store(tmp_path, {"train": 100, "test": 10})
     # A file in place of the folder: root may write whatever the mode says.
     (tmp_path / "stored" / "1.0.0" / "annotations").write_text("")
@@ -189,7 +191,7 @@ def test_folder_that_cannot_be_written_keeps_keys_in_memory(tmp_path, caplog):
         assert len(numbers(tmp_path, "validation")) == 2
         assert len(numbers(tmp_path, "train")) == 98
     (record,) = caplog.records
-    assert "split_keys-train.npy is kept in memory alone" in record.getMessage()
+    assert "split_keys-train.npy is kept in memory only" in record.getMessage()
 
 
 def png(level):
@@ -202,7 +204,7 @@ def png(level):
     return encode
 
 
-def test_key_of_a_png_is_that_of_its_pixels(tmp_path):
+def test_key_of_a_png_depends_on_its_pixels_alone(tmp_path):
     assert png(0)(1) != png(9)(1)
     for folder, level in [("one", 0), ("other", 9)]:
         store(tmp_path / folder, {"train": 200, "test": 5}, encode=png(level))
@@ -214,7 +216,7 @@ def test_key_of_a_png_is_that_of_its_pixels(tmp_path):
         np.testing.assert_array_equal(one[i]["y"], other[i]["y"])
 
 
-def test_images_of_the_cut_are_those_of_their_rows(tmp_path):
+def test_held_out_images_keep_their_labels(tmp_path):
     store(tmp_path, {"train": 200, "test": 5}, encode=png(6))
     for max_bytes in (2**30, 0):
         parts = [
@@ -225,3 +227,16 @@ def test_images_of_the_cut_are_those_of_their_rows(tmp_path):
         for part in parts:
             for i in range(len(part)):
                 assert part[i]["x"] == int(part[i]["y"][0, 0, 0]) % 3
+
+
+def test_split_options_name_stored_splits():
+    options = SplitOptions(train="train[10%:]", targets="train+extra")
+    assert options.stored("train") == "train[10%:]"
+    assert options.stored("validation") == "validation"
+    assert options.stored("targets", "train+unpaired") == "train+extra"
+    assert SplitOptions().stored("targets", "train+unpaired") == "train+unpaired"
+
+
+def test_sum_of_stored_splits_is_read(tmp_path):
+    store(tmp_path, {"test": 5, "extra": 4})
+    assert sorted(numbers(tmp_path, "test+extra")) == list(range(9))

@@ -33,8 +33,8 @@ MODEL = Autoregressive(Tokens(2, 5), Tokens(4, 3), width=8, num_layers=1, num_he
         (
             {"guidance": 2.0, "source_dropout": 0.0},
             (
-                "guidance 2.0 needs source_dropout above 0: the prediction without a source "
-                "would never be trained"
+                "guidance 2.0 needs source_dropout above 0: the prediction without a "
+                "source would never be trained"
             ),
         ),
         ({"temperature": -1.0}, "temperature must be in [0, 1000000], not -1.0"),
@@ -54,7 +54,7 @@ MODEL = Autoregressive(Tokens(2, 5), Tokens(4, 3), width=8, num_layers=1, num_he
         ),
         (
             {"rotary": True, "width": 6},
-            "rotary turns pairs of numbers: width / num_heads must be even, not 6 / 2",
+            "rotary rotates pairs of numbers: width / num_heads must be even, not 6 / 2",
         ),
         ({"source_stride": 0}, "source_stride must be at least 1, not 0"),
         (

@@ -10,7 +10,7 @@ import pytest
 
 from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.generators.autoregressive.delay import undelay
-from regen_jax.generators.sampling.logits import guide
+from regen_jax.generators.sampling.logits import classifier_free_guidance
 from regen_jax.spaces import Array, Padded, Tokens, lengths
 
 TEXT, SPEECH = Tokens(4, 5, padded=True), Array((5, 2), padded=True)
@@ -75,7 +75,7 @@ def variables_of(model: Autoregressive) -> dict:
 
 
 def source(model: Autoregressive, garbage: int = 0) -> jax.Array | Padded:
-    """A batch of LENGTHS, with other values behind the end for each `garbage`."""
+    """A batch of LENGTHS, with other values after the end for each `garbage`."""
     rng, other = np.random.default_rng(2), np.random.default_rng(garbage)
     inside = np.arange(model.source_space.shape[0]) < LENGTHS[:, None]
     if isinstance(model.source_space, Array):
@@ -167,10 +167,10 @@ def test_a_padded_source_is_the_same_one_in_a_space_of_its_length(model):
     params = dict(init(model, jax.random.key(0))["params"])
     short = Tokens(cut, 5) if model.source_space == TEXT else Array((cut, 2))
     exact = dataclasses.replace(model, source_space=short)
-    encoder = dict(params["encoder"])
+    encoder = dict(params["source_encoder"])
     embed = dict(encoder["embed"])
     embed["positions"] = embed["positions"][:2]
-    fewer = params | {"encoder": encoder | {"embed": embed}}
+    fewer = params | {"source_encoder": encoder | {"embed": embed}}
     b = every(WORD)[:6]
     if model.source_space == TEXT:
         a, padded = jnp.full((6, 2), 3), jnp.tile(jnp.array([3, 3, 0, 1]), (6, 1))
@@ -193,7 +193,7 @@ def whole_pass(model, variables, a, b) -> jax.Array:
         found = model.network.apply(variables, a, model._read(b), drop).logits
         return undelay(found) if model.target_space.depth > 1 else found[..., None, :]
 
-    return guide(logits(False), logits(True), model.guidance)
+    return classifier_free_guidance(logits(False), logits(True), model.guidance)
 
 
 @pytest.mark.parametrize("guidance", [1.0, 2.0])
@@ -307,7 +307,7 @@ def test_gradients_of_stacks_are_finite():
 def test_alignment_is_attention_over_what_counts():
     a, b = source(LISTENER), every(WORD)[:NUMBER]
     variables = variables_of(LISTENER)
-    recomputed = dataclasses.replace(LISTENER, remat=True)
+    recomputed = dataclasses.replace(LISTENER, remat="full")
     found = alignment(LISTENER, variables, a, b)
     again = alignment(recomputed, variables, a, b)
     np.testing.assert_allclose(again, found, rtol=1e-5, atol=1e-6)
@@ -375,6 +375,6 @@ def test_words_never_seen_are_copied():
         ({"conditioning": "none"}, "must be 'prefix', 'cross' or 'aligned'"),
     ],
 )
-def test_what_does_not_fit_is_told(change, words):
+def test_options_that_do_not_fit_raise_value_error(change, words):
     with pytest.raises(ValueError, match=words):
         dataclasses.replace(READER, **change)

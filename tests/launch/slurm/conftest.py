@@ -110,8 +110,8 @@ def wait(condition: Callable[[], object], seconds: float) -> None:
 
 def _states() -> list[str]:
     command = ["sinfo", "--noheader", "--Node", "--format=%N %t"]
-    told = subprocess.run(command, check=False, capture_output=True, text=True).stdout
-    return [line.split()[1] for line in sorted(set(told.splitlines()))]
+    result = subprocess.run(command, check=False, capture_output=True, text=True)
+    return [line.split()[1] for line in sorted(set(result.stdout.splitlines()))]
 
 
 def _stop(files: list[Path]) -> None:

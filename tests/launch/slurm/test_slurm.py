@@ -1,4 +1,4 @@
-"""Jobs on a real cluster: of stand-ins where only Slurm matters, and of `train`."""
+"""Jobs on a real cluster: stand-ins where only Slurm matters, and `train`."""
 
 import io
 import os
@@ -16,8 +16,9 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from launch import follow as following
-from launch.follow import OVER, follow, read
-from launch.slurm import Job, SlurmOptions, submit
+from launch.follow import OVER, exit_code, follow, read
+from launch.slurm import submit
+from launch.supervisor import Job
 from regen_jax.errors import UserError
 
 ROOT = Path(__file__).parents[3]
@@ -40,7 +41,7 @@ def log(folder, job, task=0):
     return folder / f"{job}_{task}_log.out"
 
 
-def told(folder, job, task=0):
+def logged(folder, job, task=0):
     path = log(folder, job, task)
     return path.read_text() if path.exists() else ""
 
@@ -56,24 +57,32 @@ def until(condition, seconds):
         time.sleep(0.1)
 
 
+def state(job):
+    return read(job)["JobState"]
+
+
+def restarts(job):
+    return int(read(job)["Restarts"])
+
+
 def until_over(job, seconds=30):
-    """How it ended: its state and its exit code."""
-    until(lambda: read(job).name in OVER, seconds)
-    return read(job).name, read(job).code
+    """Waits for the end of a job; returns its state and its exit code."""
+    until(lambda: state(job) in OVER, seconds)
+    return state(job), exit_code(read(job))
 
 
 def until_again(job, folder, seconds=30):
-    """It has saved and been requeued; the two minutes of its hold are skipped."""
-    until(lambda: read(job).restarts and "saved" in told(folder, job), seconds)
+    """Waits until a job has saved and runs again, without the two minutes of its hold."""
+    until(lambda: restarts(job) and "saved" in logged(folder, job), seconds)
     # A node refuses a job in the second in which it ended it.
     time.sleep(1.5)
 
     def begun():
-        if read(job).name == "PENDING":
+        if state(job) == "PENDING":
             # Refused where it has begun meanwhile.
             now = ["scontrol", "update", f"job={job}", "StartTime=now"]
             subprocess.run(now, check=False, capture_output=True, timeout=20)
-        return read(job).name in {"RUNNING", *OVER}
+        return state(job) == "RUNNING" or state(job) in OVER
 
     until(begun, seconds)
 
@@ -83,14 +92,14 @@ def limited(cluster, tmp_path_factory):
     """A job that is longer than its limit, begun before the other tests."""
     folder = tmp_path_factory.mktemp("limited")
     work = stand_in(folder / "run", 100000)
-    [job] = submit([Job("limited", [work])], SlurmOptions(minutes=1), folder)
+    [job] = submit([Job("limited", [work])], {"minutes": 1}, folder)
     return folder, job
 
 
-def test_the_first_tasks_log_is_shown_over_a_requeue(limited, tmp_path, caplog):
+def test_follow_shows_log_of_first_task_over_a_requeue(limited, tmp_path, caplog):
     later = [sys.executable, "-c", "import os; print('later', *os.environ)"]
     jobs = [Job("two nodes", [stand_in(tmp_path / "run", 200), later])]
-    [job] = submit(jobs, SlurmOptions(nodes=2, cpus_per_task=1), tmp_path)
+    [job] = submit(jobs, {"nodes": 2, "cpus_per_task": 1}, tmp_path)
     out = io.StringIO()
     codes = []
     caplog.set_level("INFO", "launch")
@@ -98,14 +107,14 @@ def test_the_first_tasks_log_is_shown_over_a_requeue(limited, tmp_path, caplog):
         target=lambda: codes.append(follow(job, log(tmp_path, job), out))
     )
     thread.start()
-    until(lambda: "step 3/200" in told(tmp_path, job), 30)
+    until(lambda: "step 3/200" in logged(tmp_path, job), 30)
     scontrol("requeue", job)
     until_again(job, tmp_path)
     thread.join(timeout=60)
     assert codes == [0]
 
     shown = out.getvalue()
-    assert shown == told(tmp_path, job)
+    assert shown == logged(tmp_path, job)
     [stopped] = re.findall(r"saved step (\d+)", shown)
     assert re.findall(r"from step (\d+)", shown) == ["0", stopped]
     steps = [int(n) for n in re.findall(r"^step (\d+)/200$", shown, re.MULTILINE)]
@@ -113,7 +122,7 @@ def test_the_first_tasks_log_is_shown_over_a_requeue(limited, tmp_path, caplog):
     # Once in the first task, as a process of its own.
     [variables] = re.findall("^later (.*)$", shown, re.MULTILINE)
     assert "SLURM" not in variables
-    assert told(tmp_path, job, task=1).rstrip().endswith("done")
+    assert logged(tmp_path, job, task=1).rstrip().endswith("done")
     states = [
         r.getMessage() for r in caplog.records if f"job {job}: " in r.getMessage()
     ]
@@ -121,88 +130,91 @@ def test_the_first_tasks_log_is_shown_over_a_requeue(limited, tmp_path, caplog):
     assert states[-1] == f"job {job}: COMPLETED, requeues: 1"
 
 
-def test_an_array_has_a_job_for_each_run_and_others_wait_for_it(tmp_path):
+def test_array_has_a_job_per_run_and_others_wait_for_it(tmp_path):
     ends = ["/usr/bin/env", "ENDS=0:3:2"]
     jobs = [Job(n, [stand_in(tmp_path / n), ["echo", f"measured {n}"]]) for n in "ab"]
     jobs.append(Job("c", [[*ends, *stand_in(tmp_path / "c")], ["echo", "measured c"]]))
-    a, b, c = submit(jobs, SlurmOptions(parallel=3), tmp_path)
+    a, b, c = submit(jobs, {"parallel": 3}, tmp_path)
     later = [Job("d", [["echo", "after"]])]
-    [good] = submit(later, SlurmOptions(), tmp_path, after=[a, b])
-    [bad] = submit(later, SlurmOptions(), tmp_path, after=[a, c])
+    [good] = submit(later, {}, tmp_path, after=[a, b])
+    [bad] = submit(later, {}, tmp_path, after=[a, c])
     assert a.removesuffix("_0") == b.removesuffix("_1") == c.removesuffix("_2")
     assert [until_over(job) for job in (a, b, c)] == [
         ("COMPLETED", 0),
         ("COMPLETED", 0),
         ("FAILED", 2),
     ]
-    assert told(tmp_path, a).endswith("done\nmeasured a\n")
-    assert told(tmp_path, b).endswith("done\nmeasured b\n")
-    assert "measured" not in told(tmp_path, c)
+    assert logged(tmp_path, a).endswith("done\nmeasured a\n")
+    assert logged(tmp_path, b).endswith("done\nmeasured b\n")
+    assert "measured" not in logged(tmp_path, c)
     assert until_over(good) == ("COMPLETED", 0)
     assert until_over(bad)[0] == "CANCELLED"
-    assert "after" in told(tmp_path, good) and not told(tmp_path, bad)
+    assert "after" in logged(tmp_path, good) and not logged(tmp_path, bad)
 
 
-def test_array_jobs_are_requeued_apart(tmp_path):
+def test_array_jobs_are_requeued_separately(tmp_path):
     """The last one has the number of the whole array as its own."""
     jobs = [Job(n, [stand_in(tmp_path / n, 150)]) for n in "ab"]
-    a, b = submit(jobs, SlurmOptions(), tmp_path)
-    until(lambda: "step 3/" in told(tmp_path, a) and "step 3/" in told(tmp_path, b), 30)
+    a, b = submit(jobs, {}, tmp_path)
+    until(
+        lambda: "step 3/" in logged(tmp_path, a) and "step 3/" in logged(tmp_path, b),
+        30,
+    )
     subprocess.run(["scancel", "--signal=TERM", b], check=True)
     until_again(b, tmp_path)
     assert until_over(a) == until_over(b) == ("COMPLETED", 0)
-    assert (read(a).restarts, read(b).restarts) == (0, 1)
-    assert "saved" not in told(tmp_path, a)
+    assert (restarts(a), restarts(b)) == (0, 1)
+    assert "saved" not in logged(tmp_path, a)
 
 
-def test_one_task_that_fails_ends_the_job_though_others_save(tmp_path, monkeypatch):
+def test_failed_task_fails_the_job_though_others_save(tmp_path, monkeypatch):
     monkeypatch.setenv("ENDS", "1:5:3")
     work = stand_in(tmp_path / "run", 100000)
-    [job] = submit([Job("fails", [work])], SlurmOptions(tasks_per_node=2), tmp_path)
+    [job] = submit([Job("fails", [work])], {"tasks_per_node": 2}, tmp_path)
     assert until_over(job) == ("FAILED", 3)
-    assert "saved step" in told(tmp_path, job)
-    assert read(job).restarts == 0
+    assert "saved step" in logged(tmp_path, job)
+    assert restarts(job) == 0
     assert follow(job, log(tmp_path, job), io.StringIO()) == 3
 
 
-def test_a_cancelled_job_saves_and_stays_cancelled(tmp_path):
+def test_canceled_job_saves_and_stays_canceled(tmp_path):
     work = stand_in(tmp_path / "run", 100000)
-    [job] = submit([Job("cancelled", [work])], SlurmOptions(), tmp_path)
-    until(lambda: "step 3/" in told(tmp_path, job), 30)
+    [job] = submit([Job("cancelled", [work])], {}, tmp_path)
+    until(lambda: "step 3/" in logged(tmp_path, job), 30)
     subprocess.run(["scancel", job], check=True)
     assert until_over(job)[0] == "CANCELLED"
-    until(lambda: "saved step" in told(tmp_path, job), 10)
-    assert read(job).restarts == 0
+    until(lambda: "saved step" in logged(tmp_path, job), 10)
+    assert restarts(job) == 0
 
 
 @pytest.mark.parametrize(
-    "options, said",
+    "options, message",
     [
         ({"partition": "fast"}, r"--partition=fast is unknown: .* high, low, main$"),
-        ({"directives": ("colour=red",)}, "unrecognized option '--colour=red'"),
+        ({"directive": ["color=red"]}, "unrecognized option '--color=red'"),
     ],
 )
-def test_what_slurm_refuses_is_one_line(tmp_path, capfd, options, said):
-    with pytest.raises(UserError, match=said) as error:
-        submit([Job("no", [["true"]])], SlurmOptions(**options), tmp_path)
+def test_refusal_of_slurm_is_one_line(tmp_path, capfd, options, message):
+    with pytest.raises(UserError, match=message) as error:
+        submit([Job("no", [["true"]])], options, tmp_path)
     assert "\n" not in str(error.value)
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_script_is_the_one_that_a_dry_run_shows(tmp_path, capsys):
+def test_submitted_script_equals_that_of_dry_run(tmp_path, capsys):
     jobs = [Job("shown", [["true"]])]
     for number in (1, 2):
-        submit(jobs * number, SlurmOptions(), tmp_path / "logs", dry_run=True)
+        submit(jobs * number, {}, tmp_path / "logs", dry_run=True)
         shown = capsys.readouterr().out.split("# shown [0]")[0]
-        [job, *_] = submit(jobs * number, SlurmOptions(), tmp_path / "logs")
+        [job, *_] = submit(jobs * number, {}, tmp_path / "logs")
         script = tmp_path / "logs" / f"{job.split('_')[0]}_submission.sh"
         assert script.read_text() == shown.removesuffix("\n")
 
 
-def test_a_dead_node_gives_the_job_back(cluster, tmp_path):
+def test_job_of_dead_node_is_requeued(cluster, tmp_path):
     work = stand_in(tmp_path / "run", 400)
-    [job] = submit([Job("moves", [work])], SlurmOptions(partition="low"), tmp_path)
-    until(lambda: "step 3/" in told(tmp_path, job), 30)
+    [job] = submit([Job("moves", [work])], {"partition": "low"}, tmp_path)
+    until(lambda: "step 3/" in logged(tmp_path, job), 30)
     scontrol("update", "nodename=127.0.0.3", "state=down", "reason=test")
     try:
         # A node that comes back with a step of the job on it would not take it again.
@@ -227,31 +239,31 @@ def trains(flags, workdir, last="judge"):
     return [*command, f"--stop_after={last}", f"--workdir={workdir}"]
 
 
-def test_preempted_by_a_higher_partition_it_goes_on(trained, tiny_flags, tmp_path):
+def test_preempted_run_resumes_bit_for_bit(trained, tiny_flags, tmp_path):
     work = trains(tiny_flags, tmp_path / "run", "abstraction")
-    [job] = submit([Job("low", [work])], SlurmOptions(partition="low"), tmp_path)
-    until(lambda: "judge 1/20" in told(tmp_path, job), 150)
-    options = SlurmOptions(partition="high", directives=("exclusive=",))
+    [job] = submit([Job("low", [work])], {"partition": "low"}, tmp_path)
+    until(lambda: "judge 1/20" in logged(tmp_path, job), 150)
+    options = {"partition": "high", "directive": ["exclusive="]}
     [higher] = submit([Job("high", [["sleep", "1"]])], options, tmp_path)
     assert until_over(higher, 60) == ("COMPLETED", 0)
     until_again(job, tmp_path)
-    assert until_over(job, 150) == ("COMPLETED", 0), told(tmp_path, job)
-    assert read(job).restarts == 1
+    assert until_over(job, 150) == ("COMPLETED", 0), logged(tmp_path, job)
+    assert restarts(job) == 1
     for stage in ("judge", "abstraction"):
         found, expected = losses(tmp_path / "run", stage), losses(trained, stage)
         np.testing.assert_array_equal(found, expected)
 
 
-def test_two_nodes_equal_one_process_and_a_killed_worker_ends_them(
+def test_two_nodes_equal_one_process_and_end_with_killed_worker(
     trained, tiny_flags, tmp_path, monkeypatch
 ):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    options = SlurmOptions(nodes=2)
+    options = {"nodes": 2}
     on_loopback(monkeypatch)
     [first] = submit([Job("whole", [trains(tiny_flags, whole)])], options, tmp_path)
     on_loopback(monkeypatch)
     [second] = submit([Job("killed", [trains(tiny_flags, killed)])], options, tmp_path)
-    until(lambda: "judge 7/20" in told(tmp_path, second), 150)
+    until(lambda: "judge 7/20" in logged(tmp_path, second), 150)
     os.kill(worker(killed), signal.SIGKILL)
     state, code = until_over(second, 40)
     assert state == "FAILED" and code not in (0, 75)
@@ -259,10 +271,10 @@ def test_two_nodes_equal_one_process_and_a_killed_worker_ends_them(
 
     # What is left goes on in another number of processes.
     work = trains(tiny_flags, killed)
-    [third] = submit([Job("restored", [work])], SlurmOptions(), tmp_path)
-    assert until_over(third, 150) == ("COMPLETED", 0), told(tmp_path, third)
-    assert until_over(first, 150) == ("COMPLETED", 0), told(tmp_path, first)
-    assert "judge 1/20" not in told(tmp_path, third)
+    [third] = submit([Job("restored", [work])], {}, tmp_path)
+    assert until_over(third, 150) == ("COMPLETED", 0), logged(tmp_path, third)
+    assert until_over(first, 150) == ("COMPLETED", 0), logged(tmp_path, first)
+    assert "judge 1/20" not in logged(tmp_path, third)
     for workdir in (whole, killed):
         np.testing.assert_allclose(losses(workdir), losses(trained), 1e-6, 1e-6)
 
@@ -289,11 +301,11 @@ def worker(workdir):
     raise AssertionError("no second process")
 
 
-def test_a_job_at_its_wall_limit_goes_on(limited):
+def test_job_at_wall_limit_resumes(limited):
     folder, job = limited
     until_again(job, folder, 75)
-    until(lambda: told(folder, job).count("from step") > 1, 30)
+    until(lambda: logged(folder, job).count("from step") > 1, 30)
     subprocess.run(["scancel", job], check=True)
-    assert "TIME LIMIT" not in told(folder, job)
-    [saved, *_] = re.findall(r"saved step (\d+)", told(folder, job))
-    assert re.findall(r"from step (\d+)", told(folder, job))[:2] == ["0", saved]
+    assert "TIME LIMIT" not in logged(folder, job)
+    [saved, *_] = re.findall(r"saved step (\d+)", logged(folder, job))
+    assert re.findall(r"from step (\d+)", logged(folder, job))[:2] == ["0", saved]

@@ -11,14 +11,14 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 SWEEP = """
-from launch.algebra import over
-get_sweep = lambda: over("prior.guidance", 1.0, 3.0)
+from launch.algebra import grid
+get_sweep = lambda: grid("prior.guidance", 1.0, 3.0)
 """
 
 pytestmark = pytest.mark.usefixtures("cluster")
 
 
-def test_a_sweep_is_an_array_after_what_its_runs_share(tmp_path, tiny_flags, trained):
+def test_sweep_is_an_array_after_what_its_runs_share(tmp_path, tiny_flags, trained):
     (tmp_path / "sweep.py").write_text(SWEEP)
     config, *flags = tiny_flags
     flags += [f"--config.train.judge.init_from={trained}"]

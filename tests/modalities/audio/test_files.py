@@ -238,8 +238,10 @@ def damaged(tmp_path):
         (lambda path: b"no sound at all" * 9, "is damaged or of an unknown format: "),
         (damaged, "is damaged or of an unknown format: "),
     ],
-    ids=["size 0", "size 0 and more", "no format", "no data", "bare"]
-    + ["zero bytes", "text", "cut"],
+    ids=[
+        *("size 0", "size 0 and more", "no format", "no data", "bare"),
+        *("zero bytes", "text", "cut"),
+    ],
 )
 def test_invalid_content_raises_user_error_of_one_line(tmp_path, content, message):
     path = tmp_path / "bad.wav"

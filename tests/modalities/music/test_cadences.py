@@ -1,21 +1,21 @@
 import numpy as np
 import pytest
 
-from regen_jax.modalities.music.cadences import CADENCES, cadences
+from regen_jax.modalities.music.cadences import CADENCES, classify_cadences
 from regen_jax.modalities.music.chords import CHORDS
 from regen_jax.modalities.music.keys import KEYS
 
 
-def found(key, named):
-    """Names of the cadences of chords; `^` marks those under a fermata."""
-    chords = named.split()
+def classify(key, progression):
+    """Classifies the cadences of chords by name; `^` marks a fermata."""
+    chords = progression.split()
     index = np.array([CHORDS.index(chord.rstrip("^")) for chord in chords])
     fermata = np.array([chord.endswith("^") for chord in chords])
-    return [CADENCES[i] for i in cadences(index, fermata, KEYS.index(key))]
+    return [CADENCES[i] for i in classify_cadences(index, fermata, KEYS.index(key))]
 
 
 @pytest.mark.parametrize(
-    ("key", "chords", "last"),
+    ("key", "progression", "last"),
     [
         ("G", "C D G^", "authentic"),
         ("G", "C D7 G G^", "authentic"),
@@ -35,15 +35,16 @@ def found(key, named):
         ("G", "D N^", "other"),
     ],
 )
-def test_of_a_phrase(key, chords, last):
-    assert found(key, chords) == ["."] * (len(chords.split()) - 1) + [last]
+def test_cadence_of_a_phrase_is_classified(key, progression, last):
+    none = ["."] * (len(progression.split()) - 1)
+    assert classify(key, progression) == [*none, last]
 
 
-def test_only_at_fermatas():
-    assert found("C", "C^ F G C^ G^ C") == [
+def test_cadences_are_at_fermatas_only():
+    assert classify("C", "C^ F G C^ G^ C") == [
         *("other", ".", ".", "authentic", "half", ".")
     ]
 
 
-def test_no_beats():
-    assert cadences(np.zeros(0, int), np.zeros(0, bool), 0).shape == (0,)
+def test_no_beats_have_no_cadences():
+    assert classify_cadences(np.zeros(0, int), np.zeros(0, bool), 0).shape == (0,)

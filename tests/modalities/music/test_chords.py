@@ -6,8 +6,8 @@ import pytest
 from regen_jax.modalities.music import chords, events
 from regen_jax.modalities.music.keys import KEYS
 
-# Phrases of three chorales by Bach, two steps a beat, from soprano to bass, and their
-# chords by ear: `?` where a beat has two, `|` where its seventh joins it late.
+# Phrases of three chorales by Bach, two steps per beat, from soprano to bass, and chords
+# annotated by ear: `?` for beats of two chords, `|` for a seventh that enters late.
 BWV_269 = """G
 G4 -  G4 -  - -   D5 -   B4 -  -   A4  G4 -   G4 -   - A4   B4 -  A4^ -
 D4 -  D4 -  E4 -  D4 -   D4 -  -   -   B3 -   E4 D4  E4 F#4 G4 -  F#4^ -
@@ -34,58 +34,58 @@ def music21():
 
 
 def notes(*voices):
-    """Pitches that sound int [T, voices], from symbols of `events`, a line a voice.
+    """Returns sounding pitches int[T, voices] of symbols of `events`, a line per voice.
 
-    `-` stands for what goes on, be it a note or silence.
+    `-` continues a note or silence.
     """
     lines = [voice.split() for voice in voices]
     ids = [[events.SYMBOLS.index(s) if s != "-" else -1 for s in v] for v in lines]
     ids = np.array(ids).T
     last = np.maximum.accumulate(np.where(ids < 0, 0, np.arange(len(ids))[:, None]))
-    return np.take_along_axis(events.sounding(ids), last, axis=0)
+    return np.take_along_axis(events.sounding_pitches(ids), last, axis=0)
 
 
-def names(weights, key):
-    return [chords.CHORDS[i] for i in chords.recognize(weights, KEYS.index(key))]
+def names(chroma, key):
+    return [chords.CHORDS[i] for i in chords.recognize_chords(chroma, KEYS.index(key))]
 
 
 @pytest.mark.parametrize("phrase", [BWV_269, BWV_66_6, BWV_347])
-def test_chords_of_hand_labelled_bars(phrase):
+def test_chords_equal_annotations(phrase):
     key, *voices, labels = phrase.splitlines()
-    found = names(chords.weights(notes(*voices), 2), key)
-    pairs = zip(found, labels.split(), strict=True)
+    recognized = names(chords.beat_chroma(notes(*voices), 2), key)
+    pairs = zip(recognized, labels.split(), strict=True)
     wrong = [
         pair for pair in pairs if pair[1] != "?" and pair[0] not in pair[1].split("|")
     ]
     assert not wrong
 
 
-def test_block_chords_have_the_roots_that_music21_finds(music21):
-    # The root as it is spelt decides: D# G A# is another chord than Eb G Bb.
+def test_roots_of_block_chords_equal_music21(music21):
+    # Spelling matters: D# G A# is another chord than Eb G Bb.
     intervals = {0: "P1", 3: "m3", 4: "M3", 6: "d5", 7: "P5", 10: "m7"}
     score = music21.stream.Score([music21.stream.Part() for _ in range(4)])
-    named, pitches = [], []
+    expected, pitches = [], []
     for name, (quality, degrees) in itertools.product(
         ("C4", "E-4", "F#4", "A4"), chords.QUALITIES.items()
     ):
         root = music21.pitch.Pitch(name)
-        closed = [root.transpose(intervals[degree]) for degree in degrees]
-        for bass in closed:
-            upper = closed if len(closed) == 3 else [p for p in closed if p is not bass]
+        close_position = [root.transpose(intervals[degree]) for degree in degrees]
+        for bass in close_position:
+            upper = [p for p in close_position if len(degrees) == 3 or p is not bass]
             voices = [*upper[::-1], bass.transpose("-P15")]
             for part, pitch in zip(score.parts, voices, strict=True):
                 part.append(music21.note.Note(pitch))
             pitches.append([pitch.midi for pitch in voices])
-            named.append(events.PITCH_CLASSES[root.pitchClass] + quality)
-    weights = chords.weights(np.repeat(pitches, 2, axis=0), 2)
-    found = [int(chords.recognize(beat[None], 0)[0]) for beat in weights]
-    assert [chords.CHORDS[i] for i in found] == named
+            expected.append(events.PITCH_CLASSES[root.pitchClass] + quality)
+    chroma = chords.beat_chroma(np.repeat(pitches, 2, axis=0), 2)
+    recognized = [int(chords.recognize_chords(beat[None], 0)[0]) for beat in chroma]
+    assert [chords.CHORDS[i] for i in recognized] == expected
     blocks = score.chordify().recurse().getElementsByClass("Chord")
     roots = [block.root().pitchClass for block in blocks]
-    assert roots == [int(chords.root(i)) for i in found]
+    assert roots == [int(chords.chord_roots(i)) for i in recognized]
 
 
-def test_the_path_is_the_best_of_all():
+def test_viterbi_path_is_the_best_of_all_paths():
     rng = np.random.default_rng(0)
     states, beats = 4, 5
     stay, change = np.log(chords.STAY), np.log(1 - chords.STAY)
@@ -104,51 +104,57 @@ def test_the_path_is_the_best_of_all():
         assert chords._viterbi(fit, prior).tolist() == list(best)
 
 
-def test_a_passing_note_does_not_change_the_chord():
+def test_passing_note_does_not_change_the_chord():
     triad = "C3 - - - - -", "G3 - - - - -"
-    weights = chords.weights(notes("E4 - - D4 E4 -", *triad), 2)
-    assert names(weights, "C") == ["C", "C", "C"]
+    chroma = chords.beat_chroma(notes("E4 - - D4 E4 -", *triad), 2)
+    assert names(chroma, "C") == ["C", "C", "C"]
 
 
-def test_silence_has_no_chord():
-    weights = chords.weights(notes("C4 - r - G4 -", "E3 - r - B2 -"), 2)
-    assert names(weights, "C") == ["C", "N", "G"]
+def test_silent_beat_has_no_chord():
+    chroma = chords.beat_chroma(notes("C4 - r - G4 -", "E3 - r - B2 -"), 2)
+    assert names(chroma, "C") == ["C", "N", "G"]
     assert names(np.zeros((2, 12)), "a") == ["N", "N"]
-    assert chords.recognize(np.zeros((0, 12)), 0).shape == (0,)
-    assert not chords.tones(np.array(chords.NONE)).any()
+    assert chords.recognize_chords(np.zeros((0, 12)), 0).shape == (0,)
+    assert not chords.chord_tones(np.array(chords.NONE)).any()
 
 
-def test_weights_are_beats_and_the_lowest_voice_counts_twice():
-    found = chords.weights(notes("C4 D4", "r E3"), 2)
+def test_chroma_is_in_beats_and_counts_the_lowest_voice_twice():
+    chroma = chords.beat_chroma(notes("C4 D4", "r E3"), 2)
     expected = np.zeros((1, 12))
     expected[0, [0, 2, 4]] = 0.5, 0.5, 1.0
-    np.testing.assert_array_equal(found, expected)
-    melody = chords.weights(notes("C4 D4 D4 -"), 2)
+    np.testing.assert_array_equal(chroma, expected)
+    melody = chords.beat_chroma(notes("C4 D4 D4 -"), 2)
     np.testing.assert_array_equal(melody.sum(axis=1), [1, 1])
 
 
-def test_ignores_the_octave_of_inner_voices_and_the_order_of_lower_ones():
+def test_chroma_ignores_octaves_of_inner_voices_and_order_of_lower_voices():
     pitches = notes(*BWV_269.splitlines()[1:5])
-    expected = chords.weights(pitches, 2)
-    np.testing.assert_array_equal(chords.weights(pitches[:, [0, 3, 1, 2]], 2), expected)
-    np.testing.assert_array_equal(chords.weights(pitches + [0, 12, 0, 0], 2), expected)
+    expected = chords.beat_chroma(pitches, 2)
+    np.testing.assert_array_equal(
+        chords.beat_chroma(pitches[:, [0, 3, 1, 2]], 2), expected
+    )
+    octave_higher = pitches + np.array([0, 12, 0, 0])
+    np.testing.assert_array_equal(chords.beat_chroma(octave_higher, 2), expected)
 
 
 @pytest.mark.parametrize("key", ["C", "a"])
-def test_transposes(key):
+def test_chords_are_equivariant_to_transposition(key):
     weights = np.random.default_rng(2).integers(0, 3, (40, 12)) / 2
     index = KEYS.index(key)
-    before = chords.recognize(weights, index)
+    before = chords.recognize_chords(weights, index)
     assert len(set(before.tolist())) > 5
     for semitones in range(12):
         moved = index // 12 * 12 + (index + semitones) % 12
-        after = chords.recognize(np.roll(weights, semitones, axis=1), moved)
+        after = chords.recognize_chords(np.roll(weights, semitones, axis=1), moved)
         np.testing.assert_array_equal(
-            chords.tones(after), np.roll(chords.tones(before), semitones, axis=1)
+            chords.chord_tones(after),
+            np.roll(chords.chord_tones(before), semitones, axis=1),
         )
 
 
-def test_tones_are_those_of_the_name():
+def test_chord_tones_are_those_of_the_name():
     index = [chords.CHORDS.index(name) for name in ("C", "Am", "Bo", "G7")]
     expected = [[0, 4, 7], [0, 4, 9], [2, 5, 11], [2, 5, 7, 11]]
-    assert [np.flatnonzero(row).tolist() for row in chords.tones(index)] == expected
+    assert [
+        np.flatnonzero(row).tolist() for row in chords.chord_tones(index)
+    ] == expected

@@ -1,5 +1,3 @@
-"""Files that players play, and files that would lose notes, byte by byte."""
-
 import struct
 
 import mido
@@ -52,7 +50,7 @@ PLAIN = header() + track(*TUNE)
 
 @pytest.fixture
 def read(tmp_path):
-    """Reads bytes at two steps per quarter note: start, duration and pitch of notes."""
+    """Returns a function from bytes to (start, duration, pitch) of the notes."""
 
     def read(content: bytes, division: int = 2) -> list[tuple[int, int, int]]:
         (tmp_path / "some.mid").write_bytes(content)
@@ -71,7 +69,7 @@ def riff(content: bytes, *before: bytes, size: int | None = None) -> bytes:
 
 
 TWO = header(2) + track((0, meta(0x03, b"piano"))) + track(*TUNE)
-ODD = {
+UNUSUAL = {
     "riff": riff(PLAIN),
     "riff with a chunk before": riff(PLAIN, b"DISP" + struct.pack("<I", 3) + b"abc\0"),
     "riff without a length": riff(PLAIN, size=0),
@@ -82,10 +80,10 @@ ODD = {
     "unknown chunk after": PLAIN + chunk(b"CASM", bytes(9)),
     "bytes after": PLAIN + b"\0\0\0",
     "part of a track after": PLAIN + b"MTrk\0\0\0\x09\0\x90",
-    "text after": PLAIN + b"made by a program of 1994",
+    "text after": PLAIN + b"written by a program of 1994",
     "another file after": PLAIN + header() + track((0, on(64)), (480, off(64))),
     "padding between": header(2) + track((0, meta(3, b"a"))) + b"\0" + track(*TUNE),
-    "more tracks than said": header(1) + TWO[14:],
+    "more tracks than declared": header(1) + TWO[14:],
     "no end of track": header() + track(*TUNE, end=b""),
     "no end of track, and bytes after": header()
     + track(*TUNE, end=b"")
@@ -116,24 +114,24 @@ ODD = {
     "empty key": header() + track((0, meta(0x59, b"")), *TUNE),
     "key of 9 flats": header() + track((0, meta(0x59, b"\xf7\0")), *TUNE),
     "key of no mode": header() + track((0, meta(0x59, b"\0\x07")), *TUNE),
-    "empty metre": header() + track((0, meta(0x58, b"")), *TUNE),
-    "metre of two bytes": header() + track((0, meta(0x58, b"\4\2")), *TUNE),
+    "empty meter": header() + track((0, meta(0x58, b"")), *TUNE),
+    "meter of two bytes": header() + track((0, meta(0x58, b"\4\2")), *TUNE),
     "empty tempo, number and offset": header()
     + track((0, meta(0x51, b"")), (0, meta(0, b"\1")), (0, meta(0x54, b"\xff")), *TUNE),
     "unknown meta event": header() + track((0, meta(0x77, b"\xff\xff")), *TUNE),
     "tempo changes": header()
     + track((0, meta(0x51, b"\7\xa1\x20")), (100, meta(0x51, b"\1\0\0")))
     + track(*TUNE),
-    "drums beside": header(2)
+    "drums in another track": header(2)
     + track((0, on(36, 80, 9)), (9, off(36, 9)))
     + track(*TUNE),
     "latin text": header() + track((0, meta(5, b"\xfcber")), *TUNE),
 }
 
 
-@pytest.mark.parametrize("name", ODD)
-def test_what_players_play_is_read(read, name):
-    assert read(ODD[name]) == [FIRST, SECOND]
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_unusual_file_is_read(read, name):
+    assert read(UNUSUAL[name]) == [FIRST, SECOND]
 
 
 @pytest.mark.parametrize(
@@ -166,7 +164,7 @@ def test_what_players_play_is_read(read, name):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_would_lose_notes_is_refused(read, content, words):
+def test_file_that_would_lose_notes_raises_user_error(read, content, words):
     with pytest.raises(UserError) as caught:
         read(content)
     message = str(caught.value)
@@ -177,7 +175,7 @@ def test_what_would_lose_notes_is_refused(read, content, words):
 @pytest.mark.parametrize(
     ("events", "expected"),
     [
-        # The first of two that overlap is ended first; none outlasts the next.
+        # The first of two overlapping notes ends first; none outlasts the next onset.
         ([(0, on(60)), (480, on(60)), (0, off(60)), (480, off(60))], [(0, 4), (4, 4)]),
         (
             [(0, on(60)), (480, on(60)), (240, off(60)), (240, off(60))],
@@ -187,39 +185,39 @@ def test_what_would_lose_notes_is_refused(read, content, words):
             [(0, on(60)), (240, on(60)), (240, on(60)), *[(240, off(60))] * 3],
             [(0, 2), (2, 2), (4, 6)],
         ),
-        # Struck at once, and ended once or twice: one note.
+        # Simultaneous onsets with one or two ends: one note.
         ([(0, on(60)), (0, on(60)), (480, off(60))], [(0, 4)]),
         ([(0, on(60)), (0, on(60)), (480, off(60)), (480, off(60))], [(0, 8)]),
-        # Never ended: until the last end, the next start, or the end of the track.
+        # Without an end: until the last end, the next onset, or the end of the track.
         ([(0, on(60)), (480, on(60)), (480, off(60))], [(0, 4), (4, 4)]),
         ([(0, on(60)), (480, on(60)), (480, meta(1, b""))], [(0, 4), (4, 4)]),
         (
             [(0, on(60)), (480, off(60)), (0, on(60)), (960, meta(1, b""))],
             [(0, 4), (4, 8)],
         ),
-        # An end with nothing to end is none of the next note.
+        # An end without a note does not end the next note.
         ([(0, off(60)), (480, on(60)), (480, off(60))], [(4, 4)]),
         ([(0, off(60)), (0, on(60)), (480, on(60, 0)), (9, off(60))], [(0, 4)]),
-        # Controllers that silence a channel end its notes, none of another channel.
+        # Controllers that silence a channel end its notes only.
         ([(0, on(60)), (480, b"\xb0\x7b\0"), (960, off(60))], [(0, 4)]),
         (
             [(0, on(60)), (480, b"\xb0\x78\0"), (0, on(60)), (480, off(60))],
             [(0, 4), (4, 4)],
         ),
         ([(0, on(60)), (240, b"\xb1\x7b\0"), (240, off(60))], [(0, 4)]),
-        # Of no length.
+        # Without duration.
         ([(480, on(60)), (0, off(60))], [(4, 1)]),
     ],
 )
-def test_notes_of_one_pitch_end_in_order(read, events, expected):
-    found = read(header() + track(*events), division=4)
-    assert found == [(*times, 60) for times in expected]
+def test_notes_of_a_pitch_end_in_order(read, events, expected):
+    notes = read(header() + track(*events), division=4)
+    assert notes == [(*times, 60) for times in expected]
 
 
-def test_a_pitch_of_another_channel_or_track_is_another_note(tmp_path):
+def test_pitch_of_another_channel_or_track_is_another_note(tmp_path):
     path = tmp_path / "some.mid"
-    apart = [(0, on(60)), (0, on(60, 80, 1)), (480, off(60, 1)), (480, off(60))]
-    path.write_bytes(header(kind=0) + track(*apart))
+    events = [(0, on(60)), (0, on(60, 80, 1)), (480, off(60, 1)), (480, off(60))]
+    path.write_bytes(header(kind=0) + track(*events))
     spans = [[(n.start, n.end) for n in voice] for voice in midi.read(path, 1).voices]
     assert spans == [[(0, 2)], [(0, 1)]]
     tracks = [track((0, on(60)), (size, off(60))) for size in (960, 480)]
@@ -228,13 +226,13 @@ def test_a_pitch_of_another_channel_or_track_is_another_note(tmp_path):
     assert spans == [[(0, 2)], [(0, 1)]]
 
 
-def test_one_tick_per_quarter_note_and_the_longest_delta(read):
+def test_one_tick_per_quarter_note_and_longest_delta_are_read(read):
     events = [(0, on(60)), (1, off(60)), (2**28 - 1, on(62)), (1, off(62))]
-    found = read(header(division=1) + track(*events), division=4)
-    assert found == [(0, 4, 60), (4 * 2**28, 4, 62)]
+    notes = read(header(division=1) + track(*events), division=4)
+    assert notes == [(0, 4, 60), (4 * 2**28, 4, 62)]
 
 
-def test_a_key_counts_where_it_is_one(tmp_path):
+def test_key_is_the_first_valid_one(tmp_path):
     keys = [meta(0x59, data) for data in (b"\x09\0", b"", b"\xfd\x01", b"\0\0")]
     path = tmp_path / "some.mid"
     path.write_bytes(header() + track(*[(0, key) for key in keys], *TUNE))
@@ -254,8 +252,8 @@ def test_a_key_counts_where_it_is_one(tmp_path):
     st.sampled_from([24, 96, 480]),
     st.binary(max_size=4),
 )
-def test_notes_are_those_that_were_encoded(tmp_path_factory, notes, ticks, trailing):
-    """Gap and duration in eighths, pitch, and how a note ends; b"" is running status."""
+def test_read_notes_equal_encoded_notes(tmp_path_factory, notes, ticks, trailing):
+    """Notes are gap and duration in eighths, pitch, and end; b"" is running status."""
     step, events, expected, now = ticks // 2, [], [], 0
     for gap, duration, pitch, end in notes:
         ending = end(pitch) or bytes([pitch, 0])
@@ -285,7 +283,7 @@ def test_notes_are_those_that_were_encoded(tmp_path_factory, notes, ticks, trail
         max_size=30,
     )
 )
-def test_events_are_those_that_mido_writes(tmp_path_factory, events):
+def test_events_equal_those_written_by_mido(tmp_path_factory, events):
     names = {"note_on": ("note", "velocity"), "note_off": ("note", "velocity")}
     messages = []
     for delta, (kind, *values), channel in events:
@@ -294,7 +292,7 @@ def test_events_are_those_that_mido_writes(tmp_path_factory, events):
     file = mido.MidiFile(tracks=[mido.MidiTrack(messages)])
     path = tmp_path_factory.getbasetemp() / "mido.mid"
     file.save(path)
-    (found,) = midi_file.parse(path.read_bytes()).tracks
+    (parsed,) = midi_file.parse(path.read_bytes()).tracks
     tick, expected = 0, []
     for message in messages:
         tick += message.time
@@ -304,21 +302,24 @@ def test_events_are_those_that_mido_writes(tmp_path_factory, events):
         elif message.control in (120, 123, 124, 125, 126, 127):
             data = bytes([message.control, message.value])
             expected.append((tick, "notes_off", message.channel, data))
-    assert list(found.events) == expected and found.end == tick
+    assert list(parsed.events) == expected and parsed.end == tick
 
 
 @settings(max_examples=150, deadline=None)
 @given(
-    st.sampled_from([*ODD.values(), TWO]),
+    st.sampled_from([*UNUSUAL.values(), TWO]),
     st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=6),
     st.integers(0, 400),
     st.binary(max_size=20),
 )
-def test_damage_is_an_error_or_harmless(tmp_path_factory, content, changes, at, new):
+def test_damaged_file_is_read_or_raises_user_error(
+    tmp_path_factory, content, changes, position, new
+):
     damaged = bytearray(content)
-    for where, value in changes:
-        damaged[where % len(damaged)] = value
-    damaged[at % len(damaged) :] = new + damaged[at % len(damaged) :][len(changes) :]
+    for index, value in changes:
+        damaged[index % len(damaged)] = value
+    start = position % len(damaged)
+    damaged[start:] = new + damaged[start:][len(changes) :]
     path = tmp_path_factory.getbasetemp() / "damaged.mid"
     path.write_bytes(damaged)
     try:

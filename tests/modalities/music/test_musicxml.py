@@ -13,7 +13,7 @@ SCORE = Score(
     (
         (
             Note(3, 1, 69, lyric="O"),
-            # Over a bar line, and of a length that needs ties.
+            # Across a bar line, and of a length that needs ties.
             *(
                 Note(4, 5, 74, True, "Lam-"),
                 Note(9, 1, 73),
@@ -32,7 +32,7 @@ SCORE = Score(
 
 @pytest.fixture
 def parsed():
-    """A file as music21 reads it."""
+    """Returns a function that parses a file by music21."""
     from music21 import converter
 
     return functools.partial(
@@ -42,7 +42,7 @@ def parsed():
 
 @pytest.fixture
 def edited(tmp_path):
-    """Writes a score, one text replaced by another in the file: its path."""
+    """Returns a function that writes a score and replaces a text in the file."""
 
     def edit(score, old, new, count=-1):
         path = tmp_path / "edited.musicxml"
@@ -63,12 +63,12 @@ def edited(tmp_path):
         Score(((Note(1, 5, 60), Note(7, 1, 83)), (Note(0, 1, 49),)), 3, (6, 8), "A#"),
     ],
 )
-def test_a_file_and_back(tmp_path, score):
+def test_read_inverts_write(tmp_path, score):
     musicxml.write(tmp_path / "a.musicxml", score)
     assert musicxml.read(tmp_path / "a.musicxml", score.division) == score
 
 
-def test_what_a_program_of_notation_finds(tmp_path, parsed):
+def test_written_file_has_title_parts_clefs_and_lyrics(tmp_path, parsed):
     musicxml.write(tmp_path / "a.musicxml", SCORE, title="O Lamm")
     whole = parsed(tmp_path / "a.musicxml")
     assert whole.metadata.bestTitle == "O Lamm"
@@ -77,14 +77,14 @@ def test_what_a_program_of_notation_finds(tmp_path, parsed):
     assert [part.partName for part in whole.parts] == [
         *("Soprano", "Alto", "Tenor", "Bass")
     ]
-    # Every part has as many bars, all of them full.
+    # All parts have the same number of full bars.
     for part in whole.parts:
         assert [bar.highestTime for bar in part["Measure"]] == [3.0] * 5
     assert soprano["Clef"][0].sign == "G" and bass["Clef"][0].sign == "F"
     assert soprano["KeySignature"][0].sharps == 2
     assert soprano["TimeSignature"][0].ratioString == "3/4"
     syllables = [lyric for note in soprano.flatten().notes for lyric in note.lyrics]
-    assert [(one.text, one.syllabic) for one in syllables] == [
+    assert [(lyric.text, lyric.syllabic) for lyric in syllables] == [
         *(("O", "single"), ("Lam", "begin"), ("mes", "end")),
         *(("Got", "begin"), ("tes", "middle"), ("sohn", "end")),
     ]
@@ -93,7 +93,7 @@ def test_what_a_program_of_notation_finds(tmp_path, parsed):
 @pytest.mark.parametrize(
     ("key", "names"),
     [
-        # All twelve from C, as this key has them.
+        # All twelve pitches from C on, as spelled in the key.
         ("C", "C C# D E- E F F# G G# A B- B"),
         ("a", "C C# D D# E F F# G G# A B- B"),
         ("D#", "C D- D E- E F G- G A- A B- B"),
@@ -101,7 +101,7 @@ def test_what_a_program_of_notation_finds(tmp_path, parsed):
         ("", "C C# D E- E F F# G G# A B- B"),
     ],
 )
-def test_pitches_are_spelt_as_the_key_has_them(tmp_path, parsed, key, names):
+def test_pitches_are_spelled_as_in_the_key(tmp_path, parsed, key, names):
     voice = tuple(Note(step, 1, 60 + step) for step in range(12))
     path = tmp_path / "a.musicxml"
     musicxml.write(path, Score((voice,), 1, key=key))
@@ -109,7 +109,7 @@ def test_pitches_are_spelt_as_the_key_has_them(tmp_path, parsed, key, names):
     assert musicxml.read(path, 1).voices == (voice,)
 
 
-def test_a_pickup_bar_is_filled_up_in_front(tmp_path):
+def test_upbeat_is_preceded_by_silence(tmp_path):
     from music21 import stream
 
     part = stream.Part()
@@ -122,10 +122,10 @@ def test_a_pickup_bar_is_filled_up_in_front(tmp_path):
     part.write("musicxml", fp=tmp_path / "a.musicxml")
     score = musicxml.read(tmp_path / "a.musicxml", 2)
     assert [note.start for note in score.voices[0]] == [4, 6, 8, 10, 12, 14, 16]
-    assert score.metre == (3, 4) and score.key == ""
+    assert score.meter == (3, 4) and score.key == ""
 
 
-def test_ties_are_joined_and_grace_notes_left_out(tmp_path):
+def test_ties_are_joined_and_grace_notes_ignored(tmp_path):
     from music21 import expressions, note, stream, tie
 
     first, second, last = (
@@ -134,16 +134,16 @@ def test_ties_are_joined_and_grace_notes_left_out(tmp_path):
         note.Note("C4", quarterLength=2),
     )
     first.tie, second.tie = tie.Tie("start"), tie.Tie("stop")
-    # Some programs have it above the first of the two.
+    # Some programs write it above the first of the two notes.
     first.expressions.append(expressions.Fermata())
     grace = note.Note("B3").getGrace()
     part = stream.Part([first, second, grace, last])
     part.write("musicxml", fp=tmp_path / "a.musicxml")
-    found = musicxml.read(tmp_path / "a.musicxml", 2).voices
-    assert found == ((Note(0, 4, 60, True), Note(4, 4, 60)),)
+    voices = musicxml.read(tmp_path / "a.musicxml", 2).voices
+    assert voices == ((Note(0, 4, 60, True), Note(4, 4, 60)),)
 
 
-def test_a_compressed_file(tmp_path):
+def test_compressed_file_is_read(tmp_path):
     musicxml.write(tmp_path / "a.musicxml", SCORE)
     with zipfile.ZipFile(tmp_path / "a.mxl", "w") as file:
         file.writestr(
@@ -155,7 +155,7 @@ def test_a_compressed_file(tmp_path):
     assert musicxml.read(tmp_path / "a.mxl", 2) == SCORE
 
 
-def test_notes_go_to_the_nearest_steps(tmp_path):
+def test_notes_are_quantized_or_raise_user_error_if_lost(tmp_path):
     path = tmp_path / "a.musicxml"
     voice = (Note(0, 3, 60), Note(3, 5, 62), Note(10, 1, 64))
     musicxml.write(path, Score((voice,), 4))
@@ -167,7 +167,7 @@ def test_notes_go_to_the_nearest_steps(tmp_path):
         musicxml.read(path, 1)
 
 
-def test_what_is_no_score_is_told(tmp_path):
+def test_file_that_is_not_a_score_raises_user_error(tmp_path):
     for content in ("", "no score", "<score-partwise", "<html></html>"):
         (tmp_path / "a.musicxml").write_text(content)
         with pytest.raises(UserError, match="a.musicxml' (is damaged|has no notes)"):
@@ -179,7 +179,7 @@ def test_what_is_no_score_is_told(tmp_path):
         musicxml.read(tmp_path / "rests.musicxml", 2)
 
 
-def test_what_does_not_fit_is_told_with_its_place(edited):
+def test_invalid_score_raises_user_error_with_its_position(edited):
     voice = tuple(Note(step, 1, 60 + step) for step in range(8))
     score = Score((voice, voice), 1)
     path = edited(score, "<octave>4", "<octave>7")
@@ -191,14 +191,14 @@ def test_what_does_not_fit_is_told_with_its_place(edited):
         '<measure implicit="no" number="2"><attributes><time><beats>3</beats>'
         "<beat-type>4</beat-type></time></attributes>",
     )
-    with pytest.raises(UserError, match="bar 2: the metre changes from 4/4 to 3/4"):
+    with pytest.raises(UserError, match="bar 2: the meter changes from 4/4 to 3/4"):
         musicxml.read(path, 1)
-    path = edited(dataclasses.replace(score, metre=(3, 8)), "musicxml", "musicxml")
-    with pytest.raises(UserError, match="the metre 3/8 does not fit"):
+    path = edited(dataclasses.replace(score, meter=(3, 8)), "musicxml", "musicxml")
+    with pytest.raises(UserError, match="the meter 3/8 does not fit"):
         musicxml.read(path, 1)
 
 
-def test_a_chord_is_not_one_voice(tmp_path):
+def test_chord_in_a_part_raises_user_error(tmp_path):
     from music21 import chord, stream
 
     part = stream.Part([_quarter("C4"), chord.Chord(["E4", "G4"], quarterLength=3)])
@@ -207,16 +207,16 @@ def test_a_chord_is_not_one_voice(tmp_path):
         musicxml.read(tmp_path / "a.musicxml", 2)
 
 
-def test_a_missing_package_is_told(tmp_path, monkeypatch):
+def test_missing_package_raises_user_error(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "music21", None)
-    for act in (
+    for call in (
         lambda: musicxml.read(tmp_path, 2),
         lambda: musicxml.write(tmp_path / "a", Score(((Note(0, 1, 60),),), 2)),
     ):
         with pytest.raises(
             UserError, match=r"music21: run `pip install 'regen-jax\[mu"
         ):
-            act()
+            call()
 
 
 def _quarter(name):

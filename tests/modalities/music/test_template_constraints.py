@@ -1,5 +1,3 @@
-"""Templates of scores have no fault; what contradicts itself has."""
-
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -13,17 +11,17 @@ TEMPLATE = MusicTemplate(events.space(8, 4), melody=True)
 SPACE = TEMPLATE.output_space
 
 
-def found(rows: np.ndarray, template: MusicTemplate) -> np.ndarray:
-    """Faults of each id [beats, levels] of a template."""
-    rules, length = template.output_space.constraints, len(rows)
-    # To one shape, so that each operation is compiled once.
+def violations(rows: np.ndarray, template: MusicTemplate) -> np.ndarray:
+    """Counts the violations of each id of a template, [beats, levels]."""
+    constraints, length = template.output_space.constraints, len(rows)
+    # Padded to one shape, so that each operation is compiled once.
     rows = np.pad(rows, ((0, max(0, 24 - length)), (0, 0)))
-    padded = np.pad(rows, ((rules.context, 0), (0, 0)))
-    before = np.stack([padded[i : i + rules.context] for i in range(len(rows))])
+    padded = np.pad(rows, ((constraints.context, 0), (0, 0)))
+    before = np.stack([padded[i : i + constraints.context] for i in range(len(rows))])
     levels = [
         np.take_along_axis(
             np.asarray(
-                rules.violations(
+                constraints.violations(
                     jnp.array(before[..., : k + 1]), jnp.array(rows[:, :k])
                 )
             ),
@@ -36,16 +34,16 @@ def found(rows: np.ndarray, template: MusicTemplate) -> np.ndarray:
 
 
 @pytest.mark.parametrize("voices", [4, 1])
-def test_templates_of_chorales_have_none(music_dir, voices):
+def test_templates_of_chorales_have_no_violations(music_dir, voices):
     steps = 256
     template = MusicTemplate(events.space(steps, voices), melody=voices > 1)
     pieces = [piece.score for piece in load_scores("chorales", "test", music_dir)]
-    scores = [piece.coarser(2) for piece in pieces if piece.length <= 4 * steps // 2]
+    scores = [piece.coarsen(2) for piece in pieces if piece.length <= 4 * steps // 2]
     cadences = 0
     for score in scores:
         ids = to_events(score, steps).reshape(steps, -1)[:, :voices]
         rows = template.extract(ids.reshape(template.input_space.shape), {})
-        assert found(rows.reshape(len(rows), -1), template).sum() == 0
+        assert violations(rows.reshape(len(rows), -1), template).sum() == 0
         cadences += template.to_text(rows).count("authentic")
     assert cadences
 
@@ -73,22 +71,22 @@ def beat(key: str, chord: str, cadence: str) -> list[int]:
         ("G D7", ["half"]),
         ("G C", ["other"]),
         ("D7 N", ["other"]),
-        # What was before is farther back than rules look.
+        # The previous chord is beyond the context.
         ("D7" + 17 * " G", ["authentic", "other"]),
         ("D7" + 16 * " G", ["authentic"]),
     ],
 )
-def test_cadences_are_those_of_chords(chords, possible):
+def test_cadence_that_contradicts_the_chords_is_a_violation(chords, possible):
     for cadence in ("authentic", "half", "other"):
         *before, last = chords.split()
         rows = [beat("G", chord, ".") for chord in before]
-        faults = found(np.array([*rows, beat("G", last, cadence)]), TEMPLATE)
-        assert faults[-1, 3] == (cadence not in possible)
-        assert faults.sum() == faults[-1, 3]
+        counts = violations(np.array([*rows, beat("G", last, cadence)]), TEMPLATE)
+        assert counts[-1, 3] == (cadence not in possible)
+        assert counts.sum() == counts[-1, 3]
 
 
-def test_a_key_stays():
+def test_change_of_key_is_a_violation():
     rows = np.array([beat("G", "G", "."), beat("C", "G", ".")])
-    assert found(rows, TEMPLATE).tolist() == [[0] * 6, [1, 0, 0, 0, 0, 0]]
+    assert violations(rows, TEMPLATE).tolist() == [[0] * 6, [1, 0, 0, 0, 0, 0]]
     ended = np.array([beat("G", "G", "."), [0] * 6])
-    assert found(ended, TEMPLATE).sum() == 0
+    assert violations(ended, TEMPLATE).sum() == 0

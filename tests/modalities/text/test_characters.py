@@ -16,7 +16,7 @@ from regen_jax.spaces import Tokens
 SPACE = character_space(8)
 
 
-def test_ids_are_places_among_the_symbols_and_0_behind_the_end():
+def test_ids_are_indices_of_symbols_and_0_after_the_end():
     ids = encode(SPACE, "it's a")
     assert ids.dtype == np.int32
     expected = [1 + ENGLISH.index(character) for character in "it's a"]
@@ -25,23 +25,23 @@ def test_ids_are_places_among_the_symbols_and_0_behind_the_end():
     assert decode_text(SPACE, ids) == "it's a"
 
 
-def test_full_length_has_no_end():
+def test_text_of_full_length_has_no_padding():
     ids = encode(SPACE, "abcdefgh")
     assert 0 not in ids
     assert decode_text(SPACE, ids) == "abcdefgh"
 
 
-def test_what_stands_behind_the_end_is_not_decoded():
+def test_ids_after_the_end_are_ignored():
     assert decode(SPACE, np.array([3, 0, 4, 0, 0, 0, 0, 0])) == ["a"]
 
 
-def test_symbols_may_be_longer_than_a_character():
+def test_symbols_of_several_characters_are_encoded():
     space = Tokens(4, 3, padded=True, symbols=("", "AH0", "B"))
     assert encode(space, ["B", "AH0", "B"]).tolist() == [2, 1, 2, 0]
     assert decode(space, np.array([2, 1, 2, 0])) == ["B", "AH0", "B"]
 
 
-def test_without_padding_every_id_is_a_symbol():
+def test_space_without_padding_needs_the_exact_length():
     space = Tokens(3, 2, symbols=("a", "b"))
     assert encode(space, "aba").tolist() == [0, 1, 0]
     assert decode_text(space, np.array([0, 1, 0])) == "aba"
@@ -61,7 +61,7 @@ def test_without_padding_every_id_is_a_symbol():
         (["a", ""], "'' in 'a ' is unknown"),
     ],
 )
-def test_refuses(text, message):
+def test_invalid_text_raises_user_error(text, message):
     with pytest.raises(UserError, match=message) as caught:
         encode(SPACE, text)
     assert "\n" not in str(caught.value)
@@ -86,17 +86,17 @@ def test_refuses(text, message):
         ("...", ""),
     ],
 )
-def test_normalize(text, expected):
+def test_text_is_normalized(text, expected):
     assert normalize(text) == expected
     assert normalize(expected) == expected
 
 
 @pytest.mark.parametrize("mark", "'’‘‛ʼ＇`´′")
-def test_every_mark_within_a_word_is_an_apostrophe(mark):
+def test_mark_within_a_word_is_an_apostrophe(mark):
     assert normalize(f"Don{mark}t") == "don't"
     assert set(normalize(f"Don{mark}t")) <= set(ENGLISH)
 
 
-def test_languages():
+def test_normalized_texts_have_characters_of_their_alphabet():
     assert set(normalize("¡El pingüino, el ñandú y la ONU!")) <= set(SPANISH)
     assert set(normalize("Don't panic")) <= set(ENGLISH)

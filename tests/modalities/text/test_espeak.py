@@ -7,7 +7,7 @@ from regen_jax.errors import UserError
 from regen_jax.modalities.text import espeak
 
 
-def test_speaks_with_phonemes_in_order():
+def test_speech_has_its_phonemes_in_order():
     wave, phones = espeak.speak("hello world")
     assert wave.dtype == np.int16
     assert 0.5 < len(wave) / espeak.SAMPLE_RATE < 1.2
@@ -18,26 +18,26 @@ def test_speaks_with_phonemes_in_order():
     assert 0 <= starts[0] and starts[-1] <= len(wave)
 
 
-def test_events_are_where_the_sounds_are():
-    """A hiss has its power above 2.5 kHz, the vowel behind it below."""
+def test_phoneme_starts_match_the_sound():
+    """A hiss has its power above 2.5 kHz, the next vowel below."""
     wave, phones = espeak.speak("sha")
     edges = [start for _, start in phones]
 
-    def high(part):
+    def high_fraction(part):
         power = np.abs(np.fft.rfft(part * np.hanning(len(part)))) ** 2
         frequency = np.fft.rfftfreq(len(part), 1 / espeak.SAMPLE_RATE)
         return power[frequency > 2500].sum() / power.sum()
 
     assert [name for name, _ in phones][:2] == ["ʃ", "ˈɑː"]
-    assert high(wave[edges[0] : edges[1]]) > 0.5
-    assert high(wave[edges[1] : edges[2]]) < 0.1
+    assert high_fraction(wave[edges[0] : edges[1]]) > 0.5
+    assert high_fraction(wave[edges[1] : edges[2]]) < 0.1
 
 
-def test_rate_and_voice_matter():
+def test_rate_and_voice_change_the_speech():
     fast, slow = (len(espeak.speak("a long day", rate=r)[0]) for r in (300, 100))
     assert fast < 0.6 * slow
-    assert espeak.phonemes("el niño", "es") == ("e", "l", "n", "ˈi", "ɲ", "o")
-    assert espeak.phonemes("hello world")[:3] == ("h", "ə", "l")
+    assert espeak.phonemize("el niño", "es") == ("e", "l", "n", "ˈi", "ɲ", "o")
+    assert espeak.phonemize("hello world")[:3] == ("h", "ə", "l")
 
 
 @pytest.mark.parametrize(
@@ -50,25 +50,25 @@ def test_rate_and_voice_matter():
         (("a", "en-us", 451), "451 words a minute"),
     ],
 )
-def test_refuses(arguments, message):
+def test_invalid_arguments_raise_user_error(arguments, message):
     with pytest.raises(UserError, match=message):
         espeak.speak(*arguments)
 
 
-def test_missing_package_is_named(monkeypatch):
+def test_missing_package_raises_user_error(monkeypatch):
     espeak._library.cache_clear()
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'regen-jax\[speech\]'"):
         espeak.speak("hello")
 
 
-@pytest.mark.parametrize("what", ["library", "data"])
-def test_damaged_package_is_told(monkeypatch, tmp_path, what):
+@pytest.mark.parametrize("part", ["library", "data"])
+def test_damaged_package_raises_user_error(monkeypatch, tmp_path, part):
     import espeakng_loader
 
     espeak._library.cache_clear()
-    if what == "library":
-        (tmp_path / "lib.so").write_bytes(b"no library")
+    if part == "library":
+        (tmp_path / "lib.so").write_bytes(b"not a library")
         monkeypatch.setattr(
             espeakng_loader, "get_library_path", lambda: str(tmp_path / "lib.so")
         )

@@ -1,8 +1,7 @@
-"""Several processes train what one does. They run `gang.py`, a small stage."""
+"""Several processes train what one does. They run `process_group.py`, a small stage."""
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -12,125 +11,104 @@ import numpy as np
 import pytest
 
 from regen_jax.training.parallel.processes import initialize_arguments, slurm_devices
+from tests.training.parallel.process_group import STRATEGIES, run
 
-GANG = Path(__file__).parent / "process_group.py"
-ROOT = GANG.parents[3]
-STRATEGIES = ("data", "fsdp", "pmap")
-NOTHING = {
+SCRIPT = Path(__file__).parent / "process_group.py"
+ROOT = SCRIPT.parents[3]
+ENVIRONMENT = {
     "JAX_COMPILATION_CACHE_DIR": os.environ["JAX_COMPILATION_CACHE_DIR"],
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.03",
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     "PATH": os.environ["PATH"],
     "PYTHONPATH": str(ROOT),
 }
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
-def start(count, *arguments, devices=2, python=(GANG,)):
-    """That many processes of a script, not waited for."""
+def start_pair(*arguments, indices=(0, 1)):
+    """Starts two processes of a Python command, with two devices each, or one of them."""
     address = f"127.0.0.1:{free_port()}"
     joined = {
         "JAX_COORDINATOR_ADDRESS": address,
         "JAX_COORDINATOR_BIND_ADDRESS": address,
-        "JAX_NUM_PROCESSES": str(count),
+        "JAX_NUM_PROCESSES": "2",
+        "JAX_NUM_CPU_DEVICES": "2",
     }
     return [
         subprocess.Popen(
-            [sys.executable, *python, *map(str, arguments)],
-            env={
-                **NOTHING,
-                "JAX_NUM_CPU_DEVICES": str(devices),
-                **({**joined, "JAX_PROCESS_ID": str(i)} if count > 1 else {}),
-            },
+            [sys.executable, *map(str, arguments)],
+            env={**ENVIRONMENT, **joined, "JAX_PROCESS_ID": str(index)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-        for i in range(count)
+        for index in indices
     ]
 
 
-def finish(processes):
-    outputs = [process.communicate(timeout=150)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0] * len(processes), (
-        "\n".join(outputs)
-    )
-    return outputs
-
-
-def learned(folder, phase):
-    found = {}
-    for name in STRATEGIES:
-        with np.load(folder / f"{name}-{phase}.npz") as arrays:
-            found[name] = dict(arrays)
-    return found
-
-
-def assert_same(found, expected):
-    for name in STRATEGIES:
-        assert found[name].keys() == expected[name].keys()
-        for key, value in expected[name].items():
-            np.testing.assert_allclose(found[name][key], value, rtol=1e-6, atol=1e-6)
+@pytest.fixture(scope="module")
+def single(tmp_path_factory):
+    """What this process alone learns on four devices, by strategy."""
+    folder = tmp_path_factory.mktemp("single")
+    return {name: run(folder, name) for name in STRATEGIES}
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory):
-    """What one process learns on four devices."""
-    folder = tmp_path_factory.mktemp("alone")
-    finish(start(1, folder, "alone", devices=4))
-    return learned(folder, "alone")
+def pair(tmp_path_factory):
+    """The folder of two processes with two devices each, and the output of each."""
+    folder = tmp_path_factory.mktemp("pair")
+    both = start_pair(SCRIPT, folder)
+    outputs = [process.communicate(timeout=300)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], "\n".join(outputs)
+    return folder, outputs
 
 
-@pytest.fixture(scope="module")
-def two(tmp_path_factory):
-    """The folder of two processes with two devices each, and their output."""
-    folder = tmp_path_factory.mktemp("two")
-    for index, output in enumerate(finish(start(2, folder, "two"))):
-        (folder / f"output-{index}").write_text(output)
-    return folder
-
-
-def test_two_learn_what_one_does(two, alone):
-    assert_same(learned(two, "two"), alone)
-
-
-def test_the_first_one_writes_the_summaries(two):
+def assert_same(folder, expected):
     for name in STRATEGIES:
-        assert len(list((two / name / "toy").glob("events*"))) == 1
+        with np.load(folder / f"{name}.npz") as arrays:
+            assert arrays.keys() == expected[name].keys()
+            for key, value in expected[name].items():
+                np.testing.assert_allclose(arrays[key], value, rtol=1e-6, atol=1e-6)
 
 
-def test_report_that_fails_in_one_process_is_logged_and_all_go_on(two):
-    first, second = ((two / f"output-{i}").read_text() for i in range(2))
+def test_two_processes_learn_what_one_does(pair, single):
+    assert_same(pair[0] / "trained", single)
+
+
+def test_first_process_writes_the_summaries(pair):
+    for name in STRATEGIES:
+        assert len(list((pair[0] / "trained" / name / "toy").glob("events*"))) == 1
+
+
+def test_report_that_fails_in_one_process_is_logged_and_all_go_on(pair):
+    _, (first, second) = pair
     assert "failed" not in first
-    for step in (3, 6):
+    # The damaged run goes on from step 4, and reports on step 6 again.
+    for step, count in ((3, 1), (6, 2)):
         line = (
             f"the report of stage 'toy' at step {step} failed (ValueError: in one proc"
         )
-        assert second.count(line) == 1
+        assert second.count(line) == count
 
 
-def test_two_stop_at_the_same_step_and_save_it(tmp_path):
-    finish(start(2, tmp_path, "stop"))
+def test_two_processes_stop_at_the_same_step_and_save_it(pair):
     for name in STRATEGIES:
-        saved = tmp_path / name / "toy" / "checkpoints"
+        saved = pair[0] / "stopped" / name / "toy" / "checkpoints"
         assert {path.name for path in saved.iterdir()} == {"2", "3"}
         # A report was due at that step.
-        owed = json.loads((saved.parent / "unreported.json").read_text())
-        assert owed["step"] == 3
+        pending = json.loads((saved.parent / "unreported.json").read_text())
+        assert pending["step"] == 3
 
 
-def test_all_fall_back_where_a_checkpoint_is_damaged(two, tmp_path, alone):
-    folder = shutil.copytree(two, tmp_path / "run")
-    for name in STRATEGIES:
-        newest = folder / name / "toy" / "checkpoints" / "6"
-        seal = next(path for path in newest.rglob("*") if path.name == "metadata")
-        seal.write_text(seal.read_text()[:20])
-    told = finish(start(2, folder, "again"))
-    assert told[0].count("is damaged") == len(STRATEGIES)
-    assert_same(learned(folder, "again"), alone)
+def test_all_processes_fall_back_where_a_checkpoint_is_damaged(pair, single):
+    folder, outputs = pair
+    assert outputs[0].count("is damaged") == len(STRATEGIES)
+    assert_same(folder / "damaged", single)
 
 
 SILENT = """
@@ -145,12 +123,10 @@ processes.start(fail)
 
 
 @pytest.mark.parametrize("present", [0, 1])
-def test_others_that_do_not_come_are_told_in_one_line(present):
-    both = start(2, python=("-c", SILENT))
-    both[1 - present].kill()
-    output, _ = both[present].communicate(timeout=60)
-    both[1 - present].communicate()
-    assert both[present].returncode == 2, output
+def test_missing_process_is_reported_in_one_line(present):
+    (process,) = start_pair("-c", SILENT, indices=(present,))
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 2, output
     assert "did not all join within 1 s" in output and "127.0.0.1:" in output
     assert "Traceback" not in output and "@" not in output
 
@@ -178,8 +154,8 @@ commands.run(main)
 
 @pytest.mark.parametrize("who", ["first", "second"])
 @pytest.mark.parametrize("kind, status", [("bug", 1), ("user", 2)])
-def test_where_one_fails_the_others_end(kind, status, who):
-    both = start(2, kind, who, python=("-c", FAILING))
+def test_process_that_fails_ends_the_others(kind, status, who):
+    both = start_pair("-c", FAILING, kind, who)
     failing, other = both if who == "first" else both[::-1]
     output, _ = failing.communicate(timeout=60)
     other.communicate(timeout=60)
@@ -188,7 +164,7 @@ def test_where_one_fails_the_others_end(kind, status, who):
     assert other.returncode != 0
 
 
-def test_one_process_is_not_joined():
+def test_single_process_is_not_initialized():
     assert initialize_arguments({}) is None
     assert initialize_arguments({"SLURM_JOB_ID": "7", "SLURM_NTASKS": "2"}) is None
     assert (
@@ -198,7 +174,7 @@ def test_one_process_is_not_joined():
     assert initialize_arguments({"TPU_WORKER_HOSTNAMES": "localhost"}) is None
 
 
-def test_launchers_are_recognised():
+def test_launchers_are_recognized():
     local = {"JAX_NUM_PROCESSES": "4", "JAX_PROCESS_ID": "2"}
     assert initialize_arguments(local) == {"num_processes": 4, "process_id": 2}
     assert initialize_arguments({"SLURM_STEP_NUM_TASKS": "2"}) == {
@@ -227,5 +203,5 @@ def test_launchers_are_recognised():
         ),
     ],
 )
-def test_tasks_of_slurm_share_the_gpus_of_a_node(environment, devices):
+def test_slurm_tasks_divide_the_gpus_of_a_node(environment, devices):
     assert slurm_devices(environment) == devices

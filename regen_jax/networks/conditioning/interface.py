@@ -1,0 +1,54 @@
+"""What conditioning gives a network, and the seam of its kinds."""
+
+import abc
+from typing import ClassVar, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from regen_jax.spaces import Array, Space
+
+
+class Condition(NamedTuple):
+    """What a network is given of a source, by the mechanism through which it enters.
+
+    Attributes:
+      vector: [B, W]; modulates every layer.
+      tokens: [B, S, W]; attended to.
+      token_mask: bool[B, S], false at padding; None where no token is padding.
+      channels: [B, *axes, C] over the axes of the target; joins the network's input.
+      frame_mask: bool[B, T], false at the padding of the target; None where targets have
+        a constant length.
+    """
+
+    vector: jax.Array
+    tokens: jax.Array | None = None
+    token_mask: jax.Array | None = None
+    channels: jax.Array | None = None
+    frame_mask: jax.Array | None = None
+
+
+class Conditioning(abc.ABC):
+    """A way for a source to enter a network; subclasses are frozen dataclasses."""
+
+    registry: ClassVar[str] = "regen_jax.networks.conditioning"
+
+    @abc.abstractmethod
+    def module(
+        self, source_space: Space, target_space: Array, width: int, dtype: jnp.dtype
+    ) -> nn.Module:
+        """Returns a Linen module that maps (source, drop) to a `Condition`.
+
+        The module takes a source [B, *source_space.shape] and `drop`, bool[B], true where
+        the source is withheld, or None where no example of a model ever drops it.
+
+        Args:
+          source_space: space of the source.
+          target_space: space of what the network generates.
+          width: W, the size of vectors and tokens.
+          dtype: compute dtype.
+
+        Raises:
+          ValueError: sources of that space cannot enter in this way.
+        """

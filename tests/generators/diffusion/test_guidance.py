@@ -1,0 +1,49 @@
+"""Classifier-free guidance: its formula, its interval, its cost and its options."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from regen_jax.generators.diffusion.guidance.classifier_free import ClassifierFree
+
+SOURCE = jnp.array([[1.0], [2.0]])
+X, TIME = jnp.array([[3.0], [5.0]]), jnp.array([0.25, 0.25])
+
+
+class Network:
+    """Predicts x + t, plus the source where it is not dropped; keeps batch sizes."""
+
+    def __init__(self):
+        self.batch_sizes = []
+
+    def __call__(self, source, drop, x, time_B):
+        self.batch_sizes.append(len(x))
+        return x + time_B[:, None] + jnp.where(drop[:, None], 0, source)
+
+
+@pytest.mark.parametrize(("scale", "batch_size"), [(0.0, 2), (1.0, 2), (3.0, 4)])
+def test_guidance_extrapolates_from_the_unconditional_prediction(scale, batch_size):
+    network = Network()
+    prediction = ClassifierFree().predict(network, SOURCE, X, TIME, scale)
+    np.testing.assert_allclose(prediction, X + 0.25 + scale * SOURCE)
+    # Only a scale that mixes both predictions doubles the batch.
+    assert network.batch_sizes == [batch_size]
+
+
+def test_scale_outside_the_interval_is_one():
+    method = ClassifierFree(interval=(0.25, 0.5))
+    scales = [method.scale_at(time, 3.0) for time in (0.0, 0.25, 0.5, 0.75)]
+    assert scales == [1, 3, 3, 1]
+
+
+@pytest.mark.parametrize(
+    ("interval", "message"),
+    [
+        ((0.5, 1.2), r"interval\[1\] must be in \[0, 1\]"),
+        ((0.0, float("inf")), r"interval\[1\] must be finite"),
+        ((0.5, 0.2), "two rising times"),
+    ],
+)
+def test_interval_out_of_range_raises_value_error(interval, message):
+    with pytest.raises(ValueError, match=message):
+        ClassifierFree(interval)
