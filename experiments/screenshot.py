@@ -1,4 +1,6 @@
-"""A picture of TensorBoard: python -m experiments.screenshot --logdir=runs/sweep
+"""Makes a picture of TensorBoard.
+
+    python -m experiments.screenshot --logdir=runs/sweep
 
 Opens the real TensorBoard in a headless Chromium and shows time series of the chosen tags,
 runs colored by their folder, beside the hyperparameters of the runs.

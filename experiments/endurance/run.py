@@ -151,6 +151,7 @@ def endure(folder: Path, whole: Life, kills: int, draw: random.Random) -> dict:
 
 
 def main() -> None:
+    """Runs the study, and writes its results into the workdir."""
     folder = commands.workdir()
     if folder.exists() and any(folder.iterdir()):
         raise UserError(f"--workdir={folder} is not empty: a study needs a new one")

@@ -92,6 +92,7 @@ def scaling_table(rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
+    """Runs the study, and writes its results."""
     # The same program, with less work on its machine code.
     jax.config.update("jax_disable_most_optimizations", True)
     jax.config.update("jax_platforms", "cpu")

@@ -81,6 +81,7 @@ def measure_stage(
 
 
 def main() -> None:
+    """Measures each stage of the config, and prints a line for each."""
     run = build(commands.given(CONFIG))
     strategy = make_strategy(run.parallel)
     device = jax.devices()[0]

@@ -1,4 +1,6 @@
-"""Do unpaired data pay? python -m experiments.unpaired.run --workdir=runs/unpaired
+"""Do unpaired data pay?
+
+    python -m experiments.unpaired.run --workdir=runs/unpaired
 
 Speech recognition of an open vocabulary with few pairs of speech and text, and all the
 texts of the training split. Regeneration learns speech → phonemes from the pairs and
@@ -156,6 +158,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def main() -> None:
+    """Runs the study, and writes its results into the workdir."""
     folder = commands.workdir()
     rows = measure(folder)
     (folder / "unpaired.json").write_text(json.dumps(rows, indent=2) + "\n")

@@ -61,8 +61,12 @@ def define_config(
     """Defines the flag --config, a file with `get_config`, whose fields are flags too.
 
     New fields are accepted here, so that any option of a part can be set though the
-    file does not list it; `build` refuses those that no part has.
+    file does not list it; `build` refuses those that no part has. A config file in any
+    folder can import the package `configs` that lies beside `regen_jax`.
     """
+    root = str(Path(__file__).parents[2])
+    if root not in sys.path:
+        sys.path.append(root)
     return config_flags.DEFINE_config_file(
         "config",
         None,

