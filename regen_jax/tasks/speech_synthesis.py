@@ -32,10 +32,11 @@ from regen_jax.tasks.transcripts import error_rates, per_example
 
 @dataclasses.dataclass(frozen=True)
 class SpeechSynthesis(SpeechOptions, Task):
-    """X is a text in characters, Y the wave of its speech; a recogniser judges.
+    """X is a text in characters, Y the wave of its speech; a recognizer judges.
 
     Attributes:
-      judge_width, judge_layers: size of the recogniser, which is trained on real pairs.
+      judge_width: width of the recognizer, which is trained on real pairs.
+      judge_layers: its layers.
     """
 
     num_rendered = 6

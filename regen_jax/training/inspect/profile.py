@@ -12,7 +12,12 @@ from regen_jax.ranges import Natural
 
 @dataclasses.dataclass(frozen=True)
 class ProfileOptions:
-    """`config.profile`: record `steps` steps of each stage, after `skip` others."""
+    """`config.profile`: a trace of the first steps of each stage.
+
+    Attributes:
+      steps: steps that are recorded; 0 records none.
+      skip: steps before those, which compile and fill the prefetch buffers.
+    """
 
     steps: Natural = 0
     skip: Natural = 5
