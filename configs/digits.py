@@ -105,7 +105,7 @@ def _autoencoder(bottleneck: dict[str, Any], base: bool) -> dict[str, Any]:
 
 def _generators(base: bool, patch: int) -> dict[str, Any]:
     """Returns the options of each generator, by name."""
-    size = common.transformer(*(512, 8, 8) if base else (128, 3, 4)) | {"remat": False}
+    size = common.transformer(*(512, 8, 8) if base else (128, 3, 4)) | {"remat": "none"}
     network = {"name": "dit", "patch": patch, **size}
     solver = {"name": "heun"}
     return {

@@ -48,7 +48,7 @@ def get_config(arg: str = "") -> ConfigDict:
         "temperature": 0.8,
         "top_p": 0.9,
         "constraint_weight": 4.0,
-        "remat": False,
+        "remat": "none",
     }
     # Templates and voices have rules, codes have none.
     prior = generator | ({"constraint_weight": 0.0} if abstraction == "fsq" else {})

@@ -47,7 +47,7 @@ def get_config(arg: str = "") -> ConfigDict:
         "temperature": 0.8,
         "top_p": 0.9,
         "constraint_weight": 0.0,
-        "remat": False,
+        "remat": "none",
     }
     prior, decoder = dict(generator), dict(generator)
     if abstraction == "music_template":

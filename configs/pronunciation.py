@@ -54,7 +54,7 @@ def get_config(arg: str = "") -> ConfigDict:
                 "dropout": 0.1,
                 "source_dropout": 0.0,
                 "beam_size": 4,
-                "remat": False,
+                "remat": "none",
                 **SIZES[size],
             },
             "decoder": {"name": "inverse"},

@@ -59,7 +59,7 @@ def get_config(arg: str = "") -> ConfigDict:
         "source_dropout": 0.0,
         "beam_size": 4,
         "length_penalty": 1.2,
-        "remat": False,
+        "remat": "none",
     }
     # Both arrows together have as many steps as the direct one.
     steps = {"judge": 1000, "abstraction": 1500}

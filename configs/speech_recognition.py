@@ -48,7 +48,7 @@ def get_config(arg: str = "") -> ConfigDict:
         "source_dropout": 0.0,
         "beam_size": 4,
         "length_penalty": 0.6,
-        "remat": False,
+        "remat": "none",
     }
     prior = decoder | {
         "encoder_layers": 12 if base else 3,

@@ -1,4 +1,9 @@
-"""Evaluates a trained run: python -m regen_jax.evaluate --workdir=… [--split=validation]"""
+"""Evaluates a trained run.
+
+    python -m regen_jax.evaluate --workdir=… [--split=validation]
+
+Prints its metrics, and keeps them in the workdir.
+"""
 
 import sys
 

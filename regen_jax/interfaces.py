@@ -97,7 +97,7 @@ class Abstraction(abc.ABC):
     def output_space(self) -> Space:
         """The space of Y′."""
 
-    def init(self, rng: jax.Array, y: jax.Array) -> Variables:
+    def init(self, rng: jax.Array, y: Value) -> Variables:
         """Returns variables at the start of training; only where `learned`.
 
         Args:
@@ -115,7 +115,7 @@ class Abstraction(abc.ABC):
         raise NotImplementedError(f"{type(self).__name__} is not invertible")
 
     def loss(
-        self, variables: Variables, keys: jax.Array, y: jax.Array, train: bool
+        self, variables: Variables, keys: jax.Array, y: Value, train: bool
     ) -> LossOutput:
         """Computes the self-supervised loss of y [B, *input_space.shape].
 
@@ -234,17 +234,17 @@ class Generator(abc.ABC):
         self,
         variables: Variables,
         keys: jax.Array,
-        a: jax.Array,
-        b: jax.Array,
+        a: Value,
+        b: Value,
         train: bool,
     ) -> LossOutput:
         """The objective on pairs a [B, *source.shape], b [B, *target.shape]."""
 
     @abc.abstractmethod
-    def sample(self, variables: Variables, keys: jax.Array, a: jax.Array) -> jax.Array:
+    def sample(self, variables: Variables, keys: jax.Array, a: Value) -> Value:
         """Draws b [B, *target.shape] given a; one key an example."""
 
-    def log_prob(self, variables: Variables, a: jax.Array, b: jax.Array) -> jax.Array:
+    def log_prob(self, variables: Variables, a: Value, b: Value) -> jax.Array:
         """Exact log p(b | a) in nats, f32[B]; only where `has_log_prob`."""
         raise NotImplementedError(f"{type(self).__name__} has no exact likelihood")
 

@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt, Interval, Le, Lt
 
 Dtype = Literal["float32", "bfloat16"]
+Remat = Literal["none", "full"]
+"""Policies: activations of a layer that the backward pass recomputes."""
 Count = Annotated[int, Ge(1)]
 Natural = Annotated[int, Ge(0)]
 Positive = Annotated[float, Gt(0)]

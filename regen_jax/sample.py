@@ -1,4 +1,6 @@
-"""Draws samples of a trained run: python -m regen_jax.sample --workdir=… [--num=…]
+"""Draws samples of a trained run.
+
+    python -m regen_jax.sample --workdir=… [--num=…]
 
 Where the task reads text, speech or notes, `--text="…"`, `--audio=file.wav` or
 `--midi=file.mid` gives what to generate from; each may be given several times. Without

@@ -156,7 +156,7 @@ class Array:
         return math.prod(self.shape)
 
     def normalize(self, value: jax.Array) -> jax.Array:
-        """Maps `[low, high]` to `[-1, 1]`; returns values of an unbounded space unchanged."""
+        """Maps `[low, high]` to `[-1, 1]`; values of an unbounded space stay."""
         value = jnp.asarray(value, jnp.float32)
         return (
             (value - self.low) * (2 / (self.high - self.low)) - 1

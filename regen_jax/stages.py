@@ -81,8 +81,7 @@ def _decoder_stage(parts: Regeneration, decoder: Generator) -> Stage:
         y = to_dtype(decoder.target_space, batch["y"])
         return decoder.loss(variables, keys, y_prime, y, train)
 
-    init = lambda rng, batch: decoder.init(rng)
-    return Stage("decoder", init, loss, decoder.update)
+    return Stage("decoder", lambda rng, batch: decoder.init(rng), loss, decoder.update)
 
 
 def _prior_stage(parts: Regeneration) -> Stage:

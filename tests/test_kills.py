@@ -1,4 +1,4 @@
-"""The study of `experiments/endurance.py` with 20 kills, on a run of few numbers.
+"""The study of `experiments/endurance/run.py` with 20 kills, on a run of few numbers.
 
 Most of a start is then the program's own: what is killed is training and saving.
 """
@@ -44,7 +44,7 @@ def test_twenty_kills_leave_no_trace(tmp_path):
     paths = [str(ROOT), str(ROOT / "tests/outside")]
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "experiments.endurance", "--kills=20"),
+            *(sys.executable, "-m", "experiments.endurance.run", "--kills=20"),
             *(f"--config={config}", f"--workdir={tmp_path}/study"),
         ],
         cwd=ROOT,

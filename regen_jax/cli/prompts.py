@@ -41,7 +41,7 @@ def requested(
 
 
 def _canonical(kind: str, value: str) -> str:
-    """A text without marks of its encoding, or the absolute path of a file."""
+    """Returns a text without marks of its encoding, or the absolute path of a file."""
     if kind == "text":
         return value.replace(_MARK, "")
     return str(paths.local(value, f"--{kind}"))

@@ -78,7 +78,7 @@ def output_folder(path: str) -> Path:
 
 
 def check_output(path: Path, directory: bool, flag: str) -> None:
-    """`UserError` where a file or folder cannot come to be, before work is put into it."""
+    """Checks that a file or folder can be written, before work is put into it."""
     place = path
     while not place.exists() and place != place.parent:
         place = place.parent
@@ -219,7 +219,7 @@ def _without(options: Mapping[str, Any], names: Collection[str]) -> dict[str, An
 
 
 def latest_step(workdir: Path, stage: str) -> int | None:
-    """The step of a stage's newest checkpoint, or None where it has none."""
+    """Returns the step of a stage's latest checkpoint; None if it has none."""
     try:
         names = os.listdir(workdir / stage / "checkpoints")
     except (FileNotFoundError, NotADirectoryError):
@@ -229,7 +229,7 @@ def latest_step(workdir: Path, stage: str) -> int | None:
 
 
 def read(workdir: Path, where: str = "") -> dict[str, Any]:
-    """The config of the run in that folder.
+    """Returns the config of the run in a folder.
 
     Raises:
       UserError: there is none, its file is damaged, what should be a section is none, or
@@ -275,7 +275,7 @@ def read_metrics(workdir: Path, split: str) -> dict[str, float]:
 
 
 def check_format(found: Mapping[str, Any], where: str) -> None:
-    """`UserError` where what a JSON file holds is not of the format of this version."""
+    """Checks that the content of a JSON file has the format of this version."""
     number = found.get("format", 1)
     if number == FORMAT and type(number) is int:
         return

@@ -16,49 +16,51 @@ from regen_jax.errors import UserError
 
 
 def to_plain_dict(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A config as JSON holds it: nested dicts, and lists for tuples."""
+    """Returns a config as JSON holds it: nested dicts, and lists for tuples."""
     to_dict = getattr(config, "to_dict", lambda: config)
     try:
         return json.loads(json.dumps(to_dict()))
     except TypeError as error:
         raise UserError(
-            f"config holds what is no number, text, list or section: {error}"
+            f"config holds a value that is no number, text, list or section: {error}"
         ) from error
 
 
 def registered_names(base: type) -> list[str]:
     """Returns the short names of `base` in a config, sorted.
 
-    They are the names of the modules in its `home`, at any depth, that define a class of it.
+    They are names of modules in its `registry`, at any depth, that define a subclass.
     """
     return sorted(_classes(base))
 
 
-def resolve_class(
-    base: type, name: str, where: str, others: Sequence[str] = ()
-) -> type:
-    """The class of that name: a module of `base.home`, or `package.module:Class`.
+def resolve_class(base: type, name: str, where: str, others: Sequence[str] = ()) -> Any:
+    """Returns the class of a name.
 
-    `others` are names that the caller knows besides, for the error to list.
+    Args:
+      base: that the class derives from; its `registry` is the package of its parts.
+      name: of a module of `base.registry`, or `package.module:Class`.
+      where: path of the section in the config, for errors.
+      others: names that the caller takes too, for errors.
 
     Raises:
       UserError: there is no such module or class, or it is not a dataclass that
-        derives from `base` and defines what `base` leaves open.
+        derives from `base` and defines its abstract methods.
     """
     if isinstance(name, str) and ":" in name:
         path, _, class_name = name.partition(":")
         try:
-            found = getattr(importlib.import_module(path), class_name, None)
+            cls: Any = getattr(importlib.import_module(path), class_name, None)
         except (ImportError, TypeError, ValueError) as error:
             raise UserError(f"{where}: cannot import {path!r}: {error}") from error
-        if not (inspect.isclass(found) and issubclass(found, base)):
+        if not (inspect.isclass(cls) and issubclass(cls, base)):
             raise UserError(f"{where}: {name} is not a subclass of {base.__name__}")
-        if inspect.isabstract(found):
-            lacking = ", ".join(sorted(found.__abstractmethods__))
-            raise UserError(f"{where}: {name} does not define {lacking}")
-        if not dataclasses.is_dataclass(found):
+        if inspect.isabstract(cls):
+            lacking = sorted(getattr(cls, "__abstractmethods__", ()))
+            raise UserError(f"{where}: {name} does not define {', '.join(lacking)}")
+        if not dataclasses.is_dataclass(cls):
             raise UserError(f"{where}: {name} is not a dataclass")
-        return found
+        return cls
     classes = _classes(base)
     if name not in classes:
         kind = re.sub(r"(?<!^)(?=[A-Z])", " ", base.__name__).lower()
@@ -71,11 +73,17 @@ def resolve_class(
 
 
 def instantiate(cls: type, section: Mapping[str, Any], where: str, **given: Any) -> Any:
-    """An instance of the dataclass `cls` from `given` fields and a config section.
+    """Makes an instance of a dataclass from a section of a config.
 
     A `name` in the section, which chose the class, is left out unless `cls` has such a
     field. A section within the section is made an object of its field's class. A class
     whose parts depend on one another makes them by `join(section, where, **given)`.
+
+    Args:
+      cls: the class.
+      section: its options.
+      where: path of the section in the config, for errors.
+      **given: fields that are no options.
 
     Raises:
       UserError: an unknown option, one that is missing, a value of the wrong type, or
@@ -130,15 +138,15 @@ def require_section(value: Any, where: str) -> None:
 
 
 @functools.cache
-def _classes(base: type) -> dict[str, type]:
-    """Returns the classes in `base.home` by the name of their module.
+def _classes(base: Any) -> dict[str, type]:
+    """Returns the classes in `base.registry` by the name of their module.
 
     Raises:
       ImportError: two modules of one name define one.
     """
-    home = importlib.import_module(base.registry)
-    classes = {}
-    for module in pkgutil.walk_packages(home.__path__, f"{base.registry}."):
+    package = importlib.import_module(base.registry)
+    classes: dict[str, type] = {}
+    for module in pkgutil.walk_packages(package.__path__, f"{base.registry}."):
         name = module.name.rpartition(".")[2]
         cls = None if module.ispkg else _class_in(module.name, base)
         if cls is None:
@@ -152,7 +160,7 @@ def _classes(base: type) -> dict[str, type]:
 
 
 def _class_in(path: str, base: type) -> type | None:
-    """The subclass of `base` that the module defines, if it defines one."""
+    """Returns the subclass of `base` that a module defines, if it defines one."""
     module = importlib.import_module(path)
     for value in vars(module).values():
         if (
@@ -166,7 +174,7 @@ def _class_in(path: str, base: type) -> type | None:
 
 
 def _value(kind: Any, value: Any, where: str) -> Any:
-    """`value` as a field of type `kind` holds it."""
+    """Returns `value` as a field of type `kind` holds it."""
     if value is None and ranges.required(kind) is not kind:
         return None
     kind = ranges.required(kind)
@@ -176,7 +184,7 @@ def _value(kind: Any, value: Any, where: str) -> Any:
                 f"{where} needs a name: {', '.join(registered_names(kind))}"
             )
         return instantiate(resolve_class(kind, value["name"], where), value, where)
-    if dataclasses.is_dataclass(kind):
+    if inspect.isclass(kind) and dataclasses.is_dataclass(kind):
         return instantiate(kind, value, where)
     bare = ranges.bare(kind)
     if type(value) is bare or (bare is float and type(value) is int):

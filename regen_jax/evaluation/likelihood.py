@@ -53,7 +53,7 @@ class Likelihood(Evaluator):
             num_tokens += num_predictions(space, y_prime)
             num_examples += count(batch)
         if num_tokens:
-            report.scalars["prior/nll"] = nats_per_token(nats, num_tokens)
+            report.scalars["prior/nll"] = float(nats_per_token(nats, num_tokens))
         if num_units:
             report.scalars[f"pipeline/nll_per_{unit}"] = bound / num_units
         if num_examples and parts.abstraction.lossless and isinstance(task.y, Array):

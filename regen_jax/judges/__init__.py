@@ -1,1 +1,1 @@
-"""Networks that a task trains on real pairs to judge samples."""
+"""Networks that a task trains on real pairs, as a stage, to evaluate samples."""

@@ -1,4 +1,4 @@
-"""A judge of generated sequences: how likely a model of real Y finds them."""
+"""A language model, for the perplexity of generated sequences."""
 
 import dataclasses
 import functools
@@ -14,23 +14,26 @@ from regen_jax.spaces import Category, Tokens
 
 @dataclasses.dataclass(frozen=True)
 class LanguageModel(Judge):
-    """p(y) of real y alone, one token after the other.
+    """Models p(y) of real sequences autoregressively, without a source.
 
     Attributes:
-      y: the space of sequences.
-      width, num_layers, num_heads: of its transformer.
+      space: sequences.
+      width: width of the transformer.
+      num_layers: layers of the transformer.
+      num_heads: attention heads of each layer.
     """
 
-    y: Tokens
+    space: Tokens
     width: int = 96
     num_layers: int = 2
     num_heads: int = 4
 
     @property
     def model(self) -> Autoregressive:
+        """The generator of y, given a constant source."""
         return Autoregressive(
             Category(1),
-            self.y,
+            self.space,
             width=self.width,
             num_layers=self.num_layers,
             num_heads=self.num_heads,
@@ -49,25 +52,28 @@ class LanguageModel(Judge):
         y: jax.Array,
         train: bool,
     ) -> LossOutput:
-        """Cross-entropy in nats a token."""
-        return self.model.loss(variables, keys, _nothing(y), y, train)
+        """Computes the cross-entropy of y in nats per token; x is ignored."""
+        return self.model.loss(variables, keys, _constant_source(y), y, train)
 
-    def nats(
-        self, variables: Variables, y: np.ndarray, batch_size: int = 250
+    def nll(
+        self, variables: Variables, sequences: np.ndarray, batch_size: int = 250
     ) -> np.ndarray:
-        """-log p(y) of each of y [N, …], f32[N]."""
-        parts = []
-        for first in range(0, len(y), batch_size):
-            part = y[first : first + batch_size]
-            # Filled up, so that the last batch does not compile anew.
-            rows = np.minimum(np.arange(min(batch_size, len(y))), len(part) - 1)
-            parts.append(np.asarray(self._nats(variables, part[rows]))[: len(part)])
-        return np.concatenate(parts)
+        """Computes -log p(y) of sequences [N, ...] in nats, f32[N]."""
+        batches = []
+        for first in range(0, len(sequences), batch_size):
+            batch = sequences[first : first + batch_size]
+            # Padded to one size, so that the last batch is not compiled again.
+            size = min(batch_size, len(sequences))
+            rows = np.minimum(np.arange(size), len(batch) - 1)
+            nll = np.asarray(self._nll(variables, batch[rows]))
+            batches.append(nll[: len(batch)])
+        return np.concatenate(batches)
 
     @functools.partial(jax.jit, static_argnums=0)
-    def _nats(self, variables: Variables, y: jax.Array) -> jax.Array:
-        return -self.model.log_prob(variables, _nothing(y), y)
+    def _nll(self, variables: Variables, sequences: jax.Array) -> jax.Array:
+        return -self.model.log_prob(variables, _constant_source(sequences), sequences)
 
 
-def _nothing(y: jax.Array) -> jax.Array:
-    return jnp.zeros(y.shape[0], jnp.int32)
+def _constant_source(sequences: jax.Array) -> jax.Array:
+    """Returns the only class of `Category(1)` for each sequence, i32[B]."""
+    return jnp.zeros(sequences.shape[0], jnp.int32)

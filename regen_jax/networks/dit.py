@@ -19,7 +19,7 @@ from regen_jax.networks.layer_stack import Layer, LayerStack
 from regen_jax.networks.linear import Head, Linear
 from regen_jax.networks.sinusoids import grid_positions
 from regen_jax.networks.transformer_options import TransformerSize
-from regen_jax.ranges import Count
+from regen_jax.ranges import Count, Remat
 from regen_jax.spaces import Array
 
 
@@ -86,7 +86,7 @@ class DiT(nn.Module):
     Attributes:
       shape: [*axes, C] of one output.
       patch: side of a patch on every axis but the channel; divides each.
-      remat: whether to recompute a block's activations in the backward pass.
+      remat: see `TransformerSize`.
     """
 
     shape: tuple[int, ...]
@@ -97,7 +97,7 @@ class DiT(nn.Module):
     mlp_ratio: float = 4.0
     dropout: float = 0.0
     dtype: jnp.dtype = jnp.float32
-    remat: bool = False
+    remat: Remat = "none"
 
     @nn.compact
     def __call__(

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 
+from regen_jax.ranges import Remat
+
 Params = Any
 """A tree of arrays."""
 ReadParams = Callable[[tuple[str, ...], Params], Params]
@@ -51,6 +53,10 @@ class Layer(NamedTuple):
     inputs: Any = None
 
 
+_RECOMPUTING: dict[Remat, Callable] = {"none": lambda run: run, "full": jax.checkpoint}
+"""From a layer's function to one whose backward pass recomputes, by policy."""
+
+
 class LayerStack(nn.Module):
     """Applies `num_layers` blocks of equal shape in a row.
 
@@ -65,16 +71,17 @@ class LayerStack(nn.Module):
     Attributes:
       block: makes a block, such as `functools.partial(Block, num_heads=4)`; called with
         keyword arguments that Linen knows, such as `parent`.
-      num_layers: at least 1.
+      num_layers: 0 leaves x as it is.
       first_index: `Layer.index` of the first layer. Stacks that take the same dropout keys
         must not share an index.
-      remat: whether to recompute the activations of a layer in the backward pass.
+      remat: which activations of a layer the backward pass recomputes: `none`, or `full`
+        for all of them.
     """
 
     block: Callable[..., nn.Module]
     num_layers: int
     first_index: int = 0
-    remat: bool = False
+    remat: Remat = "none"
 
     @nn.compact
     def __call__(
@@ -92,6 +99,8 @@ class LayerStack(nn.Module):
           per_layer: `Layer.inputs` of each layer.
           unstacked: what `unstack` returns, for calls within a compiled loop.
         """
+        if self.num_layers == 0:
+            return x, []
         if per_layer is None:
             per_layer = [None] * self.num_layers
         # A detached block has no variables: they are passed to it, layer by layer.
@@ -107,7 +116,7 @@ class LayerStack(nn.Module):
             params = _read_params.get()(self.path, params)
             return block.apply({"params": params}, x, layer, *shared)
 
-        run = jax.checkpoint(run) if self.remat else run
+        run = _RECOMPUTING[self.remat](run)
         layers = self.unstack() if unstacked is None else unstacked
         outputs = []
         for index, (params, inputs) in enumerate(zip(layers, per_layer, strict=True)):

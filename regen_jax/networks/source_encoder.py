@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from regen_jax.networks.embeddings import SourceEmbedding, source_mask
 from regen_jax.networks.layer_stack import LayerStack
+from regen_jax.ranges import Remat
 from regen_jax.spaces import Space, Value
 
 
@@ -40,7 +41,7 @@ class SourceEncoder(nn.Module):
     first_index: int = 0
     stride: int = 1
     table: nn.Embed | None = None
-    remat: bool = False
+    remat: Remat = "none"
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact

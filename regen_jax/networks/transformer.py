@@ -19,6 +19,7 @@ from regen_jax.networks.heads import OutputHead
 from regen_jax.networks.layer_stack import LayerStack, Params
 from regen_jax.networks.linear import Head
 from regen_jax.networks.source_encoder import EncoderOutput, SourceEncoder
+from regen_jax.ranges import Remat
 from regen_jax.spaces import Space, Value
 
 
@@ -81,7 +82,7 @@ class Transformer(nn.Module):
     head: OutputHead
     mlp_ratio: float = 4.0
     dropout: float = 0.0
-    remat: bool = False
+    remat: Remat = "none"
     dtype: jnp.dtype = jnp.float32
     depth: int = 1
     encoder_layers: int = 0

@@ -3,7 +3,7 @@
 import dataclasses
 
 from regen_jax import ranges
-from regen_jax.ranges import Count, Dtype, Positive, Rate
+from regen_jax.ranges import Count, Dtype, Positive, Rate, Remat
 from regen_jax.spaces import Space
 
 
@@ -18,9 +18,9 @@ class TransformerSize:
       mlp_ratio: width of the MLP's hidden layer over `width`.
       dropout: rate at which values of each layer's output are dropped in training.
       dtype: of the computation; parameters, logits, losses and results are float32.
-      remat: whether to recompute the activations of each block in the backward pass, a
-        quarter more arithmetic. Whether memory is saved is up to the compiler: XLA's
-        programs for CPUs need as much with it as without.
+      remat: which activations of each block the backward pass recomputes: `none`, or
+        `full` for all, a quarter more arithmetic. Whether memory is saved is up to the
+        compiler: XLA's programs for CPUs need as much with it as without.
     """
 
     width: Count = 128
@@ -29,7 +29,7 @@ class TransformerSize:
     mlp_ratio: Positive = 4.0
     dropout: Rate = 0.0
     dtype: Dtype = "float32"
-    remat: bool = False
+    remat: Remat = "none"
 
     def __post_init__(self):
         ranges.check(self)

@@ -2,12 +2,9 @@
 
 import dataclasses
 import functools
-import math
 from collections.abc import Mapping
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from regen_jax.data.readers.images import LabeledImages, open_images
@@ -16,13 +13,12 @@ from regen_jax.interfaces import (
     Example,
     Generated,
     Judge,
-    LossOutput,
     PerExample,
     SampleMetrics,
     Task,
     Variables,
 )
-from regen_jax.judges.classifier import Classifier, augment
+from regen_jax.judges.image_classifier import ImageClassifier
 from regen_jax.media.image_grid import image_grid
 from regen_jax.media.media import Media
 from regen_jax.metrics.frechet import frechet_distance, random_split_distances
@@ -64,10 +60,10 @@ class ClassToImage(Task):
 
     @property
     def judges(self) -> dict[str, Judge]:
-        return {"judge": ImageJudge(self.x, self.y)}
+        return {"judge": ImageClassifier(self.x, self.y)}
 
     def prompts(self, number: int, split: str = "test") -> list[Example]:
-        """Every class in turn; as many as the split has images where `number` is 0."""
+        """Returns every class in turn; as many as the split has images if `number` is 0."""
         number = number or len(self.examples(split))
         return [{"x": np.int32(i % self.x.size)} for i in range(number)]
 
@@ -87,15 +83,15 @@ class ClassToImage(Task):
         `frechet_std` is its standard deviation, over `FRECHET_DRAWS` random sets of as
         many training images against the rest.
         """
-        judged = functools.partial(self.judges["judge"].judged, variables["judge"])
+        predict = functools.partial(self.judges["judge"].predict, variables["judge"])
         train = stacked(self.examples("train"), "y")
-        _, reference = judged(train)
+        _, reference = predict(train)
         most = min(len(self.examples(split)) for split in ("validation", "test"))
 
         def metrics(generated: Generated) -> dict[str, float]:
             prompts, y, _ = generated
             x = prompts["x"]
-            recognized, features = judged(y)
+            recognized, features = predict(y)
             distances, _ = nearest_neighbors(y, train)
             values = {
                 "accuracy": float(np.mean(recognized == x)),
@@ -123,22 +119,22 @@ class ClassToImage(Task):
     ) -> PerExample:
         """Returns the class of each prompt, and whether the judge recognizes it."""
         prompts, y, _ = generated
-        seen, _ = self.judges["judge"].judged(variables["judge"], y)
+        predicted, _ = self.judges["judge"].predict(variables["judge"], y)
         names = self.info["label_names"]
         return {
             "class": [names[x] for x in prompts["x"]],
-            "accuracy": np.stack([seen == prompts["x"], np.ones(len(y))], axis=1),
+            "accuracy": np.stack([predicted == prompts["x"], np.ones(len(y))], axis=1),
         }
 
     def reconstruction_metrics(
         self, y: np.ndarray, other: np.ndarray
     ) -> dict[str, float]:
-        """Mean squared error in units of the range, and the PSNR of it in dB if finite."""
+        """Computes `mse` in units of the range, and its `psnr` in dB if finite."""
         error = float(np.mean(mse(y, other, peak=255.0)))
         return {"mse": error} | ({"psnr": psnr(error)} if error else {})
 
     def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
-        """A row for each class asked for, at most ten images long."""
+        """Renders a row of at most ten images per class."""
         x = prompts["x"]
         names = self.info["label_names"]
         rows = [y[x == k][:10] for k in range(self.x.size)]
@@ -154,61 +150,10 @@ class ClassToImage(Task):
         return Media({"samples": picture})
 
     def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Media:
-        """Ten pairs: the first version above the second."""
+        """Renders ten images above their reconstructions."""
         pairs = np.concatenate([y[:10], other[:10]])
         scale = max(1, round(56 / self.y.shape[1]))
         return Media({"reconstructions": image_grid(pairs, len(y[:10]), scale=scale)})
-
-
-@dataclasses.dataclass(frozen=True)
-class ImageJudge(Judge):
-    """A classifier that is trained on real, slightly moved images."""
-
-    x: Category
-    y: Array
-
-    def init(self, rng: jax.Array, x: jax.Array, y: jax.Array) -> Variables:
-        return self._network.init(rng, self.y.normalize(y))
-
-    def loss(
-        self,
-        variables: Variables,
-        keys: jax.Array,
-        x: jax.Array,
-        y: jax.Array,
-        train: bool,
-    ) -> LossOutput:
-        """Cross-entropy in nats."""
-        image = self.y.normalize(y)
-        if train:
-            image = augment(keys, image)
-        logits, _ = self._network.apply(variables, image, keys if train else None)
-        log_probs = jax.nn.log_softmax(logits)
-        hits = (jnp.argmax(logits, axis=-1) == x).astype(jnp.float32)
-        return LossOutput(
-            loss=-jnp.take_along_axis(log_probs, x[:, None], axis=-1)[:, 0],
-            metrics={"accuracy": hits},
-        )
-
-    def judged(
-        self, variables: Variables, y: np.ndarray, batch_size: int = 500
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Classes i32[N] and features f32[N, D] of images y [N, H, W, C]."""
-        count = math.ceil(len(y) / batch_size)
-        parts = [self._judged(variables, part) for part in np.array_split(y, count)]
-        classes, features = zip(*parts, strict=True)
-        return np.concatenate(classes), np.concatenate(features)
-
-    @functools.partial(jax.jit, static_argnums=0)
-    def _judged(
-        self, variables: Variables, y: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
-        logits, features = self._network.apply(variables, self.y.normalize(y))
-        return jnp.argmax(logits, axis=-1), features
-
-    @property
-    def _network(self) -> Classifier:
-        return Classifier(self.x.size)
 
 
 @functools.lru_cache
@@ -217,5 +162,5 @@ def _images(name: str, split: str, data_dir: str) -> LabeledImages:
 
 
 def stacked(examples: LabeledImages, key: str) -> np.ndarray:
-    """That entry of every example, [N, …]."""
+    """Stacks an entry of all examples, [N, …]."""
     return np.stack([examples[i][key] for i in range(len(examples))])

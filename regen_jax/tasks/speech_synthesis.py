@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import math
 from collections.abc import Mapping, Sequence
 
 import jax
@@ -11,17 +10,16 @@ import numpy as np
 from regen_jax.abstractions.audio.mel import Mel
 from regen_jax.data.readers.speech import Pairs, SpeechOptions, open_speech
 from regen_jax.errors import UserError
-from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.interfaces import (
     Example,
     Generated,
     Judge,
-    LossOutput,
     PerExample,
     SampleMetrics,
     Task,
     Variables,
 )
+from regen_jax.judges.speech_recognizer import SpeechRecognizer
 from regen_jax.media.heatmaps import render_spectrograms
 from regen_jax.media.media import Media
 from regen_jax.metrics.audio import mel_cepstral_distortion
@@ -63,8 +61,8 @@ class SpeechSynthesis(SpeechOptions, Task):
 
     @property
     def judges(self) -> dict[str, Judge]:
-        options = {"width": self.judge_width, "layers": self.judge_layers}
-        return {"judge": Recogniser(self.x, self.y, self.sample_rate, **options)}
+        size = {"width": self.judge_width, "num_layers": self.judge_layers}
+        return {"judge": SpeechRecognizer(self.x, self.y, self.sample_rate, **size)}
 
     def parse_prompt(self, kind: str, value: str) -> Example:
         if kind != "text":
@@ -72,9 +70,9 @@ class SpeechSynthesis(SpeechOptions, Task):
         return {"x": self.encode(value)}
 
     def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
-        """What the recogniser and the reference say of speech.
+        """Computes error rates of a recognizer, and the distance to references.
 
-        `wer`, `cer` and `sentence_accuracy` of the recogniser's transcripts; `mcd`, the
+        `wer`, `cer` and `sentence_accuracy` of the recognizer's transcripts; `mcd`, the
         mel-cepstral distortion in dB after warping, where there is a reference.
         """
         transcribe = functools.partial(
@@ -94,13 +92,13 @@ class SpeechSynthesis(SpeechOptions, Task):
     def per_example(
         self, variables: Mapping[str, Variables], generated: Generated
     ) -> PerExample:
-        """Texts beside what the recognizer heard, and its errors."""
+        """Returns texts, transcripts of the recognizer, and error counts."""
         prompts, y, too_long = generated
         heard = self.judges["judge"].transcribe(variables["judge"], y)
         return per_example(self.decode(prompts["x"]), self.decode(heard), too_long)
 
     def reconstruction_metrics(self, y: Padded, other: Padded) -> dict[str, float]:
-        """`mcd`: mean mel-cepstral distortion in dB over pairs that both have a frame.
+        """Computes `mcd`, mean mel-cepstral distortion in dB of pairs with a frame each.
 
         Empty sounds are left out here; error rates count them.
         """
@@ -109,12 +107,12 @@ class SpeechSynthesis(SpeechOptions, Task):
         return {"mcd": float(np.mean(values))} if values else {}
 
     def speed_metrics(self, y: Padded, seconds: float) -> dict[str, float]:
-        """`real_time_factor`: seconds of work per second of speech; below 1 is faster."""
+        """Computes `real_time_factor`, seconds of computation per second of speech."""
         spoken = float(np.sum(y.length)) / self.sample_rate
         return {"real_time_factor": seconds / spoken} if spoken else {}
 
     def render_samples(self, prompts: Example, y: Padded) -> Media:
-        """Sounds and some spectrograms, each beside its reference where it has one."""
+        """Renders sounds and some spectrograms, beside their references if there are any."""
         texts = self.decode(prompts["x"])
         versions = {"samples": y}
         if "y" in prompts:
@@ -122,7 +120,7 @@ class SpeechSynthesis(SpeechOptions, Task):
         return self._beside("samples", versions, texts)
 
     def render_reconstructions(self, y: Padded, other: Padded) -> Media:
-        """Waves beside the same from their true Y′."""
+        """Renders waves beside their reconstructions."""
         numbers = [str(i) for i in range(len(y.length))]
         versions = {"originals": y, "reconstructions": other}
         return self._beside("reconstructions", versions, numbers)
@@ -130,7 +128,7 @@ class SpeechSynthesis(SpeechOptions, Task):
     def _beside(
         self, name: str, versions: dict[str, Padded], texts: list[str]
     ) -> Media:
-        """The waves of each version as sounds, and one picture of the first ones."""
+        """Renders each version as sounds, and the first ones in one picture."""
         media, pictures, labels = Media(), [], []
         for version, y in versions.items():
             for index, (wave, length) in enumerate(zip(*y, strict=True)):
@@ -148,66 +146,9 @@ class SpeechSynthesis(SpeechOptions, Task):
         return media
 
     def _mels(self, y: Padded) -> list[np.ndarray]:
-        """Log-mel spectrograms f32[T, 80] of each wave."""
+        """Computes the log-mel spectrogram f32[T, 80] of each wave."""
         mels = jax.device_get(_spectrograms(_mel(self.wave, self.sample_rate), y))
         return [m[:n] for m, n in zip(mels.values, mels.length, strict=True)]
-
-
-@dataclasses.dataclass(frozen=True)
-class Recogniser(Judge):
-    """Speech → characters, by the project's own generator, on log-mel frames."""
-
-    x: Tokens
-    y: Array
-    sample_rate: int
-    width: int
-    layers: int
-
-    def init(self, rng: jax.Array, x: jax.Array, y: Padded) -> Variables:
-        return self._generator.init(rng)
-
-    def loss(
-        self,
-        variables: Variables,
-        keys: jax.Array,
-        x: jax.Array,
-        y: Padded,
-        train: bool,
-    ) -> LossOutput:
-        return self._generator.loss(variables, keys, self._features(y), x, train)
-
-    def transcribe(
-        self, variables: Variables, y: Padded, batch_size: int = 100
-    ) -> np.ndarray:
-        """Ids int32[N, length] of the texts of waves [N, …]."""
-        count = math.ceil(len(y.length) / batch_size)
-        parts = zip(*(np.array_split(part, count) for part in y), strict=True)
-        heard = [self._transcribe(variables, Padded(*part)) for part in parts]
-        return np.concatenate(heard)
-
-    @functools.partial(jax.jit, static_argnums=0)
-    def _transcribe(self, variables: Variables, y: Padded) -> jax.Array:
-        keys = jax.random.split(jax.random.key(0), y.length.shape[0])
-        return self._generator.sample(variables, keys, self._features(y))
-
-    def _features(self, y: Padded) -> Padded:
-        return _mel(self.y, self.sample_rate).encode({}, y)
-
-    @property
-    def _generator(self) -> Autoregressive:
-        return Autoregressive(
-            _mel(self.y, self.sample_rate).output_space,
-            self.x,
-            width=self.width,
-            num_layers=self.layers,
-            encoder_layers=self.layers,
-            conditioning="cross",
-            source_stride=4,
-            ctc=0.3,
-            dropout=0.1,
-            source_dropout=0.0,
-            beam_size=1,
-        )
 
 
 def _mel(wave: Array, sample_rate: int) -> Mel:

@@ -21,11 +21,12 @@ ADVICE = {
 
 def advice(error: BaseException) -> str:
     """Returns what to do about a save that failed."""
-    while error is not None:
+    cause: BaseException | None = error
+    while cause is not None:
         for words, action in ADVICE.items():
-            if words.lower() in str(error).lower():
+            if words.lower() in str(cause).lower():
                 return action
-        error = error.__cause__ or error.__context__
+        cause = cause.__cause__ or cause.__context__
     return "fix that"
 
 

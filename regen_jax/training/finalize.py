@@ -1,5 +1,6 @@
 """What a stage computes once, after its last step."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 
 import jax
@@ -47,7 +48,8 @@ def finalize(
     finalized = {"variables": jax.device_get(collections)}
     finalized = jax.device_put(finalized, strategy.shardings(finalized))
     finalized = strategy.to_step_layout(finalized)["variables"]
-    return state.replace(variables={**state.variables, **finalized})
+    variables = {**state.variables, **finalized}
+    return dataclasses.replace(state, variables=variables)
 
 
 def _check_arrays(stage: str, collections: Tree, before: Tree) -> None:

@@ -89,7 +89,7 @@ def import_stage(source: Path, checkpoints: Checkpoints, abstract: TrainState) -
     stage = checkpoints.stage
     with contextlib.closing(Checkpoints(source, stage, checkpoints.options)) as other:
         restored, latest = other.restore(abstract), other.latest
-    if restored is None or int(restored[0].step) < latest:
+    if restored is None or int(restored[0].step) != latest:
         lack = "has no checkpoint" if restored is None else "cannot give the last step"
         raise UserError(
             f"config.train.{stage}.init_from: {source} {lack} of stage '{stage}'"

@@ -123,8 +123,10 @@ def test_sounds_can_be_played(page, synthesis):
 
 def test_the_command_makes_a_picture(sweep, tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "experiments.screenshot", f"--logdir={sweep}"]
-        + [f"--out={tmp_path}/new/a.png", "--tags=^prior/", "--width=800"],
+        [
+            *(sys.executable, "-m", "experiments.screenshot", f"--logdir={sweep}"),
+            *(f"--out={tmp_path}/new/a.png", "--tags=^prior/", "--width=800"),
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,

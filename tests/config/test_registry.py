@@ -110,7 +110,8 @@ def test_find_gives_the_class_of_a_module_or_a_path():
         (":Thing", "cannot import '': Empty module name"),
         (
             "regen_jax.abstractions.image.pixel_tokens:Missing",
-            "regen_jax.abstractions.image.pixel_tokens:Missing is not a subclass of Abstraction",
+            "regen_jax.abstractions.image.pixel_tokens:Missing is not a subclass of "
+            "Abstraction",
         ),
         (
             "regen_jax.spaces:Array",
@@ -155,9 +156,9 @@ def test_make_takes_plain_values():
     ("section", "message"),
     [
         (
-            {"count": 1, "colour": 2},
+            {"count": 1, "color": 2},
             (
-                ".colour is not an option of Options; known are count, share, label, on, "
+                ".color is not an option of Options; known are count, share, label, on, "
                 "sizes, interval, rules, inner"
             ),
         ),
@@ -212,9 +213,9 @@ def test_given_fields_are_no_options_and_the_name_chose_the_class():
         "config.abstraction",
         input_space=IMAGES,
     )
-    assert (
-        message
-        == "config.abstraction.input_space is not an option of PixelTokens; known are levels"
+    assert message == (
+        "config.abstraction.input_space is not an option of PixelTokens; known are "
+        "levels"
     )
 
 

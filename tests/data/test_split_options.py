@@ -7,6 +7,7 @@ from regen_jax.data.tfds.splits import SplitOptions
 from regen_jax.errors import UserError
 from regen_jax.tasks.class_to_image import ClassToImage
 from regen_jax.tasks.harmony import Harmony
+from regen_jax.tasks.melody import Melody
 from regen_jax.tasks.pronunciation import Pronunciation
 from regen_jax.tasks.simplification import Simplification
 
@@ -46,3 +47,16 @@ def test_words_and_scores_are_of_the_named_split(speech_dir, music_dir):
     assert len(words.examples("validation")) == 5 < len(words.examples("test"))
     scores = Harmony(dir=music_dir, transpose=0, splits=SplitOptions(train="test"))
     assert len(scores.examples("train")) == len(scores.examples("test"))
+
+
+def test_targets_of_melodies_are_of_the_named_split(music_dir):
+    def num_targets(**splits):
+        options = {"transpose": 0, "folk_tunes": "", "splits": SplitOptions(**splits)}
+        return len(Melody(dir=music_dir, **options).examples("targets"))
+
+    task = Melody(dir=music_dir, transpose=0)
+    sizes = {name: len(list(task.pieces(name))) for name in ("train", "test")}
+    assert num_targets() == sizes["train"]
+    assert num_targets(targets="test") == sizes["test"] != sizes["train"]
+    with_folk_tunes = Melody(dir=music_dir, transpose=0, division=4)
+    assert len(with_folk_tunes.examples("targets")) > sizes["train"]

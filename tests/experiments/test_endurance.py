@@ -60,7 +60,7 @@ def test_missing_scalars_and_steps_are_found(copy, trained):
 def test_a_folder_with_another_study_is_refused(tmp_path):
     (tmp_path / "whole").mkdir()
     done = subprocess.run(
-        [sys.executable, "-m", "experiments.endurance", f"--workdir={tmp_path}"],
+        [sys.executable, "-m", "experiments.endurance.run", f"--workdir={tmp_path}"],
         cwd=ROOT,
         check=False,
         capture_output=True,

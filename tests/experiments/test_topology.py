@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.topology import wrong
+from experiments.topology.run import wrong
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -18,7 +18,7 @@ def test_runs_of_any_devices_are_used_on_any_others(trained, tiny_flags, tmp_pat
     shutil.copytree(trained, tmp_path / "written" / "one")
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "experiments.topology", "--quick"),
+            *(sys.executable, "-m", "experiments.topology.run", "--quick"),
             *(f"--workdir={tmp_path}", *tiny_flags),
             *(
                 f"--config.train.{s}.steps=10"

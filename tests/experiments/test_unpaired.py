@@ -10,7 +10,12 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def test_the_study_runs_and_goes_on(speech_dir, tmp_path):
-    command = [sys.executable, "-m", "experiments.unpaired", f"--workdir={tmp_path}"]
+    command = [
+        sys.executable,
+        "-m",
+        "experiments.unpaired.run",
+        f"--workdir={tmp_path}",
+    ]
     command += [f"--data_dir={speech_dir}", "--seeds=1", "--size=tiny", "--share=0.2"]
     command += [f"--{stage}_steps=5" for stage in ("prior", "decoder", "direct")]
     outputs = []

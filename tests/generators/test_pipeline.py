@@ -226,5 +226,4 @@ def test_section_that_does_not_fit_raises_user_error(changes, message):
 
 def test_learned_abstraction_raises_value_error():
     with pytest.raises(ValueError, match="Autoencoder is learned"):
-        abstraction = Autoencoder(TARGET, widths=(4,))
-        Pipeline(SOURCE, TARGET, abstraction, PIPELINE.prior)
+        Pipeline(SOURCE, TARGET, Autoencoder(TARGET), PIPELINE.prior)

@@ -112,7 +112,7 @@ def test_fit_adds_details_that_the_source_lacks():
     ],
 )
 def test_every_kind_of_source_conditions(source_space):
-    network = dataclasses.replace(TINY, dropout=0.1, remat=True)
+    network = dataclasses.replace(TINY, dropout=0.1, remat="full")
     model = Regression(source_space, TARGET, network)
     variables = jax.eval_shape(model.init, jax.random.key(0))
     keys, source, target = example_keys(2), zeros(source_space, 2), zeros(TARGET, 2)

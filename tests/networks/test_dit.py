@@ -121,8 +121,8 @@ def test_remat_with_dropout_gives_equal_gradients():
 
     jax.tree.map(
         lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6),
-        gradients(False),
-        gradients(True),
+        gradients("none"),
+        gradients("full"),
     )
 
 

@@ -37,7 +37,7 @@ class Block(nn.Module):
 class Network(nn.Module):
     """A stack that is not at the root of its network."""
 
-    remat: bool = False
+    remat: str = "none"
     rate: float = 0.0
 
     def setup(self):
@@ -90,7 +90,7 @@ def test_initial_scale_does_not_depend_on_number_of_layers(num_layers):
         np.testing.assert_allclose(np.std(params[name]["kernel"]), 1 / 8, rtol=0.05)
 
 
-@pytest.mark.parametrize("remat", [False, True])
+@pytest.mark.parametrize("remat", ["none", "full"])
 def test_stack_equals_loop_in_values_and_gradients(variables, remat):
     network = Network(remat, rate=0.5)
 
@@ -127,7 +127,7 @@ def test_stack_within_vmap_equals_stack_of_rows(variables):
     assert_close(mapped, jnp.stack([apply(row)[0] for row in x]))
 
 
-@pytest.mark.parametrize("remat", [False, True])
+@pytest.mark.parametrize("remat", ["none", "full"])
 def test_params_are_read_layer_by_layer_through_the_bound_function(variables, remat):
     shapes = []
 
@@ -142,6 +142,13 @@ def test_params_are_read_layer_by_layer_through_the_bound_function(variables, re
     expected, _ = loop(jax.tree.map(lambda leaf: 2 * leaf, variables), X)
     assert_close(doubled, expected)
     assert_close(network.apply(variables, X), loop(variables, X))
+
+
+def test_stack_of_no_layers_has_no_parameters():
+    stack = LayerStack(functools.partial(Block, WIDTH), num_layers=0)
+    (x, outputs), variables = stack.init_with_output(jax.random.key(0), X, SHIFT, None)
+    assert outputs == [] and not variables
+    np.testing.assert_array_equal(x, X)
 
 
 def test_missing_parameters_raise():

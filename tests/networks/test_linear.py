@@ -13,7 +13,7 @@ from regen_jax.abstractions.autoencoder import Autoencoder
 from regen_jax.abstractions.networks.latent_queries import LatentQueriesNetworks
 from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.generators.regression import Regression
-from regen_jax.judges.classifier import Classifier
+from regen_jax.judges.image_classifier import ConvNet
 from regen_jax.losses.cross_entropy import CrossEntropy
 from regen_jax.networks.dit import DiTOptions
 from regen_jax.networks.linear import Head, Linear
@@ -133,7 +133,7 @@ def test_other_networks_do_not_round_predictions():
     loss = functools.partial(autoencoder.loss, train=True)
     assert rounded_logits(loss, variables, keys, y) == []
 
-    judge, images = Classifier(VOCAB, dtype=jnp.bfloat16), jnp.zeros((3, 8, 8, 1))
+    judge, images = ConvNet(VOCAB, dtype=jnp.bfloat16), jnp.zeros((3, 8, 8, 1))
     variables = jax.eval_shape(judge.init, jax.random.key(0), images)
     assert rounded_logits(judge.apply, variables, images) == []
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from regen_jax.interfaces import Generated
+from regen_jax.judges.image_classifier import ImageClassifier
 from regen_jax.tasks import class_to_image
-from regen_jax.tasks.class_to_image import FRECHET_DRAWS, ClassToImage, ImageJudge
+from regen_jax.tasks.class_to_image import FRECHET_DRAWS, ClassToImage
 
 
 class Images(list):
@@ -28,7 +29,7 @@ def task(monkeypatch):
         features = np.float32(y).reshape(len(y), -1)[:, :2]
         return np.zeros(len(y), int), features
 
-    monkeypatch.setattr(ImageJudge, "judged", judged)
+    monkeypatch.setattr(ImageClassifier, "predict", judged)
     return ClassToImage()
 
 

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from regen_jax.interfaces import Generated
+from regen_jax.judges.image_classifier import ImageClassifier
+from regen_jax.judges.speech_recognizer import SpeechRecognizer
 from regen_jax.spaces import Padded
-from regen_jax.tasks.class_to_image import ClassToImage, ImageJudge
+from regen_jax.tasks.class_to_image import ClassToImage
 from regen_jax.tasks.speech_recognition import SpeechRecognition
-from regen_jax.tasks.speech_synthesis import Recogniser, SpeechSynthesis
+from regen_jax.tasks.speech_synthesis import SpeechSynthesis
 from regen_jax.tasks.transcripts import error_rates
 
 TEXTS = ["let there be light", "and it was so", "jesus wept"]
@@ -22,7 +24,9 @@ def test_errors_per_text_add_up_to_the_rates(task, monkeypatch):
         prompts, y = {"y": spoken}, heard
     else:
         prompts, y = {"x": spoken}, Padded(np.zeros((3, 8)), np.full(3, 8))
-        monkeypatch.setattr(Recogniser, "transcribe", lambda self, variables, y: heard)
+        monkeypatch.setattr(
+            SpeechRecognizer, "transcribe", lambda self, variables, y: heard
+        )
     columns = task.per_example({"judge": {}}, Generated(prompts, y, TOO_LONG))
     assert columns["reference"] == [*TEXTS, "in the beginning"]
     assert columns["output"] == [*HEARD, ""]
@@ -36,7 +40,9 @@ def test_errors_per_text_add_up_to_the_rates(task, monkeypatch):
 
 def test_hits_per_image_add_up_to_the_accuracy(digits_dir, monkeypatch):
     seen = np.array([3, 1, 4, 1])
-    monkeypatch.setattr(ImageJudge, "judged", lambda self, variables, y: (seen, None))
+    monkeypatch.setattr(
+        ImageClassifier, "predict", lambda self, variables, y: (seen, None)
+    )
     y = np.zeros((4, 28, 28, 1), np.uint8)
     prompts = {"x": np.array([3, 1, 4, 2])}
     columns = ClassToImage(dir=digits_dir).per_example(

@@ -59,7 +59,7 @@ def test_tokenizer_is_learned_of_train_alone(make_task, text_dir):
 
 
 def test_what_is_too_long_scores_as_an_empty_output(make_task, monkeypatch):
-    monkeypatch.setattr(LanguageModel, "nats", lambda self, v, y: np.ones(len(y)))
+    monkeypatch.setattr(LanguageModel, "nll", lambda self, v, y: np.ones(len(y)))
     task = make_task(600, 32)
     core, examples = task.core_list("test"), task.examples("test")
     rows = [examples[int(row)] for row in core.rows[:4]]

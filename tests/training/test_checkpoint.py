@@ -29,7 +29,7 @@ ONE = ParallelOptions(axes=MeshAxes(data=1))
 
 @pytest.fixture(autouse=True)
 def swept():
-    """Orbax leaves coroutines behind where it fails: swept up in the test they are of."""
+    """Collects the coroutines that Orbax leaves where it fails, in the test they are of."""
     yield
     gc.collect()
 
@@ -77,27 +77,27 @@ def save(folder, steps, iterator=None, keep=2, parallel=ONE):
 
 def restore(folder, iterator=None, parallel=ONE):
     reading = checkpoints(folder)
-    found = reading.restore(abstract(parallel), iterator)
+    restored = reading.restore(abstract(parallel), iterator)
     reading.close()
-    return found
+    return restored
 
 
-def assert_same(found, expected):
+def assert_same(actual, expected):
     def same(a, b):
         np.testing.assert_array_equal(a, b)
         assert a.dtype == b.dtype
 
-    jax.tree.map(same, jax.device_get(found), jax.device_get(expected))
+    jax.tree.map(same, jax.device_get(actual), jax.device_get(expected))
 
 
-def test_round_trip(tmp_path):
+def test_newest_checkpoint_is_restored_with_its_seconds(tmp_path):
     save(tmp_path, [3, 4])
     state, seconds = restore(tmp_path)
     assert_same(state, make_state(4, seed=4))
     assert seconds == 40.0
 
 
-def test_odd_characters_of_a_folder_are_taken_as_they_are(tmp_path):
+def test_odd_characters_of_a_folder_are_literal(tmp_path):
     name = """a %41{b,c}|#&=;:'"$^`~!@()+,<>é"""
     folder = storable(tmp_path / name, "--workdir")
     save(folder, [3, 4])
@@ -105,7 +105,7 @@ def test_odd_characters_of_a_folder_are_taken_as_they_are(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-def test_the_iterator_comes_back_with_the_state(tmp_path, toy):
+def test_iterator_is_restored_with_the_state(tmp_path, toy):
     iterator = toy.batches()
     save(tmp_path, [1, 2, 3], iterator)
     expected = next(iterator)
@@ -116,20 +116,20 @@ def test_the_iterator_comes_back_with_the_state(tmp_path, toy):
     assert_same(next(other), expected)
 
 
-def test_none_where_nothing_was_saved(tmp_path):
+def test_restore_without_checkpoints_returns_none(tmp_path):
     assert restore(tmp_path) is None
     assert checkpoints(tmp_path).latest is None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_newest_are_kept(tmp_path):
+def test_newest_checkpoints_are_kept(tmp_path):
     folder = save(tmp_path, [1, 2, 3, 4], keep=3)
     assert sorted(path.name for path in folder.iterdir()) == ["2", "3", "4"]
 
 
 @pytest.mark.parametrize("first", [ONE, SPLIT, PMAP], ids=["one", "fsdp", "pmap"])
 @pytest.mark.parametrize("then", [ONE, SPLIT, PMAP], ids=["one", "fsdp", "pmap"])
-def test_saved_under_one_strategy_and_restored_under_another(tmp_path, first, then):
+def test_state_saved_by_one_strategy_is_restored_by_another(tmp_path, first, then):
     save(tmp_path, [5], parallel=first)
     state, _ = restore(tmp_path, parallel=then)
     assert_same(state, make_state(5, seed=5))
@@ -143,7 +143,7 @@ def test_saved_under_one_strategy_and_restored_under_another(tmp_path, first, th
     place=st.integers(0, 10**6),
     bit=st.integers(0, 31),
 )
-def test_the_fingerprint_sees_any_bit(leaf, place, bit):
+def test_fingerprint_changes_with_any_bit(leaf, place, bit):
     arrays = {
         "kernel": np.linspace(-1, 1, 1024, dtype=np.float32).reshape(16, 64),
         "bias": np.zeros(8, np.float32),
@@ -159,7 +159,7 @@ def test_the_fingerprint_sees_any_bit(leaf, place, bit):
     assert int(fingerprint({**arrays, leaf: changed})) != before
 
 
-def test_the_fingerprint_sees_exchanged_values_and_arrays():
+def test_fingerprint_changes_if_values_or_arrays_are_exchanged():
     a, b = np.arange(8, dtype=np.int32), np.arange(8, 16, dtype=np.int32)
     before = int(fingerprint({"a": a, "b": b}))
     assert int(fingerprint({"a": b, "b": a})) != before
@@ -169,7 +169,7 @@ def test_the_fingerprint_sees_exchanged_values_and_arrays():
 @pytest.mark.parametrize(
     "parallel", [SPLIT, ParallelOptions(axes=MeshAxes(fsdp=2), min_size=1), PMAP]
 )
-def test_the_fingerprint_is_the_same_however_arrays_lie(parallel):
+def test_fingerprint_is_the_same_for_any_sharding(parallel):
     strategy = make_strategy(parallel)
     state = make_state(3)
     placed = strategy.to_checkpoint_layout(strategy.to_step_layout(state))
@@ -225,7 +225,7 @@ def saved(tmp_path_factory, toy):
 
 @unraisable
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
-def test_a_damaged_checkpoint_is_told_and_the_one_before_taken(
+def test_damaged_checkpoint_is_logged_and_the_one_before_restored(
     tmp_path, saved, toy, damage, caplog
 ):
     shutil.copytree(saved, tmp_path, dirs_exist_ok=True)
@@ -239,8 +239,11 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_taken(
     assert_same(state, make_state(1, seed=1))
     assert seconds == 10.0
     assert_same(next(iterator), next(toy.batches()))
-    told = [r.getMessage() for r in caplog.records if r.name.startswith("regen_jax")]
-    (line,) = told
+    (line,) = (
+        record.getMessage()
+        for record in caplog.records
+        if record.name.startswith("regen_jax")
+    )
     assert line.startswith("checkpoint 2 of stage 'prior' is damaged (")
     assert line.endswith("); trying the one before") and "\n" not in line
 
@@ -257,7 +260,7 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_taken(
 
 
 @unraisable
-def test_what_comes_back_is_what_was_saved_or_nothing(tmp_path, saved, toy):
+def test_damage_of_any_file_restores_a_whole_state(tmp_path, saved, toy):
     """A bit of any one file changes, or the file is gone."""
     newest = saved / "prior" / "checkpoints" / "2"
     expected = {}
@@ -286,21 +289,21 @@ def tree(folder):
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def test_nothing_is_overwritten_where_it_is_set_aside(tmp_path, saved):
+def test_quarantine_overwrites_nothing(tmp_path, saved):
     shutil.copytree(saved, tmp_path, dirs_exist_ok=True)
-    kept = tmp_path / "prior" / "damaged" / "2"
-    kept.mkdir(parents=True)
-    (kept / "mine").write_text("kept")
+    earlier = tmp_path / "prior" / "damaged" / "2"
+    earlier.mkdir(parents=True)
+    (earlier / "mine").write_text("kept")
     reading = checkpoints(tmp_path)
     reading.quarantine_after(1)
     reading.close()
-    assert (kept / "mine").read_text() == "kept"
-    assert (kept.with_name("2_") / "state").is_dir()
+    assert (earlier / "mine").read_text() == "kept"
+    assert (earlier.with_name("2_") / "state").is_dir()
     assert [path.name for path in (tmp_path / "prior/checkpoints").iterdir()] == ["1"]
 
 
 @unraisable
-def test_all_damaged_is_an_error_of_one_line(tmp_path, saved):
+def test_all_checkpoints_damaged_raise_user_error_of_one_line(tmp_path, saved):
     shutil.copytree(saved, tmp_path, dirs_exist_ok=True)
     folder = tmp_path / "prior" / "checkpoints"
     flip(largest(folder / "1"))

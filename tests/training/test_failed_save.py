@@ -34,15 +34,15 @@ except UserError as error:
 saving.close()
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
 reading = Checkpoints(Path(sys.argv[1]), "prior", CheckpointOptions(1, 2))
-found, _ = reading.restore(state(0))
-print(np.array_equal(found.averages[0], state(1).averages[0]))
+restored, _ = reading.restore(state(0))
+print(np.array_equal(restored.averages[0], state(1).averages[0]))
 reading.save(state(2), 0.0)
 reading.finish()
 print(reading.latest)
 """
 
 
-def test_full_disk_is_logged_and_the_last_step_is_kept(tmp_path):
+def test_save_on_a_full_disk_raises_and_keeps_the_last_step(tmp_path):
     # Full by a limit on the size of files, which ends a write as a full disk does.
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, tmp_path],
@@ -59,7 +59,7 @@ def test_full_disk_is_logged_and_the_last_step_is_kept(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "number, what",
+    "number, action",
     [
         (errno.ENOSPC, "free some disk space"),
         (errno.EDQUOT, "free some disk space, or have the quota raised,"),
@@ -70,9 +70,9 @@ def test_full_disk_is_logged_and_the_last_step_is_kept(tmp_path):
         (errno.EPIPE, "fix that"),
     ],
 )
-def test_advice_on_a_failed_save_is_of_its_cause(number, what):
+def test_advice_on_a_failed_save_fits_its_cause(number, action):
     cause = OSError(number, os.strerror(number))
-    assert advice(cause) == what
+    assert advice(cause) == action
     wrapped = ValueError("Error writing local file")
     wrapped.__cause__ = cause
-    assert advice(wrapped) == what
+    assert advice(wrapped) == action

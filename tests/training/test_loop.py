@@ -41,7 +41,7 @@ def stopped_at(step):
 
 
 def saved(toy, workdir, options=None):
-    """The last state of the toy stage, and the place of its data iterator."""
+    """The last state of the toy stage, and the position of its data iterator."""
     options = options or toy.options()
     init = functools.partial(
         create, toy.stage, options, jax.random.key(0), toy.batch(options.batch_size)
@@ -53,8 +53,8 @@ def saved(toy, workdir, options=None):
     return jax.device_get(state), iterator.get_state()
 
 
-def assert_same(found, expected):
-    jax.tree.map(np.testing.assert_array_equal, found, expected)
+def assert_same(actual, expected):
+    jax.tree.map(np.testing.assert_array_equal, actual, expected)
 
 
 def scalars(workdir, tag):
@@ -70,15 +70,7 @@ def snapshot(folder):
     }
 
 
-@pytest.fixture(scope="module")
-def whole(toy, tmp_path_factory):
-    """A run of six steps that nothing stopped."""
-    workdir = tmp_path_factory.mktemp("whole")
-    toy.train(workdir)
-    return workdir
-
-
-def test_it_takes_the_steps_it_says(toy, whole):
+def test_run_takes_its_steps_and_logs_their_losses(toy, whole):
     options = toy.options()
     rng = stage_rng(5, "toy")
     state = create(toy.stage, options, rng, toy.batch())
@@ -87,19 +79,19 @@ def test_it_takes_the_steps_it_says(toy, whole):
     for _ in range(6):
         state, metrics = step(state, {}, next(batches), rng)
         losses.append(float(metrics["loss"]))
-    found, place = saved(toy, whole)
+    restored, position = saved(toy, whole)
     jax.tree.map(
         functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6),
-        found,
+        restored,
         jax.device_get(state),
     )
-    assert place == batches.get_state()
+    assert position == batches.get_state()
     steps, values = zip(*scalars(whole / "toy", "train/loss"), strict=True)
     assert steps == (1, 2, 3, 4, 5, 6)
     np.testing.assert_allclose(values, losses, rtol=1e-5)
 
 
-def test_stopped_at_every_step_it_gives_the_same_bits(toy, whole, tmp_path):
+def test_run_stopped_at_every_step_gives_the_same_bits(toy, whole, tmp_path):
     for step in range(1, 7):
         with stopped_at(step):
             toy.train(tmp_path)
@@ -111,7 +103,7 @@ def test_stopped_at_every_step_it_gives_the_same_bits(toy, whole, tmp_path):
         assert scalars(tmp_path / "toy", tag) == scalars(whole / "toy", tag)
 
 
-def test_seconds_add_up_over_starts(toy, tmp_path):
+def test_seconds_are_summed_over_starts(toy, tmp_path):
     with stopped_at(5):
         toy.train(tmp_path)
     options, batch = toy.options(), toy.batch()
@@ -126,7 +118,7 @@ def test_seconds_add_up_over_starts(toy, tmp_path):
     assert load_stage(toy.stage, options, tmp_path, batch).seconds == trained.seconds
 
 
-def test_a_finished_stage_is_not_trained_again(toy, whole):
+def test_finished_stage_is_not_trained_again(toy, whole):
     calls = []
 
     def loss(*args):
@@ -139,19 +131,19 @@ def test_a_finished_stage_is_not_trained_again(toy, whole):
     assert_same(jax.device_get(trained.variables), saved(toy, whole)[0].averaged)
 
 
-def test_load_gives_a_finished_stage(toy, whole):
+def test_load_stage_returns_a_finished_stage(toy, whole):
     trained = load_stage(toy.stage, toy.options(), whole, toy.batch(2))
     assert_same(jax.device_get(trained.variables), saved(toy, whole)[0].averaged)
 
 
-def test_load_refuses_what_is_not_finished(toy, whole, tmp_path):
+def test_load_stage_that_is_not_finished_raises_user_error(toy, whole, tmp_path):
     with pytest.raises(UserError, match="stage 'toy' in .* has 6 of 7 steps"):
         load_stage(toy.stage, toy.options(steps=7), whole, toy.batch(2))
     with pytest.raises(UserError, match="stage 'toy' in .* has 0 of 6 steps"):
         load_stage(toy.stage, toy.options(), tmp_path, toy.batch(2))
 
 
-def test_a_stage_of_another_run_is_copied(toy, whole, tmp_path):
+def test_stage_of_another_run_is_copied(toy, whole, tmp_path):
     # Another learning rate would show if it were trained.
     options = toy.options(init_from=str(whole), schedule=WarmupCosine(1.0))
     expected, _ = saved(toy, whole)
@@ -162,11 +154,11 @@ def test_a_stage_of_another_run_is_copied(toy, whole, tmp_path):
         trained = toy.train(tmp_path, options=options)
         assert_same(jax.device_get(trained.variables), expected.averaged)
     assert snapshot(whole) == before
-    found = load_stage(toy.stage, options, tmp_path, toy.batch(2))
-    assert_same(jax.device_get(found.variables), expected.averaged)
+    loaded = load_stage(toy.stage, options, tmp_path, toy.batch(2))
+    assert_same(jax.device_get(loaded.variables), expected.averaged)
 
 
-def test_init_from_a_folder_without_the_stage_is_refused(toy, tmp_path):
+def test_init_from_a_folder_without_the_stage_raises_user_error(toy, tmp_path):
     options = toy.options(init_from=str(tmp_path / "other"))
     words = "config.train.toy.init_from: .*other has no checkpoint of stage 'toy'"
     with pytest.raises(UserError, match=words):
@@ -175,7 +167,7 @@ def test_init_from_a_folder_without_the_stage_is_refused(toy, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_stage_whose_last_step_is_damaged_is_not_taken(toy, whole, tmp_path):
+def test_stage_whose_last_step_is_damaged_is_not_imported(toy, whole, tmp_path):
     source = shutil.copytree(whole, tmp_path / "source")
     (source / "toy/checkpoints/6/state/_METADATA").write_text("{")
     options = toy.options(init_from=str(source))
@@ -187,7 +179,7 @@ def test_stage_whose_last_step_is_damaged_is_not_taken(toy, whole, tmp_path):
 
 
 def failing_from(toy, step):
-    """The toy stage, its loss not a number from that step on."""
+    """The toy stage, with a loss that is NaN from that step on."""
 
     def init(rng, batch):
         variables = toy.stage.init(rng, batch)
@@ -214,7 +206,7 @@ def failing_from(toy, step):
         (2, 9, "5 to 6", 0),
     ],
 )
-def test_a_loss_that_is_not_finite_stops_the_run(
+def test_loss_that_is_not_finite_stops_the_run(
     toy, tmp_path, log_every, every, checked, kept
 ):
     stage = failing_from(toy, 5)
@@ -233,7 +225,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(
     assert (latest or 0) == kept
 
 
-def test_a_huge_learning_rate_is_told(toy, tmp_path):
+def test_huge_learning_rate_raises_user_error(toy, tmp_path):
     options = toy.options(schedule=WarmupCosine(1e38, 0.0))
     with pytest.raises(
         UserError, match="lower config.train.toy.schedule.learning_rate"
@@ -243,7 +235,7 @@ def test_a_huge_learning_rate_is_told(toy, tmp_path):
 
 
 class Recorder:
-    """What a run does, in its order: (what, step)."""
+    """Actions of a run in their order, with steps."""
 
     def __init__(self, toy):
         self.toy, self.log = toy, []
@@ -282,7 +274,7 @@ class Recorder:
         return self.log
 
 
-def test_save_then_evaluate_then_next_then_step(toy, tmp_path):
+def test_turn_saves_reports_reads_and_steps_in_this_order(toy, tmp_path):
     log = Recorder(toy).run(tmp_path, evaluate_every=2, every=3)
     expected = """
         next, step, next, step, save 2, evaluate, next, step, save 3, next, step,
@@ -294,9 +286,9 @@ def test_save_then_evaluate_then_next_then_step(toy, tmp_path):
     assert [event.step for event in events.Images("toy/picture")] == [2, 4, 5]
 
 
-def test_speed_is_told_without_pauses(toy, whole):
+def test_speed_is_logged_from_the_second_reading(toy, whole):
     for tag in ("step_seconds", "examples_per_second", "model_flops_per_second"):
-        found = scalars(whole / "toy", f"train/{tag}")
+        curve = scalars(whole / "toy", f"train/{tag}")
         # Nothing at the first reading, which has compilation in it.
-        assert [step for step, _ in found] == [2, 3, 4, 5, 6]
-        assert all(value > 0 for _, value in found)
+        assert [step for step, _ in curve] == [2, 3, 4, 5, 6]
+        assert all(value > 0 for _, value in curve)

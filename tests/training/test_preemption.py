@@ -23,25 +23,25 @@ def leaves(trained):
     return [np.asarray(x) for x in jax.tree.leaves(trained.variables)]
 
 
-def assert_same(found, expected):
-    for a, b in zip(leaves(found), leaves(expected), strict=True):
+def assert_same(actual, expected):
+    for a, b in zip(leaves(actual), leaves(expected), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_it_is_raised_at_once_and_the_handler_put_back():
+def test_signal_raises_at_once_and_the_handler_is_restored():
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(Preempted), Preemption():
         terminate()
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_deferred_it_waits():
+def test_deferred_signal_waits():
     with Preemption() as preemption, preemption.deferred():
         assert not preemption.due(3)
         terminate()
         assert preemption.due(4)
         with pytest.raises(Preempted), preemption.at_once():
-            pytest.fail("it was told before")
+            pytest.fail("the signal came before")
     with (
         pytest.raises(Preempted),
         Preemption() as preemption,
@@ -68,8 +68,7 @@ class Signalled:
 
 
 @pytest.mark.parametrize("step", [1, 3, 4, 6])
-def test_stopped_at_a_step_it_saves_that_step(toy, tmp_path, step):
-    expected = toy.train(tmp_path / "whole")
+def test_run_stopped_at_a_step_saves_that_step(toy, whole, tmp_path, step):
     with pytest.raises(Preempted), Preemption() as preemption:
         toy.train(
             tmp_path / "run",
@@ -79,7 +78,7 @@ def test_stopped_at_a_step_it_saves_that_step(toy, tmp_path, step):
         )
     saved = tmp_path / "run" / "toy" / "checkpoints"
     assert [path.name for path in saved.iterdir()] == [str(step)]
-    assert_same(toy.train(tmp_path / "run", every=100), expected)
+    assert_same(toy.train(tmp_path / "run", every=100), toy.train(whole))
 
 
 class Killed(BaseException):
@@ -93,8 +92,8 @@ def test_report_cut_short_at_any_moment_is_made_after_the_next_start(
     save, note = Checkpoints.save, Progress.note
     moments = ["save 1", "report 2", "note 3", "report 5"]
 
-    def strike(what, step):
-        if moments[:1] == [f"{what} {step}"]:
+    def strike(action, step):
+        if moments[:1] == [f"{action} {step}"]:
             moments.pop(0)
             if step == 5:
                 terminate()
@@ -139,14 +138,16 @@ def test_report_cut_short_at_any_moment_is_made_after_the_next_start(
         with pytest.raises(stop):
             train("run")
     assert moments == []
-    for _ in range(2):  # The second time, nothing is owed.
+    for _ in range(2):  # The second time, nothing is pending.
         train("run")
         for tag in ("toy/bias", "train/loss", "train/grad_norm"):
             assert curve("run", tag) == curve("whole", tag)
     assert not list((tmp_path / "run" / "toy").glob("unreported*"))
 
 
-def test_report_that_fails_is_one_line_and_training_goes_on(toy, tmp_path, caplog):
+def test_report_that_fails_is_logged_in_one_line_and_training_goes_on(
+    toy, tmp_path, caplog
+):
     def report(variables, frozen):
         raise ValueError("no value\nfor one sample")
 
@@ -162,7 +163,7 @@ def test_report_that_fails_is_one_line_and_training_goes_on(toy, tmp_path, caplo
         "4",
         "6",
     }
-    # It is not owed.
+    # It is not pending.
     before = len(caplog.records)
     assert_same(toy.train(tmp_path, stage, evaluate_every=4), trained)
     assert len(caplog.records) == before

@@ -27,11 +27,11 @@ BATCH = 16
     ],
     ids=["one", "accumulate4", "data4-fsdp2-accumulate2", "pmap8", "pmap8-accumulate2"],
 )
-def test_mean_over_tokens_is_that_of_the_global_batch(parallel, accumulate):
+def test_mean_over_tokens_equals_that_of_the_global_batch(parallel, accumulate):
     rng = np.random.default_rng(0)
     count = np.array([1, 9, 1, 1, 5, 2, 7, 1, 3, 3, 8, 1, 1, 6, 2, 4])
     values = rng.normal(size=(BATCH, 9)).astype(np.float32)
-    kept = np.arange(9) < count[:, None]
+    mask = np.arange(9) < count[:, None]
 
     def loss(variables, frozen, keys, batch, train):
         square = (variables["params"]["kernel"] - batch["values"]) ** 2
@@ -61,11 +61,11 @@ def test_mean_over_tokens_is_that_of_the_global_batch(parallel, accumulate):
     batch = strategy.shard_batch({"values": values, "count": count})
     state, metrics = step(strategy.to_step_layout(state), {}, batch, jax.random.key(0))
 
-    error = np.where(kept, kernel - values, 0)
+    error = np.where(mask, kernel - values, 0)
     gradient = 2 * error.sum(axis=0) / count.sum()
     mean = (error**2).sum() / count.sum()
-    found = strategy.to_checkpoint_layout(state).variables["params"]["kernel"]
-    np.testing.assert_allclose(found, kernel - 0.1 * gradient, rtol=1e-5)
+    updated = strategy.to_checkpoint_layout(state).variables["params"]["kernel"]
+    np.testing.assert_allclose(updated, kernel - 0.1 * gradient, rtol=1e-5)
     assert metrics["loss"] == pytest.approx(mean, rel=1e-5)
     assert metrics["error"] == pytest.approx(mean, rel=1e-5)
     whole = ((error**2).sum(axis=1) / count).mean()
@@ -82,7 +82,7 @@ def test_mean_over_tokens_is_that_of_the_global_batch(parallel, accumulate):
     ],
     ids=["one", "data4-fsdp2", "pmap8"],
 )
-def test_loss_of_a_global_mean_is_that_of_the_global_batch(parallel):
+def test_loss_of_a_global_mean_equals_that_of_the_global_batch(parallel):
     rng = np.random.default_rng(0)
     values = rng.normal(size=(BATCH, 9)).astype(np.float32)
     kernel = rng.normal(size=9).astype(np.float32)

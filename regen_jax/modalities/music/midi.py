@@ -8,7 +8,6 @@ import struct
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
 
 from regen_jax.errors import UserError
 from regen_jax.modalities.music import bars, midi_file
@@ -113,7 +112,7 @@ def read(path: str | Path, division: int, voices: int = 0) -> Score:
     path = Path(path)
     label = f"MIDI file {str(path)!r}"
     file = _open(path, label)
-    tracks = [_notes_by_channel(track) for track in file.tracks]
+    tracks = [_notes_by_channel(track, file.ticks) for track in file.tracks]
     parts = [
         part
         for channels in tracks
@@ -141,20 +140,12 @@ def read(path: str | Path, division: int, voices: int = 0) -> Score:
         raise UserError(f"{label} has notes in {count}: {needed}")
     first = min(note.start for part in parts for note in part)
     end = max(note.end for part in parts for note in part)
-    quarter = file.ticks
-    meter, bar_line = bars.find_meter(
-        [(Fraction(tick, quarter), meter) for tick, meter in _meters(file)],
-        *(Fraction(first, quarter), Fraction(end, quarter), label),
-    )
+    meter, bar_line = bars.find_meter(_meters(file), first, end, label)
     bars.check(meter, division, label)
     read_voices = []
     for index, part in enumerate(parts):
         timed_notes = [
-            TimedNote(
-                Fraction(note.start, quarter) - bar_line,
-                Fraction(note.end, quarter) - bar_line,
-                *(note.pitch, note.fermata, note.lyric),
-            )
+            note._replace(start=note.start - bar_line, end=note.end - bar_line)
             for note in part
         ]
         voice_label = f"{label}, voice {index + 1}" if len(parts) > 1 else label
@@ -173,17 +164,9 @@ def _open(path: Path, label: str) -> midi_file.MidiFile:
         raise UserError(f"{label} {error}") from error
 
 
-class _TickNote(NamedTuple):
-    """A note of a track, timed in ticks."""
-
-    start: int
-    end: int
-    pitch: int
-    fermata: bool
-    lyric: str
-
-
-def _notes_by_channel(track: midi_file.Track) -> dict[int, list[_TickNote]]:
+def _notes_by_channel(
+    track: midi_file.Track, ticks_per_quarter: int
+) -> dict[int, list[TimedNote]]:
     """Returns the ordered notes of each channel that has any."""
     onsets: dict[tuple[int, int], list[int]] = {}
     ended: dict[tuple[int, int], list[int]] = {}
@@ -206,12 +189,15 @@ def _notes_by_channel(track: midi_file.Track) -> dict[int, list[_TickNote]]:
             lyrics[event.tick] = _text(event.data).strip()
         elif event.kind == "marker" and _text(event.data) == _FERMATA:
             fermatas.add(event.tick)
-    parts: dict[int, list[_TickNote]] = {}
+    parts: dict[int, list[TimedNote]] = {}
     for (channel, pitch), starts in sorted(onsets.items()):
         ends = ended.get((channel, pitch), [])
         for start, end in _match_ends(starts, ends, track.end):
-            fermata, lyric = start in fermatas, lyrics.get(start, "")
-            note = _TickNote(start, end, pitch, fermata, lyric)
+            note = TimedNote(
+                Fraction(start, ticks_per_quarter),
+                Fraction(end, ticks_per_quarter),
+                *(pitch, start in fermatas, lyrics.get(start, "")),
+            )
             parts.setdefault(channel, []).append(note)
     return {channel: sorted(part) for channel, part in parts.items()}
 
@@ -243,13 +229,13 @@ def _text(data: bytes) -> str:
         return data.decode("latin1")
 
 
-def _meters(file: midi_file.MidiFile) -> list[tuple[int, bars.Meter]]:
-    """Returns the meters and their first ticks.
+def _meters(file: midi_file.MidiFile) -> list[tuple[Fraction, bars.Meter]]:
+    """Returns the meters and their first times in quarter notes.
 
     Among several at one tick the last of the first track is used, where meters belong.
     """
     meters = {
-        event.tick: (event.data[0], 2 ** event.data[1])
+        Fraction(event.tick, file.ticks): (event.data[0], 2 ** event.data[1])
         for track in reversed(file.tracks)
         for event in track.events
         if event.kind == "time_signature" and len(event.data) >= 2

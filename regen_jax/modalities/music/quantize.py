@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from types import ModuleType
+from typing import NamedTuple
 
 from regen_jax.errors import UserError
 from regen_jax.modalities.music import events
@@ -19,8 +20,7 @@ _TOLERANCE = Fraction(1, 15)
 logger = logging.getLogger("regen_jax")
 
 
-@dataclasses.dataclass(frozen=True)
-class TimedNote:
+class TimedNote(NamedTuple):
     """A note of a file, timed in quarter notes from the start of the file.
 
     Attributes:

@@ -1,1 +1,1 @@
-"""What a step costs: its program, FLOPs, memory and profile."""
+"""The cost of a step: its program, FLOPs, memory and profile."""

@@ -16,12 +16,12 @@ KINDS = (
 
 @dataclasses.dataclass(frozen=True)
 class Collective:
-    """One communication between devices, `count` times a step.
+    """One communication between devices, `count` times per step.
 
     Attributes:
       kind: one of `KINDS`.
-      bytes: of the whole that is reduced, gathered or exchanged, each time.
-      count: how often in a step; where the trips of a loop are not known, one is taken.
+      bytes: of the whole array that is reduced, gathered or exchanged, each time.
+      count: how often per step; a loop of an unknown number of trips counts once.
       group_size: devices that take part together.
     """
 
@@ -32,7 +32,7 @@ class Collective:
 
     @property
     def sent(self) -> float:
-        """Bytes that a device sends in a step, by the ring algorithm.
+        """Bytes that a device sends per step, by the ring algorithm.
 
         A reduction takes as much as a scatter and a gather (Patarasuk and Yuan,
         "Bandwidth optimal all-reduce algorithms", 2009, section 3).
@@ -40,23 +40,23 @@ class Collective:
         once = self.count * self.bytes
         if self.kind == "collective-permute":
             return once
-        share = (self.group_size - 1) / self.group_size
-        return once * share * (2 if self.kind == "all-reduce" else 1)
+        others = (self.group_size - 1) / self.group_size
+        return once * others * (2 if self.kind == "all-reduce" else 1)
 
 
 def collectives(hlo: str, num_devices: int) -> tuple[Collective, ...]:
-    """Communications in the text of an optimized HLO module, alike ones together.
+    """Returns the communications of an optimized HLO module, equal ones as one.
 
-    Those in the body of a loop count as often as XLA knows it to turn.
+    Those in the body of a loop count as often as XLA knows that it runs.
     """
     bodies, entry = _computations(hlo)
     counts: dict[tuple[str, int, int], int] = {}
 
     def visit(name: str, times: int) -> None:
         for line in bodies.get(name, ()):
-            found = _collective(line, num_devices)
-            if found:
-                counts[found] = counts.get(found, 0) + times
+            collective = _collective(line, num_devices)
+            if collective:
+                counts[collective] = counts.get(collective, 0) + times
             for callee, trips in _callees(line):
                 visit(callee, times * trips)
 
@@ -73,8 +73,9 @@ def _largest_first(item: tuple) -> tuple:
 
 
 def _computations(hlo: str) -> tuple[dict[str, list[str]], str]:
-    """Lines of each computation by name, and which of them is the entry."""
-    bodies, entry, lines = {}, "", []
+    """Returns the lines of each computation by name, and the name of the entry."""
+    bodies: dict[str, list[str]] = {}
+    entry, lines = "", list[str]()
     for line in hlo.splitlines():
         start = re.match(r"(ENTRY )?%?([\w.-]+) .*\{$", line)
         if start:
@@ -86,24 +87,24 @@ def _computations(hlo: str) -> tuple[dict[str, list[str]], str]:
 
 
 def _callees(line: str) -> Iterator[tuple[str, int]]:
-    """Computations that an instruction runs, and how often."""
+    """Yields the computations that an instruction runs, and how often."""
     trips = re.search(r'"known_trip_count":\{"n":"(\d+)"', line)
     called = r"\b(body|calls|to_apply|true_computation|false_computation)=%?([\w.-]+)"
-    for what, name in re.findall(called, line):
-        yield name, int(trips[1]) if trips and what == "body" else 1
+    for role, name in re.findall(called, line):
+        yield name, int(trips[1]) if trips and role == "body" else 1
     for names in re.findall(r"\bbranch_computations=\{([^}]*)\}", line):
         for name in names.split(","):
             yield name.strip().lstrip("%"), 1
 
 
 def _collective(line: str, num_devices: int) -> tuple[str, int, int] | None:
-    """(kind, bytes, group size) where an instruction is a communication."""
-    found = re.search(rf" = (.*?) ({'|'.join(KINDS)})(-start)?\(", line)
-    if found is None:
+    """Returns (kind, bytes, group size) if an instruction is a communication."""
+    match = re.search(rf" = (.*?) ({'|'.join(KINDS)})(-start)?\(", line)
+    if match is None:
         return None
-    shape, kind, starts = found.groups()
+    shape, kind, starts = match.groups()
     if starts and kind in ("all-gather", "collective-permute"):
-        # What is started holds operands and results, and for the latter counters too.
+        # The start of one has operands and results, and for the latter counters too.
         shape = _parts(shape)[1]
     size, group = _bytes(shape), _group_size(line, num_devices)
     if kind == "reduce-scatter":
@@ -112,7 +113,7 @@ def _collective(line: str, num_devices: int) -> tuple[str, int, int] | None:
 
 
 def _parts(shape: str) -> list[str]:
-    """The top-level elements of the text of a tuple's shape."""
+    """Returns the top-level elements of the text of a tuple's shape."""
     parts, depth = [""], 0
     for character in shape[1:-1]:
         depth += (character in "([{") - (character in ")]}")
@@ -124,7 +125,7 @@ def _parts(shape: str) -> list[str]:
 
 
 def _bytes(shape: str) -> int:
-    """Bytes of the arrays that the text of a shape names."""
+    """Returns the bytes of the arrays in the text of a shape."""
     total = 0.0
     for dtype, axes in re.findall(r"\b([a-z]\w*)\[([\d,]*)\]", shape):
         bits = 8 if dtype == "pred" else int((re.findall(r"\d+", dtype) or "0")[0])
@@ -133,7 +134,7 @@ def _bytes(shape: str) -> int:
 
 
 def _group_size(line: str, num_devices: int) -> int:
-    """Devices of a group, in any of the ways that XLA writes them."""
+    """Returns the number of devices of a group, in any notation of XLA."""
     mesh = re.search(r"replica_groups=mesh\[(.*?)\].*? \{(.*?)\}", line)
     if mesh:
         sizes = dict(re.findall(r"'(\w+)'=(\d+)", mesh[1]))

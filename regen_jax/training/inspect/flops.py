@@ -1,7 +1,8 @@
-"""How much arithmetic a model asks for, however it is compiled or sharded."""
+"""The arithmetic of a model, however it is compiled or sharded."""
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,23 +10,23 @@ from jax.extend.core import Jaxpr, JaxprEqn, Literal, Var
 
 from regen_jax.training.stage import Batch, Frozen, Stage, StageOptions, Tree
 
-Marks = Sequence[bool]
+Marks = list[bool]
 
 
 def num_parameters(params: Tree) -> int:
-    """Returns how many numbers the arrays or shapes of a tree hold."""
+    """Returns the number of values in the arrays or shapes of a tree."""
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
 
 
 def training_flops(
     stage: Stage, options: StageOptions, shapes: Tree, frozen: Frozen, batch: Batch
 ) -> float:
-    """FLOPs of all steps of a stage; `batch` has `options.batch_size` examples."""
+    """Returns the FLOPs of all steps; `batch` has `options.batch_size` examples."""
     return options.steps * model_flops(stage, shapes, frozen, batch)
 
 
 def model_flops(stage: Stage, shapes: Tree, frozen: Frozen, batch: Batch) -> float:
-    """FLOPs of one training step on the batch, of products, convolutions and FFTs.
+    """Returns the FLOPs of products, convolutions and FFTs of a training step.
 
     What a gradient to the parameters passes through counts three times, since a backward
     pass costs about two forward ones (Kaplan et al., arXiv 2001.08361, section 2.1).
@@ -35,7 +36,7 @@ def model_flops(stage: Stage, shapes: Tree, frozen: Frozen, batch: Batch) -> flo
     counts as often as it runs.
 
     Args:
-      stage: whose loss it is.
+      stage: that is trained.
       shapes: the state of the stage, or its shapes.
       frozen: variables of finished stages, or their shapes.
       batch: of training, or its shapes.
@@ -58,12 +59,12 @@ def model_flops(stage: Stage, shapes: Tree, frozen: Frozen, batch: Batch) -> flo
 
 
 def _flops(jaxpr: Jaxpr, trained: Marks, needed: Marks) -> float:
-    """FLOPs of a program and of its gradient.
+    """Returns the FLOPs of a program and of its gradient.
 
     Args:
       jaxpr: the program.
       trained: which of its inputs depend on parameters.
-      needed: to which of its outputs a gradient comes back.
+      needed: to which of its outputs a gradient flows back.
     """
     depends, wanted = _forward(jaxpr, trained), _backward(jaxpr, needed)
     total = 0.0
@@ -84,7 +85,7 @@ def _flops(jaxpr: Jaxpr, trained: Marks, needed: Marks) -> float:
 
 
 def _forward(jaxpr: Jaxpr, trained: Marks) -> set[Var]:
-    """The real variables of a program that depend on the marked inputs."""
+    """Returns the real variables of a program that depend on the marked inputs."""
     depends = _real(jaxpr.invars, trained)
     for eqn in jaxpr.eqns:
         inputs = _marks(eqn.invars, depends)
@@ -102,7 +103,7 @@ def _forward(jaxpr: Jaxpr, trained: Marks) -> set[Var]:
 
 
 def _backward(jaxpr: Jaxpr, needed: Marks) -> set[Var]:
-    """The real variables of a program that the marked outputs depend on."""
+    """Returns the real variables of a program that the marked outputs depend on."""
     wanted = _real(jaxpr.outvars, needed)
     for eqn in reversed(jaxpr.eqns):
         outputs = _marks(eqn.outvars, wanted)
@@ -123,15 +124,15 @@ def _parts(eqn: JaxprEqn) -> list[tuple[Jaxpr, int, int]]:
     """Returns programs within an equation, how often each runs, and inputs it skips."""
     match eqn.primitive.name:
         case "scan":
-            found = [(eqn.params["jaxpr"], eqn.params["length"], 0)]
+            programs = [(eqn.params["jaxpr"], eqn.params["length"], 0)]
         case "while":
             # The number of iterations is unknown: it counts once.
-            found = [(eqn.params["body_jaxpr"], 1, eqn.params["cond_nconsts"])]
+            programs = [(eqn.params["body_jaxpr"], 1, eqn.params["cond_nconsts"])]
         case "cond":
-            found = [(branch, 1, 1) for branch in eqn.params["branches"]]
+            programs = [(branch, 1, 1) for branch in eqn.params["branches"]]
         case _:
-            found = [(value, 1, 0) for value in eqn.params.values()]
-    opened = [(getattr(part, "jaxpr", part), *rest) for part, *rest in found]
+            programs = [(value, 1, 0) for value in eqn.params.values()]
+    opened = [(getattr(part, "jaxpr", part), *rest) for part, *rest in programs]
     return [
         (part, times, skipped)
         for part, times, skipped in opened
@@ -141,24 +142,24 @@ def _parts(eqn: JaxprEqn) -> list[tuple[Jaxpr, int, int]]:
 
 def _operations(eqn: JaxprEqn) -> float:
     """Returns FLOPs of a matrix product, a convolution or an FFT; else 0."""
-    (output, *_), shapes = eqn.outvars, [var.aval.shape for var in eqn.invars]
+    (output, *_), shapes = eqn.outvars, [_array(var).shape for var in eqn.invars]
     match eqn.primitive.name:
         case "dot_general":
             (contracted, _), _ = eqn.params["dimension_numbers"]
             terms = math.prod(shapes[0][axis] for axis in contracted)
-            return 2.0 * math.prod(output.aval.shape) * terms
+            return 2.0 * math.prod(_array(output).shape) * terms
         case "conv_general_dilated":
             features = shapes[1][eqn.params["dimension_numbers"].rhs_spec[0]]
             terms = math.prod(shapes[1]) / features
             # Most inputs of a transposed convolution are 0.
             terms /= math.prod(eqn.params["lhs_dilation"])
-            return 2.0 * math.prod(output.aval.shape) * terms
+            return 2.0 * math.prod(_array(output).shape) * terms
         case "fft":
             size = math.prod(eqn.params["fft_lengths"])
             real = not all(
-                jnp.iscomplexobj(var.aval) for var in (eqn.invars[0], output)
+                jnp.iscomplexobj(_array(var)) for var in (eqn.invars[0], output)
             )
-            number = max(math.prod(shapes[0]), math.prod(output.aval.shape)) / size
+            number = max(math.prod(shapes[0]), math.prod(_array(output).shape)) / size
             return (2.5 if real else 5.0) * number * size * math.log2(size)
     return 0.0
 
@@ -179,5 +180,10 @@ def _real(variables: Sequence[Var | Literal], marks: Marks) -> set[Var]:
         for var, mark in zip(variables, marks, strict=True)
         if mark
         and not isinstance(var, Literal)
-        and jnp.issubdtype(var.aval.dtype, jnp.inexact)
+        and jnp.issubdtype(_array(var).dtype, jnp.inexact)
     }
+
+
+def _array(variable: Var | Literal) -> Any:
+    """Returns the abstract array of a variable, with its shape and dtype."""
+    return variable.aval

@@ -12,11 +12,11 @@ from regen_jax.ranges import Natural
 
 @dataclasses.dataclass(frozen=True)
 class ProfileOptions:
-    """`config.profile`: a trace of the first steps of each stage.
+    """`config.profile`.
 
     Attributes:
-      steps: steps that are recorded; 0 records none.
-      skip: steps before those, which compile and fill the prefetch buffers.
+      steps: of each stage that are recorded.
+      skip: steps before.
     """
 
     steps: Natural = 0
@@ -27,7 +27,7 @@ class ProfileOptions:
 
 
 class Profiler:
-    """Records steps into `<directory>/plugins/profile`, where TensorBoard finds them.
+    """Records steps into `<directory>/plugins/profile`, which TensorBoard reads.
 
     The first steps are skipped since they compile and fill the prefetch buffers.
     """
@@ -39,14 +39,14 @@ class Profiler:
         self._recording = False
 
     def step(self, number: int) -> jax.profiler.StepTraceAnnotation:
-        """A context for a step, which starts to record where it is time to."""
+        """Returns a context for a step; starts to record if it is the first to."""
         if self._left and not self._skip and not self._recording:
             jax.profiler.start_trace(self.directory, create_perfetto_trace=True)
             self._recording = True
         return jax.profiler.StepTraceAnnotation("train", step_num=number)
 
     def after_step(self, result: Any) -> None:
-        """Stops after the last step to record, once its result is there."""
+        """Stops after the last step to record, once its result is computed."""
         if self._recording:
             self._left -= 1
             if not self._left:
@@ -56,7 +56,7 @@ class Profiler:
             self._skip -= 1
 
     def close(self) -> None:
-        """Stops where a stage is over before all steps were recorded."""
+        """Stops if a stage ends before all steps are recorded."""
         if self._recording:
             jax.profiler.stop_trace()
             self._recording = False

@@ -1,6 +1,6 @@
-"""What a training step will take, read from the program that XLA makes of it.
+"""What a training step costs, read from the program that XLA makes of it.
 
-Nothing is trained and no state is allocated: the very step of the loop is compiled for
+Nothing is trained and no state is allocated: the step of the loop itself is compiled for
 shapes alone.
 """
 
@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import os
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -21,10 +22,12 @@ from regen_jax.training.step import TrainState, create, train_step
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """A stage's training step, and the shapes of all that it takes.
+    """A stage's training step, and the shapes of its arguments.
 
     Attributes:
-      state: as `state.create` makes it.
+      stage: that is trained.
+      options: of the stage.
+      state: as `step.create` makes it.
       frozen: variables of finished stages.
       batch: a batch on the host, or its shapes.
     """
@@ -39,7 +42,7 @@ class Step:
     def of(
         cls, stage: Stage, options: StageOptions, frozen: Frozen, batch: Batch
     ) -> "Step":
-        """The step of a stage that starts from scratch; its state is not allocated."""
+        """Returns the step of a stage from scratch; its state is not allocated."""
         init = functools.partial(create, stage, options, jax.random.key(0), batch)
         return cls(stage, options, jax.eval_shape(init), frozen, batch)
 
@@ -49,9 +52,9 @@ class Memory:
     """Bytes on one device, by what they are for.
 
     Attributes:
-      arguments: state, frozen variables and the device's share of a batch.
+      arguments: state, frozen variables and the device's part of a batch.
       outputs: the new state and metrics.
-      temporaries: activations, gradients, and what else lives within a step.
+      temporaries: activations, gradients, and others that live within a step.
       aliased: outputs that take the place of arguments.
     """
 
@@ -71,10 +74,10 @@ class Program:
     """A training step as it is compiled for one device of a strategy.
 
     Attributes:
-      parameters: how many numbers the stage trains.
+      parameters: that the stage trains.
       model_flops: of a step on the global batch, however it is compiled.
-      flops_per_device: of the compiled program as XLA counts it: recomputation is in it,
-        and the body of a loop counts once.
+      flops_per_device: of the compiled program as XLA counts them: with recomputation,
+        and the body of a loop once.
       memory: bytes on one device.
       collectives: communications of a step.
     """
@@ -87,25 +90,26 @@ class Program:
 
 
 def analyze(step: Step, strategy: Strategy) -> Program:
-    """Compiles a step for shapes and reads what it will take."""
+    """Compiles a step for shapes and reads its costs."""
     compiled = lower(step, strategy).compile()
-    found = compiled.memory_analysis()
+    memory: Any = compiled.memory_analysis()
+    costs = compiled.cost_analysis() or {}
     return Program(
         parameters=num_parameters(step.state.variables["params"]),
         model_flops=model_flops(step.stage, step.state, step.frozen, step.batch),
-        flops_per_device=compiled.cost_analysis().get("flops", 0.0),
+        flops_per_device=costs.get("flops", 0.0),
         memory=Memory(
-            found.argument_size_in_bytes,
-            found.output_size_in_bytes,
-            found.temp_size_in_bytes,
-            found.alias_size_in_bytes,
+            memory.argument_size_in_bytes,
+            memory.output_size_in_bytes,
+            memory.temp_size_in_bytes,
+            memory.alias_size_in_bytes,
         ),
-        collectives=collectives(compiled.as_text(), strategy.num_devices),
+        collectives=collectives(compiled.as_text() or "", strategy.num_devices),
     )
 
 
 def lower(step: Step, strategy: Strategy) -> jax.stages.Lowered:
-    """The loop's step of that strategy, for the shapes that it will be given."""
+    """Lowers the loop's step of that strategy for the shapes of its arguments."""
     jitted = strategy.compile(
         functools.partial(train_step, step.stage, step.options), step.state
     )
@@ -120,21 +124,21 @@ def lower(step: Step, strategy: Strategy) -> jax.stages.Lowered:
 
 
 def describe(name: str, program: Program) -> str:
-    """A line on a stage: its size, its arithmetic and its memory."""
+    """Returns a line on the size, the arithmetic and the memory of a stage."""
     memory = program.memory
     return (
         f"{name}: {human(program.parameters)} parameters, "
-        f"{human(program.model_flops)}FLOP a step, "
-        f"{human(memory.peak)}B a device "
+        f"{human(program.model_flops)}FLOP per step, "
+        f"{human(memory.peak)}B per device "
         f"({human(memory.arguments)}B of state and data, "
         f"{human(memory.temporaries)}B of temporaries)"
     )
 
 
 def device_memory() -> int | None:
-    """Bytes that one device has; of a CPU, its share of the machine's or container's.
+    """Returns the bytes of memory of one device, or None if the backend does not say.
 
-    None where the backend does not say.
+    Devices of a CPU divide the memory of the machine or container.
     """
     device = jax.local_devices()[0]
     if device.platform != "cpu":
@@ -147,7 +151,7 @@ def device_memory() -> int | None:
 
 
 def human(value: float) -> str:
-    """A number with three figures and a prefix of powers of 1000: `1.23 G`."""
+    """Returns a number with three digits and a prefix of powers of 1000: `1.23 G`."""
     for prefix in ("", "k", "M", "G", "T", "P", "E"):
         if value < 999.5 or prefix == "E":
             return f"{value:.3g} {prefix}"

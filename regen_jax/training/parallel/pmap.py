@@ -43,10 +43,11 @@ class PmapStrategy(Strategy):
             for index, device in enumerate(self._devices)
             if device.process_index == jax.process_index()
         ]
+        self._mesh = Mesh(np.array(self._devices), AXIS)
         self._one_copy = (
             SingleDeviceSharding(self._devices[0])
             if processes.count() == 1
-            else NamedSharding(Mesh(np.array(self._devices), AXIS), PartitionSpec())
+            else NamedSharding(self._mesh, PartitionSpec())
         )
 
     def shardings(self, tree: Tree) -> Tree:
@@ -60,7 +61,7 @@ class PmapStrategy(Strategy):
         count = len(self._local_indices)
         return jax.tree.map(lambda x: np.reshape(x, (count, -1, *x.shape[1:])), batch)
 
-    def compile(self, step: Callable, shapes: Tree) -> Callable:
+    def compile(self, step: Callable, shapes: Tree) -> jax.stages.Wrapped:
         return jax.pmap(
             functools.partial(step, PmapReduction()),
             axis_name=AXIS,
@@ -82,7 +83,7 @@ class PmapStrategy(Strategy):
         if processes.count() == 1:
             return copy
         return multihost_utils.host_local_array_to_global_array(
-            copy, self._one_copy.mesh, self._one_copy.spec
+            copy, self._mesh, PartitionSpec()
         )
 
     def to_step_layout(self, tree: Tree) -> Tree:

@@ -86,7 +86,7 @@ def slurm_devices(environment: Mapping[str, str]) -> list[int] | None:
     visible = environment.get("CUDA_VISIBLE_DEVICES", "")
     count = len(visible.split(",")) if visible else 0
     # Of this node, the first of those that `2(x3),1` counts.
-    tasks = int(re.match(r"\d+", environment.get("SLURM_STEP_TASKS_PER_NODE", "1"))[0])
+    tasks = int(re.split(r"\D", environment.get("SLURM_STEP_TASKS_PER_NODE", "1"))[0])
     own = int(environment.get("SLURM_GPUS_PER_TASK", "0").rpartition(":")[2])
     if count == 0:
         return None

@@ -60,7 +60,7 @@ class ShardedStrategy(Strategy):
             lambda x: jax.make_array_from_process_local_data(self._examples, x), batch
         )
 
-    def compile(self, step: Callable, shapes: Tree) -> Callable:
+    def compile(self, step: Callable, shapes: Tree) -> jax.stages.Wrapped:
         split = self._options.axes.fsdp > 1
         reduction = MeshReduction(
             self._examples, self._replicated, self.shardings, split

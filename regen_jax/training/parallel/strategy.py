@@ -36,7 +36,7 @@ class Strategy(abc.ABC):
         """Puts this process's rows of a batch onto its devices."""
 
     @abc.abstractmethod
-    def compile(self, step: Callable, shapes: Tree) -> Callable:
+    def compile(self, step: Callable, shapes: Tree) -> jax.stages.Wrapped:
         """Compiles `step(reduction, state, frozen, batch, rng)` to (state, metrics).
 
         Args:
@@ -44,7 +44,8 @@ class Strategy(abc.ABC):
           shapes: of the state, which is donated.
 
         Returns:
-          A function of (state, frozen, batch, rng), both trees in the layout of steps.
+          A function of (state, frozen, batch, rng), where the state and the frozen
+          variables are in the layout of steps.
         """
 
     @abc.abstractmethod

@@ -201,7 +201,7 @@ def reference():
 
 
 def test_remat_changes_nothing(reference):
-    found = loss_and_grads(dataclasses.replace(DROPPING, remat=True), KEYS)
+    found = loss_and_grads(dataclasses.replace(DROPPING, remat="full"), KEYS)
     jax.tree.map(
         lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-6),
         found,

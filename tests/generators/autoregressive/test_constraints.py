@@ -1,4 +1,4 @@
-"""Sampling that heeds the rules of a target."""
+"""Sampling under the constraints of a target."""
 
 import dataclasses
 import functools
@@ -73,8 +73,8 @@ def expected(model, order: list[tuple[int, ...]]) -> np.ndarray:
         for axis in step:
             rest = tuple(set(range(4)) - {axis, *done})
             p = joint.sum(axis=rest, keepdims=True)
-            heeded = p * np.exp(-WEIGHT * fault_of(model, axis))
-            result *= heeded / heeded.sum(axis=axis, keepdims=True)
+            penalized = p * np.exp(-WEIGHT * fault_of(model, axis))
+            result *= penalized / penalized.sum(axis=axis, keepdims=True)
         done += step
     return result
 
@@ -190,6 +190,6 @@ def test_a_heavy_rule_is_a_law():
         ({"constraint_weight": -1.0}, "constraint_weight must be 0 or more, not -1.0"),
     ],
 )
-def test_rules_that_cannot_be_heeded(changed, words):
+def test_constraints_that_cannot_be_applied_raise_value_error(changed, words):
     with pytest.raises(ValueError, match=words):
         dataclasses.replace(MODEL, **changed)

@@ -75,7 +75,7 @@ def variables_of(model: Autoregressive) -> dict:
 
 
 def source(model: Autoregressive, garbage: int = 0) -> jax.Array | Padded:
-    """A batch of LENGTHS, with other values behind the end for each `garbage`."""
+    """A batch of LENGTHS, with other values after the end for each `garbage`."""
     rng, other = np.random.default_rng(2), np.random.default_rng(garbage)
     inside = np.arange(model.source_space.shape[0]) < LENGTHS[:, None]
     if isinstance(model.source_space, Array):
@@ -307,7 +307,7 @@ def test_gradients_of_stacks_are_finite():
 def test_alignment_is_attention_over_what_counts():
     a, b = source(LISTENER), every(WORD)[:NUMBER]
     variables = variables_of(LISTENER)
-    recomputed = dataclasses.replace(LISTENER, remat=True)
+    recomputed = dataclasses.replace(LISTENER, remat="full")
     found = alignment(LISTENER, variables, a, b)
     again = alignment(recomputed, variables, a, b)
     np.testing.assert_allclose(again, found, rtol=1e-5, atol=1e-6)
@@ -375,6 +375,6 @@ def test_words_never_seen_are_copied():
         ({"conditioning": "none"}, "must be 'prefix', 'cross' or 'aligned'"),
     ],
 )
-def test_what_does_not_fit_is_told(change, words):
+def test_options_that_do_not_fit_raise_value_error(change, words):
     with pytest.raises(ValueError, match=words):
         dataclasses.replace(READER, **change)

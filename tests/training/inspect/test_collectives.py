@@ -1,4 +1,4 @@
-"""Communications found in programs, against those that were asked for."""
+"""Collectives of compiled programs, against those that were written."""
 
 import functools
 
@@ -97,7 +97,7 @@ def compiled(function, out=ROWS, axes=(8,), x=(64, 4)):
         "branch",
     ],
 )
-def test_what_was_asked_for_is_found(function, out, axes, expected):
+def test_collectives_of_a_program_are_counted(function, out, axes, expected):
     assert collectives(compiled(function, out, axes), 8) == (expected,)
 
 
@@ -128,10 +128,10 @@ ENTRY %main.1 (a: f32[16], b: bf16[64,8]) -> f32[16] {
   %m = ((f32[4], f32[2]), (f32[16], f32[8])) all-gather-start(%u, %v), replica_groups=mesh['a'=2,'b'=2,'c'=2], device_ids=([4,2]T(1,0)) {'a','c'}, dimensions={0}
   ROOT %out = f32[16]{0} fusion(%w), kind=kLoop, calls=%fused
 }
-"""
+"""  # noqa: E501
 
 
-def test_asynchronous_ones_count_once():
+def test_asynchronous_collectives_count_once():
     assert set(collectives(ASYNCHRONOUS, 8)) == {
         Collective("reduce-scatter", 1024, 1, 4),
         Collective("all-gather", 64, 3, 4),
@@ -151,10 +151,10 @@ def test_asynchronous_ones_count_once():
         ("collective-permute", 3 * 800),
     ],
 )
-def test_a_ring_of_four_sends(kind, sent):
+def test_ring_of_four_devices_sends_closed_form(kind, sent):
     assert Collective(kind, 800, 3, 4).sent == sent
 
 
-def test_alone_there_is_nothing_to_send():
+def test_single_device_sends_nothing():
     assert Collective("all-reduce", 800, 3, 1).sent == 0
     assert collectives(compiled(jnp.tanh), 8) == ()

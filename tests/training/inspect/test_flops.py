@@ -27,8 +27,8 @@ def flops(function, count=model_flops, arguments=()):
 
     def loss(variables, frozen, keys, batch, train):
         code = batch["x"] @ frozen["encoder"]["kernel"]
-        found = function(variables["params"], code)
-        return LossOutput(jnp.square(found - batch["y"]).mean(axis=1))
+        prediction = function(variables["params"], code)
+        return LossOutput(jnp.square(prediction - batch["y"]).mean(axis=1))
 
     stage = Stage("toy", init, loss)
     shapes = jax.eval_shape(
@@ -60,7 +60,10 @@ def chosen(params, code):
 
 def branched(params, code):
     y = code @ params["kernel"]
-    square = lambda y: y @ params["square"]
+
+    def square(y):
+        return y @ params["square"]
+
     return jax.lax.cond(code.sum() > 0, square, lambda y: square(square(y)), y)
 
 
@@ -88,11 +91,11 @@ def counted_until(params, code):
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_what_has_a_backward_pass_counts_three_times(function, expected):
+def test_products_with_a_backward_pass_count_three_times(function, expected):
     assert flops(function) == expected
 
 
-def test_convolutions_and_transforms_count_by_their_definition():
+def test_convolutions_and_transforms_count_by_definition():
     def convolved(params, code):
         images = jnp.broadcast_to(code[:, :, None, None], (BATCH, CODE, 3, 2))
         kernel = jnp.broadcast_to(params["square"][:3, :3, None, None], (3, 3, 2, 4))
@@ -110,9 +113,11 @@ def test_convolutions_and_transforms_count_by_their_definition():
     assert flops(convolved) == ENCODER + 3 * (strided + wider + transform)
 
 
-def test_training_takes_the_flops_of_all_steps():
-    found = flops(predicted, training_flops, [StageOptions(steps=50, batch_size=BATCH)])
-    assert found == 50 * flops(predicted)
+def test_training_flops_are_those_of_all_steps():
+    actual = flops(
+        predicted, training_flops, [StageOptions(steps=50, batch_size=BATCH)]
+    )
+    assert actual == 50 * flops(predicted)
 
 
 def test_parameters_are_counted_in_arrays_and_shapes():

@@ -21,17 +21,16 @@ def test_steps_are_recorded_for_xprof_and_perfetto(toy, tmp_path):
     assert sorted(map(int, steps)) == [1, 2]
 
 
-def test_a_stage_that_ends_before_is_recorded_to_its_end(toy, tmp_path):
+def test_stage_that_ends_early_is_recorded_to_its_end(toy, tmp_path):
     toy.train(tmp_path, profile=ProfileOptions(steps=100, skip=4))
     assert len(traces(tmp_path)) == 1
 
 
-def test_nothing_is_recorded_unless_asked_for(toy, tmp_path):
-    toy.train(tmp_path)
-    assert not traces(tmp_path)
+def test_default_records_nothing(whole):
+    assert not traces(whole)
 
 
 @pytest.mark.parametrize("options", [{"steps": -1}, {"skip": -1}])
-def test_options_are_checked(options):
+def test_negative_options_raise_value_error(options):
     with pytest.raises(ValueError, match="must be 0 or more"):
         ProfileOptions(**options)

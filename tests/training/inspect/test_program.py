@@ -1,4 +1,4 @@
-"""What is told of programs, against counts by hand and closed forms."""
+"""Costs of programs, against counts by hand and closed forms."""
 
 import functools
 import os
@@ -55,18 +55,18 @@ def parameters():
 
 
 @pytest.mark.parametrize("parallel", [ParallelOptions(), ParallelOptions("pmap")])
-def test_data_parallel_sends_every_gradient_once(parallel):
-    found = program(parallel)
-    (reduced,) = [c for c in found.collectives if c.kind == "all-reduce"]
+def test_data_parallel_step_sends_every_gradient_once(parallel):
+    compiled = program(parallel)
+    (reduced,) = [c for c in compiled.collectives if c.kind == "all-reduce"]
     assert (reduced.count, reduced.group_size) == (1, 8)
     gradients, losses = 4 * parameters(), 4 * BATCH
     assert gradients <= reduced.bytes <= gradients + 64
-    rest = sum(c.bytes * c.count for c in found.collectives) - reduced.bytes
+    rest = sum(c.bytes * c.count for c in compiled.collectives) - reduced.bytes
     assert rest <= 2 * losses
     assert reduced.sent == 2 * 7 / 8 * reduced.bytes
 
 
-def test_one_device_sends_nothing_and_does_it_all():
+def test_single_device_sends_nothing_and_computes_everything():
     alone, shared = (
         program(ParallelOptions(axes=MeshAxes(data=1))),
         program(ParallelOptions()),
@@ -92,7 +92,7 @@ def test_one_device_sends_nothing_and_does_it_all():
     ],
     ids=["data", "fsdp", "pmap"],
 )
-def test_memory_of_state_and_batch(parallel, copies):
+def test_memory_is_that_of_state_and_batch(parallel, copies):
     memory = program(parallel).memory
     # Parameters, average and two moments; the bias is too small to be split.
     state = 4 * (4 * IN * OUT // copies + 4 * OUT)
@@ -108,21 +108,21 @@ def test_memory_of_state_and_batch(parallel, copies):
     )
 
 
-def test_nothing_is_allocated():
+def test_lowering_allocates_nothing():
     lowered = lower(step(8, 2**37), make_strategy(ParallelOptions()))
     assert lowered.out_info[0].variables["params"]["kernel"].size == 2**40
 
 
-def test_a_line_for_the_reader():
-    found = Program(
+def test_description_is_one_line():
+    costs = Program(
         parameters=1_234_567,
         model_flops=2.5e12,
         flops_per_device=1e12,
         memory=Memory(3_000_000_000, 2_000_000_000, 500_000_000, 1_900_000_000),
         collectives=(Collective("all-reduce", 8, 1, 2),),
     )
-    assert describe("prior", found) == (
-        "prior: 1.23 M parameters, 2.5 TFLOP a step, 3.6 GB a device "
+    assert describe("prior", costs) == (
+        "prior: 1.23 M parameters, 2.5 TFLOP per step, 3.6 GB per device "
         "(3 GB of state and data, 500 MB of temporaries)"
     )
 
@@ -130,10 +130,10 @@ def test_a_line_for_the_reader():
 @pytest.mark.parametrize(
     "value, text", [(0, "0 "), (999, "999 "), (999.6, "1 k"), (1e21, "1e+03 E")]
 )
-def test_numbers_have_three_figures_and_a_prefix(value, text):
+def test_numbers_have_three_digits_and_a_prefix(value, text):
     assert human(value) == text
 
 
-def test_memory_of_a_device_is_a_share_of_the_machine():
+def test_memory_of_a_cpu_device_is_part_of_the_machine():
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     assert 2**20 < device_memory() <= total // jax.local_device_count()

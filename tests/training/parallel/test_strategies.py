@@ -151,15 +151,15 @@ def spread_out(name, parallel, accumulate=1):
 @contextlib.contextmanager
 def compilations():
     """A list of what JAX compiles meanwhile."""
-    found = []
+    events = []
 
     def listen(event, seconds, **_):
         if event.startswith("/jax/core/compile"):
-            found.append(event)
+            events.append(event)
 
     jax.monitoring.register_event_duration_secs_listener(listen)
     try:
-        yield found
+        yield events
     finally:
         jax.monitoring.unregister_event_duration_listener(listen)
 

@@ -1,4 +1,6 @@
-"""Do unpaired data pay? python -m experiments.unpaired --workdir=runs/unpaired
+"""Do unpaired data pay?
+
+    python -m experiments.unpaired.run --workdir=runs/unpaired
 
 Speech recognition of an open vocabulary with few pairs of speech and text, and all the
 texts of the training split. Regeneration learns speech → phonemes from the pairs and
@@ -23,8 +25,8 @@ from ml_collections import ConfigDict
 from launch.compare import paired
 from regen_jax import ranges
 from regen_jax.cli import commands
+from regen_jax.cli.evaluate_run import evaluate_run
 from regen_jax.cli.train_run import train_run
-from regen_jax.evaluate import evaluate
 
 DATA_DIR = flags.DEFINE_string("data_dir", "", "of the prepared set; TFDS's default")
 SHARE = commands.define_number(
@@ -42,7 +44,7 @@ DIRECT_STEPS = commands.define_number(
 )
 SIZE = flags.DEFINE_string("size", "demo", "as in configs/speech_recognition.py")
 
-CONFIG = Path(__file__).parent.parent / "configs/speech_recognition.py"
+CONFIG = Path(__file__).parents[2] / "configs/speech_recognition.py"
 METHODS = {"direct": "identity", "regeneration": "phonemes"}
 FIGURES = ("wer", "cer")
 COSTS = ("seconds", "parameters", "flops")
@@ -81,7 +83,7 @@ def measure(folder: Path) -> list[dict[str, Any]]:
             config = configured(folder, method, seed)
             if not found.exists():
                 train_run(config, run)
-                evaluate(run)
+                evaluate_run(run)
             metrics = json.loads(found.read_text())
             rows.append(
                 {"method": method, "seed": seed}
@@ -156,6 +158,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def main() -> None:
+    """Runs the study, and writes its results into the workdir."""
     folder = commands.workdir()
     rows = measure(folder)
     (folder / "unpaired.json").write_text(json.dumps(rows, indent=2) + "\n")

@@ -1,6 +1,6 @@
 """Tests whether a run trained on some devices can be used on any others.
 
-    python -m experiments.topology --workdir=runs/topology
+    python -m experiments.topology.run --workdir=runs/topology
 
 Runs are trained on one device, on four (a 2 × 2 mesh, then `pmap`), and by two processes
 of two devices, which take the judge of the mesh. On 1, 2 and 8 devices each run is then
@@ -29,12 +29,12 @@ import orbax.checkpoint as ocp
 from absl import flags
 
 from regen_jax.cli import commands, workdir
+from regen_jax.cli.evaluate_run import evaluate_run
 from regen_jax.cli.load_run import load_run, read_config
 from regen_jax.cli.train_run import train_run
 from regen_jax.config.build import build
 from regen_jax.data.host_features import as_batch
 from regen_jax.errors import UserError
-from regen_jax.cli.evaluate_run import evaluate_run
 from regen_jax.evaluation.inference import sample
 
 DEVICES = flags.DEFINE_multi_integer(
@@ -109,7 +109,7 @@ def read(folder: Path, written: Path, number: int) -> dict[str, Any]:
         }
         copy = shutil.copytree(path, place / "copy")
         if not QUICK.value or name == "mesh":
-            evaluate(copy)
+            evaluate_run(copy)
             rows[name]["metrics"] = json.loads((copy / "metrics.json").read_text())
         if not QUICK.value or index == turn:
             rows[name]["continued"] = _continue(config, copy, variables)
@@ -180,7 +180,7 @@ def main() -> None:
         place = folder / f"read-{number}"
         shutil.rmtree(place, ignore_errors=True)
         quick = ["--quick"] if QUICK.value else []
-        module = ["experiments.topology", "--reader", f"--workdir={folder}", *quick]
+        module = ["experiments.topology.run", "--reader", f"--workdir={folder}", *quick]
         _run(module, number)
         rows[number] = json.loads((place / "rows.json").read_text())
     table = compare(folder, rows)

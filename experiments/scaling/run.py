@@ -1,7 +1,7 @@
 """What does a training step send between devices, and what does each of them hold?
 
-    python -m experiments.scaling
-    python -m experiments.scaling --plan
+    python -m experiments.scaling.run
+    python -m experiments.scaling.run --plan
 
 The first compiles a stage of a config for some devices of this host, at a fixed global
 batch, and compares what each device sends with the closed form. The second is a plan for
@@ -16,8 +16,8 @@ from typing import Any
 import jax
 from absl import flags
 
-from experiments.programs import bytes_by_place, closed_form, markdown, row
-from experiments.scaling_plan import Chip, Plan, table
+from experiments.scaling.plan import Chip, Plan, table
+from experiments.scaling.programs import bytes_by_place, closed_form, markdown, row
 from regen_jax.cli import commands
 from regen_jax.cli.dry_run import steps
 from regen_jax.config.build import build
@@ -92,6 +92,7 @@ def scaling_table(rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
+    """Runs the study, and writes its results."""
     # The same program, with less work on its machine code.
     jax.config.update("jax_disable_most_optimizations", True)
     jax.config.update("jax_platforms", "cpu")

@@ -1,6 +1,6 @@
 """How fast is each stage of a config, and how near to this machine's peak?
 
-    python -m experiments.throughput --config=configs/digits.py
+    python -m experiments.throughput.run --config=configs/digits.py
 
 For each stage: the median over repeats of the time of a training step, examples a second,
 model FLOP/s, and the share of what a large matrix product reaches on the same machine
@@ -81,6 +81,7 @@ def measure_stage(
 
 
 def main() -> None:
+    """Measures each stage of the config, and prints a line for each."""
     run = build(commands.given(CONFIG))
     strategy = make_strategy(run.parallel)
     device = jax.devices()[0]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.programs import (
+from experiments.scaling.programs import (
     bytes_by_place,
     closed_form,
     markdown,
@@ -108,7 +108,7 @@ class Plan:
             num_layers=self.num_layers,
             num_heads=max(1, self.width // 128),
             dtype="bfloat16",
-            remat=True,
+            remat="full",
         )
 
         def loss(variables, frozen, keys, batch, train):
@@ -156,6 +156,6 @@ def table(plan: Plan, rows: list[dict[str, Any]], chip: Chip) -> str:
     titles = (
         "chips = data × fsdp, program, state and data, temporaries, of memory, "
         "a chip, sent in a node (closed form), sent beyond (closed form), "
-        "computing, sending in and beyond, tokens a second"
+        "computing, sending in and beyond, tokens per second"
     )
     return markdown(titles.split(", "), cells)

@@ -1,0 +1,26 @@
+"""Text → mel → wave: python -m experiments.synthesis.run --workdir=runs/x."""
+
+from experiments.study import Column, Row, main
+
+VOCODER = "mel prior and vocoder"
+ROWS = (
+    Row(VOCODER, "speech_synthesis.py"),
+    Row(
+        "mel prior and Griffin-Lim",
+        "speech_synthesis.py:decoder=inverse",
+        {
+            "train.prior.init_from": f"{{{VOCODER}}}",
+            "train.judge.init_from": f"{{{VOCODER}}}",
+        },
+    ),
+)
+COLUMNS = (
+    Column("CER", "samples/cer", "{:.1%}"),
+    Column("WER", "samples/wer", "{:.1%}"),
+    Column("CER of references", "real/cer", "{:.1%}"),
+    Column("MCD", "samples/mcd", "{:.2f} dB"),
+    Column("real-time factor", "samples/throughput_real_time_factor"),
+)
+
+if __name__ == "__main__":
+    main("synthesis", ROWS, COLUMNS)

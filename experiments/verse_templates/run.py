@@ -1,0 +1,23 @@
+"""Verses by a template: python -m experiments.verse_templates.run --workdir=runs/x."""
+
+from experiments.study import Column, Row, main
+
+ROWS = tuple(
+    Row(f"{title}, seed {seed}", config, {"seed": seed})
+    for title, config in (
+        ("X → template → Y", "simplification.py"),
+        ("X → Y", "simplification.py:abstraction=identity"),
+    )
+    for seed in range(3)
+)
+COLUMNS = (
+    Column("BLEU", "samples/bleu", "{:.1f}"),
+    Column("chrF", "samples/chrf", "{:.1f}"),
+    Column("SARI", "samples/sari", "{:.1f}"),
+    Column("nats per word", "pipeline/nll_per_word", "{:.2f}"),
+    Column("perplexity per piece", "samples/perplexity", "{:.1f}"),
+    Column("new 4-grams", "samples/novelty", "{:.0%}"),
+)
+
+if __name__ == "__main__":
+    main("verses_by_seed", ROWS, COLUMNS)

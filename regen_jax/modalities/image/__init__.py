@@ -1,0 +1,1 @@
+"""Geometric transformations of images."""
