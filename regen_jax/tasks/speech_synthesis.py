@@ -33,7 +33,8 @@ class SpeechSynthesis(SpeechOptions, Task):
     """X is a text in characters, Y the wave of its speech; a recognizer judges.
 
     Attributes:
-      judge_width, judge_layers: size of the recognizer, which is trained on real pairs.
+      judge_width: width of the recognizer, which is trained on real pairs.
+      judge_layers: its layers.
     """
 
     num_rendered = 6
