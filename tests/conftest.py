@@ -35,6 +35,11 @@ def pytest_configure() -> None:
     # Not by a variable of the environment: commands that tests start see one device.
     jax.config.update("jax_num_cpu_devices", 8)
 
+    from tests import shapes
+
+    # Before any part is imported, so that the methods of all of them are checked.
+    shapes.install()
+
 
 LONGEST = (
     *("test_configs", "test_speech_commands", "test_text_and_music", "test_commands"),

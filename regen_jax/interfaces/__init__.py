@@ -14,6 +14,7 @@ from regen_jax.interfaces.task import (
     CoreList,
     Generated,
     PerExample,
+    PromptKind,
     SampleMetrics,
     Task,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "Judge",
     "LossOutput",
     "PerExample",
+    "PromptKind",
     "SampleMetrics",
     "Task",
     "Variables",

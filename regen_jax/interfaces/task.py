@@ -56,6 +56,18 @@ class Generated(NamedTuple):
     too_long: Sequence[Example] = ()
 
 
+class PromptKind(NamedTuple):
+    """A kind of prompt that users can give to `sample`.
+
+    Attributes:
+      help: what the flag of that name gives.
+      is_file: whether its value is the path of a file, in place of a text.
+    """
+
+    help: str
+    is_file: bool = False
+
+
 SampleMetrics = Callable[[Generated], dict[str, float]]
 
 
@@ -68,6 +80,12 @@ class Task(abc.ABC):
     registry: ClassVar[str] = "regen_jax.tasks"
     num_rendered: ClassVar[int | None] = None
     """Number of examples that a report renders, the first ones; None for all."""
+    prompt_kinds: ClassVar[Mapping[str, PromptKind]] = {}
+    """What `parse_prompt` reads, by the name of the kind, such as `text`.
+
+    Kinds of the tasks of this package are flags of `sample`; those of a task of one's
+    own are given as `--prompt=kind:value`.
+    """
 
     @property
     @abc.abstractmethod
@@ -129,7 +147,11 @@ class Task(abc.ABC):
         return [examples[int(row)] for row in rows[: number or None]]
 
     def parse_prompt(self, kind: str, value: str) -> Example:
-        """Returns an example from a prompt: a `text`, or the path of `audio` or `midi`.
+        """Returns an example from what a user gave.
+
+        Args:
+          kind: one of `prompt_kinds`, or one that the task does not take.
+          value: a text, or the absolute path of a file.
 
         Raises:
           UserError: the task takes no such thing, or not this one.

@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from regen_jax.interfaces import (
     Example,
     Generated,
     PerExample,
+    PromptKind,
     SampleMetrics,
     Task,
     Variables,
@@ -46,6 +47,7 @@ class Pronunciation(Task):
     """
 
     num_rendered = 20
+    prompt_kinds: ClassVar = {"text": PromptKind("a text to generate from")}
 
     name: str = "pronunciations"
     dir: str = ""

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import jax
 import numpy as np
@@ -15,6 +16,7 @@ from regen_jax.interfaces import (
     Generated,
     Judge,
     PerExample,
+    PromptKind,
     SampleMetrics,
     Task,
     Variables,
@@ -38,6 +40,7 @@ class SpeechSynthesis(SpeechOptions, Task):
     """
 
     num_rendered = 6
+    prompt_kinds: ClassVar = {"text": PromptKind("a text to generate from")}
 
     judge_width: Count = 128
     judge_layers: Count = 2
