@@ -6,174 +6,90 @@ least abstract one, all words with their marks: `--config.abstraction.keep=0.5`,
 `function_words=False` and `marks=False` take more away. The verse is read as a template
 of all its words too. `identity` is the direct baseline, trained for as many steps as the
 other two arrows together.
+
+Expected of the default on the former splits, after 12 minutes on two CPU cores: a BLEU of
+25.6 ± 0.5 over three seeds; of the direct baseline, after 10 minutes: 25.6 ± 1.0.
 """
 
-from typing import Any
-
 from ml_collections import ConfigDict
+
+from configs import common
 
 CHOICES = {
     "abstraction": ("text_template", "word_skeleton", "vq", "fsq", "identity"),
     "prior": ("autoregressive",),
-    "decoder": ("autoregressive", "inverse"),
+    "decoder": ("inverse", "autoregressive"),
     "size": ("demo", "base", "tiny"),
 }
-# What fits together: abstraction to priors and decoders, the default of each first.
+# What fits together, the default first.
 FITTING = {
-    "text_template": (("autoregressive",), ("autoregressive",)),
-    "word_skeleton": (("autoregressive",), ("autoregressive",)),
-    "vq": (("autoregressive",), ("autoregressive", "inverse")),
-    "fsq": (("autoregressive",), ("autoregressive", "inverse")),
-    "identity": (("autoregressive",), ("inverse",)),
+    "abstraction=text_template": {"decoder": ("autoregressive",)},
+    "abstraction=word_skeleton": {"decoder": ("autoregressive",)},
+    "abstraction=vq": {"decoder": ("autoregressive", "inverse")},
+    "abstraction=fsq": {"decoder": ("autoregressive", "inverse")},
+    "abstraction=identity": {"decoder": ("inverse",)},
 }
+# All words with their marks, without the capitals that those explain.
+WHOLE = {"name": "text_template", "keep": 1.0, "function_words": True, "marks": True}
+# X′: a template of the verse too, so that both sides spell a word alike.
+SOURCES = {"text_template": WHOLE}
+BOTTLENECKS = {
+    # The encoder moves far at first: averages of long memory lose sight of it.
+    "vq": {"name": "vq", "num_codes": 1024, "dim": 8, "decay": 0.9},
+    "fsq": {"name": "fsq", "levels": (8, 8, 8)},
+}
+# What is written with the pieces of the source can be copied from it.
+HEADS = {"text_template": "tied_pointer", "identity": "tied_pointer"}
+DECODER_STEPS = {"text_template": 400}
 
 
 def get_config(arg: str = "") -> ConfigDict:
-    """The config; `arg` is `key=value` pairs of CHOICES, separated by commas."""
-    chosen = _choices(arg)
-    size, abstraction = chosen["size"], chosen["abstraction"]
-    tiny = size == "tiny"
-    priors, decoders = FITTING.get(abstraction, (("autoregressive",), ("inverse",)))
-    prior = chosen.get("prior", priors[0])
-    decoder = chosen.get("decoder", decoders[0])
-    # What is written with the pieces of the source can be copied from it.
-    copy = abstraction in ("text_template", "identity")
-    return ConfigDict(
-        {
-            "seed": 0,
-            "task": "simplification",
-            "data": {
-                "name": "simple_bible",
-                "dir": "",
-                "vocab": 16000 if size == "base" else 4000,
-                "max_length": 104 if size == "base" else 32,
-                "judge_width": 16 if tiny else 96,
-            },
-            "source": _source(abstraction),
-            "abstraction": _abstraction(abstraction, size),
-            "prior": _generator(prior, size, copy),
-            "decoder": _generator(decoder, size, copy),
-            "train": {
-                stage: _training(stage, size, abstraction, decoder)
-                for stage in ("judge", "abstraction", "decoder", "prior")
-            },
-            "parallel": {"strategy": "sharded", "axes": {"data": -1, "fsdp": 1}},
-            "cache": {"y_prime": "none"},
-            "checkpoint": {"every": 20 if tiny else 1000, "keep": 2},
-            "log": {"every": 5 if tiny else 50},
-            "profile": {"steps": 0},
-            "evaluate": {
-                "every": 20 if tiny else 4000,
-                "samples": 10 if tiny else 0,
-                "loop_samples": 10 if tiny else 100,
-                "batch_size": 10 if tiny else 100,
-            },
-        }
-    )
-
-
-def _choices(arg: str) -> dict[str, str]:
-    chosen = {"abstraction": "text_template", "size": "demo"}
-    for pair in filter(None, arg.split(",")):
-        key, _, value = pair.partition("=")
-        if key not in CHOICES:
-            raise ValueError(f"no choice {key!r}: known are {', '.join(CHOICES)}")
-        if value not in CHOICES[key] and (key == "size" or ":" not in value):
-            known = ", ".join(CHOICES[key])
-            raise ValueError(f"{key} cannot be {value!r}: known are {known}")
-        chosen[key] = value
-    return chosen
-
-
-# All words with their marks, without the capitals that those explain.
-_WHOLE = {"name": "text_template", "keep": 1.0, "function_words": True, "marks": True}
-
-
-def _source(abstraction: str) -> dict[str, Any]:
-    """X': a template of the verse too, so that both sides spell a word alike."""
-    return dict(_WHOLE) if abstraction == "text_template" else {"name": "identity"}
-
-
-def _abstraction(name: str, size: str) -> dict[str, Any]:
-    bottlenecks = {
-        # The encoder moves far at first: averages of long memory lose sight of it.
-        "vq": {"name": "vq", "num_codes": 1024, "dim": 8, "decay": 0.9},
-        "fsq": {"name": "fsq", "levels": (8, 8, 8)},
-    }
-    if name == "text_template":
-        return dict(_WHOLE)
-    if name not in bottlenecks:
-        return {"name": name}
-    width, num_layers, num_heads = _size(size)
-    return {
-        "name": "autoencoder",
-        "networks": {
-            "name": "latent_queries",
-            "num_latents": 32,
-            "width": width,
-            "num_layers": num_layers,
-            "num_heads": num_heads,
-            "dtype": "float32",
-        },
-        "bottleneck": bottlenecks[name],
-        "losses": ({"name": "cross_entropy"},),
-    }
-
-
-def _size(size: str) -> tuple[int, int, int]:
-    tiny, demo, base = (16, 1, 2), (128, 2, 4), (512, 6, 8)
-    return {"tiny": tiny, "demo": demo, "base": base}[size]
-
-
-def _generator(name: str, size: str, copy: bool) -> dict[str, Any]:
-    if name == "inverse" or ":" in name:
-        return {"name": name}
-    width, num_layers, num_heads = _size(size)
-    return {
-        "name": name,
-        "width": width,
-        "num_layers": num_layers,
-        "encoder_layers": num_layers,
-        "num_heads": num_heads,
+    """Returns the config of `arg`, `key=value` pairs of CHOICES separated by commas."""
+    chosen = common.parse_choices(arg, CHOICES, FITTING)
+    base, abstraction = chosen["size"] == "base", chosen["abstraction"]
+    size = common.transformer(*(512, 6, 8) if base else (128, 2, 4))
+    codes = {k: common.latent_queries(size, 32, v) for k, v in BOTTLENECKS.items()}
+    generator = {
+        **size,
+        "encoder_layers": size["num_layers"],
         "conditioning": "cross",
         "rotary": True,
-        "head": "tied_pointer" if copy else "dense",
+        "head": HEADS.get(abstraction, "dense"),
         "dropout": 0.2,
         "source_dropout": 0.0,
         "beam_size": 4,
         "length_penalty": 1.2,
-        "dtype": "float32",
         "remat": "none",
     }
-
-
-def _training(stage: str, size: str, abstraction: str, decoder: str) -> dict[str, Any]:
-    if size == "tiny":
-        schedule = {"name": "warmup_cosine", "learning_rate": 1e-3, "warmup": 0.25}
-        return {
-            "steps": 20,
-            "batch_size": 8,
-            "optimizer": {"name": "adamw"},
-            "schedule": schedule,
-        }
-    # Both arrows together have as many as the direct one.
-    of_decoder = 400 if abstraction == "text_template" else 1000
-    of_prior = 2800 if decoder == "inverse" else 2800 - of_decoder
-    steps = {
-        "judge": 1000,
-        "abstraction": 1500,
-        "decoder": of_decoder,
-        "prior": of_prior,
-    }[stage]
-    batch_size, learning_rate = 32, 2e-3
-    if size == "base":
-        steps, batch_size, learning_rate = 10 * steps, 128, learning_rate / 3
-    options = {
-        "steps": steps,
-        "batch_size": batch_size,
-        "optimizer": {"name": "adamw"},
-        "schedule": {"name": "warmup_cosine", "learning_rate": learning_rate},
+    # Both arrows together have as many steps as the direct one.
+    steps = {"judge": 1000, "abstraction": 1500}
+    steps["decoder"] = DECODER_STEPS.get(abstraction, 1000)
+    steps["prior"] = 2800 - (steps["decoder"] if chosen["decoder"] != "inverse" else 0)
+    times, batch_size, learning_rate = (10, 128, 2e-3 / 3) if base else (1, 32, 2e-3)
+    train = {
+        stage: common.training(times * number, batch_size, learning_rate)
+        for stage, number in steps.items()
     }
-    # Y alone: verses that have no source teach them too.
-    alone = stage in ("abstraction", "decoder")
-    return options | ({"split": "targets"} if alone else {})
+    for stage in ("abstraction", "decoder"):
+        # They read Y alone: verses that have no source teach them too.
+        train[stage]["split"] = "targets"
+    return common.make_config(
+        chosen["size"],
+        {
+            "task": "simplification",
+            "data": {
+                "name": "simple_bible",
+                "dir": "",
+                "vocab": 16000 if base else 4000,
+                "max_length": 104 if base else 32,
+                "judge_width": 96,
+            },
+            "source": SOURCES.get(abstraction, {"name": "identity"}),
+            "abstraction": common.part(abstraction, {"text_template": WHOLE} | codes),
+            "prior": common.part(chosen["prior"], {"autoregressive": generator}),
+            "decoder": common.part(chosen["decoder"], {"autoregressive": generator}),
+            "train": train,
+        },
+        evaluate={"every": 4000, "samples": 0, "loop_samples": 100, "batch_size": 100},
+        tiny={"samples": 10},
+    )

@@ -3,7 +3,7 @@
     python -m experiments.screenshot --logdir=runs/sweep
 
 Opens the real TensorBoard in a headless Chromium and shows time series of the chosen tags,
-runs coloured by their folder, beside the hyperparameters of the runs.
+runs colored by their folder, beside the hyperparameters of the runs.
 """
 
 import contextlib
@@ -110,8 +110,8 @@ def show_time_series(
     """The time series of tags and runs, which are regular expressions, without smoothing.
 
     `columns` are hyperparameters to list beside the runs, and `tables` has the last
-    values under each chart. Runs are coloured by the first folder of their names, so
-    that the stages of a run have one colour.
+    values under each chart. Runs are colored by the first folder of their names, so
+    that the stages of a run have one color.
 
     Raises:
       UserError: there are none of them.

@@ -10,7 +10,7 @@ LONGEST = 2000
 
 
 def line(error: object) -> str:
-    """What an error says, as one line; of a very long one its beginning and end.
+    """Formats an error as one line; keeps the beginning and end of a long one.
 
     Errors quote what users gave, and a word of a file may be the whole file.
     """

@@ -51,7 +51,7 @@ def local(value: str | Path, where: str) -> Path:
 
 
 def storable(value: str | Path, where: str) -> Path:
-    """Like `local`, for a folder with checkpoints.
+    """Returns the absolute path of a folder with checkpoints, as `local`.
 
     Raises:
       UserError: as `local`, and for characters that the storage layer does not take

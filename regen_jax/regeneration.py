@@ -28,7 +28,7 @@ class Regeneration:
       source: X → X′; the identity unless a representation of X is wanted.
       abstraction: Y → Y′.
       prior: X′ → Y′.
-      decoder: Y′ → Y; None takes the abstraction's own way back.
+      decoder: Y′ → Y; None takes the inverse of the abstraction.
     """
 
     source: Abstraction
@@ -37,23 +37,23 @@ class Regeneration:
     decoder: Generator | None = None
 
     def represent(self, variables: Mapping[str, Variables], batch: Example) -> Value:
-        """x′ [B, …] of the batch."""
+        """Computes x′ [B, …] of a batch."""
         return _abstracted(self.source, variables.get("source", {}), batch, "x")
 
     def encode(self, variables: Mapping[str, Variables], batch: Example) -> Value:
-        """y′ [B, …] of the batch."""
+        """Computes y′ [B, …] of a batch."""
         found = variables.get("abstraction", {})
         return _abstracted(self.abstraction, found, batch, "y")
 
     def prompt(self, batch: Example) -> Example:
-        """Of a batch what `generate` reads, so that nothing else is sent to devices."""
+        """Returns the part of a batch that `generate` reads; no more is sent to devices."""
         name = "x_prime" if self.source.runs_on_host else "x"
         return {name: batch[name]}
 
     def decode(
         self, variables: Mapping[str, Variables], keys: jax.Array, y_prime: Value
     ) -> Value:
-        """y′ [B, …] to y [B, …]."""
+        """Maps y′ [B, …] to y [B, …], by the decoder or the inverse of the abstraction."""
         if self.decoder is None:
             return self.abstraction.decode(variables.get("abstraction", {}), y_prime)
         return self.decoder.sample(variables["decoder"], keys, y_prime)
@@ -61,13 +61,13 @@ class Regeneration:
     def reconstruct(
         self, variables: Mapping[str, Variables], keys: jax.Array, batch: Example
     ) -> Value:
-        """Y [B, …] through its abstraction and back."""
+        """Maps y [B, …] to y′ and back."""
         return self.decode(variables, keys, self.encode(variables, batch))
 
     def generate(
         self, variables: Mapping[str, Variables], keys: jax.Array, batch: Example
     ) -> tuple[Value, Value]:
-        """Draws y′ and then y, [B, …] each, for the x of a batch; a key an example."""
+        """Draws y′ and then y, [B, …] each, for the x of a batch; one key per example."""
         prior_keys, decoder_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
         x_prime = self.represent(variables, batch)
         y_prime = self.prior.sample(variables["prior"], prior_keys, x_prime)
@@ -75,7 +75,7 @@ class Regeneration:
         return y_prime, self.decode(variables, decoder_keys, y_prime)
 
     def log_prob(self, variables: Mapping[str, Variables], batch: Example) -> jax.Array:
-        """Log p(y′ | x) in nats, f32[B], where the prior has it.
+        """Computes log p(y′ | x) in nats, f32[B]; only where the prior has it.
 
         It is log p(y | x) where the abstraction is lossless.
         """
@@ -91,7 +91,7 @@ class Regeneration:
         return self.prior.has_log_prob and self.decoder.has_log_prob
 
     def bound(self, variables: Mapping[str, Variables], batch: Example) -> jax.Array:
-        """Log p(y′ | x) + log p(y | y′) in nats, f32[B], for the y′ of y.
+        """Computes log p(y′ | x) + log p(y | y′) in nats, f32[B], for the y′ of y.
 
         By the chain rule it is log p(y, y′ | x), where y′ is a function of y: at most
         log p(y | x), which sums over every y′, and equal to it where no other y′ can

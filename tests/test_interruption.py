@@ -1,4 +1,4 @@
-"""A run that is told to stop at any moment goes on to the bits it would have had.
+"""A run that is asked to stop at any moment goes on to the bits it would have had.
 
 That it also does where it is killed is shown by `test_kills.py`.
 """
@@ -18,8 +18,8 @@ STAGES = ("judge", "abstraction", "prior")
 
 
 def interrupt(flags, workdir, stage, step, delay, number):
-    """Starts a run, and sends it the signal a moment after that step was told."""
-    told = []
+    """Starts a run, and sends it the signal a moment after that step was logged."""
+    log = []
     # What a shell runs in the background ignores SIGINT, and so would its children.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
@@ -30,13 +30,13 @@ def interrupt(flags, workdir, stage, step, delay, number):
         start_new_session=True,
     ) as run:
         for line in run.stderr:
-            told.append(line)
+            log.append(line)
             if line.startswith(f"{stage} {step}/20 loss"):
                 time.sleep(delay)
                 os.kill(run.pid, number)
                 break
-        told += run.stderr.readlines()
-    return run.returncode, "".join(told)
+        log += run.stderr.readlines()
+    return run.returncode, "".join(log)
 
 
 def test_stopped_it_ends_with_the_same_bits(command, trained, tiny_flags, tmp_path):
@@ -48,10 +48,10 @@ def test_stopped_it_ends_with_the_same_bits(command, trained, tiny_flags, tmp_pa
     for moment, number in zip(moments, codes, strict=True):
         stage, step, delay = STAGES[moment // 20], moment % 20 + 1, draw.random() / 10
         print(f"{number.name} {delay:.3f} s after step {step} of {stage}")
-        status, told = interrupt(tiny_flags, workdir, stage, step, delay, number)
-        assert status == codes[number], told
-        assert told.endswith("the same command goes on from here\n")
-        assert "Traceback" not in told
+        status, log = interrupt(tiny_flags, workdir, stage, step, delay, number)
+        assert status == codes[number], log
+        assert log.endswith("the same command goes on from here\n")
+        assert "Traceback" not in log
 
     done = command("train", *tiny_flags, f"--workdir={workdir}")
     assert done.returncode == 0, done.stderr

@@ -156,7 +156,7 @@ def test_a_generator_without_a_likelihood_says_so():
         parts.log_prob({"prior": {}}, {"x": y, "y": y})
 
 
-def test_parts_that_leave_their_space_are_told():
+def test_value_outside_its_space_raises_assertion_error():
     class Flat(Bucket):
         def encode(self, variables: Variables, y: jax.Array) -> jax.Array:
             return variables["sizes"][y]

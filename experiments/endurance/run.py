@@ -3,11 +3,11 @@
     python -m experiments.endurance.run --workdir=runs/endurance --kills=100
 
 A run is trained without a break; then the same again, killed by SIGKILL at random
-moments, and started anew after each. At the end every array of the last checkpoints, the
-places in the data and all scalars of TensorBoard must be equal bit for bit, and no
-checkpoint may be told damaged. Stages have at least twice as many steps as there are
-kills. The moments are drawn anew each time, unless `--seed` is given. Writes
-`endurance.json`; a stopped study starts from the beginning, in a new folder.
+moments, and restarted after each. At the end every array of the last checkpoints, the
+places in the data and all scalars of TensorBoard must be equal bit for bit, and no checkpoint may
+be called damaged. Stages have at least twice as many steps as there are kills. The moments are
+drawn newly each time, unless `--seed` is given. Writes `endurance.json`; a stopped study
+starts from the beginning, in a new folder.
 """
 
 import dataclasses
@@ -41,24 +41,24 @@ SEED = commands.define_number(
 )
 
 EARLY = 0.1
-"""Share of kills while a run starts, before it has told a step."""
+"""Share of kills while a run starts, before it has logged a step."""
 
 Moment = tuple[str, int]
 
 
 @dataclasses.dataclass
 class Life:
-    """One start of a run: what it told until it ended.
+    """One start of a run: what it logged until it ended.
 
     Attributes:
       status: of the process; minus the signal's number where one ended it.
-      told: its lines on stderr.
+      log: its lines on stderr.
       steps: (stage, step) of those that tell a loss, with the time since the start.
       seconds: from the start to the end.
     """
 
     status: int
-    told: list[str]
+    log: list[str]
     steps: dict[Moment, float]
     seconds: float
 
@@ -66,7 +66,7 @@ class Life:
 def live(folder: Path, doom: Callable[[Moment | None], float | None]) -> Life:
     """Trains in a process of its own, which is a fork of this one.
 
-    `doom` is asked at the start, with None, and after every step that is told; where it
+    `doom` is asked at the start, with None, and after every step that is logged; where it
     gives a number, the process is killed that many seconds later.
     """
     began = time.perf_counter()
@@ -75,11 +75,11 @@ def live(folder: Path, doom: Callable[[Moment | None], float | None]) -> Life:
     if pid == 0:
         _train(folder, writer)
     os.close(writer)
-    told, steps = [], {}
+    log, steps = [], {}
     with open(reader) as lines:
         delay = doom(None)
         while delay is None and (line := lines.readline()):
-            told.append(line)
+            log.append(line)
             found = re.match(r"(\w+) (\d+)/\d+ loss", line)
             if found:
                 moment = found[1], int(found[2])
@@ -88,10 +88,10 @@ def live(folder: Path, doom: Callable[[Moment | None], float | None]) -> Life:
         if delay is not None:
             time.sleep(delay)
             os.kill(pid, signal.SIGKILL)
-        told += lines.readlines()
+        log += lines.readlines()
     _, status = os.waitpid(pid, 0)
     seconds = time.perf_counter() - began
-    return Life(os.waitstatus_to_exitcode(status), told, steps, seconds)
+    return Life(os.waitstatus_to_exitcode(status), log, steps, seconds)
 
 
 def endure(folder: Path, whole: Life, kills: int, draw: random.Random) -> dict:
@@ -124,7 +124,7 @@ def endure(folder: Path, whole: Life, kills: int, draw: random.Random) -> dict:
         if life.status != -signal.SIGKILL:
             raise UserError(
                 f"start {seen['kills'] + 1} ended by itself with {life.status}: "
-                f"{''.join(life.told[-1:]).strip()}"
+                f"{''.join(life.log[-1:]).strip()}"
             )
         before, unfinished = unfinished, set(folder.glob("*/checkpoints/*tmp*"))
         in_save = bool(unfinished - before)
@@ -144,7 +144,7 @@ def endure(folder: Path, whole: Life, kills: int, draw: random.Random) -> dict:
         )
     last = live(folder, lambda _: None)
     if last.status:
-        raise UserError(f"the last start ended with {last.status}: {last.told[-1:]}")
+        raise UserError(f"the last start ended with {last.status}: {last.log[-1:]}")
     _fail_if_damaged(last)
     seen["seconds"] += last.seconds
     return seen
@@ -169,7 +169,7 @@ def main() -> None:
 
     whole = live(folder / "whole", lambda _: None)
     if whole.status:
-        raise UserError(f"training ended with {whole.status}: {whole.told[-1:]}")
+        raise UserError(f"training ended with {whole.status}: {whole.log[-1:]}")
     seen = endure(folder / "killed", whole, KILLS.value, random.Random(seed))
     differing = differences(folder / "killed", folder / "whole")
     seen |= {"whole_seconds": whole.seconds, "seed": seed, "differing": differing}
@@ -207,15 +207,15 @@ def _train(folder: Path, writer: int) -> None:
 
 
 def _pace(life: Life) -> float:
-    """Median seconds from one step that is told to the next."""
+    """Median seconds from one step that is logged to the next."""
     times = list(life.steps.values())
     return statistics.median(np.diff(times).tolist())
 
 
 def _fail_if_damaged(life: Life) -> None:
-    wrong = [line for line in life.told if re.search("damaged|Traceback", line)]
+    wrong = [line for line in life.log if re.search("damaged|Traceback", line)]
     if wrong:
-        raise UserError(f"the run told: {wrong[0].strip()}")
+        raise UserError(f"the run logged: {wrong[0].strip()}")
 
 
 if __name__ == "__main__":

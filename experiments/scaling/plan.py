@@ -156,6 +156,6 @@ def table(plan: Plan, rows: list[dict[str, Any]], chip: Chip) -> str:
     titles = (
         "chips = data × fsdp, program, state and data, temporaries, of memory, "
         "a chip, sent in a node (closed form), sent beyond (closed form), "
-        "computing, sending in and beyond, tokens a second"
+        "computing, sending in and beyond, tokens per second"
     )
     return markdown(titles.split(", "), cells)

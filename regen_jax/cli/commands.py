@@ -45,7 +45,11 @@ def run(main: Callable[[], None]) -> None:
 
 
 def workdir() -> Path:
-    """The folder that --workdir names; `UserError` where it names none, or a bad one."""
+    """Returns the folder that --workdir names.
+
+    Raises:
+      UserError: it names none, or one that cannot hold a run.
+    """
     if not WORKDIR.value:
         raise UserError("--workdir is needed: the folder of the run, as in runs/demo")
     return paths.storable(WORKDIR.value, "--workdir")
@@ -57,8 +61,12 @@ def define_config(
     """Defines the flag --config, a file with `get_config`, whose fields are flags too.
 
     New fields are accepted here, so that any option of a part can be set though the
-    file does not list it; `build` refuses those that no part has.
+    file does not list it; `build` refuses those that no part has. A config file in any
+    folder can import the package `configs` that lies beside `regen_jax`.
     """
+    root = str(Path(__file__).parents[2])
+    if root not in sys.path:
+        sys.path.append(root)
     return config_flags.DEFINE_config_file(
         "config",
         None,
@@ -115,7 +123,11 @@ class _NumberParser(flags.ArgumentParser):
 
 
 def given(config: flags.FlagHolder[ConfigDict]) -> ConfigDict:
-    """The config that --config names; `UserError` where it is not given."""
+    """Returns the config of --config.
+
+    Raises:
+      UserError: it is missing.
+    """
     if config.value is None:
         raise UserError("--config is needed, such as --config=configs/digits.py")
     return config.value
@@ -168,7 +180,7 @@ def _guarded(main: Callable[[], None]) -> None:
 
 
 def _lack_of_memory(error: Exception) -> str:
-    """What to say of an exception that memory was too small for; empty for others."""
+    """Returns the message for an exception of too little memory; empty for others."""
     reason = " ".join(str(error).split())[:200]
     on_device = isinstance(error, jax.errors.JaxRuntimeError)
     if not isinstance(error, MemoryError) and not (

@@ -17,7 +17,7 @@ from regen_jax.training.stage import Frozen
 
 
 def steps(run: Run) -> Iterator[Step]:
-    """The training step of each stage in turn; those before it are what it reads."""
+    """Yields the training step of each stage; it reads the stages before it."""
     frozen: Frozen = {}
     for stage in run.stages:
         options = run.train[stage.name]

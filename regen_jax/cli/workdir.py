@@ -15,7 +15,7 @@ from filelock import AcquireReturnProxy, SoftFileLease, Timeout
 from regen_jax import paths
 from regen_jax.config.registry import require_section, to_plain_dict
 from regen_jax.errors import UserError
-from regen_jax.files import read_json
+from regen_jax.files import read_json, write_atomically
 
 CONFIG = "config.json"
 METRICS = {"validation": "metrics_validation.json", "test": "metrics.json"}
@@ -78,7 +78,7 @@ def output_folder(path: str) -> Path:
 
 
 def check_output(path: Path, directory: bool, flag: str) -> None:
-    """`UserError` where a file or folder cannot come to be, before work is put into it."""
+    """Checks that a file or folder can be written, before work is put into it."""
     place = path
     while not place.exists() and place != place.parent:
         place = place.parent
@@ -112,9 +112,7 @@ def _write(path: Path, config: dict[str, Any]) -> None:
     try:
         if path.exists() and path.read_text() == text:
             return
-        # Renamed when it is whole: a kill in between leaves no half of one.
-        path.with_suffix(".new").write_text(text)
-        path.with_suffix(".new").rename(path)
+        write_atomically(path, text)
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error}") from error
 
@@ -219,7 +217,7 @@ def _without(options: Mapping[str, Any], names: Collection[str]) -> dict[str, An
 
 
 def latest_step(workdir: Path, stage: str) -> int | None:
-    """The step of a stage's newest checkpoint, or None where it has none."""
+    """Returns the step of a stage's latest checkpoint; None if it has none."""
     try:
         names = os.listdir(workdir / stage / "checkpoints")
     except (FileNotFoundError, NotADirectoryError):
@@ -229,7 +227,7 @@ def latest_step(workdir: Path, stage: str) -> int | None:
 
 
 def read(workdir: Path, where: str = "") -> dict[str, Any]:
-    """The config of the run in that folder.
+    """Returns the config of the run in a folder.
 
     Raises:
       UserError: there is none, its file is damaged, what should be a section is none, or
@@ -275,7 +273,7 @@ def read_metrics(workdir: Path, split: str) -> dict[str, float]:
 
 
 def check_format(found: Mapping[str, Any], where: str) -> None:
-    """`UserError` where what a JSON file holds is not of the format of this version."""
+    """Checks that the content of a JSON file has the format of this version."""
     number = found.get("format", 1)
     if number == FORMAT and type(number) is int:
         return

@@ -11,7 +11,7 @@ from regen_jax.spaces import Space
 
 
 class Parts(NamedTuple):
-    """Y → Y′, X → Y′, and Y′ → Y or None for the abstraction's own way back."""
+    """Y → Y′, X → Y′, and Y′ → Y or None for the abstraction's inverse."""
 
     abstraction: Abstraction
     prior: Generator
@@ -21,14 +21,14 @@ class Parts(NamedTuple):
 def join_arrows(
     config: Mapping[str, Any], where: str, source: Space, y: Space, target_origin: str
 ) -> Parts:
-    """What the sections `abstraction`, `prior` and `decoder` of a config make.
+    """Builds the parts of the sections `abstraction`, `prior` and `decoder`.
 
     Args:
       config: holds the sections; further ones are left alone.
       where: the name of the config in errors.
       source: what the prior reads.
       y: what is generated in the end.
-      target_origin: what y comes from, as words.
+      target_origin: where y comes from, for errors.
 
     Raises:
       UserError: one line that names two parts that do not fit, and what would.
@@ -41,7 +41,7 @@ def join_arrows(
     if name == "inverse":
         if not abstraction.invertible:
             raise UserError(
-                f"{where}: decoder 'inverse' needs a way back, but {named} has none: "
+                f"{where}: decoder 'inverse' needs an inverse, but {named} has none: "
                 f"use decoder {_generators_for(y_prime, y)}"
             )
         # Options of other decoders would be ignored in silence.
@@ -57,7 +57,7 @@ def join_arrows(
 def make_abstraction(
     section: Mapping[str, Any], where: str, space: Space
 ) -> Abstraction:
-    """The abstraction of a space that a section of a config names."""
+    """Builds the abstraction that a section of a config names."""
     cls = resolve_class(Abstraction, _name(section, where, Abstraction), where)
     return instantiate(cls, section, where, input_space=space)
 
@@ -114,7 +114,7 @@ def make_generator(
 
 
 def _generators_for(source: Space, target: Space, others: Sequence[str] = ()) -> str:
-    """Built-in generators from one space to the other, and `others`, as words."""
+    """Lists `others` and the built-in generators between two spaces, for errors."""
     classes = {
         name: resolve_class(Generator, name, "") for name in registered_names(Generator)
     }
@@ -130,7 +130,7 @@ def _generators_for(source: Space, target: Space, others: Sequence[str] = ()) ->
 
 
 def _abstractions_for(y: Space, generator: type[Generator]) -> str:
-    """Built-in abstractions of y that the generator makes, as words."""
+    """Lists the built-in abstractions of y that a generator can generate, for errors."""
 
     def fits(name: str) -> bool:
         try:

@@ -137,7 +137,7 @@ def build(
 
 
 def join(config: Mapping[str, Any], x: Space, y: Space) -> Regeneration:
-    """The pipeline from spaces X to Y that the config's four parts make.
+    """Builds the pipeline from space X to space Y of a config's four parts.
 
     Raises:
       UserError: one line that names two parts that do not fit, and what would.
@@ -150,7 +150,7 @@ def join(config: Mapping[str, Any], x: Space, y: Space) -> Regeneration:
 
 
 def _check_paths(config: Mapping[str, Any]) -> None:
-    """`UserError` where a field names a folder that cannot be used."""
+    """Checks the folders that fields of a config name."""
     default = os.environ.get("TFDS_DATA_DIR", "")
     if isinstance(folder := config["data"].get("dir", ""), str):
         where = "config.data.dir" if folder else "TFDS_DATA_DIR"

@@ -63,7 +63,7 @@ class ClassToImage(Task):
         return {"judge": ImageClassifier(self.x, self.y)}
 
     def prompts(self, number: int, split: str = "test") -> list[Example]:
-        """Every class in turn; as many as the split has images where `number` is 0."""
+        """Returns every class in turn; as many as the split has images if `number` is 0."""
         number = number or len(self.examples(split))
         return [{"x": np.int32(i % self.x.size)} for i in range(number)]
 
@@ -129,12 +129,12 @@ class ClassToImage(Task):
     def reconstruction_metrics(
         self, y: np.ndarray, other: np.ndarray
     ) -> dict[str, float]:
-        """Mean squared error in units of the range, and the PSNR of it in dB if finite."""
+        """Computes `mse` in units of the range, and its `psnr` in dB if finite."""
         error = float(np.mean(mse(y, other, peak=255.0)))
         return {"mse": error} | ({"psnr": psnr(error)} if error else {})
 
     def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
-        """A row for each class asked for, at most ten images long."""
+        """Renders a row of at most ten images per class."""
         x = prompts["x"]
         names = self.info["label_names"]
         rows = [y[x == k][:10] for k in range(self.x.size)]
@@ -150,7 +150,7 @@ class ClassToImage(Task):
         return Media({"samples": picture})
 
     def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Media:
-        """Ten pairs: the first version above the second."""
+        """Renders ten images above their reconstructions."""
         pairs = np.concatenate([y[:10], other[:10]])
         scale = max(1, round(56 / self.y.shape[1]))
         return Media({"reconstructions": image_grid(pairs, len(y[:10]), scale=scale)})
@@ -162,5 +162,5 @@ def _images(name: str, split: str, data_dir: str) -> LabeledImages:
 
 
 def stacked(examples: LabeledImages, key: str) -> np.ndarray:
-    """That entry of every example, [N, …]."""
+    """Stacks an entry of all examples, [N, …]."""
     return np.stack([examples[i][key] for i in range(len(examples))])

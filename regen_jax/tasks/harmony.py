@@ -67,7 +67,7 @@ class Harmony(ScoreTask):
             raise UserError(f"--midi={value}: {error}") from error
 
     def soprano(self, score: Score) -> np.ndarray:
-        """X of a score on the task's grid: its first voice, and the steps of its bars.
+        """Encodes X of a score on the task's grid: its first voice and its bars.
 
         Raises:
           UserError: the score is too long, or there is no symbol for its meter.
@@ -110,7 +110,7 @@ class Harmony(ScoreTask):
         return bars.quarters(score.meter) <= _BAR
 
     def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
-        """As any score, and `soprano_kept`: fraction of the steps of X that Y has kept."""
+        """Adds `soprano_kept`, the fraction of the steps of X that Y keeps."""
         score_metrics = super().sample_metrics(variables)
 
         def metrics(generated: Generated) -> dict[str, float]:
@@ -129,7 +129,7 @@ class Harmony(ScoreTask):
 
 @functools.lru_cache(maxsize=8)
 def _meters(division: int) -> tuple[bars.Meter, ...]:
-    """All meters whose bars are whole steps, and at most _BAR quarter notes."""
+    """Lists the meters whose bars are whole steps, and at most _BAR quarter notes."""
     units = [2**power for power in range(_SHORTEST.bit_length())]
     every = [(beats + 1, unit) for unit in units for beats in range(_BAR * unit // 4)]
     return tuple(meter for meter in every if bars.steps(meter, division))

@@ -106,7 +106,7 @@ class Melody(ScoreTask):
         return from_events(ids, self.division, meter, key, syllables(words))
 
     def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
-        """As any score, and `notes_per_syllable`."""
+        """Adds `notes_per_syllable` to the metrics of any score."""
         score_metrics = super().sample_metrics(variables)
 
         def metrics(generated: Generated) -> dict[str, float]:
@@ -129,7 +129,7 @@ class Melody(ScoreTask):
 
 
 def lyrics(text: str) -> str:
-    """A text of X in its canonical form.
+    """Normalizes a text of X.
 
     Raises:
       UserError: meter, key or words are missing, or there is no such key.
@@ -158,7 +158,7 @@ def lyrics(text: str) -> str:
 
 
 def syllables(words: str) -> list[str]:
-    """The syllables of lyrics; those within a word end in `-`."""
+    """Splits lyrics into syllables; those within a word end in `-`."""
     found = []
     for word in words.replace("/", " ").split():
         parts = [part for part in word.split("-") if part]
@@ -167,7 +167,7 @@ def syllables(words: str) -> list[str]:
 
 
 def written(score: Score) -> str:
-    """X of a score whose first voice has lyrics; empty where it has none."""
+    """Writes X of a score from the lyrics of its first voice; empty if it has none."""
     notes = score.voices[0]
     if not any(note.lyric for note in notes):
         return ""
@@ -177,7 +177,7 @@ def written(score: Score) -> str:
 
 
 def _sung(note: Note) -> str:
-    """What a note adds to the text: `Wach `, `sin-`, and `/` where a line ends."""
+    """Returns the text of a note: `Wach `, `sin-`, and `/` where a line ends."""
     syllable = note.lyric.replace("/", "")
     between = "" if not syllable or syllable.endswith("-") else " "
     return syllable + between + (" / " if note.fermata else "")

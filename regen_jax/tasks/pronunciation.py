@@ -73,14 +73,14 @@ class Pronunciation(Task):
         return self._spaces["y"]
 
     def examples(self, split: str) -> Sequence[Example]:
-        """All pairs of a word and a pronunciation in `train`; elsewhere one per word.
+        """Returns all pairs of word and pronunciation in `train`; elsewhere one per word.
 
         That one has the first pronunciation that fits.
         """
         return _read(self, split)[0]
 
     def core_list(self, split: str) -> CoreList:
-        """All words of the split; `too_long` are those that exceed `max_length`."""
+        """Returns all words of the split; `too_long` are those that exceed `max_length`."""
         examples, too_long = _read(self, split)
         rows = np.arange(len(examples))
         return CoreList(rows, too_long, whole=not too_long)
@@ -93,7 +93,7 @@ class Pronunciation(Task):
         return {"x": characters.encode(self.x, sequence)}
 
     def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
-        """`symbol_error_rate`, edits per symbol (PER of G2P), and `word_error_rate`.
+        """Computes `symbol_error_rate`, edits per symbol (PER of G2P), and `word_error_rate`.
 
         Any pronunciation that the data set lists for the word is right, and so is any
         spelling that it lists for the phonemes. Edits are to the nearest of them.
@@ -134,7 +134,7 @@ class Pronunciation(Task):
         return sources, {"symbol_error_rate": edits, "word_error_rate": wrong}
 
     def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
-        """Words, what was generated for them, and what is true."""
+        """Renders a table of sources, outputs and references."""
         columns = {"source": self._words(self.x, prompts["x"])}
         columns["generated"] = self._words(self.y, y)
         if "y" in prompts:

@@ -85,7 +85,7 @@ class ScoreTask(Task):
         return from_events(ids, self.division)
 
     def likelihood_unit(self, y: np.ndarray) -> tuple[str, np.ndarray]:
-        """Notes, of all voices."""
+        """Returns the number of notes, in all voices."""
         return "note", events.onset_mask(y, axis=1).reshape(len(y), -1).sum(axis=1)
 
     def fits(self, score: Score) -> bool:
@@ -97,7 +97,7 @@ class ScoreTask(Task):
         return True
 
     def core_list(self, split: str) -> CoreList:
-        """The pairs of at most CORE_BEATS quarter notes."""
+        """Returns the pairs of at most CORE_BEATS quarter notes."""
         source = self.name, self.splits.stored(split), self.dir
         found = [piece.score for piece in load_scores(*source)]
         pairs = [index for index, score in enumerate(found) if self.is_pair(score)]
@@ -110,7 +110,7 @@ class ScoreTask(Task):
         return CoreList(np.array(rows, int), tuple(too_long), held == pairs)
 
     def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
-        """How like real pieces scores are.
+        """Compares scores with real pieces.
 
         `in_key`: fraction of the notes in the piece's key, that of X or, where X has
         none, that of the true Y. `pitch_class_distance`, `interval_distance`: total
@@ -137,7 +137,7 @@ class ScoreTask(Task):
         return metrics
 
     def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
-        """A piano roll, a sound and files of each that is not empty."""
+        """Renders a piano roll, a sound and files of each score that is not empty."""
         media = Media()
         for index, ids in enumerate(y):
             score = self.score(prompts, index, ids)
@@ -155,7 +155,7 @@ class ScoreTask(Task):
         return media
 
     def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Media:
-        """The first score, and what came of its true Y′ as frames over it."""
+        """Renders the reconstruction of the first score, with the true notes as frames."""
         scores = [from_events(ids[0], self.division) for ids in (other, y)]
         return Media(
             {"reconstructions": render_piano_roll(*scores)} if scores[0].length else {}
@@ -164,14 +164,14 @@ class ScoreTask(Task):
     def reconstruction_metrics(
         self, y: np.ndarray, other: np.ndarray
     ) -> dict[str, float]:
-        """`same_events`: share of the steps of all voices where both have the same."""
+        """Computes `same_events`, the fraction of steps of all voices that are equal."""
         counts = np.asarray(y) != events.PADDING
         return {"same_events": float((y == other)[counts].mean())}
 
     def pieces(
         self, split: str, name: str = "", whole: bool = False
     ) -> Iterator[tuple[str, Score]]:
-        """Titles and scores of a split that fit, in all keys where it is for training.
+        """Yields titles and scores of a split that fit, in all keys for training.
 
         With `whole`, those alone of which the grid of steps loses no note.
         """
@@ -194,7 +194,7 @@ class ScoreTask(Task):
     def listed(
         self, split: str, examples: Sequence[dict[str, Any]]
     ) -> InMemoryExamples:
-        """Those examples, which are all of a split."""
+        """Wraps the examples of a split, so that features made on the host are cached."""
         builder = prepared.require(self.name, self.splits.stored("train"), self.dir)
         return InMemoryExamples(
             examples, Origin(Path(builder.data_dir), f"{self} {split}")
@@ -215,7 +215,7 @@ class ScoreTask(Task):
         return self.score(prompts, index, np.asarray(prompts["y"])[index])
 
     def _keys(self, prompts: Example, y: np.ndarray) -> list[str]:
-        """The key that each piece should be in."""
+        """Returns the key that each piece should be in."""
         shown = prompts.get("y", y)
         return [
             keys.KEYS[

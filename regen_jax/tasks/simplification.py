@@ -99,7 +99,7 @@ class Simplification(Task):
         return {"x": tokenizer.encode(self.x, value)}
 
     def likelihood_unit(self, y: np.ndarray) -> tuple[str, np.ndarray]:
-        """Words: pieces that begin one, with the punctuation that hangs on it."""
+        """Returns the number of words: of pieces that begin one."""
         begins = [
             piece.startswith(tokenizer.WORD_START) and piece != tokenizer.CAPITAL
             for piece in self.y.symbols
@@ -107,7 +107,7 @@ class Simplification(Task):
         return "word", np.maximum(1, np.array(begins)[np.asarray(y)].sum(axis=1))
 
     def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
-        """BLEU, chrF, SARI and PINC of pairs; how likely and how new the texts are.
+        """Computes BLEU, chrF, SARI and PINC of pairs, perplexity and novelty.
 
         `bleu`, `chrf` and `sari`, 0 to 100, against the true texts, and `pinc` against
         the sources; of `too_long` they count an empty text each. `source_bleu` and
@@ -147,7 +147,7 @@ class Simplification(Task):
     def per_example(
         self, variables: Mapping[str, Variables], generated: Generated
     ) -> PerExample:
-        """The three texts of each pair, and its SARI."""
+        """Returns source, reference, output and SARI of each pair."""
         prompts, y, too_long = generated
         sources, true, outputs = self._columns(prompts, y, too_long)
         saris = text_metrics.sentence_sari(sources, true, outputs)
@@ -161,11 +161,11 @@ class Simplification(Task):
     def reconstruction_metrics(
         self, y: np.ndarray, other: np.ndarray
     ) -> dict[str, float]:
-        """BLEU and chrF of texts that came from the true Y′."""
+        """Computes BLEU and chrF of reconstructions from the true Y′."""
         return self._likeness(self._texts(y), self._texts(other))
 
     def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
-        """Sources, what was generated, and the true texts."""
+        """Renders a table of sources, outputs and references."""
         columns = {"generated": self._texts(y)}
         if "x" in prompts:
             columns = {"source": self._texts(prompts["x"])} | columns
@@ -174,7 +174,7 @@ class Simplification(Task):
         return Media(texts={"samples": table(list(columns), *columns.values())})
 
     def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Media:
-        """Texts beside what came from their true Y′."""
+        """Renders a table of texts and their reconstructions."""
         columns = self._texts(y), self._texts(other)
         heads = ["text", "from the true abstraction"]
         return Media(texts={"reconstructions": table(heads, *columns)})
@@ -182,7 +182,7 @@ class Simplification(Task):
     def _columns(
         self, prompts: Example, y: np.ndarray, too_long: Sequence[Example]
     ) -> tuple[list[str], list[str], list[str]]:
-        """Sources, references and outputs, which are empty for `too_long`."""
+        """Returns sources, references and outputs, which are empty for `too_long`."""
         sources, true = (
             self._texts(prompts[side])
             + [tokenizer.normalize(record[name]) for record in too_long]
@@ -203,7 +203,7 @@ class Simplification(Task):
 
 @functools.lru_cache(maxsize=4)
 def _pieces(name: str, train: str, data_dir: str, vocab: int) -> tuple[str, ...]:
-    """Those of the split that is trained on, learned once and kept beside it."""
+    """Learns pieces of the training split once, and caches them beside it."""
     folder = Path(prepared.require(name, train, data_dir).data_dir)
 
     def learn() -> tuple[str, ...]:
@@ -219,7 +219,7 @@ def _pieces(name: str, train: str, data_dir: str, vocab: int) -> tuple[str, ...]
 
 @functools.lru_cache(maxsize=8)
 def _verses(task: Simplification, split: str) -> tuple[InMemoryExamples, CoreList]:
-    """The verses that fit, and the core list of the split."""
+    """Returns the verses that fit, and the core list of the split."""
     train = task.splits.stored("train")
     default = f"{train}+unpaired" if split == "targets" else ""
     stored = task.splits.stored(split, default)

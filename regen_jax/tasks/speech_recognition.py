@@ -60,7 +60,7 @@ class SpeechRecognition(SpeechOptions, Task):
         return {"x": self.read_wave(value)}
 
     def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
-        """`wer`, `cer` and `sentence_accuracy`."""
+        """Computes `wer`, `cer` and `sentence_accuracy`."""
 
         def metrics(generated: Generated) -> dict[str, float]:
             prompts, y, too_long = generated
@@ -71,18 +71,18 @@ class SpeechRecognition(SpeechOptions, Task):
     def per_example(
         self, variables: Mapping[str, Variables], generated: Generated
     ) -> PerExample:
-        """Transcripts beside the true texts, and their errors."""
+        """Returns transcripts, references and their error counts."""
         prompts, y, too_long = generated
         return per_example(self.decode(prompts["y"]), self.decode(y), too_long)
 
     def reconstruction_metrics(
         self, y: np.ndarray, other: np.ndarray
     ) -> dict[str, float]:
-        """The metrics of `sample_metrics` for texts that came from the true Y′."""
+        """Computes the error rates of reconstructions from the true Y′."""
         return error_rates(self.decode(y), self.decode(other))
 
     def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
-        """Transcripts beside the true texts, and the first wave."""
+        """Renders a table of transcripts and references, and the first wave."""
         columns = {"recognized": self.decode(y)}
         if "y" in prompts:
             columns = {"text": self.decode(prompts["y"])} | columns
@@ -94,7 +94,7 @@ class SpeechRecognition(SpeechOptions, Task):
         return media
 
     def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Media:
-        """Texts beside what came from their true Y′."""
+        """Renders a table of texts and their reconstructions."""
         columns = self.decode(y), self.decode(other)
         heads = ["text", "from the true abstraction"]
         return Media(texts={"reconstructions": table(heads, *columns)})

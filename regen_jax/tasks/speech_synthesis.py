@@ -35,7 +35,8 @@ class SpeechSynthesis(SpeechOptions, Task):
     """X is a text in characters, Y the wave of its speech; a recognizer judges.
 
     Attributes:
-      judge_width, judge_layers: size of the recognizer, which is trained on real pairs.
+      judge_width: width of the recognizer, which is trained on real pairs.
+      judge_layers: its layers.
     """
 
     num_rendered = 6
@@ -72,7 +73,7 @@ class SpeechSynthesis(SpeechOptions, Task):
         return {"x": self.encode(value)}
 
     def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
-        """What the recognizer and the reference say of speech.
+        """Computes error rates of a recognizer, and the distance to references.
 
         `wer`, `cer` and `sentence_accuracy` of the recognizer's transcripts; `mcd`, the
         mel-cepstral distortion in dB after warping, where there is a reference.
@@ -94,13 +95,13 @@ class SpeechSynthesis(SpeechOptions, Task):
     def per_example(
         self, variables: Mapping[str, Variables], generated: Generated
     ) -> PerExample:
-        """Texts beside what the recognizer heard, and its errors."""
+        """Returns texts, transcripts of the recognizer, and error counts."""
         prompts, y, too_long = generated
         heard = self.judges["judge"].transcribe(variables["judge"], y)
         return per_example(self.decode(prompts["x"]), self.decode(heard), too_long)
 
     def reconstruction_metrics(self, y: Padded, other: Padded) -> dict[str, float]:
-        """`mcd`: mean mel-cepstral distortion in dB over pairs that both have a frame.
+        """Computes `mcd`, mean mel-cepstral distortion in dB of pairs with a frame each.
 
         Empty sounds are left out here; error rates count them.
         """
@@ -109,12 +110,12 @@ class SpeechSynthesis(SpeechOptions, Task):
         return {"mcd": float(np.mean(values))} if values else {}
 
     def speed_metrics(self, y: Padded, seconds: float) -> dict[str, float]:
-        """`real_time_factor`: seconds of work per second of speech; below 1 is faster."""
+        """Computes `real_time_factor`, seconds of computation per second of speech."""
         spoken = float(np.sum(y.length)) / self.sample_rate
         return {"real_time_factor": seconds / spoken} if spoken else {}
 
     def render_samples(self, prompts: Example, y: Padded) -> Media:
-        """Sounds and some spectrograms, each beside its reference where it has one."""
+        """Renders sounds and some spectrograms, beside their references if there are any."""
         texts = self.decode(prompts["x"])
         versions = {"samples": y}
         if "y" in prompts:
@@ -122,7 +123,7 @@ class SpeechSynthesis(SpeechOptions, Task):
         return self._beside("samples", versions, texts)
 
     def render_reconstructions(self, y: Padded, other: Padded) -> Media:
-        """Waves beside the same from their true Y′."""
+        """Renders waves beside their reconstructions."""
         numbers = [str(i) for i in range(len(y.length))]
         versions = {"originals": y, "reconstructions": other}
         return self._beside("reconstructions", versions, numbers)
@@ -130,7 +131,7 @@ class SpeechSynthesis(SpeechOptions, Task):
     def _beside(
         self, name: str, versions: dict[str, Padded], texts: list[str]
     ) -> Media:
-        """The waves of each version as sounds, and one picture of the first ones."""
+        """Renders each version as sounds, and the first ones in one picture."""
         media, pictures, labels = Media(), [], []
         for version, y in versions.items():
             for index, (wave, length) in enumerate(zip(*y, strict=True)):
@@ -148,7 +149,7 @@ class SpeechSynthesis(SpeechOptions, Task):
         return media
 
     def _mels(self, y: Padded) -> list[np.ndarray]:
-        """Log-mel spectrograms f32[T, 80] of each wave."""
+        """Computes the log-mel spectrogram f32[T, 80] of each wave."""
         mels = jax.device_get(_spectrograms(_mel(self.wave, self.sample_rate), y))
         return [m[:n] for m, n in zip(mels.values, mels.length, strict=True)]
 

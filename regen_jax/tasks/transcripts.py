@@ -21,7 +21,7 @@ def error_rates(
     hypotheses: Sequence[str],
     too_long: Sequence[Example] = (),
 ) -> dict[str, float]:
-    """`wer` and `cer` over all texts, and `sentence_accuracy`: the share all right.
+    """Computes `wer`, `cer` and `sentence_accuracy`, the fraction without errors.
 
     Args:
       references: what was said.
@@ -67,7 +67,7 @@ def per_example(
 
 
 def table(heads: Sequence[str], *columns: Sequence[str]) -> str:
-    """A Markdown table."""
+    """Formats a Markdown table."""
     rows = [heads, ["---"] * len(heads), *zip(*columns, strict=True)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 

@@ -20,7 +20,7 @@ def test_a_line_a_stage_that_trains(run, capsys):
         assert all(word in line for line in lines)
 
 
-def test_what_does_not_fit_is_told(run, monkeypatch):
+def test_stage_that_exceeds_memory_raises_user_error(run, monkeypatch):
     monkeypatch.setattr(dry_run, "device_memory", lambda: 2_000_000)
     with pytest.raises(UserError, match=r"a device has 2 MB .*: judge \d") as error:
         dry_run.preview(run, make_strategy(run.parallel))

@@ -156,9 +156,9 @@ def test_make_takes_plain_values():
     ("section", "message"),
     [
         (
-            {"count": 1, "colour": 2},
+            {"count": 1, "color": 2},
             (
-                ".colour is not an option of Options; known are count, share, label, on, "
+                ".color is not an option of Options; known are count, share, label, on, "
                 "sizes, interval, rules, inner"
             ),
         ),

@@ -55,11 +55,11 @@ def study(workdir, *arguments):
 def test_a_stage_on_one_and_four_devices(tmp_path):
     config = tmp_path / "config.py"
     config.write_text(CONFIG)
-    told = study(tmp_path, f"--config={config}", "--devices=4", "--devices=1")
+    output = study(tmp_path, f"--config={config}", "--devices=4", "--devices=1")
     rows = json.loads((tmp_path / "scaling.json").read_text())
     places = [(row["strategy"], row["devices"]) for row in rows]
     assert places == [("data", 1), ("data", 4), ("fsdp", 4), ("pmap", 4)]
-    assert len(told.splitlines()) == 2 + 2 + len(rows)
+    assert len(output.splitlines()) == 2 + 2 + len(rows)
     one, data, fsdp, pmap = rows
     assert one["sent"] == one["closed_form"] == 0 and one["collectives"] == {}
     # A picture of 32 x 32 for each of three classes.
@@ -73,13 +73,13 @@ def test_a_stage_on_one_and_four_devices(tmp_path):
 
 def test_a_plan_for_more_chips_than_are_compiled(tmp_path):
     small = ["--width=128", "--layers=1", "--batch=1"]
-    told = study(
+    output = study(
         tmp_path, "--plan", *small, "--chips=16", "--chips=64", "--most=16"
     ).splitlines()
     compiled, derived = json.loads((tmp_path / "plan.json").read_text())
     assert (compiled["chips"], compiled["compiled_for"]) == (16, 16)
     assert (derived["chips"], derived["compiled_for"]) == (64, 16)
-    assert "| compiled |" in told[-2] and "| derived from 16 |" in told[-1]
+    assert "| compiled |" in output[-2] and "| derived from 16 |" in output[-1]
     # Embeddings of codes and classes, positions, the block, the norm and the head.
     width, vocab, classes, length = 128, 16384, 1000, 1024
     block = 12 * width**2 + 13 * width

@@ -132,7 +132,7 @@ def test_failing_process_ends_the_others(
     assert time.monotonic() - started < 30
     assert message in log
     assert "process" in log or not message
-    # The other was told to stop, and could save.
+    # The other was asked to stop, and could save.
     assert re.search(r"saved step \d+", log)
 
 

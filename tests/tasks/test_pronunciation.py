@@ -164,6 +164,6 @@ def test_words_and_phonemes_are_read(speech_dir):
     "options, words",
     [({"direction": "g2"}, "direction must be"), ({"max_length": 0}, "max_length")],
 )
-def test_wrong_options_are_told(options, words):
+def test_wrong_option_raises_value_error(options, words):
     with pytest.raises(ValueError, match=words):
         Pronunciation(**options)

@@ -61,7 +61,7 @@ def test_rhythm_and_notes_are_those_of_each(kind, music_dir):
 
 
 def test_scores_that_the_grid_cuts_can_be_left_out(monkeypatch):
-    # Eight steps a quarter note; the grid has two.
+    # Eight steps per quarter note; the grid has two.
     kept = Score(((Note(0, 4, 60), Note(4, 4, 62)),), division=8)
     cut = Score(((Note(0, 2, 60), Note(2, 2, 62), Note(4, 4, 64)),), division=8)
     found = [Piece("kept", kept), Piece("cut", cut)]

@@ -149,7 +149,7 @@ def test_digits_go_through_phonemes(speech_run, command):
     assert (folder / "samples.md").read_text().count("\n") == 5
 
 
-def test_a_missing_extra_is_told(speech_dir, tmp_path):
+def test_missing_extra_raises_user_error(speech_dir, tmp_path):
     """Without the packages of the extra, in a process that cannot import them."""
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     code = (

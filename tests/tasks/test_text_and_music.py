@@ -57,12 +57,12 @@ def refused(command, workdir, *flags) -> str:
 
 
 def reported(workdir) -> dict[str, float]:
-    """The figures of all stages on held-out data, as training has told them."""
+    """Metrics of all stages on held-out data, as training logged them."""
     lines = (workdir.parent / "done").read_text().splitlines()
-    told = ", ".join(
+    logged = ", ".join(
         line.split("held out: ")[1] for line in lines if "held out" in line
     )
-    figures = {name: float(value) for name, value in map(str.split, told.split(", "))}
+    figures = {name: float(value) for name, value in map(str.split, logged.split(", "))}
     assert all(map(math.isfinite, figures.values()))
     return figures
 
@@ -161,9 +161,9 @@ def test_all_samples_are_written_and_some_are_shown(trained_on, command, tmp_pat
     for ending in ("png", "wav", "mid", "musicxml"):
         written = sorted(path.stem for path in tmp_path.glob(f"sample_*.{ending}"))
         assert written == names
-    told = EventAccumulator(str(run / "prior")).Reload()
+    events = EventAccumulator(str(run / "prior")).Reload()
     for kind in ("images", "audio"):
-        shown = [tag for tag in told.Tags()[kind] if tag.startswith("sample_")]
+        shown = [tag for tag in events.Tags()[kind] if tag.startswith("sample_")]
         assert 0 < len(shown) <= Harmony.num_rendered
 
 

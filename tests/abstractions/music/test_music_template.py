@@ -227,7 +227,7 @@ def test_code_metrics_count_missing_beats_as_wrong():
         "cadence": 0,
     }
     assert template.code_metrics(shorter, shorter) == dict.fromkeys(template.levels, 1)
-    # What a prior puts behind the end means nothing.
+    # What a prior puts after the end means nothing.
     ragged = shorter.copy()
     ragged[0, 3:] = longer[0, 3]
     assert template.code_metrics(ragged, shorter) == dict.fromkeys(template.levels, 1)

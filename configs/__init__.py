@@ -1,0 +1,1 @@
+"""Configs: one file per task, and `common` with what they share."""

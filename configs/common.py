@@ -1,0 +1,193 @@
+"""What configs share: parsing of choices, sections, and the shrinking to `size=tiny`.
+
+A config of your own, in any folder, starts with `from configs import common`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ml_collections import ConfigDict
+
+PARTS = ("source", "abstraction", "prior", "decoder")
+"""Choices that also take a part of your own, as `package.module:Class`."""
+
+TINY = {
+    "width": 16,
+    "widths": (4, 8),
+    "num_layers": 1,
+    "encoder_layers": 1,
+    "num_heads": 2,
+    "segment": 4,
+    "judge_width": 16,
+    "judge_layers": 1,
+}
+"""Options of any section at `size=tiny`."""
+
+
+def parse_choices(
+    arg: str,
+    choices: Mapping[str, Sequence[str]],
+    fitting: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
+) -> dict[str, str]:
+    """Parses the argument of a config, `key=value` pairs separated by commas.
+
+    Args:
+      arg: what follows the colon of `--config=file.py:…`.
+      choices: values that each key can take, the default first.
+      fitting: by `key=value`, the values of other keys that fit it, their default first,
+        such as `{"abstraction=vq": {"decoder": ("inverse", "diffusion")}}`.
+
+    Returns:
+      The value of each key.
+
+    Raises:
+      ValueError: a key or value is unknown.
+    """
+    chosen = {}
+    for pair in filter(None, arg.split(",")):
+        key, _, value = pair.partition("=")
+        if key not in choices:
+            raise ValueError(f"no choice {key!r}: known are {', '.join(choices)}")
+        if value not in choices[key] and not (key in PARTS and ":" in value):
+            known = ", ".join(choices[key])
+            raise ValueError(f"{key} cannot be {value!r}: known are {known}")
+        chosen[key] = value
+    values = {key: options[0] for key, options in choices.items()} | chosen
+    defaults = {}
+    for key, value in values.items():
+        fits = (fitting or {}).get(f"{key}={value}", {})
+        defaults |= {other: options[0] for other, options in fits.items()}
+    return values | defaults | chosen
+
+
+def make_config(
+    size: str,
+    sections: Mapping[str, Any],
+    evaluate: Mapping[str, Any],
+    tiny: Mapping[str, Any],
+    checkpoint_every: int = 1000,
+) -> ConfigDict:
+    """Returns a config of some sections and those that all configs share.
+
+    Args:
+      size: the choice `size`; `tiny` shrinks the config.
+      sections: task, data, source, abstraction, prior, decoder and train.
+      evaluate: the section `evaluate`.
+      tiny: arguments of `shrink`.
+      checkpoint_every: steps between checkpoints.
+    """
+    config = {
+        "seed": 0,
+        **sections,
+        "parallel": {"strategy": "sharded", "axes": {"data": -1, "fsdp": 1}},
+        "cache": {"y_prime": "none"},
+        "checkpoint": {"every": checkpoint_every, "keep": 2},
+        "log": {"every": 50},
+        "profile": {"steps": 0},
+        "evaluate": dict(evaluate),
+    }
+    return ConfigDict(_unshare(shrink(config, **tiny) if size == "tiny" else config))
+
+
+def _unshare(value: Any) -> Any:
+    """Copies each section, as one that stands in two places would be set in both."""
+    if not isinstance(value, Mapping):
+        return value
+    return {key: _unshare(option) for key, option in value.items()}
+
+
+def shrink(
+    config: Mapping[str, Any],
+    samples: int,
+    batch_size: int = 8,
+    keep: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Returns a config at `size=tiny`, whose stages train in seconds.
+
+    Args:
+      config: all sections.
+      samples: examples that a report is made on.
+      batch_size: examples per step.
+      keep: options that stay as they are, as `section.option`.
+    """
+    schedule = {"name": "warmup_cosine", "learning_rate": 1e-3, "warmup": 0.25}
+    stage = training(20, batch_size, learning_rate=1e-3) | {"schedule": schedule}
+    evaluate = {"every": 20, "samples": samples, "loop_samples": samples}
+    if "evaluate.batch_size" not in keep:
+        evaluate["batch_size"] = samples
+    sections = {
+        name: _shrink_options(section, name, keep) for name, section in config.items()
+    }
+    return sections | {
+        "train": dict.fromkeys(config["train"], stage),
+        "checkpoint": config["checkpoint"] | {"every": 20},
+        "log": {"every": 5},
+        "evaluate": config["evaluate"] | evaluate,
+    }
+
+
+def _shrink_options(value: Any, name: str, keep: Sequence[str]) -> Any:
+    """Returns a section, and the sections in it, with the options that `TINY` names."""
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        key: TINY[key]
+        if key in TINY and f"{name}.{key}" not in keep
+        else _shrink_options(option, key, keep)
+        for key, option in value.items()
+    }
+
+
+def transformer(width: int, num_layers: int, num_heads: int) -> dict[str, Any]:
+    """Returns the options of a transformer's size."""
+    return {
+        "width": width,
+        "num_layers": num_layers,
+        "num_heads": num_heads,
+        "dtype": "float32",
+    }
+
+
+def part(name: str, options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns the section of the part that a choice names.
+
+    Args:
+      name: the choice.
+      options: by choice, the options of its part, with the part's `name` where it is not
+        the choice's. A choice that is not there, such as a part of your own, has none.
+    """
+    return {"name": name, **options.get(name, {})}
+
+
+def latent_queries(
+    size: Mapping[str, Any], num_latents: int, bottleneck: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns the section of an autoencoder of token sequences.
+
+    Args:
+      size: of its transformers, as `transformer` returns it.
+      num_latents: codes per sequence.
+      bottleneck: the section of its bottleneck.
+    """
+    return {
+        "name": "autoencoder",
+        "networks": {"name": "latent_queries", "num_latents": num_latents, **size},
+        "bottleneck": dict(bottleneck),
+        "losses": ({"name": "cross_entropy"},),
+    }
+
+
+def training(
+    steps: int, batch_size: int, learning_rate: float, **options: Any
+) -> dict[str, Any]:
+    """Returns the section of a stage that AdamW trains by a warmup and a cosine.
+
+    `options` are further ones of `StageOptions`.
+    """
+    return {
+        "steps": steps,
+        "batch_size": batch_size,
+        "optimizer": {"name": "adamw"},
+        "schedule": {"name": "warmup_cosine", "learning_rate": learning_rate},
+        **options,
+    }
