@@ -110,12 +110,12 @@ class SpeechSynthesis(SpeechOptions, Task):
         return {"mcd": float(np.mean(values))} if values else {}
 
     def speed_metrics(self, y: Padded, seconds: float) -> dict[str, float]:
-        """Computes `real_time_factor`, seconds of computation per second of speech."""
+        """Computes `real_time_factor`: seconds of computation per second of speech."""
         spoken = float(np.sum(y.length)) / self.sample_rate
         return {"real_time_factor": seconds / spoken} if spoken else {}
 
     def render_samples(self, prompts: Example, y: Padded) -> Media:
-        """Renders sounds and some spectrograms, beside their references if there are any."""
+        """Renders sounds and some spectrograms, beside references if there are any."""
         texts = self.decode(prompts["x"])
         versions = {"samples": y}
         if "y" in prompts:
