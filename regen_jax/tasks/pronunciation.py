@@ -93,7 +93,7 @@ class Pronunciation(Task):
         return {"x": characters.encode(self.x, sequence)}
 
     def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
-        """Computes `symbol_error_rate`, edits per symbol (PER of G2P), and `word_error_rate`.
+        """Computes `symbol_error_rate`, edits per symbol (PER), and `word_error_rate`.
 
         Any pronunciation that the data set lists for the word is right, and so is any
         spelling that it lists for the phonemes. Edits are to the nearest of them.

@@ -115,7 +115,7 @@ class SpeechSynthesis(SpeechOptions, Task):
         return {"real_time_factor": seconds / spoken} if spoken else {}
 
     def render_samples(self, prompts: Example, y: Padded) -> Media:
-        """Renders sounds and some spectrograms, beside their references if there are any."""
+        """Renders sounds and some spectrograms, beside references if there are any."""
         texts = self.decode(prompts["x"])
         versions = {"samples": y}
         if "y" in prompts:
