@@ -19,6 +19,8 @@ from regen_jax.config import options_table
 from regen_jax.config.build import build
 from regen_jax.data.host_features import as_batch, open_examples
 from regen_jax.data.pipeline import first_batch
+from regen_jax.data.tfds import embedded
+from regen_jax.data.tfds.prepare import prepare
 from regen_jax.evaluation.inference import example_keys, sample
 from regen_jax.spaces import check
 from regen_jax.training.optimizers.decay import decayed
@@ -66,24 +68,16 @@ OTHERS = [
 ]
 
 
-FOLDERS = {
-    "digits": "digits_dir",
-    "harmony": "music_dir",
-    "melody": "music_dir",
-    "pronunciation": "speech_dir",
-    "simplification": "text_dir",
-    "speech_recognition": "speech_dir",
-    "speech_synthesis": "speech_dir",
-}
-
-
 @pytest.fixture
-def config_of(request):
+def config_of(data_dir):
     """A config of that name and argument on the data of the tests."""
 
     def get(name: str, arg: str):
         config = load(name).get_config(arg)
-        config.data.dir = request.getfixturevalue(FOLDERS[name])
+        config.data.dir = data_dir
+        for value in config.data.values():
+            if value in embedded.names():
+                prepare(value, data_dir)  # Where no fixture has made it smaller.
         if "max_seconds" in config.data:
             config.data.max_seconds = 1.024
         return config

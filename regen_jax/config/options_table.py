@@ -43,7 +43,7 @@ class Option:
 
     Attributes:
       name: of the option, with that of the section it is in.
-      type: of its values.
+      value_type: of its values.
       range: of its values, in words.
       default: as Python writes it.
       meaning: from the docstring of its class; empty where that has none.
@@ -51,7 +51,7 @@ class Option:
     """
 
     name: str
-    type: str
+    value_type: str
     range: str
     default: str
     meaning: str
@@ -72,7 +72,11 @@ def options(cls: type, where: str = "") -> Iterator[Option]:
             continue
         name = f"{where}{field.name}"
         many = "[i]" if element is not kind else ""
-        if dataclasses.is_dataclass(element) and not hasattr(element, "registry"):
+        if (
+            inspect.isclass(element)
+            and dataclasses.is_dataclass(element)
+            and not hasattr(element, "registry")
+        ):
             yield from options(element, f"{name}{many}.")
             continue
         yield Option(
@@ -87,7 +91,8 @@ def options(cls: type, where: str = "") -> Iterator[Option]:
 
 def parts() -> dict[type, dict[str, type]]:
     """Returns the classes of each kind of part, by their name in a config."""
-    classes, waiting = {}, [*KINDS]
+    classes: dict[type, dict[str, type]] = {}
+    waiting: list[type] = [*KINDS]
     named = [option.kind for cls in SECTIONS.values() for option in options(cls)]
     waiting += filter(None, named)
     while waiting:
@@ -115,7 +120,8 @@ def markdown() -> str:
 
 def _table(cls: type) -> str:
     rows = [
-        (f"`{o.name}`", o.type, o.range, o.default, o.meaning) for o in options(cls)
+        (f"`{o.name}`", o.value_type, o.range, o.default, o.meaning)
+        for o in options(cls)
     ]
     if not rows:
         return "It has no options."
@@ -127,7 +133,7 @@ def _table(cls: type) -> str:
 
 def _summary(cls: type) -> str:
     """Returns the first sentence of a class's docstring."""
-    return " ".join(inspect.getdoc(cls).partition("\n\n")[0].split())
+    return " ".join((inspect.getdoc(cls) or "").partition("\n\n")[0].split())
 
 
 def _meanings(cls: type) -> dict[str, str]:
