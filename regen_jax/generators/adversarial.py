@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from regen_jax import ranges
-from regen_jax.interfaces import Generator, LossOutput, Variables
+from regen_jax.interfaces import Generator, Key, LossOutput, Variables
 from regen_jax.losses.interface import (
     LossTerm,
     check_terms,
@@ -102,12 +102,7 @@ class AdversarialVocoder(Generator):
         return {**variables, "params": params}
 
     def loss(
-        self,
-        variables: Variables,
-        keys: jax.Array,
-        source: Value,
-        target: Value,
-        train: bool,
+        self, variables: Variables, keys: Key, source: Value, target: Value, train: bool
     ) -> LossOutput:
         """Returns the sum of the loss terms; in training, of one segment per example."""
         frames, mask = self._frames(source)

@@ -17,7 +17,7 @@ from regen_jax.generators.composite import (
     part_output,
     part_variables,
 )
-from regen_jax.interfaces import Generator, LossOutput, Variables
+from regen_jax.interfaces import Generator, Key, LossOutput, Variables
 from regen_jax.losses.squared_error import normalize_target
 from regen_jax.networks.conditioning.spatial import AlignedFeatures
 from regen_jax.networks.duration_encoder import (
@@ -145,7 +145,7 @@ class DurationAligned(Generator):
     def loss(
         self,
         variables: Variables,
-        keys: jax.Array,
+        keys: Key,
         source: jax.Array,
         target: Padded,
         train: bool,

@@ -15,7 +15,7 @@ from regen_jax.generators.composite import (
     part_output,
     part_variables,
 )
-from regen_jax.interfaces import Abstraction, Generator, LossOutput, Variables
+from regen_jax.interfaces import Abstraction, Generator, Key, LossOutput, Variables
 from regen_jax.spaces import Array, Category, Space, Tokens, Value
 
 _SECTIONS = ("abstraction", "prior", "decoder")
@@ -102,12 +102,7 @@ class Pipeline(Generator):
         )
 
     def loss(
-        self,
-        variables: Variables,
-        keys: jax.Array,
-        source: Value,
-        target: Value,
-        train: bool,
+        self, variables: Variables, keys: Key, source: Value, target: Value, train: bool
     ) -> LossOutput:
         """Returns the sum of the parts' losses; all that they return is named `part/…`.
 

@@ -5,7 +5,7 @@ import dataclasses
 import jax
 
 from regen_jax.generators.array_generator import ArrayGenerator
-from regen_jax.interfaces import LossOutput, Variables
+from regen_jax.interfaces import Key, LossOutput, Variables
 from regen_jax.losses.squared_error import mean_square, normalize_target
 from regen_jax.networks.conditioning.spatial import target_estimate
 from regen_jax.spaces import Value, zeros
@@ -31,12 +31,7 @@ class Regression(ArrayGenerator):
         return mean if estimate is None else mean + estimate
 
     def loss(
-        self,
-        variables: Variables,
-        keys: jax.Array,
-        source: Value,
-        target: Value,
-        train: bool,
+        self, variables: Variables, keys: Key, source: Value, target: Value, train: bool
     ) -> LossOutput:
         """Returns the mean squared error of the normalized target, without padding."""
         mean = self.predict(variables, source, keys if train else None)

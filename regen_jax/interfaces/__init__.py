@@ -18,7 +18,7 @@ from regen_jax.interfaces.task import (
     SampleMetrics,
     Task,
 )
-from regen_jax.interfaces.types import Example, Variables
+from regen_jax.interfaces.types import Example, Key, Variables
 from regen_jax.loss_output import LossOutput
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Generator",
     "HostFeature",
     "Judge",
+    "Key",
     "LossOutput",
     "PerExample",
     "PromptKind",

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import jax
 
-from regen_jax.interfaces.types import Variables
+from regen_jax.interfaces.types import Key, Variables
 from regen_jax.loss_output import LossOutput
 from regen_jax.spaces import Array, Category, Space, Tokens, Value
 
@@ -37,12 +37,7 @@ class Generator(abc.ABC):
 
     @abc.abstractmethod
     def loss(
-        self,
-        variables: Variables,
-        keys: jax.Array,
-        source: Value,
-        target: Value,
-        train: bool,
+        self, variables: Variables, keys: Key, source: Value, target: Value, train: bool
     ) -> LossOutput:
         """Computes the objective on pairs.
 

@@ -4,7 +4,7 @@ import abc
 
 import jax
 
-from regen_jax.interfaces.types import Variables
+from regen_jax.interfaces.types import Key, Variables
 from regen_jax.loss_output import LossOutput
 
 
@@ -17,11 +17,6 @@ class Judge(abc.ABC):
 
     @abc.abstractmethod
     def loss(
-        self,
-        variables: Variables,
-        keys: jax.Array,
-        x: jax.Array,
-        y: jax.Array,
-        train: bool,
+        self, variables: Variables, keys: Key, x: jax.Array, y: jax.Array, train: bool
     ) -> LossOutput:
         """Computes the objective on real pairs x, y [B, …]; one key per example."""

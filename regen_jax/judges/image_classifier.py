@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from regen_jax.interfaces import Judge, LossOutput, Variables
+from regen_jax.interfaces import Judge, Key, LossOutput, Variables
 from regen_jax.modalities.image.affine import random_affine
 from regen_jax.networks.embeddings import dropout
 from regen_jax.networks.linear import Head
@@ -34,12 +34,7 @@ class ImageClassifier(Judge):
         return self._network.init(rng, self.image_space.normalize(y))
 
     def loss(
-        self,
-        variables: Variables,
-        keys: jax.Array,
-        x: jax.Array,
-        y: jax.Array,
-        train: bool,
+        self, variables: Variables, keys: Key, x: jax.Array, y: jax.Array, train: bool
     ) -> LossOutput:
         """Computes the cross-entropy in nats, and `accuracy`.
 

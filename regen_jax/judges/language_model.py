@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from regen_jax.generators.autoregressive.autoregressive import Autoregressive
-from regen_jax.interfaces import Judge, LossOutput, Variables
+from regen_jax.interfaces import Judge, Key, LossOutput, Variables
 from regen_jax.spaces import Category, Tokens
 
 
@@ -45,12 +45,7 @@ class LanguageModel(Judge):
         return self.model.init(rng)
 
     def loss(
-        self,
-        variables: Variables,
-        keys: jax.Array,
-        x: jax.Array,
-        y: jax.Array,
-        train: bool,
+        self, variables: Variables, keys: Key, x: jax.Array, y: jax.Array, train: bool
     ) -> LossOutput:
         """Computes the cross-entropy of y in nats per token; x is ignored."""
         return self.model.loss(variables, keys, _constant_source(y), y, train)

@@ -9,7 +9,7 @@ import numpy as np
 
 from regen_jax.abstractions.audio.mel import Mel
 from regen_jax.generators.autoregressive.autoregressive import Autoregressive
-from regen_jax.interfaces import Judge, LossOutput, Variables
+from regen_jax.interfaces import Judge, Key, LossOutput, Variables
 from regen_jax.spaces import Array, Padded, Tokens
 
 
@@ -35,12 +35,7 @@ class SpeechRecognizer(Judge):
         return self._generator.init(rng)
 
     def loss(
-        self,
-        variables: Variables,
-        keys: jax.Array,
-        x: jax.Array,
-        y: Padded,
-        train: bool,
+        self, variables: Variables, keys: Key, x: jax.Array, y: Padded, train: bool
     ) -> LossOutput:
         """Computes the loss of texts x i32[B, L] given their speech y."""
         return self._generator.loss(variables, keys, self._mel.encode({}, y), x, train)

@@ -15,7 +15,7 @@ from regen_jax.generators.sampling.logits import (
     classifier_free_guidance,
     sample_token,
 )
-from regen_jax.interfaces import Generator, LossOutput, Variables
+from regen_jax.interfaces import Generator, Key, LossOutput, Variables
 from regen_jax.networks.embeddings import source_dropouts
 from regen_jax.networks.token_logits import (
     accuracies,
@@ -60,7 +60,7 @@ class Autoregressive(AutoregressiveOptions, Generator):
     def loss(
         self,
         variables: Variables,
-        keys: jax.Array,
+        keys: Key,
         source: Value,
         target: jax.Array,
         train: bool,

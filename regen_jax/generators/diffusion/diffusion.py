@@ -20,7 +20,7 @@ from regen_jax.generators.diffusion.interfaces import (
 from regen_jax.generators.diffusion.processes.flow_matching import FlowMatching
 from regen_jax.generators.diffusion.solvers.heun import Heun
 from regen_jax.generators.diffusion.time_sampling.logit_normal import LogitNormal
-from regen_jax.interfaces import LossOutput, Variables
+from regen_jax.interfaces import Key, LossOutput, Variables
 from regen_jax.losses.squared_error import mean_square, normalize_target
 from regen_jax.networks.embeddings import source_dropouts
 from regen_jax.ranges import Count, Rate
@@ -70,12 +70,7 @@ class Diffusion(ArrayGenerator):
         return self.module.init(rng, source, drop, target, jnp.zeros(1))
 
     def loss(
-        self,
-        variables: Variables,
-        keys: jax.Array,
-        source: Value,
-        target: Value,
-        train: bool,
+        self, variables: Variables, keys: Key, source: Value, target: Value, train: bool
     ) -> LossOutput:
         """Returns the mean squared error of a prediction at one time per example."""
         data = normalize_target(self.target_space, target)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from regen_jax.interfaces import Judge, LossOutput, Variables
+from regen_jax.interfaces import Judge, Key, LossOutput, Variables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,12 +18,7 @@ class BrightestColumn(Judge):
         return {"params": {"kernel": jnp.eye(y.shape[2], 3)}}
 
     def loss(
-        self,
-        variables: Variables,
-        keys: jax.Array,
-        x: jax.Array,
-        y: jax.Array,
-        train: bool,
+        self, variables: Variables, keys: Key, x: jax.Array, y: jax.Array, train: bool
     ) -> LossOutput:
         logits = self._logits(variables, y)
         return LossOutput(optax.softmax_cross_entropy_with_integer_labels(logits, x))
