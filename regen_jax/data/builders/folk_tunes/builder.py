@@ -6,6 +6,7 @@ from typing import ClassVar
 import tensorflow_datasets as tfds
 
 from regen_jax.data.builders import music21_corpus
+from regen_jax.data.builders.embedded_builder import EmbeddedBuilder
 from regen_jax.data.builders.folk_tunes.tunes import (
     drop_tunes_of,
     read_tunes,
@@ -15,7 +16,7 @@ from regen_jax.data.readers import raw_records
 from regen_jax.data.tfds.prepare import prepare
 
 
-class FolkTunes(tfds.core.GeneratorBasedBuilder):
+class FolkTunes(EmbeddedBuilder):
     """830 melodies of British, Irish and American folk tunes, for training alone.
 
     They have no words, and so are never a pair to hold out: `train` is the only split.
@@ -28,20 +29,18 @@ class FolkTunes(tfds.core.GeneratorBasedBuilder):
         "1.0.0": "The corpus of music21 10.5.1.",
     }
 
-    def _info(self) -> tfds.core.DatasetInfo:
-        return tfds.core.DatasetInfo(
-            builder=self,
-            description=(
-                "Melodies of Aird's Airs, O'Neill's Music of Ireland, Ryan's Mammoth "
-                "Collection and two smaller books; none is the tune of a held-out "
-                "chorale. `notes` are voice (0), start, duration and MIDI pitch, in "
-                "sixteenths from a bar line: a pickup is preceded by silence. Repeats "
-                "are not played. `key` is found by the profiles of Krumhansl and "
-                "Schmuckler. There are no fermatas and no lyrics."
-            ),
-            features=music21_corpus.features(),
-            homepage="https://www.music21.org",
-        )
+    DESCRIPTION = (
+        "Melodies of Aird's Airs, O'Neill's Music of Ireland, Ryan's Mammoth "
+        "Collection and two smaller books; none is the tune of a held-out "
+        "chorale. `notes` are voice (0), start, duration and MIDI pitch, in "
+        "sixteenths from a bar line: a pickup is preceded by silence. Repeats "
+        "are not played. `key` is found by the profiles of Krumhansl and "
+        "Schmuckler. There are no fermatas and no lyrics."
+    )
+    HOMEPAGE = "https://www.music21.org"
+
+    def features(self) -> tfds.features.FeatureConnector:
+        return music21_corpus.features()
 
     def _split_generators(
         self, dl_manager: tfds.download.DownloadManager

