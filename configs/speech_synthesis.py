@@ -104,7 +104,9 @@ def get_config(arg: str = "") -> ConfigDict:
 
 def _priors(base: bool) -> dict[str, Any]:
     """Returns the options of each prior, by its choice."""
-    size = common.transformer(*(512, 10, 8) if base else (128, 4, 4)) | {"remat": "none"}
+    size = common.transformer(*(512, 10, 8) if base else (128, 4, 4)) | {
+        "remat": "none"
+    }
     network = {"name": "dit", "patch": 2, **size}
     aligned = {
         "name": "duration_aligned",

@@ -23,7 +23,7 @@ restarts=${RESTARTS:-10}
 tier=(${SPOT:+--spot})
 arguments=("$@")
 for flag in --config= --workdir=/runs/; do
-  if ! printf '%s\n' "$@" | grep -q "^$flag"; then
+  if [[ " $*" != *" $flag"* ]]; then
     echo "error: $flag… of regen_jax.train is needed" >&2
     exit 2
   fi

@@ -82,6 +82,17 @@ def either(choices: tuple[Any, ...]) -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
+def describe(kind: Any) -> str:
+    """Returns the constraints of a type, or of a tuple's elements, in words."""
+    kind = required(kind)
+    inner = [part for part in typing.get_args(kind) if part is not ...]
+    if typing.get_origin(kind) is tuple:
+        return ", ".join(dict.fromkeys(filter(None, map(describe, inner))))
+    if typing.get_origin(kind) is Literal:
+        return either(tuple(inner))
+    return ", ".join(words for words, _ in _constraints(kind, 0))
+
+
 def bare(kind: Any) -> Any:
     """Returns a type without the constraints in it."""
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
@@ -104,6 +115,11 @@ def _requirements(kind: Any, value: float) -> Iterator[tuple[str, bool]]:
         yield f"finite, at most {LARGEST_FLOAT:.3g} in size", size <= LARGEST_FLOAT
         least = f"0 or at least {SMALLEST_FLOAT:.3g} in size"
         yield least, value == 0 or size >= SMALLEST_FLOAT
+    yield from _constraints(kind, value)
+
+
+def _constraints(kind: Any, value: float) -> Iterator[tuple[str, bool]]:
+    """Yields each constraint that a type states, and whether the value meets it."""
     for constraint in getattr(kind, "__metadata__", ()):
         match constraint:
             case Interval(gt=gt, ge=ge, lt=lt, le=le):

@@ -3,7 +3,8 @@
     python -m regen_jax.sample --workdir=… [--num=…]
 
 Where the task reads text, speech or notes, `--text="…"`, `--audio=file.wav` or
-`--midi=file.mid` gives what to generate from; each may be given several times. Without
+`--midi=file.mid` gives what to generate from, and `--prompt=kind:value` where a task of
+your own reads another kind; each may be given several times. Without
 them the prompts are those of the test split. Where people can edit Y′, it is written
 beside the samples, and `--y_prime=file` generates Y from an edited one.
 """
@@ -13,7 +14,7 @@ import logging
 from absl import flags
 
 from regen_jax import ranges
-from regen_jax.cli import commands, workdir
+from regen_jax.cli import commands, prompts, workdir
 from regen_jax.cli.sample_run import sample_run, save_samples
 from regen_jax.evaluation.evaluator import count
 
@@ -28,9 +29,13 @@ TEMPERATURE = commands.define_number(
     ranges.Temperature,
     "of the prior; that of the config if not given",
 )
-TEXT = flags.DEFINE_multi_string("text", [], "a text to generate from")
-AUDIO = flags.DEFINE_multi_string("audio", [], "a file of speech to generate from")
-MIDI = flags.DEFINE_multi_string("midi", [], "a file of notes to generate from")
+PROMPTS = {
+    name: flags.DEFINE_multi_string(name, [], kind.help)
+    for name, kind in prompts.known_kinds().items()
+}
+PROMPT = flags.DEFINE_multi_string(
+    "prompt", [], "kind:value to generate from, of a kind that your own task reads"
+)
 Y_PRIME = flags.DEFINE_multi_string("y_prime", [], "a file of Y′ to generate Y from")
 OUT = flags.DEFINE_string("out", None, "folder for the files; the workdir if not given")
 
@@ -46,12 +51,13 @@ def main() -> None:
     out = workdir.output_folder(OUT.value) if OUT.value else directory
     workdir.check_output(out, directory=True, flag="--out=")
     options = {"guidance": GUIDANCE.value, "temperature": TEMPERATURE.value}
-    prompts = (("text", TEXT), ("audio", AUDIO), ("midi", MIDI))
+    given = [(kind, value) for kind, flag in PROMPTS.items() for value in flag.value]
+    given += map(prompts.parse, PROMPT.value)
     samples = sample_run(
         directory,
         NUM.value,
         SEED.value,
-        prompts=[(kind, value) for kind, flag in prompts for value in flag.value],
+        prompts=given,
         y_prime=Y_PRIME.value,
         options={k: value for k, value in options.items() if value is not None},
     )

@@ -27,7 +27,7 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.03")
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     import jax
 
     # Tracing makes many small objects: looking through them takes a tenth of the time.
@@ -35,30 +35,13 @@ def pytest_configure() -> None:
     # Not by a variable of the environment: commands that tests start see one device.
     jax.config.update("jax_num_cpu_devices", 8)
 
+    from tests import shapes
+    from tests.file_order import LongestFilesFirst
 
-LONGEST = (
-    *("test_configs", "test_speech_commands", "test_text_and_music", "test_commands"),
-    *("test_slurm", "test_processes", "test_readme", "test_sweep_real"),
-    *("test_slurm_sweep", "test_sequence_to_sequence", "test_unpaired", "test_launch"),
-    *(
-        "test_topology",
-        "test_tensorboard",
-        "test_kills",
-        "test_autoregressive",
-        "test_interruption",
-    ),
-)
-"""Files that take half a minute and more, the longest first."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files begin first, so that no worker is left alone with one."""
-
-    def rank(item: pytest.Item) -> int:
-        name = item.path.stem
-        return LONGEST.index(name) if name in LONGEST else len(LONGEST)
-
-    items.sort(key=rank)
+    # Before any part is imported, so that the methods of all of them are checked.
+    shapes.install()
+    seconds = _cache / "regen_jax" / "test_seconds.json"
+    config.pluginmanager.register(LongestFilesFirst(config, seconds))
 
 
 @pytest.fixture(scope="session")
@@ -148,6 +131,12 @@ def text_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
         m.setattr(simple_bible, "split_verses", few)
         prepare("simple_bible", str(folder))
     return str(folder)
+
+
+@pytest.fixture(scope="session")
+def data_dir(digits_dir: str, speech_dir: str, music_dir: str, text_dir: str) -> str:
+    """The same folder with the sets of all of these."""
+    return digits_dir
 
 
 @pytest.fixture(scope="session")

@@ -1,19 +1,26 @@
 """Every config, and every combination that it offers, is built and stepped."""
 
 import functools
-import importlib.util
-import itertools
+import importlib
 import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
+from regen_jax.config import options_table
 from regen_jax.config.build import build
 from regen_jax.data.host_features import as_batch, open_examples
 from regen_jax.data.pipeline import first_batch
+from regen_jax.data.tfds import embedded
+from regen_jax.data.tfds.prepare import prepare
 from regen_jax.evaluation.inference import example_keys, sample
 from regen_jax.spaces import check
 from regen_jax.training.optimizers.decay import decayed
@@ -21,32 +28,36 @@ from regen_jax.training.parallel.reductions import Reduction
 from regen_jax.training.schedules.warmup_cosine import WarmupCosine
 from regen_jax.training.step import create, train_step
 
-CONFIGS = Path(__file__).parent.parent / "configs"
+ROOT = Path(__file__).parent.parent
+CONFIGS = ROOT / "configs"
 
 
+@functools.cache
 def load(name: str):
-    spec = importlib.util.spec_from_file_location(name, CONFIGS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return importlib.import_module(f"configs.{name}")
 
 
-NAMES = sorted(path.stem for path in CONFIGS.glob("*.py"))
+NAMES = sorted(
+    path.stem
+    for path in CONFIGS.glob("*.py")
+    if path.stem not in ("__init__", "common")
+)
 
 
 def offered(name: str) -> list[str]:
     """Every combination that a config offers, as its argument."""
     module = load(name)
-    if hasattr(module, "FITTING"):
-        return [
+    combinations = []
+    for abstraction in module.CHOICES.get("abstraction", ()):
+        fits = module.FITTING[f"abstraction={abstraction}"]
+        priors = fits.get("prior", module.CHOICES["prior"])
+        combinations += [
             f"abstraction={abstraction},prior={prior},decoder={decoder}"
-            for abstraction, (priors, decoders) in module.FITTING.items()
             for prior in priors
-            for decoder in decoders
+            for decoder in fits["decoder"]
         ]
-    choices = {k: v for k, v in module.CHOICES.items() if k != "size"}
-    pairs = [[f"{key}={value}" for value in values] for key, values in choices.items()]
-    return [",".join(chosen) for chosen in itertools.product(*pairs)]
+    directions = module.CHOICES.get("direction", ())
+    return combinations or [f"direction={direction}" for direction in directions]
 
 
 COMBINATIONS = [(name, arg) for name in NAMES for arg in offered(name)]
@@ -57,24 +68,16 @@ OTHERS = [
 ]
 
 
-FOLDERS = {
-    "digits": "digits_dir",
-    "harmony": "music_dir",
-    "melody": "music_dir",
-    "pronunciation": "speech_dir",
-    "simplification": "text_dir",
-    "speech_recognition": "speech_dir",
-    "speech_synthesis": "speech_dir",
-}
-
-
 @pytest.fixture
-def config_of(request):
+def config_of(data_dir):
     """A config of that name and argument on the data of the tests."""
 
     def get(name: str, arg: str):
         config = load(name).get_config(arg)
-        config.data.dir = request.getfixturevalue(FOLDERS[name])
+        config.data.dir = data_dir
+        for value in config.data.values():
+            if value in embedded.names():
+                prepare(value, data_dir)  # Where no fixture has made it smaller.
         if "max_seconds" in config.data:
             config.data.max_seconds = 1.024
         return config
@@ -83,15 +86,31 @@ def config_of(request):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_configs_are_data(name):
+def test_config_without_argument_is_data(name):
     config = load(name).get_config()
     assert config == load(name).get_config("")
     text = (CONFIGS / f"{name}.py").read_text()
     assert "regen_jax" not in text.replace("regen_jax.train", "")
 
 
-STEPPED = {}
-"""Variables of stages by `part`: combinations share what they have in common."""
+def sections(config: ConfigDict):
+    yield config
+    for value in config.values():
+        if isinstance(value, ConfigDict):
+            yield from sections(value)
+
+
+@pytest.mark.parametrize("size", ["demo", "base", "tiny"])
+@pytest.mark.parametrize("name, arg", COMBINATIONS)
+def test_sections_of_config_share_nothing(name, arg, size):
+    """An option that a flag sets is set in one place."""
+    config = load(name).get_config(f"{arg},size={size}")
+    identities = [id(section) for section in sections(config)]
+    assert len(set(identities)) == len(identities)
+
+
+VARIABLES = {}
+"""Variables of stages, or their shapes, by `part`: combinations share them."""
 
 
 BUILT = set()
@@ -106,39 +125,48 @@ def part(config, stage: str) -> str:
     return json.dumps([stage, chosen], default=str, sort_keys=True)
 
 
-def stepped(stage, options, variables, batch):
-    """The variables of a stage after its first step."""
+def stepped(stage, options, variables, batch, run: bool):
+    """Returns the variables of a stage after its first step; their shapes unless `run`."""
     options = type(options)(steps=2, batch_size=2, schedule=WarmupCosine(warmup=0.0))
     init = functools.partial(create, stage, options, jax.random.key(0), batch)
+    step = functools.partial(train_step, stage, options, Reduction())
+    if not run:
+        state = jax.eval_shape(init)
+        state, metrics = jax.eval_shape(
+            step, state, variables, batch, jax.random.key(1)
+        )
+        assert metrics["loss"].shape == metrics["grad_norm"].shape == ()
+        return state.averaged
     state = jax.jit(init)()
     if stage.name != "judge":
-        step = jax.jit(functools.partial(train_step, stage, options, Reduction()))
-        state, metrics = step(state, variables, batch, jax.random.key(1))
+        state, metrics = jax.jit(step)(state, variables, batch, jax.random.key(1))
         assert np.isfinite(metrics["loss"]) and metrics["grad_norm"] > 0
     return state.averaged
 
 
 @pytest.mark.parametrize("name, arg", COMBINATIONS + OTHERS)
-def test_combinations_step_and_generate(name, arg, config_of):
+def test_combination_steps_and_generates(name, arg, config_of):
+    """Defaults run; others are traced, since compiling takes most of the time."""
     config = config_of(name, f"{arg},size=tiny")
     if "levels" in config.abstraction:
         config.abstraction.levels = 4
     run = build(config)
+    is_default = (name, arg) in DEFAULTS
     examples = open_examples(run.task, run.regeneration, "train")
     batch = first_batch(examples, 2)
     variables = {}
     for stage in run.stages:
-        known = part(config, stage.name)
-        if known not in STEPPED:
-            STEPPED[known] = stepped(stage, run.train[stage.name], variables, batch)
-        variables[stage.name] = STEPPED[known]
+        key = (part(config, stage.name), is_default)
+        if key not in VARIABLES:
+            options = run.train[stage.name]
+            VARIABLES[key] = stepped(stage, options, variables, batch, run=is_default)
+        variables[stage.name] = VARIABLES[key]
     prompts = as_batch(run.task.prompts(2), run.regeneration)
-    if (name, arg) in DEFAULTS:
+    if is_default:
         y_prime, y = sample(run.task, run.regeneration, variables, prompts)
         y_space = run.regeneration.abstraction.output_space
         check(y_space, jax.tree.map(jnp.asarray, y_prime), "Y′")
     else:
-        # Compiling is most of the work, and mistakes show before.
         prompt, keys = run.regeneration.prompt(prompts), example_keys(0, 0, 2)
         _, y = jax.eval_shape(run.regeneration.generate, variables, keys, prompt)
     assert jax.tree.leaves(y)[0].shape == (2, *run.task.y.shape)
@@ -158,7 +186,7 @@ def assert_only_kernels_are_decayed(params):
 
 
 @pytest.mark.parametrize("name, arg", COMBINATIONS)
-def test_other_sizes_are_built(name, arg, config_of):
+def test_other_sizes_of_combination_are_built(name, arg, config_of):
     assert build(config_of(name, f"{arg},size=demo")).stages
     config = config_of(name, f"{arg},size=base")
     run = build(config)
@@ -186,7 +214,71 @@ def test_unknown_choice_raises_value_error(arg, words):
         load("digits").get_config(arg)
 
 
-def test_a_part_of_ones_own_can_be_chosen():
+def test_own_part_can_be_chosen():
     config = load("digits").get_config("abstraction=my.parts:Edges,prior=diffusion")
     assert config.abstraction.to_dict() == {"name": "my.parts:Edges"}
     assert config.prior.name == "diffusion"
+
+
+README = (CONFIGS / "README.md").read_text()
+
+
+def chapter(name: str) -> str:
+    """Returns the text on choices of a config, with that on all configs before it."""
+    general, *chapters = README.partition(options_table.MARK)[0].split("\n### ")
+    (own,) = (text for text in chapters if f"| `configs/{name}.py:…`" in text)
+    return general + own
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_documentation_names_every_choice(name):
+    words = set(re.findall(r"\w+", chapter(name)))
+    for key, values in load(name).CHOICES.items():
+        assert {*values} <= words, key
+
+
+def test_table_of_options_is_that_of_docstrings():
+    table = README.partition(options_table.MARK)[2]
+    assert table.strip() == options_table.markdown().strip(), (
+        "run python -m regen_jax.config.options_table configs/README.md"
+    )
+
+
+def all_classes() -> dict[str, type]:
+    kinds = options_table.parts().items()
+    parts = {f"{k.__name__}.{n}": c for k, classes in kinds for n, c in classes.items()}
+    return parts | options_table.SECTIONS
+
+
+@pytest.mark.parametrize("name", all_classes())
+def test_option_has_a_meaning(name):
+    options = list(options_table.options(all_classes()[name]))
+    assert not [option.name for option in options if not option.meaning]
+
+
+def test_own_config_in_other_folder_trains(tmp_path, digits_dir):
+    """The package `configs` is found where only `regen_jax` itself can be imported."""
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "mine.py").write_text(example)
+    command = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); import regen_jax;"
+        "sys.path.pop(0); from regen_jax import train;"
+        "from regen_jax.cli import commands; commands.run(train.main)"
+    )
+    run = subprocess.run(
+        [
+            *(sys.executable, "-c", command),
+            f"--config={tmp_path}/mine.py:prior=regression,size=tiny",
+            f"--config.data.dir={digits_dir}",
+            "--config.train.judge.steps=2",
+            "--stop_after=judge",
+            "--workdir=run",
+        ],
+        cwd=tmp_path,
+        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert (tmp_path / "run").is_dir()

@@ -20,9 +20,9 @@ WORDS = {
     r"yardsticks?": "baseline, reference",
     r"an? (key|entry|value|code|token|line) an? \w+": "one key per example",
     r"(nats|bits|steps|samples|frames|notes|seconds|tokens) an? "
-    r"(word|note|token|second|frame|step|pixel|example|quarter|beat|code)": "nats per token",
+    r"(word|note|token|second|frame|step|pixel|example|quarter|beat|code)": "per token",
     r"figures of": "metrics of",
-    r"(behind|in front of) (the|their|its|an?) (end|tokens|patches|layers)": "after, before",
+    r"(behind|in front of) (the|their|its|an?) (end|tokens|patches|layers)": "after",
     r"Exhibits?": "Media",
     r"HostRule": "HostFeature",
     r"drop_source": "source_dropout",

@@ -4,10 +4,10 @@
 
 A run is trained without a break; then the same again, killed by SIGKILL at random
 moments, and restarted after each. At the end every array of the last checkpoints, the
-places in the data and all scalars of TensorBoard must be equal bit for bit, and no checkpoint may
-be called damaged. Stages have at least twice as many steps as there are kills. The moments are
-drawn newly each time, unless `--seed` is given. Writes `endurance.json`; a stopped study
-starts from the beginning, in a new folder.
+places in the data and all scalars of TensorBoard must be equal bit for bit, and no
+checkpoint may be called damaged. Stages have at least twice as many steps as there are
+kills. The moments are drawn newly each time, unless `--seed` is given. Writes
+`endurance.json`; a stopped study starts from the beginning, in a new folder.
 """
 
 import dataclasses

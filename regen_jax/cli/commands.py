@@ -155,7 +155,7 @@ def _end(status: int) -> None:
 
 
 def _guarded(main: Callable[[], None]) -> None:
-    # What goes wrong in a save or restore is raised, and told there; Orbax also logs it,
+    # What goes wrong in a save or restore is raised, and logged there; Orbax also logs it,
     # and its tasks and TensorStore's threads print it when they are cleaned up, all with
     # tracebacks.
     sys.excepthook = _only_of_main_thread
@@ -165,7 +165,7 @@ def _guarded(main: Callable[[], None]) -> None:
     except (UserError, OSError):
         raise
     except Preempted:
-        logger.info("told to stop: saved, and the same command goes on from here")
+        logger.info("asked to stop: saved, and the same command goes on from here")
         processes.exit_cleanly(REQUEUE)
     except Exception as error:
         if words := _lack_of_memory(error):

@@ -1,4 +1,4 @@
 """Exit codes of the commands that launchers understand. Imports nothing."""
 
 REQUEUE = 75
-"""The run was told to stop and saved its state: the same command goes on (EX_TEMPFAIL)."""
+"""The run was asked to stop and saved its state: the same command goes on (EX_TEMPFAIL)."""

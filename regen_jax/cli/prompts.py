@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from regen_jax import paths
+from regen_jax.config.registry import registered_names, resolve_class
 from regen_jax.errors import UserError
-from regen_jax.interfaces import Example, Task
+from regen_jax.interfaces import Example, PromptKind, Task
 
 _MARK = "\ufeff"
 """The byte-order mark, with which some editors begin a text."""
@@ -29,7 +30,8 @@ def requested(
         raise UserError(f"--y_prime is given {edited} times for {len(given)} prompts")
     if given:
         return [
-            task.parse_prompt(kind, _canonical(kind, value)) for kind, value in given
+            task.parse_prompt(kind, _canonical(task, kind, value))
+            for kind, value in given
         ]
     prompts = task.prompts(edited or number, "test")
     if len(prompts) < edited or not prompts:
@@ -40,8 +42,29 @@ def requested(
     return prompts
 
 
-def _canonical(kind: str, value: str) -> str:
+def known_kinds() -> dict[str, PromptKind]:
+    """Returns the kinds that tasks of this package read, by name, sorted."""
+    kinds: dict[str, PromptKind] = {}
+    for name in registered_names(Task):
+        kinds |= resolve_class(Task, name, "").prompt_kinds
+    return dict(sorted(kinds.items()))
+
+
+def parse(value: str) -> tuple[str, str]:
+    """Returns kind and value of a flag `--prompt=kind:value`.
+
+    Raises:
+      UserError: it has no kind.
+    """
+    kind, colon, rest = value.partition(":")
+    if not (kind and colon):
+        raise UserError(f"--prompt={value} names no kind: write --prompt=kind:value")
+    return kind, rest
+
+
+def _canonical(task: Task, kind: str, value: str) -> str:
     """Returns a text without marks of its encoding, or the absolute path of a file."""
-    if kind == "text":
-        return value.replace(_MARK, "")
-    return str(paths.local(value, f"--{kind}"))
+    known = task.prompt_kinds.get(kind)
+    if known is not None and known.is_file:
+        return str(paths.local(value, f"--{kind}"))
+    return value.replace(_MARK, "")

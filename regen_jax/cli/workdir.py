@@ -15,7 +15,7 @@ from filelock import AcquireReturnProxy, SoftFileLease, Timeout
 from regen_jax import paths
 from regen_jax.config.registry import require_section, to_plain_dict
 from regen_jax.errors import UserError
-from regen_jax.files import read_json
+from regen_jax.files import read_json, write_atomically
 
 CONFIG = "config.json"
 METRICS = {"validation": "metrics_validation.json", "test": "metrics.json"}
@@ -112,9 +112,7 @@ def _write(path: Path, config: dict[str, Any]) -> None:
     try:
         if path.exists() and path.read_text() == text:
             return
-        # Renamed when it is whole: a kill in between leaves no half of one.
-        path.with_suffix(".new").write_text(text)
-        path.with_suffix(".new").rename(path)
+        write_atomically(path, text)
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error}") from error
 

@@ -36,7 +36,7 @@ class Media:
         self.files |= other.files
         return self
 
-    def save(self, folder: Path) -> list[Path]:
+    def save(self, folder: str | Path) -> list[Path]:
         """Writes each entry to a file in `folder`, named after it.
 
         Images become PNG, sounds WAV, texts Markdown.
@@ -44,6 +44,7 @@ class Media:
         Returns:
           The paths of the files.
         """
+        folder = Path(folder)
         paths = []
         for name, image in self.images.items():
             paths.append(folder / f"{name}.png")

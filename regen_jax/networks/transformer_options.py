@@ -14,6 +14,7 @@ class TransformerSize:
     Attributes:
       width: of each vector, divided among `num_heads`.
       num_layers: number of blocks, of attention and an MLP.
+      num_heads: number of attention heads.
       mlp_ratio: width of the MLP's hidden layer over `width`.
       dropout: rate at which values of each layer's output are dropped in training.
       dtype: of the computation; parameters, logits, losses and results are float32.

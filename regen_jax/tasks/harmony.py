@@ -4,13 +4,20 @@ import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
 from regen_jax.data.readers.in_memory import InMemoryExamples
 from regen_jax.data.readers.scores import score_of
 from regen_jax.errors import UserError
-from regen_jax.interfaces import Example, Generated, SampleMetrics, Variables
+from regen_jax.interfaces import (
+    Example,
+    Generated,
+    PromptKind,
+    SampleMetrics,
+    Variables,
+)
 from regen_jax.modalities.music import bars, events, midi
 from regen_jax.modalities.music.score import Score, from_events
 from regen_jax.modalities.music.voice_leading import VoiceLeadingConstraints
@@ -32,6 +39,10 @@ class Harmony(ScoreTask):
     its bar, from `|1` on. The first step, which begins a bar, has
     the meter there, such as `6/8`.
     """
+
+    prompt_kinds: ClassVar = {
+        "midi": PromptKind("a file of notes to generate from", is_file=True)
+    }
 
     @property
     def x(self) -> Tokens:

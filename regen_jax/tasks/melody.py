@@ -5,7 +5,7 @@ import functools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,7 +13,13 @@ from regen_jax.data.readers.in_memory import InMemoryExamples
 from regen_jax.data.readers.scores import load_scores
 from regen_jax.data.tfds import prepared
 from regen_jax.errors import UserError
-from regen_jax.interfaces import Example, Generated, SampleMetrics, Variables
+from regen_jax.interfaces import (
+    Example,
+    Generated,
+    PromptKind,
+    SampleMetrics,
+    Variables,
+)
 from regen_jax.modalities.music import events
 from regen_jax.modalities.music.score import Note, Score, from_events, scale
 from regen_jax.modalities.text import tokenizer
@@ -38,6 +44,8 @@ class Melody(ScoreTask):
       folk_tunes: a prepared set of tunes without words, of which those that the grid can
         write are among `targets`; none if empty.
     """
+
+    prompt_kinds: ClassVar = {"text": PromptKind("a text to generate from")}
 
     pieces_vocab: Count = 400
     max_pieces: Count = 160

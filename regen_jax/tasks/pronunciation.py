@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from regen_jax.interfaces import (
     Example,
     Generated,
     PerExample,
+    PromptKind,
     SampleMetrics,
     Task,
     Variables,
@@ -46,6 +47,7 @@ class Pronunciation(Task):
     """
 
     num_rendered = 20
+    prompt_kinds: ClassVar = {"text": PromptKind("a text to generate from")}
 
     name: str = "pronunciations"
     dir: str = ""
@@ -91,7 +93,7 @@ class Pronunciation(Task):
         return {"x": characters.encode(self.x, sequence)}
 
     def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
-        """Computes `symbol_error_rate`, edits per symbol (PER of G2P), and `word_error_rate`.
+        """Computes `symbol_error_rate`, edits per symbol (PER of G2P), `word_error_rate`.
 
         Any pronunciation that the data set lists for the word is right, and so is any
         spelling that it lists for the phonemes. Edits are to the nearest of them.

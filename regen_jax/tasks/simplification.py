@@ -4,7 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from regen_jax.interfaces import (
     Generated,
     Judge,
     PerExample,
+    PromptKind,
     SampleMetrics,
     Task,
     Variables,
@@ -48,6 +49,7 @@ class Simplification(Task):
     """
 
     num_rendered = 20
+    prompt_kinds: ClassVar = {"text": PromptKind("a text to generate from")}
 
     name: str = "simple_bible"
     dir: str = ""

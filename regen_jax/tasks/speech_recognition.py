@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from regen_jax.interfaces import (
     Example,
     Generated,
     PerExample,
+    PromptKind,
     SampleMetrics,
     Task,
     Variables,
@@ -26,6 +27,9 @@ class SpeechRecognition(SpeechOptions, Task):
     """X is speech, a wave or features of one, and Y its text in characters."""
 
     num_rendered = 20
+    prompt_kinds: ClassVar = {
+        "audio": PromptKind("a file of speech to generate from", is_file=True)
+    }
 
     name: str = "spoken_digits"
 

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import jax
 import numpy as np
@@ -15,6 +16,7 @@ from regen_jax.interfaces import (
     Generated,
     Judge,
     PerExample,
+    PromptKind,
     SampleMetrics,
     Task,
     Variables,
@@ -33,10 +35,12 @@ class SpeechSynthesis(SpeechOptions, Task):
     """X is a text in characters, Y the wave of its speech; a recognizer judges.
 
     Attributes:
-      judge_width, judge_layers: size of the recognizer, which is trained on real pairs.
+      judge_width: width of the recognizer, which is trained on real pairs.
+      judge_layers: its layers.
     """
 
     num_rendered = 6
+    prompt_kinds: ClassVar = {"text": PromptKind("a text to generate from")}
 
     judge_width: Count = 128
     judge_layers: Count = 2
@@ -106,12 +110,12 @@ class SpeechSynthesis(SpeechOptions, Task):
         return {"mcd": float(np.mean(values))} if values else {}
 
     def speed_metrics(self, y: Padded, seconds: float) -> dict[str, float]:
-        """Computes `real_time_factor`, seconds of computation per second of speech."""
+        """Computes `real_time_factor`: seconds of computation per second of speech."""
         spoken = float(np.sum(y.length)) / self.sample_rate
         return {"real_time_factor": seconds / spoken} if spoken else {}
 
     def render_samples(self, prompts: Example, y: Padded) -> Media:
-        """Renders sounds and some spectrograms, beside their references if there are any."""
+        """Renders sounds and some spectrograms, beside references if there are any."""
         texts = self.decode(prompts["x"])
         versions = {"samples": y}
         if "y" in prompts:

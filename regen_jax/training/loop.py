@@ -3,7 +3,7 @@
 A run starts from its own newest checkpoint if there is one, else from another run's
 finished stage (`init_from`), else from scratch. Each turn is: save (state and data
 iterator), report, next batch, step. A step is saved before it is reported, and a run
-that is told to stop saves before it does. After the last step a stage may compute more
+that is asked to stop saves before it does. After the last step a stage may compute more
 (`Stage.finalize`), which is saved with it: a run that ends before goes on from an earlier
 checkpoint, and computes it then.
 """
@@ -82,7 +82,7 @@ def train(
     """Trains a stage to its last step, from where an earlier run stopped.
 
     Raises:
-      Preempted: the run was told to stop; the stage is saved.
+      Preempted: the run was asked to stop; the stage is saved.
       UserError: no checkpoint can be read or saved, or a loss is not finite.
     """
     rng = stage_rng(loop.seed, stage.name)

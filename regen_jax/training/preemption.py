@@ -12,7 +12,7 @@ from regen_jax.training.parallel import processes
 
 
 class Preempted(BaseException):
-    """Raised in a run that was told to stop, at a moment when nothing is lost."""
+    """Raised in a run that was asked to stop, at a moment when nothing is lost."""
 
 
 class Preemption:

@@ -61,7 +61,7 @@ class Reports:
         """Makes and logs the report of a state; logs an exception in one line.
 
         Raises:
-          Preempted: the run was told to stop; the report stays pending.
+          Preempted: the run was asked to stop; the report stays pending.
         """
         stored = self._strategy.to_checkpoint_layout(state)
         variables = self._strategy.to_host_copy(stored.averaged)

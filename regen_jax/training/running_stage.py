@@ -101,7 +101,7 @@ class RunningStage:
         """Reports on the state once it is on disk, whatever this does to the process.
 
         Raises:
-          Preempted: the run was told to stop; the report stays pending.
+          Preempted: the run was asked to stop; the report stays pending.
         """
         self.checkpoints.finish()
         with self.stopwatch.paused():

@@ -120,7 +120,7 @@ def test_options_reach_the_parts():
                 "prior": {"name": "diffusion", "network": DIT},
             },
             [
-                "decoder 'inverse' needs a way back",
+                "decoder 'inverse' needs an inverse",
                 "abstraction 'downsample' has none",
                 "use decoder 'adversarial' or 'diffusion' or 'regression'",
             ],

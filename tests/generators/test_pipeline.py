@@ -151,7 +151,7 @@ def test_pipelines_nest_and_keep_statistics_apart():
 
 @dataclasses.dataclass(frozen=True)
 class Halved(Abstraction):
-    """A rule with a way back."""
+    """An invertible rule."""
 
     input_space: Array
 
@@ -194,7 +194,7 @@ def test_pipeline_without_decoder_inverts_its_abstraction():
         ),
         (
             {"decoder": {"name": "inverse"}},
-            "config.decoder: decoder 'inverse' needs a way back",
+            "config.decoder: decoder 'inverse' needs an inverse",
         ),
         (
             {"decoder": {"name": "regression", "network": DIT | {"patch": 3}}},

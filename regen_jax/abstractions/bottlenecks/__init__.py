@@ -1,1 +1,1 @@
-"""From latents to Tokens or an Array, and back: one module a bottleneck."""
+"""From latents to Tokens or an Array, and back: one module per bottleneck."""

@@ -31,7 +31,7 @@ def search(first, after, size, ends, penalty):
 
 
 def score(example: int, sequence: tuple[int, ...], ends: bool, penalty: float):
-    """Log-probability over lp(Y), step by step."""
+    """Computes the log-probability over lp(Y), step by step."""
     total, count, before = 0.0, 0, 0
     for index, token in enumerate(sequence):
         last = sequence[index - 1]
@@ -43,26 +43,26 @@ def score(example: int, sequence: tuple[int, ...], ends: bool, penalty: float):
     return total / ((5 + count) / 6) ** penalty
 
 
-def sequences(ends: bool) -> list[tuple[int, ...]]:
-    """All of them; where 0 ends one, 0 stands behind it."""
+def all_sequences(ends: bool) -> list[tuple[int, ...]]:
+    """All sequences; where 0 ends one, 0 follows it."""
     every = itertools.product(range(VOCAB), repeat=LENGTH)
     return [s for s in every if not ends or 0 not in s or not any(s[s.index(0) :])]
 
 
 @pytest.mark.parametrize("penalty", [0.0, 2.0])
 @pytest.mark.parametrize("ends", [False, True])
-def test_a_beam_that_holds_all_finds_the_best_sequence(ends, penalty):
-    found, scores = search(FIRST, NEXT, VOCAB**LENGTH, ends, penalty)
-    assert found.dtype == np.int32
+def test_beam_that_holds_all_sequences_finds_best(ends, penalty):
+    tokens, scores = search(FIRST, NEXT, VOCAB**LENGTH, ends, penalty)
+    assert tokens.dtype == np.int32
     for example in range(BATCH):
-        best = max(sequences(ends), key=lambda s: score(example, s, ends, penalty))
-        np.testing.assert_array_equal(found[example], best)
+        best = max(all_sequences(ends), key=lambda s: score(example, s, ends, penalty))
+        np.testing.assert_array_equal(tokens[example], best)
         expected = score(example, best, ends, penalty)
         np.testing.assert_allclose(scores[example], expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("ends", [False, True])
-def test_a_beam_of_1_is_greedy_and_a_wider_one_no_worse(ends):
+def test_beam_of_1_is_greedy_and_wider_one_no_worse(ends):
     greedy, low = search(FIRST, NEXT, 1, ends, 0.0)
     penalized, _ = search(FIRST, NEXT, 1, ends, 2.0)
     for example in range(BATCH):
@@ -78,9 +78,9 @@ def test_a_beam_of_1_is_greedy_and_a_wider_one_no_worse(ends):
     assert np.all(high >= low) and np.any(high > low + 1e-3)
 
 
-def test_no_example_depends_on_another():
-    found, _ = search(FIRST, NEXT, 2, True, 0.5)
+def test_examples_are_searched_alone():
+    tokens, _ = search(FIRST, NEXT, 2, True, 0.5)
     turned, _ = search(FIRST[::-1], NEXT[::-1], 2, True, 0.5)
     alone, _ = search(FIRST[:1], NEXT[:1], 2, True, 0.5)
-    np.testing.assert_array_equal(turned[::-1], found)
-    np.testing.assert_array_equal(alone, found[:1])
+    np.testing.assert_array_equal(turned[::-1], tokens)
+    np.testing.assert_array_equal(alone, tokens[:1])

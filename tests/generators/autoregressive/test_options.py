@@ -74,13 +74,13 @@ MODEL = Autoregressive(Tokens(2, 5), Tokens(4, 3), width=8, num_layers=1, num_he
         ),
     ],
 )
-def test_refuses(options, message):
+def test_unfit_option_raises(options, message):
     with pytest.raises(ValueError) as error:
         dataclasses.replace(MODEL, **options)
     assert str(error.value) == message
 
 
-def test_options_of_sampling_change_no_network():
+def test_options_of_sampling_leave_network():
     changed = {
         "guidance": 2.0,
         "temperature": 0.5,

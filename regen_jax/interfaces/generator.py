@@ -1,0 +1,79 @@
+"""The arrows X → Y′ and Y′ → Y."""
+
+import abc
+from typing import ClassVar
+
+import jax
+
+from regen_jax.interfaces.types import Variables
+from regen_jax.loss_output import LossOutput
+from regen_jax.spaces import Array, Category, Space, Tokens, Value
+
+
+class Generator(abc.ABC):
+    """A conditional generator p(target | source): the prior X → Y′ or decoder Y′ → Y.
+
+    A subclass is a frozen dataclass whose first fields are `source_space` and
+    `target_space`; the other fields are options, those of sampling (guidance,
+    temperature, …) among them.
+    """
+
+    registry: ClassVar[str] = "regen_jax.generators"
+    sources: ClassVar[tuple[type, ...]] = (Category, Tokens, Array)
+    """Kinds of space that sources may live in."""
+    targets: ClassVar[tuple[type, ...]]
+    """Kinds of space that targets may live in."""
+    has_log_prob: ClassVar[bool] = False
+    """Whether `log_prob` exists."""
+    sampling: ClassVar[frozenset[str]] = frozenset()
+    """Options that `sample` alone reads: a finished stage can be taken with others."""
+
+    source_space: Space
+    target_space: Space
+
+    @abc.abstractmethod
+    def init(self, rng: jax.Array) -> Variables:
+        """Returns variables at the start of training."""
+
+    @abc.abstractmethod
+    def loss(
+        self,
+        variables: Variables,
+        keys: jax.Array,
+        source: Value,
+        target: Value,
+        train: bool,
+    ) -> LossOutput:
+        """Computes the objective on pairs.
+
+        Args:
+          variables: of the generator.
+          keys: one key per example, [B].
+          source: [B, *source_space.shape].
+          target: [B, *target_space.shape].
+          train: whether dropout and other noise of training is on.
+        """
+
+    @abc.abstractmethod
+    def sample(self, variables: Variables, keys: jax.Array, source: Value) -> Value:
+        """Draws targets [B, *target_space.shape] given sources; one key per example."""
+
+    def log_prob(self, variables: Variables, source: Value, target: Value) -> jax.Array:
+        """Computes log p(target | source) in nats, f32[B]; only where `has_log_prob`."""
+        raise NotImplementedError(f"{type(self).__name__} has no exact likelihood")
+
+    def alignment(
+        self, variables: Variables, source: Value, target: Value
+    ) -> jax.Array | None:
+        """Returns where positions of the target attend in the source, to be rendered.
+
+        Returns:
+          Weights f32[B, target positions, source positions]; None if there are none.
+        """
+        return None
+
+    def update(
+        self, variables: Variables, rng: jax.Array, loss_output: LossOutput
+    ) -> Variables:
+        """Returns variables after a step, as `Abstraction.update`."""
+        return variables

@@ -1,0 +1,1 @@
+"""One part of each kind, as in a package elsewhere: nothing lists them."""

@@ -1,0 +1,46 @@
+"""A generator."""
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+
+from regen_jax.interfaces import Generator, LossOutput, Variables
+from regen_jax.spaces import Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Affine(Generator):
+    """The target as a linear map of the source, and noise of a `scale` around it."""
+
+    source_space: Array
+    target_space: Array
+    scale: float = 0.0
+
+    sources = (Array,)
+    targets = (Array,)
+
+    def init(self, rng: jax.Array) -> Variables:
+        sizes = self.source_space.size, self.target_space.size
+        return {
+            "params": {"kernel": jax.random.normal(rng, sizes) / math.sqrt(sizes[0])}
+        }
+
+    def loss(
+        self,
+        variables: Variables,
+        keys: jax.Array,
+        a: jax.Array,
+        b: jax.Array,
+        train: bool,
+    ) -> LossOutput:
+        return LossOutput(jnp.square(self._mean(variables, a) - b).mean(axis=(1, 2)))
+
+    def sample(self, variables: Variables, keys: jax.Array, a: jax.Array) -> jax.Array:
+        draw = jax.vmap(lambda key: jax.random.normal(key, self.target_space.shape))
+        return self._mean(variables, a) + self.scale * draw(keys)
+
+    def _mean(self, variables: Variables, a: jax.Array) -> jax.Array:
+        flat = a.reshape(len(a), -1) @ variables["params"]["kernel"]
+        return flat.reshape(len(a), *self.target_space.shape)
