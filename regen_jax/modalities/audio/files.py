@@ -5,11 +5,11 @@ import logging
 import math
 import os
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
 from regen_jax.errors import UserError
+from regen_jax.extras import require
 from regen_jax.modalities.audio import containers
 
 _BLOCK_SIZE = 1024
@@ -18,6 +18,9 @@ RATES = 1_000, 768_000
 _MPEG = ("MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III")
 _MPEG_SLACK = 1152
 """Samples by which MPEG decoders may differ from the header: one frame."""
+
+_NEEDED_FOR = "speech", "sound"
+"""The extra of the packages, and what needs them."""
 
 logger = logging.getLogger("regen_jax")
 
@@ -70,7 +73,7 @@ def decode(data: bytes, sample_rate: int, label: str) -> np.ndarray:
 
 def _decode(data: bytes, label: str) -> tuple[np.ndarray, int]:
     """Decodes samples float[N, channels], about in [-1, 1], and their rate in Hz."""
-    soundfile = _require("soundfile")
+    soundfile = require("soundfile", *_NEEDED_FOR)
     if not data:
         raise UserError(f"{label} is empty")
     header = containers.parse(data)
@@ -167,7 +170,7 @@ def write(path: str | os.PathLike, wave: np.ndarray, sample_rate: int) -> None:
     Raises:
       UserError: the folder does not exist, or the package `soundfile` is missing.
     """
-    soundfile = _require("soundfile")
+    soundfile = require("soundfile", *_NEEDED_FOR)
     try:
         soundfile.write(
             path, to_int16(wave), sample_rate, format="WAV", subtype="PCM_16"
@@ -195,7 +198,7 @@ def resample(wave: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
     wave = np.asarray(wave, np.float32)
     if rate == new_rate:
         return wave
-    return _require("soxr").resample(wave, rate, new_rate, quality="HQ")
+    return require("soxr", *_NEEDED_FOR).resample(wave, rate, new_rate, quality="HQ")
 
 
 def to_int16(wave: np.ndarray) -> np.ndarray:
@@ -203,14 +206,3 @@ def to_int16(wave: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(np.asarray(wave) * 2**15), -(2**15), 2**15 - 1).astype(
         np.int16
     )
-
-
-def _require(package: str) -> ModuleType:
-    try:
-        return __import__(package)
-    except ImportError as error:
-        raise UserError(
-            f"sound needs the package {package}: run `pip install 'regen-jax[speech]'`"
-        ) from error
-    except OSError as error:
-        raise UserError(f"the package {package} does not work here: {error}") from error

@@ -10,8 +10,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from regen_jax.errors import UserError
+from regen_jax.extras import require
 from regen_jax.modalities.music import bars, midi_file
-from regen_jax.modalities.music.quantize import TimedNote, quantize_notes, require
+from regen_jax.modalities.music.quantize import TimedNote, quantize_notes
 from regen_jax.modalities.music.score import (
     Note,
     Score,
@@ -41,7 +42,7 @@ def write(path: str | Path, score: Score, tempo: float = 80) -> None:
     Raises:
       UserError: the package `mido` is missing.
     """
-    mido = require("mido")
+    mido = require("mido", "music", "a MIDI file")
 
     file = mido.MidiFile(type=1, ticks_per_beat=_TICKS_PER_QUARTER, charset="utf-8")
     beats, unit = score.meter
@@ -72,7 +73,7 @@ def write(path: str | Path, score: Score, tempo: float = 80) -> None:
 
 def _messages(voice: tuple[Note, ...], division: int, channel: int) -> Iterator:
     """Yields ticks from the start, and the messages at them."""
-    mido = require("mido")
+    mido = require("mido", "music", "a MIDI file")
 
     for note in voice:
         start, end = (

@@ -5,8 +5,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from regen_jax.errors import UserError
+from regen_jax.extras import require
 from regen_jax.modalities.music import bars
-from regen_jax.modalities.music.quantize import TimedNote, quantize_notes, require
+from regen_jax.modalities.music.quantize import TimedNote, quantize_notes
 from regen_jax.modalities.music.score import (
     Note,
     Score,
@@ -32,7 +33,7 @@ def write(path: str | Path, score: Score, title: str = "") -> None:
     Raises:
       UserError: the package `music21` is missing.
     """
-    require("music21")
+    require("music21", "music", "a MusicXML file")
     from music21 import clef, key, metadata, meter, stream
 
     beats, unit = score.meter
@@ -122,7 +123,7 @@ def read(path: str | Path, division: int) -> Score:
         meter changes or does not fit the steps; a note is out of range; a part has
         several notes at once; or the package `music21` is missing.
     """
-    require("music21")
+    require("music21", "music", "a MusicXML file")
     from music21 import converter
     from music21.key import Key
     from music21.meter import TimeSignature

@@ -1,12 +1,10 @@
 """Quantization of the notes of a music file to steps."""
 
 import dataclasses
-import importlib
 import logging
 import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from types import ModuleType
 from typing import NamedTuple
 
 from regen_jax.errors import UserError
@@ -139,14 +137,3 @@ def _advice(notes: Sequence[TimedNote], division: int) -> str:
             "longer note values"
         )
     return f"division={(exact or keeping)[0]} keeps them"
-
-
-def require(package: str) -> ModuleType:
-    """Imports a package; raises a UserError if it is missing."""
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise UserError(
-            f"files of music need the package {package}: "
-            "run `pip install 'regen-jax[music]'`"
-        ) from error

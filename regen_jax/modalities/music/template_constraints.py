@@ -71,7 +71,7 @@ class TemplateConstraints:
         last = jnp.where(is_other, jnp.arange(self.context), -1).max(axis=1)
         previous = jnp.take_along_axis(earlier, last[:, None], axis=1)[:, 0]
         is_led = leading[key, previous] & (last >= 0)
-        # Without another chord, the previous one is known only at the start.
+        # If no other chord is in the context, none precedes only if it reaches the start.
         is_known = (last >= 0) | (earlier < 0).any(axis=1)
         is_tonic, is_dominant = tonic[key, chord], dominant[key, chord]
         return {

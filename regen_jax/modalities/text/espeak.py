@@ -6,7 +6,6 @@ calls are serialized.
 
 import ctypes
 import functools
-import importlib.util
 import os
 import threading
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from regen_jax.errors import UserError
+from regen_jax.extras import require
 
 SAMPLE_RATE = 22_050
 """Sample rate of the formant synthesizer in Hz."""
@@ -135,13 +135,7 @@ def _make_callback(chunks: list[bytes], phones: list[tuple[str, int]]) -> Callab
 
 @functools.cache
 def _library() -> ctypes.CDLL:
-    if importlib.util.find_spec("espeakng_loader") is None:
-        raise UserError(
-            "espeak-ng comes with the package espeakng-loader, which is not installed: "
-            "run `pip install 'regen-jax[speech]'`"
-        )
-    import espeakng_loader
-
+    espeakng_loader = require("espeakng_loader", "speech", "espeak-ng")
     try:
         library = ctypes.CDLL(espeakng_loader.get_library_path())
         data = Path(espeakng_loader.get_data_path())

