@@ -9,6 +9,7 @@ import json
 import os
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -269,6 +270,22 @@ def synthesis(speech_run: Callable[..., Path]) -> Path:
     return speech_run(
         "speech_synthesis.py:size=tiny", "--config.data.max_seconds=1.024"
     )
+
+
+@pytest.fixture
+def without_data(tmp_path: Path) -> Callable[[Path], tuple[Path, dict[str, str]]]:
+    """Copies a workdir to where no prepared data are: the copy, and an environment."""
+
+    def copy(workdir: Path) -> tuple[Path, dict[str, str]]:
+        gone = tmp_path / "gone"
+        gone.mkdir()
+        alone = Path(shutil.copytree(workdir, tmp_path / "alone"))
+        config = json.loads((alone / "config.json").read_text())
+        config["data"]["dir"] = str(gone)
+        (alone / "config.json").write_text(json.dumps(config))
+        return alone, {"TFDS_DATA_DIR": str(gone)}
+
+    return copy
 
 
 @pytest.fixture(scope="session")

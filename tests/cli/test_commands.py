@@ -148,6 +148,22 @@ def test_samples_are_a_function_of_seed_and_options(command, trained, tmp_path):
     assert snapshot(trained) == before
 
 
+def test_run_whose_data_are_gone_is_sampled_alike(
+    command, trained, without_data, tmp_path
+):
+    run, environment = without_data(trained)
+    drawn = []
+    for workdir, variables in ((trained, {}), (run, environment)):
+        out = tmp_path / workdir.parent.name
+        done = command(
+            "sample", f"--workdir={workdir}", f"--out={out}", "--num=12", **variables
+        )
+        assert done.returncode == 0, done.stderr
+        drawn.append(samples(out))
+    for name, value in drawn[0].items():
+        np.testing.assert_array_equal(drawn[1][name], value)
+
+
 def strict(path):
     """The object in a file of JSON, in which NaN and infinities are not."""
 

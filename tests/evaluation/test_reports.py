@@ -67,8 +67,8 @@ class Numbers(Task):
 class Noise(Generator):
     """Draws normal noise, whatever the source; its loss is noise as well."""
 
-    source: Category | Array
-    target: Array
+    source_space: Category | Array
+    target_space: Array
 
     targets = (Array,)
 
@@ -80,7 +80,8 @@ class Noise(Generator):
         return LossOutput(noise, {"squared": noise**2})
 
     def sample(self, variables, keys, a):
-        return jax.vmap(lambda key: jax.random.normal(key, self.target.shape))(keys)
+        draw = jax.vmap(lambda key: jax.random.normal(key, self.target_space.shape))
+        return draw(keys)
 
 
 VARIABLES = {name: {"params": {}} for name in ("prior", "decoder")}

@@ -137,6 +137,20 @@ def test_prompts_that_are_not_for_the_task(recognition, synthesis, command, trai
     assert "not from --text" in refused(done)
 
 
+def test_sample_hears_files_and_stored_prompts_without_prepared_data(
+    recognition, command, without_data, tmp_path
+):
+    run, environment = without_data(recognition)
+    soundfile.write(tmp_path / "tone.wav", np.sin(np.arange(8000) / 9), 16000)
+    for flags, number in ([f"--audio={tmp_path}/tone.wav"], 1), (["--num=2"], 2):
+        out = tmp_path / f"out_{number}"
+        done = command(
+            "sample", f"--workdir={run}", f"--out={out}", *flags, **environment
+        )
+        assert done.returncode == 0, done.stderr
+        assert len(np.load(out / "samples.npz")["y"]) == number
+
+
 def test_digits_go_through_phonemes(speech_run, command):
     folder = speech_run("speech_recognition.py:size=tiny")
     done = command("evaluate", f"--workdir={folder}")

@@ -207,3 +207,22 @@ def test_lyrics_become_a_tune(trained_on, command, tmp_path):
 )
 def test_lyrics_that_cannot_be_sung(trained_on, command, text, words):
     assert words in refused(command, trained_on("melody"), f"--text={text}")
+
+
+@pytest.mark.parametrize(
+    "name, flag",
+    [("simplification", "--text=And God said"), ("harmony", "--midi={}/tune.mid")],
+)
+def test_sample_needs_no_prepared_data(
+    trained_on, command, without_data, tmp_path, name, flag
+):
+    run, environment = without_data(trained_on(name))
+    notes = (Note(0, 2, 67), Note(2, 2, 69), Note(4, 2, 71), Note(6, 2, 67, True))
+    midi.write(tmp_path / "tune.mid", Score((notes,), division=2))
+    for flags, number in ([flag.format(tmp_path)], 1), (["--num=2"], 2):
+        out = tmp_path / f"out_{number}"
+        done = command(
+            "sample", f"--workdir={run}", f"--out={out}", *flags, **environment
+        )
+        assert done.returncode == 0, done.stderr
+        assert len(np.load(out / "samples.npz")["y"]) == number

@@ -7,7 +7,7 @@ import pytest
 import regen_jax as rj
 from regen_jax.abstractions.bottlenecks.identity import Identity
 from regen_jax.data.pipeline import evaluation_batches
-from regen_jax.spaces import Array, Padded
+from regen_jax.spaces import Array, Padded, to_dtype
 
 BOTTLENECK = Identity(3)
 START = BOTTLENECK.init(None, None)
@@ -81,7 +81,8 @@ def test_trained_latents_have_zero_mean_and_unit_variance(tiny_config, tmp_path)
 
     encode = jax.jit(autoencoder.encode)
     batches = evaluation_batches(run.examples("abstraction"), 500)
-    y_prime = np.concatenate([encode(variables, batch["y"]) for batch in batches])
+    y = [to_dtype(autoencoder.input_space, batch["y"]) for batch in batches]
+    y_prime = np.concatenate([encode(variables, images) for images in y])
     np.testing.assert_allclose(y_prime.mean(axis=(0, 1, 2)), 0, atol=1e-4)
     np.testing.assert_allclose(y_prime.std(axis=(0, 1, 2)), 1, atol=1e-4)
     assert np.all(variables["moments"]["std"] != 1)
