@@ -43,6 +43,8 @@ DEVICES = flags.DEFINE_multi_integer(
 QUICK = flags.DEFINE_bool(
     "quick", False, "evaluate one run, and continue one per number of devices"
 )
+# Its fields are passed on to the runs, as they are written.
+commands.define_config()
 READER = flags.DEFINE_bool("reader", False, "read in this process, on its devices")
 
 WRITERS = {
