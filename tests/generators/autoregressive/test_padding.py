@@ -102,7 +102,7 @@ def test_alignment_is_attention_without_padding():
     model = MODELS["ctc"]
     variables, source = random_variables(model), random_source(model)
     weights = alignment(model, variables, source, target)
-    recomputed = dataclasses.replace(model, remat=True)
+    recomputed = dataclasses.replace(model, remat="full")
     again = alignment(recomputed, variables, source, target)
     np.testing.assert_allclose(again, weights, rtol=1e-5, atol=1e-6)
     assert weights.shape == (BATCH, 3, 3) and weights.dtype == np.float32
