@@ -29,12 +29,12 @@ def test_one_bit_of_one_array_is_found(copy, trained):
     folder = copy / "prior/checkpoints/20/state"
     with warnings.catch_warnings(action="ignore"):
         state = ocp.PyTreeCheckpointer().restore(folder)
-    head = state["average"]["head"]
+    head = state["averages"][0]["head"]
     head["kernel"] = np.array(head["kernel"])
     head["kernel"].view(np.uint32)[0, 0] ^= 1
     ocp.PyTreeCheckpointer().save(folder, state, force=True)
     (found,) = differences(copy, trained)
-    assert found.startswith("prior: ") and "'average'" in found and "'head'" in found
+    assert found.startswith("prior: ") and "'averages'" in found and "'head'" in found
 
 
 def test_places_in_the_data_and_fingerprints_are_compared(copy, trained):

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import pytest
 
-from regen_jax import interfaces
+import regen_jax
 from regen_jax.abstractions.autoencoder import Autoencoder
 from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
 from regen_jax.abstractions.identity import Identity
@@ -289,7 +289,7 @@ def test_batch_that_does_not_divide_raises_user_error(parallel):
 
 
 def test_only_parallel_knows_of_devices():
-    root = Path(interfaces.__file__).parent
+    root = Path(regen_jax.__file__).parent
     words = r"pmap|psum|pmean|all_gather|axis_name|axis_index|shard_map|NamedSharding"
     modules = [
         path.relative_to(root).as_posix()
