@@ -64,7 +64,8 @@ def parse(value: str) -> tuple[str, str]:
 
 def _canonical(task: Task, kind: str, value: str) -> str:
     """Returns a text without marks of its encoding, or the absolute path of a file."""
-    known = task.prompt_kinds.get(kind)
+    # A path is checked also where the task does not read it.
+    known = task.prompt_kinds.get(kind) or known_kinds().get(kind)
     if known is not None and known.is_file:
         return str(paths.local(value, f"--{kind}"))
     return value.replace(_MARK, "")
