@@ -267,7 +267,7 @@ def test_two_nodes_equal_one_process_and_end_with_killed_worker(
     os.kill(worker(killed), signal.SIGKILL)
     state, code = until_over(second, 40)
     assert state == "FAILED" and code not in (0, 75)
-    assert read(second).restarts == 0
+    assert restarts(second) == 0
 
     # What is left goes on in another number of processes.
     work = trains(tiny_flags, killed)
