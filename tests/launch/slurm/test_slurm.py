@@ -65,13 +65,13 @@ def restarts(job):
     return int(read(job)["Restarts"])
 
 
-def until_over(job, seconds=30):
+def until_over(job, seconds=120):
     """Waits for the end of a job; returns its state and its exit code."""
     until(lambda: state(job) in OVER, seconds)
     return state(job), exit_code(read(job))
 
 
-def until_again(job, folder, seconds=30):
+def until_again(job, folder, seconds=120):
     """Waits until a job has saved and runs again, without the two minutes of its hold."""
     until(lambda: restarts(job) and "saved" in logged(folder, job), seconds)
     # A node refuses a job in the second in which it ended it.
@@ -107,7 +107,7 @@ def test_follow_shows_log_of_first_task_over_a_requeue(limited, tmp_path, caplog
         target=lambda: codes.append(follow(job, log(tmp_path, job), out))
     )
     thread.start()
-    until(lambda: "step 3/200" in logged(tmp_path, job), 30)
+    until(lambda: "step 3/200" in logged(tmp_path, job), 120)
     scontrol("requeue", job)
     until_again(job, tmp_path)
     thread.join(timeout=60)
@@ -180,10 +180,10 @@ def test_failed_task_fails_the_job_though_others_save(tmp_path, monkeypatch):
 def test_canceled_job_saves_and_stays_canceled(tmp_path):
     work = stand_in(tmp_path / "run", 100000)
     [job] = submit([Job("cancelled", [work])], {}, tmp_path)
-    until(lambda: "step 3/" in logged(tmp_path, job), 30)
+    until(lambda: "step 3/" in logged(tmp_path, job), 120)
     subprocess.run(["scancel", job], check=True)
     assert until_over(job)[0] == "CANCELLED"
-    until(lambda: "saved step" in logged(tmp_path, job), 10)
+    until(lambda: "saved step" in logged(tmp_path, job), 60)
     assert restarts(job) == 0
 
 
@@ -214,12 +214,12 @@ def test_submitted_script_equals_that_of_dry_run(tmp_path, capsys):
 def test_job_of_dead_node_is_requeued(cluster, tmp_path):
     work = stand_in(tmp_path / "run", 400)
     [job] = submit([Job("moves", [work])], {"partition": "low"}, tmp_path)
-    until(lambda: "step 3/" in logged(tmp_path, job), 30)
+    until(lambda: "step 3/" in logged(tmp_path, job), 120)
     scontrol("update", "nodename=127.0.0.3", "state=down", "reason=test")
     try:
         # A node that comes back with a step of the job on it would not take it again.
         slurmd = cluster / "slurmd-127.0.0.3.log"
-        until(lambda: f"[{job}.0] done with job" in slurmd.read_text(), 30)
+        until(lambda: f"[{job}.0] done with job" in slurmd.read_text(), 120)
     finally:
         scontrol("update", "nodename=127.0.0.3", "state=resume")
     until_again(job, tmp_path)
@@ -304,7 +304,7 @@ def worker(workdir):
 def test_job_at_wall_limit_resumes(limited):
     folder, job = limited
     until_again(job, folder, 75)
-    until(lambda: logged(folder, job).count("from step") > 1, 30)
+    until(lambda: logged(folder, job).count("from step") > 1, 120)
     subprocess.run(["scancel", job], check=True)
     assert "TIME LIMIT" not in logged(folder, job)
     [saved, *_] = re.findall(r"saved step (\d+)", logged(folder, job))
