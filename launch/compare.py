@@ -18,8 +18,7 @@ from absl import flags
 
 from launch import tables
 from launch.aggregate import select_metrics
-from regen_jax import paths
-from regen_jax.cli import runner
+from regen_jax import paths, runner
 from regen_jax.cli import workdir as stored
 from regen_jax.cli.workdir import METRICS
 from regen_jax.errors import UserError

@@ -13,7 +13,7 @@ from absl import flags
 
 from launch.commands import TRAIN_FLAGS, workdir_of
 from launch.supervisor import Job, Supervisor
-from regen_jax.cli import runner
+from regen_jax import runner
 from regen_jax.errors import UserError
 
 _VARIABLES = (

@@ -16,8 +16,7 @@ from absl import flags
 from launch import runs, tables
 from launch.aggregate import aggregate, cells, differing, group_runs, select_metrics
 from launch.algebra import names
-from regen_jax import paths
-from regen_jax.cli import runner
+from regen_jax import paths, runner
 from regen_jax.cli import workdir as stored
 from regen_jax.cli.workdir import METRICS
 from regen_jax.errors import UserError

@@ -25,7 +25,7 @@ from launch import task
 from launch.commands import TRAIN_FLAGS, workdir_of
 from launch.follow import follow
 from launch.supervisor import Job
-from regen_jax.cli import runner
+from regen_jax import runner
 from regen_jax.cli.exit_codes import REQUEUE
 from regen_jax.errors import UserError
 from regen_jax.extras import require

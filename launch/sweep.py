@@ -24,9 +24,8 @@ from launch.local import slots_for
 from launch.plan import Training, needed, plan, topological_levels
 from launch.search_space import Search, read_sweep
 from launch.supervisor import Job, Supervisor
-from regen_jax import paths
+from regen_jax import paths, runner
 from regen_jax.cli import commands as cli
-from regen_jax.cli import runner
 from regen_jax.cli.exit_codes import REQUEUE
 from regen_jax.cli.workdir import METRICS
 from regen_jax.errors import UserError

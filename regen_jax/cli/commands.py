@@ -15,8 +15,7 @@ import jax
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from regen_jax import paths, ranges
-from regen_jax.cli import runner
+from regen_jax import paths, ranges, runner
 from regen_jax.cli.exit_codes import REQUEUE
 from regen_jax.config.build import SECTIONS
 from regen_jax.errors import UserError

@@ -11,8 +11,7 @@ import time
 import tensorflow_datasets as tfds
 from absl import flags
 
-from regen_jax import paths
-from regen_jax.cli import runner
+from regen_jax import paths, runner
 from regen_jax.data.tfds import embedded, prepared
 from regen_jax.data.tfds.prepare import prepare
 from regen_jax.errors import UserError
