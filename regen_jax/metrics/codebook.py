@@ -1,6 +1,6 @@
 """Codebook usage and perplexity, from code counts over a whole split.
 
-One batch is too small to tell a collapsed codebook from few samples, so sum the counts
+One batch is too small to separate a collapsed codebook from few samples, so sum the counts
 of all batches first.
 """
 

@@ -41,7 +41,7 @@ class Pronunciation(Task):
       dir: where it is prepared; TFDS's default folder if empty.
       splits: the splits of the set that are read.
       direction: `g2p` (letters to phonemes) or `p2g`.
-      stress: whether vowels tell their stress; published error rates are without.
+      stress: whether vowels carry their stress; published error rates are without.
       max_length: of a word and of a pronunciation. Longer ones are left out of the
         examples; a word of a held-out split then counts as wrong.
     """
