@@ -2,38 +2,54 @@
 
 import dataclasses
 
-from regen_jax import ranges
-from regen_jax.ranges import Count, Dtype, Positive, Rate, Remat
+from regen_jax.ranges import Checked, Count, Dtype, Positive, Rate, Remat
 from regen_jax.spaces import Space
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TransformerSize:
-    """The size of a transformer and how it computes.
+class StackSize(Checked):
+    """The size of a stack of transformer blocks.
 
     Attributes:
       width: of each vector, divided among `num_heads`.
       num_layers: number of blocks, of attention and an MLP.
       num_heads: number of attention heads.
       mlp_ratio: width of the MLP's hidden layer over `width`.
-      dropout: rate at which values of each layer's output are dropped in training.
       dtype: of the computation; parameters, logits, losses and results are float32.
-      remat: which activations of each block the backward pass recomputes: `none`, or
-        `full` for all, a quarter more arithmetic. Whether memory is saved is up to the
-        compiler: XLA's programs for CPUs need as much with it as without.
     """
 
     width: Count = 128
     num_layers: Count = 4
     num_heads: Count = 4
     mlp_ratio: Positive = 4.0
-    dropout: Rate = 0.0
     dtype: Dtype = "float32"
-    remat: Remat = "none"
 
     def __post_init__(self):
-        ranges.check(self)
-        check_size(self.width, self.num_layers, self.num_heads, self.mlp_ratio)
+        super().__post_init__()
+        if self.width % self.num_heads:
+            raise ValueError(
+                f"num_heads {self.num_heads} does not divide width {self.width}"
+            )
+        if not 1 <= round(self.mlp_ratio * self.width) <= 64 * self.width:
+            raise ValueError(
+                f"mlp_ratio must give an MLP of 1 to {64 * self.width} numbers, 64 times "
+                f"width, not {self.mlp_ratio}"
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TransformerSize(StackSize):
+    """The size of a transformer and how it is trained.
+
+    Attributes:
+      dropout: rate at which values of each layer's output are dropped in training.
+      remat: which activations of each block the backward pass recomputes: `none`, or
+        `full` for all, a quarter more arithmetic. Whether memory is saved is up to the
+        compiler: XLA's programs for CPUs need as much with it as without.
+    """
+
+    dropout: Rate = 0.0
+    remat: Remat = "none"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,14 +63,3 @@ class TransformerOptions(TransformerSize):
 
     source_space: Space
     target_space: Space
-
-
-def check_size(width: int, num_layers: int, num_heads: int, mlp_ratio: float) -> None:
-    """Raises ValueError if the sizes of a transformer do not fit together."""
-    if width % num_heads:
-        raise ValueError(f"num_heads {num_heads} does not divide width {width}")
-    if not 1 <= round(mlp_ratio * width) <= 64 * width:
-        raise ValueError(
-            f"mlp_ratio must give an MLP of 1 to {64 * width} numbers, 64 times width, "
-            f"not {mlp_ratio}"
-        )

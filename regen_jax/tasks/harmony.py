@@ -11,13 +11,8 @@ import numpy as np
 from regen_jax.data.readers.in_memory import InMemoryExamples
 from regen_jax.data.readers.scores import score_of
 from regen_jax.errors import UserError
-from regen_jax.interfaces import (
-    Example,
-    Generated,
-    PromptKind,
-    SampleMetrics,
-    Variables,
-)
+from regen_jax.interfaces import Example, Variables
+from regen_jax.interfaces.task import Generated, PromptKind, SampleMetrics
 from regen_jax.modalities.music import bars, events, midi
 from regen_jax.modalities.music.score import Score, from_events
 from regen_jax.modalities.music.voice_leading import VoiceLeadingConstraints

@@ -13,13 +13,8 @@ from regen_jax.data.readers.in_memory import InMemoryExamples
 from regen_jax.data.readers.scores import load_scores
 from regen_jax.data.tfds import prepared
 from regen_jax.errors import UserError
-from regen_jax.interfaces import (
-    Example,
-    Generated,
-    PromptKind,
-    SampleMetrics,
-    Variables,
-)
+from regen_jax.interfaces import Example, Variables
+from regen_jax.interfaces.task import Generated, PromptKind, SampleMetrics
 from regen_jax.modalities.music import events
 from regen_jax.modalities.music.score import Note, Score, from_events, scale
 from regen_jax.modalities.text import tokenizer

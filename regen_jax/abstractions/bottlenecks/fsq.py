@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 from annotated_types import Interval
 
-from regen_jax import ranges
 from regen_jax.abstractions.bottlenecks.interface import (
     BottleneckOutput,
     Mask,
@@ -61,7 +60,7 @@ class FiniteScalarQuantizer(Quantizer):
     range_penalty: NonNegative = 0.0
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         if not self.levels:
             raise ValueError("levels must be one number or more, not none")
 

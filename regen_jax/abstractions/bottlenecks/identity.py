@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from regen_jax import ranges
 from regen_jax.abstractions.bottlenecks.interface import (
     Bottleneck,
     BottleneckOutput,
@@ -37,9 +36,6 @@ class Identity(Bottleneck):
     collection = "moments"
 
     dim: Count = 4
-
-    def __post_init__(self):
-        ranges.check(self)
 
     @property
     def latent_dim(self) -> int:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from regen_jax.ranges import Checked
 from regen_jax.spaces import Array, Tokens, Value
 
 State = Mapping[str, jax.Array]
@@ -35,7 +36,7 @@ class BottleneckOutput(NamedTuple):
     per_example: Statistics
 
 
-class Bottleneck(abc.ABC):
+class Bottleneck(Checked, abc.ABC):
     """Latents to codes, which Y′ is made of, and back.
 
     A subclass is a frozen dataclass of options. Its state is an argument of pure

@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from regen_jax import ranges
 from regen_jax.abstractions.bottlenecks.interface import (
     BottleneckOutput,
     Mask,
@@ -46,9 +45,6 @@ class VectorQuantizer(Quantizer):
     commitment: NonNegative = 0.25
     dead_code_threshold: Rate = 0.1
     num_candidates: Natural = 0
-
-    def __post_init__(self):
-        ranges.check(self)
 
     @property
     def vocab(self) -> int:
