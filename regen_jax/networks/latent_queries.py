@@ -18,7 +18,7 @@ from regen_jax.networks.embeddings import INIT
 from regen_jax.networks.layer_stack import LayerStack
 from regen_jax.networks.linear import Head, Linear
 from regen_jax.networks.token_logits import mask_after_end
-from regen_jax.networks.transformer_options import StackSize
+from regen_jax.networks.transformer_options import TransformerShape
 from regen_jax.spaces import Tokens, length_mask, lengths
 
 
@@ -31,7 +31,7 @@ class PerceiverResampler(nn.Module):
     """
 
     num_queries: int
-    size: StackSize
+    size: TransformerShape
 
     @nn.compact
     def __call__(
@@ -51,7 +51,7 @@ class PerceiverResampler(nn.Module):
         return nn.LayerNorm(dtype=dtype, name="norm")(x)
 
 
-def _layers(size: StackSize, cross: bool = False) -> LayerStack:
+def _layers(size: TransformerShape, cross: bool = False) -> LayerStack:
     """Returns the blocks of the module that calls it."""
     block = functools.partial(
         Block, size.num_heads, size.mlp_ratio, cross=cross, dtype=jnp.dtype(size.dtype)
@@ -85,7 +85,7 @@ class Encoder(nn.Module):
     space: Tokens
     num_latents: int
     latent_dim: int
-    size: StackSize
+    size: TransformerShape
 
     @nn.compact
     def __call__(self, y: jax.Array) -> jax.Array:
@@ -112,7 +112,7 @@ class Decoder(nn.Module):
     """Latents to logits of all tokens at once, by one query per position."""
 
     space: Tokens
-    size: StackSize
+    size: TransformerShape
 
     @nn.compact
     def __call__(self, latents_BxMxD: jax.Array) -> jax.Array:

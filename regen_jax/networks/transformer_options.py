@@ -2,13 +2,14 @@
 
 import dataclasses
 
-from regen_jax.ranges import Checked, Count, Dtype, Positive, Rate, Remat
+from regen_jax import ranges
+from regen_jax.ranges import Count, Dtype, Positive, Rate, Remat
 from regen_jax.spaces import Space
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class StackSize(Checked):
-    """The size of a stack of transformer blocks.
+class TransformerShape:
+    """The size of a transformer and the type it computes in.
 
     Attributes:
       width: of each vector, divided among `num_heads`.
@@ -25,21 +26,13 @@ class StackSize(Checked):
     dtype: Dtype = "float32"
 
     def __post_init__(self):
-        super().__post_init__()
-        if self.width % self.num_heads:
-            raise ValueError(
-                f"num_heads {self.num_heads} does not divide width {self.width}"
-            )
-        if not 1 <= round(self.mlp_ratio * self.width) <= 64 * self.width:
-            raise ValueError(
-                f"mlp_ratio must give an MLP of 1 to {64 * self.width} numbers, 64 times "
-                f"width, not {self.mlp_ratio}"
-            )
+        ranges.check(self)
+        check_size(self.width, self.num_layers, self.num_heads, self.mlp_ratio)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TransformerSize(StackSize):
-    """The size of a transformer and how it is trained.
+class TransformerSize(TransformerShape):
+    """The size of a transformer and how it trains.
 
     Attributes:
       dropout: rate at which values of each layer's output are dropped in training.
@@ -63,3 +56,14 @@ class TransformerOptions(TransformerSize):
 
     source_space: Space
     target_space: Space
+
+
+def check_size(width: int, num_layers: int, num_heads: int, mlp_ratio: float) -> None:
+    """Raises ValueError if the sizes of a transformer do not fit together."""
+    if width % num_heads:
+        raise ValueError(f"num_heads {num_heads} does not divide width {width}")
+    if not 1 <= round(mlp_ratio * width) <= 64 * width:
+        raise ValueError(
+            f"mlp_ratio must give an MLP of 1 to {64 * width} numbers, 64 times width, "
+            f"not {mlp_ratio}"
+        )

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from regen_jax.networks.latent_queries import Decoder, Encoder, segment_mixture
-from regen_jax.networks.transformer_options import StackSize
+from regen_jax.networks.transformer_options import TransformerShape
 from regen_jax.spaces import Tokens
 
-SIZE = StackSize(width=8, num_layers=1, num_heads=2, mlp_ratio=2.0)
+SIZE = TransformerShape(width=8, num_layers=1, num_heads=2, mlp_ratio=2.0)
 FLAT = Tokens(5, 6, padded=True)
 STACK = Tokens(4, 5, 2, padded=True)
 WHOLE = Tokens(5, 6)

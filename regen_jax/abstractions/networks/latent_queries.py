@@ -7,13 +7,13 @@ import jax
 from regen_jax.abstractions.networks.interface import Networks
 from regen_jax.networks.latent_queries import Decoder, Encoder
 from regen_jax.networks.token_logits import argmax_tokens
-from regen_jax.networks.transformer_options import StackSize
+from regen_jax.networks.transformer_options import TransformerShape
 from regen_jax.ranges import Count
 from regen_jax.spaces import Space, Tokens
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class LatentQueriesNetworks(StackSize, Networks):
+@dataclasses.dataclass(frozen=True)
+class LatentQueriesNetworks(TransformerShape, Networks):
     """Sequences to `num_latents` latents, each of which may stand for any token.
 
     See `regen_jax.networks.latent_queries`. The decoder predicts all tokens at once, each
@@ -26,7 +26,7 @@ class LatentQueriesNetworks(StackSize, Networks):
     """
 
     num_latents: Count = 16
-    num_layers: Count = 2
+    num_layers: Count = dataclasses.field(default=2, kw_only=True)
 
     def check(self, space: Space) -> None:
         if not isinstance(space, Tokens) or space.vocab < 2:

@@ -186,7 +186,7 @@ def test_config_builds_it_with_either_decoder():
     arrows = join_arrows(config, "config", space, space, "the task")
     assert arrows.abstraction == Autoencoder(
         space,
-        LatentQueriesNetworks(num_latents=16),
+        LatentQueriesNetworks(16),
         FiniteScalarQuantizer((8, 8, 8)),
         (CrossEntropy(),),
     )
