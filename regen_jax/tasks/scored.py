@@ -122,9 +122,15 @@ class ScoreTask(SetOptions, Task):
                 values["rhythm_agreement"] = self._rhythm_agreement(
                     y, np.asarray(prompts["y"]), too_long
                 )
+            if "x" in prompts:
+                values |= self.source_metrics(generated)
             return values | (self._faults(y) if y.ndim == 3 else {})
 
         return metrics
+
+    def source_metrics(self, generated: Generated) -> dict[str, float]:
+        """Returns metrics of how samples follow their X."""
+        return {}
 
     def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
         """Renders a piano roll, a sound and files of each score that is not empty."""

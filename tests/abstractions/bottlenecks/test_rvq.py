@@ -11,16 +11,8 @@ from regen_jax.abstractions.bottlenecks.fsq import FiniteScalarQuantizer
 from regen_jax.abstractions.bottlenecks.rvq import ResidualVectorQuantizer
 from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
 
-RVQ = ResidualVectorQuantizer(
-    num_codes=6,
-    dim=2,
-    decay=0.8,
-    commitment=0.6,
-    num_candidates=2,
-    depth=3,
-    dropout=0.0,
-)
 LEVEL = VectorQuantizer(num_codes=6, dim=2, decay=0.8, commitment=0.6, num_candidates=2)
+RVQ = ResidualVectorQuantizer(**dataclasses.asdict(LEVEL), depth=3, dropout=0.0)
 KEYS = jax.random.split(jax.random.key(7), 4)
 RNG = np.random.default_rng(0)
 Z = RNG.normal(size=(4, 5, 2)).astype(np.float32)
