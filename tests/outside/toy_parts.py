@@ -6,14 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from regen_jax.interfaces import (
-    Abstraction,
-    Generator,
-    Key,
-    LossOutput,
-    Task,
-    Variables,
-)
+from regen_jax.interfaces import Abstraction, Generator, LossOutput, Task, Variables
+from regen_jax.interfaces.types import Key
 from regen_jax.spaces import Array, Category, Space, Tokens, Value
 
 
