@@ -1,5 +1,6 @@
 """Every config, and every combination that it offers, is built and stepped."""
 
+import dataclasses
 import functools
 import importlib
 import json
@@ -123,6 +124,7 @@ def part(config, stage: str) -> str:
 
 def stepped(stage, options, variables, batch):
     """Returns the shapes of the variables of a stage after its first step."""
+    options = dataclasses.replace(options, batch_size=2, accumulate=1)
     init = functools.partial(create, stage, options, jax.random.key(0), batch)
     step = functools.partial(train_step, stage, options, Reduction())
     state = jax.eval_shape(init)
