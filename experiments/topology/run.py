@@ -43,7 +43,7 @@ DEVICES = flags.DEFINE_multi_integer(
 QUICK = flags.DEFINE_bool(
     "quick",
     False,
-    "evaluate one run, and take and continue one per number of devices",
+    "evaluate one run on fewest and most devices, and take and continue one on each",
 )
 # Its fields are passed on to the runs, as they are written.
 commands.define_config()
@@ -63,6 +63,9 @@ READERS = {
     8: {"axes": {"data": 2, "fsdp": 4}, "min_size": 16},
 }
 """How a run is continued, by the number of devices."""
+
+ENDS = min(READERS), max(READERS)
+"""The numbers of devices on which a quick study evaluates a run."""
 
 LARGEST = {
     "samples y_prime": 0.0,
@@ -112,7 +115,7 @@ def read(folder: Path, written: Path, number: int) -> dict[str, Any]:
             taken = _take(config, path, place / "taken")
             rows[name]["init_from"] = parameters == taken
         copy = shutil.copytree(path, place / "copy")
-        if not QUICK.value or name == "mesh":
+        if not QUICK.value or (name == "mesh" and number in ENDS):
             evaluate_run(copy)
             rows[name]["metrics"] = json.loads((copy / "metrics.json").read_text())
         if not QUICK.value or index == turn:
