@@ -18,7 +18,8 @@ from regen_jax.data.pipeline import (
     training_batches,
 )
 from regen_jax.errors import UserError
-from regen_jax.media.tensorboard import SummaryWriter, markdown_json
+from regen_jax.media import markdown
+from regen_jax.media.tensorboard import SummaryWriter
 from regen_jax.training.loop import StageData, train
 from regen_jax.training.parallel import processes
 from regen_jax.training.parallel.strategies import check_batch, make_strategy
@@ -125,6 +126,6 @@ def _locked(directory: Path, config: Mapping[str, Any], run: Run) -> Iterator[No
                 stored_task.write(run, directory)
                 with SummaryWriter(directory) as summaries:
                     summaries.write_texts(
-                        0, {"config": markdown_json(to_plain_dict(config))}
+                        0, {"config": markdown.json_block(to_plain_dict(config))}
                     )
         yield

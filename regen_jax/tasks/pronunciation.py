@@ -21,13 +21,13 @@ from regen_jax.interfaces import (
     Task,
     Variables,
 )
+from regen_jax.media.markdown import table
 from regen_jax.media.media import Media
 from regen_jax.metrics.error_rates import nearest_edits
 from regen_jax.modalities.text import characters
 from regen_jax.modalities.text.pronunciation import PHONES, strip_stress
 from regen_jax.ranges import Count
 from regen_jax.spaces import Tokens
-from regen_jax.tasks.transcripts import table
 
 Symbols = tuple[str, ...]
 
@@ -139,7 +139,7 @@ class Pronunciation(Task):
         columns["generated"] = self._words(self.y, y)
         if "y" in prompts:
             columns["true"] = self._words(self.y, prompts["y"])
-        return Media(texts={"samples": table(list(columns), *columns.values())})
+        return Media(texts={"samples": table(columns)})
 
     @property
     def _spaces(self) -> dict[str, Tokens]:

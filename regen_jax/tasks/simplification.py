@@ -26,12 +26,12 @@ from regen_jax.interfaces import (
     Variables,
 )
 from regen_jax.judges.language_model import LanguageModel
+from regen_jax.media.markdown import table
 from regen_jax.media.media import Media
 from regen_jax.metrics import text as text_metrics
 from regen_jax.modalities.text import tokenizer
 from regen_jax.ranges import Count
 from regen_jax.spaces import Tokens
-from regen_jax.tasks.transcripts import table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,13 +171,15 @@ class Simplification(Task):
             columns = {"source": self._texts(prompts["x"])} | columns
         if "y" in prompts:
             columns["true"] = self._texts(prompts["y"])
-        return Media(texts={"samples": table(list(columns), *columns.values())})
+        return Media(texts={"samples": table(columns)})
 
     def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Media:
         """Renders a table of texts and their reconstructions."""
-        columns = self._texts(y), self._texts(other)
-        heads = ["text", "from the true abstraction"]
-        return Media(texts={"reconstructions": table(heads, *columns)})
+        columns = {
+            "text": self._texts(y),
+            "from the true abstraction": self._texts(other),
+        }
+        return Media(texts={"reconstructions": table(columns)})
 
     def _columns(
         self, prompts: Example, y: np.ndarray, too_long: Sequence[Example]

@@ -17,9 +17,10 @@ from regen_jax.interfaces import (
     Task,
     Variables,
 )
+from regen_jax.media.markdown import table
 from regen_jax.media.media import Media
 from regen_jax.spaces import Array, Padded, Tokens
-from regen_jax.tasks.transcripts import error_rates, per_example, table
+from regen_jax.tasks.transcripts import error_rates, per_example
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +87,7 @@ class SpeechRecognition(SpeechOptions, Task):
         columns = {"recognized": self.decode(y)}
         if "y" in prompts:
             columns = {"text": self.decode(prompts["y"])} | columns
-        media = Media(texts={"samples": table(list(columns), *columns.values())})
+        media = Media(texts={"samples": table(columns)})
         if self.x == self.wave:
             waves = Padded(*prompts["x"])
             wave = np.asarray(waves.values[0][: waves.length[0]])
@@ -95,6 +96,8 @@ class SpeechRecognition(SpeechOptions, Task):
 
     def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Media:
         """Renders a table of texts and their reconstructions."""
-        columns = self.decode(y), self.decode(other)
-        heads = ["text", "from the true abstraction"]
-        return Media(texts={"reconstructions": table(heads, *columns)})
+        columns = {
+            "text": self.decode(y),
+            "from the true abstraction": self.decode(other),
+        }
+        return Media(texts={"reconstructions": table(columns)})
