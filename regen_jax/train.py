@@ -5,6 +5,7 @@ Open MPI or on several TPU hosts, its processes train one run together.
 """
 
 import logging
+import shlex
 
 from absl import flags
 
@@ -34,7 +35,8 @@ def main() -> None:
     trained = train_run(config, directory, STOP_AFTER.value)
     for name, stage in trained.items():
         logger.info("stage %s: trained in %.0f s", name, stage.seconds)
-    logger.info("next: python -m regen_jax.sample --workdir=%s", directory)
+    quoted = shlex.quote(str(directory))
+    logger.info("next: python -m regen_jax.sample --workdir=%s", quoted)
 
 
 if __name__ == "__main__":

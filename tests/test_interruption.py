@@ -39,7 +39,9 @@ def interrupt(flags, workdir, stage, step, delay, number):
     return run.returncode, "".join(log)
 
 
-def test_stopped_it_ends_with_the_same_bits(command, trained, tiny_flags, tmp_path):
+def test_interrupted_run_ends_with_the_same_bits(
+    command, trained, tiny_flags, tmp_path
+):
     workdir = tmp_path / "run"
     # Anew at every run of the tests; what was drawn is shown where it fails.
     draw = random.Random()

@@ -38,7 +38,7 @@ def get_config():
 """
 
 
-def test_twenty_kills_leave_no_trace(tmp_path):
+def test_run_killed_twenty_times_ends_with_the_same_bits(tmp_path):
     config = tmp_path / "config.py"
     config.write_text(CONFIG)
     paths = [str(ROOT), str(ROOT / "tests/outside")]

@@ -70,7 +70,7 @@ def upward_imports(imports: dict[str, set[str]]) -> list[str]:
     ]
 
 
-def test_folder_or_module_without_layer_does_not_exist():
+def test_each_folder_and_module_has_a_layer():
     parts = {
         path.stem
         for path in (ROOT / "regen_jax").iterdir()

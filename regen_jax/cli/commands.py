@@ -60,7 +60,7 @@ def define_config(
     """Defines the flag --config, a file with `get_config`, whose fields are flags too.
 
     New fields are accepted here, so that any option of a part can be set though the
-    file does not list it; `build` refuses those that no part has. A config file in any
+    file does not list it; `build` raises on those that no part has. A config file in any
     folder can import the package `configs` that lies beside `regen_jax`.
     """
     root = str(Path(__file__).parents[2])
@@ -106,7 +106,7 @@ def define_number(
 
 
 class _NumberParser(flags.ArgumentParser):
-    """Parses a number and refuses one out of its range."""
+    """Parses a number; raises `ValueError` for one outside its range."""
 
     def __init__(self, kind: Any):
         self.kind = kind

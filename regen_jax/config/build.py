@@ -1,4 +1,4 @@
-"""From a config to a run: parts joined, and refused where they do not fit."""
+"""Builds a run from a config, of parts that fit each other."""
 
 import dataclasses
 import os

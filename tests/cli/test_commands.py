@@ -90,7 +90,7 @@ def test_train_leaves_checkpoints_and_events(trained):
 @pytest.mark.parametrize(
     "stage, tag", [("abstraction", "reconstructions"), ("prior", "samples")]
 )
-def test_train_shows_pictures(trained, stage, tag):
+def test_train_logs_images(trained, stage, tag):
     [event] = events(trained / stage).Images(tag)
     picture = np.asarray(Image.open(io.BytesIO(event.encoded_image_string)))
     assert event.step == 20
@@ -112,7 +112,7 @@ def test_train_again_trains_nothing(command, workdir, tiny_flags):
     }
 
 
-def test_sample_writes_arrays_and_a_picture(workdir):
+def test_sample_writes_arrays_and_an_image(workdir):
     done = python("sample", f"--workdir={workdir}", "--num=25", "--seed=3")
     assert done.stderr == f"25 samples in {workdir}: samples.npz, samples.png\n"
     found = samples(workdir)
@@ -148,7 +148,7 @@ def test_samples_are_a_function_of_seed_and_options(command, trained, tmp_path):
     assert snapshot(trained) == before
 
 
-def test_run_whose_data_are_gone_is_sampled_alike(
+def test_run_whose_data_are_gone_gives_the_same_samples(
     command, trained, without_data, tmp_path
 ):
     run, environment = without_data(trained)
@@ -167,10 +167,10 @@ def test_run_whose_data_are_gone_is_sampled_alike(
 def strict(path):
     """The object in a file of JSON, in which NaN and infinities are not."""
 
-    def refuse(constant):
+    def fail(constant):
         raise AssertionError(constant)
 
-    return json.loads(path.read_text(), parse_constant=refuse)
+    return json.loads(path.read_text(), parse_constant=fail)
 
 
 def test_evaluate_writes_and_prints_every_metric(measured):

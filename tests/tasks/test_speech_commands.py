@@ -22,14 +22,14 @@ def recognition(speech_run):
     return speech_run(RECOGNITION, "--config.data.max_seconds=1.024")
 
 
-def refused(done: subprocess.CompletedProcess) -> str:
+def error_line(done: subprocess.CompletedProcess) -> str:
     assert done.returncode == 2, done.stdout + done.stderr
     (line,) = (line for line in done.stderr.splitlines() if line.startswith("error"))
     assert "Traceback" not in done.stderr
     return line
 
 
-def test_text_becomes_sound(synthesis, command, tmp_path):
+def test_text_prompts_are_synthesized_into_wav_files(synthesis, command, tmp_path):
     done = command(
         "sample",
         f"--workdir={synthesis}",
@@ -49,7 +49,7 @@ def test_text_becomes_sound(synthesis, command, tmp_path):
     assert (tmp_path / "samples.png").exists()
 
 
-def test_synthesis_is_measured(synthesis, command):
+def test_evaluate_of_synthesis_writes_finite_metrics(synthesis, command):
     done = command("evaluate", f"--workdir={synthesis}")
     assert done.returncode == 0, done.stderr
     metrics = json.loads((synthesis / "metrics.json").read_text())
@@ -72,15 +72,17 @@ def test_synthesis_is_measured(synthesis, command):
         ("a" * 41, "41 symbols: at most 40 fit"),
     ],
 )
-def test_texts_that_cannot_be_spoken(synthesis, command, tmp_path, text, words):
+def test_text_prompt_that_does_not_fit_prints_an_error(
+    synthesis, command, tmp_path, text, words
+):
     done = command(
         "sample", f"--workdir={synthesis}", f"--text={text}", f"--out={tmp_path}/out"
     )
-    assert words in refused(done)
+    assert words in error_line(done)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_file_of_another_make_is_transcribed(recognition, command, tmp_path):
+def test_stereo_file_of_another_rate_is_transcribed(recognition, command, tmp_path):
     wave = np.sin(np.arange(11025) / 9)[:, None] * [0.5, 0.25]
     soundfile.write(tmp_path / "tone.wav", wave, 22050, "PCM_24")
     done = command(
@@ -122,22 +124,26 @@ def long(path: Path) -> None:
     ],
     ids=["damaged", "empty", "silent", "long", "missing"],
 )
-def test_files_that_cannot_be_heard(recognition, command, tmp_path, make, words):
+def test_unreadable_audio_prompt_prints_an_error(
+    recognition, command, tmp_path, make, words
+):
     make(tmp_path / "it.wav")
     flags = f"--workdir={recognition}", f"--audio={tmp_path}/it.wav"
-    assert words in refused(command("sample", *flags, f"--out={tmp_path}/out"))
+    assert words in error_line(command("sample", *flags, f"--out={tmp_path}/out"))
 
 
-def test_prompts_that_are_not_for_the_task(recognition, synthesis, command, trained):
+def test_prompt_of_a_kind_that_the_task_lacks_prints_an_error(
+    recognition, synthesis, command, trained
+):
     done = command("sample", f"--workdir={recognition}", "--text=a")
-    assert "speech recognition reads --audio=FILE, not --text" in refused(done)
+    assert "speech recognition reads --audio=FILE, not --text" in error_line(done)
     done = command("sample", f"--workdir={synthesis}", "--audio=a.wav")
-    assert "speech synthesis reads --text=TEXT, not --audio" in refused(done)
+    assert "speech synthesis reads --text=TEXT, not --audio" in error_line(done)
     done = command("sample", f"--workdir={trained}", "--text=a")
-    assert "not from --text" in refused(done)
+    assert "not from --text" in error_line(done)
 
 
-def test_sample_hears_files_and_stored_prompts_without_prepared_data(
+def test_files_and_stored_prompts_are_transcribed_without_prepared_data(
     recognition, command, without_data, tmp_path
 ):
     run, environment = without_data(recognition)
@@ -151,14 +157,14 @@ def test_sample_hears_files_and_stored_prompts_without_prepared_data(
         assert len(np.load(out / "samples.npz")["y"]) == number
 
 
-def test_digits_go_through_phonemes(speech_run, command):
+def test_digits_through_phonemes_are_evaluated_and_sampled(speech_run, command):
     folder = speech_run("speech_recognition.py:size=tiny")
     done = command("evaluate", f"--workdir={folder}")
     assert done.returncode == 0, done.stderr
     metrics = json.loads((folder / "metrics.json").read_text())
     assert {"samples/wer", "samples/cer", "samples/per", "decoder/wer"} <= set(metrics)
     done = command("sample", f"--workdir={folder}", "--audio=a.wav")
-    assert "has features of speech in place of waves" in refused(done)
+    assert "has features of speech in place of waves" in error_line(done)
     assert command("sample", f"--workdir={folder}", "--num=3").returncode == 0
     assert (folder / "samples.md").read_text().count("\n") == 5
 
@@ -185,4 +191,4 @@ def test_missing_extra_raises_user_error(speech_dir, tmp_path):
         capture_output=True,
         text=True,
     )
-    assert "[speech]'" in refused(done)
+    assert "[speech]'" in error_line(done)

@@ -47,8 +47,8 @@ def drawn(command, workdir, out, *flags) -> dict[str, np.ndarray]:
     return np.load(out / "samples.npz")
 
 
-def refused(command, workdir, *flags) -> str:
-    out = workdir.parent / "refused"
+def error_line(command, workdir, *flags) -> str:
+    out = workdir.parent / "unwritten"
     done = command("sample", f"--workdir={workdir}", f"--out={out}", *flags)
     assert done.returncode == 2, done.stdout + done.stderr
     (line,) = (line for line in done.stderr.splitlines() if line.startswith("error"))
@@ -67,7 +67,7 @@ def reported(workdir) -> dict[str, float]:
     return figures
 
 
-def test_a_verse_becomes_another(trained_on, command, tmp_path):
+def test_verse_prompts_and_edited_templates_give_texts(trained_on, command, tmp_path):
     run = trained_on("simplification")
     metrics = reported(run)
     names = ("bleu", "chrf", "sari", "pinc", "perplexity", "novelty", "adherence_words")
@@ -87,7 +87,7 @@ def test_a_verse_becomes_another(trained_on, command, tmp_path):
     assert (tmp_path / "b/y_prime_0.txt").read_text().split() == ["men", "light"]
 
 
-def test_figures_stand_beside_those_of_real_verses(trained_on, command):
+def test_metrics_of_samples_and_of_real_verses_agree_with_outputs(trained_on, command):
     run = trained_on("simplification")
     done = command("evaluate", f"--workdir={run}")
     assert done.returncode == 0, done.stderr
@@ -118,18 +118,22 @@ def test_figures_stand_beside_those_of_real_verses(trained_on, command):
         ("--y_prime=none.txt", "--y_prime=none.txt cannot be read"),
     ],
 )
-def test_texts_that_are_no_verses(trained_on, command, flag, words):
-    assert words in refused(command, trained_on("simplification"), flag)
+def test_text_prompt_that_does_not_fit_prints_an_error(
+    trained_on, command, flag, words
+):
+    assert words in error_line(command, trained_on("simplification"), flag)
 
 
-def test_a_template_that_does_not_fit(trained_on, command, tmp_path):
+def test_edited_template_that_does_not_fit_prints_an_error(
+    trained_on, command, tmp_path
+):
     path = tmp_path / "template.txt"
     path.write_text("light, Слово")
-    line = refused(command, trained_on("simplification"), f"--y_prime={path}")
+    line = error_line(command, trained_on("simplification"), f"--y_prime={path}")
     assert f"--y_prime={path}: " in line
 
 
-def test_a_soprano_gets_its_voices(trained_on, command, tmp_path):
+def test_midi_prompt_is_harmonized_in_all_formats(trained_on, command, tmp_path):
     run = trained_on("harmony")
     metrics = reported(run)
     names = ("faults", "crossings", "in_key", "soprano_kept", "adherence_chord")
@@ -152,7 +156,7 @@ def test_a_soprano_gets_its_voices(trained_on, command, tmp_path):
     assert sheet.split()[:4] == ["beat", "key", "chord", "rhythm"]
 
 
-def test_all_samples_are_written_and_some_are_shown(trained_on, command, tmp_path):
+def test_all_samples_are_written_and_some_are_rendered(trained_on, command, tmp_path):
     run = trained_on("harmony")
     y = drawn(command, run, tmp_path, "--num=4")["y"]
     assert len(y) == 4 > Harmony.num_rendered
@@ -175,13 +179,15 @@ def test_all_samples_are_written_and_some_are_shown(trained_on, command, tmp_pat
         ((Note(0, 2, 60), Note(200, 2, 60)), "quarter notes: at most 64 fit"),
     ],
 )
-def test_tunes_that_cannot_be_read(trained_on, command, tmp_path, notes, words):
+def test_midi_prompt_that_does_not_fit_prints_an_error(
+    trained_on, command, tmp_path, notes, words
+):
     midi.write(tmp_path / "tune.mid", Score((notes,), division=2))
-    line = refused(command, trained_on("harmony"), f"--midi={tmp_path}/tune.mid")
+    line = error_line(command, trained_on("harmony"), f"--midi={tmp_path}/tune.mid")
     assert words in line
 
 
-def test_lyrics_become_a_tune(trained_on, command, tmp_path):
+def test_lyrics_prompt_gives_a_midi_file(trained_on, command, tmp_path):
     run = trained_on("melody")
     metrics = reported(run)
     names = ("in_key", "notes_per_syllable", "interval_distance", "adherence_rhythm")
@@ -205,15 +211,17 @@ def test_lyrics_become_a_tune(trained_on, command, tmp_path):
         (f"4/4 G: {'Herz ' * 150}", "pieces: at most 160 fit"),
     ],
 )
-def test_lyrics_that_cannot_be_sung(trained_on, command, text, words):
-    assert words in refused(command, trained_on("melody"), f"--text={text}")
+def test_lyrics_prompt_that_does_not_fit_prints_an_error(
+    trained_on, command, text, words
+):
+    assert words in error_line(command, trained_on("melody"), f"--text={text}")
 
 
 @pytest.mark.parametrize(
     "name, flag",
     [("simplification", "--text=And God said"), ("harmony", "--midi={}/tune.mid")],
 )
-def test_sample_needs_no_prepared_data(
+def test_run_without_prepared_data_is_sampled(
     trained_on, command, without_data, tmp_path, name, flag
 ):
     run, environment = without_data(trained_on(name))

@@ -274,7 +274,7 @@ class Recorder:
         return self.log
 
 
-def test_turn_saves_reports_reads_and_steps_in_this_order(toy, tmp_path):
+def test_iteration_saves_reports_reads_and_steps_in_this_order(toy, tmp_path):
     log = Recorder(toy).run(tmp_path, evaluate_every=2, every=3)
     expected = """
         next, step, next, step, save 2, evaluate, next, step, save 3, next, step,

@@ -35,7 +35,7 @@ def test_signal_raises_at_once_and_the_handler_is_restored():
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_deferred_signal_waits():
+def test_deferred_signal_raises_at_the_end_of_the_block():
     with Preemption() as preemption, preemption.deferred():
         assert not preemption.due(3)
         terminate()
