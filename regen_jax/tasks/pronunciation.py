@@ -4,10 +4,11 @@ import collections
 import dataclasses
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from regen_jax import ranges
 from regen_jax.data.readers.pronunciations import open_pronunciations
 from regen_jax.data.tfds.splits import DEFAULT_SPLITS, SplitOptions
 from regen_jax.errors import UserError
@@ -52,17 +53,12 @@ class Pronunciation(Task):
     name: str = "pronunciations"
     dir: str = ""
     splits: SplitOptions = DEFAULT_SPLITS
-    direction: str = "g2p"
+    direction: Literal["g2p", "p2g"] = "g2p"
     stress: bool = False
     max_length: Count = 20
 
     def __post_init__(self):
-        if self.direction not in ("g2p", "p2g"):
-            raise ValueError(
-                f"direction must be 'g2p' or 'p2g', not {self.direction!r}"
-            )
-        if self.max_length < 1:
-            raise ValueError(f"max_length must be at least 1, not {self.max_length}")
+        ranges.check(self)
 
     @property
     def x(self) -> Tokens:

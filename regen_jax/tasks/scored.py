@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from regen_jax import ranges
 from regen_jax.data.host_features import Origin
 from regen_jax.data.readers import raw_records
 from regen_jax.data.readers.in_memory import InMemoryExamples
@@ -32,7 +33,7 @@ from regen_jax.media.piano_roll import render_piano_roll
 from regen_jax.media.synthesis import synthesize
 from regen_jax.metrics import music
 from regen_jax.modalities.music import events, keys, midi, musicxml
-from regen_jax.modalities.music.bars import DIVISIONS
+from regen_jax.modalities.music.bars import Division
 from regen_jax.modalities.music.score import Score, from_events, scale, to_events
 from regen_jax.ranges import Count, Natural
 from regen_jax.spaces import Tokens
@@ -62,18 +63,12 @@ class ScoreTask(Task):
     name: str = "chorales"
     dir: str = ""
     splits: SplitOptions = DEFAULT_SPLITS
-    division: int = 2
+    division: Division = 2
     max_beats: Count = 64
     transpose: Natural = 5
 
     def __post_init__(self):
-        if self.division not in DIVISIONS:
-            raise ValueError(f"division must be 1, 2 or 4, not {self.division}")
-        if self.max_beats < 1 or self.transpose < 0:
-            raise ValueError(
-                "max_beats must be at least 1 and transpose 0 or more, not "
-                f"{self.max_beats} and {self.transpose}"
-            )
+        ranges.check(self)
 
     @property
     def steps(self) -> int:
@@ -179,7 +174,7 @@ class ScoreTask(Task):
         default = train if split == "targets" else ""
         stored = split if name else self.splits.stored(split, default)
         found = load_scores(name or self.name, stored, self.dir)
-        ranges = voice_ranges(found)
+        pitch_ranges = voice_ranges(found)
         for title, score in found:
             if score.length > score.division * self.max_beats:
                 continue
@@ -187,7 +182,7 @@ class ScoreTask(Task):
                 continue
             keys = [score]
             if split in ("train", "targets"):
-                keys = transpositions(score, self.transpose, ranges) or keys
+                keys = transpositions(score, self.transpose, pitch_ranges) or keys
             for score in keys:
                 yield title, score.coarsen(self.division)
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from regen_jax import ranges
 from regen_jax.data.host_features import Origin
 from regen_jax.data.readers.in_memory import InMemoryExamples
 from regen_jax.data.readers.verses import Verse, in_core_list, open_verses
@@ -59,11 +60,7 @@ class Simplification(Task):
     judge_width: Count = 96
 
     def __post_init__(self):
-        for name in ("vocab", "max_length", "judge_width"):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name} must be at least 1, not {getattr(self, name)}"
-                )
+        ranges.check(self)
 
     @property
     def x(self) -> Tokens:

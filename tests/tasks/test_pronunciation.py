@@ -162,7 +162,10 @@ def test_prompts_are_words_or_phonemes_by_direction(speech_dir):
 
 @pytest.mark.parametrize(
     "options, words",
-    [({"direction": "g2"}, "direction must be"), ({"max_length": 0}, "max_length")],
+    [
+        ({"direction": "g2"}, "direction must be 'g2p' or 'p2g', not 'g2'"),
+        ({"max_length": 0}, "max_length must be at least 1, not 0"),
+    ],
 )
 def test_wrong_option_raises_value_error(options, words):
     with pytest.raises(ValueError, match=words):

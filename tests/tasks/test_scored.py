@@ -1,4 +1,4 @@
-"""Figures of batches of scores are those of their scores one by one."""
+"""Metrics of batches of scores equal those of each score."""
 
 import dataclasses
 import math
@@ -255,3 +255,16 @@ def test_any_sample_is_written_in_all_formats(tmp_path):
             path.suffix for path in task.render_samples({"x": x}, y).save(tmp_path)
         }
         assert names == {".png", ".wav", ".mid", ".musicxml"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"division": 3}, "division must be 1, 2 or 4, not 3"),
+        ({"max_beats": 0}, "max_beats must be at least 1, not 0"),
+        ({"transpose": -1}, "transpose must be 0 or more, not -1"),
+    ],
+)
+def test_option_out_of_range_raises_value_error(options, words):
+    with pytest.raises(ValueError, match=words):
+        Harmony(**options)

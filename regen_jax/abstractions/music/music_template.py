@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import re
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 import numpy as np
 from annotated_types import Interval
@@ -26,7 +26,8 @@ from regen_jax.modalities.music.rhythm import encode_rhythms, rhythm_patterns
 from regen_jax.modalities.music.template_constraints import TemplateConstraints
 from regen_jax.spaces import Tokens
 
-LEVELS = ("key", "chord", "rhythm", "cadence")
+Level = Literal["key", "chord", "rhythm", "cadence"]
+LEVELS = get_args(Level)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +57,7 @@ class MusicTemplate(HostFeature):
     """
 
     input_space: Tokens
-    levels: tuple[str, ...] = LEVELS
+    levels: tuple[Level, ...] = LEVELS
     melody: bool = False
     division: Annotated[int, Interval(ge=1, le=6)] = 2
 
@@ -67,10 +68,6 @@ class MusicTemplate(HostFeature):
         if not events.is_space(self.input_space):
             raise ValueError(
                 f"a music template is one of scores, not of {self.input_space}"
-            )
-        if unknown := [level for level in self.levels if level not in LEVELS]:
-            raise ValueError(
-                f"unknown level {unknown[0]!r}: choose from {', '.join(LEVELS)}"
             )
         levels = tuple(level for level in LEVELS if level in self.levels)
         object.__setattr__(self, "levels", levels)

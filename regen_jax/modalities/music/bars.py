@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from regen_jax.errors import UserError
 
-DIVISIONS = (1, 2, 4)
+Division = Literal[1, 2, 4]
 """Supported steps per quarter note; data sets store sixteenths."""
+DIVISIONS = get_args(Division)
 
 Meter = tuple[int, int]
 """A time signature: beats per bar, and the note value of a beat."""
