@@ -1,4 +1,4 @@
-"""What the three commands share: their flags, and errors as one line."""
+"""Flags that the three commands share, and their errors as one line."""
 
 import logging
 import os

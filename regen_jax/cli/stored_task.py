@@ -1,4 +1,4 @@
-"""What a run keeps of its task, so that it samples where the data set is gone."""
+"""Stores what a run needs to sample without its data set."""
 
 import json
 import zipfile
@@ -97,7 +97,7 @@ def read_prompts(directory: Path, number: int) -> Example:
 
 
 def flat(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Returns the arrays of padded values side by side, such as `y` and `y_length`."""
+    """Splits each padded value into two arrays, such as `y` and `y_length`."""
     result = {}
     for name, value in arrays.items():
         if isinstance(value, Padded):

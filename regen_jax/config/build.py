@@ -48,7 +48,7 @@ SECTIONS = (
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """All that a config says, checked and joined."""
+    """A run as a config describes it: task, pipeline, stages and their options."""
 
     task: Task
     regeneration: Regeneration

@@ -38,10 +38,10 @@ def resolve_class(base: type, name: str, where: str, others: Sequence[str] = ())
     """Returns the class of a name.
 
     Args:
-      base: that the class derives from; its `registry` is the package of its parts.
+      base: class that it derives from; `base.registry` is the package of its parts.
       name: of a module of `base.registry`, or `package.module:Class`.
       where: path of the section in the config, for errors.
-      others: names that the caller takes too, for errors.
+      others: further names that the caller accepts, for errors.
 
     Raises:
       UserError: there is no such module or class, or it is not a dataclass that

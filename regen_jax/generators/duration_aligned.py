@@ -74,7 +74,7 @@ class DurationAligned(Generator):
 
     @property
     def sampling(self) -> frozenset[str]:
-        """The options that `sample` alone reads, within the section of the generator."""
+        """The sampling options of the inner generator, named `generator.…`."""
         return frozenset(f"generator.{name}" for name in self.generator.sampling)
 
     def init(self, rng: jax.Array) -> Variables:
@@ -92,7 +92,7 @@ class DurationAligned(Generator):
     def encode(
         self, variables: Variables, source: jax.Array, keys: jax.Array | None = None
     ) -> EncodedTokens:
-        """Encodes tokens [B, S]; with keys for dropout."""
+        """Encodes tokens [B, S]; `keys`, one per example, turn dropout on."""
         module = self.duration_encoder.module(self.source_space, self.target_space)
         return module.apply(part_variables(variables, "duration_encoder"), source, keys)
 

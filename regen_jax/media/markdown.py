@@ -1,4 +1,4 @@
-"""Texts in Markdown."""
+"""Formats tables and JSON as Markdown."""
 
 import json
 from collections.abc import Iterable, Mapping

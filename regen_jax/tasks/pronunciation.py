@@ -162,7 +162,7 @@ class Pronunciation(Task):
 def _read(
     task: Pronunciation, split: str
 ) -> tuple[list[dict[str, Any]], tuple[Example, ...]]:
-    """Returns the examples of a split, and the words of which none can be made."""
+    """Returns the examples of a split, and the words that are too long for one."""
     examples, too_long = [], []
     stored = task.splits.stored(split)
     for word, listed in open_pronunciations(task.name, stored, task.dir):

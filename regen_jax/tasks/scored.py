@@ -72,7 +72,7 @@ class ScoreTask(Task):
 
     @property
     def steps(self) -> int:
-        """The most steps of a score."""
+        """The number of steps of the longest score."""
         return self.division * self.max_beats
 
     def score(self, prompts: Example, index: int, ids: np.ndarray) -> Score:
@@ -84,7 +84,7 @@ class ScoreTask(Task):
         return "note", events.onset_mask(y, axis=1).reshape(len(y), -1).sum(axis=1)
 
     def fits(self, score: Score) -> bool:
-        """Returns whether the pair of a score fits these options."""
+        """Returns whether a score fits the options, such as `max_beats`."""
         return score.length <= score.division * self.max_beats
 
     def is_pair(self, score: Score) -> bool:

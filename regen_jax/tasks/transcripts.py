@@ -45,7 +45,7 @@ def per_example(
     hypotheses: Sequence[str],
     too_long: Sequence[Example] = (),
 ) -> PerExample:
-    """Returns each `reference` and `output`, and the parts of the `error_rates` of each.
+    """Returns texts and, under the names of `error_rates`, errors and lengths per text.
 
     The outputs of `too_long`, examples with a `text`, are empty.
 

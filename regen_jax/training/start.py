@@ -59,7 +59,7 @@ def start_stage(
     """Returns the newest checkpoint, a copy of another run's stage, or a new state.
 
     Args:
-      stage: that is to be trained.
+      stage: the stage to train.
       options: of the stage; `init_from` names the other run.
       strategy: places the state.
       checkpoints: of the stage in this run.
@@ -122,10 +122,10 @@ def load_stage(
 
 
 def train_command(workdir: Path) -> str:
-    """Returns the shell command that trains in a folder, but for its config."""
+    """Returns the shell command that trains in a folder, without --config."""
     return f"python -m regen_jax.train --workdir={shlex.quote(str(workdir))}"
 
 
 def stage_rng(seed: int, name: str) -> jax.Array:
-    """Returns the key of a stage, which other stages of the run do not change."""
+    """Returns the random key of a stage, by its name and the seed alone."""
     return jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))

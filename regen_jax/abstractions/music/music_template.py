@@ -86,7 +86,7 @@ class MusicTemplate(HostFeature):
 
     @property
     def output_space(self) -> Tokens:
-        """Rows of ids: each level has a range of its own, which all of melody share."""
+        """Rows of ids, in disjoint ranges by level; all columns of the melody share one."""
         columns = self._columns
         distinct = columns[: len(self.levels) + self.melody]
         symbols = ["", *(symbol for column in distinct for symbol in column.symbols)]
@@ -301,7 +301,7 @@ class MusicTemplate(HostFeature):
 
 
 def _length(rows: np.ndarray) -> np.ndarray:
-    """Returns int[...], the number of rows [..., T, n] before the first that is 0."""
+    """Counts the rows of [..., T, n] before the first row of zeros, int[...]."""
     return np.cumprod(rows[..., 0] != 0, axis=-1).sum(axis=-1)
 
 

@@ -26,7 +26,7 @@ class EmbeddedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     @abc.abstractmethod
     def features(self) -> tfds.features.FeatureConnector:
-        """Returns the features that are stored of an example."""
+        """Returns the TFDS features of an example."""
 
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(

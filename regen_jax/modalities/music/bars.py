@@ -136,7 +136,7 @@ def _is_upbeat(span: _Span, main: Meter) -> bool:
 
 
 def _irregular(spans: Sequence[_Span], main: Meter, upbeat: Fraction) -> _Span | None:
-    """Finds the first span that shifts bar lines of the main meter or adds others."""
+    """Finds the first span whose bar lines are not those of the main meter."""
     bar, index = quarters(main), 0
     while index < len(spans):
         span = spans[index]
