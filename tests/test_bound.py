@@ -34,7 +34,7 @@ class First(Abstraction):
 
 @dataclasses.dataclass(frozen=True)
 class Table(Generator):
-    """A probability for each pair of a and b, in its variables."""
+    """A table of p(target | source) in its variables."""
 
     source_space: Category | Tokens
     target_space: Tokens

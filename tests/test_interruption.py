@@ -1,4 +1,4 @@
-"""A run that is asked to stop at any moment goes on to the bits it would have had.
+"""A run that is interrupted at any moment resumes and ends with the same bits.
 
 That it also does where it is killed is shown by `test_kills.py`.
 """

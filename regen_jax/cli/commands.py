@@ -139,7 +139,7 @@ def fail(error: object) -> None:
 
 
 def start_processes() -> None:
-    """Joins the processes of this run, if there are several; the first one speaks."""
+    """Joins the processes of this run, if there are several; only the first one logs."""
     processes.start(fail)
     if not processes.is_main():
         logger.setLevel(logging.WARNING)

@@ -18,19 +18,19 @@ PARTS = ("judge", "abstraction", "prior")
 
 @pytest.fixture
 def workdir(trained, tmp_path):
-    """A finished run of one's own."""
+    """A copy of a finished run, which a test may change."""
     return shutil.copytree(trained, tmp_path / "run")
 
 
 @pytest.fixture(scope="module")
 def measured(trained, tmp_path_factory):
-    """A finished run after `evaluate`, and what that printed."""
+    """A finished run after `evaluate`, and the output of that command."""
     workdir = shutil.copytree(trained, tmp_path_factory.mktemp("measured") / "run")
     return workdir, python("evaluate", f"--workdir={workdir}")
 
 
 def python(name, *flags):
-    """`python -m regen_jax.name`, as a user starts it."""
+    """Runs `python -m regen_jax.name` in a new process."""
     done = subprocess.run(
         [sys.executable, "-m", f"regen_jax.{name}", *flags],
         check=False,
@@ -165,7 +165,7 @@ def test_run_whose_data_are_gone_gives_the_same_samples(
 
 
 def strict(path):
-    """The object in a file of JSON, in which NaN and infinities are not."""
+    """Reads a file of strict JSON, which has no NaN and no infinities."""
 
     def fail(constant):
         raise AssertionError(constant)
@@ -175,10 +175,10 @@ def strict(path):
 
 def test_evaluate_writes_and_prints_every_metric(measured):
     workdir, done = measured
-    figures = strict(workdir / "metrics.json")
+    metrics = strict(workdir / "metrics.json")
     lines = dict(line.split() for line in done.stdout.splitlines())
-    assert list(lines) == list(figures)
-    for name, value in figures.items():
+    assert list(lines) == list(metrics)
+    for name, value in metrics.items():
         assert re.fullmatch(r"[a-z]+/[a-z_]+", name)
         assert math.isfinite(value)
         assert float(lines[name]) == pytest.approx(value, rel=1e-3)
@@ -187,7 +187,7 @@ def test_evaluate_writes_and_prints_every_metric(measured):
         "samples on 20 of 500 examples that the core list of the test"
     )
     assert written == f"test split, 500 examples: written to {workdir}/metrics.json"
-    assert set(figures) >= {
+    assert set(metrics) >= {
         "test/too_long",
         "samples/latency_seconds",
         "samples/throughput_per_second",
@@ -203,12 +203,12 @@ def test_evaluate_writes_and_prints_every_metric(measured):
         "real/frechet_std",
     }
     costs = ("seconds", "steps", "flops", "parameters")
-    assert set(figures) >= {f"train/{s}_{cost}" for s in PARTS for cost in costs}
+    assert set(metrics) >= {f"train/{s}_{cost}" for s in PARTS for cost in costs}
     for cost in ("seconds", "flops", "parameters"):
         # The judge is no part of the pipeline.
-        parts = [figures[f"train/{stage}_{cost}"] for stage in PARTS[1:]]
-        assert figures[f"train/{cost}"] == pytest.approx(sum(parts)) and min(parts) > 0
-    assert all(figures[f"train/{stage}_steps"] == 20 for stage in PARTS)
+        parts = [metrics[f"train/{stage}_{cost}"] for stage in PARTS[1:]]
+        assert metrics[f"train/{cost}"] == pytest.approx(sum(parts)) and min(parts) > 0
+    assert all(metrics[f"train/{stage}_steps"] == 20 for stage in PARTS)
 
 
 def test_evaluate_on_validation_equals_last_report_of_training(
@@ -219,14 +219,14 @@ def test_evaluate_on_validation_equals_last_report_of_training(
     done = command("evaluate", f"--workdir={workdir}", "--split=validation")
     assert done.returncode == 0, done.stderr
     assert (workdir / "metrics.json").read_bytes() == before
-    figures = strict(workdir / "metrics_validation.json")
-    assert "validation/too_long" in figures and "test/too_long" not in figures
+    metrics = strict(workdir / "metrics_validation.json")
+    assert "validation/too_long" in metrics and "test/too_long" not in metrics
     for stage in PARTS:
         found = events(workdir / stage)
         for tag in found.Tags()["scalars"]:
             if not tag.startswith("train/"):
                 value = found.Scalars(tag)[-1].value
-                assert figures[tag] == pytest.approx(value, rel=1e-4), tag
+                assert metrics[tag] == pytest.approx(value, rel=1e-4), tag
 
 
 def test_evaluate_adds_a_row_to_the_hparams(measured):
@@ -236,7 +236,7 @@ def test_evaluate_adds_a_row_to_the_hparams(measured):
     hparams = metadata.parse_session_start_info_plugin_data(content).hparams
     assert hparams["prior.name"].string_value == "autoregressive"
     assert hparams["train.prior.steps"].number_value == 20
-    figures = json.loads((workdir / "metrics.json").read_text())
-    for tag, value in figures.items():
+    metrics = json.loads((workdir / "metrics.json").read_text())
+    for tag, value in metrics.items():
         event = found.Scalars(tag)[-1]
         assert event.value == pytest.approx(value, rel=1e-6)

@@ -1,4 +1,4 @@
-"""Y′ that `sample` writes and reads again."""
+"""Y′ as a text that `sample` writes, people edit and `sample` reads."""
 
 import codecs
 import json

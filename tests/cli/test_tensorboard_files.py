@@ -1,4 +1,4 @@
-"""A sweep as people see it: in the real TensorBoard, in a real browser."""
+"""Runs of a sweep as TensorBoard displays them in a browser."""
 
 import json
 import shutil
@@ -43,7 +43,7 @@ def address(sweep):
 
 
 def rows(table):
-    """The words of each row, once there is one for each run."""
+    """Waits for one row per run; returns the words of each."""
     found = table.locator("tb-data-table-content-row")
     found.nth(len(NAMES) - 1).wait_for()
     return [row.split() for row in found.all_inner_texts()]

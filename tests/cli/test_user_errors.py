@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture
 def workdir(trained, tmp_path):
-    """A finished run of one's own."""
+    """A copy of a finished run, which a test may change."""
     return shutil.copytree(trained, tmp_path / "run")
 
 
@@ -21,7 +21,7 @@ def snapshot(folder):
 
 
 def assert_user_error(done, *words):
-    """One line on stderr, and an exit status that is not 0."""
+    """Asserts one error line on stderr and exit status 2."""
     assert done.returncode == 2, done
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1, done
     assert done.stdout == ""

@@ -33,7 +33,7 @@ with workdir.locked(folder, {"seed": 0}):
 
 @pytest.fixture
 def holder(tmp_path, monkeypatch):
-    """Starts another process that holds `tmp_path`, on a machine of that name."""
+    """Starts a process that locks `tmp_path`, as if on a machine of that name."""
     monkeypatch.setattr(workdir, "LEASE_SECONDS", 0.5)
     started = []
 
@@ -116,7 +116,7 @@ def test_unwritable_workdir_raises_user_error(folder):
 
 
 def made(folder, stage="prior", steps=(), **sections):
-    """A run in that folder, with empty checkpoints of those steps."""
+    """Writes a run with empty checkpoints at some steps; returns its config."""
     config = {"task": "t", "data": {}, "train": {"prior": {"steps": 20}}, **sections}
     with locked(folder, config):
         pass

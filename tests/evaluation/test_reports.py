@@ -91,7 +91,7 @@ PARTS = Regeneration(
 
 
 def report(task, split="test", samples=0, batch_size=5, whole=True):
-    """The report on the prior."""
+    """Makes the report of the prior of a task."""
     data = EvaluationData(task, PARTS, split, batch_size, samples, whole)
     *_, prior = make_stages(task, PARTS, data)
     frozen = {name: v for name, v in VARIABLES.items() if name != "prior"}

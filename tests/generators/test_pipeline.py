@@ -1,4 +1,4 @@
-"""A pipeline does what its parts do alone, and can be a part itself."""
+"""A pipeline composes its parts, and can be a part of another one."""
 
 import dataclasses
 

@@ -27,7 +27,7 @@ SMALL = {
 
 @pytest.fixture
 def small(monkeypatch):
-    """Replaces every data set by a few words; caches know their tasks by the name."""
+    """Makes tasks whose data sets are a few words; caches tell them apart by name."""
 
     def words(name, split, data_dir):
         for word, listed in SMALL[split].items():

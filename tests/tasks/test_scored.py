@@ -19,7 +19,7 @@ from regen_jax.tasks.melody import Melody
 
 
 def drawn(number, space):
-    """Scores in which most notes go on, and each begins with one that goes on."""
+    """Draws scores of mostly sustained notes, which begin with a sustained one."""
     some = [events.REST, events.note_id(60), *[events.sustained_id(60)] * 4]
     ids = np.random.default_rng(0).choice(some, (number, *space.shape))
     ids[:, 0] = events.sustained_id(60)
@@ -105,7 +105,7 @@ def test_pieces_beyond_the_core_list_are_examples_too(music_dir):
 
 @pytest.mark.parametrize("kind", [Harmony, Melody])
 def test_example_that_is_too_long_scores_as_an_empty_output(kind, music_dir):
-    """As if each were a prompt whose Y is padding alone."""
+    """The score equals that of a prompt whose Y is padding alone."""
     task, short = kind(dir=music_dir), kind(dir=music_dir, max_beats=36)
     every = task.examples("validation")
     true = {k: np.stack([example[k] for example in every]) for k in ("x", "y")}
@@ -154,7 +154,7 @@ def test_held_out_pieces_are_never_transposed(music_dir):
 
 
 def tune(path, meter, *lengths, ticks=480):
-    """Writes notes of those lengths, in ticks, one after the other."""
+    """Writes a MIDI file of consecutive notes of these lengths, in ticks."""
     track = mido.MidiTrack()
     beats, unit = meter
     track.append(mido.MetaMessage("time_signature", numerator=beats, denominator=unit))
@@ -243,7 +243,7 @@ def test_lyrics_in_a_meter_outside_the_training_data_raise_user_error(music_dir)
 
 
 def test_any_sample_is_written_in_all_formats(tmp_path):
-    """Whatever a model draws: silence, notes that go on from nothing, padding within."""
+    """Also silence, sustained notes without onset, and padding within a score."""
     rng = np.random.default_rng(0)
     for division, meter in ((1, (2, 2)), (2, (7, 8)), (4, (3, 16))):
         task = Harmony(division=division, max_beats=4)

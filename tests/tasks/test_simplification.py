@@ -1,4 +1,4 @@
-"""Which verses every configuration reports on, and how those too long for it count."""
+"""The core list of verses, and the scores of those that are too long."""
 
 import numpy as np
 import pytest

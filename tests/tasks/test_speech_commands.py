@@ -1,4 +1,4 @@
-"""Each speech task from its config to files, and what bad input gets."""
+"""Speech tasks through the commands: training, samples, metrics, and wrong prompts."""
 
 import json
 import math

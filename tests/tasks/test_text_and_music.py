@@ -1,4 +1,4 @@
-"""Each task on texts and scores from its config to files, and what bad input gets."""
+"""Text and music tasks through the commands: samples, metrics, and wrong prompts."""
 
 import json
 import math
@@ -62,9 +62,9 @@ def reported(workdir) -> dict[str, float]:
     logged = ", ".join(
         line.split("held out: ")[1] for line in lines if "held out" in line
     )
-    figures = {name: float(value) for name, value in map(str.split, logged.split(", "))}
-    assert all(map(math.isfinite, figures.values()))
-    return figures
+    metrics = {name: float(value) for name, value in map(str.split, logged.split(", "))}
+    assert all(map(math.isfinite, metrics.values()))
+    return metrics
 
 
 def test_verse_prompts_and_edited_templates_give_texts(trained_on, command, tmp_path):

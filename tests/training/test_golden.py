@@ -245,7 +245,7 @@ def _two_steps(stage, options, variables, frozen, batch) -> dict[str, float]:
 
 
 def _sample(run, variables, name, batch) -> dict[str, list]:
-    """What a stage makes of a batch: digests of ids, and statistics of other arrays."""
+    """Samples of a stage from a batch: digests of ids, statistics of other arrays."""
     parts = run.regeneration
 
     def made(variables, keys, batch):
