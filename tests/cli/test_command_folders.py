@@ -1,34 +1,13 @@
 """Folders in flags: a wrong one is an error of one line, and nothing is written."""
 
 import json
-import re
 import shutil
 
 import pytest
 
+from tests.cli.outcomes import assert_user_error, snapshot
+
 PARTS = ("judge", "abstraction", "prior")
-
-
-@pytest.fixture
-def workdir(trained, tmp_path):
-    """A copy of a finished run, which a test may change."""
-    return shutil.copytree(trained, tmp_path / "run")
-
-
-def snapshot(folder):
-    return {
-        path: (path.lstat().st_mtime_ns, path.lstat().st_size)
-        for path in [folder, *folder.rglob("*")]
-    }
-
-
-def assert_user_error(done, *words):
-    """Asserts one error line on stderr and exit status 2."""
-    assert done.returncode == 2, done
-    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1, done
-    assert done.stdout == ""
-    for word in words:
-        assert re.search(word, done.stderr), done.stderr
 
 
 def test_init_from_needs_the_source_run_until_copied_and_never_its_data(

@@ -13,13 +13,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams import metadata
 from tensorboard.util import tensor_util
 
+from tests.cli.outcomes import snapshot
+
 PARTS = ("judge", "abstraction", "prior")
-
-
-@pytest.fixture
-def workdir(trained, tmp_path):
-    """A copy of a finished run, which a test may change."""
-    return shutil.copytree(trained, tmp_path / "run")
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +45,6 @@ def events(folder):
 def samples(folder):
     with np.load(folder / "samples.npz") as file:
         return dict(file)
-
-
-def snapshot(folder):
-    return {
-        path: (path.lstat().st_mtime_ns, path.lstat().st_size)
-        for path in [folder, *folder.rglob("*")]
-    }
 
 
 def test_train_logs_its_time_and_the_next_command(trained):
