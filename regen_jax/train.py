@@ -27,7 +27,7 @@ def main() -> None:
     """Trains, or prints the costs of a step with --compile_only."""
     directory = None if COMPILE_ONLY.value else commands.workdir()
     commands.start_processes()
-    config = commands.given(CONFIG)
+    config = commands.parsed_config(CONFIG)
     if directory is None:
         run = build(config)
         preview(run, checked_strategy(run))

@@ -128,7 +128,7 @@ def main() -> None:
 
 def _of_config() -> Step:
     """That of the stage that the flags name."""
-    run = build(commands.given(CONFIG))
+    run = build(commands.parsed_config(CONFIG))
     for step in steps(run):
         if step.stage.name == STAGE.value:
             return step

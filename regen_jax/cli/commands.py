@@ -91,7 +91,7 @@ def read_config(arguments: Sequence[str]) -> ConfigDict:
         # ml_collections loads the file in a way that Python deprecates.
         warnings.simplefilter("ignore", DeprecationWarning)
         _parse(argv, flag_values)
-    if not isinstance(given(holder), ConfigDict):
+    if not isinstance(parsed_config(holder), ConfigDict):
         raise UserError("--config: its get_config returns no ConfigDict")
     return holder.value
 
@@ -121,7 +121,7 @@ class _NumberParser(flags.ArgumentParser):
         return ranges.bare(self.kind).__name__
 
 
-def given(config: flags.FlagHolder[ConfigDict]) -> ConfigDict:
+def parsed_config(config: flags.FlagHolder[ConfigDict]) -> ConfigDict:
     """Returns the config of --config.
 
     Raises:

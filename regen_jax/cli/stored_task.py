@@ -50,8 +50,8 @@ def write(run: Run, directory: Path) -> None:
         return
     batch = run.regeneration.prompt(as_batch(examples, run.regeneration))
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(batch))
-    kept = max(1, len(examples) * MAX_BYTES // max(size, MAX_BYTES))
-    batch = jax.tree.map(lambda leaf: leaf[:kept], batch)
+    num_prompts = max(1, len(examples) * MAX_BYTES // max(size, MAX_BYTES))
+    batch = jax.tree.map(lambda leaf: leaf[:num_prompts], batch)
     new = directory / f"new_{PROMPTS}"
     np.savez_compressed(new, **flat(batch))
     new.rename(directory / PROMPTS)

@@ -245,7 +245,7 @@ def read(workdir: Path, where: str = "") -> dict[str, Any]:
     path = workdir / CONFIG
     prefix = f"{where}: " if where else ""
     try:
-        found = json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(
             f"{prefix}{workdir} holds no run: train one with {train_command(workdir)} "
@@ -253,16 +253,16 @@ def read(workdir: Path, where: str = "") -> dict[str, Any]:
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{prefix}{path} cannot be read: {error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise UserError(f"{prefix}{path} cannot be read: it holds no config")
-    check_format(found, f"{prefix}{workdir}")
-    del found["format"]
-    for name, section in found.items():
+    check_format(content, f"{prefix}{workdir}")
+    del content["format"]
+    for name, section in content.items():
         if name not in ("seed", "task"):
             require_section(section, f"{prefix}{path}: {name}")
-    for name, section in found.get("train", {}).items():
+    for name, section in content.get("train", {}).items():
         require_section(section, f"{prefix}{path}: train.{name}")
-    return found
+    return content
 
 
 def read_metrics(workdir: Path, split: str) -> dict[str, float]:
@@ -281,9 +281,9 @@ def read_metrics(workdir: Path, split: str) -> dict[str, float]:
     return metrics
 
 
-def check_format(found: Mapping[str, Any], where: str) -> None:
+def check_format(content: Mapping[str, Any], where: str) -> None:
     """Checks that the content of a JSON file has the format of this version."""
-    number = found.get("format", 1)
+    number = content.get("format", 1)
     if number == FORMAT and type(number) is int:
         return
     if type(number) is not int:

@@ -118,10 +118,10 @@ class Harmony(ScoreTask):
             values = score_metrics(generated)
             if "x" in prompts:
                 soprano = np.asarray(prompts["x"])[..., 0]
-                kept = (y[..., 0] == soprano)[soprano != events.PADDING]
+                is_kept = (y[..., 0] == soprano)[soprano != events.PADDING]
                 missed = [score_of(one).coarsen(self.division) for one in too_long]
-                steps = kept.size + sum(score.voices[0][-1].end for score in missed)
-                values["soprano_kept"] = float(kept.sum() / steps)
+                steps = is_kept.size + sum(score.voices[0][-1].end for score in missed)
+                values["soprano_kept"] = float(is_kept.sum() / steps)
             return values
 
         return metrics

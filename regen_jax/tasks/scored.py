@@ -94,10 +94,10 @@ class ScoreTask(Task):
     def core_list(self, split: str) -> CoreList:
         """Returns the pairs of at most CORE_BEATS quarter notes."""
         source = self.name, self.splits.stored(split), self.dir
-        found = [piece.score for piece in load_scores(*source)]
-        pairs = [index for index, score in enumerate(found) if self.is_pair(score)]
-        held = [index for index, score in enumerate(found) if self.fits(score)]
-        core = {i for i in pairs if found[i].length <= found[i].division * CORE_BEATS}
+        scores = [piece.score for piece in load_scores(*source)]
+        pairs = [index for index, score in enumerate(scores) if self.is_pair(score)]
+        held = [index for index, score in enumerate(scores) if self.fits(score)]
+        core = {i for i in pairs if scores[i].length <= scores[i].division * CORE_BEATS}
         rows = [row for row, index in enumerate(held) if index in core]
         missing = core.difference(held)
         stored = raw_records.load(*source) if missing else ()
@@ -173,9 +173,9 @@ class ScoreTask(Task):
         train = self.splits.stored("train")
         default = train if split == "targets" else ""
         stored = split if name else self.splits.stored(split, default)
-        found = load_scores(name or self.name, stored, self.dir)
-        pitch_ranges = voice_ranges(found)
-        for title, score in found:
+        pieces = load_scores(name or self.name, stored, self.dir)
+        pitch_ranges = voice_ranges(pieces)
+        for title, score in pieces:
             if score.length > score.division * self.max_beats:
                 continue
             if whole and _notes(score.coarsen(self.division)) < _notes(score):

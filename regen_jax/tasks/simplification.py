@@ -121,7 +121,7 @@ class Simplification(Task):
             prompts, y, too_long = generated
             texts = self._texts(y)
             pieces = np.minimum((y != 0).sum(axis=1) + 1, self.max_length).sum()
-            found = {
+            values = {
                 "perplexity": float(
                     np.exp(judge.nll(variables["judge"], y).sum() / pieces)
                 ),
@@ -130,14 +130,14 @@ class Simplification(Task):
             }
             if "y" in prompts:
                 sources, true, outputs = self._columns(prompts, y, too_long)
-                found |= {
+                values |= {
                     **self._likeness(true, outputs),
                     "sari": text_metrics.sari(sources, true, outputs),
                     "pinc": text_metrics.pinc(sources, outputs),
                     "source_bleu": text_metrics.bleu(true, sources),
                     "source_sari": text_metrics.sari(sources, true, sources),
                 }
-            return found
+            return values
 
         return metrics
 

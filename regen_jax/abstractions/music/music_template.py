@@ -218,8 +218,8 @@ class MusicTemplate(HostFeature):
         if "key" in self.levels:
             level = self.levels.index("key")
             first = self._first_ids[level]
-            given = self._rows(y_prime)[:, 0, level] - first
-            keys = np.where((given >= 0) & (given < len(KEYS)), given, estimated)
+            key_ids = self._rows(y_prime)[:, 0, level] - first
+            keys = np.where((key_ids >= 0) & (key_ids < len(KEYS)), key_ids, estimated)
         templates = np.stack(list(map(self._extract_in_key, y, keys)))
         metrics = self.code_metrics(templates, y_prime)
         if "key" in self.levels:
