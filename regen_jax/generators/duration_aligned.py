@@ -19,6 +19,7 @@ from regen_jax.losses.squared_error import normalize_target
 from regen_jax.networks.conditioning.spatial import AlignedFeatures
 from regen_jax.networks.duration_encoder import (
     Alignment,
+    DurationEncoder,
     DurationEncoderOptions,
     EncodedTokens,
     align,
@@ -73,16 +74,21 @@ class DurationAligned(Generator):
         return {"duration_encoder": encoder, "generator": generator}
 
     @property
+    def _encoder(self) -> DurationEncoder:
+        return DurationEncoder(
+            self.source_space, self.target_space, self.duration_encoder
+        )
+
+    @property
     def sampling(self) -> frozenset[str]:
         """The sampling options of the inner generator, named `generator.…`."""
         return frozenset(f"generator.{name}" for name in self.generator.sampling)
 
     def init(self, rng: jax.Array) -> Variables:
         generator_rng, encoder_rng = jax.random.split(rng)
-        module = self.duration_encoder.module(self.source_space, self.target_space)
         return merge_variables(
             {
-                "duration_encoder": module.init(
+                "duration_encoder": self._encoder.init(
                     encoder_rng, zeros(self.source_space, 1)
                 ),
                 "generator": self.generator.init(generator_rng),
@@ -93,8 +99,8 @@ class DurationAligned(Generator):
         self, variables: Variables, source: jax.Array, keys: jax.Array | None = None
     ) -> EncodedTokens:
         """Encodes tokens [B, S]; `keys`, one per example, turn dropout on."""
-        module = self.duration_encoder.module(self.source_space, self.target_space)
-        return module.apply(part_variables(variables, "duration_encoder"), source, keys)
+        part = part_variables(variables, "duration_encoder")
+        return self._encoder.apply(part, source, keys)
 
     def align(
         self,
