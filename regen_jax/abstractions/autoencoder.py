@@ -70,7 +70,8 @@ class Autoencoder(Abstraction):
             encoder_rng, *_arguments(x, mask)
         )
         decoder = networks.decoder(space)
-        decoder_variables = decoder.init(decoder_rng, *_arguments(latents, mask))
+        values = jnp.zeros((*latents.shape[:-1], self.bottleneck.value_dim))
+        decoder_variables = decoder.init(decoder_rng, *_arguments(values, mask))
         variables = init_terms(self.losses, losses_rng, space)
         params = {
             "encoder": encoder_variables["params"],
@@ -112,7 +113,11 @@ class Autoencoder(Abstraction):
         terms = total_loss(self.losses, variables, space, prediction, target)
         return LossOutput(
             loss=terms.loss + output.loss,
-            metrics={**terms.metrics, "bottleneck_loss": output.loss},
+            metrics={
+                **terms.metrics,
+                **output.metrics,
+                "bottleneck_loss": output.loss,
+            },
             sums=output.sums,
             per_example=output.per_example,
             weights=terms.weights,

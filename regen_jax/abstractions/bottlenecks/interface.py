@@ -2,8 +2,9 @@
 
 import abc
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 
@@ -13,15 +14,18 @@ State = Mapping[str, jax.Array]
 """What a bottleneck keeps between steps, such as a codebook; parameters are not in it."""
 
 
-class BottleneckOutput(NamedTuple):
+@flax.struct.dataclass
+class BottleneckOutput:
     """Latents after a bottleneck, in training or evaluation.
 
     Attributes:
       codes: [B, *latent_shape, ...], as `Bottleneck.encode` gives them.
-      values: f32[B, *latent_shape, D] for the decoder, with a gradient to the latents.
+      values: f32[B, *latent_shape, value_dim] for the decoder, with a gradient to the
+        latents.
       loss: f32[B], the bottleneck's own term.
       sums: statistics summed over examples, for `Bottleneck.update`.
       per_example: statistics kept per example, for `Bottleneck.update`.
+      metrics: f32[B] each, by name, which are logged.
     """
 
     codes: jax.Array
@@ -29,6 +33,7 @@ class BottleneckOutput(NamedTuple):
     loss: jax.Array
     sums: dict[str, jax.Array]
     per_example: dict[str, jax.Array]
+    metrics: dict[str, jax.Array] = flax.struct.field(default_factory=dict)
 
 
 class Bottleneck(abc.ABC):
@@ -48,7 +53,12 @@ class Bottleneck(abc.ABC):
     @property
     @abc.abstractmethod
     def latent_dim(self) -> int:
-        """Channels D of a latent."""
+        """Channels D of a latent, as the encoder makes it."""
+
+    @property
+    def value_dim(self) -> int:
+        """Channels of a value, as the decoder reads it; by default those of a latent."""
+        return self.latent_dim
 
     @abc.abstractmethod
     def output_space(
@@ -79,7 +89,7 @@ class Bottleneck(abc.ABC):
 
     @abc.abstractmethod
     def decode(self, state: State, codes: jax.Array) -> jax.Array:
-        """Returns the values f32[B, *latent_shape, D] of codes."""
+        """Returns the values f32[B, *latent_shape, value_dim] of codes."""
 
     @abc.abstractmethod
     def pack(
