@@ -2,18 +2,17 @@
 
 import dataclasses
 
-import jax
 import jax.numpy as jnp
 
 from regen_jax import ranges
-from regen_jax.abstractions.networks.interface import Networks
+from regen_jax.abstractions.networks.image_networks import ImageNetworks
 from regen_jax.networks.conv.conv2d import Decoder, Encoder
 from regen_jax.ranges import Count, Dtype, Natural
 from regen_jax.spaces import Array, Space
 
 
 @dataclasses.dataclass(frozen=True)
-class Conv2dNetworks(Networks):
+class Conv2dNetworks(ImageNetworks):
     """Images [H, W, C] to latents [H / 2^n, W / 2^n]; see `regen_jax.networks.conv`.
 
     Attributes:
@@ -32,15 +31,7 @@ class Conv2dNetworks(Networks):
             raise ValueError("widths must be one number or more, not none")
 
     def check(self, space: Space) -> None:
-        if not isinstance(space, Array) or len(space.shape) != 3:
-            raise ValueError(
-                f"networks 'conv2d' need images, an Array of height, width, channels, "
-                f"not {space}"
-            )
-        if not space.bounded:
-            raise ValueError(
-                f"networks 'conv2d' need an Array with bounds, not {space}"
-            )
+        super().check(space)
         factor = 2 ** len(self.widths)
         if any(n % factor for n in space.shape[:2]):
             raise ValueError(
@@ -59,14 +50,6 @@ class Conv2dNetworks(Networks):
         channels = space.shape[-1]
         return Decoder(self.widths, channels, self.num_blocks, jnp.dtype(self.dtype))
 
-    def preprocess(self, space: Array, y: jax.Array) -> jax.Array:
-        return space.normalize(y)
-
-    def target(self, space: Array, y: jax.Array) -> jax.Array:
-        """Returns y in [-1, 1]."""
-        return space.normalize(y)
-
-    def postprocess(
-        self, space: Array, prediction: jax.Array, mask: jax.Array | None
-    ) -> jax.Array:
-        return space.denormalize(prediction)
+    @property
+    def last_layer(self) -> tuple[str, ...]:
+        return f"Conv_{len(self.widths)}", "kernel"

@@ -95,6 +95,10 @@ class VocosNetworks(Networks):
         vocos = Vocos(self.width, self.num_layers, self.n_fft, self.hop, dtype)
         return StridedDecoder(self.stride, vocos)
 
+    @property
+    def last_layer(self) -> tuple[str, ...]:
+        return "vocos", *Vocos.last_layer
+
     def preprocess(self, space: Array, y: Value) -> jax.Array:
         """Returns log-mel frames f32[B, T, num_mels].
 
