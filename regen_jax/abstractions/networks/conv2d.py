@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from regen_jax import ranges
 from regen_jax.abstractions.networks.image_networks import ImageNetworks
-from regen_jax.networks.conv.conv2d import Decoder, Encoder
+from regen_jax.networks.conv.conv2d import Decoder, Downsample, Encoder, Norm
 from regen_jax.ranges import Count, Dtype, Natural
 from regen_jax.spaces import Array, Space
 
@@ -19,11 +19,17 @@ class Conv2dNetworks(ImageNetworks):
       widths: channels of each level; each of the n levels halves the resolution.
       num_blocks: residual blocks per level.
       dtype: compute dtype.
+      norm: over the channels of a position (`layer`), or over an image in groups of
+        channels (`group`).
+      downsample: how the encoder halves the resolution: `fold` folds 2 x 2 pixels into
+        channels before a convolution, `stride` strides over them.
     """
 
     widths: tuple[Count, ...] = (32, 64)
     num_blocks: Natural = 1
     dtype: Dtype = "float32"
+    norm: Norm = "layer"
+    downsample: Downsample = "fold"
 
     def __post_init__(self):
         ranges.check(self)
@@ -44,11 +50,18 @@ class Conv2dNetworks(ImageNetworks):
         return height // 2 ** len(self.widths), width // 2 ** len(self.widths)
 
     def encoder(self, space: Array, latent_dim: int) -> Encoder:
-        return Encoder(self.widths, latent_dim, self.num_blocks, jnp.dtype(self.dtype))
+        return Encoder(
+            self.widths,
+            latent_dim,
+            self.num_blocks,
+            jnp.dtype(self.dtype),
+            self.norm,
+            self.downsample,
+        )
 
     def decoder(self, space: Array) -> Decoder:
-        channels = space.shape[-1]
-        return Decoder(self.widths, channels, self.num_blocks, jnp.dtype(self.dtype))
+        dtype = jnp.dtype(self.dtype)
+        return Decoder(self.widths, space.shape[-1], self.num_blocks, dtype, self.norm)
 
     @property
     def last_layer(self) -> tuple[str, ...]:
