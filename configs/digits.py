@@ -57,12 +57,12 @@ PERCEPTUAL = ("vqgan", "ldm")
 GRIDS = ("downsample", "kl", "ldm", "latents")
 """Y′ of few positions, each of which is a patch of its own."""
 STAGES = {
-    "judge": (500, 64, 2e-3),
-    "abstraction": (900, 32, 2e-3),
-    "decoder": (1000, 32, 1e-3),
-    "prior": (1100, 32, 1.5e-3),
+    "judge": common.Stage(500, 64, 2e-3),
+    "abstraction": common.Stage(900, 32, 2e-3),
+    "decoder": common.Stage(1000, 32, 1e-3),
+    "prior": common.Stage(1100, 32, 1.5e-3),
 }
-"""Steps, batch size and learning rate."""
+BASE = common.Scale(steps=10, batch_size=128, slower=2)
 
 
 def get_config(arg: str = "") -> ConfigDict:
@@ -73,61 +73,38 @@ def get_config(arg: str = "") -> ConfigDict:
     priors = _generators(base, patch=1 if abstraction in GRIDS else 4)
     for name in ("autoregressive", "diffusion"):
         priors[name]["guidance"] = 2.0
-    adversary = {"optimizer": {"name": "adamw", "groups": ({"pattern": "^losses/"},)}}
-    options = {"abstraction": adversary if abstraction in PERCEPTUAL else {}}
+    parts = {
+        "abstraction": RULES | autoencoders,
+        "prior": priors,
+        "decoder": _generators(base, patch=4),
+    }
+    train = common.stages(STAGES, BASE if base else None)
+    if abstraction in PERCEPTUAL:
+        train["abstraction"]["optimizer"]["groups"] = ({"pattern": "^losses/"},)
+    report = {"every": 1000, "samples": 1000, "loop_samples": 200, "batch_size": 250}
     return common.make_config(
         chosen["size"],
-        {
-            "task": "class_to_image",
-            "data": {"name": "digits", "dir": ""},
-            "source": {"name": "identity"},
-            "abstraction": common.part(abstraction, RULES | autoencoders),
-            "prior": common.part(chosen["prior"], priors),
-            "decoder": common.part(chosen["decoder"], _generators(base, patch=4)),
-            "train": {
-                stage: common.training(
-                    10 * steps if base else steps,
-                    128 if base else batch_size,
-                    learning_rate / 2 if base else learning_rate,
-                    **options.get(stage, {}),
-                )
-                for stage, (steps, batch_size, learning_rate) in STAGES.items()
-            },
-        },
-        evaluate={
-            "every": 1000,
-            "samples": 1000,
-            "loop_samples": 200,
-            "batch_size": 250,
-        },
+        common.sections(chosen, "class_to_image", {"name": "digits"}, parts, train),
+        evaluate=report,
         tiny={"samples": 20, "batch_size": 16, "keep": ("evaluate.batch_size",)},
     )
 
 
 def _autoencoder(name: str, base: bool) -> dict[str, Any]:
-    perceptual = {"name": "perceptual", "weight": 1.0}
+    size = {"widths": (128, 256) if base else (32, 64), "num_blocks": 2 if base else 0}
     adversarial = {
         "name": "adversarial",
         "weight": 0.5,
         "start": 5000 if base else 500,
         "discriminator": {"name": "patch", "widths": (64, 128) if base else (16, 32)},
-        "generator": "linear",
-        "feature_weight": 0.0,
-        "adaptive": True,
+        **{"generator": "linear", "feature_weight": 0.0, "adaptive": True},
     }
+    perceptual = ({"name": "perceptual"}, adversarial) if name in PERCEPTUAL else ()
     return {
         "name": "autoencoder",
-        "networks": {
-            "name": "conv2d",
-            "widths": (128, 256) if base else (32, 64),
-            "num_blocks": 2 if base else 0,
-            "dtype": "float32",
-        },
+        "networks": {"name": "conv2d", **size, "dtype": "float32"},
         "bottleneck": BOTTLENECKS[name],
-        "losses": (
-            {"name": "squared_error"},
-            *((perceptual, adversarial) if name in PERCEPTUAL else ()),
-        ),
+        "losses": ({"name": "squared_error"}, *perceptual),
     }
 
 
@@ -135,9 +112,8 @@ def _generators(base: bool, patch: int) -> dict[str, Any]:
     """Returns the options of each generator, by name."""
     size = common.transformer(*(512, 8, 8) if base else (128, 3, 4)) | {"remat": "none"}
     network = {"name": "dit", "patch": patch, **size}
-    solver = {"name": "heun"}
     return {
         "autoregressive": {"dropout": 0.1, "top_p": 0.9, **size},
-        "diffusion": {"network": network, "solver": solver, "num_steps": 12},
+        "diffusion": {"network": network, "solver": {"name": "heun"}, "num_steps": 12},
         "regression": {"network": network},
     }

@@ -2,19 +2,18 @@
 
 import dataclasses
 
-from regen_jax import ranges
-from regen_jax.ranges import Count, Natural
+from regen_jax.ranges import Checked, Count, Natural
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluateOptions:
+class EvaluateOptions(Checked):
     """`config.evaluate`.
 
     Attributes:
       every: steps between reports while a stage trains.
-      samples: number drawn by the `evaluate` command, at most one per example of the core
-        list where Y belongs to an example; 0 is one for each.
-      loop_samples: likewise, drawn for a report while the prior trains.
+      samples: number of samples that `evaluate` draws, at most one per example of the
+        core list in tasks where metrics compare Y with a reference; 0 is one per example.
+      loop_samples: as `samples`, for a report while the prior trains.
       batch_size: of held-out pairs and of samples; no metric depends on it.
     """
 
@@ -22,6 +21,3 @@ class EvaluateOptions:
     samples: Natural = 0
     loop_samples: Natural = 200
     batch_size: Count = 250
-
-    def __post_init__(self):
-        ranges.check(self)

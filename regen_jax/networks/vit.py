@@ -16,11 +16,12 @@ from regen_jax.networks.dit import patchify, unpatchify
 from regen_jax.networks.layer_stack import LayerStack
 from regen_jax.networks.linear import Head, Linear
 from regen_jax.networks.sinusoids import grid_positions
+from regen_jax.networks.transformer_options import TransformerShape
 from regen_jax.ranges import Remat
 
 
 class GridTransformer(nn.Module):
-    """Vectors [B, prod(grid), any] to [B, prod(grid), width], each attending to all.
+    """Vectors [B, prod(grid), any] to [B, prod(grid), size.width], each attending to all.
 
     Attributes:
       grid: where the vectors lie, row by row. Their learned positions start as sinusoids
@@ -29,27 +30,24 @@ class GridTransformer(nn.Module):
     """
 
     grid: tuple[int, ...]
-    width: int
-    num_layers: int
-    num_heads: int
-    mlp_ratio: float = 4.0
+    size: TransformerShape
     remat: Remat = "none"
-    dtype: jnp.dtype = jnp.float32
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        """That of the result."""
+        return jnp.dtype(self.size.dtype)
 
     @nn.compact
     def __call__(self, x_BxNxC: jax.Array) -> jax.Array:
-        positions = self.param("positions", lambda _: self._sinusoids())
-        x = Linear(self.width, dtype=self.dtype, name="in")(x_BxNxC)
-        x = x + positions.astype(self.dtype)
-        block = functools.partial(
-            Block, self.num_heads, self.mlp_ratio, dtype=self.dtype
-        )
-        layers = LayerStack(block, self.num_layers, remat=self.remat, name="layers")
+        size, dtype = self.size, self.dtype
+        x = Linear(size.width, dtype=dtype, name="in")(x_BxNxC)
+        start = grid_positions(self.grid, size.width)
+        x = x + self.param("positions", lambda _: start).astype(dtype)
+        block = functools.partial(Block, size.num_heads, size.mlp_ratio, dtype=dtype)
+        layers = LayerStack(block, size.num_layers, remat=self.remat, name="layers")
         x, _ = layers(x)
-        return nn.LayerNorm(dtype=self.dtype, name="norm")(x)
-
-    def _sinusoids(self) -> jax.Array:
-        return grid_positions(self.grid, self.width)
+        return nn.LayerNorm(dtype=dtype, name="norm")(x)
 
 
 class Encoder(nn.Module):

@@ -4,42 +4,33 @@ import collections
 import dataclasses
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from regen_jax import ranges
 from regen_jax.data.readers.pronunciations import open_pronunciations
-from regen_jax.data.tfds.splits import DEFAULT_SPLITS, SplitOptions
+from regen_jax.data.tfds.splits import SetOptions
 from regen_jax.errors import UserError
-from regen_jax.interfaces import (
-    CoreList,
-    Example,
-    Generated,
-    PerExample,
-    PromptKind,
-    SampleMetrics,
-    Task,
-    Variables,
-)
+from regen_jax.interfaces import CoreList, Example, Task, Variables
+from regen_jax.interfaces.task import Generated, PerExample, PromptKind, SampleMetrics
+from regen_jax.media.markdown import table
 from regen_jax.media.media import Media
 from regen_jax.metrics.error_rates import nearest_edits
 from regen_jax.modalities.text import characters
 from regen_jax.modalities.text.pronunciation import PHONES, strip_stress
 from regen_jax.ranges import Count
 from regen_jax.spaces import Tokens
-from regen_jax.tasks.transcripts import table
 
 Symbols = tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
-class Pronunciation(Task):
+class Pronunciation(SetOptions, Task):
     """X is a word in letters and Y its phonemes, or the other way round.
 
     Attributes:
       name: a prepared set of words with their ARPAbet phonemes.
-      dir: where it is prepared; TFDS's default folder if empty.
-      splits: the splits of the set that are read.
       direction: `g2p` (letters to phonemes) or `p2g`.
       stress: whether vowels carry their stress; published error rates are without.
       max_length: of a word and of a pronunciation. Longer ones are left out of the
@@ -50,19 +41,12 @@ class Pronunciation(Task):
     prompt_kinds: ClassVar = {"text": PromptKind("a text to generate from")}
 
     name: str = "pronunciations"
-    dir: str = ""
-    splits: SplitOptions = DEFAULT_SPLITS
-    direction: str = "g2p"
+    direction: Literal["g2p", "p2g"] = "g2p"
     stress: bool = False
     max_length: Count = 20
 
     def __post_init__(self):
-        if self.direction not in ("g2p", "p2g"):
-            raise ValueError(
-                f"direction must be 'g2p' or 'p2g', not {self.direction!r}"
-            )
-        if self.max_length < 1:
-            raise ValueError(f"max_length must be at least 1, not {self.max_length}")
+        ranges.check(self)
 
     @property
     def x(self) -> Tokens:
@@ -139,7 +123,7 @@ class Pronunciation(Task):
         columns["generated"] = self._words(self.y, y)
         if "y" in prompts:
             columns["true"] = self._words(self.y, prompts["y"])
-        return Media(texts={"samples": table(list(columns), *columns.values())})
+        return Media(texts={"samples": table(columns)})
 
     @property
     def _spaces(self) -> dict[str, Tokens]:
@@ -166,7 +150,7 @@ class Pronunciation(Task):
 def _read(
     task: Pronunciation, split: str
 ) -> tuple[list[dict[str, Any]], tuple[Example, ...]]:
-    """Returns the examples of a split, and the words of which none can be made."""
+    """Returns the examples of a split, and the words that are too long for one."""
     examples, too_long = [], []
     stored = task.splits.stored(split)
     for word, listed in open_pronunciations(task.name, stored, task.dir):

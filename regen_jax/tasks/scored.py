@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from regen_jax import ranges
 from regen_jax.data.host_features import Origin
 from regen_jax.data.readers import raw_records
 from regen_jax.data.readers.in_memory import InMemoryExamples
@@ -17,22 +18,16 @@ from regen_jax.data.readers.scores import (
     voice_ranges,
 )
 from regen_jax.data.tfds import prepared
-from regen_jax.data.tfds.splits import DEFAULT_SPLITS, SplitOptions
+from regen_jax.data.tfds.splits import SetOptions
 from regen_jax.errors import UserError
-from regen_jax.interfaces import (
-    CoreList,
-    Example,
-    Generated,
-    SampleMetrics,
-    Task,
-    Variables,
-)
+from regen_jax.interfaces import CoreList, Example, Task, Variables
+from regen_jax.interfaces.task import Generated, SampleMetrics
 from regen_jax.media.media import Media
 from regen_jax.media.piano_roll import render_piano_roll
 from regen_jax.media.synthesis import synthesize
 from regen_jax.metrics import music
 from regen_jax.modalities.music import events, keys, midi, musicxml
-from regen_jax.modalities.music.bars import DIVISIONS
+from regen_jax.modalities.music.bars import Division
 from regen_jax.modalities.music.score import Score, from_events, scale, to_events
 from regen_jax.ranges import Count, Natural
 from regen_jax.spaces import Tokens
@@ -43,13 +38,11 @@ _SAMPLE_RATE = 16_000
 
 
 @dataclasses.dataclass(frozen=True)
-class ScoreTask(Task):
+class ScoreTask(SetOptions, Task):
     """Y is a score on a grid; see `regen_jax.modalities.music.events`.
 
     Attributes:
       name: a prepared set of scores.
-      dir: where it is prepared; TFDS's default folder if empty.
-      splits: the splits of the set that are read.
       division: steps per quarter note. What is shorter is lost.
       max_beats: the most quarter notes of a piece; longer ones are left out. Less than
         CORE_BEATS leaves out pieces that metrics count as failures.
@@ -60,24 +53,16 @@ class ScoreTask(Task):
     num_rendered = 3
 
     name: str = "chorales"
-    dir: str = ""
-    splits: SplitOptions = DEFAULT_SPLITS
-    division: int = 2
+    division: Division = 2
     max_beats: Count = 64
     transpose: Natural = 5
 
     def __post_init__(self):
-        if self.division not in DIVISIONS:
-            raise ValueError(f"division must be 1, 2 or 4, not {self.division}")
-        if self.max_beats < 1 or self.transpose < 0:
-            raise ValueError(
-                "max_beats must be at least 1 and transpose 0 or more, not "
-                f"{self.max_beats} and {self.transpose}"
-            )
+        ranges.check(self)
 
     @property
     def steps(self) -> int:
-        """The most steps of a score."""
+        """The number of steps of the longest score."""
         return self.division * self.max_beats
 
     def score(self, prompts: Example, index: int, ids: np.ndarray) -> Score:
@@ -89,7 +74,7 @@ class ScoreTask(Task):
         return "note", events.onset_mask(y, axis=1).reshape(len(y), -1).sum(axis=1)
 
     def fits(self, score: Score) -> bool:
-        """Returns whether the pair of a score fits these options."""
+        """Returns whether a score fits the options, such as `max_beats`."""
         return score.length <= score.division * self.max_beats
 
     def is_pair(self, score: Score) -> bool:
@@ -99,10 +84,10 @@ class ScoreTask(Task):
     def core_list(self, split: str) -> CoreList:
         """Returns the pairs of at most CORE_BEATS quarter notes."""
         source = self.name, self.splits.stored(split), self.dir
-        found = [piece.score for piece in load_scores(*source)]
-        pairs = [index for index, score in enumerate(found) if self.is_pair(score)]
-        held = [index for index, score in enumerate(found) if self.fits(score)]
-        core = {i for i in pairs if found[i].length <= found[i].division * CORE_BEATS}
+        scores = [piece.score for piece in load_scores(*source)]
+        pairs = [index for index, score in enumerate(scores) if self.is_pair(score)]
+        held = [index for index, score in enumerate(scores) if self.fits(score)]
+        core = {i for i in pairs if scores[i].length <= scores[i].division * CORE_BEATS}
         rows = [row for row, index in enumerate(held) if index in core]
         missing = core.difference(held)
         stored = raw_records.load(*source) if missing else ()
@@ -132,9 +117,15 @@ class ScoreTask(Task):
                 values["rhythm_agreement"] = self._rhythm_agreement(
                     y, np.asarray(prompts["y"]), too_long
                 )
+            if "x" in prompts:
+                values |= self.source_metrics(generated)
             return values | (self._faults(y) if y.ndim == 3 else {})
 
         return metrics
+
+    def source_metrics(self, generated: Generated) -> dict[str, float]:
+        """Returns metrics of how samples follow their X."""
+        return {}
 
     def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
         """Renders a piano roll, a sound and files of each score that is not empty."""
@@ -178,16 +169,16 @@ class ScoreTask(Task):
         train = self.splits.stored("train")
         default = train if split == "targets" else ""
         stored = split if name else self.splits.stored(split, default)
-        found = load_scores(name or self.name, stored, self.dir)
-        ranges = voice_ranges(found)
-        for title, score in found:
+        pieces = load_scores(name or self.name, stored, self.dir)
+        pitch_ranges = voice_ranges(pieces)
+        for title, score in pieces:
             if score.length > score.division * self.max_beats:
                 continue
             if whole and _notes(score.coarsen(self.division)) < _notes(score):
                 continue
             keys = [score]
             if split in ("train", "targets"):
-                keys = transpositions(score, self.transpose, ranges) or keys
+                keys = transpositions(score, self.transpose, pitch_ranges) or keys
             for score in keys:
                 yield title, score.coarsen(self.division)
 

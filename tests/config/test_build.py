@@ -1,4 +1,4 @@
-"""Misfits are refused in one line; parts from outside are as good as those inside."""
+"""Parts that do not fit raise an error of one line; parts of users are built as well."""
 
 import copy
 import functools
@@ -49,7 +49,7 @@ def config(**sections) -> dict:
     return copy.deepcopy(base | sections)
 
 
-def refusal(**sections) -> str:
+def error_message(**sections) -> str:
     with pytest.raises(UserError) as error:
         build(config(**sections))
     assert "\n" not in str(error.value)
@@ -58,6 +58,9 @@ def refusal(**sections) -> str:
 
 SMALL = {"width": 8, "num_layers": 1, "num_heads": 2}
 DIT = {"name": "dit"} | SMALL
+AUTOREGRESSIVE = {"name": "autoregressive"} | SMALL
+DIFFUSION = {"name": "diffusion", "network": DIT}
+PIXEL_TOKENS = {"name": "pixel_tokens", "levels": 4}
 
 
 def test_parts_from_outside_train_and_generate():
@@ -91,10 +94,7 @@ def test_options_reach_the_parts():
     "sections, words",
     [
         (
-            {
-                "abstraction": {"name": "identity"},
-                "prior": {"name": "autoregressive"} | SMALL,
-            },
+            {"abstraction": {"name": "identity"}, "prior": AUTOREGRESSIVE},
             [
                 "prior 'autoregressive' generates Tokens",
                 "abstraction 'identity' gives Array(4, 4, 1)",
@@ -103,10 +103,7 @@ def test_options_reach_the_parts():
             ],
         ),
         (
-            {
-                "abstraction": {"name": "pixel_tokens", "levels": 4},
-                "prior": {"name": "diffusion", "network": DIT},
-            },
+            {"abstraction": PIXEL_TOKENS, "prior": DIFFUSION},
             [
                 "prior 'diffusion' generates Array",
                 "abstraction 'pixel_tokens' gives Tokens(16 of 4)",
@@ -115,10 +112,7 @@ def test_options_reach_the_parts():
             ],
         ),
         (
-            {
-                "abstraction": {"name": "downsample", "factor": 2},
-                "prior": {"name": "diffusion", "network": DIT},
-            },
+            {"abstraction": {"name": "downsample", "factor": 2}, "prior": DIFFUSION},
             [
                 "decoder 'inverse' needs an inverse",
                 "abstraction 'downsample' has none",
@@ -126,7 +120,7 @@ def test_options_reach_the_parts():
             ],
         ),
         (
-            {"decoder": {"name": "autoregressive"} | SMALL},
+            {"decoder": AUTOREGRESSIVE},
             [
                 "decoder 'autoregressive' generates Tokens",
                 "gives Array(4, 4, 1)",
@@ -245,13 +239,13 @@ def test_options_reach_the_parts():
         ({"task": "toy_parts:Table"}, ["config.task", "not a subclass of Task"]),
     ],
 )
-def test_what_does_not_fit_is_refused(sections, words):
-    message = refusal(**sections)
+def test_parts_that_do_not_fit_raise_user_error(sections, words):
+    message = error_message(**sections)
     for word in words:
         assert word in message
 
 
-def test_missing_sections_are_named():
+def test_missing_section_raises_user_error():
     lacking = config()
     del lacking["prior"]
     with pytest.raises(UserError, match=r"lacks \['prior'\]"):

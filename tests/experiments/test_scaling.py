@@ -1,15 +1,9 @@
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from experiments.scaling.programs import closed_form
-
-ROOT = Path(__file__).parent.parent.parent
-
+from tests.studies import run_study
 
 CONFIG = """
 from ml_collections import ConfigDict
@@ -36,18 +30,7 @@ def get_config():
 
 
 def study(workdir, *arguments):
-    paths = [str(ROOT), str(ROOT / "tests/outside")]
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "experiments.scaling.run"),
-            *(f"--workdir={workdir}", *arguments),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+    done = run_study("scaling", f"--workdir={workdir}", *arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -79,7 +62,7 @@ def test_a_plan_for_more_chips_than_are_compiled(tmp_path):
     compiled, derived = json.loads((tmp_path / "plan.json").read_text())
     assert (compiled["chips"], compiled["compiled_for"]) == (16, 16)
     assert (derived["chips"], derived["compiled_for"]) == (64, 16)
-    assert "| compiled |" in output[-2] and "| derived from 16 |" in output[-1]
+    assert "| compiled " in output[-2] and "| derived from 16 " in output[-1]
     # Embeddings of codes and classes, positions, the block, the norm and the head.
     width, vocab, classes, length = 128, 16384, 1000, 1024
     block = 12 * width**2 + 13 * width

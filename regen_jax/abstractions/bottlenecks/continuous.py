@@ -9,6 +9,7 @@ import numpy as np
 
 from regen_jax.abstractions.bottlenecks.interface import (
     Bottleneck,
+    Mask,
     State,
     full_mask,
 )
@@ -44,15 +45,13 @@ class ContinuousBottleneck(Bottleneck):
     def init(self, rng: jax.Array, latents: jax.Array) -> State:
         return {"mean": jnp.zeros(self.dim), "std": jnp.ones(self.dim)}
 
-    def encode(
-        self, state: State, latents: jax.Array, mask: jax.Array | None = None
-    ) -> jax.Array:
+    def encode(self, state: State, latents: jax.Array, mask: Mask = None) -> jax.Array:
         return (self.mean(latents) - state["mean"]) / state["std"]
 
     def decode(self, state: State, codes: jax.Array) -> jax.Array:
         return codes * state["std"] + state["mean"]
 
-    def pack(self, space: Array, codes: jax.Array, mask: jax.Array | None) -> Value:
+    def pack(self, space: Array, codes: jax.Array, mask: Mask) -> Value:
         if mask is None:
             return codes
         length = mask.sum(axis=1, dtype=jnp.int32)
@@ -60,15 +59,13 @@ class ContinuousBottleneck(Bottleneck):
 
     def unpack(
         self, space: Array, latent_shape: tuple[int, ...], y_prime: Value
-    ) -> tuple[jax.Array, jax.Array | None]:
+    ) -> tuple[jax.Array, Mask]:
         if not isinstance(y_prime, Padded):
             return y_prime, None
         return y_prime.values, length_mask(y_prime.length, space.shape[0])
 
     def finalize(
-        self,
-        state: State,
-        latents: Iterable[tuple[jax.Array, jax.Array | None]],
+        self, state: State, latents: Iterable[tuple[jax.Array, Mask]]
     ) -> State:
         """Returns the moments of the means of all latents, by one pass over them.
 
@@ -97,7 +94,7 @@ class ContinuousBottleneck(Bottleneck):
 
 @jax.jit
 def _batch_moments(
-    values: jax.Array, mask: jax.Array | None
+    values: jax.Array, mask: Mask
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Returns how many values are in the mask, their mean and squared deviations.
 

@@ -5,9 +5,12 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from regen_jax import ranges
 from regen_jax.abstractions.bottlenecks.continuous import ContinuousBottleneck
-from regen_jax.abstractions.bottlenecks.interface import BottleneckOutput, State
+from regen_jax.abstractions.bottlenecks.interface import (
+    BottleneckOutput,
+    Mask,
+    State,
+)
 from regen_jax.ranges import Count
 
 
@@ -21,9 +24,6 @@ class Identity(ContinuousBottleneck):
 
     dim: Count = 4
 
-    def __post_init__(self):
-        ranges.check(self)
-
     @property
     def latent_dim(self) -> int:
         return self.dim
@@ -32,12 +32,7 @@ class Identity(ContinuousBottleneck):
         return latents.astype(jnp.float32)
 
     def apply(
-        self,
-        state: State,
-        keys: jax.Array,
-        latents: jax.Array,
-        mask: jax.Array | None = None,
-        train: bool = False,
+        self, state: State, keys: jax.Array, latents: jax.Array, mask: Mask, train: bool
     ) -> BottleneckOutput:
         values = self.mean(latents)
         loss = jnp.zeros(values.shape[0])

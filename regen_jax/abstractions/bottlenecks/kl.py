@@ -10,10 +10,10 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from regen_jax import ranges
 from regen_jax.abstractions.bottlenecks.continuous import ContinuousBottleneck
 from regen_jax.abstractions.bottlenecks.interface import (
     BottleneckOutput,
+    Mask,
     State,
     full_mask,
     masked_mean,
@@ -42,9 +42,6 @@ class KL(ContinuousBottleneck):
     dim: Count = 4
     weight: NonNegative = 1e-6
 
-    def __post_init__(self):
-        ranges.check(self)
-
     @property
     def latent_dim(self) -> int:
         return 2 * self.dim
@@ -53,12 +50,7 @@ class KL(ContinuousBottleneck):
         return latents[..., : self.dim].astype(jnp.float32)
 
     def apply(
-        self,
-        state: State,
-        keys: jax.Array,
-        latents: jax.Array,
-        mask: jax.Array | None = None,
-        train: bool = False,
+        self, state: State, keys: jax.Array, latents: jax.Array, mask: Mask, train: bool
     ) -> BottleneckOutput:
         mask = full_mask(latents) if mask is None else mask
         mean = self.mean(latents)

@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from annotated_types import Interval
 
-from regen_jax import ranges
 from regen_jax.abstractions.bottlenecks.interface import (
     BottleneckOutput,
+    Mask,
     State,
     full_mask,
     masked_mean,
@@ -57,9 +57,6 @@ class LookupFreeQuantizer(Quantizer):
     temperature: Positive = 1.0
     group_bits: GroupBits = 10
 
-    def __post_init__(self):
-        ranges.check(self)
-
     @property
     def vocab(self) -> int:
         return 2**self.bits
@@ -68,9 +65,7 @@ class LookupFreeQuantizer(Quantizer):
     def latent_dim(self) -> int:
         return self.bits
 
-    def encode(
-        self, state: State, latents: jax.Array, mask: jax.Array | None = None
-    ) -> jax.Array:
+    def encode(self, state: State, latents: jax.Array, mask: Mask = None) -> jax.Array:
         digits = (latents > 0).astype(jnp.int32)
         return jnp.sum(digits << np.arange(self.bits), axis=-1, dtype=jnp.int32)
 
@@ -79,12 +74,7 @@ class LookupFreeQuantizer(Quantizer):
         return 2 * digits.astype(jnp.float32) - 1
 
     def apply(
-        self,
-        state: State,
-        keys: jax.Array,
-        latents: jax.Array,
-        mask: jax.Array | None = None,
-        train: bool = False,
+        self, state: State, keys: jax.Array, latents: jax.Array, mask: Mask, train: bool
     ) -> BottleneckOutput:
         mask = full_mask(latents) if mask is None else mask
         z = jnp.where(mask[..., None], latents.astype(jnp.float32), 0)

@@ -12,10 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from regen_jax import ranges
 from regen_jax.abstractions.bottlenecks.interface import (
     BottleneckOutput,
+    Mask,
     State,
+    Statistics,
     full_mask,
     masked_mean,
 )
@@ -50,9 +51,6 @@ class VectorQuantizer(Quantizer):
     num_candidates: Natural = 0
     normalize: bool = False
 
-    def __post_init__(self):
-        ranges.check(self)
-
     @property
     def vocab(self) -> int:
         return self.num_codes
@@ -70,9 +68,7 @@ class VectorQuantizer(Quantizer):
         )
         return {"codes": codes, "counts": counts, "sums": codes * counts[:, None]}
 
-    def encode(
-        self, state: State, latents: jax.Array, mask: jax.Array | None = None
-    ) -> jax.Array:
+    def encode(self, state: State, latents: jax.Array, mask: Mask = None) -> jax.Array:
         z, e = self._scaled(latents), state["codes"]
         # |z|² is the same for every code, so the nearest is that of |e|² - 2 z·e.
         products = jnp.matmul(z, e.T, precision=jax.lax.Precision.HIGHEST)
@@ -82,12 +78,7 @@ class VectorQuantizer(Quantizer):
         return state["codes"][codes]
 
     def apply(
-        self,
-        state: State,
-        keys: jax.Array,
-        latents: jax.Array,
-        mask: jax.Array | None = None,
-        train: bool = False,
+        self, state: State, keys: jax.Array, latents: jax.Array, mask: Mask, train: bool
     ) -> BottleneckOutput:
         mask = full_mask(latents) if mask is None else mask
         z = self._scaled(latents)
@@ -116,7 +107,7 @@ class VectorQuantizer(Quantizer):
 
     def revival_candidates(
         self, keys: jax.Array, latents: jax.Array, mask: jax.Array
-    ) -> dict[str, jax.Array]:
+    ) -> Statistics:
         """Returns latents at which dead codes may restart.
 
         `candidates` are f32[B, n, D], and `candidate_mask` bool[B, n] is false for those
@@ -133,11 +124,7 @@ class VectorQuantizer(Quantizer):
         return {"candidates": flat, "candidate_mask": mask}
 
     def update(
-        self,
-        state: State,
-        rng: jax.Array,
-        sums: dict[str, jax.Array],
-        per_example: dict[str, jax.Array],
+        self, state: State, rng: jax.Array, sums: Statistics, per_example: Statistics
     ) -> State:
         decay = self.decay
         counts = decay * state["counts"] + (1 - decay) * sums["code_counts"]

@@ -4,7 +4,6 @@ import dataclasses
 
 import jax.numpy as jnp
 
-from regen_jax import ranges
 from regen_jax.abstractions.networks.image_networks import ImageNetworks
 from regen_jax.networks.conv.conv2d import Decoder, Downsample, Encoder, Norm
 from regen_jax.ranges import Count, Dtype, Natural
@@ -32,7 +31,7 @@ class Conv2dNetworks(ImageNetworks):
     downsample: Downsample = "fold"
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         if not self.widths:
             raise ValueError("widths must be one number or more, not none")
 

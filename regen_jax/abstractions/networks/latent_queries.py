@@ -3,7 +3,6 @@
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 
 from regen_jax.abstractions.networks.interface import Networks
 from regen_jax.networks.latent_queries import Decoder, Encoder
@@ -39,10 +38,10 @@ class LatentQueriesNetworks(TransformerShape, Networks):
         return (self.num_latents,)
 
     def encoder(self, space: Tokens, latent_dim: int) -> Encoder:
-        return Encoder(space, self.num_latents, latent_dim, **self._size)
+        return Encoder(space, self.num_latents, latent_dim, self)
 
     def decoder(self, space: Tokens) -> Decoder:
-        return Decoder(space, **self._size)
+        return Decoder(space, self)
 
     @property
     def last_layer(self) -> tuple[str, ...]:
@@ -55,13 +54,3 @@ class LatentQueriesNetworks(TransformerShape, Networks):
         self, space: Tokens, prediction: jax.Array, mask: jax.Array | None
     ) -> jax.Array:
         return argmax_tokens(space, prediction)
-
-    @property
-    def _size(self) -> dict[str, int | float | jnp.dtype]:
-        return {
-            "width": self.width,
-            "num_layers": self.num_layers,
-            "num_heads": self.num_heads,
-            "mlp_ratio": self.mlp_ratio,
-            "dtype": jnp.dtype(self.dtype),
-        }

@@ -2,8 +2,6 @@
 
 import dataclasses
 
-import jax.numpy as jnp
-
 from regen_jax.abstractions.networks.image_networks import ImageNetworks
 from regen_jax.networks.dit import check_patch
 from regen_jax.networks.transformer_options import TransformerShape
@@ -43,12 +41,4 @@ class VitNetworks(TransformerShape, ImageNetworks):
         return "head", "kernel"
 
     def _transformer(self, space: Array) -> GridTransformer:
-        return GridTransformer(
-            self.latent_shape(space),
-            self.width,
-            self.num_layers,
-            self.num_heads,
-            self.mlp_ratio,
-            self.remat,
-            jnp.dtype(self.dtype),
-        )
+        return GridTransformer(self.latent_shape(space), self, self.remat)

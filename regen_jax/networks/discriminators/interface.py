@@ -6,6 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import jax
 
+from regen_jax.ranges import Checked
 from regen_jax.spaces import Space, Value
 
 Params = Mapping[str, Any]
@@ -25,7 +26,7 @@ class Judgement(NamedTuple):
     mask: jax.Array
 
 
-class Discriminator(abc.ABC):
+class Discriminator(Checked, abc.ABC):
     """One network or several that judge samples of a space.
 
     A subclass is a frozen dataclass of options.
@@ -35,7 +36,7 @@ class Discriminator(abc.ABC):
 
     @abc.abstractmethod
     def check(self, space: Space) -> None:
-        """Raises a ValueError where the networks do not judge samples of that space."""
+        """Raises a ValueError if the networks cannot judge samples of the space."""
 
     @abc.abstractmethod
     def init(self, rng: jax.Array, space: Space) -> Params:

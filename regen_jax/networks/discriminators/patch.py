@@ -13,7 +13,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from regen_jax import ranges
 from regen_jax.networks.conv.conv2d import Conv
 from regen_jax.networks.discriminators.interface import (
     Discriminator,
@@ -39,7 +38,7 @@ class Patch(Discriminator):
     widths: tuple[Count, ...] = (64, 128, 256, 512)
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         if not self.widths:
             raise ValueError("widths must be one number or more, not none")
 

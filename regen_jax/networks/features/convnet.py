@@ -4,7 +4,6 @@ import dataclasses
 
 import jax
 
-from regen_jax import ranges
 from regen_jax.networks.conv.convnet import ConvMaps
 from regen_jax.networks.features.interface import FeatureNetwork, Params
 from regen_jax.ranges import Count, Natural
@@ -22,9 +21,6 @@ class ConvNetFeatures(FeatureNetwork):
 
     width: Count = 48
     num_blocks: Natural = 1
-
-    def __post_init__(self):
-        ranges.check(self)
 
     def check(self, space: Space) -> None:
         if not isinstance(space, Array) or len(space.shape) != 3 or not space.bounded:

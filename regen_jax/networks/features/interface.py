@@ -6,12 +6,13 @@ from typing import Any, ClassVar
 
 import jax
 
+from regen_jax.ranges import Checked
 from regen_jax.spaces import Space
 
 Params = Mapping[str, Any]
 
 
-class FeatureNetwork(abc.ABC):
+class FeatureNetwork(Checked, abc.ABC):
     """Layers of a network that was trained before, and stays as it is.
 
     A subclass is a frozen dataclass of options.

@@ -39,7 +39,9 @@ def test_divergence_equals_its_integral():
 def test_loss_is_the_mean_divergence_of_valid_latents():
     mask = np.arange(5) < np.array([5, 3, 1, 0, 5, 2])[:, None]
     dirty = np.where(mask[..., None], LATENTS, np.nan)
-    output = jax.jit(BOTTLENECK.apply)(START, None, dirty, mask)
+    output = jax.jit(BOTTLENECK.apply, static_argnums=4)(
+        START, None, dirty, mask, False
+    )
     divergence = kl_divergence(LATENTS[..., :2], LATENTS[..., 2:])
     expected = np.ma.array(divergence, mask=~mask).mean(axis=1).filled(0)
     np.testing.assert_allclose(output.metrics["kl"], expected, rtol=1e-5)
@@ -58,7 +60,7 @@ def test_training_draws_samples_and_evaluation_takes_the_mean():
     error = np.abs(np.mean(drawn.values, axis=(0, 1)) - mean)
     assert np.all(error < 4 * deviation / np.sqrt(4000))
     np.testing.assert_allclose(np.std(drawn.values, axis=(0, 1)), deviation, rtol=0.05)
-    quiet = BOTTLENECK.apply(START, keys, latents)
+    quiet = BOTTLENECK.apply(START, keys, latents, None, False)
     np.testing.assert_array_equal(quiet.values, latents[..., :2])
     np.testing.assert_array_equal(drawn.codes, quiet.codes)
 

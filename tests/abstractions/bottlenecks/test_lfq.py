@@ -74,9 +74,9 @@ def test_values_are_signs_with_the_gradient_of_latents():
     weight = RNG.normal(size=LATENTS.shape).astype(np.float32)
 
     def weighed(latents):
-        return jnp.sum(weight * LFQ.apply({}, None, latents).values)
+        return jnp.sum(weight * LFQ.apply({}, None, latents, None, False).values)
 
-    output = apply(LFQ, {}, None, LATENTS, MASK)
+    output = apply(LFQ, {}, None, LATENTS, MASK, False)
     signs = np.where(LATENTS > 0, 1.0, -1.0)
     np.testing.assert_allclose(output.values[MASK], signs[MASK], atol=1e-6)
     np.testing.assert_allclose(jax.jit(jax.grad(weighed))(LATENTS), weight)
@@ -88,11 +88,11 @@ def test_loss_is_commitment_and_entropy_over_valid_latents():
     dirty = np.where(MASK[..., None], LATENTS, np.nan)
     expected = entropy_losses(LATENTS, MASK)
     np.testing.assert_allclose(
-        apply(LFQ, {}, None, dirty, MASK).loss, expected, rtol=1e-4, atol=1e-5
+        apply(LFQ, {}, None, dirty, MASK, False).loss, expected, rtol=1e-4, atol=1e-5
     )
     committed = LookupFreeQuantizer(4, 0.25, 0.0)
     squares = np.square(LATENTS - np.where(LATENTS > 0, 1, -1)).mean(axis=-1)
-    loss = apply(committed, {}, None, dirty, MASK).loss
+    loss = apply(committed, {}, None, dirty, MASK, False).loss
     np.testing.assert_allclose(loss, 0.25 * masked_means(squares, MASK), rtol=1e-5)
 
 
@@ -103,7 +103,7 @@ def test_entropy_of_the_mean_is_the_sum_over_groups(group_bits):
     expected = sum(
         entropy(probabilities(group, 1.5).mean(axis=(0, 1))) for group in groups
     )
-    metrics = apply(quantizer, {}, None, LATENTS).metrics
+    metrics = apply(quantizer, {}, None, LATENTS, None, False).metrics
     np.testing.assert_allclose(metrics["mean_code_entropy"], expected, rtol=1e-5)
     whole = entropy(probabilities(LATENTS, 1.5)).mean(axis=1)
     np.testing.assert_allclose(metrics["code_entropy"], whole, rtol=1e-4)
@@ -112,7 +112,10 @@ def test_entropy_of_the_mean_is_the_sum_over_groups(group_bits):
 def test_gradients_of_extreme_latents_are_finite():
     latents = np.array([-1e9, -30, 0, 30, 1e9], np.float32)[:, None, None]
     latents = latents * np.ones((1, 1, 4), np.float32)
-    loss = lambda z: LFQ.apply({}, None, z).loss.sum()  # noqa: E731
+
+    def loss(latents):
+        return LFQ.apply({}, None, latents, None, False).loss.sum()
+
     assert np.isfinite(jax.jit(jax.grad(loss))(latents)).all()
 
 
