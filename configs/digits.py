@@ -17,7 +17,7 @@ from configs import common
 
 CHOICES = {
     "abstraction": (
-        *("vq", "fsq", "rvq", "latents"),
+        *("vq", "fsq", "rvq", "lfq", "vqgan", "kl", "ldm", "latents"),
         *("pixel_tokens", "downsample", "identity"),
     ),
     "prior": ("autoregressive", "diffusion", "regression"),
@@ -32,6 +32,10 @@ FITTING = {
     "abstraction=vq": _CODES | _DECODED,
     "abstraction=fsq": _CODES | _DECODED,
     "abstraction=rvq": _CODES,
+    "abstraction=lfq": _CODES,
+    "abstraction=vqgan": _CODES,
+    "abstraction=kl": _ARRAYS,
+    "abstraction=ldm": _ARRAYS,
     "abstraction=latents": _ARRAYS,
     "abstraction=pixel_tokens": _CODES,
     "abstraction=downsample": _ARRAYS | {"decoder": ("regression", "diffusion")},
@@ -42,9 +46,15 @@ BOTTLENECKS = {
     "vq": {"name": "vq", "num_codes": 128, "dim": 16},
     "fsq": {"name": "fsq", "levels": (8, 4, 4)},
     "rvq": {"name": "rvq", "num_codes": 32, "dim": 16, "depth": 2},
+    "lfq": {"name": "lfq", "bits": 7},
+    "vqgan": {"name": "vq", "num_codes": 128, "dim": 8, "normalize": True},
+    "kl": {"name": "kl", "dim": 4, "weight": 1e-4},
+    "ldm": {"name": "kl", "dim": 4, "weight": 1e-4},
     "latents": {"name": "identity", "dim": 4},
 }
-GRIDS = ("downsample", "latents")
+PERCEPTUAL = ("vqgan", "ldm")
+"""Autoencoders whose losses are those of VQGAN: the judge's layers and an adversary."""
+GRIDS = ("downsample", "kl", "ldm", "latents")
 """Y′ of few positions, each of which is a patch of its own."""
 STAGES = {
     "judge": common.Stage(500, 64, 2e-3),
@@ -58,9 +68,9 @@ BASE = common.Scale(steps=10, batch_size=128, slower=2)
 def get_config(arg: str = "") -> ConfigDict:
     """Returns the config of `arg`, `key=value` pairs of CHOICES separated by commas."""
     chosen = common.parse_choices(arg, CHOICES, FITTING)
-    base = chosen["size"] == "base"
-    autoencoders = {name: _autoencoder(b, base) for name, b in BOTTLENECKS.items()}
-    priors = _generators(base, patch=1 if chosen["abstraction"] in GRIDS else 4)
+    base, abstraction = chosen["size"] == "base", chosen["abstraction"]
+    autoencoders = {name: _autoencoder(name, base) for name in BOTTLENECKS}
+    priors = _generators(base, patch=1 if abstraction in GRIDS else 4)
     for name in ("autoregressive", "diffusion"):
         priors[name]["guidance"] = 2.0
     parts = {
@@ -69,6 +79,8 @@ def get_config(arg: str = "") -> ConfigDict:
         "decoder": _generators(base, patch=4),
     }
     train = common.stages(STAGES, BASE if base else None)
+    if abstraction in PERCEPTUAL:
+        train["abstraction"]["optimizer"]["groups"] = ({"pattern": "^losses/"},)
     report = {"every": 1000, "samples": 1000, "loop_samples": 200, "batch_size": 250}
     return common.make_config(
         chosen["size"],
@@ -78,13 +90,21 @@ def get_config(arg: str = "") -> ConfigDict:
     )
 
 
-def _autoencoder(bottleneck: dict[str, Any], base: bool) -> dict[str, Any]:
+def _autoencoder(name: str, base: bool) -> dict[str, Any]:
     size = {"widths": (128, 256) if base else (32, 64), "num_blocks": 2 if base else 0}
+    adversarial = {
+        "name": "adversarial",
+        "weight": 0.5,
+        "start": 5000 if base else 500,
+        "discriminator": {"name": "patch", "widths": (64, 128) if base else (16, 32)},
+        **{"generator": "linear", "feature_weight": 0.0, "adaptive": True},
+    }
+    perceptual = ({"name": "perceptual"}, adversarial) if name in PERCEPTUAL else ()
     return {
         "name": "autoencoder",
         "networks": {"name": "conv2d", **size, "dtype": "float32"},
-        "bottleneck": bottleneck,
-        "losses": ({"name": "squared_error"},),
+        "bottleneck": BOTTLENECKS[name],
+        "losses": ({"name": "squared_error"}, *perceptual),
     }
 
 

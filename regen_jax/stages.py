@@ -32,10 +32,10 @@ def make_stages(
     """
     stages = [_with_report(_judge_stage(*judge), data) for judge in task.judges.items()]
     if parts.source.learned:
-        stage = _abstraction_stage("source", parts.source, "x")
+        stage = abstraction_stage("source", parts.source, "x")
         stages.append(_with_report(stage, data))
     if parts.abstraction.learned:
-        stage = _abstraction_stage("abstraction", parts.abstraction, "y")
+        stage = abstraction_stage("abstraction", parts.abstraction, "y")
         # Where there is a decoder, it is what reconstructs.
         inverse = parts.decoder is None
         stages.append(_with_report(stage, data, _reconstructing if inverse else _none))
@@ -53,7 +53,9 @@ def _judge_stage(name: str, judge: Judge) -> Stage:
     return Stage(name, lambda rng, batch: judge.init(rng, batch["x"], batch["y"]), loss)
 
 
-def _abstraction_stage(name: str, abstraction: Abstraction, what: str) -> Stage:
+def abstraction_stage(name: str, abstraction: Abstraction, what: str) -> Stage:
+    """Returns the stage of that name, which trains on `what` of a batch, `x` or `y`."""
+
     def init(rng, batch):
         return abstraction.init(rng, to_dtype(abstraction.input_space, batch[what]))
 
@@ -72,6 +74,7 @@ def _abstraction_stage(name: str, abstraction: Abstraction, what: str) -> Stage:
         abstraction.update,
         abstraction.summarize,
         finalize=finalize,
+        pretrained=abstraction.pretrained if abstraction.starts_pretrained else None,
     )
 
 

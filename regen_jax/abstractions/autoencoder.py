@@ -1,7 +1,7 @@
 """A learned abstraction of any space: an autoencoder with a bottleneck."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
@@ -14,9 +14,13 @@ from regen_jax.abstractions.networks.interface import Networks
 from regen_jax.interfaces import Abstraction, LossOutput, Variables
 from regen_jax.losses.interface import (
     LossTerm,
+    Params,
     check_terms,
     count_step,
     init_terms,
+    predict,
+    pretrained_terms,
+    starts_pretrained,
     total_loss,
 )
 from regen_jax.losses.squared_error import SquaredError
@@ -31,7 +35,8 @@ class Autoencoder(Abstraction):
     losses are independent of one another; the defaults are those of images.
 
     Variables are `params`, with `encoder`, `decoder` and the parameters of loss terms;
-    the collection of the bottleneck; and `progress`, where a loss term starts late.
+    the collection of the bottleneck; and where loss terms need them `pretrained`, networks
+    that stay as they are, and `progress`, the steps until a late start.
 
     Attributes:
       input_space: the space of Y.
@@ -49,7 +54,11 @@ class Autoencoder(Abstraction):
 
     def __post_init__(self):
         self.networks.check(self.input_space)
-        check_terms(self.losses, self.input_space)
+        check_terms(self.losses, self.input_space, self.networks.last_layer)
+
+    @property
+    def starts_pretrained(self) -> bool:
+        return starts_pretrained(self.losses)
 
     @property
     def latent_shape(self) -> tuple[int, ...]:
@@ -70,7 +79,8 @@ class Autoencoder(Abstraction):
             encoder_rng, *_arguments(x, mask)
         )
         decoder = networks.decoder(space)
-        decoder_variables = decoder.init(decoder_rng, *_arguments(latents, mask))
+        values = jnp.zeros((*latents.shape[:-1], self.bottleneck.value_dim))
+        decoder_variables = decoder.init(decoder_rng, *_arguments(values, mask))
         variables = init_terms(self.losses, losses_rng, space)
         params = {
             "encoder": encoder_variables["params"],
@@ -79,6 +89,9 @@ class Autoencoder(Abstraction):
         }
         state = self.bottleneck.init(bottleneck_rng, _valid_latents(latents, mask))
         return {**variables, "params": params, self.bottleneck.collection: state}
+
+    def pretrained(self, stages: Mapping[str, Variables]) -> Variables:
+        return pretrained_terms(self.losses, self.input_space, stages)
 
     def encode(self, variables: Variables, y: Value) -> Value:
         latents, mask = self._latents(variables, y)
@@ -90,7 +103,7 @@ class Autoencoder(Abstraction):
             self.output_space, self.latent_shape, y_prime
         )
         values = self.bottleneck.decode(self._state(variables), codes)
-        prediction = self._predict(variables, values, mask)
+        prediction = self._decoded(variables["params"]["decoder"], values, mask)
         return self.networks.postprocess(self.input_space, prediction, mask)
 
     def loss(
@@ -107,12 +120,23 @@ class Autoencoder(Abstraction):
         output = self.bottleneck.apply(
             self._state(variables), keys, latents, mask, train
         )
-        prediction = self._predict(variables, output.values, mask)
+        prediction, last_layer = predict(
+            self.losses,
+            lambda params: self._decoded(params, output.values, mask),
+            variables["params"]["decoder"],
+            self.networks.last_layer,
+        )
         target = self.networks.target(space, y)
-        terms = total_loss(self.losses, variables, space, prediction, target)
+        terms = total_loss(
+            self.losses, variables, space, prediction, target, last_layer
+        )
         return LossOutput(
             loss=terms.loss + output.loss,
-            metrics={**terms.metrics, "bottleneck_loss": output.loss},
+            metrics={
+                **terms.metrics,
+                **output.metrics,
+                "bottleneck_loss": output.loss,
+            },
             sums=output.sums,
             per_example=output.per_example,
             weights=terms.weights,
@@ -157,12 +181,12 @@ class Autoencoder(Abstraction):
         params = {"params": variables["params"]["encoder"]}
         return encoder.apply(params, *_arguments(x, mask)), mask
 
-    def _predict(
-        self, variables: Variables, values: jax.Array, mask: jax.Array | None
+    def _decoded(
+        self, params: Params, values: jax.Array, mask: jax.Array | None
     ) -> jax.Array:
+        """Returns the decoder's prediction for values of the bottleneck."""
         decoder = self.networks.decoder(self.input_space)
-        params = {"params": variables["params"]["decoder"]}
-        return decoder.apply(params, *_arguments(values, mask))
+        return decoder.apply({"params": params}, *_arguments(values, mask))
 
 
 def _arguments(x: jax.Array, mask: jax.Array | None) -> tuple[jax.Array, ...]:

@@ -5,8 +5,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from regen_jax import paths
 from regen_jax.cli import stored_task, workdir
+from regen_jax.cli.load_run import blank_batch
 from regen_jax.config.build import Run, build
 from regen_jax.config.registry import to_plain_dict
 from regen_jax.data.host_features import open_examples
@@ -67,6 +70,7 @@ def train_run(
             sampling = getattr(part, "sampling", ())
             source = paths.storable(options.init_from, f"config.train.{name}.init_from")
             workdir.check_source(source, config, name, sampling)
+    _check_pretrained(run, directory)
 
     trained: dict[str, TrainedStage] = {}
     with Preemption() as preemption, _locked(directory, config, run):
@@ -87,6 +91,20 @@ def train_run(
             if stage.name == stop_after:
                 break
     return trained
+
+
+def _check_pretrained(run: Run, directory: Path) -> None:
+    """Raises a UserError where a new stage does not fit what it starts from."""
+    for index, stage in enumerate(run.stages):
+        started = workdir.latest_step(directory, stage.name) is not None
+        if stage.pretrained is None or started or run.train[stage.name].init_from:
+            continue
+        batch = blank_batch(run.task, run.regeneration)
+        shapes = {
+            earlier.name: jax.eval_shape(earlier.init, jax.random.key(0), batch)
+            for earlier in run.stages[:index]
+        }
+        stage.pretrained(shapes)
 
 
 def _stage_data(

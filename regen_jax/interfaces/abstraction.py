@@ -1,7 +1,7 @@
 """The arrow Y → Y′."""
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import jax
@@ -32,6 +32,9 @@ class Abstraction(abc.ABC):
     human_editable: ClassVar[bool] = False
     """Whether Y′ has a text form that people can edit: `to_text` and `from_text`."""
 
+    starts_pretrained: bool = False
+    """Whether `pretrained` returns any collections."""
+
     input_space: Space
 
     @property
@@ -47,6 +50,20 @@ class Abstraction(abc.ABC):
           y: a batch [B, *input_space.shape], for data-dependent initialization.
         """
         raise NotImplementedError(f"{type(self).__name__} is not learned")
+
+    def pretrained(self, stages: Mapping[str, Variables]) -> Variables:
+        """Returns collections that training starts with, in place of those of `init`.
+
+        They hold networks that were trained before and stay as they are, such as those by
+        which a loss compares images. So variables are all that later stages need.
+
+        Args:
+          stages: variables of the finished stages by name, or their shapes.
+
+        Raises:
+          UserError: a stage or a file does not have what is needed.
+        """
+        return {}
 
     @abc.abstractmethod
     def encode(self, variables: Variables, y: Value) -> Value:

@@ -49,6 +49,11 @@ class Quantizer(Bottleneck):
             y_prime = jnp.maximum(y_prime - 1, 0)
         return y_prime.reshape(-1, *latent_shape, *space.shape[1:]), mask
 
+    def count_codes(self, codes: jax.Array, mask: jax.Array) -> jax.Array:
+        """Counts the codes i32[B, *latent_shape] in the mask: i32[K]."""
+        # Ids beyond the vocabulary, here of padding, are not counted.
+        return codebook.code_counts(jnp.where(mask, codes, self.vocab), self.vocab)
+
     def summarize(
         self, metrics: dict[str, float], sums: dict[str, Any]
     ) -> dict[str, float]:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import jax
 
+from regen_jax.ranges import Checked
 from regen_jax.spaces import Space, Value
 
 Params = Mapping[str, Any]
@@ -25,7 +26,7 @@ class Judgement(NamedTuple):
     mask: jax.Array
 
 
-class Discriminator(abc.ABC):
+class Discriminator(Checked, abc.ABC):
     """One network or several that judge samples of a space.
 
     A subclass is a frozen dataclass of options.

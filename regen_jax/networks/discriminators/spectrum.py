@@ -11,7 +11,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from regen_jax import ranges
 from regen_jax.modalities.audio.stft import stft
 from regen_jax.networks.discriminators.interface import (
     Discriminator,
@@ -39,7 +38,7 @@ class Spectrum(Discriminator):
     widths: tuple[Count, ...] = (16, 32, 64)
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         if not self.resolutions or any(n % _OVERLAP for n in self.resolutions):
             raise ValueError(
                 f"resolutions must be multiples of {_OVERLAP}, not {self.resolutions}"
