@@ -1,6 +1,7 @@
 """Training of a run, stage by stage."""
 
 import contextlib
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from regen_jax.data.pipeline import (
     training_batches,
 )
 from regen_jax.errors import UserError
+from regen_jax.interfaces import Passes
 from regen_jax.media.tensorboard import SummaryWriter, markdown_json
 from regen_jax.training.loop import StageData, train
 from regen_jax.training.parallel import processes
@@ -64,7 +66,15 @@ def train_run(
         if options.init_from and workdir.latest_step(directory, name) is None:
             free = getattr(getattr(run.regeneration, name, None), "sampling", ())
             source = paths.storable(options.init_from, f"config.train.{name}.init_from")
-            workdir.check_source(source, config, name, free)
+            workdir.check_source(source, config, name, free, options.steps > 0)
+
+    for stage in run.stages:
+        stage_options = run.train[stage.name]
+        if not stage_options.init_from:
+            one_pass = functools.partial(
+                evaluation_batches, examples[stage.name], stage_options.batch_size
+            )
+            stage.check_data(Passes(one_pass))
 
     trained: dict[str, TrainedStage] = {}
     with Preemption() as preemption, _locked(directory, config, run):

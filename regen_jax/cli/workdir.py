@@ -165,12 +165,16 @@ def check_taken_together(sources: Mapping[str, str]) -> None:
 
 
 def check_source(
-    source: Path, config: Mapping[str, Any], stage: str, free: Collection[str] = ()
+    source: Path,
+    config: Mapping[str, Any],
+    stage: str,
+    free: Collection[str] = (),
+    parametric: bool = True,
 ) -> None:
     """Checks that the run in a folder has a stage to take, and made it in the same way.
 
     Options of the part whose names are `free` do not count, where `section.name` is one of
-    a section within.
+    a section within. A stage that is not `parametric` takes no steps, whatever its options.
 
     Raises:
       UserError: the run cannot be read, made the part in another way, or has not trained
@@ -196,7 +200,7 @@ def check_source(
     if taken is None:
         raise UserError(f"{where}: {source} has no checkpoint of stage '{stage}'")
     # What that run took itself was finished, whatever its own steps are.
-    if taken < steps and not there.get("init_from"):
+    if parametric and taken < steps and not there.get("init_from"):
         raise UserError(
             f"{where}: stage '{stage}' in {source} has {taken} of {steps} steps: finish "
             f"it with python -m regen_jax.train --workdir={source} and its config"

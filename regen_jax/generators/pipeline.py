@@ -1,7 +1,7 @@
 """X → Y′ → Y as one generator, so that a part of a pipeline can be a pipeline."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 import jax
@@ -15,7 +15,14 @@ from regen_jax.generators.composite import (
     part_output,
     part_variables,
 )
-from regen_jax.interfaces import Abstraction, Generator, Key, LossOutput, Variables
+from regen_jax.interfaces import (
+    Abstraction,
+    Generator,
+    Key,
+    LossOutput,
+    Passes,
+    Variables,
+)
 from regen_jax.spaces import Array, Category, Space, Tokens, Value
 
 _SECTIONS = ("abstraction", "prior", "decoder")
@@ -90,6 +97,11 @@ class Pipeline(Generator):
         decoder = {} if self.decoder is None else {"decoder": self.decoder}
         return {"prior": self.prior} | decoder
 
+    @property
+    def parametric(self) -> bool:  # type: ignore[override]
+        """Whether any of its parts has parameters."""
+        return any(part.parametric for part in self.parts.values())
+
     def init(self, rng: jax.Array) -> Variables:
         rngs = jax.random.split(rng)
         return merge_variables(
@@ -157,6 +169,25 @@ class Pipeline(Generator):
                 for (name, part), part_rng in zip(
                     self.parts.items(), rngs, strict=False
                 )
+            }
+        )
+
+    def finalize(
+        self, variables: Variables, pairs: Iterable[tuple[Value, Value]]
+    ) -> Variables:
+        encode = jax.jit(lambda target: self.abstraction.encode({}, target))
+
+        def pairs_of(part: str, source: Value, target: Value) -> tuple[Value, Value]:
+            target_prime = encode(target)
+            return (source, target_prime) if part == "prior" else (target_prime, target)
+
+        return merge_variables(
+            {
+                name: part.finalize(
+                    part_variables(variables, name),
+                    Passes(lambda name=name: (pairs_of(name, *pair) for pair in pairs)),
+                )
+                for name, part in self.parts.items()
             }
         )
 

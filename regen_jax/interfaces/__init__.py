@@ -18,7 +18,7 @@ from regen_jax.interfaces.task import (
     SampleMetrics,
     Task,
 )
-from regen_jax.interfaces.types import Example, Key, Variables
+from regen_jax.interfaces.types import Example, Key, Passes, Variables
 from regen_jax.loss_output import LossOutput
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "Judge",
     "Key",
     "LossOutput",
+    "Passes",
     "PerExample",
     "PromptKind",
     "SampleMetrics",
