@@ -109,8 +109,16 @@ class Abstraction(abc.ABC):
         """Returns metrics that compare generated y′ [N, …] with true ones."""
         return {}
 
-    def consistency_metrics(self, y: Any, y_prime: Any) -> dict[str, float]:
-        """Returns metrics that compare y′ of y [N, …] with those y was generated from."""
+    def consistency_metrics(
+        self, variables: Variables, y: Any, y_prime: Any
+    ) -> dict[str, float]:
+        """Returns metrics that compare y′ of y [N, …] with those y was generated from.
+
+        Args:
+          variables: of the abstraction, as of `encode`.
+          y: postprocessed values.
+          y_prime: values of `output_space`.
+        """
         return {}
 
     def to_text(self, y_prime: np.ndarray) -> str:
