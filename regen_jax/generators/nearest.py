@@ -181,7 +181,7 @@ class Nearest(Generator):
                     index[name][key][places[kept]] = values[kept]
             seen += number
         index["count"] = np.array(min(seen, self.max_examples), np.int32)
-        return {**variables, "index": index}
+        return {**variables, "index": jax.tree.map(jnp.asarray, index)}
 
     def _zeros(self, space: Space) -> Value:
         return zeros(space, self.max_examples)

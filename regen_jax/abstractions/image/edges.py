@@ -25,6 +25,8 @@ EDGE, NO_EDGE = "#", "."
 
 _TRUNCATE = 4.0
 """Standard deviations at which the Gaussian ends."""
+_TIE = 1e-5
+"""Gradients that differ by less are equal; a level of 8 bits makes 5e-4."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,7 +162,7 @@ def _is_peak(
     """Returns whether a pixel [B, H, W] is the peak across its edge, bool[B, H, W].
 
     The gradient is rounded to the direction of one of the eight neighbors. Of two equal
-    pixels the peak is the lower one, or the right one in a row.
+    pixels the peak is the lower one, or the right one in a row, whatever rounding does.
     """
     padded = jnp.pad(magnitude, ((0, 0), (1, 1), (1, 1)))
     height, width = magnitude.shape[1:]
@@ -170,7 +172,7 @@ def _is_peak(
 
     def is_peak(down: int, right: int) -> jax.Array:
         before, after = neighbor(-down, -right), neighbor(down, right)
-        return (magnitude >= before) & (magnitude > after)
+        return (magnitude >= before - _TIE) & (magnitude > after + _TIE)
 
     steep, size_y, size_x = math.tan(math.pi / 8), abs(gradient_y), abs(gradient_x)
     return jnp.select(
