@@ -17,7 +17,6 @@ from regen_jax.networks.conditioning.spatial import AlignedFeatures
 from regen_jax.ranges import Count
 from regen_jax.spaces import (
     Array,
-    Category,
     Padded,
     Space,
     Tokens,
@@ -59,7 +58,7 @@ class Nearest(Generator):
     max_examples: Count = 10_000
     num_neighbors: Count = 1
 
-    targets = (Category, Tokens, Array)
+    targets = Generator.sources
     parametric = False
     sampling = frozenset({"num_neighbors"})
 
