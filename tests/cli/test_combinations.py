@@ -60,11 +60,17 @@ def test_config_without_such_choices_raises_user_error(tmp_path, digits_dir):
         next(combinations(arguments))
 
 
-def test_command_prints_the_table(command, digits_dir):
-    done = command("combinations", DIGITS, f"--config.data.dir={digits_dir}")
+def test_command_prints_the_table(command, tmp_path, digits_dir):
+    config = tmp_path / "own.py"
+    config.write_text(
+        "from configs.digits import get_config\n"
+        "CHOICES = {'abstraction': ['edges'], 'decoder': ['inverse', 'nearest']}\n"
+    )
+    flags = f"--config={config}", f"--config.data.dir={digits_dir}"
+    done = command("combinations", *flags)
     assert done.returncode == 0, done.stderr
-    head, *lines, last = done.stdout.splitlines()
-    assert head.split() == ["abstraction", "prior", "decoder"]
-    fitting = [line for line in lines if line.endswith("fits")]
-    assert last == f"{len(fitting)} of {len(lines)} combinations fit"
-    assert "vq            autoregressive  inverse     fits" in lines
+    head, inverse, nearest, last = done.stdout.splitlines()
+    assert head.split() == ["abstraction", "decoder"]
+    assert inverse.startswith("edges        inverse  config: decoder 'inverse' needs")
+    assert nearest == "edges        nearest  fits"
+    assert last == "1 of 2 combinations fit"

@@ -259,7 +259,8 @@ def test_run_of_digits_retrieves_training_images(tiny_config, tmp_path):
     config.decoder = {"name": "nearest", "max_examples": 6000}
     config.prior = {"name": "nearest"}
     config.train.judge.steps = 2
-    config.evaluate.loop_samples = config.evaluate.samples = 20
+    config.train.decoder.batch_size = config.train.prior.batch_size = 400
+    config.evaluate.batch_size = 20
     trained = train_run(config, tmp_path)
     count = int(trained["decoder"].variables["index"]["count"])
     assert trained["decoder"].steps == trained["prior"].steps == 0
