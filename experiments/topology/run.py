@@ -28,6 +28,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from absl import flags
 
+from launch.tables import markdown
 from regen_jax.cli import commands, workdir
 from regen_jax.cli.evaluate_run import evaluate_run
 from regen_jax.cli.load_run import load_run, read_config
@@ -192,10 +193,8 @@ def main() -> None:
         rows[number] = json.loads((place / "rows.json").read_text())
     table = compare(folder, rows)
     (folder / "topology.json").write_text(json.dumps(table, indent=2) + "\n")
-    titles = [*table[0]]
-    print(f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}")
-    for row in table:
-        print(f"| {' | '.join(_shown(value) for value in row.values())} |")
+    cells = [[_shown(value) for value in row.values()] for row in table]
+    print(markdown([[*table[0]], *cells]))
     bad = [f"{r['written by']} on {r['devices']}: {k}" for r in table for k in wrong(r)]
     if bad:
         raise UserError(f"beyond the tolerance: {'; '.join(bad)}")

@@ -1,4 +1,4 @@
-"""From a config to a run: parts joined, and refused where they do not fit."""
+"""Builds a run from a config, of parts that fit each other."""
 
 import dataclasses
 import os
@@ -48,7 +48,7 @@ SECTIONS = (
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """All that a config says, checked and joined."""
+    """A run as a config describes it: task, pipeline, stages and their options."""
 
     task: Task
     regeneration: Regeneration
@@ -90,8 +90,8 @@ def build(
     unknown = sorted(set(config) - {*SECTIONS, *OPTIONAL})
     missing = [section for section in SECTIONS if section not in config]
     if unknown or missing:
-        what = f"has unknown fields {unknown}" if unknown else f"lacks {missing}"
-        raise UserError(f"config {what}; it needs {', '.join(SECTIONS)}")
+        fault = f"has unknown fields {unknown}" if unknown else f"lacks {missing}"
+        raise UserError(f"config {fault}; it needs {', '.join(SECTIONS)}")
     for section in config:
         if section not in ("seed", "task"):
             require_section(config[section], f"config.{section}")
@@ -170,19 +170,19 @@ def _seed(seed: Any) -> int:
 def _train_options(
     train: Mapping[str, Any], task: Task, stages: list[Stage]
 ) -> dict[str, StageOptions]:
-    """Options of this run's stages; those of stages that others need may be there."""
+    """Parses `config.train`; entries for stages that this run lacks are allowed."""
     parametric = {stage.name: stage.parametric for stage in stages}
     known = (*task.judges, "source", "abstraction", "decoder", "prior")
     unknown = sorted(set(train) - set(known))
     missing = [name for name in parametric if name not in train]
     if unknown or missing:
-        what = f"has unknown {unknown}" if unknown else f"lacks {missing}"
-        raise UserError(f"config.train {what}; stages are {', '.join(known)}")
-    made = {
+        fault = f"has unknown {unknown}" if unknown else f"lacks {missing}"
+        raise UserError(f"config.train {fault}; stages are {', '.join(known)}")
+    by_stage = {
         name: instantiate(StageOptions, section, f"config.train.{name}")
         for name, section in train.items()
     }
-    for name, options in made.items():
+    for name, options in by_stage.items():
         if options.split != "train" and name not in ("abstraction", "decoder"):
             raise UserError(
                 f"config.train.{name}.split is {options.split!r}, but only an abstraction "
@@ -190,7 +190,8 @@ def _train_options(
             )
         if not options.steps and parametric.get(name, True):
             raise UserError(f"config.train.{name}.steps must be at least 1, not 0")
-    return {
-        name: made[name] if takes_steps else dataclasses.replace(made[name], steps=0)
-        for name, takes_steps in parametric.items()
+    without_steps = {name for name, has_any in parametric.items() if not has_any}
+    by_stage |= {
+        name: dataclasses.replace(by_stage[name], steps=0) for name in without_steps
     }
+    return {name: by_stage[name] for name in parametric}

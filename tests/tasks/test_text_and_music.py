@@ -66,9 +66,9 @@ def reported(workdir) -> dict[str, float]:
     logged = ", ".join(
         line.split("held out: ")[1] for line in lines if "held out" in line
     )
-    figures = {name: float(value) for name, value in map(str.split, logged.split(", "))}
-    assert all(map(math.isfinite, figures.values()))
-    return figures
+    metrics = {name: float(value) for name, value in map(str.split, logged.split(", "))}
+    assert all(map(math.isfinite, metrics.values()))
+    return metrics
 
 
 def test_verse_and_edited_template_give_files_of_samples(trained_on, tmp_path):
