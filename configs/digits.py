@@ -18,15 +18,16 @@ from configs import common
 CHOICES = {
     "abstraction": (
         *("vq", "fsq", "rvq", "lfq", "vqgan", "kl", "ldm", "latents"),
-        *("pixel_tokens", "downsample", "identity"),
+        *("pixel_tokens", "downsample", "edges", "identity"),
     ),
-    "prior": ("autoregressive", "diffusion", "regression"),
-    "decoder": ("inverse", "regression", "diffusion"),
+    "prior": ("autoregressive", "diffusion", "regression", "nearest"),
+    "decoder": ("inverse", "regression", "diffusion", "nearest"),
     "size": ("demo", "base", "tiny"),
 }
 _CODES = {"prior": ("autoregressive",), "decoder": ("inverse",)}
 _ARRAYS = {"prior": ("diffusion", "regression"), "decoder": ("inverse",)}
-_DECODED = {"decoder": ("inverse", "regression", "diffusion")}
+_DECODERS = ("regression", "diffusion", "nearest")
+_DECODED = {"decoder": ("inverse", *_DECODERS)}
 # What fits together, the default first.
 FITTING = {
     "abstraction=vq": _CODES | _DECODED,
@@ -38,7 +39,8 @@ FITTING = {
     "abstraction=ldm": _ARRAYS,
     "abstraction=latents": _ARRAYS,
     "abstraction=pixel_tokens": _CODES,
-    "abstraction=downsample": _ARRAYS | {"decoder": ("regression", "diffusion")},
+    "abstraction=downsample": _ARRAYS | {"decoder": _DECODERS},
+    "abstraction=edges": _ARRAYS | {"decoder": _DECODERS},
     "abstraction=identity": _ARRAYS,
 }
 RULES = {"pixel_tokens": {"levels": 256}, "downsample": {"factor": 4}}

@@ -151,6 +151,18 @@ class Array:
         return math.isfinite(self.low) and math.isfinite(self.high)
 
     @property
+    def peak(self) -> float:
+        """Width of the range, to which errors are relative; 1 without bounds."""
+        return self.high - self.low if self.bounded else 1.0
+
+    @property
+    def levels(self) -> int | None:
+        """Number of values that a bounded Array with steps can take; None for others."""
+        if not (self.bounded and self.step):
+            return None
+        return round((self.high - self.low) / self.step) + 1
+
+    @property
     def size(self) -> int:
         """Number of values per example."""
         return math.prod(self.shape)
@@ -225,6 +237,12 @@ def check(space: Space, value: Value, name: str) -> Value:
 def length_mask(length: jax.Array, size: int) -> jax.Array:
     """Returns bool[..., size]: whether a position is before the length i32[...]."""
     return jnp.arange(size) < length[..., None]
+
+
+def mask_padding(values: jax.Array, length: jax.Array) -> jax.Array:
+    """Returns values [B, T, ...] with 0 from the length i32[B] of each example on."""
+    valid = length_mask(length, values.shape[1])
+    return jnp.where(valid.reshape(*valid.shape, *[1] * (values.ndim - 2)), values, 0)
 
 
 def lengths(space: Space, value: Value) -> jax.Array:

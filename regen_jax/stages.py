@@ -1,7 +1,9 @@
 """From a task and its pipeline to the stages of a run, in the order they train."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import jax
 
 from regen_jax.evaluation.alignment import Alignment
 from regen_jax.evaluation.evaluator import EvaluationData, Evaluator
@@ -9,11 +11,13 @@ from regen_jax.evaluation.likelihood import Likelihood
 from regen_jax.evaluation.reconstructions import Reconstructions
 from regen_jax.evaluation.reporter import Reporter
 from regen_jax.evaluation.samples import Samples
-from regen_jax.interfaces import Abstraction, Generator, Judge, Task
+from regen_jax.interfaces import Abstraction, Generator, Judge, Passes, Task
 from regen_jax.regeneration import Regeneration
-from regen_jax.spaces import to_dtype
-from regen_jax.training.stage import Stage
+from regen_jax.spaces import Value, to_dtype
+from regen_jax.training.stage import Batch, Frozen, Stage
 
+Pair = Callable[[Frozen, Batch], tuple[Value, Value]]
+"""Source and target of a generator, from the variables of finished stages and a batch."""
 MakeEvaluators = Callable[[EvaluationData, Stage], Sequence[Evaluator]]
 
 
@@ -64,8 +68,13 @@ def abstraction_stage(name: str, abstraction: Abstraction, what: str) -> Stage:
         return abstraction.loss(variables, keys, y, train)
 
     def finalize(variables, frozen, batches):
-        values = (to_dtype(abstraction.input_space, batch[what]) for batch in batches)
-        return abstraction.finalize(variables, values)
+        def values() -> Iterator[Value]:
+            return (to_dtype(abstraction.input_space, batch[what]) for batch in batches)
+
+        return abstraction.finalize(variables, Passes(values))
+
+    def check_data(batches: Iterable[Batch]) -> None:
+        abstraction.check_data(Passes(lambda: (batch[what] for batch in batches)))
 
     return Stage(
         name,
@@ -75,27 +84,43 @@ def abstraction_stage(name: str, abstraction: Abstraction, what: str) -> Stage:
         abstraction.summarize,
         finalize=finalize,
         pretrained=abstraction.pretrained if abstraction.starts_pretrained else None,
+        check_data=check_data,
+        parametric=abstraction.parametric,
     )
 
 
 def _decoder_stage(parts: Regeneration, decoder: Generator) -> Stage:
-    def loss(variables, frozen, keys, batch, train):
+    def pair(frozen: Frozen, batch: Batch) -> tuple[Value, Value]:
         y_prime = parts.encode(frozen, batch)
-        y = to_dtype(decoder.target_space, batch["y"])
-        return decoder.loss(variables, keys, y_prime, y, train)
+        return y_prime, to_dtype(decoder.target_space, batch["y"])
 
-    return Stage("decoder", lambda rng, batch: decoder.init(rng), loss, decoder.update)
+    return _generator_stage("decoder", decoder, pair)
 
 
 def _prior_stage(parts: Regeneration) -> Stage:
-    prior = parts.prior
+    def pair(frozen: Frozen, batch: Batch) -> tuple[Value, Value]:
+        return parts.represent(frozen, batch), parts.encode(frozen, batch)
 
+    return _generator_stage("prior", parts.prior, pair)
+
+
+def _generator_stage(name: str, generator: Generator, pair: Pair) -> Stage:
     def loss(variables, frozen, keys, batch, train):
-        x_prime = parts.represent(frozen, batch)
-        y_prime = parts.encode(frozen, batch)
-        return prior.loss(variables, keys, x_prime, y_prime, train)
+        return generator.loss(variables, keys, *pair(frozen, batch), train)
 
-    return Stage("prior", lambda rng, batch: prior.init(rng), loss, prior.update)
+    def finalize(variables, frozen, batches):
+        jitted = jax.jit(pair)
+        pairs = Passes(lambda: (jitted(frozen, batch) for batch in batches))
+        return generator.finalize(variables, pairs)
+
+    return Stage(
+        name,
+        lambda rng, batch: generator.init(rng),
+        loss,
+        generator.update,
+        finalize=finalize,
+        parametric=generator.parametric,
+    )
 
 
 def _none(data: EvaluationData, stage: Stage) -> Sequence[Evaluator]:

@@ -14,6 +14,7 @@ from regen_jax.spaces import (
     check,
     length_mask,
     lengths,
+    mask_padding,
     to_dtype,
     zeros,
 )
@@ -153,3 +154,23 @@ def test_padded_value_keeps_its_length():
     )
     with pytest.raises(AssertionError, match=r"it: Array\(4, 1, padded\) needs"):
         check(space, value.values, "it")
+
+
+@pytest.mark.parametrize(
+    ("space", "levels", "peak"),
+    [
+        (Array((2,), 0.0, 255.0, step=1.0), 256, 255.0),
+        (Array((2,), -1.0, 1.0, step=0.1), 21, 2.0),
+        (Array((2,), -1.0, 1.0), None, 2.0),
+        (Array((2,), 0.0, step=1.0), None, 1.0),
+    ],
+)
+def test_levels_and_peak_of_array(space, levels, peak):
+    assert space.levels == levels and space.peak == peak
+
+
+def test_mask_padding_keeps_what_is_before_the_length():
+    values = jnp.ones((3, 4, 2))
+    masked = mask_padding(values, jnp.array([0, 2, 4]))
+    np.testing.assert_array_equal(masked.sum(axis=(1, 2)), [0, 4, 8])
+    np.testing.assert_array_equal(masked[1, :, 0], [1, 1, 0, 0])

@@ -1,6 +1,7 @@
 """Training of a run, stage by stage."""
 
 import contextlib
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from regen_jax.data.pipeline import (
     training_batches,
 )
 from regen_jax.errors import UserError
+from regen_jax.interfaces import Passes
 from regen_jax.media import markdown
 from regen_jax.media.tensorboard import SummaryWriter
 from regen_jax.training.loop import StageData, train
@@ -69,8 +71,15 @@ def train_run(
             part = getattr(run.regeneration, name, None)
             sampling = getattr(part, "sampling", ())
             source = paths.storable(options.init_from, f"config.train.{name}.init_from")
-            workdir.check_source(source, config, name, sampling)
+            workdir.check_source(source, config, name, sampling, options.steps > 0)
     _check_pretrained(run, directory)
+    for stage in run.stages:
+        stage_options = run.train[stage.name]
+        if not stage_options.init_from:
+            one_pass = functools.partial(
+                evaluation_batches, examples[stage.name], stage_options.batch_size
+            )
+            stage.check_data(Passes(one_pass))
 
     trained: dict[str, TrainedStage] = {}
     with Preemption() as preemption, _locked(directory, config, run):

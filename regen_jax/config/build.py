@@ -128,7 +128,7 @@ def build(
         task,
         regeneration,
         stages,
-        _train_options(config["train"], task, [stage.name for stage in stages]),
+        _train_options(config["train"], task, stages),
         loop,
         instantiate(ParallelOptions, config["parallel"], "config.parallel"),
         data,
@@ -168,12 +168,13 @@ def _seed(seed: Any) -> int:
 
 
 def _train_options(
-    train: Mapping[str, Any], task: Task, stages: list[str]
+    train: Mapping[str, Any], task: Task, stages: list[Stage]
 ) -> dict[str, StageOptions]:
     """Parses `config.train`; entries for stages that this run lacks are allowed."""
+    parametric = {stage.name: stage.parametric for stage in stages}
     known = (*task.judges, "source", "abstraction", "decoder", "prior")
     unknown = sorted(set(train) - set(known))
-    missing = [name for name in stages if name not in train]
+    missing = [name for name in parametric if name not in train]
     if unknown or missing:
         fault = f"has unknown {unknown}" if unknown else f"lacks {missing}"
         raise UserError(f"config.train {fault}; stages are {', '.join(known)}")
@@ -187,4 +188,10 @@ def _train_options(
                 f"config.train.{name}.split is {options.split!r}, but only an abstraction "
                 "and a decoder learn from Y alone: use 'train'"
             )
-    return {name: by_stage[name] for name in stages}
+        if not options.steps and parametric.get(name, True):
+            raise UserError(f"config.train.{name}.steps must be at least 1, not 0")
+    without_steps = {name for name, has_any in parametric.items() if not has_any}
+    by_stage |= {
+        name: dataclasses.replace(by_stage[name], steps=0) for name in without_steps
+    }
+    return {name: by_stage[name] for name in parametric}

@@ -1,7 +1,7 @@
 """The arrow Y → Y′."""
 
 import abc
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import jax
@@ -22,7 +22,9 @@ class Abstraction(abc.ABC):
 
     registry: ClassVar[str] = "regen_jax.abstractions"
     learned: ClassVar[bool] = False
-    """Whether it has parameters, and a training stage."""
+    """Whether it has variables, and a training stage."""
+    parametric: bool = True
+    """Whether a learned one has parameters, which steps train; see `Generator`."""
     lossless: bool = False
     """Whether Y′ determines Y, so that the likelihood of Y′ is that of Y."""
     invertible: bool = True
@@ -94,7 +96,7 @@ class Abstraction(abc.ABC):
         """Returns variables after a step, given the loss output of the global batch."""
         return variables
 
-    def finalize(self, variables: Variables, batches: Iterator[Value]) -> Variables:
+    def finalize(self, variables: Variables, batches: Iterable[Value]) -> Variables:
         """Returns the variables that later stages read; called once after training.
 
         Collections other than `params` may change, such as moments of the latents, but
@@ -102,17 +104,38 @@ class Abstraction(abc.ABC):
 
         Args:
           variables: with averaged parameters.
-          batches: the inputs of all training examples, once, in order:
-            [B, *input_space.shape] each, where the last may be smaller.
+          batches: the inputs of all training examples in order, [B, *input_space.shape]
+            each, where the last may be smaller. Each iteration is a new pass.
+
+        Raises:
+          UserError: the training examples do not suit the options.
         """
         return variables
+
+    def check_data(self, batches: Iterable[Value]) -> None:
+        """Raises a UserError where the training examples do not suit the options.
+
+        Called before anything is compiled or written; reads as little as it can.
+
+        Args:
+          batches: as those of `finalize`, on the host.
+        """
+        return
 
     def code_metrics(self, y_prime: Any, reference: Any) -> dict[str, float]:
         """Returns metrics that compare generated y′ [N, …] with true ones."""
         return {}
 
-    def consistency_metrics(self, y: Any, y_prime: Any) -> dict[str, float]:
-        """Returns metrics that compare y′ of y [N, …] with those y was generated from."""
+    def consistency_metrics(
+        self, variables: Variables, y: Any, y_prime: Any
+    ) -> dict[str, float]:
+        """Returns metrics that compare y′ of y [N, …] with those y was generated from.
+
+        Args:
+          variables: of the abstraction, as of `encode`.
+          y: postprocessed values.
+          y_prime: values of `output_space`.
+        """
         return {}
 
     def to_text(self, y_prime: np.ndarray) -> str:

@@ -5,7 +5,7 @@ finished stage (`init_from`), else from scratch. Each turn is: save (state and d
 iterator), report, next batch, step. A step is saved before it is reported, and a run
 that is asked to stop saves before it does. After the last step a stage may compute more
 (`Stage.finalize`), which is saved with it: a run that ends before goes on from an earlier
-checkpoint, and computes it then.
+checkpoint, and computes it then. A stage that takes no steps is computed in this way alone.
 """
 
 import contextlib
@@ -91,7 +91,7 @@ def train(
     with contextlib.closing(
         Checkpoints(workdir, stage.name, loop.checkpoint)
     ) as checkpoints:
-        state, seconds, batches = start_stage(
+        state, seconds, batches, is_new = start_stage(
             stage, options, strategy, checkpoints, init, frozen, data.batches
         )
         start = int(state.step)
@@ -99,7 +99,7 @@ def train(
             return TrainedStage(state.averaged, seconds, start)
         reports = Reports(stage, strategy, frozen, folder)
         report_pending = reports.pending(start)
-        if start == options.steps and not report_pending:
+        if start == options.steps and not (is_new or report_pending):
             return TrainedStage(state.averaged, seconds, start)
         checkpoints.quarantine_after(start)
 
@@ -136,10 +136,13 @@ def train(
                 reports.log_again(start, summaries)
             for step in range(start, options.steps + 1):
                 stopping = preemption.due(step)
-                due = _due(loop, step, start, options.steps, stopping)
-                if due.log or due.save:
+                stepped = step > start
+                # A new stage without steps is finished at its start, and not saved.
+                unsaved = stepped or (is_new and step == options.steps)
+                due = _due(loop, step, options.steps, stopping) if unsaved else _Due()
+                if stepped and (due.log or due.save):
                     metrics = running.check(step)
-                logged = running.log(step, metrics) if due.log else {}
+                logged = running.log(step, metrics) if stepped and due.log else {}
                 if due.finalize:
                     running.state = finalize(
                         stage, strategy, running.state, frozen, data.one_pass
@@ -167,10 +170,8 @@ class _Due(NamedTuple):
     save: bool = False
 
 
-def _due(loop: LoopOptions, step: int, start: int, steps: int, stopping: bool) -> _Due:
-    """Returns what is due after `step` steps; nothing where this run has taken none."""
-    if step == start:
-        return _Due()
+def _due(loop: LoopOptions, step: int, steps: int, stopping: bool) -> _Due:
+    """Returns what is due after `step` steps, none of which an earlier run saved."""
     last = step == steps
     report = last or step % loop.evaluate_every == 0
     return _Due(

@@ -40,11 +40,13 @@ class Start(NamedTuple):
       state: in the layout of checkpoints.
       seconds: of training before.
       iterator: of training batches, at its position; None if the stage trains no more.
+      is_new: whether nothing of the stage is saved.
     """
 
     state: TrainState
     seconds: float
     iterator: grain.DatasetIterator | None
+    is_new: bool
 
 
 def start_stage(
@@ -81,8 +83,8 @@ def start_stage(
         if stage.pretrained is not None:
             own_copy = jax.device_get(strategy.to_host_copy(frozen))
             init = functools.partial(init, pretrained=stage.pretrained(own_copy))
-        return Start(strategy.create(init), 0.0, iterator)
-    return Start(*restored, iterator)
+        return Start(strategy.create(init), 0.0, iterator, is_new=True)
+    return Start(*restored, iterator, is_new=False)
 
 
 def import_stage(source: Path, checkpoints: Checkpoints, abstract: TrainState) -> None:

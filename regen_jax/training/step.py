@@ -116,7 +116,7 @@ def train_step(
         averages=_updated_averages(options, state, params),
         optimizer=optimizer_state,
     )
-    learning_rate = options.schedule.by_step(options.steps)(state.step)
+    learning_rate = options.schedule.by_step(max(options.steps, 1))(state.step)
     return new_state, {
         **{name: total / weight for name, (total, weight) in sums.items()},
         "grad_norm": optax.tree.norm(grads),
@@ -125,7 +125,8 @@ def train_step(
 
 
 def _optimizer(options: StageOptions) -> optax.GradientTransformation:
-    return grouped(options.optimizer, options.schedule.by_step(options.steps))
+    # A schedule has a step, though a stage without parameters takes none.
+    return grouped(options.optimizer, options.schedule.by_step(max(options.steps, 1)))
 
 
 def _updated_averages(

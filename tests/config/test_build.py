@@ -98,8 +98,8 @@ def test_options_reach_the_parts():
             [
                 "prior 'autoregressive' generates Tokens",
                 "abstraction 'identity' gives Array(4, 4, 1)",
-                "use prior 'diffusion' or 'regression'",
-                "or abstraction 'autoencoder' or 'pixel_tokens'",
+                "use prior 'diffusion' or 'nearest' or 'regression'",
+                "or abstraction 'autoencoder' or 'palette' or 'pixel_tokens'",
             ],
         ),
         (
@@ -108,7 +108,7 @@ def test_options_reach_the_parts():
                 "prior 'diffusion' generates Array",
                 "abstraction 'pixel_tokens' gives Tokens(16 of 4)",
                 "use prior 'autoregressive'",
-                "or abstraction 'downsample' or 'identity'",
+                "or abstraction 'downsample' or 'edges' or 'identity'",
             ],
         ),
         (
@@ -116,7 +116,7 @@ def test_options_reach_the_parts():
             [
                 "decoder 'inverse' needs an inverse",
                 "abstraction 'downsample' has none",
-                "use decoder 'adversarial' or 'diffusion' or 'regression'",
+                "use decoder 'adversarial' or 'diffusion' or 'nearest' or",
             ],
         ),
         (
@@ -124,7 +124,7 @@ def test_options_reach_the_parts():
             [
                 "decoder 'autoregressive' generates Tokens",
                 "gives Array(4, 4, 1)",
-                "use decoder 'inverse' or 'adversarial' or 'diffusion' or 'regression'",
+                "use decoder 'inverse' or 'adversarial' or 'diffusion' or 'nearest' or",
             ],
         ),
         (
@@ -136,10 +136,10 @@ def test_options_reach_the_parts():
             ["config.abstraction", "factor 3 does not divide", "(4, 4)"],
         ),
         (
-            {"abstraction": {"name": "edges"}},
+            {"abstraction": {"name": "outline"}},
             [
                 "config.abstraction",
-                "'edges'",
+                "'outline'",
                 "identity, mel",
                 "package.module:Class",
             ],
