@@ -20,11 +20,11 @@ CHOICES = {
         *("vq", "fsq", "rvq", "latents"),
         *("pixel_tokens", "downsample", "identity"),
     ),
-    "prior": ("autoregressive", "diffusion", "regression"),
+    "prior": ("autoregressive", "masked", "diffusion", "regression"),
     "decoder": ("inverse", "regression", "diffusion"),
     "size": ("demo", "base", "tiny"),
 }
-_CODES = {"prior": ("autoregressive",), "decoder": ("inverse",)}
+_CODES = {"prior": ("autoregressive", "masked"), "decoder": ("inverse",)}
 _ARRAYS = {"prior": ("diffusion", "regression"), "decoder": ("inverse",)}
 _DECODED = {"decoder": ("inverse", "regression", "diffusion")}
 # What fits together, the default first.
@@ -61,7 +61,7 @@ def get_config(arg: str = "") -> ConfigDict:
     base, abstraction = chosen["size"] == "base", chosen["abstraction"]
     autoencoders = {name: _autoencoder(b, base) for name, b in BOTTLENECKS.items()}
     priors = _generators(base, patch=1 if abstraction in GRIDS else 4)
-    for name in ("autoregressive", "diffusion"):
+    for name in ("autoregressive", "masked", "diffusion"):
         priors[name]["guidance"] = 2.0
     return common.make_config(
         chosen["size"],
@@ -110,6 +110,7 @@ def _generators(base: bool, patch: int) -> dict[str, Any]:
     solver = {"name": "heun"}
     return {
         "autoregressive": {"dropout": 0.1, "top_p": 0.9, **size},
+        "masked": {"dropout": 0.1, "num_steps": 12, **size},
         "diffusion": {"network": network, "solver": solver, "num_steps": 12},
         "regression": {"network": network},
     }

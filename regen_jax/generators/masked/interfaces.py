@@ -52,11 +52,7 @@ class Order(abc.ABC):
 
     @abc.abstractmethod
     def scores(
-        self,
-        space: Tokens,
-        keys: jax.Array,
-        log_probs: jax.Array,
-        progress: jax.Array,
+        self, space: Tokens, keys: jax.Array, log_probs: jax.Array, progress: jax.Array
     ) -> jax.Array:
         """Returns f32[B, *space.shape]: the highest of the masked tokens are revealed.
 

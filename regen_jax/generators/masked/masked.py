@@ -79,12 +79,7 @@ class Masked(TokenOptions, Generator):
         return self.network.init(rng, source, target, jnp.zeros(1, bool))
 
     def loss(
-        self,
-        variables: Variables,
-        keys: Key,
-        source: Value,
-        target: jax.Array,
-        train: bool,
+        self, variables: Variables, keys: Key, source: Value, target: Value, train: bool
     ) -> LossOutput:
         """Computes the cross-entropy of the masked tokens, in nats per token.
 

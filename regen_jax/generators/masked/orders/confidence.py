@@ -27,11 +27,7 @@ class Confidence(Order):
         ranges.check(self)
 
     def scores(
-        self,
-        space: Tokens,
-        keys: jax.Array,
-        log_probs: jax.Array,
-        progress: jax.Array,
+        self, space: Tokens, keys: jax.Array, log_probs: jax.Array, progress: jax.Array
     ) -> jax.Array:
         def draw(key: jax.Array) -> jax.Array:
             return jax.random.gumbel(key, space.shape)

@@ -25,11 +25,7 @@ class Halton(Order):
     """
 
     def scores(
-        self,
-        space: Tokens,
-        keys: jax.Array,
-        log_probs: jax.Array,
-        progress: jax.Array,
+        self, space: Tokens, keys: jax.Array, log_probs: jax.Array, progress: jax.Array
     ) -> jax.Array:
         ranks = np.argsort(halton_order(space.grid or (space.length,)))
         if space.depth > 1:
