@@ -12,7 +12,7 @@ from regen_jax.generators.masked.interfaces import MaskSchedule
 class Arccosine(MaskSchedule):
     """Masks 2/π · arccos(progress) of the tokens.
 
-    Besnier et al., arXiv 2503.17076, for their Halton order.
+    Besnier and Chen, arXiv 2310.14400.
     """
 
     def masked_fraction(self, progress: jax.Array) -> jax.Array:
