@@ -22,6 +22,7 @@ from regen_jax.networks.conditioning.spatial import SpatialConditioning
 from regen_jax.networks.dit import DiTOptions
 from regen_jax.spaces import Array, Category, Tokens, zeros
 from tests.generators.diffusion.gaussians import MEAN, SPREAD, gaussian_velocity
+from tests.generators.traces import assert_trains_and_samples
 
 CLASSES, TARGET = Category(3), Array((4, 4, 1), 0, 10)
 NETWORK = DiTOptions(patch=2, width=8, num_layers=1, num_heads=2)
@@ -148,14 +149,7 @@ def test_sample_depends_on_its_key_and_source_alone():
 )
 def test_every_kind_of_source_conditions(source_space):
     model = tiny(source_space, guidance=2.0, num_steps=2)
-    variables = jax.eval_shape(model.init, jax.random.key(0))
-    keys, source, target = example_keys(2), zeros(source_space, 2), zeros(TARGET, 2)
-    output = jax.eval_shape(
-        lambda v: model.loss(v, keys, source, target, True), variables
-    )
-    y = jax.eval_shape(lambda v: model.sample(v, keys, source), variables)
-    assert (output.loss.shape, output.loss.dtype) == ((2,), jnp.float32)
-    assert (y.shape, y.dtype) == ((2, 4, 4, 1), jnp.float32)
+    assert_trains_and_samples(model)
 
 
 @pytest.mark.parametrize(
