@@ -6,14 +6,10 @@ import jax
 import jax.numpy as jnp
 
 from regen_jax.generators.masked.interfaces import MaskSchedule, Order
+from regen_jax.generators.masked.masking import draw_masks
 from regen_jax.generators.masked.orders.confidence import Confidence
 from regen_jax.generators.masked.schedules.cosine import Cosine
-from regen_jax.generators.masked.unmasking import (
-    Call,
-    descending_ranks,
-    mask_impossible,
-    unmask,
-)
+from regen_jax.generators.masked.unmasking import Call, mask_impossible, unmask
 from regen_jax.generators.sampling.logits import (
     classifier_free_guidance,
     sample_token,
@@ -32,8 +28,8 @@ from regen_jax.random import fold_keys
 from regen_jax.ranges import Count, Rate
 from regen_jax.spaces import Tokens, Value, zeros
 
-# What an example's key is folded with; `source_dropouts` takes 0.
-_PROGRESS, _MASK, _DROPOUT = 1, 2, 3
+_DROPOUT = 3
+"""What an example's key is folded with; sources and masks are drawn from others."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +83,8 @@ class Masked(TokenOptions, Generator):
         masked token of a batch weighs the same.
         """
         space = self.target_space
-        target, masked = mask_after_end(space, target), self.draw_masks(keys)
+        target = mask_after_end(space, target)
+        masked = draw_masks(self.schedule, space, keys)
         predictions = self.network.apply(
             variables,
             source,
@@ -105,23 +102,6 @@ class Masked(TokenOptions, Generator):
             {"token_accuracy": masked_mean(hits, masked)},
             weights={"loss": number, "token_accuracy": number},
         )
-
-    def draw_masks(self, keys: jax.Array) -> jax.Array:
-        """Draws which tokens of each example are masked, bool[B, *target.shape].
-
-        At least one is. Their number is that of the schedule, rounded up, at a uniform
-        progress (section 3.1).
-        """
-        shape = self.target_space.shape
-        number = self.target_space.length * self.target_space.depth
-        progress = jax.vmap(jax.random.uniform)(fold_keys(keys, _PROGRESS))
-        count = jnp.ceil(number * self.schedule.masked_fraction(progress))
-        count = jnp.clip(count, 1, number).reshape(-1, *[1] * len(shape))
-
-        def draw(key: jax.Array) -> jax.Array:
-            return jax.random.uniform(key, shape)
-
-        return descending_ranks(jax.vmap(draw)(fold_keys(keys, _MASK))) < count
 
     def sample(self, variables: Variables, keys: jax.Array, source: Value) -> jax.Array:
         """Reveals all tokens in `num_steps` calls of the network."""

@@ -14,8 +14,10 @@ from jax.sharding import NamedSharding, PartitionSpec
 from regen_jax.config.registry import instantiate
 from regen_jax.errors import UserError
 from regen_jax.generators.masked.masked import Masked
+from regen_jax.generators.masked.masking import draw_masks
 from regen_jax.generators.masked.orders.confidence import Confidence
 from regen_jax.generators.masked.orders.halton import Halton
+from regen_jax.generators.masked.schedules.cosine import Cosine
 from regen_jax.generators.masked.schedules.power import Power
 from regen_jax.networks.embeddings import source_dropouts
 from regen_jax.spaces import Category, Tokens
@@ -131,7 +133,9 @@ def test_loss_is_cross_entropy_of_masked_tokens(model):
     space, variables = model.target_space, random_variables(model)
     target = random_targets(space)
     output = loss(model, variables, KEYS, SOURCE, target, False)
-    masked = np.asarray(model.draw_masks(KEYS)).reshape(BATCH, -1)
+    masked = np.asarray(draw_masks(model.schedule, model.target_space, KEYS)).reshape(
+        BATCH, -1
+    )
     assert masked.any(axis=1).all() and not masked.all()
     enumerations = [Enumeration(model, variables, jnp.int32(c)) for c in (0, 1)]
     for row, mask in enumerate(masked):
@@ -149,7 +153,10 @@ def test_training_smooths_labels_and_drops_sources():
     model = dataclasses.replace(PLAIN, label_smoothing=0.2, source_dropout=0.5)
     variables, target = random_variables(model), random_targets(FLAT)
     trained = loss(model, variables, KEYS, SOURCE, target, True).loss
-    masked, drop = model.draw_masks(KEYS), source_dropouts(KEYS, 0.5, train=True)
+    masked, drop = (
+        draw_masks(model.schedule, model.target_space, KEYS),
+        source_dropouts(KEYS, 0.5, train=True),
+    )
     assert 0 < drop.sum() < BATCH
     tokens = jnp.where(masked, 3, target)
     logits = network_logits(model, variables, SOURCE, tokens, drop)
@@ -160,8 +167,8 @@ def test_training_smooths_labels_and_drops_sources():
 
 
 def test_number_of_masked_tokens_follows_schedule():
-    model = dataclasses.replace(PLAIN, target_space=Tokens(8, 3))
-    masked = model.draw_masks(jax.random.split(jax.random.key(5), 20_000))
+    keys = jax.random.split(jax.random.key(5), 20_000)
+    masked = draw_masks(Cosine(), Tokens(8, 3), keys)
     counts = np.bincount(masked.sum(axis=1), minlength=9) / 20_000
     # ⌈8 cos(π/2 · u)⌉ is at most k where u is at least 2/π arccos(k/8).
     expected = np.diff(1 - 2 / np.pi * np.arccos(np.arange(9) / 8))
