@@ -1,4 +1,4 @@
-"""Paths in flags and config fields: expands `~` and refuses unusable ones."""
+"""Paths in flags and config fields: expands `~` and rejects unusable ones."""
 
 import errno
 import re

@@ -143,7 +143,7 @@ class Transformer(nn.Module):
 
     @property
     def prefix_length(self) -> int:
-        """Positions before the first token."""
+        """Number of positions before the first token."""
         number = source_length(self.source_space, self.source_stride)
         return self.conditioning.prefix_length(number)
 
@@ -154,7 +154,7 @@ class Transformer(nn.Module):
 
     @property
     def num_positions(self) -> int:
-        """Positions in all; the last token of a causal one is never read."""
+        """Number of positions; the last token of a causal one is never read."""
         return self.first_prediction + self.length
 
     def __call__(

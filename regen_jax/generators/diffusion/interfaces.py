@@ -27,7 +27,7 @@ class Process(abc.ABC):
     def corrupt(
         self, noise: jax.Array, data: jax.Array, time_B: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
-        """Returns x_t [B, *shape] at one time per example, and what to predict from it.
+        """Returns x_t [B, *shape] at one time per example, and the network's target there.
 
         The loss is the squared error of the prediction.
         """
@@ -36,7 +36,7 @@ class Process(abc.ABC):
     def velocity(
         self, prediction: jax.Array, x: jax.Array, time_B: jax.Array
     ) -> jax.Array:
-        """Returns dx/dt [B, *shape] of the sampling ODE, of a prediction at x_t."""
+        """Converts a prediction at x_t to dx/dt [B, *shape] of the sampling ODE."""
 
 
 class TimeSampling(abc.ABC):
