@@ -20,11 +20,11 @@ CHOICES = {
         *("vq", "fsq", "rvq", "lfq", "vqgan", "kl", "ldm", "latents"),
         *("pixel_tokens", "downsample", "edges", "identity"),
     ),
-    "prior": ("autoregressive", "diffusion", "regression", "nearest"),
+    "prior": ("autoregressive", "masked", "diffusion", "regression", "nearest"),
     "decoder": ("inverse", "regression", "diffusion", "nearest"),
     "size": ("demo", "base", "tiny"),
 }
-_CODES = {"prior": ("autoregressive",), "decoder": ("inverse",)}
+_CODES = {"prior": ("autoregressive", "masked"), "decoder": ("inverse",)}
 _ARRAYS = {"prior": ("diffusion", "regression"), "decoder": ("inverse",)}
 _DECODERS = ("regression", "diffusion", "nearest")
 _DECODED = {"decoder": ("inverse", *_DECODERS)}
@@ -73,7 +73,7 @@ def get_config(arg: str = "") -> ConfigDict:
     base, abstraction = chosen["size"] == "base", chosen["abstraction"]
     autoencoders = {name: _autoencoder(name, base) for name in BOTTLENECKS}
     priors = _generators(base, patch=1 if abstraction in GRIDS else 4)
-    for name in ("autoregressive", "diffusion"):
+    for name in ("autoregressive", "masked", "diffusion"):
         priors[name]["guidance"] = 2.0
     parts = {
         "abstraction": RULES | autoencoders,
@@ -116,6 +116,7 @@ def _generators(base: bool, patch: int) -> dict[str, Any]:
     network = {"name": "dit", "patch": patch, **size}
     return {
         "autoregressive": {"dropout": 0.1, "top_p": 0.9, **size},
+        "masked": {"dropout": 0.1, "num_steps": 12, **size},
         "diffusion": {"network": network, "solver": {"name": "heun"}, "num_steps": 12},
         "regression": {"network": network},
     }

@@ -79,6 +79,8 @@ class Tokens:
       symbols: names of the ids, such as characters or phonemes; empty if they have none.
         The first names id 0, and is empty where `padded`.
       constraints: soft constraints that sampling can apply; None for none.
+      grid: shape of the grid whose cells the positions are, in raster order, such as
+        (7, 7) of the codes of an image; empty for a sequence.
     """
 
     length: int
@@ -87,6 +89,7 @@ class Tokens:
     padded: bool = False
     symbols: tuple[str, ...] = ()
     constraints: TokenConstraints | None = dataclasses.field(default=None, repr=False)
+    grid: tuple[int, ...] = ()
 
     dtype: ClassVar = jnp.int32
 
@@ -100,6 +103,11 @@ class Tokens:
         _require(
             len(self.symbols) in (0, self.vocab),
             f"Tokens of {self.vocab} ids cannot have {len(self.symbols)} symbols",
+        )
+        object.__setattr__(self, "grid", tuple(self.grid))
+        _require(
+            not self.grid or math.prod(self.grid) == self.length,
+            f"Tokens of length {self.length} cannot be a grid of {self.grid}",
         )
 
     @property

@@ -52,6 +52,10 @@ def test_space_has_shape_dtype_and_description(space, shape, dtype, text):
             lambda: Tokens(4, 3, symbols=("a", "b")),
             "Tokens of 3 ids cannot have 2 symbols",
         ),
+        (
+            lambda: Tokens(4, 3, grid=(2, 3)),
+            "Tokens of length 4 cannot be a grid of (2, 3)",
+        ),
         (lambda: Array(()), "Array needs positive sizes, not ()"),
         (lambda: Array((3, 0)), "Array needs positive sizes, not (3, 0)"),
         (lambda: Array((3,), 1.0, 1.0), "Array needs low < high, not 1.0 and 1.0"),

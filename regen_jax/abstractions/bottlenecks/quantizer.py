@@ -30,7 +30,9 @@ class Quantizer(Bottleneck):
 
     def output_space(self, latent_shape: tuple[int, ...], padded: bool) -> Tokens:
         vocab = self.vocab + int(padded)
-        return Tokens(math.prod(latent_shape), vocab, self.depth, padded=padded)
+        length = math.prod(latent_shape)
+        grid = latent_shape if len(latent_shape) > 1 else ()
+        return Tokens(length, vocab, self.depth, padded=padded, grid=grid)
 
     def pack(self, space: Tokens, codes: jax.Array, mask: Mask) -> jax.Array:
         tokens = codes.reshape(codes.shape[0], *space.shape)
