@@ -1,0 +1,48 @@
+"""Prediction of the data."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from regen_jax import ranges
+from regen_jax.generators.diffusion.interfaces import Estimate, Prediction
+from regen_jax.ranges import PositiveFraction
+
+_TINY = 1e-6
+"""No solver asks at sigma 0, where the noise does not show in x_t."""
+
+
+@dataclasses.dataclass(frozen=True)
+class X(Prediction):
+    """The network predicts E[data | x_t]; the loss is that of the velocity data - noise.
+
+    JiT (Li and He, arXiv 2511.13720): data lie on a manifold and noise does not, so that a
+    network whose patches have more values than its width can predict data alone. The
+    velocity of a prediction differs by (alpha + sigma) / sigma times the error of the data.
+
+    Attributes:
+      min_sigma: bounds the divisor in the loss from below.
+    """
+
+    min_sigma: PositiveFraction = 0.05
+
+    def __post_init__(self):
+        ranges.check(self)
+
+    def error(
+        self,
+        prediction: jax.Array,
+        noise: jax.Array,
+        data: jax.Array,
+        alpha: jax.Array,
+        sigma: jax.Array,
+    ) -> jax.Array:
+        scale = (alpha + sigma) / jnp.maximum(sigma, self.min_sigma)
+        return scale * (prediction - data)
+
+    def estimate(
+        self, prediction: jax.Array, x: jax.Array, alpha: jax.Array, sigma: jax.Array
+    ) -> Estimate:
+        noise = (x - alpha * prediction) / jnp.maximum(sigma, _TINY)
+        return Estimate(prediction, noise)
