@@ -1,7 +1,6 @@
 """p(target | source) of arrays as a path from noise to data."""
 
 import dataclasses
-import functools
 import itertools
 from typing import TypeVar
 
@@ -14,9 +13,11 @@ from regen_jax.generators.array_generator import ArrayGenerator
 from regen_jax.generators.diffusion.guidance.classifier_free import ClassifierFree
 from regen_jax.generators.diffusion.guide import init_guide, update_guide
 from regen_jax.generators.diffusion.interfaces import (
-    Denoise,
-    Estimate,
+    Components,
+    Denoiser,
     GuidanceMethod,
+    Inputs,
+    Interval,
     Predict,
     Process,
     Solver,
@@ -100,10 +101,11 @@ class Diffusion(ArrayGenerator):
         self, variables: Variables, keys: Key, source: Value, target: Value, train: bool
     ) -> LossOutput:
         """Returns the mean squared error of a prediction at one time per example."""
-        data, noise = normalize_target(self.target_space, target), self._noise(keys)
+        data = normalize_target(self.target_space, target)
+        truth = Components(data, self._noise(keys))
         time_B = self.time_sampling.sample(fold_keys(keys, _TIME), self.process)
         time_B = self._shifted(time_B)
-        x = self.process.corrupt(noise, data, time_B)
+        x = self.process.corrupt(truth, time_B)
         prediction = self.module.apply(
             variables,
             source,
@@ -111,7 +113,7 @@ class Diffusion(ArrayGenerator):
             *self.process.network_inputs(x, time_B),
             fold_keys(keys, _DROPOUT) if train else None,
         )
-        error = self.process.error(prediction, noise, data, time_B)
+        error = self.process.error(prediction, truth, time_B)
         return LossOutput(mean_square(error, target))
 
     def update(
@@ -119,41 +121,37 @@ class Diffusion(ArrayGenerator):
     ) -> Variables:
         return update_guide(variables, self.guide_steps)
 
-    def denoise(
-        self,
-        variables: Variables,
-        source: Value,
-        x: jax.Array,
-        time: jax.Array,
-        guidance: float,
-    ) -> Estimate:
-        """Returns the guided estimate at x [B, *target.shape] and one time f32[]."""
-        time_B = jnp.full(x.shape[0], time, jnp.float32)
+    def denoiser(
+        self, variables: Variables, source: Value, guidance: float
+    ) -> Denoiser:
+        """Returns guided estimates at x [B, *target.shape] and one time f32[]."""
 
         def network(params: Variables) -> Predict:
-            def predict(source, drop, x, time_B):
-                inputs = self.process.network_inputs(x, time_B)
+            def predict(inputs: Inputs, drop: jax.Array) -> jax.Array:
                 return self.module.apply(
-                    {**variables, "params": params}, source, drop, *inputs
+                    {**variables, "params": params},
+                    inputs.source,
+                    drop,
+                    *self.process.network_inputs(inputs.x, inputs.time_B),
                 )
 
             return predict
 
         guide = network(variables["guide"]["params"]) if self.guide_steps else None
-        prediction = self.guidance_method.predict(
-            network(variables["params"]),
-            guide,
-            source,
-            x,
-            time_B,
-            guidance,
-        )
-        return self.process.estimate(prediction, x, time_B)
+
+        def estimate(x: jax.Array, time: jax.Array) -> Components:
+            inputs = Inputs(source, x, jnp.full(x.shape[0], time))
+            prediction = self.guidance_method.predict(
+                network(variables["params"]), guide, inputs, guidance
+            )
+            return self.process.estimate(prediction, x, inputs.time_B)
+
+        return Denoiser(self.process, estimate)
 
     def sample(self, variables: Variables, keys: jax.Array, source: Value) -> Value:
         """Solves the ODE from noise: one loop for each run of steps of equal config."""
         times = self._shifted(self.process.times(self.num_steps))
-        x = self.process.sigma(jnp.float32(times[0])) * self._noise(keys)
+        x = self.process.scales(jnp.float32(times[0])).sigma * self._noise(keys)
         state = SolverState(x, fold_keys(keys, _SOLVER), self.solver.init(x))
 
         def config(step: int) -> tuple[Solver, float]:
@@ -163,10 +161,9 @@ class Diffusion(ArrayGenerator):
 
         for (solver, scale), run in itertools.groupby(range(self.num_steps), config):
             steps = list(run)
-            denoise = functools.partial(self.denoise, variables, source, guidance=scale)
-            state = integrate(
-                denoise, self.process, solver, state, times[steps[0] : steps[-1] + 2]
-            )
+            denoiser = self.denoiser(variables, source, scale)
+            ends = times[steps[0] : steps[-1] + 2]
+            state = integrate(denoiser, solver, state, ends)
         return self.to_data_space(state.x, source)
 
     def _shifted(self, time: _Times) -> _Times:
@@ -182,16 +179,12 @@ class Diffusion(ArrayGenerator):
 
 
 def integrate(
-    denoise: Denoise,
-    process: Process,
-    solver: Solver,
-    state: SolverState,
-    times: np.ndarray,
+    denoiser: Denoiser, solver: Solver, state: SolverState, times: np.ndarray
 ) -> SolverState:
     """Moves a state from times[0] to times[-1], a step of the solver per interval."""
-    times = jnp.asarray(times, jnp.float32)
+    ends = jnp.asarray(times, jnp.float32)
 
-    def step(state: SolverState, interval: tuple[jax.Array, jax.Array]):
-        return solver.step(denoise, process, state, *interval), None
+    def step(state: SolverState, interval: Interval) -> tuple[SolverState, None]:
+        return solver.step(denoiser, state, interval), None
 
-    return jax.lax.scan(step, state, (times[:-1], times[1:]))[0]
+    return jax.lax.scan(step, state, (ends[:-1], ends[1:]))[0]

@@ -8,8 +8,8 @@ and samples follow its probability flow (Song et al., arXiv 2011.13456, equation
 
   dx = E[data | x_t] dalpha + E[noise | x_t] dsigma.                           (2)
 
-So whatever a network predicts is converted to an `Estimate` of data and noise, which is
-all that solvers ask for: any of them solves (2) of any process.
+So whatever a network predicts is converted to estimates of data and noise, which is all
+that solvers ask for: any of them solves (2) of any process.
 """
 
 import abc
@@ -25,18 +25,18 @@ from regen_jax.ranges import Fraction
 from regen_jax.spaces import Value
 
 
-class Estimate(NamedTuple):
-    """What a prediction says of the two parts of x_t, [B, *shape] each."""
+class Components(NamedTuple):
+    """The two parts of x_t, or estimates of them, [B, *shape] each."""
 
     data: jax.Array
     noise: jax.Array
 
 
-Denoise = Callable[[jax.Array, jax.Array], Estimate]
-"""Maps x_t [B, *shape] and one time f32[] to an estimate."""
-Predict = Callable[[Value, jax.Array, jax.Array, jax.Array], jax.Array]
-"""The network: maps source, drop bool[B], x_t [B, *shape] and times f32[B] to a prediction
-[B, *shape]; it sees no source where `drop` is true."""
+class Scales(NamedTuple):
+    """The factors of the components in x_t."""
+
+    alpha: jax.Array
+    sigma: jax.Array
 
 
 class Process(abc.ABC):
@@ -45,12 +45,8 @@ class Process(abc.ABC):
     registry: ClassVar[str] = "regen_jax.generators.diffusion.processes"
 
     @abc.abstractmethod
-    def alpha(self, time: jax.Array) -> jax.Array:
-        """Returns the scale of the data at times of any shape."""
-
-    @abc.abstractmethod
-    def sigma(self, time: jax.Array) -> jax.Array:
-        """Returns the scale of the noise at times of any shape; 0 at time 1."""
+    def scales(self, time: jax.Array) -> Scales:
+        """Returns alpha and sigma at times of any shape; sigma is 0 at time 1."""
 
     @abc.abstractmethod
     def time_at(self, noise_level: jax.Array) -> jax.Array:
@@ -58,26 +54,20 @@ class Process(abc.ABC):
 
     @abc.abstractmethod
     def error(
-        self,
-        prediction: jax.Array,
-        noise: jax.Array,
-        data: jax.Array,
-        time_B: jax.Array,
+        self, prediction: jax.Array, truth: Components, time_B: jax.Array
     ) -> jax.Array:
         """Returns the error of a prediction [B, *shape], whose mean square is the loss."""
 
     @abc.abstractmethod
     def estimate(
         self, prediction: jax.Array, x: jax.Array, time_B: jax.Array
-    ) -> Estimate:
+    ) -> Components:
         """Converts a prediction at x_t [B, *shape], at one time per example."""
 
-    def corrupt(
-        self, noise: jax.Array, data: jax.Array, time_B: jax.Array
-    ) -> jax.Array:
+    def corrupt(self, truth: Components, time_B: jax.Array) -> jax.Array:
         """Returns x_t [B, *shape] at one time per example, by equation (1)."""
-        time = expand(time_B, data)
-        return self.sigma(time) * noise + self.alpha(time) * data
+        alpha, sigma = self.scales(expand(time_B, truth.data))
+        return sigma * truth.noise + alpha * truth.data
 
     def network_inputs(
         self, x: jax.Array, time_B: jax.Array
@@ -91,10 +81,7 @@ class Process(abc.ABC):
 
 
 class Prediction(abc.ABC):
-    """What the network predicts of x_t, in terms of alpha and sigma.
-
-    Both are of shapes that broadcast over [B, *shape].
-    """
+    """What the network predicts of x_t, by scales that broadcast over [B, *shape]."""
 
     registry: ClassVar[str] = "regen_jax.generators.diffusion.predictions"
     divides_by_alpha: ClassVar[bool] = False
@@ -102,19 +89,14 @@ class Prediction(abc.ABC):
 
     @abc.abstractmethod
     def error(
-        self,
-        prediction: jax.Array,
-        noise: jax.Array,
-        data: jax.Array,
-        alpha: jax.Array,
-        sigma: jax.Array,
+        self, prediction: jax.Array, truth: Components, scales: Scales
     ) -> jax.Array:
         """Returns the error of a prediction [B, *shape], as `Process.error`."""
 
     @abc.abstractmethod
     def estimate(
-        self, prediction: jax.Array, x: jax.Array, alpha: jax.Array, sigma: jax.Array
-    ) -> Estimate:
+        self, prediction: jax.Array, x: jax.Array, scales: Scales
+    ) -> Components:
         """Converts a prediction at x_t, as `Process.estimate`."""
 
 
@@ -124,7 +106,7 @@ class NoiseSchedule(abc.ABC):
     registry: ClassVar[str] = "regen_jax.generators.diffusion.noise_schedules"
 
     @abc.abstractmethod
-    def scales(self, time: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def scales(self, time: jax.Array) -> Scales:
         """Returns alpha, above 0, and sigma, 0 at time 1, at times of any shape."""
 
     @abc.abstractmethod
@@ -160,6 +142,23 @@ class SolverState(NamedTuple):
     memory: Any
 
 
+@dataclasses.dataclass(frozen=True)
+class Denoiser:
+    """A process, and what a network estimates along it.
+
+    Attributes:
+      process: of the network.
+      estimate: maps x_t [B, *shape] and one time f32[] to the components of x_t.
+    """
+
+    process: Process
+    estimate: Callable[[jax.Array, jax.Array], Components]
+
+
+Interval = tuple[jax.Array, jax.Array]
+"""Times f32[] at which a step starts and ends."""
+
+
 class Solver(abc.ABC):
     """A solver of the sampling ODE, equation (2), or of an SDE of the same marginals."""
 
@@ -171,19 +170,33 @@ class Solver(abc.ABC):
 
     @abc.abstractmethod
     def step(
-        self,
-        denoise: Denoise,
-        process: Process,
-        state: SolverState,
-        start: jax.Array,
-        end: jax.Array,
+        self, denoiser: Denoiser, state: SolverState, interval: Interval
     ) -> SolverState:
-        """Moves x [B, *shape] from the time `start` to `end`."""
+        """Moves x from the start to the end of an interval."""
 
     @property
     def last(self) -> "Solver":
         """The solver of the last step, which ends at the data."""
         return self
+
+
+class Inputs(NamedTuple):
+    """What a network reads.
+
+    Attributes:
+      source: [B, *source.shape].
+      x: x_t [B, *shape].
+      time_B: f32[B].
+    """
+
+    source: Value
+    x: jax.Array
+    time_B: jax.Array
+
+
+Predict = Callable[[Inputs, jax.Array], jax.Array]
+"""Maps inputs and drop bool[B] to a prediction [B, *shape]; there is no source where `drop`
+is true."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -213,13 +226,7 @@ class GuidanceMethod(abc.ABC):
 
     @abc.abstractmethod
     def predict(
-        self,
-        network: Predict,
-        guide: Predict | None,
-        source: Value,
-        x: jax.Array,
-        time_B: jax.Array,
-        scale: float,
+        self, network: Predict, guide: Predict | None, inputs: Inputs, scale: float
     ) -> jax.Array:
         """Returns the guided prediction [B, *shape], that of `network` if scale is 1.
 
@@ -227,9 +234,7 @@ class GuidanceMethod(abc.ABC):
           network: that is guided.
           guide: the same network with parameters of early training; None if there are
             none.
-          source: [B, *source.shape].
-          x: x_t [B, *shape].
-          time_B: f32[B].
+          inputs: of both.
           scale: of the guidance.
         """
 

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from regen_jax.generators.diffusion.interfaces import Estimate
+from regen_jax.generators.diffusion.interfaces import Components, Denoiser
 from regen_jax.generators.diffusion.noise_schedules.linear import Linear
 from regen_jax.generators.diffusion.predictions.epsilon import Epsilon
 from regen_jax.generators.diffusion.predictions.x import X
@@ -29,17 +29,22 @@ def best_estimate(x, alpha, sigma):
     gain = alpha * SPREAD**2 / (alpha**2 * SPREAD**2 + sigma**2)
     data = MEAN + gain * (x - alpha * MEAN)
     noise_gain = sigma / (alpha**2 * SPREAD**2 + sigma**2)
-    return Estimate(data, noise_gain * (x - alpha * MEAN))
+    return Components(data, noise_gain * (x - alpha * MEAN))
 
 
-def denoiser(process):
-    """Returns the best estimate as a function of x_t and a time."""
-    return lambda x, time: best_estimate(x, process.alpha(time), process.sigma(time))
+def best_denoiser(process):
+    """Returns the best estimates along a process."""
+    return Denoiser(process, lambda x, time: best_estimate(x, *process.scales(time)))
+
+
+def at_start(process, noise):
+    """Returns x_0, which is noise with the deviation that the process starts with."""
+    return process.scales(jnp.zeros(())).sigma * noise
 
 
 def flow_end(process, x):
     """Returns where the exact flow carries x from time 0: its quantile of the data."""
-    alpha, sigma = process.alpha(jnp.zeros(())), process.sigma(jnp.zeros(()))
+    alpha, sigma = process.scales(jnp.zeros(()))
     deviation = jnp.sqrt(alpha**2 * SPREAD**2 + sigma**2)
     return MEAN + SPREAD * (x - alpha * MEAN) / deviation
 

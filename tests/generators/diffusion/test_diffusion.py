@@ -15,7 +15,7 @@ from regen_jax.errors import UserError
 from regen_jax.generators.diffusion.diffusion import Diffusion
 from regen_jax.generators.diffusion.guidance.autoguidance import Autoguidance
 from regen_jax.generators.diffusion.guidance.classifier_free import ClassifierFree
-from regen_jax.generators.diffusion.interfaces import Estimate, Process
+from regen_jax.generators.diffusion.interfaces import Components, Process, Scales
 from regen_jax.generators.diffusion.noise_schedules.linear import Linear
 from regen_jax.generators.diffusion.predictions.epsilon import Epsilon
 from regen_jax.generators.diffusion.processes.ddpm import DDPM
@@ -32,6 +32,7 @@ from regen_jax.spaces import Array, Category, Tokens, zeros
 from tests.generators.diffusion.gaussians import (
     PROCESSES,
     BestNetwork,
+    at_start,
     best_estimate,
     flow_end,
 )
@@ -85,8 +86,8 @@ def test_sample_is_the_noise_of_its_key_carried_to_the_data(monkeypatch, name):
     solver = DPMSolver2M() if name in ("v", "epsilon") else Heun()
     model = tiny(process=process, solver=solver, num_steps=200)
     monkeypatch.setattr(Diffusion, "module", BestNetwork(process))
-    noise = process.sigma(jnp.zeros(())) * gaussian_noise(keys)
-    expected = np.clip(5 * (flow_end(process, noise) + 1), 0, 10)
+    x = at_start(process, gaussian_noise(keys))
+    expected = np.clip(5 * (flow_end(process, x) + 1), 0, 10)
     y = jax.jit(model.sample)({"params": {}}, keys, jnp.zeros(4, int))
     np.testing.assert_allclose(y, expected, atol=0.01)
 
@@ -323,23 +324,20 @@ def test_parts_are_chosen_by_name():
 class Constant(Process):
     """Keeps data without noise; samples stay where they begin."""
 
-    def alpha(self, time):
-        return jnp.ones_like(time)
-
-    def sigma(self, time):
-        return jnp.ones_like(time)
+    def scales(self, time):
+        return Scales(jnp.ones_like(time), jnp.ones_like(time))
 
     def time_at(self, noise_level):
         return noise_level
 
-    def corrupt(self, noise, data, time_B):
-        return data
+    def corrupt(self, truth, time_B):
+        return truth.data
 
-    def error(self, prediction, noise, data, time_B):
+    def error(self, prediction, truth, time_B):
         return prediction
 
     def estimate(self, prediction, x, time_B):
-        return Estimate(x, jnp.zeros_like(x))
+        return Components(x, jnp.zeros_like(x))
 
 
 def test_process_of_ones_own_is_trained_and_sampled():

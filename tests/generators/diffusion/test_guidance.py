@@ -6,9 +6,10 @@ import pytest
 
 from regen_jax.generators.diffusion.guidance.autoguidance import Autoguidance
 from regen_jax.generators.diffusion.guidance.classifier_free import ClassifierFree
+from regen_jax.generators.diffusion.interfaces import Inputs
 
-SOURCE = jnp.array([[1.0], [2.0]])
-X, TIME = jnp.array([[3.0], [5.0]]), jnp.array([0.25, 0.25])
+SOURCE, X = jnp.array([[1.0], [2.0]]), jnp.array([[3.0], [5.0]])
+INPUTS = Inputs(SOURCE, X, jnp.array([0.25, 0.25]))
 
 
 class Network:
@@ -17,7 +18,8 @@ class Network:
     def __init__(self):
         self.batch_sizes = []
 
-    def __call__(self, source, drop, x, time_B):
+    def __call__(self, inputs, drop):
+        source, x, time_B = inputs
         self.batch_sizes.append(len(x))
         return x + time_B[:, None] + jnp.where(drop[:, None], 0, source)
 
@@ -25,7 +27,7 @@ class Network:
 @pytest.mark.parametrize(("scale", "batch_size"), [(0.0, 2), (1.0, 2), (3.0, 4)])
 def test_guidance_extrapolates_from_the_unconditional_prediction(scale, batch_size):
     network = Network()
-    prediction = ClassifierFree().predict(network, None, SOURCE, X, TIME, scale)
+    prediction = ClassifierFree().predict(network, None, INPUTS, scale)
     np.testing.assert_allclose(prediction, X + 0.25 + scale * SOURCE)
     # Only a scale that mixes both predictions doubles the batch.
     assert network.batch_sizes == [batch_size]
@@ -33,19 +35,19 @@ def test_guidance_extrapolates_from_the_unconditional_prediction(scale, batch_si
 
 @pytest.mark.parametrize("scale", [0.0, 1.0, 2.5])
 def test_autoguidance_extrapolates_from_the_prediction_of_the_guide(scale):
-    def guide(source, drop, x, time_B):
+    def guide(inputs, drop):
         assert not drop.any()
-        return 0.5 * x - source
+        return 0.5 * inputs.x - inputs.source
 
     network = Network()
-    prediction = Autoguidance().predict(network, guide, SOURCE, X, TIME, scale)
+    prediction = Autoguidance().predict(network, guide, INPUTS, scale)
     early, late = 0.5 * X - SOURCE, X + 0.25 + SOURCE
     np.testing.assert_allclose(prediction, early + scale * (late - early))
     assert network.batch_sizes == [2]
 
 
 def test_autoguidance_at_scale_one_needs_no_guide():
-    prediction = Autoguidance().predict(Network(), None, SOURCE, X, TIME, 1.0)
+    prediction = Autoguidance().predict(Network(), None, INPUTS, 1.0)
     np.testing.assert_allclose(prediction, X + 0.25 + SOURCE)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from regen_jax.generators.diffusion.diffusion import integrate
-from regen_jax.generators.diffusion.interfaces import Estimate, SolverState
+from regen_jax.generators.diffusion.interfaces import Components, Denoiser, SolverState
 from regen_jax.generators.diffusion.solvers.ddim import DDIM
 from regen_jax.generators.diffusion.solvers.dpm_solver_2m import DPMSolver2M
 from regen_jax.generators.diffusion.solvers.euler import Euler
@@ -20,7 +20,8 @@ from tests.generators.diffusion.gaussians import (
     PROCESSES,
     SPREAD,
     VP_V,
-    denoiser,
+    at_start,
+    best_denoiser,
     flow_end,
 )
 
@@ -33,30 +34,30 @@ each_solver = pytest.mark.parametrize("solver", [Euler(), Heun(), DPMSolver2M()]
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def step(solver, process, state, start, end):
-    return solver.step(denoiser(process), process, state, start, end)
+def step(solver, process, state, interval):
+    return solver.step(best_denoiser(process), state, interval)
 
 
 def advance(solver, process, x, times):
     """The state at the end of some times; one compilation for any number of them."""
     keys = jax.random.split(jax.random.key(0), len(x))
     state = SolverState(x, keys, solver.init(x))
-    for start, end in itertools.pairwise(np.asarray(times, np.float32)):
-        state = step(solver, process, state, start, end)
+    for interval in itertools.pairwise(np.asarray(times, np.float32)):
+        state = step(solver, process, state, interval)
     return state
 
 
 def solve(solver, process, num_steps, noise=NOISE):
     """Where noise ends at the data, by a last step of `solver.last`."""
     *times, end = np.asarray(process.times(num_steps), np.float32)
-    state = advance(solver, process, process.sigma(jnp.zeros(())) * noise, times)
-    return step(solver.last, process, state, times[-1], end).x
+    state = advance(solver, process, at_start(process, noise), times)
+    return step(solver.last, process, state, (times[-1], end)).x
 
 
 @each_process
 @each_solver
 def test_solution_carries_noise_to_the_gaussian(solver, process):
-    expected = flow_end(process, process.sigma(jnp.zeros(())) * NOISE)
+    expected = flow_end(process, at_start(process, NOISE))
     few, many = (np.abs(solve(solver, process, n) - expected).max() for n in (50, 400))
     assert many < few / 6 and many < 0.012
 
@@ -65,10 +66,7 @@ def test_solution_carries_noise_to_the_gaussian(solver, process):
 @each_solver
 def test_error_shrinks_with_the_order_of_the_solver(solver, process):
     # Over a part of the path where no step is infinite and no scale singular.
-    alpha, sigma = (
-        np.asarray(scale(jnp.array([0.2, 0.8])), np.float64)
-        for scale in (process.alpha, process.sigma)
-    )
+    alpha, sigma = np.asarray(process.scales(jnp.array([0.2, 0.8])), np.float64)
     deviation = np.sqrt(alpha**2 * SPREAD**2 + sigma**2)
     x, expected = (alpha[i] * MEAN + deviation[i] * NOISE for i in (0, 1))
     errors = [
@@ -98,16 +96,18 @@ def test_euler_on_a_flow_follows_its_velocity():
 
 @pytest.mark.parametrize("solver", [Euler(), Heun(), DPMSolver2M(), DDIM(eta=1.0)])
 def test_point_mass_is_reached_exactly(solver):
-    def denoise(x, time):
-        noise = (x - VP_V.alpha(time) * MEAN) / VP_V.sigma(time)
-        return Estimate(jnp.full_like(x, MEAN), noise)
+    def estimate(x, time):
+        alpha, sigma = VP_V.scales(time)
+        return Components(jnp.full_like(x, MEAN), (x - alpha * MEAN) / sigma)
+
+    denoiser = Denoiser(VP_V, estimate)
 
     @jax.jit
     def end(x):
         times, keys = VP_V.times(4), jax.random.split(jax.random.key(0), len(x))
         state = SolverState(x, keys, solver.init(x))
-        state = integrate(denoise, VP_V, solver, state, times[:-1])
-        return integrate(denoise, VP_V, solver.last, state, times[-2:]).x
+        state = integrate(denoiser, solver, state, times[:-1])
+        return integrate(denoiser, solver.last, state, times[-2:]).x
 
     np.testing.assert_allclose(end(NOISE), MEAN, atol=1e-5)
 
@@ -126,14 +126,14 @@ def test_ancestral_sampler_has_the_moments_of_the_data(name, eta):
 
 def test_ddim_step_matches_equations_12_and_16():
     start, end, eta = jnp.float32(0.4), jnp.float32(0.6), 0.7
-    alpha_bar = [float(VP_V.alpha(time)) ** 2 for time in (start, end)]
+    alpha_bar = [float(VP_V.scales(time).alpha) ** 2 for time in (start, end)]
     keys = jax.random.split(jax.random.key(0), len(NOISE))
     state = SolverState(NOISE, keys, ())
-    x = DDIM(eta).step(denoiser(VP_V), VP_V, state, start, end).x
+    x = DDIM(eta).step(best_denoiser(VP_V), state, (start, end)).x
     drawn = np.stack(
         [jax.random.normal(jax.random.fold_in(key, 0), (1,)) for key in keys]
     )
-    data, noise = denoiser(VP_V)(NOISE, start)
+    data, noise = best_denoiser(VP_V).estimate(NOISE, start)
     deviation = eta * np.sqrt(
         (1 - alpha_bar[1]) / (1 - alpha_bar[0]) * (1 - alpha_bar[0] / alpha_bar[1])
     )
@@ -144,13 +144,10 @@ def test_ddim_step_matches_equations_12_and_16():
 
 def test_dpm_solver_step_matches_algorithm_2():
     times = np.array([0.3, 0.45, 0.7], np.float32)
-    alpha, sigma = (
-        np.asarray(scale(jnp.asarray(times)), np.float64)
-        for scale in (VP_V.alpha, VP_V.sigma)
-    )
+    alpha, sigma = np.asarray(VP_V.scales(jnp.asarray(times)), np.float64)
     log_ratio = np.log(alpha / sigma)
     first, second = np.diff(log_ratio)
-    estimate = denoiser(VP_V)
+    estimate = best_denoiser(VP_V).estimate
     data = estimate(NOISE, times[0]).data
     x = sigma[1] / sigma[0] * NOISE - alpha[1] * np.expm1(-first) * data
     r = first / second

@@ -5,9 +5,12 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from regen_jax.generators.diffusion.interfaces import GuidanceMethod, Predict
+from regen_jax.generators.diffusion.interfaces import (
+    GuidanceMethod,
+    Inputs,
+    Predict,
+)
 from regen_jax.generators.sampling.logits import classifier_free_guidance
-from regen_jax.spaces import Value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,18 +25,11 @@ class Autoguidance(GuidanceMethod):
     needs_guide = True
 
     def predict(
-        self,
-        network: Predict,
-        guide: Predict | None,
-        source: Value,
-        x: jax.Array,
-        time_B: jax.Array,
-        scale: float,
+        self, network: Predict, guide: Predict | None, inputs: Inputs, scale: float
     ) -> jax.Array:
-        drop = jnp.zeros(x.shape[0], bool)
-        prediction = network(source, drop, x, time_B)
+        drop = jnp.zeros(inputs.time_B.shape, bool)
+        prediction = network(inputs, drop)
         if scale == 1:
             return prediction
         assert guide is not None
-        early = guide(source, drop, x, time_B)
-        return classifier_free_guidance(prediction, early, scale)
+        return classifier_free_guidance(prediction, guide(inputs, drop), scale)

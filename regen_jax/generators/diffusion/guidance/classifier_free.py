@@ -5,9 +5,12 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from regen_jax.generators.diffusion.interfaces import GuidanceMethod, Predict
+from regen_jax.generators.diffusion.interfaces import (
+    GuidanceMethod,
+    Inputs,
+    Predict,
+)
 from regen_jax.generators.sampling.logits import classifier_free_guidance
-from regen_jax.spaces import Value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,20 +26,12 @@ class ClassifierFree(GuidanceMethod):
     needs_dropout = True
 
     def predict(
-        self,
-        network: Predict,
-        guide: Predict | None,
-        source: Value,
-        x: jax.Array,
-        time_B: jax.Array,
-        scale: float,
+        self, network: Predict, guide: Predict | None, inputs: Inputs, scale: float
     ) -> jax.Array:
-        drop = jnp.full(x.shape[0], scale == 0)
+        drop = jnp.full(inputs.time_B.shape, scale == 0)
         if scale in (0, 1):
-            return network(source, drop, x, time_B)
+            return network(inputs, drop)
         # One call with a batch of 2 B.
-        source, x, time_B = jax.tree.map(
-            lambda v: jnp.concatenate([v, v]), (source, x, time_B)
-        )
-        y = network(source, jnp.concatenate([drop, ~drop]), x, time_B)
+        inputs = jax.tree.map(lambda v: jnp.concatenate([v, v]), inputs)
+        y = network(inputs, jnp.concatenate([drop, ~drop]))
         return classifier_free_guidance(*jnp.split(y, 2), scale)

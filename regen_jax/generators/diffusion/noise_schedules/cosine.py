@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from regen_jax import ranges
-from regen_jax.generators.diffusion.interfaces import NoiseSchedule
+from regen_jax.generators.diffusion.interfaces import NoiseSchedule, Scales
 from regen_jax.ranges import Positive
 
 
@@ -27,9 +27,9 @@ class Cosine(NoiseSchedule):
     def __post_init__(self):
         ranges.check(self)
 
-    def scales(self, time: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def scales(self, time: jax.Array) -> Scales:
         angle = self._angle * (1 - time)
-        return jnp.cos(angle), jnp.sin(angle)
+        return Scales(jnp.cos(angle), jnp.sin(angle))
 
     def time_at(self, noise_level: jax.Array) -> jax.Array:
         return 1 - jnp.arctan(noise_level) / self._angle

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from regen_jax import ranges
-from regen_jax.generators.diffusion.interfaces import NoiseSchedule
+from regen_jax.generators.diffusion.interfaces import NoiseSchedule, Scales
 from regen_jax.ranges import Positive
 
 
@@ -33,11 +33,11 @@ class Linear(NoiseSchedule):
                 f"beta_min {self.beta_min} must be below beta_max {self.beta_max}"
             )
 
-    def scales(self, time: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def scales(self, time: jax.Array) -> Scales:
         s = 1 - time
         quadratic, linear = self._coefficients
         log_alpha = -(quadratic * s + linear) * s
-        return jnp.exp(log_alpha), jnp.sqrt(-jnp.expm1(2 * log_alpha))
+        return Scales(jnp.exp(log_alpha), jnp.sqrt(-jnp.expm1(2 * log_alpha)))
 
     def time_at(self, noise_level: jax.Array) -> jax.Array:
         quadratic, linear = self._coefficients

@@ -4,7 +4,11 @@ import dataclasses
 
 import jax
 
-from regen_jax.generators.diffusion.interfaces import Estimate, Prediction
+from regen_jax.generators.diffusion.interfaces import (
+    Components,
+    Prediction,
+    Scales,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,16 +18,11 @@ class Epsilon(Prediction):
     divides_by_alpha = True
 
     def error(
-        self,
-        prediction: jax.Array,
-        noise: jax.Array,
-        data: jax.Array,
-        alpha: jax.Array,
-        sigma: jax.Array,
+        self, prediction: jax.Array, truth: Components, scales: Scales
     ) -> jax.Array:
-        return prediction - noise
+        return prediction - truth.noise
 
     def estimate(
-        self, prediction: jax.Array, x: jax.Array, alpha: jax.Array, sigma: jax.Array
-    ) -> Estimate:
-        return Estimate((x - sigma * prediction) / alpha, prediction)
+        self, prediction: jax.Array, x: jax.Array, scales: Scales
+    ) -> Components:
+        return Components((x - scales.sigma * prediction) / scales.alpha, prediction)

@@ -5,7 +5,11 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from regen_jax.generators.diffusion.interfaces import Estimate, Prediction
+from regen_jax.generators.diffusion.interfaces import (
+    Components,
+    Prediction,
+    Scales,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,21 +22,18 @@ class V(Prediction):
     """
 
     def error(
-        self,
-        prediction: jax.Array,
-        noise: jax.Array,
-        data: jax.Array,
-        alpha: jax.Array,
-        sigma: jax.Array,
+        self, prediction: jax.Array, truth: Components, scales: Scales
     ) -> jax.Array:
-        return prediction - (alpha * noise - sigma * data)
+        alpha, sigma = scales
+        return prediction - (alpha * truth.noise - sigma * truth.data)
 
     def estimate(
-        self, prediction: jax.Array, x: jax.Array, alpha: jax.Array, sigma: jax.Array
-    ) -> Estimate:
+        self, prediction: jax.Array, x: jax.Array, scales: Scales
+    ) -> Components:
+        alpha, sigma = scales
         # 1 where the variance is preserved.
         norm = jnp.square(alpha) + jnp.square(sigma)
-        return Estimate(
+        return Components(
             (alpha * x - sigma * prediction) / norm,
             (sigma * x + alpha * prediction) / norm,
         )

@@ -4,7 +4,11 @@ import dataclasses
 
 import jax
 
-from regen_jax.generators.diffusion.interfaces import Estimate, Prediction
+from regen_jax.generators.diffusion.interfaces import (
+    Components,
+    Prediction,
+    Scales,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,19 +19,15 @@ class Velocity(Prediction):
     """
 
     def error(
-        self,
-        prediction: jax.Array,
-        noise: jax.Array,
-        data: jax.Array,
-        alpha: jax.Array,
-        sigma: jax.Array,
+        self, prediction: jax.Array, truth: Components, scales: Scales
     ) -> jax.Array:
-        return prediction - (data - noise)
+        return prediction - (truth.data - truth.noise)
 
     def estimate(
-        self, prediction: jax.Array, x: jax.Array, alpha: jax.Array, sigma: jax.Array
-    ) -> Estimate:
+        self, prediction: jax.Array, x: jax.Array, scales: Scales
+    ) -> Components:
+        alpha, sigma = scales
         total = alpha + sigma
-        return Estimate(
+        return Components(
             (x + sigma * prediction) / total, (x - alpha * prediction) / total
         )

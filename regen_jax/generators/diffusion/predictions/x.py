@@ -6,11 +6,12 @@ import jax
 import jax.numpy as jnp
 
 from regen_jax import ranges
-from regen_jax.generators.diffusion.interfaces import Estimate, Prediction
+from regen_jax.generators.diffusion.interfaces import (
+    Components,
+    Prediction,
+    Scales,
+)
 from regen_jax.ranges import PositiveFraction
-
-_TINY = 1e-6
-"""No solver asks at sigma 0, where the noise does not show in x_t."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,18 +32,16 @@ class X(Prediction):
         ranges.check(self)
 
     def error(
-        self,
-        prediction: jax.Array,
-        noise: jax.Array,
-        data: jax.Array,
-        alpha: jax.Array,
-        sigma: jax.Array,
+        self, prediction: jax.Array, truth: Components, scales: Scales
     ) -> jax.Array:
-        scale = (alpha + sigma) / jnp.maximum(sigma, self.min_sigma)
-        return scale * (prediction - data)
+        alpha, sigma = scales
+        factor = (alpha + sigma) / jnp.maximum(sigma, self.min_sigma)
+        return factor * (prediction - truth.data)
 
     def estimate(
-        self, prediction: jax.Array, x: jax.Array, alpha: jax.Array, sigma: jax.Array
-    ) -> Estimate:
-        noise = (x - alpha * prediction) / jnp.maximum(sigma, _TINY)
-        return Estimate(prediction, noise)
+        self, prediction: jax.Array, x: jax.Array, scales: Scales
+    ) -> Components:
+        alpha, sigma = scales
+        # No solver asks at sigma 0, where the noise does not show in x_t.
+        divisor = jnp.where(sigma > 0, sigma, 1)
+        return Components(prediction, (x - alpha * prediction) / divisor)

@@ -4,7 +4,11 @@ import dataclasses
 
 import jax
 
-from regen_jax.generators.diffusion.interfaces import NoiseSchedule, Prediction
+from regen_jax.generators.diffusion.interfaces import (
+    NoiseSchedule,
+    Prediction,
+    Scales,
+)
 from regen_jax.generators.diffusion.noise_schedules.cosine import Cosine
 from regen_jax.generators.diffusion.predictions.v import V
 from regen_jax.generators.diffusion.processes.parameterized import ParameterizedProcess
@@ -24,11 +28,8 @@ class DDPM(ParameterizedProcess):
     prediction: Prediction = dataclasses.field(default_factory=V)
     schedule: NoiseSchedule = dataclasses.field(default_factory=Cosine)
 
-    def alpha(self, time: jax.Array) -> jax.Array:
-        return self.schedule.scales(time)[0]
-
-    def sigma(self, time: jax.Array) -> jax.Array:
-        return self.schedule.scales(time)[1]
+    def scales(self, time: jax.Array) -> Scales:
+        return self.schedule.scales(time)
 
     def time_at(self, noise_level: jax.Array) -> jax.Array:
         return self.schedule.time_at(noise_level)

@@ -7,7 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from regen_jax import ranges
-from regen_jax.generators.diffusion.interfaces import Estimate, Process, expand
+from regen_jax.generators.diffusion.interfaces import (
+    Components,
+    Process,
+    Scales,
+    expand,
+)
 from regen_jax.ranges import Positive
 
 
@@ -25,69 +30,63 @@ class EDM(Process):
 
     Attributes:
       sigma_data: deviation of the normalized target; near 1 for standardized latents.
-      sigma_min: of the start of the last step, which ends at 0.
-      sigma_max: where samples start.
+      sigmas: where the last step starts, which ends at 0, and where samples start.
       rho: exponent of the schedule; more makes steps near the data shorter.
     """
 
     sigma_data: Positive = 0.5
-    sigma_min: Positive = 0.002
-    sigma_max: Positive = 80.0
+    sigmas: tuple[Positive, Positive] = (0.002, 80.0)
     rho: Positive = 7.0
 
     def __post_init__(self):
         ranges.check(self)
-        if self.sigma_min >= self.sigma_max:
-            raise ValueError(
-                f"sigma_min {self.sigma_min} must be below sigma_max {self.sigma_max}"
-            )
+        low, high = self.sigmas
+        if low >= high:
+            raise ValueError(f"sigmas must be two rising ones, not {self.sigmas}")
 
-    def alpha(self, time: jax.Array) -> jax.Array:
-        return jnp.ones_like(time)
-
-    def sigma(self, time: jax.Array) -> jax.Array:
-        return self.sigma_max * (1 - time) ** self.rho
+    def scales(self, time: jax.Array) -> Scales:
+        return Scales(jnp.ones_like(time), self._sigma(time))
 
     def time_at(self, noise_level: jax.Array) -> jax.Array:
-        return 1 - (noise_level / self.sigma_max) ** (1 / self.rho)
+        return 1 - (noise_level / self.sigmas[1]) ** (1 / self.rho)
 
     def times(self, num_steps: int) -> np.ndarray:
-        """Returns times of sigmas from sigma_max to sigma_min, and of 0."""
-        last = 1 - (self.sigma_min / self.sigma_max) ** (1 / self.rho)
+        """Returns times of sigmas that fall to the lowest, and of 0."""
+        low, high = self.sigmas
+        last = 1 - (low / high) ** (1 / self.rho)
         return np.append(np.linspace(0, last, num_steps), 1.0)
 
     def network_inputs(
         self, x: jax.Array, time_B: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
         """Returns c_in x and c_noise, of table 1."""
-        sigma_B = self.sigma(time_B)
+        sigma_B = self._sigma(time_B)
         # Below it, sigma makes no difference that float32 shows.
         c_noise = jnp.log(jnp.maximum(sigma_B, 1e-6)) / 4
         return x / self._norm(expand(sigma_B, x)), c_noise
 
     def error(
-        self,
-        prediction: jax.Array,
-        noise: jax.Array,
-        data: jax.Array,
-        time_B: jax.Array,
+        self, prediction: jax.Array, truth: Components, time_B: jax.Array
     ) -> jax.Array:
         """Returns F - (data - c_skip x) / c_out, in a form without quotients 0 / 0."""
-        sigma = self.sigma(expand(time_B, data))
-        scale = self.sigma_data * self._norm(sigma)
-        return prediction - (sigma * data - self.sigma_data**2 * noise) / scale
+        sigma = self._sigma(expand(time_B, prediction))
+        expected = sigma / self.sigma_data * truth.data - self.sigma_data * truth.noise
+        return prediction - expected / self._norm(sigma)
 
     def estimate(
         self, prediction: jax.Array, x: jax.Array, time_B: jax.Array
-    ) -> Estimate:
+    ) -> Components:
         """Returns D(x, sigma) and (x - D) / sigma."""
-        sigma = self.sigma(expand(time_B, x))
+        sigma = self._sigma(expand(time_B, x))
         norm = self._norm(sigma)
         skip, out = jnp.square(self.sigma_data / norm), self.sigma_data / norm
-        return Estimate(
+        return Components(
             skip * x + sigma * out * prediction,
             sigma * x / jnp.square(norm) - out * prediction,
         )
+
+    def _sigma(self, time: jax.Array) -> jax.Array:
+        return self.sigmas[1] * (1 - time) ** self.rho
 
     def _norm(self, sigma: jax.Array) -> jax.Array:
         """Returns 1 / c_in, the deviation of x_t."""

@@ -4,7 +4,7 @@ import dataclasses
 
 import jax
 
-from regen_jax.generators.diffusion.interfaces import Prediction
+from regen_jax.generators.diffusion.interfaces import Prediction, Scales
 from regen_jax.generators.diffusion.predictions.velocity import Velocity
 from regen_jax.generators.diffusion.processes.parameterized import ParameterizedProcess
 
@@ -30,11 +30,8 @@ class FlowMatching(ParameterizedProcess):
                 "matching has noise alone: use process 'ddpm', or 'velocity', 'v' or 'x'"
             )
 
-    def alpha(self, time: jax.Array) -> jax.Array:
-        return time
-
-    def sigma(self, time: jax.Array) -> jax.Array:
-        return 1 - time
+    def scales(self, time: jax.Array) -> Scales:
+        return Scales(time, 1 - time)
 
     def time_at(self, noise_level: jax.Array) -> jax.Array:
         return 1 / (1 + noise_level)

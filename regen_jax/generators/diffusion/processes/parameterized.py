@@ -5,7 +5,7 @@ import dataclasses
 import jax
 
 from regen_jax.generators.diffusion.interfaces import (
-    Estimate,
+    Components,
     Prediction,
     Process,
     expand,
@@ -23,20 +23,13 @@ class ParameterizedProcess(Process):
     prediction: Prediction
 
     def error(
-        self,
-        prediction: jax.Array,
-        noise: jax.Array,
-        data: jax.Array,
-        time_B: jax.Array,
+        self, prediction: jax.Array, truth: Components, time_B: jax.Array
     ) -> jax.Array:
-        time = expand(time_B, data)
-        scales = self.alpha(time), self.sigma(time)
-        return self.prediction.error(prediction, noise, data, *scales)
+        scales = self.scales(expand(time_B, prediction))
+        return self.prediction.error(prediction, truth, scales)
 
     def estimate(
         self, prediction: jax.Array, x: jax.Array, time_B: jax.Array
-    ) -> Estimate:
-        time = expand(time_B, x)
-        return self.prediction.estimate(
-            prediction, x, self.alpha(time), self.sigma(time)
-        )
+    ) -> Components:
+        scales = self.scales(expand(time_B, prediction))
+        return self.prediction.estimate(prediction, x, scales)

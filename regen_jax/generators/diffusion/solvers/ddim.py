@@ -7,8 +7,8 @@ import jax.numpy as jnp
 
 from regen_jax import ranges
 from regen_jax.generators.diffusion.interfaces import (
-    Denoise,
-    Process,
+    Denoiser,
+    Interval,
     Solver,
     SolverState,
 )
@@ -33,23 +33,18 @@ class DDIM(Solver):
         ranges.check(self)
 
     def step(
-        self,
-        denoise: Denoise,
-        process: Process,
-        state: SolverState,
-        start: jax.Array,
-        end: jax.Array,
+        self, denoiser: Denoiser, state: SolverState, interval: Interval
     ) -> SolverState:
-        data, noise = denoise(state.x, start)
-        alpha, sigma = process.alpha(end), process.sigma(end)
+        data, noise = denoiser.estimate(state.x, interval[0])
+        start, end = map(denoiser.process.scales, interval)
         if not self.eta:
-            return state._replace(x=alpha * data + sigma * noise)
-        # Noise levels at the end over those at the start, squared.
-        ratio = sigma * process.alpha(start) / (alpha * process.sigma(start))
-        new = self.eta * sigma * jnp.sqrt(1 - jnp.square(ratio))
-        old = jnp.sqrt(jnp.square(sigma) - jnp.square(new))
+            return state._replace(x=end.alpha * data + end.sigma * noise)
+        # Noise levels at the end over those at the start.
+        ratio = end.sigma * start.alpha / (end.alpha * start.sigma)
+        new = self.eta * end.sigma * jnp.sqrt(1 - jnp.square(ratio))
+        old = jnp.sqrt(jnp.square(end.sigma) - jnp.square(new))
         drawn = jax.vmap(lambda key: jax.random.normal(key, data.shape[1:]))(
             fold_keys(state.keys, 0)
         )
-        x = alpha * data + old * noise + new * drawn
+        x = end.alpha * data + old * noise + new * drawn
         return state._replace(x=x, keys=fold_keys(state.keys, 1))

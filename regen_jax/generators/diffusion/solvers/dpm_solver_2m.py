@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from regen_jax.generators.diffusion.interfaces import (
-    Denoise,
-    Process,
+    Denoiser,
+    Interval,
+    Scales,
     Solver,
     SolverState,
 )
@@ -28,23 +29,18 @@ class DPMSolver2M(Solver):
         return jnp.zeros_like(x), jnp.array(jnp.inf)
 
     def step(
-        self,
-        denoise: Denoise,
-        process: Process,
-        state: SolverState,
-        start: jax.Array,
-        end: jax.Array,
+        self, denoiser: Denoiser, state: SolverState, interval: Interval
     ) -> SolverState:
-        data = denoise(state.x, start).data
+        data = denoiser.estimate(state.x, interval[0]).data
         last_data, last_length = state.memory
-        length = _log_ratio(process, end) - _log_ratio(process, start)
+        start, end = map(denoiser.process.scales, interval)
+        length = _log_ratio(end) - _log_ratio(start)
         # Flow matching starts at lambda = -inf, with a step that is infinite itself.
         known = jnp.isfinite(length) & jnp.isfinite(last_length)
         weight = jnp.where(known, length / (2 * last_length), 0)
         extrapolated = data + weight * (data - last_data)
-        ratio = process.sigma(end) / process.sigma(start)
-        gain = process.alpha(end) - process.alpha(start) * ratio
-        x = ratio * state.x + gain * extrapolated
+        ratio = end.sigma / start.sigma
+        x = ratio * state.x + (end.alpha - start.alpha * ratio) * extrapolated
         return state._replace(x=x, memory=(data, length))
 
     @property
@@ -53,6 +49,6 @@ class DPMSolver2M(Solver):
         return DDIM()
 
 
-def _log_ratio(process: Process, time: jax.Array) -> jax.Array:
-    """Returns lambda at a time."""
-    return jnp.log(process.alpha(time)) - jnp.log(process.sigma(time))
+def _log_ratio(scales: Scales) -> jax.Array:
+    """Returns lambda."""
+    return jnp.log(scales.alpha) - jnp.log(scales.sigma)

@@ -5,8 +5,9 @@ import dataclasses
 import jax
 
 from regen_jax.generators.diffusion.interfaces import (
-    Denoise,
-    Estimate,
+    Components,
+    Denoiser,
+    Interval,
     Process,
     Solver,
     SolverState,
@@ -14,15 +15,11 @@ from regen_jax.generators.diffusion.interfaces import (
 
 
 def follow(
-    estimate: Estimate,
-    process: Process,
-    x: jax.Array,
-    start: jax.Array,
-    end: jax.Array,
+    estimate: Components, process: Process, x: jax.Array, interval: Interval
 ) -> jax.Array:
-    """Moves x [B, *shape] between two times along a constant estimate of data and noise."""
-    alpha = process.alpha(end) - process.alpha(start)
-    sigma = process.sigma(end) - process.sigma(start)
+    """Moves x [B, *shape] over an interval along a constant estimate of its components."""
+    start, end = map(process.scales, interval)
+    alpha, sigma = end.alpha - start.alpha, end.sigma - start.sigma
     return x + alpha * estimate.data + sigma * estimate.noise
 
 
@@ -35,12 +32,8 @@ class Euler(Solver):
     """
 
     def step(
-        self,
-        denoise: Denoise,
-        process: Process,
-        state: SolverState,
-        start: jax.Array,
-        end: jax.Array,
+        self, denoiser: Denoiser, state: SolverState, interval: Interval
     ) -> SolverState:
-        estimate = denoise(state.x, start)
-        return state._replace(x=follow(estimate, process, state.x, start, end))
+        estimate = denoiser.estimate(state.x, interval[0])
+        x = follow(estimate, denoiser.process, state.x, interval)
+        return state._replace(x=x)

@@ -5,8 +5,8 @@ import dataclasses
 import jax
 
 from regen_jax.generators.diffusion.interfaces import (
-    Denoise,
-    Process,
+    Denoiser,
+    Interval,
     Solver,
     SolverState,
 )
@@ -21,17 +21,13 @@ class Heun(Solver):
     """
 
     def step(
-        self,
-        denoise: Denoise,
-        process: Process,
-        state: SolverState,
-        start: jax.Array,
-        end: jax.Array,
+        self, denoiser: Denoiser, state: SolverState, interval: Interval
     ) -> SolverState:
-        at_start = denoise(state.x, start)
-        at_end = denoise(follow(at_start, process, state.x, start, end), end)
+        process, (start, end) = denoiser.process, interval
+        at_start = denoiser.estimate(state.x, start)
+        at_end = denoiser.estimate(follow(at_start, process, state.x, interval), end)
         mean = jax.tree.map(lambda s, e: (s + e) / 2, at_start, at_end)
-        return state._replace(x=follow(mean, process, state.x, start, end))
+        return state._replace(x=follow(mean, process, state.x, interval))
 
     @property
     def last(self) -> Solver:
