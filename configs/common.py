@@ -4,12 +4,20 @@ A config of your own, in any folder, starts with `from configs import common`.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
 PARTS = ("source", "abstraction", "prior", "decoder")
 """Choices that also take a part of your own, as `package.module:Class`."""
+
+SPEECH = {
+    "spoken_digits": (2.048, 32, "english"),
+    "spoken_bible": (2.048, 40, "english"),
+    "tuxpaint_spanish": (4.096, 64, "spanish"),
+    "ljspeech": (10.24, 192, "english"),
+}
+"""Seconds and characters of the longest example of a data set, and its alphabet."""
 
 TINY = {
     "width": 16,
@@ -22,6 +30,28 @@ TINY = {
     "judge_layers": 1,
 }
 """Options of any section at `size=tiny`."""
+
+
+class Stage(NamedTuple):
+    """Numbers of a stage's training."""
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+
+
+class Scale(NamedTuple):
+    """How the stages of a larger size differ.
+
+    Attributes:
+      steps: factor of the steps of each stage.
+      batch_size: in place of that of each stage.
+      slower: divisor of the learning rate of each stage.
+    """
+
+    steps: int
+    batch_size: int
+    slower: float
 
 
 def parse_choices(
@@ -89,6 +119,28 @@ def make_config(
     return ConfigDict(_unshare(shrink(config, **tiny) if size == "tiny" else config))
 
 
+def sections(
+    chosen: Mapping[str, str],
+    task: str,
+    data: Mapping[str, Any],
+    parts: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    train: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Returns the sections of a task, whose parts are those chosen.
+
+    Args:
+      chosen: the choice of each of `PARTS`, `identity` for one that has none.
+      task: name of the task.
+      data: options of the data set.
+      parts: for each of `PARTS`, the options of its choices, see `part`.
+      train: the section of each stage.
+    """
+    options = {
+        key: part(chosen.get(key, "identity"), parts.get(key, {})) for key in PARTS
+    }
+    return {"task": task, "data": {**data, "dir": ""}, **options, "train": train}
+
+
 def _unshare(value: Any) -> Any:
     """Copies each section, as one that stands in two places would be set in both."""
     if not isinstance(value, Mapping):
@@ -148,6 +200,45 @@ def transformer(width: int, num_layers: int, num_heads: int) -> dict[str, Any]:
     }
 
 
+def encoder_decoder(size: Mapping[str, Any], **options: Any) -> dict[str, Any]:
+    """Returns the options of an autoregressive generator that encodes its source.
+
+    Args:
+      size: of its decoder, as `transformer` returns it, and unless `options` have
+        `encoder_layers` of its encoder.
+      **options: further ones, or in place of those that are common.
+    """
+    return {
+        **size,
+        "encoder_layers": size["num_layers"],
+        "conditioning": "cross",
+        "source_dropout": 0.0,
+        "remat": "none",
+        **options,
+    }
+
+
+def chorales(base: bool) -> dict[str, Any]:
+    """Returns the options of the data set `chorales`."""
+    return {
+        "name": "chorales",
+        "division": 4 if base else 2,
+        "max_beats": 96 if base else 64,
+        "transpose": 5,
+    }
+
+
+def speech(name: str) -> dict[str, Any]:
+    """Returns the options of a data set of `SPEECH`."""
+    seconds, characters, alphabet = SPEECH[name]
+    return {
+        "name": name,
+        "alphabet": alphabet,
+        "max_characters": characters,
+        "max_seconds": seconds,
+    }
+
+
 def part(name: str, options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Returns the section of the part that a choice names.
 
@@ -191,3 +282,34 @@ def training(
         "schedule": {"name": "warmup_cosine", "learning_rate": learning_rate},
         **options,
     }
+
+
+def equal_stages(
+    batch_size: int, learning_rate: float, **steps: int
+) -> dict[str, Stage]:
+    """Returns the numbers of stages that differ in their `steps` alone."""
+    return {k: Stage(number, batch_size, learning_rate) for k, number in steps.items()}
+
+
+def stages(
+    table: Mapping[str, Stage],
+    scale: Scale | None = None,
+    without_source: Sequence[str] = (),
+) -> dict[str, dict[str, Any]]:
+    """Returns the section of each stage.
+
+    Args:
+      table: numbers of each stage.
+      scale: how those of a larger size differ from them.
+      without_source: stages that read Y alone, and so learn from the split `targets`,
+        which also has examples without a source.
+    """
+    train = {}
+    for name, stage in table.items():
+        if scale:
+            learning_rate = stage.learning_rate / scale.slower
+            stage = Stage(scale.steps * stage.steps, scale.batch_size, learning_rate)
+        train[name] = training(*stage)
+        if name in without_source:
+            train[name]["split"] = "targets"
+    return train

@@ -47,57 +47,42 @@ BOTTLENECKS = {
 GRIDS = ("downsample", "latents")
 """Y′ of few positions, each of which is a patch of its own."""
 STAGES = {
-    "judge": (500, 64, 2e-3),
-    "abstraction": (900, 32, 2e-3),
-    "decoder": (1000, 32, 1e-3),
-    "prior": (1100, 32, 1.5e-3),
+    "judge": common.Stage(500, 64, 2e-3),
+    "abstraction": common.Stage(900, 32, 2e-3),
+    "decoder": common.Stage(1000, 32, 1e-3),
+    "prior": common.Stage(1100, 32, 1.5e-3),
 }
-"""Steps, batch size and learning rate."""
+BASE = common.Scale(steps=10, batch_size=128, slower=2)
 
 
 def get_config(arg: str = "") -> ConfigDict:
     """Returns the config of `arg`, `key=value` pairs of CHOICES separated by commas."""
     chosen = common.parse_choices(arg, CHOICES, FITTING)
-    base, abstraction = chosen["size"] == "base", chosen["abstraction"]
+    base = chosen["size"] == "base"
     autoencoders = {name: _autoencoder(b, base) for name, b in BOTTLENECKS.items()}
-    priors = _generators(base, patch=1 if abstraction in GRIDS else 4)
+    priors = _generators(base, patch=1 if chosen["abstraction"] in GRIDS else 4)
     for name in ("autoregressive", "diffusion"):
         priors[name]["guidance"] = 2.0
+    parts = {
+        "abstraction": RULES | autoencoders,
+        "prior": priors,
+        "decoder": _generators(base, patch=4),
+    }
+    train = common.stages(STAGES, BASE if base else None)
+    report = {"every": 1000, "samples": 1000, "loop_samples": 200, "batch_size": 250}
     return common.make_config(
         chosen["size"],
-        {
-            "task": "class_to_image",
-            "data": {"name": "digits", "dir": ""},
-            "source": {"name": "identity"},
-            "abstraction": common.part(abstraction, RULES | autoencoders),
-            "prior": common.part(chosen["prior"], priors),
-            "decoder": common.part(chosen["decoder"], _generators(base, patch=4)),
-            "train": {
-                stage: common.training(10 * steps, 128, learning_rate / 2)
-                if base
-                else common.training(steps, batch_size, learning_rate)
-                for stage, (steps, batch_size, learning_rate) in STAGES.items()
-            },
-        },
-        evaluate={
-            "every": 1000,
-            "samples": 1000,
-            "loop_samples": 200,
-            "batch_size": 250,
-        },
+        common.sections(chosen, "class_to_image", {"name": "digits"}, parts, train),
+        evaluate=report,
         tiny={"samples": 20, "batch_size": 16, "keep": ("evaluate.batch_size",)},
     )
 
 
 def _autoencoder(bottleneck: dict[str, Any], base: bool) -> dict[str, Any]:
+    size = {"widths": (128, 256) if base else (32, 64), "num_blocks": 2 if base else 0}
     return {
         "name": "autoencoder",
-        "networks": {
-            "name": "conv2d",
-            "widths": (128, 256) if base else (32, 64),
-            "num_blocks": 2 if base else 0,
-            "dtype": "float32",
-        },
+        "networks": {"name": "conv2d", **size, "dtype": "float32"},
         "bottleneck": bottleneck,
         "losses": ({"name": "squared_error"},),
     }
@@ -107,9 +92,14 @@ def _generators(base: bool, patch: int) -> dict[str, Any]:
     """Returns the options of each generator, by name."""
     size = common.transformer(*(512, 8, 8) if base else (128, 3, 4)) | {"remat": "none"}
     network = {"name": "dit", "patch": patch, **size}
-    solver = {"name": "heun"}
+    diffusion = {
+        "process": {"name": "flow_matching"},
+        "time_sampling": {"name": "logit_normal"},
+        "solver": {"name": "heun"},
+        "guidance_method": {"name": "classifier_free"},
+    }
     return {
         "autoregressive": {"dropout": 0.1, "top_p": 0.9, **size},
-        "diffusion": {"network": network, "solver": solver, "num_steps": 12},
+        "diffusion": {"network": network, "num_steps": 12, **diffusion},
         "regression": {"network": network},
     }

@@ -25,57 +25,41 @@ FITTING = {
     "abstraction=fsq": {"decoder": ("autoregressive", "inverse")},
     "abstraction=identity": {"decoder": ("inverse",)},
 }
+STAGES = common.equal_stages(16, 2e-3, abstraction=1000, decoder=850, prior=750)
+# Without a decoder to train, the prior has the time of both.
+DIRECT = STAGES | common.equal_stages(16, 2e-3, prior=1400)
+BASE = common.Scale(steps=10, batch_size=64, slower=3)
 
 
 def get_config(arg: str = "") -> ConfigDict:
     """Returns the config of `arg`, `key=value` pairs of CHOICES separated by commas."""
     chosen = common.parse_choices(arg, CHOICES, FITTING)
     base, abstraction = chosen["size"] == "base", chosen["abstraction"]
+    data = common.chorales(base)
     size = common.transformer(*(512, 8, 8) if base else (128, 3, 4))
-    division = 4 if base else 2
-    abstractions = {
-        "music_template": {"melody": True, "division": division},
-        "fsq": common.latent_queries(size, 64, {"name": "fsq", "levels": (8, 8, 8)}),
-    }
-    generator = {
-        **size,
-        "encoder_layers": 2,
-        # Codes of a whole piece are not aligned with it in time.
-        "conditioning": "cross" if abstraction == "fsq" else "aligned",
-        "rotary": True,
-        "dropout": 0.1,
-        "source_dropout": 0.0,
-        "temperature": 0.8,
-        "top_p": 0.9,
-        "constraint_weight": 4.0,
-        "remat": "none",
-    }
+    decoder = common.encoder_decoder(
+        size, encoder_layers=2, rotary=True, dropout=0.1, temperature=0.8, top_p=0.9
+    )
+    # Codes of a whole piece are not aligned with it in time.
+    decoder["conditioning"] = "cross" if abstraction == "fsq" else "aligned"
+    decoder["constraint_weight"] = 4.0
     # Templates and voices have rules, codes have none.
-    prior = generator | ({"constraint_weight": 0.0} if abstraction == "fsq" else {})
-    # Without a decoder to train, the prior has the time of both.
-    steps = {"abstraction": 1000, "decoder": 850, "prior": 750}
-    steps |= {"prior": 1400} if abstraction == "identity" else {}
-    times, batch_size, learning_rate = (10, 64, 2e-3 / 3) if base else (1, 16, 2e-3)
+    prior = decoder | ({"constraint_weight": 0.0} if abstraction == "fsq" else {})
+    parts = {
+        "abstraction": {
+            "music_template": {"melody": True, "division": data["division"]},
+            "fsq": common.latent_queries(
+                size, 64, {"name": "fsq", "levels": (8, 8, 8)}
+            ),
+        },
+        "prior": {"autoregressive": prior},
+        "decoder": {"autoregressive": decoder},
+    }
+    table = DIRECT if abstraction == "identity" else STAGES
+    train = common.stages(table, BASE if base else None)
     return common.make_config(
         chosen["size"],
-        {
-            "task": "harmony",
-            "data": {
-                "name": "chorales",
-                "dir": "",
-                "division": division,
-                "max_beats": 96 if base else 64,
-                "transpose": 5,
-            },
-            "source": {"name": "identity"},
-            "abstraction": common.part(abstraction, abstractions),
-            "prior": common.part(chosen["prior"], {"autoregressive": prior}),
-            "decoder": common.part(chosen["decoder"], {"autoregressive": generator}),
-            "train": {
-                stage: common.training(times * number, batch_size, learning_rate)
-                for stage, number in steps.items()
-            },
-        },
+        common.sections(chosen, "harmony", data, parts, train),
         evaluate={"every": 4000, "samples": 0, "loop_samples": 0, "batch_size": 42},
         tiny={"samples": 4},
     )

@@ -31,8 +31,6 @@ FITTING = {
 }
 # All words with their marks, without the capitals that those explain.
 WHOLE = {"name": "text_template", "keep": 1.0, "function_words": True, "marks": True}
-# X′: a template of the verse too, so that both sides spell a word alike.
-SOURCES = {"text_template": WHOLE}
 BOTTLENECKS = {
     # The encoder moves far at first: averages of long memory lose sight of it.
     "vq": {"name": "vq", "num_codes": 1024, "dim": 8, "decay": 0.9},
@@ -41,55 +39,47 @@ BOTTLENECKS = {
 # What is written with the pieces of the source can be copied from it.
 HEADS = {"text_template": "tied_pointer", "identity": "tied_pointer"}
 DECODER_STEPS = {"text_template": 400}
+BASE = common.Scale(steps=10, batch_size=128, slower=3)
 
 
 def get_config(arg: str = "") -> ConfigDict:
     """Returns the config of `arg`, `key=value` pairs of CHOICES separated by commas."""
     chosen = common.parse_choices(arg, CHOICES, FITTING)
     base, abstraction = chosen["size"] == "base", chosen["abstraction"]
+    if abstraction == "text_template":
+        # X′: a template of the verse too, so that both sides spell a word alike.
+        chosen["source"] = "text_template"
     size = common.transformer(*(512, 6, 8) if base else (128, 2, 4))
     codes = {k: common.latent_queries(size, 32, v) for k, v in BOTTLENECKS.items()}
-    generator = {
-        **size,
-        "encoder_layers": size["num_layers"],
-        "conditioning": "cross",
-        "rotary": True,
-        "head": HEADS.get(abstraction, "dense"),
-        "dropout": 0.2,
-        "source_dropout": 0.0,
-        "beam_size": 4,
-        "length_penalty": 1.2,
-        "remat": "none",
+    generator = common.encoder_decoder(
+        size, rotary=True, dropout=0.2, beam_size=4, length_penalty=1.2
+    )
+    generator["head"] = HEADS.get(abstraction, "dense")
+    parts = {
+        "source": {"text_template": WHOLE},
+        "abstraction": {"text_template": WHOLE, **codes},
+        "prior": {"autoregressive": generator},
+        "decoder": {"autoregressive": generator},
     }
     # Both arrows together have as many steps as the direct one.
     steps = {"judge": 1000, "abstraction": 1500}
     steps["decoder"] = DECODER_STEPS.get(abstraction, 1000)
     steps["prior"] = 2800 - (steps["decoder"] if chosen["decoder"] != "inverse" else 0)
-    times, batch_size, learning_rate = (10, 128, 2e-3 / 3) if base else (1, 32, 2e-3)
-    train = {
-        stage: common.training(times * number, batch_size, learning_rate)
-        for stage, number in steps.items()
+    train = common.stages(
+        common.equal_stages(32, 2e-3, **steps),
+        BASE if base else None,
+        # Verses that have no source teach them too.
+        without_source=("abstraction", "decoder"),
+    )
+    data = {
+        "name": "simple_bible",
+        "vocab": 16000 if base else 4000,
+        "max_length": 104 if base else 32,
+        "judge_width": 96,
     }
-    for stage in ("abstraction", "decoder"):
-        # They read Y alone: verses that have no source teach them too.
-        train[stage]["split"] = "targets"
     return common.make_config(
         chosen["size"],
-        {
-            "task": "simplification",
-            "data": {
-                "name": "simple_bible",
-                "dir": "",
-                "vocab": 16000 if base else 4000,
-                "max_length": 104 if base else 32,
-                "judge_width": 96,
-            },
-            "source": SOURCES.get(abstraction, {"name": "identity"}),
-            "abstraction": common.part(abstraction, {"text_template": WHOLE} | codes),
-            "prior": common.part(chosen["prior"], {"autoregressive": generator}),
-            "decoder": common.part(chosen["decoder"], {"autoregressive": generator}),
-            "train": train,
-        },
+        common.sections(chosen, "simplification", data, parts, train),
         evaluate={"every": 4000, "samples": 0, "loop_samples": 100, "batch_size": 100},
         tiny={"samples": 10},
     )

@@ -24,36 +24,29 @@ FITTING = {
     "abstraction=phonemes": {"decoder": ("autoregressive",)},
     "abstraction=identity": {"decoder": ("inverse",)},
 }
-DATA = {
-    "spoken_digits": (2.048, 32, "english", "identity", 2),
-    "spoken_bible": (2.048, 40, "english", "mel", 4),
-    "tuxpaint_spanish": (4.096, 64, "spanish", "mel", 4),
-    "ljspeech": (10.24, 192, "english", "mel", 4),
-}
-"""Seconds and characters of the longest example, alphabet, X′, and frames per vector."""
+# Features are read as they are, and waves through their spectrogram.
+SOURCES = {"spoken_digits": "identity"}
+STRIDES = {"identity": 2, "mel": 4}
+"""By X′, frames per vector of the encoder."""
 DECODER_STEPS = {"spoken_digits": 400}
+BASE = common.Scale(steps=10, batch_size=128, slower=3)
 
 
 def get_config(arg: str = "") -> ConfigDict:
     """Returns the config of `arg`, `key=value` pairs of CHOICES separated by commas."""
     chosen = common.parse_choices(arg, CHOICES, FITTING)
     base, data = chosen["size"] == "base", chosen["data"]
-    seconds, characters, alphabet, source, stride = DATA[data]
+    chosen["source"] = SOURCES.get(data, "mel")
     size = common.transformer(*(512, 6, 8) if base else (96, 2, 4))
-    decoder = {
-        **size,
-        "encoder_layers": size["num_layers"],
-        "conditioning": "cross",
-        "dropout": 0.1,
-        "source_dropout": 0.0,
-        "beam_size": 4,
-        "length_penalty": 0.6,
-        "remat": "none",
-    }
+    decoder = common.encoder_decoder(size, dropout=0.1, beam_size=4, length_penalty=0.6)
     prior = decoder | {
         "encoder_layers": 12 if base else 3,
-        "source_stride": stride,
+        "source_stride": STRIDES[chosen["source"]],
         "ctc": 0.3,
+    }
+    parts = {
+        "prior": {"autoregressive": prior},
+        "decoder": {"autoregressive": decoder},
     }
     steps = {
         "abstraction": 1000,
@@ -61,27 +54,13 @@ def get_config(arg: str = "") -> ConfigDict:
         # Without a decoder to train, the prior has the time of both.
         "prior": 1700 if chosen["abstraction"] == "identity" else 1400,
     }
-    times, batch_size, learning_rate = (10, 128, 2e-3 / 3) if base else (1, 32, 2e-3)
+    table = common.equal_stages(32, 2e-3, **steps)
+    train = common.stages(table, BASE if base else None)
     return common.make_config(
         chosen["size"],
-        {
-            "task": "speech_recognition",
-            "data": {
-                "name": data,
-                "dir": "",
-                "alphabet": alphabet,
-                "max_characters": characters,
-                "max_seconds": seconds,
-            },
-            "source": {"name": source},
-            "abstraction": {"name": chosen["abstraction"]},
-            "prior": common.part(chosen["prior"], {"autoregressive": prior}),
-            "decoder": common.part(chosen["decoder"], {"autoregressive": decoder}),
-            "train": {
-                stage: common.training(times * number, batch_size, learning_rate)
-                for stage, number in steps.items()
-            },
-        },
+        common.sections(
+            chosen, "speech_recognition", common.speech(data), parts, train
+        ),
         evaluate={"every": 2000, "samples": 0, "loop_samples": 100, "batch_size": 100},
         tiny={"samples": 10},
     )

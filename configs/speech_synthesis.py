@@ -32,71 +32,47 @@ FITTING = {
     "abstraction=prosody": {"prior": ("autoregressive",), "decoder": ("pipeline",)},
     "abstraction=wave_frames": _CONTINUOUS | {"decoder": ("inverse",)},
 }
-DATA = {
-    "spoken_bible": (2.048, 40, "english"),
-    "tuxpaint_spanish": (4.096, 64, "spanish"),
-    "ljspeech": (10.24, 192, "english"),
-}
-"""Seconds and characters of the longest example, and alphabet."""
 HOP = 256
 MEL = {"name": "mel", "num_mels": 80, "hop": HOP}
 # A weight above 0 turns the adversary on.
 WAVE_LOSSES = ({"name": "spectral"}, {"name": "adversarial", "weight": 0.0})
 STAGES = {
-    "judge": (1800, 32, 1.5e-3),
-    "abstraction": (1500, 16, 2e-3),
-    "decoder": (1000, 16, 2e-3),
-    "prior": (2000, 16, 2e-3),
+    "judge": common.Stage(1800, 32, 1.5e-3),
+    "abstraction": common.Stage(1500, 16, 2e-3),
+    "decoder": common.Stage(1000, 16, 2e-3),
+    "prior": common.Stage(2000, 16, 2e-3),
 }
-"""Steps, batch size and learning rate."""
+BASE = common.Scale(steps=20, batch_size=64, slower=2)
 
 
 def get_config(arg: str = "") -> ConfigDict:
     """Returns the config of `arg`, `key=value` pairs of CHOICES separated by commas."""
     chosen = common.parse_choices(arg, CHOICES, FITTING)
-    base, data = chosen["size"] == "base", chosen["data"]
-    seconds, characters, alphabet = DATA[data]
+    base = chosen["size"] == "base"
     vocos = {"width": 512 if base else 192, "num_layers": 8 if base else 4}
-    abstractions = {
-        "mel": MEL,
-        "codec": {
-            "name": "autoencoder",
-            "networks": {"name": "vocos", **vocos, "hop": HOP, "stride": 2},
-            "bottleneck": {"name": "rvq", "num_codes": 64, "depth": 4, "decay": 0.9},
-            "losses": WAVE_LOSSES,
-        },
-        "wave_frames": {"size": HOP},
+    codec = {
+        "name": "autoencoder",
+        "networks": {"name": "vocos", **vocos, "hop": HOP, "stride": 2},
+        "bottleneck": {"name": "rvq", "num_codes": 64, "depth": 4, "decay": 0.9},
+        "losses": WAVE_LOSSES,
     }
+    vocoder = {"name": "adversarial", **vocos, "segment": 32, "losses": WAVE_LOSSES}
     priors = _priors(base)
-    vocoder = {**vocos, "segment": 32, "losses": WAVE_LOSSES}
-    named = {"name": "adversarial", **vocoder}
-    mel_pipeline = {"abstraction": MEL, "prior": priors["regression"], "decoder": named}
+    mel_pipeline = {
+        "abstraction": MEL,
+        "prior": priors["regression"],
+        "decoder": vocoder,
+    }
+    parts = {
+        "abstraction": {"mel": MEL, "codec": codec, "wave_frames": {"size": HOP}},
+        "prior": priors,
+        "decoder": {"adversarial": vocoder, "pipeline": mel_pipeline},
+    }
+    data = common.speech(chosen["data"]) | {"judge_width": 144, "judge_layers": 3}
+    train = common.stages(STAGES, BASE if base else None)
     return common.make_config(
         chosen["size"],
-        {
-            "task": "speech_synthesis",
-            "data": {
-                "name": data,
-                "dir": "",
-                "alphabet": alphabet,
-                "max_characters": characters,
-                "max_seconds": seconds,
-                "judge_width": 144,
-                "judge_layers": 3,
-            },
-            "source": {"name": chosen["source"]},
-            "abstraction": common.part(chosen["abstraction"], abstractions),
-            "prior": common.part(chosen["prior"], priors),
-            "decoder": common.part(
-                chosen["decoder"], {"adversarial": vocoder, "pipeline": mel_pipeline}
-            ),
-            "train": {
-                stage: common.training(20 * steps, 64, learning_rate / 2)
-                if base
-                else common.training(steps, batch_size, learning_rate)
-                for stage, (steps, batch_size, learning_rate) in STAGES.items()
-            },
-        },
+        common.sections(chosen, "speech_synthesis", data, parts, train),
         evaluate={"every": 1000, "samples": 0, "loop_samples": 100, "batch_size": 50},
         tiny={"samples": 10, "keep": ("duration_encoder.num_layers",)},
     )
@@ -104,25 +80,16 @@ def get_config(arg: str = "") -> ConfigDict:
 
 def _priors(base: bool) -> dict[str, Any]:
     """Returns the options of each prior, by its choice."""
-    size = common.transformer(*(512, 10, 8) if base else (128, 4, 4)) | {
-        "remat": "none"
-    }
+    size = common.transformer(*(512, 10, 8) if base else (128, 4, 4))
+    size |= {"remat": "none"}
     network = {"name": "dit", "patch": 2, **size}
-    aligned = {
-        "name": "duration_aligned",
-        "duration_encoder": {"width": size["width"], "num_layers": 2},
-    }
-    solver = {"solver": {"name": "heun"}, "num_steps": 6}
+    encoder = {"width": size["width"], "num_layers": 2}
+    aligned = {"name": "duration_aligned", "duration_encoder": encoder}
+    reads_text = {"conditioning": "cross", "encoder_layers": 6 if base else 2}
+    diffusion = {"name": "diffusion", "solver": {"name": "heun"}, "num_steps": 6}
     return {
-        "autoregressive": {
-            "top_p": 0.9,
-            "dropout": 0.1,
-            **size,
-            "conditioning": "cross",
-            "encoder_layers": 6 if base else 2,
-        },
-        "diffusion": aligned
-        | {"generator": {"name": "diffusion", "network": network, **solver}},
+        "autoregressive": {"top_p": 0.9, "dropout": 0.1, **size, **reads_text},
+        "diffusion": aligned | {"generator": diffusion | {"network": network}},
         "regression": aligned
         | {"generator": {"name": "regression", "network": network}},
     }

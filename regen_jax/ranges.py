@@ -54,6 +54,13 @@ def fault(kind: Any, value: Any) -> str | None:
     return None
 
 
+class Checked:
+    """A base of dataclasses that checks the constraints of their fields."""
+
+    def __post_init__(self):
+        check(self)
+
+
 def check(options: Any) -> None:
     """Checks the constraints of all fields of a dataclass; meant for its `__post_init__`.
 

@@ -4,6 +4,7 @@ A request a line on stdin, as JSON; the exit status of each on stdout. Commands 
 milliseconds so, and each is still a process of its own.
 """
 
+import gc
 import json
 import os
 import runpy
@@ -12,9 +13,11 @@ import traceback
 import warnings
 
 import launch.report  # noqa: F401
-import regen_jax.config.build
-import regen_jax.media.image_grid
-import regen_jax.media.tensorboard  # noqa: F401
+import regen_jax.cli.evaluate_run
+import regen_jax.cli.sample_run
+import regen_jax.cli.train_run
+import regen_jax.data.tfds.prepare  # noqa: F401
+from regen_jax.config import options_table
 
 
 def become(
@@ -44,6 +47,10 @@ def become(
 if __name__ == "__main__":
     # JAX warns of forks; nothing of it has started here.
     warnings.simplefilter("ignore", RuntimeWarning)
+    options_table.parts()  # Imports them all.
+    # Tracing makes many small objects: looking through them takes a tenth of the time.
+    gc.set_threshold(100_000)
+    gc.freeze()
     for line in sys.stdin:
         child = os.fork()
         if child == 0:

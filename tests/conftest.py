@@ -12,12 +12,12 @@ import runpy
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Self
 
 import pytest
+
+from tests.commands import Commands
 
 ROOT = Path(__file__).parent.parent
 
@@ -242,7 +242,7 @@ def swept(
 @pytest.fixture(scope="session")
 def speech_run(
     speech_dir: str,
-    command: "Commands",
+    command: Commands,
     shared: Callable[[str], contextlib.AbstractContextManager[Path]],
 ) -> Callable[..., Path]:
     """Runs `train` on a config (config, *flags), once for all workers: the workdir."""
@@ -289,55 +289,10 @@ def without_data(tmp_path: Path) -> Callable[[Path], tuple[Path, dict[str, str]]
 
 
 @pytest.fixture(scope="session")
-def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Commands"]:
+def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
     """Runs `regen_jax.train` and the others, as (name, *flags, **environment)."""
     with Commands(tmp_path_factory.mktemp("commands")) as commands:
         yield commands
-
-
-class Commands:
-    """A client of `command_server.py`."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-
-    def __enter__(self) -> Self:
-        server = [sys.executable, Path(__file__).parent / "command_server.py"]
-        self._server = subprocess.Popen(
-            server,
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._server.communicate()
-
-    def __call__(
-        self, name: str, *flags: str, **environment: str
-    ) -> subprocess.CompletedProcess[str]:
-        return self.run(f"regen_jax.{name}", *flags, **environment)
-
-    def run(
-        self, module: str, *flags: str, folder: Path = ROOT, **environment: str
-    ) -> subprocess.CompletedProcess[str]:
-        """`python -m module flags`, in that folder."""
-        output = Path(tempfile.mkdtemp(dir=self.folder))
-        request = {
-            "module": module,
-            "arguments": flags,
-            "environment": environment,
-            "folder": str(folder),
-            "output": str(output),
-        }
-        self._server.stdin.write(json.dumps(request) + "\n")
-        self._server.stdin.flush()
-        status = int(self._server.stdout.readline())
-        texts = [(output / name).read_text() for name in ("stdout", "stderr")]
-        return subprocess.CompletedProcess(flags, status, *texts)
 
 
 @contextlib.contextmanager

@@ -4,12 +4,8 @@ Most of a start is then the program's own: what is killed is training and saving
 """
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from tests.studies import run_study
 
 CONFIG = """
 from ml_collections import ConfigDict
@@ -41,18 +37,8 @@ def get_config():
 def test_twenty_kills_leave_no_trace(tmp_path):
     config = tmp_path / "config.py"
     config.write_text(CONFIG)
-    paths = [str(ROOT), str(ROOT / "tests/outside")]
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "experiments.endurance.run", "--kills=20"),
-            *(f"--config={config}", f"--workdir={tmp_path}/study"),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+    flags = ["--kills=20", f"--config={config}", f"--workdir={tmp_path}/study"]
+    done = run_study("endurance", *flags)
     # The seed is among it, and where each kill struck.
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.endswith("equal bit for bit\n")

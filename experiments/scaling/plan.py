@@ -46,13 +46,16 @@ class Chip:
     utilization: float = 0.4
 
 
+CODES = Tokens(1024, 16384)
+
+
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """An autoregressive prior, class to codes, and how it lies on chips.
 
     Attributes:
       width, num_layers: of the transformer, with heads of 128.
-      length, vocab: of the codes.
+      codes: of a sequence.
       batch: sequences a chip.
       fsdp: chips that share a copy of the state, those of a node; the number of nodes
         is another, as a group's size tells where its bytes go.
@@ -60,8 +63,7 @@ class Plan:
 
     width: int = 2048
     num_layers: int = 20
-    length: int = 1024
-    vocab: int = 16384
+    codes: Tokens = CODES
     batch: int = 8
     fsdp: int = 8
 
@@ -103,7 +105,7 @@ class Plan:
     def _step(self, chips: int) -> Step:
         prior = Autoregressive(
             Category(1000),
-            Tokens(self.length, self.vocab),
+            self.codes,
             width=self.width,
             num_layers=self.num_layers,
             num_heads=max(1, self.width // 128),
@@ -119,7 +121,7 @@ class Plan:
         options = StageOptions(batch_size=size)
         batch = {
             "x": np.zeros(size, np.int32),
-            "y_prime": np.zeros((size, self.length), np.int32),
+            "y_prime": np.zeros((size, self.codes.length), np.int32),
         }
         return Step.of(stage, options, {}, batch)
 
@@ -136,7 +138,7 @@ def table(plan: Plan, rows: list[dict[str, Any]], chip: Chip) -> str:
         compute = found["flops"] / (chip.flops * chip.utilization)
         near = found["closed_form_near"] / chip.near
         far = found["closed_form_far"] / chip.far
-        tokens = chips * plan.batch * plan.length / (compute + near + far)
+        tokens = chips * plan.batch * plan.codes.length / (compute + near + far)
         derived = found["compiled_for"] != chips
         cells.append(
             [

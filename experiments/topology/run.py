@@ -41,7 +41,9 @@ DEVICES = flags.DEFINE_multi_integer(
     "devices", [1, 2, 8], "numbers of devices on which runs are read"
 )
 QUICK = flags.DEFINE_bool(
-    "quick", False, "evaluate one run, and continue one per number of devices"
+    "quick",
+    False,
+    "evaluate one run, and take and continue one per number of devices",
 )
 # Its fields are passed on to the runs, as they are written.
 commands.define_config()
@@ -94,21 +96,21 @@ def write(folder: Path, name: str, arguments: list[str]) -> None:
 def read(folder: Path, written: Path, number: int) -> dict[str, Any]:
     """Samples, evaluates, takes and continues each run on the devices of this process."""
     rows = {}
+    turn = list(READERS).index(number) + 1
     for index, name in enumerate(WRITERS):
         path, place = written / name, folder / name
-        turn = list(READERS).index(number) + 1
         config = read_config(path)
         run = build(config)
-        variables = {n: stage.variables for n, stage in load_run(run, path).items()}
-        found = digests(variables)
         prompts = as_batch(run.task.prompts(SAMPLES), run.regeneration)
+        variables = {n: stage.variables for n, stage in load_run(run, path).items()}
         y_prime, y = sample(run.task, run.regeneration, variables, prompts)
         place.mkdir(parents=True)
         np.savez(place / "samples.npz", y_prime=y_prime, y=y)
-        rows[name] = {
-            "parameters": found == _on_disk(path, list(run.train)),
-            "init_from": found == _take(config, path, place / "taken"),
-        }
+        parameters = digests(variables)
+        rows[name] = {"parameters": parameters == _on_disk(path, list(run.train))}
+        if not QUICK.value or index == turn:
+            taken = _take(config, path, place / "taken")
+            rows[name]["init_from"] = parameters == taken
         copy = shutil.copytree(path, place / "copy")
         if not QUICK.value or name == "mesh":
             evaluate_run(copy)
@@ -137,7 +139,7 @@ def compare(folder: Path, rows: Mapping[int, Mapping[str, Any]]) -> list[dict]:
             for n in (number, first)
         )
         entry = {"written by": name, "devices": number}
-        entry |= {key: row[key] for key in ("parameters", "init_from")}
+        entry |= {key: row.get(key) for key in ("parameters", "init_from")}
         for key in ("y_prime", "y"):
             away = np.abs(here[key].astype(float) - there[key])
             entry[f"samples {key}"] = float(np.max(away))
@@ -150,7 +152,7 @@ def compare(folder: Path, rows: Mapping[int, Mapping[str, Any]]) -> list[dict]:
 def wrong(row: Mapping[str, Any]) -> list[str]:
     """Returns the columns of a row that are beyond their tolerance."""
     return [
-        *(key for key in ("parameters", "init_from") if not row[key]),
+        *(key for key in ("parameters", "init_from") if row[key] is False),
         *(
             k
             for k, most in LARGEST.items()

@@ -14,6 +14,9 @@ from typing import Any
 from regen_jax import ranges
 from regen_jax.errors import UserError
 
+Section = Mapping[str, Any]
+"""Options by name, as a config holds them."""
+
 
 def to_plain_dict(config: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a config as JSON holds it: nested dicts, and lists for tuples."""

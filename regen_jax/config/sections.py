@@ -5,12 +5,11 @@ from typing import Annotated, Literal
 
 from annotated_types import Interval
 
-from regen_jax import ranges
-from regen_jax.ranges import Count
+from regen_jax.ranges import Checked, Count
 
 
 @dataclasses.dataclass(frozen=True)
-class LogOptions:
+class LogOptions(Checked):
     """`config.log`.
 
     Attributes:
@@ -19,12 +18,9 @@ class LogOptions:
 
     every: Count = 50
 
-    def __post_init__(self):
-        ranges.check(self)
-
 
 @dataclasses.dataclass(frozen=True)
-class CacheOptions:
+class CacheOptions(Checked):
     """`config.cache`: whether the Y′ of a frozen abstraction is stored.
 
     Attributes:
@@ -34,6 +30,3 @@ class CacheOptions:
 
     y_prime: Literal["none"] = "none"
     augmentations: Annotated[int, Interval(ge=1, le=1)] = 1
-
-    def __post_init__(self):
-        ranges.check(self)

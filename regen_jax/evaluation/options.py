@@ -2,12 +2,11 @@
 
 import dataclasses
 
-from regen_jax import ranges
-from regen_jax.ranges import Count, Natural
+from regen_jax.ranges import Checked, Count, Natural
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluateOptions:
+class EvaluateOptions(Checked):
     """`config.evaluate`.
 
     Attributes:
@@ -22,6 +21,3 @@ class EvaluateOptions:
     samples: Natural = 0
     loop_samples: Natural = 200
     batch_size: Count = 250
-
-    def __post_init__(self):
-        ranges.check(self)

@@ -17,41 +17,32 @@ from regen_jax.losses.interface import (
 from regen_jax.losses.spectral import Spectral
 from regen_jax.modalities.audio import segments
 from regen_jax.modalities.audio.envelope import log_envelope
-from regen_jax.networks.vocos import Vocos
-from regen_jax.ranges import Count, Dtype, Natural
+from regen_jax.networks.vocos import Vocos, VocosSize
+from regen_jax.ranges import Count
 from regen_jax.spaces import Array, Padded, Value, length_mask, lengths, zeros
 
 
 @dataclasses.dataclass(frozen=True)
-class AdversarialVocoder(Generator):
+class AdversarialVocoder(VocosSize, Generator):
     """Vocos (Siuzdak, arXiv 2306.00814): the spectrum of a wave, from mel frames.
 
     Attributes:
       source_space: frames [T, bands], padded or not.
       target_space: waves [N], padded or not, with N a multiple of T.
       losses: terms of the wave, such as `spectral` and `adversarial`.
-      width: features per frame.
-      num_layers: ConvNeXt blocks.
       n_fft: samples in the window of the inverse transform, a multiple of N / T.
       envelope: whether predicted magnitudes are relative to those of the frames, which
         are then natural log-mel from 0 to half the sample rate. It saves hundreds of
         steps.
-      segment: frames of an example that train, drawn by its key; 0 for all of them.
       sample_rate: of the target, in Hz.
-      dtype: compute dtype of the blocks; spectra and losses are
-        float32.
     """
 
     source_space: Array
     target_space: Array
     losses: tuple[LossTerm, ...] = (Spectral(),)
-    width: Count = 192
-    num_layers: Count = 4
     n_fft: Count = 1024
     envelope: bool = True
-    segment: Natural = 32
     sample_rate: Count = 16000
-    dtype: Dtype = "float32"
 
     sources = (Array,)
     targets = (Array,)
@@ -90,8 +81,7 @@ class AdversarialVocoder(Generator):
 
     @property
     def network(self) -> Vocos:
-        dtype = jnp.dtype(self.dtype)
-        return Vocos(self.width, self.num_layers, self.n_fft, self.hop, dtype)
+        return self.vocos(self.n_fft, self.hop)
 
     def init(self, rng: jax.Array) -> Variables:
         network_rng, losses_rng = jax.random.split(rng)

@@ -1,15 +1,19 @@
 """Frames from tokens: durations that are learned, and a generator of the frames."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, Self
+from typing import Self
 
 import jax
 import jax.numpy as jnp
 
 from regen_jax import ranges
 from regen_jax.config.assembly import make_generator
-from regen_jax.config.registry import instantiate, instantiate_options, require_section
+from regen_jax.config.registry import (
+    Section,
+    instantiate,
+    instantiate_options,
+    require_section,
+)
 from regen_jax.errors import UserError
 from regen_jax.generators.composite import (
     merge_outputs,
@@ -22,6 +26,7 @@ from regen_jax.losses.squared_error import normalize_target
 from regen_jax.networks.conditioning.spatial import AlignedFeatures
 from regen_jax.networks.duration_encoder import (
     Alignment,
+    DurationEncoder,
     DurationEncoderOptions,
     EncodedTokens,
     align,
@@ -66,11 +71,7 @@ class DurationAligned(Generator):
 
     @classmethod
     def join(
-        cls,
-        section: Mapping[str, Any],
-        where: str,
-        source_space: Space,
-        target_space: Space,
+        cls, section: Section, where: str, source_space: Space, target_space: Space
     ) -> Self:
         """Builds one from a section of a config that has a section `generator`.
 
@@ -107,16 +108,21 @@ class DurationAligned(Generator):
         )
 
     @property
+    def _encoder(self) -> DurationEncoder:
+        return DurationEncoder(
+            self.source_space, self.target_space, self.duration_encoder
+        )
+
+    @property
     def sampling(self) -> frozenset[str]:
         """The options that `sample` alone reads, within the section of the generator."""
         return frozenset(f"generator.{name}" for name in self.generator.sampling)
 
     def init(self, rng: jax.Array) -> Variables:
         generator_rng, encoder_rng = jax.random.split(rng)
-        module = self.duration_encoder.module(self.source_space, self.target_space)
         return merge_variables(
             {
-                "duration_encoder": module.init(
+                "duration_encoder": self._encoder.init(
                     encoder_rng, zeros(self.source_space, 1)
                 ),
                 "generator": self.generator.init(generator_rng),
@@ -127,8 +133,8 @@ class DurationAligned(Generator):
         self, variables: Variables, source: jax.Array, keys: jax.Array | None = None
     ) -> EncodedTokens:
         """Encodes tokens [B, S]; with keys for dropout."""
-        module = self.duration_encoder.module(self.source_space, self.target_space)
-        return module.apply(part_variables(variables, "duration_encoder"), source, keys)
+        part = part_variables(variables, "duration_encoder")
+        return self._encoder.apply(part, source, keys)
 
     def align(
         self,

@@ -1,13 +1,12 @@
 """X → Y′ → Y as one generator, so that a part of a pipeline can be a pipeline."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, Self
+from typing import Self
 
 import jax
 
 from regen_jax.config.assembly import join_arrows
-from regen_jax.config.registry import require_section
+from regen_jax.config.registry import Section, require_section
 from regen_jax.errors import UserError
 from regen_jax.generators.composite import (
     merge_outputs,
@@ -60,11 +59,7 @@ class Pipeline(Generator):
 
     @classmethod
     def join(
-        cls,
-        section: Mapping[str, Any],
-        where: str,
-        source_space: Space,
-        target_space: Space,
+        cls, section: Section, where: str, source_space: Space, target_space: Space
     ) -> Self:
         """Builds a pipeline from a section of a config that has a section per part.
 

@@ -8,9 +8,8 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from regen_jax import ranges
 from regen_jax.loss_output import LossOutput
-from regen_jax.ranges import Natural, NonNegative
+from regen_jax.ranges import Checked, Natural, NonNegative
 from regen_jax.spaces import Space, Value
 
 Params = Mapping[str, Any]
@@ -33,7 +32,7 @@ class TermLoss(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class LossTerm(abc.ABC):
+class LossTerm(Checked, abc.ABC):
     """The distance of predictions to targets, one value per example.
 
     A subclass is a frozen dataclass of options in a module of its own, whose name is that
@@ -49,9 +48,6 @@ class LossTerm(abc.ABC):
 
     weight: NonNegative = 1.0
     start: Natural = 0
-
-    def __post_init__(self):
-        ranges.check(self)
 
     @property
     def name(self) -> str:

@@ -13,7 +13,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from regen_jax import ranges
 from regen_jax.networks.embeddings import SourceEmbedding, dropout
 from regen_jax.networks.layer_stack import Layer, LayerStack
 from regen_jax.networks.linear import Linear
@@ -22,7 +21,7 @@ from regen_jax.networks.monotonic_alignment import (
     round_durations,
     upsample,
 )
-from regen_jax.ranges import Count, Dtype, Natural, Rate
+from regen_jax.ranges import Checked, Count, Dtype, Natural, Rate
 from regen_jax.spaces import Array, Padded, Tokens, length_mask, lengths
 
 # Squared distance from the diagonal, in fractions of both lengths, against squared error
@@ -82,49 +81,8 @@ class ResidualBlock(nn.Module):
         return x_BxSxW + dropout(y, keys, self.dropout, layer.index), None
 
 
-class DurationEncoder(nn.Module):
-    """Encodes tokens [B, *source.shape] and predicts the mean and number of their frames.
-
-    Attributes:
-      source_space: of S tokens.
-      target_space: of T frames of C channels; durations start at T / S.
-    """
-
-    source_space: Tokens
-    target_space: Array
-    width: int
-    num_layers: int
-    dropout: float = 0.0
-    dtype: jnp.dtype = jnp.float32
-
-    @nn.compact
-    def __call__(
-        self, source: jax.Array, keys: jax.Array | None = None
-    ) -> EncodedTokens:
-        length = lengths(self.source_space, source)
-        mask = length_mask(length, self.source_space.length)
-        embed = SourceEmbedding(self.source_space, self.width, self.dtype, name="embed")
-        x = embed(source, jnp.zeros(source.shape[0], bool))
-        if self.num_layers:
-            block = functools.partial(ResidualBlock, self.dropout, self.dtype)
-            layers = LayerStack(block, self.num_layers, _STREAM, name="layers")
-            x, _ = layers(x, mask, keys)
-        x = nn.LayerNorm(dtype=self.dtype, name="norm")(x)
-        # Means start equal, so that the diagonal decides on the first alignment.
-        zeros = nn.initializers.zeros
-        mean = Linear(self.target_space.shape[-1], kernel_init=zeros, name="mean")(
-            x.astype(jnp.float32)
-        )
-        # Durations follow from the encoding, and shall not shape it.
-        y = Convolution(self.dtype, name="duration")(jax.lax.stop_gradient(x), mask)
-        y = dropout(y, keys, self.dropout, _STREAM + self.num_layers)
-        y = Linear(1, kernel_init=zeros, name="log_duration")(y.astype(jnp.float32))
-        start = math.log(max(self.target_space.shape[0] / self.source_space.length, 1))
-        return EncodedTokens(mean, x, y[..., 0] + start, length)
-
-
 @dataclasses.dataclass(frozen=True)
-class DurationEncoderOptions:
+class DurationEncoderOptions(Checked):
     """Options of a `DurationEncoder`.
 
     Attributes:
@@ -139,18 +97,45 @@ class DurationEncoderOptions:
     dropout: Rate = 0.0
     dtype: Dtype = "float32"
 
-    def __post_init__(self):
-        ranges.check(self)
 
-    def module(self, source_space: Tokens, target_space: Array) -> DurationEncoder:
-        return DurationEncoder(
-            source_space,
-            target_space,
-            self.width,
-            self.num_layers,
-            self.dropout,
-            jnp.dtype(self.dtype),
+class DurationEncoder(nn.Module):
+    """Encodes tokens [B, *source.shape] and predicts the mean and number of their frames.
+
+    Attributes:
+      source_space: of S tokens.
+      target_space: of T frames of C channels; durations start at T / S.
+      options: of the size of the network.
+    """
+
+    source_space: Tokens
+    target_space: Array
+    options: DurationEncoderOptions
+
+    @nn.compact
+    def __call__(
+        self, source: jax.Array, keys: jax.Array | None = None
+    ) -> EncodedTokens:
+        options, dtype = self.options, jnp.dtype(self.options.dtype)
+        length = lengths(self.source_space, source)
+        mask = length_mask(length, self.source_space.length)
+        embed = SourceEmbedding(self.source_space, options.width, dtype, name="embed")
+        x = embed(source, jnp.zeros(source.shape[0], bool))
+        if options.num_layers:
+            block = functools.partial(ResidualBlock, options.dropout, dtype)
+            layers = LayerStack(block, options.num_layers, _STREAM, name="layers")
+            x, _ = layers(x, mask, keys)
+        x = nn.LayerNorm(dtype=dtype, name="norm")(x)
+        # Means start equal, so that the diagonal decides on the first alignment.
+        zeros = nn.initializers.zeros
+        mean = Linear(self.target_space.shape[-1], kernel_init=zeros, name="mean")(
+            x.astype(jnp.float32)
         )
+        # Durations follow from the encoding, and shall not shape it.
+        y = Convolution(dtype, name="duration")(jax.lax.stop_gradient(x), mask)
+        y = dropout(y, keys, options.dropout, _STREAM + options.num_layers)
+        y = Linear(1, kernel_init=zeros, name="log_duration")(y.astype(jnp.float32))
+        start = math.log(max(self.target_space.shape[0] / self.source_space.length, 1))
+        return EncodedTokens(mean, x, y[..., 0] + start, length)
 
 
 class Alignment(NamedTuple):

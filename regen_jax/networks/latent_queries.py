@@ -18,6 +18,7 @@ from regen_jax.networks.embeddings import INIT
 from regen_jax.networks.layer_stack import LayerStack
 from regen_jax.networks.linear import Head, Linear
 from regen_jax.networks.token_logits import mask_after_end
+from regen_jax.networks.transformer_options import TransformerShape
 from regen_jax.spaces import Tokens, length_mask, lengths
 
 
@@ -30,29 +31,32 @@ class PerceiverResampler(nn.Module):
     """
 
     num_queries: int
-    num_layers: int
-    num_heads: int
-    mlp_ratio: float = 4.0
-    dtype: jnp.dtype = jnp.float32
+    size: TransformerShape
 
     @nn.compact
     def __call__(
         self, memory_BxSxW: jax.Array, mask_BxS: jax.Array | None = None
     ) -> jax.Array:
         """Returns [B, num_queries, W] of a memory [B, S, W] within its mask."""
-        _, size, width = memory_BxSxW.shape
+        dtype = jnp.dtype(self.size.dtype)
+        _, length, width = memory_BxSxW.shape
         queries = self.param("queries", INIT, (self.num_queries, width))
-        mixture_QxS = self.param("mixture", segment_mixture, (self.num_queries, size))
+        shape = self.num_queries, length
+        mixture_QxS = self.param("mixture", segment_mixture, shape)
         valid = memory_BxSxW
         if mask_BxS is not None:
             valid = jnp.where(mask_BxS[..., None], valid, 0)
-        x = mixture_QxS.astype(self.dtype) @ valid + queries.astype(self.dtype)
-        block = functools.partial(
-            Block, self.num_heads, self.mlp_ratio, cross=True, dtype=self.dtype
-        )
-        layers = LayerStack(block, self.num_layers, name="layers")
-        x, _ = layers(x, None, memory_BxSxW, mask_BxS)
-        return nn.LayerNorm(dtype=self.dtype, name="norm")(x)
+        x = mixture_QxS.astype(dtype) @ valid + queries.astype(dtype)
+        x, _ = _layers(self.size, cross=True)(x, None, memory_BxSxW, mask_BxS)
+        return nn.LayerNorm(dtype=dtype, name="norm")(x)
+
+
+def _layers(size: TransformerShape, cross: bool = False) -> LayerStack:
+    """Returns the blocks of the module that calls it."""
+    block = functools.partial(
+        Block, size.num_heads, size.mlp_ratio, cross=cross, dtype=jnp.dtype(size.dtype)
+    )
+    return LayerStack(block, size.num_layers, name="layers")
 
 
 def segment_mixture(
@@ -81,69 +85,43 @@ class Encoder(nn.Module):
     space: Tokens
     num_latents: int
     latent_dim: int
-    width: int
-    num_layers: int
-    num_heads: int
-    mlp_ratio: float = 4.0
-    dtype: jnp.dtype = jnp.float32
+    size: TransformerShape
 
     @nn.compact
     def __call__(self, y: jax.Array) -> jax.Array:
         """Maps y i32[B, *space.shape] to latents [B, num_latents, latent_dim]."""
-        space = self.space
+        space, width, dtype = self.space, self.size.width, jnp.dtype(self.size.dtype)
         mask = (
             length_mask(lengths(space, y) + 1, space.length) if space.padded else None
         )
         ids = mask_after_end(space, y).reshape(-1, space.length, space.depth)
         ids = ids + space.vocab * jnp.arange(space.depth)
         embed = nn.Embed(
-            space.vocab * space.depth, self.width, embedding_init=INIT, name="embed"
+            space.vocab * space.depth, width, embedding_init=INIT, name="embed"
         )
-        positions = self.param("positions", INIT, (space.length, self.width))
-        x = (embed(ids).sum(axis=-2) + positions).astype(self.dtype)
-        block = functools.partial(
-            Block, self.num_heads, self.mlp_ratio, dtype=self.dtype
-        )
-        layers = LayerStack(block, self.num_layers, name="layers")
+        positions = self.param("positions", INIT, (space.length, width))
+        x = (embed(ids).sum(axis=-2) + positions).astype(dtype)
         attention_mask = None if mask is None else mask[:, None, None]
-        x, _ = layers(x, attention_mask)
-        x = nn.LayerNorm(dtype=self.dtype, name="norm")(x)
-        x = PerceiverResampler(
-            self.num_latents,
-            self.num_layers,
-            self.num_heads,
-            self.mlp_ratio,
-            self.dtype,
-            name="latents",
-        )(x, mask)
-        return Linear(self.latent_dim, dtype=self.dtype, name="out")(x)
+        x, _ = _layers(self.size)(x, attention_mask)
+        x = nn.LayerNorm(dtype=dtype, name="norm")(x)
+        x = PerceiverResampler(self.num_latents, self.size, name="latents")(x, mask)
+        return Linear(self.latent_dim, dtype=dtype, name="out")(x)
 
 
 class Decoder(nn.Module):
     """Latents to logits of all tokens at once, by one query per position."""
 
     space: Tokens
-    width: int
-    num_layers: int
-    num_heads: int
-    mlp_ratio: float = 4.0
-    dtype: jnp.dtype = jnp.float32
+    size: TransformerShape
 
     @nn.compact
     def __call__(self, latents_BxMxD: jax.Array) -> jax.Array:
         """Returns logits f32[B, *space.shape, vocab]."""
-        space = self.space
-        x = Linear(self.width, dtype=self.dtype, name="in")(latents_BxMxD)
+        space, dtype = self.space, jnp.dtype(self.size.dtype)
+        x = Linear(self.size.width, dtype=dtype, name="in")(latents_BxMxD)
         positions = self.param("positions", INIT, x.shape[1:])
-        x = x + positions.astype(self.dtype)
-        x = nn.LayerNorm(dtype=self.dtype, name="norm")(x)
-        x = PerceiverResampler(
-            space.length,
-            self.num_layers,
-            self.num_heads,
-            self.mlp_ratio,
-            self.dtype,
-            name="tokens",
-        )(x)
-        logits = Head(space.depth * space.vocab, self.dtype, name="head")(x)
+        x = x + positions.astype(dtype)
+        x = nn.LayerNorm(dtype=dtype, name="norm")(x)
+        x = PerceiverResampler(space.length, self.size, name="tokens")(x)
+        logits = Head(space.depth * space.vocab, dtype, name="head")(x)
         return logits.reshape(-1, *space.shape, space.vocab)

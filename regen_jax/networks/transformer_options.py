@@ -8,32 +8,41 @@ from regen_jax.spaces import Space
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TransformerSize:
-    """The size of a transformer and how it computes.
+class TransformerShape:
+    """The size of a transformer and the type it computes in.
 
     Attributes:
       width: of each vector, divided among `num_heads`.
       num_layers: number of blocks, of attention and an MLP.
       num_heads: number of attention heads.
       mlp_ratio: width of the MLP's hidden layer over `width`.
-      dropout: rate at which values of each layer's output are dropped in training.
       dtype: of the computation; parameters, logits, losses and results are float32.
-      remat: which activations of each block the backward pass recomputes: `none`, or
-        `full` for all, a quarter more arithmetic. Whether memory is saved is up to the
-        compiler: XLA's programs for CPUs need as much with it as without.
     """
 
     width: Count = 128
     num_layers: Count = 4
     num_heads: Count = 4
     mlp_ratio: Positive = 4.0
-    dropout: Rate = 0.0
     dtype: Dtype = "float32"
-    remat: Remat = "none"
 
     def __post_init__(self):
         ranges.check(self)
         check_size(self.width, self.num_layers, self.num_heads, self.mlp_ratio)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TransformerSize(TransformerShape):
+    """The size of a transformer and how it trains.
+
+    Attributes:
+      dropout: rate at which values of each layer's output are dropped in training.
+      remat: which activations of each block the backward pass recomputes: `none`, or
+        `full` for all, a quarter more arithmetic. Whether memory is saved is up to the
+        compiler: XLA's programs for CPUs need as much with it as without.
+    """
+
+    dropout: Rate = 0.0
+    remat: Remat = "none"
 
 
 @dataclasses.dataclass(frozen=True)

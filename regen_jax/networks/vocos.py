@@ -5,6 +5,7 @@ for high-quality audio synthesis" (arXiv 2306.00814). Blocks are those of ConvNe
 et al., arXiv 2201.03545), over time.
 """
 
+import dataclasses
 import functools
 import math
 
@@ -16,6 +17,7 @@ import numpy as np
 from regen_jax.modalities.audio.stft import istft
 from regen_jax.networks.layer_stack import Layer, LayerStack
 from regen_jax.networks.linear import Linear
+from regen_jax.ranges import Count, Dtype, Natural
 
 KERNEL = 7
 """Frames that a convolution sees."""
@@ -141,6 +143,27 @@ class Vocos(nn.Module):
     ) -> jax.Array:
         x = ConvNeXt(self.width, self.num_layers, self.dtype)(x_BxTxC, mask_BxT)
         return InverseSTFT(self.n_fft, self.hop)(x, mask_BxT, envelope_BxTxF)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VocosSize:
+    """The size of a `Vocos` and how it is trained.
+
+    Attributes:
+      width: features per frame.
+      num_layers: ConvNeXt blocks.
+      segment: frames of an example that train, drawn by its key; 0 for all of them.
+      dtype: compute dtype of the blocks; spectra and losses are float32.
+    """
+
+    width: Count = 192
+    num_layers: Count = 4
+    segment: Natural = 32
+    dtype: Dtype = "float32"
+
+    def vocos(self, n_fft: int, hop: int) -> Vocos:
+        dtype = jnp.dtype(self.dtype)
+        return Vocos(self.width, self.num_layers, n_fft, hop, dtype)
 
 
 class StridedEncoder(nn.Module):

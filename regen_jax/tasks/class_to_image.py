@@ -8,16 +8,9 @@ from typing import Any
 import numpy as np
 
 from regen_jax.data.readers.images import LabeledImages, open_images
-from regen_jax.data.tfds.splits import DEFAULT_SPLITS, SplitOptions
-from regen_jax.interfaces import (
-    Example,
-    Generated,
-    Judge,
-    PerExample,
-    SampleMetrics,
-    Task,
-    Variables,
-)
+from regen_jax.data.tfds.splits import SetOptions
+from regen_jax.interfaces import Example, Judge, Task, Variables
+from regen_jax.interfaces.task import Generated, PerExample, SampleMetrics
 from regen_jax.judges.image_classifier import ImageClassifier
 from regen_jax.media.image_grid import image_grid
 from regen_jax.media.media import Media
@@ -30,18 +23,14 @@ FRECHET_DRAWS = 20
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassToImage(Task):
+class ClassToImage(SetOptions, Task):
     """X is a class, Y an 8-bit image; a small classifier judges the samples.
 
     Attributes:
       name: of a prepared TFDS set with images of one shape and labels.
-      dir: where it is prepared; TFDS's default folder if empty.
-      splits: the splits of the set that are read.
     """
 
     name: str = "digits"
-    dir: str = ""
-    splits: SplitOptions = DEFAULT_SPLITS
 
     @property
     def x(self) -> Category:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,13 +11,8 @@ import numpy as np
 from regen_jax.data.readers.in_memory import InMemoryExamples
 from regen_jax.data.readers.scores import score_of
 from regen_jax.errors import UserError
-from regen_jax.interfaces import (
-    Example,
-    Generated,
-    PromptKind,
-    SampleMetrics,
-    Variables,
-)
+from regen_jax.interfaces import Example
+from regen_jax.interfaces.task import Generated, PromptKind
 from regen_jax.modalities.music import bars, events, midi
 from regen_jax.modalities.music.score import Score, from_events
 from regen_jax.modalities.music.voice_leading import VoiceLeadingConstraints
@@ -109,22 +104,14 @@ class Harmony(ScoreTask):
     def is_pair(self, score: Score) -> bool:
         return bars.quarters(score.meter) <= _BAR
 
-    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
-        """Adds `soprano_kept`, the fraction of the steps of X that Y keeps."""
-        score_metrics = super().sample_metrics(variables)
-
-        def metrics(generated: Generated) -> dict[str, float]:
-            prompts, y, too_long = generated
-            values = score_metrics(generated)
-            if "x" in prompts:
-                soprano = np.asarray(prompts["x"])[..., 0]
-                kept = (y[..., 0] == soprano)[soprano != events.PADDING]
-                missed = [score_of(one).coarsen(self.division) for one in too_long]
-                steps = kept.size + sum(score.voices[0][-1].end for score in missed)
-                values["soprano_kept"] = float(kept.sum() / steps)
-            return values
-
-        return metrics
+    def source_metrics(self, generated: Generated) -> dict[str, float]:
+        """Computes `soprano_kept`, the fraction of the steps of X that Y keeps."""
+        prompts, y, too_long = generated
+        soprano = np.asarray(prompts["x"])[..., 0]
+        kept = (y[..., 0] == soprano)[soprano != events.PADDING]
+        missed = [score_of(record).coarsen(self.division) for record in too_long]
+        steps = kept.size + sum(score.voices[0][-1].end for score in missed)
+        return {"soprano_kept": float(kept.sum() / steps)}
 
 
 @functools.lru_cache(maxsize=8)

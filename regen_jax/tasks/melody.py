@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,13 +13,8 @@ from regen_jax.data.readers.in_memory import InMemoryExamples
 from regen_jax.data.readers.scores import load_scores
 from regen_jax.data.tfds import prepared
 from regen_jax.errors import UserError
-from regen_jax.interfaces import (
-    Example,
-    Generated,
-    PromptKind,
-    SampleMetrics,
-    Variables,
-)
+from regen_jax.interfaces import Example
+from regen_jax.interfaces.task import Generated, PromptKind
 from regen_jax.modalities.music import events
 from regen_jax.modalities.music.score import Note, Score, from_events, scale
 from regen_jax.modalities.text import tokenizer
@@ -105,21 +100,12 @@ class Melody(ScoreTask):
         meter = int(beats), int(unit)
         return from_events(ids, self.division, meter, key, syllables(words))
 
-    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
-        """Adds `notes_per_syllable` to the metrics of any score."""
-        score_metrics = super().sample_metrics(variables)
-
-        def metrics(generated: Generated) -> dict[str, float]:
-            prompts, y, _ = generated
-            values = score_metrics(generated)
-            if "x" in prompts:
-                texts = [tokenizer.decode(self.x, row) for row in prompts["x"]]
-                sung = sum(len(syllables(text.partition(":")[2])) for text in texts)
-                notes = events.onset_mask(y, axis=1).sum()
-                values["notes_per_syllable"] = float(notes / sung)
-            return values
-
-        return metrics
+    def source_metrics(self, generated: Generated) -> dict[str, float]:
+        """Computes `notes_per_syllable`."""
+        texts = [tokenizer.decode(self.x, row) for row in generated.prompts["x"]]
+        sung = sum(len(syllables(text.partition(":")[2])) for text in texts)
+        notes = events.onset_mask(generated.y, axis=1).sum()
+        return {"notes_per_syllable": float(notes / sung)}
 
     def _keys(self, prompts: Example, y: np.ndarray) -> list[str]:
         if "x" not in prompts:

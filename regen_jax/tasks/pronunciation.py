@@ -9,18 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from regen_jax.data.readers.pronunciations import open_pronunciations
-from regen_jax.data.tfds.splits import DEFAULT_SPLITS, SplitOptions
+from regen_jax.data.tfds.splits import SetOptions
 from regen_jax.errors import UserError
-from regen_jax.interfaces import (
-    CoreList,
-    Example,
-    Generated,
-    PerExample,
-    PromptKind,
-    SampleMetrics,
-    Task,
-    Variables,
-)
+from regen_jax.interfaces import CoreList, Example, Task, Variables
+from regen_jax.interfaces.task import Generated, PerExample, PromptKind, SampleMetrics
 from regen_jax.media.media import Media
 from regen_jax.metrics.error_rates import nearest_edits
 from regen_jax.modalities.text import characters
@@ -33,13 +25,11 @@ Symbols = tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
-class Pronunciation(Task):
+class Pronunciation(SetOptions, Task):
     """X is a word in letters and Y its phonemes, or the other way round.
 
     Attributes:
       name: a prepared set of words with their ARPAbet phonemes.
-      dir: where it is prepared; TFDS's default folder if empty.
-      splits: the splits of the set that are read.
       direction: `g2p` (letters to phonemes) or `p2g`.
       stress: whether vowels carry their stress; published error rates are without.
       max_length: of a word and of a pronunciation. Longer ones are left out of the
@@ -50,8 +40,6 @@ class Pronunciation(Task):
     prompt_kinds: ClassVar = {"text": PromptKind("a text to generate from")}
 
     name: str = "pronunciations"
-    dir: str = ""
-    splits: SplitOptions = DEFAULT_SPLITS
     direction: str = "g2p"
     stress: bool = False
     max_length: Count = 20

@@ -17,16 +17,10 @@ from regen_jax.data.readers.scores import (
     voice_ranges,
 )
 from regen_jax.data.tfds import prepared
-from regen_jax.data.tfds.splits import DEFAULT_SPLITS, SplitOptions
+from regen_jax.data.tfds.splits import SetOptions
 from regen_jax.errors import UserError
-from regen_jax.interfaces import (
-    CoreList,
-    Example,
-    Generated,
-    SampleMetrics,
-    Task,
-    Variables,
-)
+from regen_jax.interfaces import CoreList, Example, Task, Variables
+from regen_jax.interfaces.task import Generated, SampleMetrics
 from regen_jax.media.media import Media
 from regen_jax.media.piano_roll import render_piano_roll
 from regen_jax.media.synthesis import synthesize
@@ -43,13 +37,11 @@ _SAMPLE_RATE = 16_000
 
 
 @dataclasses.dataclass(frozen=True)
-class ScoreTask(Task):
+class ScoreTask(SetOptions, Task):
     """Y is a score on a grid; see `regen_jax.modalities.music.events`.
 
     Attributes:
       name: a prepared set of scores.
-      dir: where it is prepared; TFDS's default folder if empty.
-      splits: the splits of the set that are read.
       division: steps per quarter note. What is shorter is lost.
       max_beats: the most quarter notes of a piece; longer ones are left out. Less than
         CORE_BEATS leaves out pieces that metrics count as failures.
@@ -60,8 +52,6 @@ class ScoreTask(Task):
     num_rendered = 3
 
     name: str = "chorales"
-    dir: str = ""
-    splits: SplitOptions = DEFAULT_SPLITS
     division: int = 2
     max_beats: Count = 64
     transpose: Natural = 5
@@ -132,9 +122,15 @@ class ScoreTask(Task):
                 values["rhythm_agreement"] = self._rhythm_agreement(
                     y, np.asarray(prompts["y"]), too_long
                 )
+            if "x" in prompts:
+                values |= self.source_metrics(generated)
             return values | (self._faults(y) if y.ndim == 3 else {})
 
         return metrics
+
+    def source_metrics(self, generated: Generated) -> dict[str, float]:
+        """Returns metrics of how samples follow their X."""
+        return {}
 
     def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
         """Renders a piano roll, a sound and files of each score that is not empty."""

@@ -12,19 +12,10 @@ from regen_jax.data.host_features import Origin
 from regen_jax.data.readers.in_memory import InMemoryExamples
 from regen_jax.data.readers.verses import Verse, in_core_list, open_verses
 from regen_jax.data.tfds import prepared
-from regen_jax.data.tfds.splits import DEFAULT_SPLITS, SplitOptions
+from regen_jax.data.tfds.splits import SetOptions
 from regen_jax.errors import UserError
-from regen_jax.interfaces import (
-    CoreList,
-    Example,
-    Generated,
-    Judge,
-    PerExample,
-    PromptKind,
-    SampleMetrics,
-    Task,
-    Variables,
-)
+from regen_jax.interfaces import CoreList, Example, Judge, Task, Variables
+from regen_jax.interfaces.task import Generated, PerExample, PromptKind, SampleMetrics
 from regen_jax.judges.language_model import LanguageModel
 from regen_jax.media.media import Media
 from regen_jax.metrics import text as text_metrics
@@ -35,13 +26,11 @@ from regen_jax.tasks.transcripts import table
 
 
 @dataclasses.dataclass(frozen=True)
-class Simplification(Task):
+class Simplification(SetOptions, Task):
     """X is a verse and Y the same in simpler words, both in pieces of one tokenizer.
 
     Attributes:
       name: a prepared set of verses with their simple versions.
-      dir: where it is prepared; TFDS's default folder if empty.
-      splits: the splits of the set that are read.
       vocab: pieces that the tokenizer learns of the train split, X and Y together.
       max_length: the most pieces of X and of Y; longer pairs are left out, and those of
         a core list score as empty outputs.
@@ -52,8 +41,6 @@ class Simplification(Task):
     prompt_kinds: ClassVar = {"text": PromptKind("a text to generate from")}
 
     name: str = "simple_bible"
-    dir: str = ""
-    splits: SplitOptions = DEFAULT_SPLITS
     vocab: Count = 2000
     max_length: Count = 48
     judge_width: Count = 96

@@ -6,24 +6,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from regen_jax.data.readers.speech import Pairs, SpeechOptions, open_speech
+from regen_jax.data.readers.speech import Pairs, open_speech
 from regen_jax.errors import UserError
-from regen_jax.interfaces import (
-    Example,
-    Generated,
-    PerExample,
-    PromptKind,
-    SampleMetrics,
-    Task,
-    Variables,
-)
+from regen_jax.interfaces import Example, Variables
+from regen_jax.interfaces.task import PromptKind
 from regen_jax.media.media import Media
 from regen_jax.spaces import Array, Padded, Tokens
-from regen_jax.tasks.transcripts import error_rates, per_example, table
+from regen_jax.tasks.transcripts import TranscriptTask, error_rates, table
 
 
 @dataclasses.dataclass(frozen=True)
-class SpeechRecognition(SpeechOptions, Task):
+class SpeechRecognition(TranscriptTask):
     """X is speech, a wave or features of one, and Y its text in characters."""
 
     num_rendered = 20
@@ -59,21 +52,10 @@ class SpeechRecognition(SpeechOptions, Task):
             )
         return {"x": self.read_wave(value)}
 
-    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
-        """Computes `wer`, `cer` and `sentence_accuracy`."""
-
-        def metrics(generated: Generated) -> dict[str, float]:
-            prompts, y, too_long = generated
-            return error_rates(self.decode(prompts["y"]), self.decode(y), too_long)
-
-        return metrics
-
-    def per_example(
-        self, variables: Mapping[str, Variables], generated: Generated
-    ) -> PerExample:
-        """Returns transcripts, references and their error counts."""
-        prompts, y, too_long = generated
-        return per_example(self.decode(prompts["y"]), self.decode(y), too_long)
+    def transcripts(
+        self, variables: Mapping[str, Variables], prompts: Example, y: np.ndarray
+    ) -> tuple[list[str], list[str]]:
+        return self.decode(prompts["y"]), self.decode(y)
 
     def reconstruction_metrics(
         self, y: np.ndarray, other: np.ndarray

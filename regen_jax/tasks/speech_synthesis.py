@@ -9,29 +9,21 @@ import jax
 import numpy as np
 
 from regen_jax.abstractions.audio.mel import Mel
-from regen_jax.data.readers.speech import Pairs, SpeechOptions, open_speech
+from regen_jax.data.readers.speech import Pairs, open_speech
 from regen_jax.errors import UserError
-from regen_jax.interfaces import (
-    Example,
-    Generated,
-    Judge,
-    PerExample,
-    PromptKind,
-    SampleMetrics,
-    Task,
-    Variables,
-)
+from regen_jax.interfaces import Example, Judge, Variables
+from regen_jax.interfaces.task import Generated, PromptKind, SampleMetrics
 from regen_jax.judges.speech_recognizer import SpeechRecognizer
 from regen_jax.media.heatmaps import render_spectrograms
 from regen_jax.media.media import Media
 from regen_jax.metrics.audio import mel_cepstral_distortion
 from regen_jax.ranges import Count
 from regen_jax.spaces import Array, Padded, Tokens
-from regen_jax.tasks.transcripts import error_rates, per_example
+from regen_jax.tasks.transcripts import TranscriptTask
 
 
 @dataclasses.dataclass(frozen=True)
-class SpeechSynthesis(SpeechOptions, Task):
+class SpeechSynthesis(TranscriptTask):
     """X is a text in characters, Y the wave of its speech; a recognizer judges.
 
     Attributes:
@@ -72,33 +64,28 @@ class SpeechSynthesis(SpeechOptions, Task):
             raise UserError(f"speech synthesis reads --text=TEXT, not --{kind}")
         return {"x": self.encode(value)}
 
-    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
-        """Computes error rates of a recognizer, and the distance to references.
+    def transcripts(
+        self, variables: Mapping[str, Variables], prompts: Example, y: Padded
+    ) -> tuple[list[str], list[str]]:
+        heard = self.judges["judge"].transcribe(variables["judge"], y)
+        return self.decode(prompts["x"]), self.decode(heard)
 
-        `wer`, `cer` and `sentence_accuracy` of the recognizer's transcripts; `mcd`, the
-        mel-cepstral distortion in dB after warping, where there is a reference.
+    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
+        """Adds the distance to references to the error rates of a recognizer.
+
+        `mcd`: mel-cepstral distortion in dB after warping, where there is a reference.
         """
-        transcribe = functools.partial(
-            self.judges["judge"].transcribe, variables["judge"]
-        )
+        transcript_metrics = super().sample_metrics(variables)
 
         def metrics(generated: Generated) -> dict[str, float]:
-            prompts, y, too_long = generated
-            heard = self.decode(transcribe(y))
-            values = error_rates(self.decode(prompts["x"]), heard, too_long)
-            if "y" in prompts:
-                values |= self.reconstruction_metrics(prompts["y"], y)
+            values = transcript_metrics(generated)
+            if "y" in generated.prompts:
+                values |= self.reconstruction_metrics(
+                    generated.prompts["y"], generated.y
+                )
             return values
 
         return metrics
-
-    def per_example(
-        self, variables: Mapping[str, Variables], generated: Generated
-    ) -> PerExample:
-        """Returns texts, transcripts of the recognizer, and error counts."""
-        prompts, y, too_long = generated
-        heard = self.judges["judge"].transcribe(variables["judge"], y)
-        return per_example(self.decode(prompts["x"]), self.decode(heard), too_long)
 
     def reconstruction_metrics(self, y: Padded, other: Padded) -> dict[str, float]:
         """Computes `mcd`, mean mel-cepstral distortion in dB of pairs with a frame each.

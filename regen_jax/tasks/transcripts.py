@@ -1,12 +1,17 @@
 """Texts beside their transcripts, for people and as metrics."""
 
+import abc
 import contextlib
-from collections.abc import Iterator, Sequence
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from regen_jax.data.readers.speech import SpeechOptions
 from regen_jax.errors import UserError
-from regen_jax.interfaces import Example, PerExample
+from regen_jax.interfaces import Example, Task, Variables
+from regen_jax.interfaces.task import Generated, PerExample, SampleMetrics
 from regen_jax.metrics.error_rates import (
     character_edits,
     character_error_rate,
@@ -14,6 +19,33 @@ from regen_jax.metrics.error_rates import (
     word_edits,
     word_error_rate,
 )
+
+
+@dataclasses.dataclass(frozen=True)
+class TranscriptTask(SpeechOptions, Task):
+    """A task whose samples are judged by transcripts of speech."""
+
+    @abc.abstractmethod
+    def transcripts(
+        self, variables: Mapping[str, Variables], prompts: Example, y: Any
+    ) -> tuple[list[str], list[str]]:
+        """Returns what was said, and the transcripts, for samples y of the prompts."""
+
+    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
+        """Computes `wer`, `cer` and `sentence_accuracy` of the transcripts."""
+
+        def metrics(generated: Generated) -> dict[str, float]:
+            prompts, y, too_long = generated
+            return error_rates(*self.transcripts(variables, prompts, y), too_long)
+
+        return metrics
+
+    def per_example(
+        self, variables: Mapping[str, Variables], generated: Generated
+    ) -> PerExample:
+        """Returns what was said, transcripts, and their error counts."""
+        prompts, y, too_long = generated
+        return per_example(*self.transcripts(variables, prompts, y), too_long)
 
 
 def error_rates(

@@ -16,9 +16,8 @@ import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
-from regen_jax import ranges
 from regen_jax.errors import UserError
-from regen_jax.ranges import Count
+from regen_jax.ranges import Checked, Count
 from regen_jax.training.checkpoint_errors import advice, first_line
 from regen_jax.training.named_leaves import Tree, named_leaves
 from regen_jax.training.parallel import processes
@@ -31,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
-class CheckpointOptions:
+class CheckpointOptions(Checked):
     """`config.checkpoint`.
 
     Attributes:
@@ -41,9 +40,6 @@ class CheckpointOptions:
 
     every: Count = 500
     keep: Count = 2
-
-    def __post_init__(self):
-        ranges.check(self)
 
 
 class Checkpoints:

@@ -1,34 +1,13 @@
 """Folders that commands are given: refused in one line, and nothing written."""
 
 import json
-import re
 import shutil
 
 import pytest
 
+from tests.cli.refusals import assert_refused, snapshot
+
 PARTS = ("judge", "abstraction", "prior")
-
-
-@pytest.fixture
-def workdir(trained, tmp_path):
-    """A finished run of one's own."""
-    return shutil.copytree(trained, tmp_path / "run")
-
-
-def snapshot(folder):
-    return {
-        path: (path.lstat().st_mtime_ns, path.lstat().st_size)
-        for path in [folder, *folder.rglob("*")]
-    }
-
-
-def assert_refused(done, *words):
-    """One line on stderr, and an exit status that is not 0."""
-    assert done.returncode == 2, done
-    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1, done
-    assert done.stdout == ""
-    for word in words:
-        assert re.search(word, done.stderr), done.stderr
 
 
 def test_stages_of_another_run_are_needed_only_until_they_are_copied(

@@ -58,6 +58,9 @@ def refusal(**sections) -> str:
 
 SMALL = {"width": 8, "num_layers": 1, "num_heads": 2}
 DIT = {"name": "dit"} | SMALL
+AUTOREGRESSIVE = {"name": "autoregressive"} | SMALL
+DIFFUSION = {"name": "diffusion", "network": DIT}
+PIXEL_TOKENS = {"name": "pixel_tokens", "levels": 4}
 
 
 def test_parts_from_outside_train_and_generate():
@@ -91,10 +94,7 @@ def test_options_reach_the_parts():
     "sections, words",
     [
         (
-            {
-                "abstraction": {"name": "identity"},
-                "prior": {"name": "autoregressive"} | SMALL,
-            },
+            {"abstraction": {"name": "identity"}, "prior": AUTOREGRESSIVE},
             [
                 "prior 'autoregressive' generates Tokens",
                 "abstraction 'identity' gives Array(4, 4, 1)",
@@ -103,10 +103,7 @@ def test_options_reach_the_parts():
             ],
         ),
         (
-            {
-                "abstraction": {"name": "pixel_tokens", "levels": 4},
-                "prior": {"name": "diffusion", "network": DIT},
-            },
+            {"abstraction": PIXEL_TOKENS, "prior": DIFFUSION},
             [
                 "prior 'diffusion' generates Array",
                 "abstraction 'pixel_tokens' gives Tokens(16 of 4)",
@@ -115,10 +112,7 @@ def test_options_reach_the_parts():
             ],
         ),
         (
-            {
-                "abstraction": {"name": "downsample", "factor": 2},
-                "prior": {"name": "diffusion", "network": DIT},
-            },
+            {"abstraction": {"name": "downsample", "factor": 2}, "prior": DIFFUSION},
             [
                 "decoder 'inverse' needs an inverse",
                 "abstraction 'downsample' has none",
@@ -126,7 +120,7 @@ def test_options_reach_the_parts():
             ],
         ),
         (
-            {"decoder": {"name": "autoregressive"} | SMALL},
+            {"decoder": AUTOREGRESSIVE},
             [
                 "decoder 'autoregressive' generates Tokens",
                 "gives Array(4, 4, 1)",

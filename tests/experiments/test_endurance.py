@@ -2,18 +2,14 @@
 
 import json
 import shutil
-import subprocess
-import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
 from experiments.equality import differences
-
-ROOT = Path(__file__).parent.parent.parent
+from tests.studies import run_study
 
 
 @pytest.fixture
@@ -59,13 +55,7 @@ def test_missing_scalars_and_steps_are_found(copy, trained):
 
 def test_a_folder_with_another_study_is_refused(tmp_path):
     (tmp_path / "whole").mkdir()
-    done = subprocess.run(
-        [sys.executable, "-m", "experiments.endurance.run", f"--workdir={tmp_path}"],
-        cwd=ROOT,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+    done = run_study("endurance", f"--workdir={tmp_path}")
     assert done.returncode == 2
     assert done.stderr == (
         f"error: --workdir={tmp_path} is not empty: a study needs a new one\n"

@@ -1,15 +1,9 @@
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from experiments.scaling.programs import closed_form
-
-ROOT = Path(__file__).parent.parent.parent
-
+from tests.studies import run_study
 
 CONFIG = """
 from ml_collections import ConfigDict
@@ -36,18 +30,7 @@ def get_config():
 
 
 def study(workdir, *arguments):
-    paths = [str(ROOT), str(ROOT / "tests/outside")]
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "experiments.scaling.run"),
-            *(f"--workdir={workdir}", *arguments),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+    done = run_study("scaling", f"--workdir={workdir}", *arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -1,33 +1,17 @@
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 from PIL import Image
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.studies import run_study
 
 
 def test_the_study_runs_and_goes_on(speech_dir, tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "experiments.unpaired.run",
-        f"--workdir={tmp_path}",
-    ]
-    command += [f"--data_dir={speech_dir}", "--seeds=1", "--size=tiny", "--share=0.2"]
-    command += [f"--{stage}_steps=5" for stage in ("prior", "decoder", "direct")]
+    flags = [f"--workdir={tmp_path}", f"--data_dir={speech_dir}"]
+    flags += ["--seeds=1", "--size=tiny", "--share=0.2"]
+    flags += [f"--{stage}_steps=5" for stage in ("prior", "decoder", "direct")]
     outputs = []
     for _ in range(2):
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=os.environ,
-            check=False,
-            capture_output=True,
-            text=True,
-        )
+        done = run_study("unpaired", *flags)
         assert done.returncode == 0, done.stderr
         outputs.append(done.stdout)
     assert outputs[0] == outputs[1]

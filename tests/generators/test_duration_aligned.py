@@ -17,7 +17,7 @@ from regen_jax.generators.duration_aligned import DurationAligned, aligned_featu
 from regen_jax.generators.regression import Regression
 from regen_jax.interfaces import Generator, LossOutput
 from regen_jax.networks.dit import DiTOptions
-from regen_jax.networks.duration_encoder import DurationEncoderOptions
+from regen_jax.networks.duration_encoder import DurationEncoder, DurationEncoderOptions
 from regen_jax.spaces import Array, Category, Padded, Tokens
 
 SOURCE = Tokens(5, 7, padded=True)
@@ -76,7 +76,9 @@ def pairs(garbage: float = 0.0) -> tuple[np.ndarray, Padded]:
 
 def test_first_alignment_is_the_diagonal():
     model, (source, target) = MODELS["regression"], pairs()
-    encoder = jax.jit(ENCODER.module(SOURCE, TARGET).init)(jax.random.key(0), source)
+    encoder = jax.jit(DurationEncoder(SOURCE, TARGET, ENCODER).init)(
+        jax.random.key(0), source
+    )
     params = random_variables(model)["params"] | {"duration_encoder": encoder["params"]}
     path = alignment(model, {"params": params}, source, target)
     np.testing.assert_array_equal(path[1].sum(axis=0), [3, 3, 4, 3, 3])

@@ -10,7 +10,8 @@ import pytest
 
 from regen_jax.generators.regression import Regression
 from regen_jax.networks.dit import DiTOptions
-from regen_jax.spaces import Array, Category, Tokens, zeros
+from regen_jax.spaces import Array, Category, Tokens
+from tests.generators.traces import assert_trains_and_samples
 
 TARGET = Array((4, 4, 1), 0, 10)
 TINY = DiTOptions(patch=2, width=8, num_layers=1, num_heads=2)
@@ -114,14 +115,7 @@ def test_fit_adds_details_that_the_source_lacks():
 def test_every_kind_of_source_conditions(source_space):
     network = dataclasses.replace(TINY, dropout=0.1, remat="full")
     model = Regression(source_space, TARGET, network)
-    variables = jax.eval_shape(model.init, jax.random.key(0))
-    keys, source, target = example_keys(2), zeros(source_space, 2), zeros(TARGET, 2)
-    output = jax.eval_shape(
-        lambda v: model.loss(v, keys, source, target, True), variables
-    )
-    y = jax.eval_shape(lambda v: model.sample(v, keys, source), variables)
-    assert (output.loss.shape, output.loss.dtype) == ((2,), jnp.float32)
-    assert (y.shape, y.dtype) == ((2, 4, 4, 1), jnp.float32)
+    assert_trains_and_samples(model)
 
 
 @pytest.mark.parametrize(

@@ -8,19 +8,11 @@ import pytest
 from regen_jax.networks.conditioning.interface import Condition
 from regen_jax.networks.dit import DiT, DiTOptions, patchify, unpatchify
 from regen_jax.spaces import Array
+from tests.networks.parameters import random_variables
 
 
 def network(num_layers=1, **options) -> DiT:
     return DiT((4, 4, 1), 2, width=8, num_layers=num_layers, num_heads=2, **options)
-
-
-def random_variables(net, *inputs):
-    """Parameters off their start, at which much of a DiT is exactly zero."""
-    rng = np.random.default_rng(0)
-    return jax.tree.map(
-        lambda p: rng.normal(0, 0.3, p.shape).astype(np.float32),
-        jax.eval_shape(net.init, jax.random.key(0), *inputs),
-    )
 
 
 @pytest.mark.parametrize(

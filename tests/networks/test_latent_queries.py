@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from regen_jax.networks.latent_queries import Decoder, Encoder, segment_mixture
+from regen_jax.networks.transformer_options import TransformerShape
 from regen_jax.spaces import Tokens
 
-SIZE = {"width": 8, "num_layers": 1, "num_heads": 2, "mlp_ratio": 2.0}
+SIZE = TransformerShape(width=8, num_layers=1, num_heads=2, mlp_ratio=2.0)
 FLAT = Tokens(5, 6, padded=True)
 STACK = Tokens(4, 5, 2, padded=True)
 WHOLE = Tokens(5, 6)
@@ -17,14 +18,14 @@ WHOLE = Tokens(5, 6)
 @functools.cache
 def encoder(space: Tokens):
     """A function of y to latents [B, 3, 4], and its parameters."""
-    network = Encoder(space, 3, 4, **SIZE)
+    network = Encoder(space, 3, 4, SIZE)
     y = jnp.zeros((1, *space.shape), jnp.int32)
     return jax.jit(network.apply), random_variables(network, y)
 
 
 @functools.cache
 def decoder(space: Tokens):
-    network = Decoder(space, **SIZE)
+    network = Decoder(space, SIZE)
     return jax.jit(network.apply), random_variables(network, jnp.zeros((1, 3, 4)))
 
 

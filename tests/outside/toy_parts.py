@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from regen_jax.interfaces import Abstraction, Generator, LossOutput, Task, Variables
-from regen_jax.spaces import Array, Category, Space, Tokens
+from regen_jax.interfaces.types import Key
+from regen_jax.spaces import Array, Category, Space, Tokens, Value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +77,7 @@ class ColumnMeans(Abstraction):
 
 @dataclasses.dataclass(frozen=True)
 class Table(Generator):
-    """The mean of b for each class, and noise around it of that `scale`."""
+    """The mean of the target for each class, and noise around it of that `scale`."""
 
     source_space: Category
     target_space: Array
@@ -93,21 +94,16 @@ class Table(Generator):
         }
 
     def loss(
-        self,
-        variables: Variables,
-        keys: jax.Array,
-        a: jax.Array,
-        b: jax.Array,
-        train: bool,
+        self, variables: Variables, keys: Key, source: Value, target: Value, train: bool
     ) -> LossOutput:
-        error = (variables["params"]["means"][a] - b).reshape(len(a), -1)
-        return LossOutput(jnp.square(error).mean(axis=1))
+        error = variables["params"]["means"][source] - target
+        return LossOutput(jnp.square(error).reshape(len(target), -1).mean(axis=1))
 
-    def sample(self, variables: Variables, keys: jax.Array, a: jax.Array) -> jax.Array:
+    def sample(self, variables: Variables, keys: Key, source: Value) -> jax.Array:
         noise = jax.vmap(lambda key: jax.random.normal(key, self.target_space.shape))(
             keys
         )
-        return variables["params"]["means"][a] + self.scale * noise
+        return variables["params"]["means"][source] + self.scale * noise
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from regen_jax.cli.evaluate_run import evaluate_run
+from regen_jax.cli.sample_run import sample_run, save_samples
+from regen_jax.errors import UserError
 from regen_jax.modalities.audio import files
 
 ROOT = Path(__file__).parent.parent.parent
@@ -22,22 +25,16 @@ def recognition(speech_run):
     return speech_run(RECOGNITION, "--config.data.max_seconds=1.024")
 
 
-def refused(done: subprocess.CompletedProcess) -> str:
-    assert done.returncode == 2, done.stdout + done.stderr
-    (line,) = (line for line in done.stderr.splitlines() if line.startswith("error"))
-    assert "Traceback" not in done.stderr
-    return line
+def assert_raises(message, workdir, **inputs):
+    """One line, which `sample` prints; nothing is drawn."""
+    with pytest.raises(UserError) as error:
+        sample_run(workdir, **inputs)
+    assert message in str(error.value) and "\n" not in str(error.value)
 
 
-def test_text_becomes_sound(synthesis, command, tmp_path):
-    done = command(
-        "sample",
-        f"--workdir={synthesis}",
-        "--text=God's light",
-        "--text=The sea!",
-        f"--out={tmp_path}",
-    )
-    assert done.returncode == 0, done.stderr
+def test_texts_give_sound_files(synthesis, tmp_path):
+    prompts = [("text", "God's light"), ("text", "The sea!")]
+    save_samples(sample_run(synthesis, prompts=prompts), tmp_path, seed=0)
     saved = np.load(tmp_path / "samples.npz")
     assert saved["y"].shape == (2, 16384) and saved["y_length"].shape == (2,)
     for index in range(2):
@@ -49,9 +46,8 @@ def test_text_becomes_sound(synthesis, command, tmp_path):
     assert (tmp_path / "samples.png").exists()
 
 
-def test_synthesis_is_measured(synthesis, command):
-    done = command("evaluate", f"--workdir={synthesis}")
-    assert done.returncode == 0, done.stderr
+def test_synthesis_is_evaluated_beside_real_speech(synthesis):
+    evaluate_run(synthesis)
     metrics = json.loads((synthesis / "metrics.json").read_text())
     names = {f"{of}/{name}" for of in ("samples", "real") for name in ("wer", "cer")}
     names |= {"samples/mcd", "decoder/mcd"}
@@ -63,7 +59,7 @@ def test_synthesis_is_measured(synthesis, command):
 
 
 @pytest.mark.parametrize(
-    "text, words",
+    "text, message",
     [
         ("", "the text is empty"),
         ("?!", "the text is empty"),
@@ -72,15 +68,11 @@ def test_synthesis_is_measured(synthesis, command):
         ("a" * 41, "41 symbols: at most 40 fit"),
     ],
 )
-def test_texts_that_cannot_be_spoken(synthesis, command, tmp_path, text, words):
-    done = command(
-        "sample", f"--workdir={synthesis}", f"--text={text}", f"--out={tmp_path}/out"
-    )
-    assert words in refused(done)
-    assert not (tmp_path / "out").exists()
+def test_text_that_cannot_be_spoken_raises_user_error(synthesis, text, message):
+    assert_raises(message, synthesis, prompts=[("text", text)])
 
 
-def test_a_file_of_another_make_is_transcribed(recognition, command, tmp_path):
+def test_file_of_another_rate_and_format_is_transcribed(recognition, command, tmp_path):
     wave = np.sin(np.arange(11025) / 9)[:, None] * [0.5, 0.25]
     soundfile.write(tmp_path / "tone.wav", wave, 22050, "PCM_24")
     done = command(
@@ -112,7 +104,7 @@ def long(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "make, words",
+    "write, message",
     [
         (damaged, "is damaged or of an unknown format"),
         (empty, "is empty"),
@@ -122,19 +114,20 @@ def long(path: Path) -> None:
     ],
     ids=["damaged", "empty", "silent", "long", "missing"],
 )
-def test_files_that_cannot_be_heard(recognition, command, tmp_path, make, words):
-    make(tmp_path / "it.wav")
-    flags = f"--workdir={recognition}", f"--audio={tmp_path}/it.wav"
-    assert words in refused(command("sample", *flags, f"--out={tmp_path}/out"))
+def test_file_that_cannot_be_heard_raises_user_error(
+    recognition, tmp_path, write, message
+):
+    write(tmp_path / "it.wav")
+    prompts = [("audio", f"{tmp_path}/it.wav")]
+    assert_raises(message, recognition, prompts=prompts)
 
 
-def test_prompts_that_are_not_for_the_task(recognition, synthesis, command, trained):
-    done = command("sample", f"--workdir={recognition}", "--text=a")
-    assert "speech recognition reads --audio=FILE, not --text" in refused(done)
-    done = command("sample", f"--workdir={synthesis}", "--audio=a.wav")
-    assert "speech synthesis reads --text=TEXT, not --audio" in refused(done)
-    done = command("sample", f"--workdir={trained}", "--text=a")
-    assert "not from --text" in refused(done)
+def test_prompt_of_another_kind_raises_user_error(recognition, synthesis, trained):
+    message = "speech recognition reads --audio=FILE, not --text"
+    assert_raises(message, recognition, prompts=[("text", "a")])
+    message = "speech synthesis reads --text=TEXT, not --audio"
+    assert_raises(message, synthesis, prompts=[("audio", "a.wav")])
+    assert_raises("not from --text", trained, prompts=[("text", "a")])
 
 
 def test_sample_hears_files_and_stored_prompts_without_prepared_data(
@@ -151,15 +144,14 @@ def test_sample_hears_files_and_stored_prompts_without_prepared_data(
         assert len(np.load(out / "samples.npz")["y"]) == number
 
 
-def test_digits_go_through_phonemes(speech_run, command):
+def test_digits_through_phonemes_are_evaluated_and_sampled(speech_run):
     folder = speech_run("speech_recognition.py:size=tiny")
-    done = command("evaluate", f"--workdir={folder}")
-    assert done.returncode == 0, done.stderr
+    evaluate_run(folder)
     metrics = json.loads((folder / "metrics.json").read_text())
     assert {"samples/wer", "samples/cer", "samples/per", "decoder/wer"} <= set(metrics)
-    done = command("sample", f"--workdir={folder}", "--audio=a.wav")
-    assert "has features of speech in place of waves" in refused(done)
-    assert command("sample", f"--workdir={folder}", "--num=3").returncode == 0
+    message = "has features of speech in place of waves"
+    assert_raises(message, folder, prompts=[("audio", "a.wav")])
+    save_samples(sample_run(folder, num=3), folder, seed=0)
     assert (folder / "samples.md").read_text().count("\n") == 5
 
 
@@ -185,4 +177,5 @@ def test_missing_extra_raises_user_error(speech_dir, tmp_path):
         capture_output=True,
         text=True,
     )
-    assert "[speech]'" in refused(done)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "[speech]'" in done.stderr and "Traceback" not in done.stderr

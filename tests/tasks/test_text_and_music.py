@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from regen_jax.cli.evaluate_run import evaluate_run
+from regen_jax.cli.sample_run import sample_run, save_samples
+from regen_jax.errors import UserError
 from regen_jax.evaluation import outputs
 from regen_jax.metrics import text as text_metrics
 from regen_jax.metrics.significance import ratio_of_sums
@@ -41,19 +44,20 @@ def trained_on(shared, command, text_dir, music_dir):
     return train
 
 
-def drawn(command, workdir, out, *flags) -> dict[str, np.ndarray]:
-    done = command("sample", f"--workdir={workdir}", f"--out={out}", *flags)
-    assert done.returncode == 0, done.stderr
+def drawn(workdir, out, num=2, **inputs) -> dict[str, np.ndarray]:
+    """Arrays of samples whose files are written into `out`, as `sample` does.
+
+    In this process, so that a program is compiled once for all samples of a run.
+    """
+    save_samples(sample_run(workdir, num, **inputs), out, seed=0)
     return np.load(out / "samples.npz")
 
 
-def refused(command, workdir, *flags) -> str:
-    out = workdir.parent / "refused"
-    done = command("sample", f"--workdir={workdir}", f"--out={out}", *flags)
-    assert done.returncode == 2, done.stdout + done.stderr
-    (line,) = (line for line in done.stderr.splitlines() if line.startswith("error"))
-    assert "Traceback" not in done.stderr and not out.exists()
-    return line
+def assert_raises(message, workdir, **inputs):
+    """One line, which `sample` prints; nothing is drawn."""
+    with pytest.raises(UserError) as error:
+        sample_run(workdir, **inputs)
+    assert message in str(error.value) and "\n" not in str(error.value)
 
 
 def reported(workdir) -> dict[str, float]:
@@ -67,30 +71,30 @@ def reported(workdir) -> dict[str, float]:
     return figures
 
 
-def test_a_verse_becomes_another(trained_on, command, tmp_path):
+def test_verse_and_edited_template_give_files_of_samples(trained_on, tmp_path):
     run = trained_on("simplification")
     metrics = reported(run)
     names = ("bleu", "chrf", "sari", "pinc", "perplexity", "novelty", "adherence_words")
     assert {f"samples/{name}" for name in names} <= set(metrics)
     assert {"pipeline/nll_per_word", "decoder/bleu"} <= set(metrics)
 
-    drawn(command, run, tmp_path / "a", "--text=And God said, Let there be light.")
+    verse = "And God said, Let there be light."
+    drawn(run, tmp_path / "a", prompts=[("text", verse)])
     table = (tmp_path / "a/samples.md").read_text().splitlines()
     assert table[0] == "| source | generated |"
-    assert table[2].startswith("| And God said, Let there be light. |")
-    drawn(command, run, tmp_path / "many", "--num=21")
+    assert table[2].startswith(f"| {verse} |")
+    drawn(run, tmp_path / "many", 21)
     assert len((tmp_path / "many/samples.md").read_text().splitlines()) == 2 + 21
     # What people make of a template is what Y is generated from.
     edited = tmp_path / "edited.txt"
     edited.write_text("men light")
-    drawn(command, run, tmp_path / "b", f"--y_prime={edited}")
+    drawn(run, tmp_path / "b", y_prime=[str(edited)])
     assert (tmp_path / "b/y_prime_0.txt").read_text().split() == ["men", "light"]
 
 
-def test_figures_stand_beside_those_of_real_verses(trained_on, command):
+def test_metrics_are_evaluated_beside_those_of_real_verses(trained_on):
     run = trained_on("simplification")
-    done = command("evaluate", f"--workdir={run}")
-    assert done.returncode == 0, done.stderr
+    evaluate_run(run)
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["real/bleu"] == pytest.approx(100)
     assert 0 < metrics["real/source_bleu"] < 100
@@ -108,28 +112,29 @@ def test_figures_stand_beside_those_of_real_verses(trained_on, command):
 
 
 @pytest.mark.parametrize(
-    "flag, words",
+    "kind, value, message",
     [
-        ("--text=", "the text is empty"),
-        ("--text=a\nb", "has 2 lines"),
-        ("--text=Слово", "'С', character 1 of 'Слово', is unknown"),
-        (f"--text={'word ' * 40}", "pieces: at most 32 fit"),
-        ("--midi=a.mid", "simplification reads --text=TEXT, not --midi"),
-        ("--y_prime=none.txt", "--y_prime=none.txt cannot be read"),
+        ("text", "", "the text is empty"),
+        ("text", "a\nb", "has 2 lines"),
+        ("text", "Слово", "'С', character 1 of 'Слово', is unknown"),
+        ("text", "word " * 40, "pieces: at most 32 fit"),
+        ("midi", "a.mid", "simplification reads --text=TEXT, not --midi"),
     ],
 )
-def test_texts_that_are_no_verses(trained_on, command, flag, words):
-    assert words in refused(command, trained_on("simplification"), flag)
+def test_prompt_that_is_no_verse_raises_user_error(trained_on, kind, value, message):
+    assert_raises(message, trained_on("simplification"), prompts=[(kind, value)])
 
 
-def test_a_template_that_does_not_fit(trained_on, command, tmp_path):
+def test_template_that_does_not_fit_raises_user_error(trained_on, tmp_path):
     path = tmp_path / "template.txt"
     path.write_text("light, Слово")
-    line = refused(command, trained_on("simplification"), f"--y_prime={path}")
-    assert f"--y_prime={path}: " in line
+    run = trained_on("simplification")
+    assert_raises(f"--y_prime={path}: ", run, y_prime=[str(path)])
+    missing = tmp_path / "none.txt"
+    assert_raises(f"--y_prime={missing} cannot be read", run, y_prime=[str(missing)])
 
 
-def test_a_soprano_gets_its_voices(trained_on, command, tmp_path):
+def test_soprano_of_a_file_is_kept_in_its_harmonization(trained_on, tmp_path):
     run = trained_on("harmony")
     metrics = reported(run)
     names = ("faults", "crossings", "in_key", "soprano_kept", "adherence_chord")
@@ -139,7 +144,8 @@ def test_a_soprano_gets_its_voices(trained_on, command, tmp_path):
     tune = [67, 69, 71, 72, 71, 69, 67]
     notes = tuple(Note(2 * i, 2, pitch, i == 6) for i, pitch in enumerate(tune))
     midi.write(tmp_path / "tune.mid", Score((notes,), division=2))
-    saved = drawn(command, run, tmp_path / "a", f"--midi={tmp_path}/tune.mid")
+    tune_file = ("midi", f"{tmp_path}/tune.mid")
+    saved = drawn(run, tmp_path / "a", prompts=[tune_file])
     pitches = events.onset_pitches(saved["x"][0, :, 0])
     assert pitches[pitches > 0].tolist() == tune
     names = {path.name for path in (tmp_path / "a").iterdir()}
@@ -152,9 +158,9 @@ def test_a_soprano_gets_its_voices(trained_on, command, tmp_path):
     assert sheet.split()[:4] == ["beat", "key", "chord", "rhythm"]
 
 
-def test_all_samples_are_written_and_some_are_shown(trained_on, command, tmp_path):
+def test_all_samples_are_written_and_some_are_rendered(trained_on, tmp_path):
     run = trained_on("harmony")
-    y = drawn(command, run, tmp_path, "--num=4")["y"]
+    y = drawn(run, tmp_path, 4)["y"]
     assert len(y) == 4 > Harmony.num_rendered
     # A score that ends where it begins has nothing to write.
     names = [f"sample_{i}" for i, one in enumerate(y) if one[0, 0]]
@@ -168,33 +174,35 @@ def test_all_samples_are_written_and_some_are_shown(trained_on, command, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "notes, words",
+    "notes, message",
     [
         ((), "has no notes"),
         ((Note(0, 2, 20),), "bar 1, beat 1: G#0 is out of range"),
         ((Note(0, 2, 60), Note(200, 2, 60)), "quarter notes: at most 64 fit"),
     ],
 )
-def test_tunes_that_cannot_be_read(trained_on, command, tmp_path, notes, words):
+def test_tune_that_cannot_be_read_raises_user_error(
+    trained_on, tmp_path, notes, message
+):
     midi.write(tmp_path / "tune.mid", Score((notes,), division=2))
-    line = refused(command, trained_on("harmony"), f"--midi={tmp_path}/tune.mid")
-    assert words in line
+    tune = ("midi", f"{tmp_path}/tune.mid")
+    assert_raises(message, trained_on("harmony"), prompts=[tune])
 
 
-def test_lyrics_become_a_tune(trained_on, command, tmp_path):
+def test_lyrics_give_a_tune(trained_on, tmp_path):
     run = trained_on("melody")
     metrics = reported(run)
     names = ("in_key", "notes_per_syllable", "interval_distance", "adherence_rhythm")
     assert {f"samples/{name}" for name in names} <= set(metrics)
 
-    drawn(command, run, tmp_path, f"--text={LYRICS}")
+    drawn(run, tmp_path, prompts=[("text", LYRICS)])
     assert (tmp_path / "sample_0.mid").exists() or not np.any(
         events.onset_mask(np.load(tmp_path / "samples.npz")["y"], axis=1)
     )
 
 
 @pytest.mark.parametrize(
-    "text, words",
+    "text, message",
     [
         ("Wach auf", "lyrics begin with meter, key and a colon"),
         ("6/8 G: Wach auf", "the meter 6/8 is not in the training data: choose 3/4 or"),
@@ -205,8 +213,8 @@ def test_lyrics_become_a_tune(trained_on, command, tmp_path):
         (f"4/4 G: {'Herz ' * 150}", "pieces: at most 160 fit"),
     ],
 )
-def test_lyrics_that_cannot_be_sung(trained_on, command, text, words):
-    assert words in refused(command, trained_on("melody"), f"--text={text}")
+def test_lyrics_that_cannot_be_sung_raise_user_error(trained_on, text, message):
+    assert_raises(message, trained_on("melody"), prompts=[("text", text)])
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import numpy as np
 
 from regen_jax import ranges
 from regen_jax.interfaces import Abstraction, Variables
+from regen_jax.modalities.audio.frame_options import FrameOptions, check_wave
 from regen_jax.modalities.audio.griffin_lim import griffin_lim, mel_to_magnitude
 from regen_jax.modalities.audio.mel import FLOOR, log_mel, mel_filters
 from regen_jax.modalities.audio.stft import check_sizes
@@ -16,7 +17,7 @@ from regen_jax.spaces import Array, Padded, Value, length_mask
 
 
 @dataclasses.dataclass(frozen=True)
-class Mel(Abstraction):
+class Mel(FrameOptions, Abstraction):
     """Natural log of mel magnitudes, one frame per `hop` samples.
 
     A padded wave of n samples has ceil(n / hop) frames, and is decoded to
@@ -24,33 +25,19 @@ class Mel(Abstraction):
 
     Attributes:
       input_space: bounded waves [N] or [N, 1]; `hop` divides N.
-      sample_rate: Hz.
-      n_fft: samples per window.
-      hop: samples per frame.
       num_mels: bands from 0 Hz to half the sample rate.
       iterations: of Griffin-Lim, when decoding.
       momentum: of Griffin-Lim; 0 is the classic algorithm.
     """
 
     input_space: Array
-    sample_rate: Count = 16000
-    n_fft: Count = 1024
-    hop: Count = 256
     num_mels: Count = 80
     iterations: Count = 32
     momentum: Rate = 0.99
 
     def __post_init__(self):
         ranges.check(self)
-        if (
-            not isinstance(self.input_space, Array)
-            or not self.input_space.bounded
-            or self.input_space.shape
-            not in (self.input_space.shape[:1], (self.input_space.shape[0], 1))
-        ):
-            raise ValueError(
-                f"needs a wave, an Array of samples with bounds, not {self.input_space}"
-            )
+        check_wave(self.input_space, bounded=True)
         check_sizes(self.n_fft, self.hop)
         num_samples = self.input_space.shape[0]
         if num_samples % self.hop:

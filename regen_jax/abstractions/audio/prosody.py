@@ -8,6 +8,7 @@ from regen_jax import ranges
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, HostFeature
 from regen_jax.modalities.audio import prosody
+from regen_jax.modalities.audio.frame_options import FrameOptions, check_wave
 from regen_jax.ranges import Count, Natural, Positive
 from regen_jax.spaces import Array, Padded, Tokens
 
@@ -45,7 +46,7 @@ SYMBOLS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Prosody(HostFeature):
+class Prosody(FrameOptions, HostFeature):
     """Waves with a phoneme alignment to a stack of four ids per phoneme.
 
     The levels are the phoneme, its duration in frames, its mean log pitch and its mean
@@ -66,9 +67,7 @@ class Prosody(HostFeature):
       symbols: all phonemes that alignments may have.
       length: maximum number of phonemes; 0 is one per 512 samples.
       bins: of pitch, and of energy.
-      sample_rate: Hz.
       n_fft: samples per window of the energy.
-      hop: samples per frame.
       lowest_pitch: Hz, lower end of the pitch bins; pitch is clipped to the bins.
       highest_pitch: Hz, upper end of the pitch bins.
       range_db: range of the energy bins below n_fft / 2, which is about that of a wave of
@@ -79,22 +78,13 @@ class Prosody(HostFeature):
     symbols: tuple[str, ...] = SYMBOLS
     length: Natural = 0
     bins: Count = 64
-    sample_rate: Count = 16000
-    n_fft: Count = 1024
-    hop: Count = 256
     lowest_pitch: Positive = 60.0
     highest_pitch: Positive = 400.0
     range_db: Positive = 80.0
 
     def __post_init__(self):
         ranges.check(self)
-        if (
-            not isinstance(self.input_space, Array)
-            or self.input_space.size != self.input_space.shape[0]
-        ):
-            raise ValueError(
-                f"needs a wave, an Array of samples, not {self.input_space}"
-            )
+        check_wave(self.input_space)
         object.__setattr__(self, "symbols", tuple(self.symbols))
         if not self.symbols or len(set(self.symbols)) < len(self.symbols):
             raise ValueError("symbols must be one or more phonemes, none of them twice")

@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from annotated_types import Interval
 
-from regen_jax import ranges
 from regen_jax.abstractions.bottlenecks.interface import (
     BottleneckOutput,
+    Mask,
     State,
     full_mask,
     masked_mean,
@@ -60,7 +60,7 @@ class FiniteScalarQuantizer(Quantizer):
     range_penalty: NonNegative = 0.0
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         if not self.levels:
             raise ValueError("levels must be one number or more, not none")
 
@@ -72,9 +72,7 @@ class FiniteScalarQuantizer(Quantizer):
     def latent_dim(self) -> int:
         return len(self.levels)
 
-    def encode(
-        self, state: State, latents: jax.Array, mask: jax.Array | None = None
-    ) -> jax.Array:
+    def encode(self, state: State, latents: jax.Array, mask: Mask = None) -> jax.Array:
         return self._index(jnp.round(self._bound(self._unbounded(latents, mask))))
 
     def decode(self, state: State, codes: jax.Array) -> jax.Array:
@@ -82,12 +80,7 @@ class FiniteScalarQuantizer(Quantizer):
         return ((digits - self._half) / self._half).astype(jnp.float32)
 
     def apply(
-        self,
-        state: State,
-        keys: jax.Array,
-        latents: jax.Array,
-        mask: jax.Array | None = None,
-        train: bool = False,
+        self, state: State, keys: jax.Array, latents: jax.Array, mask: Mask, train: bool
     ) -> BottleneckOutput:
         unbounded = self._unbounded(latents, mask)
         bounded = self._bound(unbounded)
@@ -110,7 +103,7 @@ class FiniteScalarQuantizer(Quantizer):
     def _basis(self) -> np.ndarray:
         return np.cumprod((1, *self.levels[:-1]))
 
-    def _unbounded(self, latents: jax.Array, mask: jax.Array | None) -> jax.Array:
+    def _unbounded(self, latents: jax.Array, mask: Mask) -> jax.Array:
         """Returns latents f32[B, *latent_shape, D] for `_bound`, 0 in padding."""
         mask = full_mask(latents) if mask is None else mask
         z = jnp.where(mask[..., None], latents.astype(jnp.float32), 0)

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from regen_jax import ranges
 from regen_jax.abstractions.bottlenecks.interface import (
     Bottleneck,
     BottleneckOutput,
+    Mask,
     State,
     full_mask,
 )
@@ -37,9 +37,6 @@ class Identity(Bottleneck):
 
     dim: Count = 4
 
-    def __post_init__(self):
-        ranges.check(self)
-
     @property
     def latent_dim(self) -> int:
         return self.dim
@@ -51,26 +48,19 @@ class Identity(Bottleneck):
         return {"mean": jnp.zeros(self.dim), "std": jnp.ones(self.dim)}
 
     def apply(
-        self,
-        state: State,
-        keys: jax.Array,
-        latents: jax.Array,
-        mask: jax.Array | None = None,
-        train: bool = False,
+        self, state: State, keys: jax.Array, latents: jax.Array, mask: Mask, train: bool
     ) -> BottleneckOutput:
         values = latents.astype(jnp.float32)
         loss = jnp.zeros(values.shape[0])
         return BottleneckOutput(self.encode(state, latents), values, loss, {}, {})
 
-    def encode(
-        self, state: State, latents: jax.Array, mask: jax.Array | None = None
-    ) -> jax.Array:
+    def encode(self, state: State, latents: jax.Array, mask: Mask = None) -> jax.Array:
         return (latents.astype(jnp.float32) - state["mean"]) / state["std"]
 
     def decode(self, state: State, codes: jax.Array) -> jax.Array:
         return codes * state["std"] + state["mean"]
 
-    def pack(self, space: Array, codes: jax.Array, mask: jax.Array | None) -> Value:
+    def pack(self, space: Array, codes: jax.Array, mask: Mask) -> Value:
         if mask is None:
             return codes
         length = mask.sum(axis=1, dtype=jnp.int32)
@@ -78,15 +68,13 @@ class Identity(Bottleneck):
 
     def unpack(
         self, space: Array, latent_shape: tuple[int, ...], y_prime: Value
-    ) -> tuple[jax.Array, jax.Array | None]:
+    ) -> tuple[jax.Array, Mask]:
         if not isinstance(y_prime, Padded):
             return y_prime, None
         return y_prime.values, length_mask(y_prime.length, space.shape[0])
 
     def finalize(
-        self,
-        state: State,
-        latents: Iterable[tuple[jax.Array, jax.Array | None]],
+        self, state: State, latents: Iterable[tuple[jax.Array, Mask]]
     ) -> State:
         """Returns the moments of all latents, by one pass over them.
 
@@ -115,7 +103,7 @@ class Identity(Bottleneck):
 
 @jax.jit
 def _batch_moments(
-    latents: jax.Array, mask: jax.Array | None
+    latents: jax.Array, mask: Mask
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Returns how many latents are in the mask, their mean and squared deviations.
 

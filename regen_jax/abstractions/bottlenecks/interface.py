@@ -7,10 +7,15 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from regen_jax.ranges import Checked
 from regen_jax.spaces import Array, Tokens, Value
 
 State = Mapping[str, jax.Array]
 """What a bottleneck keeps between steps, such as a codebook; parameters are not in it."""
+Mask = jax.Array | None
+"""bool[B, *latent_shape], true where a position is not padding; None without padding."""
+Statistics = dict[str, jax.Array]
+"""Of the latents of a step, by name."""
 
 
 class BottleneckOutput(NamedTuple):
@@ -27,18 +32,17 @@ class BottleneckOutput(NamedTuple):
     codes: jax.Array
     values: jax.Array
     loss: jax.Array
-    sums: dict[str, jax.Array]
-    per_example: dict[str, jax.Array]
+    sums: Statistics
+    per_example: Statistics
 
 
-class Bottleneck(abc.ABC):
+class Bottleneck(Checked, abc.ABC):
     """Latents to codes, which Y′ is made of, and back.
 
     A subclass is a frozen dataclass of options. Its state is an argument of pure
     functions. Latents are [B, *latent_shape, D] of any float dtype, and all arithmetic is
-    in float32. A `mask` is bool[B, *latent_shape], true where a position is not padding,
-    or None where there is no padding: losses and statistics leave padding out, and what
-    stands there means nothing.
+    in float32. Losses and statistics leave padding out, and what stands there means
+    nothing.
     """
 
     registry: ClassVar[str] = "regen_jax.abstractions.bottlenecks"
@@ -62,19 +66,12 @@ class Bottleneck(abc.ABC):
 
     @abc.abstractmethod
     def apply(
-        self,
-        state: State,
-        keys: jax.Array,
-        latents: jax.Array,
-        mask: jax.Array | None = None,
-        train: bool = False,
+        self, state: State, keys: jax.Array, latents: jax.Array, mask: Mask, train: bool
     ) -> BottleneckOutput:
         """Passes latents through the bottleneck; `keys` are one per example."""
 
     @abc.abstractmethod
-    def encode(
-        self, state: State, latents: jax.Array, mask: jax.Array | None = None
-    ) -> jax.Array:
+    def encode(self, state: State, latents: jax.Array, mask: Mask = None) -> jax.Array:
         """Returns the codes of latents, those of `apply` with the same `mask`."""
 
     @abc.abstractmethod
@@ -82,31 +79,23 @@ class Bottleneck(abc.ABC):
         """Returns the values f32[B, *latent_shape, D] of codes."""
 
     @abc.abstractmethod
-    def pack(
-        self, space: Tokens | Array, codes: jax.Array, mask: jax.Array | None
-    ) -> Value:
+    def pack(self, space: Tokens | Array, codes: jax.Array, mask: Mask) -> Value:
         """Returns codes laid out as a y′ of `output_space`."""
 
     @abc.abstractmethod
     def unpack(
         self, space: Tokens | Array, latent_shape: tuple[int, ...], y_prime: Value
-    ) -> tuple[jax.Array, jax.Array | None]:
+    ) -> tuple[jax.Array, Mask]:
         """Returns the codes of a y′, and their mask: the inverse of `pack`."""
 
     def update(
-        self,
-        state: State,
-        rng: jax.Array,
-        sums: dict[str, jax.Array],
-        per_example: dict[str, jax.Array],
+        self, state: State, rng: jax.Array, sums: Statistics, per_example: Statistics
     ) -> State:
         """Returns the state after a step, from the statistics of the global batch."""
         return state
 
     def finalize(
-        self,
-        state: State,
-        latents: Iterable[tuple[jax.Array, jax.Array | None]],
+        self, state: State, latents: Iterable[tuple[jax.Array, Mask]]
     ) -> State:
         """Returns the state after training, from the (latents, mask) of all batches."""
         return state

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from regen_jax.abstractions.bottlenecks.interface import Bottleneck
+from regen_jax.abstractions.bottlenecks.interface import Bottleneck, Mask
 from regen_jax.metrics import codebook
 from regen_jax.spaces import Tokens, length_mask, lengths
 
@@ -32,9 +32,7 @@ class Quantizer(Bottleneck):
         vocab = self.vocab + int(padded)
         return Tokens(math.prod(latent_shape), vocab, self.depth, padded=padded)
 
-    def pack(
-        self, space: Tokens, codes: jax.Array, mask: jax.Array | None
-    ) -> jax.Array:
+    def pack(self, space: Tokens, codes: jax.Array, mask: Mask) -> jax.Array:
         tokens = codes.reshape(codes.shape[0], *space.shape)
         if mask is None:
             return tokens
@@ -43,7 +41,7 @@ class Quantizer(Bottleneck):
 
     def unpack(
         self, space: Tokens, latent_shape: tuple[int, ...], y_prime: jax.Array
-    ) -> tuple[jax.Array, jax.Array | None]:
+    ) -> tuple[jax.Array, Mask]:
         """Reads a 0 before the end of a padded y′ as the id 1."""
         mask = None
         if space.padded:

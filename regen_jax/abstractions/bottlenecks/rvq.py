@@ -13,7 +13,9 @@ from annotated_types import Ge
 
 from regen_jax.abstractions.bottlenecks.interface import (
     BottleneckOutput,
+    Mask,
     State,
+    Statistics,
     full_mask,
 )
 from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
@@ -60,9 +62,7 @@ class ResidualVectorQuantizer(VectorQuantizer):
         rngs = jax.random.split(rng, self.depth)
         return jax.lax.scan(start, latents.astype(jnp.float32), rngs)[1]
 
-    def encode(
-        self, state: State, latents: jax.Array, mask: jax.Array | None = None
-    ) -> jax.Array:
+    def encode(self, state: State, latents: jax.Array, mask: Mask = None) -> jax.Array:
         def encode(residual: jax.Array, state: State) -> tuple[jax.Array, jax.Array]:
             codes = self._level.encode(state, residual)
             return residual - self._level.decode(state, codes), codes
@@ -76,12 +76,7 @@ class ResidualVectorQuantizer(VectorQuantizer):
         return sum(state["codes"][i][codes[..., i]] for i in levels)
 
     def apply(
-        self,
-        state: State,
-        keys: jax.Array,
-        latents: jax.Array,
-        mask: jax.Array | None = None,
-        train: bool = False,
+        self, state: State, keys: jax.Array, latents: jax.Array, mask: Mask, train: bool
     ) -> BottleneckOutput:
         """As `VectorQuantizer`, level by level; `loss` is the sum over levels in use.
 
@@ -98,7 +93,9 @@ class ResidualVectorQuantizer(VectorQuantizer):
             (residual, total), (i, state) = carry, level
             in_use = i < depth
             level_keys = fold_keys(keys, i)
-            output = self._level.apply(state, level_keys, residual, mask & in_use)
+            output = self._level.apply(
+                state, level_keys, residual, mask & in_use, train
+            )
             # Dead codes of a level may restart at examples that dropped it all the same.
             candidates = self._level.revival_candidates(level_keys, residual, mask)
             values = jax.lax.stop_gradient(self._level.decode(state, output.codes))
@@ -118,11 +115,7 @@ class ResidualVectorQuantizer(VectorQuantizer):
         )
 
     def update(
-        self,
-        state: State,
-        rng: jax.Array,
-        sums: dict[str, jax.Array],
-        per_example: dict[str, jax.Array],
+        self, state: State, rng: jax.Array, sums: Statistics, per_example: Statistics
     ) -> State:
         rngs = jax.random.split(rng, self.depth)
         update = jax.vmap(self._level.update, in_axes=(0, 0, 0, 1))

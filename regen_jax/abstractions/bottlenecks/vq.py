@@ -11,10 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from regen_jax import ranges
 from regen_jax.abstractions.bottlenecks.interface import (
     BottleneckOutput,
+    Mask,
     State,
+    Statistics,
     full_mask,
     masked_mean,
 )
@@ -45,9 +46,6 @@ class VectorQuantizer(Quantizer):
     dead_code_threshold: Rate = 0.1
     num_candidates: Natural = 0
 
-    def __post_init__(self):
-        ranges.check(self)
-
     @property
     def vocab(self) -> int:
         return self.num_codes
@@ -65,9 +63,7 @@ class VectorQuantizer(Quantizer):
         )
         return {"codes": codes, "counts": counts, "sums": codes * counts[:, None]}
 
-    def encode(
-        self, state: State, latents: jax.Array, mask: jax.Array | None = None
-    ) -> jax.Array:
+    def encode(self, state: State, latents: jax.Array, mask: Mask = None) -> jax.Array:
         z, e = latents.astype(jnp.float32), state["codes"]
         # |z|² is the same for every code, so the nearest is that of |e|² - 2 z·e.
         products = jnp.matmul(z, e.T, precision=jax.lax.Precision.HIGHEST)
@@ -77,12 +73,7 @@ class VectorQuantizer(Quantizer):
         return state["codes"][codes]
 
     def apply(
-        self,
-        state: State,
-        keys: jax.Array,
-        latents: jax.Array,
-        mask: jax.Array | None = None,
-        train: bool = False,
+        self, state: State, keys: jax.Array, latents: jax.Array, mask: Mask, train: bool
     ) -> BottleneckOutput:
         mask = full_mask(latents) if mask is None else mask
         z = latents.astype(jnp.float32)
@@ -111,7 +102,7 @@ class VectorQuantizer(Quantizer):
 
     def revival_candidates(
         self, keys: jax.Array, latents: jax.Array, mask: jax.Array
-    ) -> dict[str, jax.Array]:
+    ) -> Statistics:
         """Returns latents at which dead codes may restart.
 
         `candidates` are f32[B, n, D], and `candidate_mask` bool[B, n] is false for those
@@ -128,11 +119,7 @@ class VectorQuantizer(Quantizer):
         return {"candidates": flat, "candidate_mask": mask}
 
     def update(
-        self,
-        state: State,
-        rng: jax.Array,
-        sums: dict[str, jax.Array],
-        per_example: dict[str, jax.Array],
+        self, state: State, rng: jax.Array, sums: Statistics, per_example: Statistics
     ) -> State:
         decay = self.decay
         counts = decay * state["counts"] + (1 - decay) * sums["code_counts"]

@@ -5,7 +5,6 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from regen_jax import ranges
 from regen_jax.abstractions.networks.interface import Networks
 from regen_jax.networks.conv.conv2d import Decoder, Encoder
 from regen_jax.ranges import Count, Dtype, Natural
@@ -27,7 +26,7 @@ class Conv2dNetworks(Networks):
     dtype: Dtype = "float32"
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         if not self.widths:
             raise ValueError("widths must be one number or more, not none")
 

@@ -6,10 +6,11 @@ from typing import ClassVar
 import flax.linen as nn
 import jax
 
+from regen_jax.ranges import Checked
 from regen_jax.spaces import Space, Value
 
 
-class Networks(abc.ABC):
+class Networks(Checked, abc.ABC):
     """Encodes values of a space to latents [B, *latent_shape, D], and decodes them.
 
     A subclass is a frozen dataclass of options; the space is an argument. Where latents

@@ -3,19 +3,17 @@
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 
-from regen_jax import ranges
 from regen_jax.abstractions.networks.interface import Networks
 from regen_jax.networks.latent_queries import Decoder, Encoder
 from regen_jax.networks.token_logits import argmax_tokens
-from regen_jax.networks.transformer_options import check_size
-from regen_jax.ranges import Count, Dtype, Positive
+from regen_jax.networks.transformer_options import TransformerShape
+from regen_jax.ranges import Count
 from regen_jax.spaces import Space, Tokens
 
 
 @dataclasses.dataclass(frozen=True)
-class LatentQueriesNetworks(Networks):
+class LatentQueriesNetworks(TransformerShape, Networks):
     """Sequences to `num_latents` latents, each of which may stand for any token.
 
     See `regen_jax.networks.latent_queries`. The decoder predicts all tokens at once, each
@@ -23,24 +21,12 @@ class LatentQueriesNetworks(Networks):
 
     Attributes:
       num_latents: latents of a sequence, whatever its length.
-      width: channels, divided among `num_heads`.
       num_layers: blocks of each of three stacks: over the tokens, of the latents that
         read them, and of the tokens that are read from the latents.
-      num_heads: attention heads.
-      mlp_ratio: hidden channels of an MLP over `width`.
-      dtype: compute dtype.
     """
 
     num_latents: Count = 16
-    width: Count = 128
-    num_layers: Count = 2
-    num_heads: Count = 4
-    mlp_ratio: Positive = 4.0
-    dtype: Dtype = "float32"
-
-    def __post_init__(self):
-        ranges.check(self)
-        check_size(self.width, self.num_layers, self.num_heads, self.mlp_ratio)
+    num_layers: Count = dataclasses.field(default=2, kw_only=True)
 
     def check(self, space: Space) -> None:
         if not isinstance(space, Tokens) or space.vocab < 2:
@@ -52,10 +38,10 @@ class LatentQueriesNetworks(Networks):
         return (self.num_latents,)
 
     def encoder(self, space: Tokens, latent_dim: int) -> Encoder:
-        return Encoder(space, self.num_latents, latent_dim, **self._size)
+        return Encoder(space, self.num_latents, latent_dim, self)
 
     def decoder(self, space: Tokens) -> Decoder:
-        return Decoder(space, **self._size)
+        return Decoder(space, self)
 
     def preprocess(self, space: Tokens, y: jax.Array) -> jax.Array:
         return y
@@ -64,13 +50,3 @@ class LatentQueriesNetworks(Networks):
         self, space: Tokens, prediction: jax.Array, mask: jax.Array | None
     ) -> jax.Array:
         return argmax_tokens(space, prediction)
-
-    @property
-    def _size(self) -> dict[str, int | float | jnp.dtype]:
-        return {
-            "width": self.width,
-            "num_layers": self.num_layers,
-            "num_heads": self.num_heads,
-            "mlp_ratio": self.mlp_ratio,
-            "dtype": jnp.dtype(self.dtype),
-        }

@@ -6,49 +6,37 @@ import math
 import jax
 import jax.numpy as jnp
 
-from regen_jax import ranges
 from regen_jax.abstractions.networks.interface import Networks
 from regen_jax.modalities.audio import segments
+from regen_jax.modalities.audio.frame_options import FrameOptions
 from regen_jax.modalities.audio.mel import FLOOR, log_mel, mel_filters
-from regen_jax.networks.vocos import StridedDecoder, StridedEncoder, Vocos
+from regen_jax.networks.vocos import StridedDecoder, StridedEncoder, VocosSize
 from regen_jax.random import fold_keys
-from regen_jax.ranges import Count, Dtype, Natural
+from regen_jax.ranges import Count
 from regen_jax.spaces import Array, Padded, Space, Value, length_mask, lengths
 
 # Numbers of the streams of an example's key.
 _SEGMENT, _NEXT = 1, 2
 
 
-@dataclasses.dataclass(frozen=True)
-class VocosNetworks(Networks):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VocosNetworks(VocosSize, FrameOptions, Networks):
     """Waves [N] to latents [N / (stride * hop)]; see `regen_jax.networks.vocos`.
 
     A padded wave has ceil(n / (stride * hop)) latents, as far as they touch it.
 
     Attributes:
-      width: features per frame.
       num_layers: ConvNeXt blocks of the encoder, and of the decoder.
       stride: frames per latent.
-      hop: samples per frame.
-      n_fft: samples in the window of a frame.
       num_mels: mel bands that the encoder reads.
-      sample_rate: in Hz.
-      segment: frames of an example that train, drawn by its key; 0 for all of them.
-      dtype: compute dtype of the blocks; spectra are float32.
     """
 
-    width: Count = 192
     num_layers: Count = 3
     stride: Count = 2
-    hop: Count = 256
-    n_fft: Count = 1024
     num_mels: Count = 80
-    sample_rate: Count = 16000
-    segment: Natural = 32
-    dtype: Dtype = "float32"
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         if self.n_fft % 2 or self.n_fft % self.hop or self.n_fft < 3 * self.hop:
             raise ValueError(
                 "n_fft must be even and a multiple of hop, 3 times it or more, not "
@@ -91,9 +79,7 @@ class VocosNetworks(Networks):
         )
 
     def decoder(self, space: Array) -> StridedDecoder:
-        dtype = jnp.dtype(self.dtype)
-        vocos = Vocos(self.width, self.num_layers, self.n_fft, self.hop, dtype)
-        return StridedDecoder(self.stride, vocos)
+        return StridedDecoder(self.stride, self.vocos(self.n_fft, self.hop))
 
     def preprocess(self, space: Array, y: Value) -> jax.Array:
         """Returns log-mel frames f32[B, T, num_mels].

@@ -1,6 +1,7 @@
 """Phonemes of texts: grapheme-to-phoneme conversion by rule, on the host."""
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -69,8 +70,5 @@ class Phonemes(HostFeature):
         self, y_prime: np.ndarray, reference: np.ndarray
     ) -> dict[str, float]:
         """Returns `per`, the phoneme error rate of y′ [N, length]."""
-        hypotheses, references = (
-            [characters.decode(self.output_space, row) for row in ids]
-            for ids in (y_prime, reference)
-        )
-        return {"per": token_error_rate(references, hypotheses)}
+        symbols = functools.partial(characters.decode_batch, self.output_space)
+        return {"per": token_error_rate(symbols(reference), symbols(y_prime))}

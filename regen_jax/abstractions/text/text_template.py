@@ -57,11 +57,7 @@ class TextTemplate(HostFeature):
 
     def __post_init__(self):
         ranges.check(self)
-        if not tokenizer.is_subword_space(self.input_space):
-            raise ValueError(
-                "a template is that of padded Tokens of a tokenizer's pieces, not of "
-                f"{self.input_space}"
-            )
+        tokenizer.check_subword_space(self.input_space, "a template")
 
     @property
     def output_space(self) -> Tokens:

@@ -1,6 +1,7 @@
 """Word skeletons: function words and marks of a text, and masks for its other words."""
 
 import dataclasses
+import functools
 import re
 from typing import ClassVar
 
@@ -68,11 +69,7 @@ class WordSkeleton(HostFeature):
 
     def __post_init__(self):
         ranges.check(self)
-        if not tokenizer.is_subword_space(self.input_space):
-            raise ValueError(
-                "a skeleton is that of padded Tokens of a tokenizer's pieces, not of "
-                f"{self.input_space}"
-            )
+        tokenizer.check_subword_space(self.input_space, "a skeleton")
 
     @property
     def output_space(self) -> Tokens:
@@ -134,11 +131,8 @@ class WordSkeleton(HostFeature):
         self, y_prime: np.ndarray, reference: np.ndarray
     ) -> dict[str, float]:
         """Returns `ter`, the error rate of words, masks and marks of y′ [N, …]."""
-        hypotheses, references = (
-            [characters.decode(self.output_space, row) for row in ids]
-            for ids in (y_prime, reference)
-        )
-        return {"ter": token_error_rate(references, hypotheses)}
+        symbols = functools.partial(characters.decode_batch, self.output_space)
+        return {"ter": token_error_rate(symbols(reference), symbols(y_prime))}
 
     def _tokens(self, text_ids: np.ndarray) -> list[str]:
         """Returns the symbols of the skeleton of a text i32[input_space.length]."""

@@ -24,6 +24,18 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+FEATURES = {
+    "notes": tfds.features.Tensor(shape=(None, 4), dtype=np.int32),
+    "fermatas": tfds.features.Tensor(shape=(None,), dtype=np.int32),
+    "lyrics": tfds.features.Sequence(tfds.features.Text()),
+    "lyric_starts": tfds.features.Tensor(shape=(None,), dtype=np.int32),
+    "voices": tfds.features.Scalar(dtype=np.int32),
+    "meter": tfds.features.Tensor(shape=(2,), dtype=np.int32),
+    "key": tfds.features.Text(),
+    "title": tfds.features.Text(),
+}
+"""Of a score that `readers.scores` reads."""
+
 
 class UnsuitablePiece(Exception):
     """A piece cannot be an example; the message is the reason."""
@@ -61,22 +73,6 @@ def corpus_folder(name: str) -> Path:
         content=f"the scores of {name!r}",
         package="music21 10.5.1",
         extra="music",
-    )
-
-
-def features() -> tfds.features.FeaturesDict:
-    """Returns the features of a set of scores that `readers.scores` reads."""
-    return tfds.features.FeaturesDict(
-        {
-            "notes": tfds.features.Tensor(shape=(None, 4), dtype=np.int32),
-            "fermatas": tfds.features.Tensor(shape=(None,), dtype=np.int32),
-            "lyrics": tfds.features.Sequence(tfds.features.Text()),
-            "lyric_starts": tfds.features.Tensor(shape=(None,), dtype=np.int32),
-            "voices": tfds.features.Scalar(dtype=np.int32),
-            "meter": tfds.features.Tensor(shape=(2,), dtype=np.int32),
-            "key": tfds.features.Text(),
-            "title": tfds.features.Text(),
-        }
     )
 
 

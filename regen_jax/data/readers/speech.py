@@ -16,7 +16,7 @@ from regen_jax.data.readers import digit_strings
 from regen_jax.data.readers.digit_strings import DigitStrings, open_digit_strings
 from regen_jax.data.readers.speech_recordings import open_recordings
 from regen_jax.data.tfds import prepared
-from regen_jax.data.tfds.splits import DEFAULT_SPLITS, SplitOptions
+from regen_jax.data.tfds.splits import SetOptions
 from regen_jax.errors import UserError
 from regen_jax.interfaces import CoreList
 from regen_jax.modalities.audio import files
@@ -30,15 +30,13 @@ ALPHABETS = {"english": characters.ENGLISH, "spanish": characters.SPANISH}
 
 
 @dataclasses.dataclass(frozen=True)
-class SpeechOptions:
+class SpeechOptions(SetOptions):
     """`config.data` of a speech task.
 
     Attributes:
       name: of a prepared set of recordings with texts, such as `spoken_bible` (a
         synthetic voice), `tuxpaint_spanish` or `ljspeech`; or of one of single digits
         as MFCC, such as `spoken_digits`, which are joined to strings.
-      dir: the folder that holds the sets; TFDS's default if empty.
-      splits: the splits of the set that are read.
       alphabet: `english` or `spanish`.
       max_characters: of a text; examples with longer ones are left out.
       max_seconds: of a recording; longer ones are left out.
@@ -47,8 +45,6 @@ class SpeechOptions:
     """
 
     name: str = "spoken_bible"
-    dir: str = ""
-    splits: SplitOptions = DEFAULT_SPLITS
     alphabet: Literal["english", "spanish"] = "english"
     max_characters: Count = 40
     max_seconds: Annotated[float, Interval(gt=0, le=3600)] = 2.048

@@ -75,6 +75,21 @@ class SplitOptions:
 DEFAULT_SPLITS = SplitOptions()
 
 
+@dataclasses.dataclass(frozen=True)
+class SetOptions:
+    """Which data set a task reads, in `config.data`.
+
+    Attributes:
+      name: of a prepared set.
+      dir: where it is prepared; TFDS's default folder if empty.
+      splits: the splits of the set that are read.
+    """
+
+    name: str = ""
+    dir: str = ""
+    splits: SplitOptions = DEFAULT_SPLITS
+
+
 class Selection(NamedTuple):
     """Stored examples of a data set.
 

@@ -20,8 +20,7 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import numpy as np
 
-from regen_jax import ranges
-from regen_jax.ranges import Fraction
+from regen_jax.ranges import Checked, Fraction
 from regen_jax.spaces import Value
 
 
@@ -39,7 +38,7 @@ class Scales(NamedTuple):
     sigma: jax.Array
 
 
-class Process(abc.ABC):
+class Process(Checked, abc.ABC):
     """How data become noise, and what the network predicts of it."""
 
     registry: ClassVar[str] = "regen_jax.generators.diffusion.processes"
@@ -80,7 +79,7 @@ class Process(abc.ABC):
         return np.arange(num_steps + 1) / num_steps
 
 
-class Prediction(abc.ABC):
+class Prediction(Checked, abc.ABC):
     """What the network predicts of x_t, by scales that broadcast over [B, *shape]."""
 
     registry: ClassVar[str] = "regen_jax.generators.diffusion.predictions"
@@ -100,7 +99,7 @@ class Prediction(abc.ABC):
         """Converts a prediction at x_t, as `Process.estimate`."""
 
 
-class NoiseSchedule(abc.ABC):
+class NoiseSchedule(Checked, abc.ABC):
     """Scales of a process that preserves variance: alpha² + sigma² = 1."""
 
     registry: ClassVar[str] = "regen_jax.generators.diffusion.noise_schedules"
@@ -114,7 +113,7 @@ class NoiseSchedule(abc.ABC):
         """Returns the times at which sigma / alpha has those values."""
 
 
-class TimeSampling(abc.ABC):
+class TimeSampling(Checked, abc.ABC):
     """The density of the time in training."""
 
     registry: ClassVar[str] = "regen_jax.generators.diffusion.time_sampling"
@@ -159,7 +158,7 @@ Interval = tuple[jax.Array, jax.Array]
 """Times f32[] at which a step starts and ends."""
 
 
-class Solver(abc.ABC):
+class Solver(Checked, abc.ABC):
     """A solver of the sampling ODE, equation (2), or of an SDE of the same marginals."""
 
     registry: ClassVar[str] = "regen_jax.generators.diffusion.solvers"
@@ -200,7 +199,7 @@ is true."""
 
 
 @dataclasses.dataclass(frozen=True)
-class GuidanceMethod(abc.ABC):
+class GuidanceMethod(Checked, abc.ABC):
     """How predictions combine in sampling.
 
     Attributes:
@@ -217,7 +216,7 @@ class GuidanceMethod(abc.ABC):
     interval: tuple[Fraction, Fraction] = (0.0, 1.0)
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         low, high = self.interval
         if low > high:
             raise ValueError(

@@ -85,11 +85,7 @@ def log_compress(mel: jax.Array) -> jax.Array:
 
 
 def log_mel(
-    wave: jax.Array,
-    sample_rate: int = 16000,
-    n_fft: int = 1024,
-    hop: int = 256,
-    num_mels: int = 80,
+    wave: jax.Array, sample_rate: int, n_fft: int, hop: int, num_mels: int
 ) -> jax.Array:
     """Computes the natural logarithm of the mel magnitudes of a wave.
 

@@ -76,6 +76,11 @@ def decode(space: Tokens, ids: np.ndarray) -> list[str]:
     return symbols
 
 
+def decode_batch(space: Tokens, ids: np.ndarray) -> list[list[str]]:
+    """Decodes each row of ids int[N, length]."""
+    return [decode(space, row) for row in ids]
+
+
 def decode_text(space: Tokens, ids: np.ndarray) -> str:
     """Decodes ids int[length] to a text, the joined symbols of `decode`."""
     return "".join(decode(space, ids))

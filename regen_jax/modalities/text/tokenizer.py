@@ -104,6 +104,14 @@ def is_subword_space(space: object) -> bool:
     )
 
 
+def check_subword_space(space: object, result: str) -> None:
+    """Raises a ValueError where a `result` cannot be made of texts in a space."""
+    if not is_subword_space(space):
+        raise ValueError(
+            f"{result} is that of padded Tokens of a tokenizer's pieces, not of {space}"
+        )
+
+
 def encode(space: Tokens, text: str) -> np.ndarray:
     """Tokenizes and pads a text, i32[space.length].
 

@@ -6,12 +6,11 @@ from typing import Any
 
 import jax
 
-from regen_jax import ranges
-from regen_jax.ranges import Natural
+from regen_jax.ranges import Checked, Natural
 
 
 @dataclasses.dataclass(frozen=True)
-class ProfileOptions:
+class ProfileOptions(Checked):
     """`config.profile`.
 
     Attributes:
@@ -21,9 +20,6 @@ class ProfileOptions:
 
     steps: Natural = 0
     skip: Natural = 5
-
-    def __post_init__(self):
-        ranges.check(self)
 
 
 class Profiler:

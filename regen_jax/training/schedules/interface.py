@@ -6,12 +6,11 @@ from typing import ClassVar
 
 import optax
 
-from regen_jax import ranges
-from regen_jax.ranges import Positive
+from regen_jax.ranges import Checked, Positive
 
 
 @dataclasses.dataclass(frozen=True)
-class Schedule(abc.ABC):
+class Schedule(Checked, abc.ABC):
     """The learning rate by step.
 
     A subclass is a frozen dataclass whose other fields are its options, in
@@ -25,9 +24,6 @@ class Schedule(abc.ABC):
     registry: ClassVar[str] = "regen_jax.training.schedules"
 
     learning_rate: Positive = 1e-3
-
-    def __post_init__(self):
-        ranges.check(self)
 
     @abc.abstractmethod
     def by_step(self, num_steps: int) -> optax.Schedule:

@@ -60,7 +60,7 @@ def test_codes_of_bfloat16_latents_are_exact():
     rounded = latents.astype(jnp.bfloat16)
     codes = encode(quantizer, {}, rounded)
     np.testing.assert_array_equal(codes, np.arange(quantizer.vocab))
-    output = apply(quantizer, {}, None, rounded)
+    output = apply(quantizer, {}, None, rounded, None, False)
     np.testing.assert_array_equal(output.codes, codes)
     assert codes[1001] == 1001 and output.values.dtype == np.float32
 
@@ -72,7 +72,7 @@ def test_values_of_extreme_latents_stay_in_range(levels):
     codes = encode(quantizer, {}, extremes)
     last = quantizer.vocab - 1
     np.testing.assert_array_equal(codes, [0, 0, last, last])
-    values = apply(quantizer, {}, None, extremes).values
+    values = apply(quantizer, {}, None, extremes, None, False).values
     assert np.all(np.abs(values) <= 1)
 
 
@@ -80,7 +80,7 @@ def test_values_of_extreme_latents_stay_in_range(levels):
 def test_apply_equals_encode_and_decode_without_loss(standardize):
     quantizer = FiniteScalarQuantizer((8, 5, 3), standardize)
     latents = np.random.default_rng(0).normal(1, 2, (4, 3, 2, 3)).astype(np.float32)
-    output = apply(quantizer, {}, None, latents)
+    output = apply(quantizer, {}, None, latents, None, False)
     codes = encode(quantizer, {}, latents)
     assert codes.shape == (4, 3, 2) and quantizer.init(None, latents) == {}
     np.testing.assert_array_equal(output.codes, codes)
@@ -95,7 +95,7 @@ def test_gradient_passes_straight_through_the_rounding():
     weight = np.array([[[1.0, 2.0], [3.0, 4.0]]], np.float32)
 
     def weighed(latents):
-        return jnp.sum(weight * apply(quantizer, {}, None, latents).values)
+        return jnp.sum(weight * apply(quantizer, {}, None, latents, None, False).values)
 
     # d/dz tanh(z + shift) * reach / half: that of the bounded value, unrounded.
     reach = np.array([7, 4]) * 1.001 / 2
@@ -108,7 +108,9 @@ def test_two_levels_split_latents_at_zero_with_a_usable_slope():
     quantizer = plain((2, 5))
     z = jnp.array([[[-0.1, 0.0], [0.1, 0.0]]])
     np.testing.assert_array_equal(encode(quantizer, {}, z), [[4, 5]])
-    slope = jax.grad(lambda z: apply(quantizer, {}, None, z).values[..., 0].sum())
+    slope = jax.grad(
+        lambda z: apply(quantizer, {}, None, z, None, False).values[..., 0].sum()
+    )
     # d/dz tanh(z) * reach / half at 0, with a reach of half the step from -1 to 0.
     np.testing.assert_allclose(slope(0 * z)[..., 0], 0.5, rtol=2e-3)
 
@@ -119,7 +121,7 @@ STANDARDIZED = FiniteScalarQuantizer((999, 999))
 
 
 def test_latents_are_standardized_over_valid_positions_of_their_example():
-    found = apply(STANDARDIZED, {}, None, RAGGED, MASK)
+    found = apply(STANDARDIZED, {}, None, RAGGED, MASK, False)
     for values, z, mask in zip(found.values, RAGGED, MASK, strict=True):
         z = z[mask]
         centered = z - z.mean(axis=0) if len(z) > 1 else z
@@ -136,10 +138,10 @@ def test_latents_are_standardized_over_valid_positions_of_their_example():
 
 def test_single_position_and_constant_channel_are_not_amplified():
     single = np.array([-3.0, -0.3, 0.4, 5.0], np.float32)[:, None, None] * np.ones(2)
-    values = apply(STANDARDIZED, {}, None, single).values[:, 0]
+    values = apply(STANDARDIZED, {}, None, single, None, False).values[:, 0]
     assert np.all(np.diff(values, axis=0) > 0.1)
     nearly_constant = 7 + 1e-3 * np.arange(6, dtype=np.float32)[:, None] * np.ones(2)
-    values = apply(STANDARDIZED, {}, None, nearly_constant[None]).values
+    values = apply(STANDARDIZED, {}, None, nearly_constant[None], None, False).values
     assert np.abs(values).max() < 0.01
 
 
@@ -149,7 +151,7 @@ def test_codes_and_gradients_depend_on_their_example_alone():
     @jax.jit
     def gradient(latents, mask, weight):
         def weighed(latents):
-            found = STANDARDIZED.apply({}, None, latents, mask)
+            found = STANDARDIZED.apply({}, None, latents, mask, False)
             return jnp.sum(jnp.where(mask[..., None], weight * found.values, 0))
 
         return jax.grad(weighed)(latents)
@@ -167,7 +169,7 @@ def test_codes_and_gradients_depend_on_their_example_alone():
 
 def test_range_penalty_is_a_mean_over_valid_positions():
     quantizer = FiniteScalarQuantizer((8, 5), standardize=False, range_penalty=0.5)
-    loss = apply(quantizer, {}, None, RAGGED, MASK).loss
+    loss = apply(quantizer, {}, None, RAGGED, MASK, False).loss
     for value, z, mask in zip(loss, RAGGED, MASK, strict=True):
         excess = np.maximum(np.abs(z[mask]) - 2, 0)
         expected = 0.5 * np.square(excess).mean() if mask.any() else 0
@@ -189,7 +191,7 @@ def perplexity_after_training(quantizer: FiniteScalarQuantizer) -> float:
     optimizer = optax.adam(1e-2)
 
     def output_of(params):
-        return quantizer.apply({}, None, y @ params["encoder"])
+        return quantizer.apply({}, None, y @ params["encoder"], None, False)
 
     def loss(params):
         return jnp.square(output_of(params).values @ params["decoder"] - y).mean()

@@ -61,7 +61,7 @@ def test_decode_and_unpack_invert_encode_and_pack():
 
 def test_output_has_values_of_latents_and_no_loss():
     latents = random_latents(2, 5)
-    output = BOTTLENECK.apply(START, None, latents)
+    output = BOTTLENECK.apply(START, None, latents, None, False)
     np.testing.assert_array_equal(output.values, latents)
     assert not np.any(output.loss) and output.sums == output.per_example == {}
 

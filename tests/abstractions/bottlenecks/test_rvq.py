@@ -11,16 +11,8 @@ from regen_jax.abstractions.bottlenecks.fsq import FiniteScalarQuantizer
 from regen_jax.abstractions.bottlenecks.rvq import ResidualVectorQuantizer
 from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
 
-RVQ = ResidualVectorQuantizer(
-    num_codes=6,
-    dim=2,
-    decay=0.8,
-    commitment=0.6,
-    num_candidates=2,
-    depth=3,
-    dropout=0.0,
-)
 LEVEL = VectorQuantizer(num_codes=6, dim=2, decay=0.8, commitment=0.6, num_candidates=2)
+RVQ = ResidualVectorQuantizer(**dataclasses.asdict(LEVEL), depth=3, dropout=0.0)
 KEYS = jax.random.split(jax.random.key(7), 4)
 RNG = np.random.default_rng(0)
 Z = RNG.normal(size=(4, 5, 2)).astype(np.float32)
@@ -52,7 +44,7 @@ def test_each_level_quantizes_the_residual_of_the_last():
     found = jax.jit(RVQ.encode)(BOOK, Z)
     assert found.dtype == np.int32
     np.testing.assert_array_equal(found, codes)
-    output = apply(RVQ, BOOK, KEYS, Z)
+    output = apply(RVQ, BOOK, KEYS, Z, None, False)
     np.testing.assert_array_equal(output.codes, codes)
     np.testing.assert_allclose(output.values, Z - residuals[-1], atol=1e-6)
     squared = np.square(residuals[1:]).mean(axis=(2, 3)).sum(axis=0)
@@ -105,7 +97,7 @@ def test_gradients_pass_straight_to_the_latents():
     def gradients(codes, latents):
         def weighed(take, codes, latents):
             book = {**BOOK, "codes": codes}
-            return take(RVQ.apply(book, KEYS, latents)).sum()
+            return take(RVQ.apply(book, KEYS, latents, None, False)).sum()
 
         return [
             jax.grad(lambda c, z, take=take: weighed(take, c, z), (0, 1))(
@@ -142,12 +134,14 @@ def test_dropout_keeps_the_first_levels_of_a_fraction_of_examples():
     np.testing.assert_allclose(
         output.loss, paid[error.argmin(axis=0)], rtol=1e-4, atol=1e-7
     )
-    evaluated = apply(half, BOOK, KEYS, Z)
-    np.testing.assert_allclose(evaluated.values, apply(RVQ, BOOK, KEYS, Z).values)
+    evaluated = apply(half, BOOK, KEYS, Z, None, False)
+    np.testing.assert_allclose(
+        evaluated.values, apply(RVQ, BOOK, KEYS, Z, None, False).values
+    )
 
 
 def test_update_of_each_level_follows_its_own_statistics():
-    output = apply(RVQ, BOOK, KEYS, Z)
+    output = apply(RVQ, BOOK, KEYS, Z, None, False)
     rng = jax.random.key(3)
     found = update(RVQ, BOOK, rng, output.sums, output.per_example)
     for level, level_rng in enumerate(jax.random.split(rng, 3)):
@@ -197,7 +191,7 @@ def test_masked_positions_change_nothing(quantizer, book, garbage):
 
     @jax.jit
     def both(clean, dirty):
-        return [quantizer.apply(book, KEYS, z, mask) for z in (clean, dirty)]
+        return [quantizer.apply(book, KEYS, z, mask, False) for z in (clean, dirty)]
 
     clean, found = both(np.where(mask[..., None], Z, 0), dirty)
     np.testing.assert_array_equal(found.loss, clean.loss)
@@ -210,7 +204,7 @@ def test_masked_positions_change_nothing(quantizer, book, garbage):
     assert np.all(np.asarray(found.sums["code_counts"]).sum(axis=-1) == length.sum())
 
     # An example without its padding has the same loss; FSQ has none.
-    alone = quantizer.apply(book, KEYS[1:2], Z[1:2, :3])
+    alone = quantizer.apply(book, KEYS[1:2], Z[1:2, :3], None, False)
     np.testing.assert_allclose(found.loss[1], alone.loss[0], rtol=1e-6)
     if found.per_example:
         candidates = np.asarray(found.per_example["candidates"])[1].reshape(-1, 2)

@@ -33,7 +33,7 @@ update = jax.jit(VectorQuantizer.update, static_argnums=0)
 @functools.partial(jax.jit, static_argnums=0)
 def step(quantizer, codebook, rng, latents):
     """An update from a batch [4, N, D], as the autoencoder makes it."""
-    output = quantizer.apply(codebook, KEYS, latents)
+    output = quantizer.apply(codebook, KEYS, latents, None, False)
     counts = code_counts(output.codes, quantizer.num_codes)
     sums = {"code_counts": counts, **output.sums}
     return quantizer.update(codebook, rng, sums, output.per_example)
@@ -63,7 +63,7 @@ def test_distances_of_bfloat16_latents_are_float32():
     codes = np.array([[1, 3], [1.0078125 + 2**-10, 3], [1.0078125, 3], *GRID[:3] + 9])
     latents = jnp.tile(jnp.array([[1, 3], [1.0078125, 3]], jnp.bfloat16), (4, 1, 1))
     codebook = book(codes, np.ones(6))
-    output = apply(SMALL, codebook, KEYS, latents)
+    output = apply(SMALL, codebook, KEYS, latents, None, False)
     np.testing.assert_array_equal(output.codes, 4 * [[0, 2]])
     np.testing.assert_array_equal(SMALL.encode(codebook, latents), 4 * [[0, 2]])
     floats = [output.values, output.loss, *output.sums.values()]
@@ -97,7 +97,9 @@ def test_gradients_reach_the_latents_and_not_the_codebook():
     @jax.jit
     def gradients(codes, latents):
         def weighed(take, codes, latents):
-            return take(SMALL.apply({**codebook, "codes": codes}, KEYS, latents)).sum()
+            return take(
+                SMALL.apply({**codebook, "codes": codes}, KEYS, latents, None, False)
+            ).sum()
 
         return [
             jax.grad(functools.partial(weighed, take), (0, 1))(codes, latents)
@@ -112,7 +114,7 @@ def test_gradients_reach_the_latents_and_not_the_codebook():
     np.testing.assert_array_equal(commitment[0], np.zeros((6, 2)))
     np.testing.assert_array_equal(straight_through[0], np.zeros((6, 2)))
 
-    output = apply(SMALL, codebook, KEYS, latents)
+    output = apply(SMALL, codebook, KEYS, latents, None, False)
     expected = 0.6 * np.square(latents - e).mean(axis=(1, 2))
     np.testing.assert_allclose(output.loss, expected, rtol=1e-5)
     np.testing.assert_allclose(output.values, e, atol=1e-6)
@@ -183,7 +185,9 @@ def test_dead_codes_restart_at_distinct_candidates():
     latents = normal(8, 4, 3, 2)
     codes = np.asarray(step(SMALL, codebook, jax.random.key(0), latents)["codes"][1:])
     assert len(np.unique(codes, axis=0)) == 5
-    offered = apply(SMALL, codebook, KEYS, latents).per_example["candidates"]
+    offered = apply(SMALL, codebook, KEYS, latents, None, False).per_example[
+        "candidates"
+    ]
     assert offered.shape == (4, 2, 2)
     distances = np.abs(codes[:, None] - np.reshape(offered, (-1, 2))).max(axis=-1)
     np.testing.assert_array_less(distances.min(axis=1), 1e-5)
@@ -201,7 +205,7 @@ def test_dead_codes_restart_at_all_distinct_latents_of_the_batch():
 
     @jax.jit
     def after(latents, mask):
-        found = quantizer.apply(codebook, KEYS, latents, mask)
+        found = quantizer.apply(codebook, KEYS, latents, mask, False)
         return quantizer.update(
             codebook, jax.random.key(0), found.sums, found.per_example
         )["codes"]

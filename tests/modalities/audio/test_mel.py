@@ -33,7 +33,7 @@ def test_log_mel_equals_librosa(level):
         pad_mode="constant",
     )  # fmt: skip
     expected = np.log(np.maximum(expected, 1e-5)).mT[:, :5]
-    log_mel = mel.log_mel(wave)
+    log_mel = mel.log_mel(wave, 16000, 1024, 256, 80)
     assert log_mel.shape == (2, 5, 80)
     np.testing.assert_allclose(log_mel, expected, atol=1e-4)
 

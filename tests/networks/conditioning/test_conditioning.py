@@ -18,6 +18,7 @@ from regen_jax.networks.conditioning.spatial import (
 from regen_jax.networks.conditioning.tokens import TokenConditioning, TokenEncoder
 from regen_jax.networks.dit import DiTOptions
 from regen_jax.spaces import Array, Category, Padded, Tokens, zeros
+from tests.networks.parameters import random_variables
 
 TARGET = Array((4, 4, 1))
 AUTOMATIC = AutomaticConditioning()
@@ -27,15 +28,6 @@ OPTIONS = DiTOptions(patch=2, width=8, num_layers=1, num_heads=2)
 def network(source_space, conditioning=AUTOMATIC) -> ConditionalNetwork:
     encoder = conditioning.module(source_space, TARGET, 8, jnp.float32)
     return ConditionalNetwork(encoder, OPTIONS.module(TARGET), 8, jnp.float32)
-
-
-def random_variables(net, *inputs):
-    """Draws parameters, as much of a network is exactly zero at its start."""
-    rng = np.random.default_rng(0)
-    return jax.tree.map(
-        lambda p: rng.normal(0, 0.3, p.shape).astype(np.float32),
-        jax.eval_shape(net.init, jax.random.key(0), *inputs),
-    )
 
 
 @pytest.mark.parametrize(

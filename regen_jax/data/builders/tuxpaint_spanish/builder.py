@@ -1,12 +1,11 @@
 """Builds `tuxpaint_spanish`: Spanish captions of Tux Paint's stamps, read by people."""
 
-from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from regen_jax.data.builders.embedded_builder import EmbeddedBuilder
+from regen_jax.data.builders.embedded_builder import EmbeddedBuilder, Examples, wave
 from regen_jax.data.builders.tuxpaint_spanish.stamps import (
     SAMPLE_RATE,
     Clips,
@@ -23,48 +22,23 @@ MAX_DEVIATIONS = 3.0
 class TuxpaintSpanish(EmbeddedBuilder):
     """About 750 short texts in Spanish, no text in two splits; human voices."""
 
-    VERSION = tfds.core.Version("2.0.0")
     RELEASE_NOTES: ClassVar = {
         "1.0.0": "tuxpaint-stamps-default 2022.06.04-1.",
         "2.0.0": "A tenth of the texts is `validation`; test is as it was.",
     }
-
-    DESCRIPTION = (
-        "Descriptions of the stamps of the drawing program Tux Paint, read in "
-        "Spanish by people; GPL-2. One channel of 22,050 Hz. A tenth of the "
-        "texts is for validation, and a tenth for testing. Left out are sounds "
-        "that occur twice, and those whose duration is more than 3 "
-        "standard deviations off the linear fit of duration to number of "
-        "characters: they say something else."
-    )
     METADATA: ClassVar = {"sample_rate": SAMPLE_RATE}
-    HOMEPAGE = "https://tuxpaint.org/stamps/"
+    FEATURES: ClassVar = {"text": tfds.features.Text(), "audio": wave()}
 
-    def features(self) -> tfds.features.FeatureConnector:
-        return tfds.features.FeaturesDict(
-            {
-                "text": tfds.features.Text(),
-                "audio": tfds.features.Tensor(
-                    shape=(None,), dtype=np.int16, encoding="bytes"
-                ),
-            }
-        )
-
-    def _split_generators(
-        self, dl_manager: tfds.download.DownloadManager
-    ) -> dict[str, Iterator]:
+    def splits(self) -> dict[str, Examples]:
         clips = drop_outliers(read_clips(stamps_path()))
+        examples = {
+            name: {"text": text, "audio": audio}
+            for name, (text, audio) in clips.items()
+        }
         return {
-            split: self._generate_examples(clips, names)
+            split: ((name, examples[name]) for name in sorted(names))
             for split, names in split_by_text(clips).items()
         }
-
-    def _generate_examples(
-        self, clips: Clips, names: set[str]
-    ) -> Iterator[tuple[str, dict]]:
-        for name in sorted(names):
-            text, audio = clips[name]
-            yield name, {"text": text, "audio": audio}
 
 
 def drop_outliers(clips: Clips) -> Clips:

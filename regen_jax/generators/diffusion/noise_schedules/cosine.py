@@ -6,7 +6,6 @@ import math
 import jax
 import jax.numpy as jnp
 
-from regen_jax import ranges
 from regen_jax.generators.diffusion.interfaces import NoiseSchedule, Scales
 from regen_jax.ranges import Positive
 
@@ -23,9 +22,6 @@ class Cosine(NoiseSchedule):
     """
 
     max_noise_level: Positive = 152.0
-
-    def __post_init__(self):
-        ranges.check(self)
 
     def scales(self, time: jax.Array) -> Scales:
         angle = self._angle * (1 - time)

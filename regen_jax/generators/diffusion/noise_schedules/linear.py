@@ -5,7 +5,6 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from regen_jax import ranges
 from regen_jax.generators.diffusion.interfaces import NoiseSchedule, Scales
 from regen_jax.ranges import Positive
 
@@ -27,7 +26,7 @@ class Linear(NoiseSchedule):
     beta_max: Positive = 20.0
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         if self.beta_min >= self.beta_max:
             raise ValueError(
                 f"beta_min {self.beta_min} must be below beta_max {self.beta_max}"

@@ -5,7 +5,6 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from regen_jax import ranges
 from regen_jax.generators.diffusion.interfaces import (
     Components,
     Prediction,
@@ -27,9 +26,6 @@ class X(Prediction):
     """
 
     min_sigma: PositiveFraction = 0.05
-
-    def __post_init__(self):
-        ranges.check(self)
 
     def error(
         self, prediction: jax.Array, truth: Components, scales: Scales

@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from regen_jax import ranges
 from regen_jax.generators.diffusion.interfaces import (
     Components,
     Process,
@@ -39,7 +38,7 @@ class EDM(Process):
     rho: Positive = 7.0
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         low, high = self.sigmas
         if low >= high:
             raise ValueError(f"sigmas must be two rising ones, not {self.sigmas}")

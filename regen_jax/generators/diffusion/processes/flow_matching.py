@@ -23,6 +23,7 @@ class FlowMatching(ParameterizedProcess):
     prediction: Prediction = dataclasses.field(default_factory=Velocity)
 
     def __post_init__(self):
+        super().__post_init__()
         if self.prediction.divides_by_alpha:
             name = type(self.prediction).__name__
             raise ValueError(

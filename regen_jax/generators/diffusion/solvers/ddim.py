@@ -5,7 +5,6 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from regen_jax import ranges
 from regen_jax.generators.diffusion.interfaces import (
     Denoiser,
     Interval,
@@ -28,9 +27,6 @@ class DDIM(Solver):
     """
 
     eta: Fraction = 0.0
-
-    def __post_init__(self):
-        ranges.check(self)
 
     def step(
         self, denoiser: Denoiser, state: SolverState, interval: Interval

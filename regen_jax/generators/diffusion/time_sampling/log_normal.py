@@ -5,7 +5,6 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from regen_jax import ranges
 from regen_jax.generators.diffusion.interfaces import Process, TimeSampling
 from regen_jax.random import normal_quantile
 from regen_jax.ranges import Positive
@@ -25,9 +24,6 @@ class LogNormal(TimeSampling):
 
     mean: float = -1.2
     std: Positive = 1.2
-
-    def __post_init__(self):
-        ranges.check(self)
 
     def quantile(self, uniform: jax.Array, process: Process) -> jax.Array:
         level = jnp.exp(self.mean + self.std * normal_quantile(uniform))

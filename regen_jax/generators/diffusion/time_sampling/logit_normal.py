@@ -4,7 +4,6 @@ import dataclasses
 
 import jax
 
-from regen_jax import ranges
 from regen_jax.generators.diffusion.interfaces import Process, TimeSampling
 from regen_jax.random import normal_quantile
 from regen_jax.ranges import Positive
@@ -23,9 +22,6 @@ class LogitNormal(TimeSampling):
 
     mean: float = 0.0
     std: Positive = 1.0
-
-    def __post_init__(self):
-        ranges.check(self)
 
     def quantile(self, uniform: jax.Array, process: Process) -> jax.Array:
         return jax.nn.sigmoid(self.mean + self.std * normal_quantile(uniform))
