@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from regen_jax import paths
+from regen_jax import extras, paths
 from regen_jax.cli import commands
 from regen_jax.errors import UserError
 
@@ -76,12 +76,7 @@ def browser(width: int = 1400, height: int = 900) -> Iterator["Page"]:
     Raises:
       UserError: Chromium or Playwright is not installed.
     """
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError as error:
-        raise UserError(
-            "install Playwright: python -m pip install playwright"
-        ) from error
+    playwright_api = extras.require("playwright.sync_api", "test", "a screenshot")
     if chromium() is None:
         raise UserError("install Chromium, as with: apt-get install chromium")
     arguments = [
@@ -89,7 +84,7 @@ def browser(width: int = 1400, height: int = 900) -> Iterator["Page"]:
         "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
         "--disable-3d-apis",  # charts are drawn as SVG, without waiting for a GPU
     ]
-    with sync_playwright() as playwright:
+    with playwright_api.sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=chromium(), args=arguments)
         try:
             page = opened.new_page(viewport={"width": width, "height": height})

@@ -42,8 +42,8 @@ class Regeneration:
 
     def encode(self, variables: Mapping[str, Variables], batch: Example) -> Value:
         """Computes y′ [B, …] of a batch."""
-        found = variables.get("abstraction", {})
-        return _abstracted(self.abstraction, found, batch, "y")
+        abstraction_variables = variables.get("abstraction", {})
+        return _abstracted(self.abstraction, abstraction_variables, batch, "y")
 
     def prompt(self, batch: Example) -> Example:
         """Returns the part of a batch that `generate` reads; no more is sent to devices."""
@@ -97,12 +97,12 @@ class Regeneration:
         log p(y | x), which sums over every y′, and equal to it where no other y′ can
         give y. Of a lossless abstraction it is log p(y | x) itself.
         """
-        found = self.log_prob(variables, batch)
+        bound = self.log_prob(variables, batch)
         if self.decoder is not None:
             y = to_dtype(self.decoder.target_space, batch["y"])
             y_prime = self.encode(variables, batch)
-            found += self.decoder.log_prob(variables["decoder"], y_prime, y)
-        return found
+            bound += self.decoder.log_prob(variables["decoder"], y_prime, y)
+        return bound
 
 
 def _abstracted(

@@ -51,13 +51,15 @@ def main() -> None:
     out = workdir.output_folder(OUT.value) if OUT.value else directory
     workdir.check_output(out, directory=True, flag="--out=")
     options = {"guidance": GUIDANCE.value, "temperature": TEMPERATURE.value}
-    given = [(kind, value) for kind, flag in PROMPTS.items() for value in flag.value]
-    given += map(prompts.parse, PROMPT.value)
+    flag_prompts = [
+        (kind, value) for kind, flag in PROMPTS.items() for value in flag.value
+    ]
+    flag_prompts += map(prompts.parse, PROMPT.value)
     samples = sample_run(
         directory,
         NUM.value,
         SEED.value,
-        prompts=given,
+        prompts=flag_prompts,
         y_prime=Y_PRIME.value,
         options={k: value for k, value in options.items() if value is not None},
     )

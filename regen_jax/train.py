@@ -5,6 +5,7 @@ Open MPI or on several TPU hosts, its processes train one run together.
 """
 
 import logging
+import shlex
 
 from absl import flags
 
@@ -26,7 +27,7 @@ def main() -> None:
     """Trains, or prints the costs of a step with --compile_only."""
     directory = None if COMPILE_ONLY.value else commands.workdir()
     commands.start_processes()
-    config = commands.given(CONFIG)
+    config = commands.parsed_config(CONFIG)
     if directory is None:
         run = build(config)
         preview(run, checked_strategy(run))
@@ -34,7 +35,8 @@ def main() -> None:
     trained = train_run(config, directory, STOP_AFTER.value)
     for name, stage in trained.items():
         logger.info("stage %s: trained in %.0f s", name, stage.seconds)
-    logger.info("next: python -m regen_jax.sample --workdir=%s", directory)
+    quoted = shlex.quote(str(directory))
+    logger.info("next: python -m regen_jax.sample --workdir=%s", quoted)
 
 
 if __name__ == "__main__":

@@ -273,17 +273,17 @@ def synthesis(speech_run: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture
-def without_data(tmp_path: Path) -> Callable[[Path], tuple[Path, dict[str, str]]]:
-    """Copies a workdir to where no prepared data are: the copy, and an environment."""
+def without_data(tmp_path: Path) -> Callable[[Path], Path]:
+    """Copies a workdir, and points its config to a folder without prepared data."""
 
-    def copy(workdir: Path) -> tuple[Path, dict[str, str]]:
+    def copy(workdir: Path) -> Path:
         gone = tmp_path / "gone"
         gone.mkdir()
         alone = Path(shutil.copytree(workdir, tmp_path / "alone"))
         config = json.loads((alone / "config.json").read_text())
         config["data"]["dir"] = str(gone)
         (alone / "config.json").write_text(json.dumps(config))
-        return alone, {"TFDS_DATA_DIR": str(gone)}
+        return alone
 
     return copy
 

@@ -34,7 +34,7 @@ class First(Abstraction):
 
 @dataclasses.dataclass(frozen=True)
 class Table(Generator):
-    """A probability for each pair of a and b, in its variables."""
+    """A table of p(target | source) in its variables."""
 
     source_space: Category | Tokens
     target_space: Tokens
@@ -73,7 +73,7 @@ def exact(prior, decoder) -> np.ndarray:
     return np.asarray(prior["p"][1] @ decoder["p"])
 
 
-def test_it_is_below_the_exact_likelihood_of_any_decoder():
+def test_bound_is_below_the_exact_likelihood_of_any_decoder():
     prior, decoder = table(2, VOCAB, 0), table(VOCAB, VOCAB**2, 1)
     bound = WHOLE.bound({"prior": prior, "decoder": decoder}, BATCH)
     p = exact(prior, decoder)
@@ -87,7 +87,7 @@ def test_it_is_below_the_exact_likelihood_of_any_decoder():
     np.testing.assert_allclose(np.exp(bound) + np.array(others), p, rtol=1e-5)
 
 
-def test_it_is_exact_where_y_tells_its_y_prime():
+def test_bound_is_exact_where_y_determines_its_y_prime():
     prior, decoder = table(2, VOCAB, 2), table(VOCAB, VOCAB**2, 3)
     own = EVERY_Y[:, 0] == jnp.arange(VOCAB)[:, None]
     p = jnp.where(own, decoder["p"], 0)
@@ -97,7 +97,7 @@ def test_it_is_exact_where_y_tells_its_y_prime():
     assert np.exp(bound).sum() == pytest.approx(1, rel=1e-5)
 
 
-def test_a_direct_model_has_its_likelihood():
+def test_bound_of_a_direct_model_is_its_likelihood():
     direct = Regeneration(Identity(X), Identity(Y), Table(X, Y))
     variables = {"prior": table(2, VOCAB**2, 4)}
     np.testing.assert_allclose(

@@ -53,7 +53,7 @@ def test_package_with_a_part_of_each_kind_is_trained_and_sampled(project, comman
 
 @pytest.fixture
 def fresh_registry():
-    """Forgets which modules the registry has seen, before and after a test."""
+    """Clears the caches of the registry before and after a test."""
     registry._classes.cache_clear()
     yield
     registry._classes.cache_clear()

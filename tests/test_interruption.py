@@ -1,4 +1,4 @@
-"""A run that is asked to stop at any moment goes on to the bits it would have had.
+"""A run that is interrupted at any moment resumes and ends with the same bits.
 
 That it also does where it is killed is shown by `test_kills.py`.
 """
@@ -39,7 +39,9 @@ def interrupt(flags, workdir, stage, step, delay, number):
     return run.returncode, "".join(log)
 
 
-def test_stopped_it_ends_with_the_same_bits(command, trained, tiny_flags, tmp_path):
+def test_interrupted_run_ends_with_the_same_bits(
+    command, trained, tiny_flags, tmp_path
+):
     workdir = tmp_path / "run"
     # Anew at every run of the tests; what was drawn is shown where it fails.
     draw = random.Random()

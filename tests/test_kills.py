@@ -34,7 +34,7 @@ def get_config():
 """
 
 
-def test_twenty_kills_leave_no_trace(tmp_path):
+def test_run_killed_twenty_times_ends_with_the_same_bits(tmp_path):
     config = tmp_path / "config.py"
     config.write_text(CONFIG)
     flags = ["--kills=20", f"--config={config}", f"--workdir={tmp_path}/study"]

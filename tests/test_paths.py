@@ -14,7 +14,7 @@ from regen_jax.errors import UserError
         *("HTTPS://host/run", "runs/gs://bucket/run"),
     ],
 )
-def test_url_is_refused(value):
+def test_url_raises_user_error(value):
     for check in (paths.local, paths.storable):
         with pytest.raises(UserError, match=f"^--out={re.escape(value)} is a URL"):
             check(value, "--out")
@@ -23,14 +23,14 @@ def test_url_is_refused(value):
 @pytest.mark.parametrize(
     "value", ["a\nb", "a\tb", "a\0b", "a\x7fb", "a\u2028b", "a\udcff"]
 )
-def test_what_breaks_lines_or_is_no_text_is_refused_in_one_line(value):
+def test_unprintable_character_raises_user_error_of_one_line(value):
     with pytest.raises(UserError, match="not a printable character") as error:
         paths.local(value, "config.data.dir")
     assert str(error.value).isprintable()
 
 
 @pytest.mark.parametrize("character", "*?[]\\")
-def test_pattern_of_the_storage_layer_is_refused_where_checkpoints_are(
+def test_pattern_in_the_path_of_checkpoints_raises_user_error(
     tmp_path, monkeypatch, character
 ):
     value = f"runs/a{character}b"
@@ -45,7 +45,7 @@ def test_pattern_of_the_storage_layer_is_refused_where_checkpoints_are(
         paths.storable("runs/demo", "--workdir")
 
 
-def test_path_that_the_system_cannot_open_is_refused(tmp_path):
+def test_path_that_the_system_cannot_open_raises_user_error(tmp_path):
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
     for path in (f"{tmp_path}/a", f"{tmp_path}/a/run", "x" * 300, "d/" * 3000):
@@ -69,5 +69,5 @@ def test_home_folder_is_expanded(monkeypatch):
     "value",
     ["a b", "a%20b", "a#b", "a{b,c}", "a|b", "lr=1e-3,seed=1", "é", "a:b", "C:/a"],
 )
-def test_other_characters_are_taken_as_they_are(value):
+def test_other_characters_are_left_as_they_are(value):
     assert paths.storable(value, "--workdir") == Path.cwd() / value

@@ -55,7 +55,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("name, value, words", REFUSED)
-def test_value_out_of_range_is_refused_with_its_field_and_range(name, value, words):
+def test_value_out_of_range_raises_an_error_with_field_and_range(name, value, words):
     words = f"{name}{'' if words.startswith('[') else ' '}{words}"
     with pytest.raises(UserError, match=re.escape(f"config.part.{words}")):
         instantiate(Options, {name: value}, "config.part")
@@ -63,7 +63,7 @@ def test_value_out_of_range_is_refused_with_its_field_and_range(name, value, wor
         Options(**{name: value})
 
 
-def test_values_at_the_ends_of_their_ranges_are_taken():
+def test_values_at_the_ends_of_their_ranges_are_valid():
     section = {
         "free": -float(np.finfo(np.float32).max),
         "whole": -(2**31) + 1,
@@ -90,7 +90,7 @@ def test_optional_value_may_be_none():
         instantiate(Options, {"limit": "x"}, "config.part")
 
 
-def test_int_too_large_for_a_float_field_is_refused():
+def test_int_too_large_for_a_float_field_raises_user_error():
     with pytest.raises(UserError, match="config.part.free must be finite, at most 3.4"):
         instantiate(Options, {"free": 10**400}, "config.part")
 
@@ -106,7 +106,7 @@ def test_type_in_error_has_no_range():
         instantiate(Options, {"mode": 3}, "config.part")
 
 
-def test_constraint_of_another_kind_is_a_mistake_of_the_class():
+def test_constraint_that_is_no_range_raises_type_error():
     with pytest.raises(TypeError, match="is not a range of numbers"):
         ranges.fault(Annotated[int, "more"], 3)
 

@@ -97,7 +97,7 @@ def test_represent_and_encode_cast_and_apply_the_parts():
     np.testing.assert_array_equal(WHOLE.encode(VARIABLES, {"y": y}), 4.0 * y)
 
 
-def test_the_way_back_is_the_abstraction_or_the_decoder():
+def test_decode_uses_the_decoder_or_inverts_the_abstraction():
     y_prime = jnp.asarray(4.0 * y)
     np.testing.assert_array_equal(INVERSE.decode(VARIABLES, KEYS, y_prime), y)
     np.testing.assert_array_equal(INVERSE.reconstruct(VARIABLES, KEYS, {"y": y}), y)
@@ -122,7 +122,7 @@ def test_generate_composes_prior_and_decoder_on_keys_of_their_own():
     )
 
 
-def test_an_example_is_the_same_in_any_batch():
+def test_sample_does_not_depend_on_its_batch():
     whole = generate(WHOLE, VARIABLES, KEYS, {"x": x})
     parts = [
         generate(WHOLE, VARIABLES, KEYS[i : i + 1], {"x": x[i : i + 1]})
@@ -149,7 +149,7 @@ def test_parts_that_are_not_learned_need_no_variables():
     np.testing.assert_array_equal(direct.reconstruct(variables, KEYS, {"y": y}), y)
 
 
-def test_a_generator_without_a_likelihood_says_so():
+def test_log_prob_of_a_generator_without_likelihood_raises_not_implemented_error():
     class Sampler(Normal):
         log_prob = Generator.log_prob
 

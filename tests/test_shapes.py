@@ -17,7 +17,7 @@ Y = jnp.zeros((2, 3, 1))
 
 @dataclasses.dataclass(frozen=True)
 class Rows(Abstraction):
-    """Returns what a test makes of y."""
+    """Encodes y by a function of the test."""
 
     input_space: Array
     change: object
@@ -33,7 +33,7 @@ class Rows(Abstraction):
 
 @dataclasses.dataclass(frozen=True)
 class Constant(Generator):
-    """Returns what a test wants as a sample and as its likelihood."""
+    """Returns values of the test as sample and likelihood."""
 
     source_space: Category
     target_space: Array

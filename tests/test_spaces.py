@@ -30,7 +30,7 @@ from regen_jax.spaces import (
         (Array([9, 2], padded=True), (9, 2), np.float32, "Array(9, 2, padded)"),
     ],
 )
-def test_shape_dtype_and_words(space, shape, dtype, text):
+def test_space_has_shape_dtype_and_description(space, shape, dtype, text):
     batch = zeros(space, 3)
     if isinstance(batch, Padded):
         batch, length = batch
@@ -57,19 +57,19 @@ def test_shape_dtype_and_words(space, shape, dtype, text):
         (lambda: Array((3,), math.nan), "Array needs low < high, not nan and inf"),
     ],
 )
-def test_refuses_what_is_no_space(make, message):
+def test_invalid_space_raises_value_error(make, message):
     with pytest.raises(ValueError) as error:
         make()
     assert str(error.value) == message
 
 
-def test_spaces_are_values():
+def test_equal_spaces_are_equal_and_hash_alike():
     assert Array([2, 1], 0.0, 1.0) == Array((2, 1), 0.0, 1.0)
     assert len({Tokens(4, 5), Tokens(4, 5), Category(5)}) == 2
     assert Array((4, 5, 2)).size == 40
 
 
-def test_cast_keeps_values_and_takes_the_dtype():
+def test_to_dtype_keeps_values():
     image = np.array([[0, 128, 255]], np.uint8)
     value = to_dtype(Array((3,), 0.0, 255.0), image)
     assert value.dtype == jnp.float32
@@ -85,7 +85,7 @@ def test_cast_keeps_values_and_takes_the_dtype():
     width=st.floats(0.125, 1e3, width=32),
     unit=st.lists(st.floats(0, 1, width=32), min_size=4, max_size=4),
 )
-def test_normalize_and_back(low, width, unit):
+def test_denormalize_inverts_normalize(low, width, unit):
     space = Array((4,), low, low + width)
     value = np.clip(low + width * np.array([unit]), space.low, space.high)
     normal = space.normalize(value)
@@ -100,7 +100,7 @@ def test_normalize_and_back(low, width, unit):
     assert np.all(back <= np.float32(space.high))
 
 
-def test_bounds_become_one_and_are_kept():
+def test_bounds_normalize_to_one_and_clip_on_the_way_back():
     space = Array((2,), -3.0, 5.0)
     np.testing.assert_array_equal(space.normalize([[-3.0, 5.0]]), [[-1.0, 1.0]])
     outside = jnp.array([[-1.5, 1.5]])
@@ -108,7 +108,7 @@ def test_bounds_become_one_and_are_kept():
 
 
 @pytest.mark.parametrize("space", [Array((2,)), Array((2,), low=0.0)])
-def test_a_space_without_bounds_is_left_as_it_is(space):
+def test_space_without_bounds_is_not_normalized(space):
     value = jnp.array([[-7.0, 9.0]])
     assert not space.bounded
     np.testing.assert_array_equal(space.normalize(value), value)
@@ -123,7 +123,7 @@ def test_a_space_without_bounds_is_left_as_it_is(space):
         (Tokens(4, 9), jnp.zeros((3, 4)), "int32"),
     ],
 )
-def test_checked_tells_what_is_not_of_the_space(space, value, words):
+def test_check_of_a_value_outside_its_space_raises_assertion_error(space, value, words):
     np.testing.assert_array_equal(
         check(space, zeros(space, 3), "Y of a test"), zeros(space, 3)
     )
@@ -131,7 +131,7 @@ def test_checked_tells_what_is_not_of_the_space(space, value, words):
         check(space, value, "Y of a test")
 
 
-def test_a_sequence_ends_at_its_first_0():
+def test_length_of_padded_tokens_ends_at_the_first_0():
     tokens = np.array([[1, 2, 0, 3], [1, 2, 3, 4], [0, 0, 0, 0]])
     padded, whole = Tokens(4, 5, padded=True), Tokens(4, 5)
     np.testing.assert_array_equal(lengths(padded, tokens), [2, 4, 0])
@@ -141,7 +141,7 @@ def test_a_sequence_ends_at_its_first_0():
     np.testing.assert_array_equal(lengths(stacks, pairs), [2, 4, 0])
 
 
-def test_a_padded_value_travels_with_its_length():
+def test_padded_value_keeps_its_length():
     space = Array((4, 1), padded=True)
     value = to_dtype(space, Padded(np.ones((2, 4, 1), np.int16), np.array([3, 1])))
     assert value.values.dtype == jnp.float32 and value.length.dtype == jnp.int32

@@ -155,7 +155,7 @@ def main() -> None:
     folder = commands.workdir()
     if folder.exists() and any(folder.iterdir()):
         raise UserError(f"--workdir={folder} is not empty: a study needs a new one")
-    config = commands.given(train.CONFIG)
+    config = commands.parsed_config(train.CONFIG)
     config.log.every, config.checkpoint.every = 1, EVERY.value
     for section in config.train.values():
         # So that the run does not end before the last kill.

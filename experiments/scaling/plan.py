@@ -12,9 +12,9 @@ import numpy as np
 from experiments.scaling.programs import (
     bytes_by_place,
     closed_form,
-    markdown,
     row,
 )
+from launch.tables import markdown
 from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.spaces import Category, Tokens
 from regen_jax.training.inspect.program import Step, analyze, human
@@ -160,4 +160,4 @@ def table(plan: Plan, rows: list[dict[str, Any]], chip: Chip) -> str:
         "a chip, sent in a node (closed form), sent beyond (closed form), "
         "computing, sending in and beyond, tokens per second"
     )
-    return markdown(titles.split(", "), cells)
+    return markdown([titles.split(", "), *cells])

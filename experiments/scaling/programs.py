@@ -1,4 +1,4 @@
-"""What the studies of compiled programs share: closed forms, and rows of a table."""
+"""What the studies of compiled programs share: closed forms, and rows of results."""
 
 from collections import Counter
 from typing import Any
@@ -56,9 +56,3 @@ def row(program: Program, expected: tuple[float, float]) -> dict[str, Any]:
         "sent": sum(c.sent for c in program.collectives),
         "closed_form": sum(expected),
     }
-
-
-def markdown(titles: list[str], rows: list[list[object]]) -> str:
-    """A table."""
-    lines = [titles, ["---"] * len(titles), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)

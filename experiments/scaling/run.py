@@ -17,7 +17,8 @@ import jax
 from absl import flags
 
 from experiments.scaling.plan import Chip, Plan, table
-from experiments.scaling.programs import bytes_by_place, closed_form, markdown, row
+from experiments.scaling.programs import bytes_by_place, closed_form, row
+from launch.tables import markdown
 from regen_jax.cli import commands
 from regen_jax.cli.dry_run import steps
 from regen_jax.config.build import build
@@ -88,7 +89,7 @@ def scaling_table(rows: list[dict[str, Any]]) -> str:
         "strategy, devices, collectives a step, sent a device, closed form, ratio, "
         "a device, of all / of one, state and data, temporaries"
     )
-    return markdown(titles.split(", "), cells)
+    return markdown([titles.split(", "), *cells])
 
 
 def main() -> None:
@@ -110,14 +111,14 @@ def main() -> None:
             for n in numbers
         ]
         print(f"{human(rows[0]['parameters'])} parameters: {plan}; on {Chip()}\n")
-        print(table(plan, rows, Chip()))
+        print(table(plan, rows, Chip()), end="")
     else:
         rows = scaling(_of_config(), numbers)
         print(
             f"stage '{STAGE.value}': {human(rows[0]['parameters'])} parameters, "
             f"{human(rows[0]['model_flops'])}FLOP a step by the model\n"
         )
-        print(scaling_table(rows))
+        print(scaling_table(rows), end="")
     if commands.WORKDIR.value:
         folder = commands.workdir()
         folder.mkdir(parents=True, exist_ok=True)
@@ -127,7 +128,7 @@ def main() -> None:
 
 def _of_config() -> Step:
     """That of the stage that the flags name."""
-    run = build(commands.given(CONFIG))
+    run = build(commands.parsed_config(CONFIG))
     for step in steps(run):
         if step.stage.name == STAGE.value:
             return step

@@ -82,7 +82,7 @@ def measure_stage(
 
 def main() -> None:
     """Measures each stage of the config, and prints a line for each."""
-    run = build(commands.given(CONFIG))
+    run = build(commands.parsed_config(CONFIG))
     strategy = make_strategy(run.parallel)
     device = jax.devices()[0]
     print(f"{strategy.num_devices} x {device.device_kind}, jax {jax.__version__}")

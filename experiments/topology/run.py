@@ -28,6 +28,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from absl import flags
 
+from launch.tables import markdown
 from regen_jax.cli import commands, workdir
 from regen_jax.cli.evaluate_run import evaluate_run
 from regen_jax.cli.load_run import load_run, read_config
@@ -43,7 +44,7 @@ DEVICES = flags.DEFINE_multi_integer(
 QUICK = flags.DEFINE_bool(
     "quick",
     False,
-    "evaluate one run, and take and continue one per number of devices",
+    "evaluate one run on fewest and most devices, and take and continue one on each",
 )
 # Its fields are passed on to the runs, as they are written.
 commands.define_config()
@@ -63,6 +64,9 @@ READERS = {
     8: {"axes": {"data": 2, "fsdp": 4}, "min_size": 16},
 }
 """How a run is continued, by the number of devices."""
+
+ENDS = min(READERS), max(READERS)
+"""The numbers of devices on which a quick study evaluates a run."""
 
 LARGEST = {
     "samples y_prime": 0.0,
@@ -112,7 +116,7 @@ def read(folder: Path, written: Path, number: int) -> dict[str, Any]:
             taken = _take(config, path, place / "taken")
             rows[name]["init_from"] = parameters == taken
         copy = shutil.copytree(path, place / "copy")
-        if not QUICK.value or name == "mesh":
+        if not QUICK.value or (name == "mesh" and number in ENDS):
             evaluate_run(copy)
             rows[name]["metrics"] = json.loads((copy / "metrics.json").read_text())
         if not QUICK.value or index == turn:
@@ -189,10 +193,8 @@ def main() -> None:
         rows[number] = json.loads((place / "rows.json").read_text())
     table = compare(folder, rows)
     (folder / "topology.json").write_text(json.dumps(table, indent=2) + "\n")
-    titles = [*table[0]]
-    print(f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}")
-    for row in table:
-        print(f"| {' | '.join(_shown(value) for value in row.values())} |")
+    cells = [[_shown(value) for value in row.values()] for row in table]
+    print(markdown([[*table[0]], *cells]))
     bad = [f"{r['written by']} on {r['devices']}: {k}" for r in table for k in wrong(r)]
     if bad:
         raise UserError(f"beyond the tolerance: {'; '.join(bad)}")

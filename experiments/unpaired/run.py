@@ -23,6 +23,7 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from launch.compare import paired
+from launch.tables import markdown
 from regen_jax import ranges
 from regen_jax.cli import commands
 from regen_jax.cli.evaluate_run import evaluate_run
@@ -115,10 +116,7 @@ def comparisons(rows: list[dict[str, Any]]) -> str:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Means and extremes over seeds, as Markdown."""
-    lines = [
-        "| | WER | CER | training | parameters | training FLOPs |",
-        "|---|---|---|---|---|---|",
-    ]
+    table_rows = [["", "WER", "CER", "training", "parameters", "training FLOPs"]]
     for method in METHODS:
         cells = [method]
         for name in FIGURES:
@@ -131,8 +129,8 @@ def table(rows: list[dict[str, Any]]) -> str:
             for cost in COSTS
         )
         cells += [f"{seconds:.0f} s", f"{parameters / 1e6:.2f} M", f"{flops:.2g}"]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        table_rows.append(cells)
+    return markdown(table_rows)
 
 
 def draw(rows: list[dict[str, Any]], path: Path) -> None:
@@ -163,7 +161,7 @@ def main() -> None:
     rows = measure(folder)
     (folder / "unpaired.json").write_text(json.dumps(rows, indent=2) + "\n")
     draw(rows, folder / "unpaired.png")
-    print(table(rows), comparisons(rows), sep="\n\n")
+    print(table(rows), comparisons(rows), sep="\n")
 
 
 if __name__ == "__main__":

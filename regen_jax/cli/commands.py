@@ -1,4 +1,4 @@
-"""What the three commands share: their flags, and errors as one line."""
+"""Flags that the three commands share, and their errors as one line."""
 
 import logging
 import os
@@ -60,7 +60,7 @@ def define_config(
     """Defines the flag --config, a file with `get_config`, whose fields are flags too.
 
     New fields are accepted here, so that any option of a part can be set though the
-    file does not list it; `build` refuses those that no part has. A config file in any
+    file does not list it; `build` raises on those that no part has. A config file in any
     folder can import the package `configs` that lies beside `regen_jax`.
     """
     root = str(Path(__file__).parents[2])
@@ -91,7 +91,7 @@ def read_config(arguments: Sequence[str]) -> ConfigDict:
         # ml_collections loads the file in a way that Python deprecates.
         warnings.simplefilter("ignore", DeprecationWarning)
         _parse(argv, flag_values)
-    if not isinstance(given(holder), ConfigDict):
+    if not isinstance(parsed_config(holder), ConfigDict):
         raise UserError("--config: its get_config returns no ConfigDict")
     return holder.value
 
@@ -106,7 +106,7 @@ def define_number(
 
 
 class _NumberParser(flags.ArgumentParser):
-    """Parses a number and refuses one out of its range."""
+    """Parses a number; raises `ValueError` for one outside its range."""
 
     def __init__(self, kind: Any):
         self.kind = kind
@@ -121,7 +121,7 @@ class _NumberParser(flags.ArgumentParser):
         return ranges.bare(self.kind).__name__
 
 
-def given(config: flags.FlagHolder[ConfigDict]) -> ConfigDict:
+def parsed_config(config: flags.FlagHolder[ConfigDict]) -> ConfigDict:
     """Returns the config of --config.
 
     Raises:
@@ -139,7 +139,7 @@ def fail(error: object) -> None:
 
 
 def start_processes() -> None:
-    """Joins the processes of this run, if there are several; the first one speaks."""
+    """Joins the processes of this run, if there are several; only the first one logs."""
     processes.start(fail)
     if not processes.is_main():
         logger.setLevel(logging.WARNING)

@@ -17,7 +17,7 @@ from regen_jax.training.stage import Frozen
 
 
 def steps(run: Run) -> Iterator[Step]:
-    """Yields the training step of each stage; it reads the stages before it."""
+    """Yields the training step of each stage, with the variables of earlier ones frozen."""
     frozen: Frozen = {}
     for stage in run.stages:
         options = run.train[stage.name]

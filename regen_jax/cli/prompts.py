@@ -12,26 +12,26 @@ _MARK = "\ufeff"
 
 
 def requested(
-    task: Task, given: Sequence[tuple[str, str]], number: int, edited: int
+    task: Task, pairs: Sequence[tuple[str, str]], number: int, edited: int
 ) -> list[Example]:
     """Returns the examples to generate from.
 
     Args:
-      task: reads what was given, or has prompts of its own.
-      given: (kind, value) pairs, such as `("text", "a verse")` or `("midi", path)`.
-      number: of the task's prompts where nothing is given, at most.
-      edited: how many y′ are given, one per prompt; 0 for none.
+      task: parses the pairs, or has prompts of its own.
+      pairs: (kind, value), such as `("text", "a verse")` or `("midi", path)`.
+      number: the most prompts of the task, where there are no pairs.
+      edited: the number of edited y′, one per prompt; 0 for none.
 
     Raises:
-      UserError: the task cannot read what was given, or there are not as many prompts
-        as edited y′.
+      UserError: the task cannot parse a pair, or there are not as many prompts as edited
+        y′.
     """
-    if given and edited not in (0, len(given)):
-        raise UserError(f"--y_prime is given {edited} times for {len(given)} prompts")
-    if given:
+    if pairs and edited not in (0, len(pairs)):
+        raise UserError(f"--y_prime is given {edited} times for {len(pairs)} prompts")
+    if pairs:
         return [
             task.parse_prompt(kind, _canonical(task, kind, value))
-            for kind, value in given
+            for kind, value in pairs
         ]
     prompts = task.prompts(edited or number, "test")
     if len(prompts) < edited or not prompts:

@@ -135,23 +135,23 @@ def save_samples(samples: Samples, out: Path, seed: int) -> list[str]:
 def _prompts(
     run: Run,
     directory: Path,
-    given: Sequence[tuple[str, str]],
+    pairs: Sequence[tuple[str, str]],
     number: int,
     num_edited: int,
 ) -> Example:
-    """Returns a batch to generate from: what was given, the data set's, or stored ones."""
+    """Returns a batch of prompts: parsed pairs, those of the data set, or stored ones."""
     try:
-        examples = requested(run.task, given, number, num_edited)
+        examples = requested(run.task, pairs, number, num_edited)
     except UserError as error:
         stored = directory / stored_task.PROMPTS
-        if given or not stored.exists() or _has_data(run):
+        if pairs or not stored.exists() or _has_data(run):
             raise
         batch = stored_task.read_prompts(directory, num_edited or number)
         if count(batch) < num_edited:
             raise
         logger.info("%s: the prompts are %d of %s", error, count(batch), stored)
         return batch
-    if not (given or num_edited) and len(examples) < number:
+    if not (pairs or num_edited) and len(examples) < number:
         logger.info("the task has %d prompts of its own, not %d", len(examples), number)
     return as_batch(examples, run.regeneration)
 

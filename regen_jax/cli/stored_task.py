@@ -1,4 +1,4 @@
-"""What a run keeps of its task, so that it samples where the data set is gone."""
+"""Stores what a run needs to sample without its data set."""
 
 import json
 import zipfile
@@ -50,8 +50,8 @@ def write(run: Run, directory: Path) -> None:
         return
     batch = run.regeneration.prompt(as_batch(examples, run.regeneration))
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(batch))
-    kept = max(1, len(examples) * MAX_BYTES // max(size, MAX_BYTES))
-    batch = jax.tree.map(lambda leaf: leaf[:kept], batch)
+    num_prompts = max(1, len(examples) * MAX_BYTES // max(size, MAX_BYTES))
+    batch = jax.tree.map(lambda leaf: leaf[:num_prompts], batch)
     new = directory / f"new_{PROMPTS}"
     np.savez_compressed(new, **flat(batch))
     new.rename(directory / PROMPTS)
@@ -97,7 +97,7 @@ def read_prompts(directory: Path, number: int) -> Example:
 
 
 def flat(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Returns the arrays of padded values side by side, such as `y` and `y_length`."""
+    """Splits each padded value into two arrays, such as `y` and `y_length`."""
     result = {}
     for name, value in arrays.items():
         if isinstance(value, Padded):

@@ -18,7 +18,8 @@ from regen_jax.data.pipeline import (
     training_batches,
 )
 from regen_jax.errors import UserError
-from regen_jax.media.tensorboard import SummaryWriter, markdown_json
+from regen_jax.media import markdown
+from regen_jax.media.tensorboard import SummaryWriter
 from regen_jax.training.loop import StageData, train
 from regen_jax.training.parallel import processes
 from regen_jax.training.parallel.strategies import check_batch, make_strategy
@@ -60,11 +61,12 @@ def train_run(
     open_examples(run.task, run.regeneration, "validation")
     for name, options in run.train.items():
         check_batch_size(examples[name], options.batch_size)
-        # The other run is not needed any more where there is a copy.
+        # Where there is a copy already, the other run may be gone.
         if options.init_from and workdir.latest_step(directory, name) is None:
-            free = getattr(getattr(run.regeneration, name, None), "sampling", ())
+            part = getattr(run.regeneration, name, None)
+            sampling = getattr(part, "sampling", ())
             source = paths.storable(options.init_from, f"config.train.{name}.init_from")
-            workdir.check_source(source, config, name, free)
+            workdir.check_source(source, config, name, sampling)
 
     trained: dict[str, TrainedStage] = {}
     with Preemption() as preemption, _locked(directory, config, run):
@@ -121,10 +123,10 @@ def _locked(directory: Path, config: Mapping[str, Any], run: Run) -> Iterator[No
     with contextlib.ExitStack() as held:
         with processes.synchronized():
             if processes.is_main():
-                held.enter_context(workdir.claimed(directory, config))
+                held.enter_context(workdir.locked(directory, config))
                 stored_task.write(run, directory)
                 with SummaryWriter(directory) as summaries:
                     summaries.write_texts(
-                        0, {"config": markdown_json(to_plain_dict(config))}
+                        0, {"config": markdown.json_block(to_plain_dict(config))}
                     )
         yield

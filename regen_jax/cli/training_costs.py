@@ -1,4 +1,4 @@
-"""What the training of a finished run cost."""
+"""Reads what the training of a finished run cost."""
 
 import functools
 from collections.abc import Mapping

@@ -24,8 +24,11 @@ FORMAT = 3
 """Number of the format of a workdir. It is raised when runs of earlier versions would be
 read wrongly; workdirs of format 1 do not contain it."""
 
-FREE = ("parallel", "checkpoint", "log", "profile")
-"""Sections that a run may go on with changed: they decide nothing about its results."""
+MUTABLE = ("parallel", "checkpoint", "log", "profile", "data.dir")
+"""Sections and options with which a run may continue changed: its results are the same.
+
+A run that is moved to another machine finds its data elsewhere.
+"""
 
 READS = {
     "source": ("source",),
@@ -45,8 +48,8 @@ logger = logging.getLogger("regen_jax")
 
 
 @contextlib.contextmanager
-def claimed(workdir: Path, config: Mapping[str, Any]) -> Iterator[None]:
-    """Holds the folder of a run; makes it, or checks that its run is of this config.
+def locked(workdir: Path, config: Mapping[str, Any]) -> Iterator[None]:
+    """Locks the folder of a run; makes it, or checks that its run is of this config.
 
     Raises:
       UserError: it is a file, cannot be written, holds a run of another config or
@@ -56,7 +59,7 @@ def claimed(workdir: Path, config: Mapping[str, Any]) -> Iterator[None]:
     try:
         _check(workdir, new)
         workdir.mkdir(parents=True, exist_ok=True)
-        lock = _locked(workdir)
+        lock = _acquire(workdir)
     except OSError as error:
         raise UserError(f"--workdir={workdir} cannot be used: {error}") from error
     with lock:
@@ -99,7 +102,7 @@ def _check(workdir: Path, config: dict[str, Any]) -> None:
                 "another --workdir"
             )
         return
-    differing = list(differences(_bound(read(workdir)), _bound(config), "config"))
+    differing = list(differences(_identity(read(workdir)), _identity(config), "config"))
     if differing:
         raise UserError(
             f"{workdir} holds a run of another config: {'; '.join(differing)}. "
@@ -117,7 +120,7 @@ def _write(path: Path, config: dict[str, Any]) -> None:
         raise UserError(f"{path} cannot be written: {error}") from error
 
 
-def _locked(workdir: Path) -> AcquireReturnProxy:
+def _acquire(workdir: Path) -> AcquireReturnProxy:
     lock = SoftFileLease(workdir / "lock", lease_duration=LEASE_SECONDS)
     try:
         # The lock of a process of this machine that is gone is taken over at once.
@@ -138,8 +141,9 @@ def _locked(workdir: Path) -> AcquireReturnProxy:
         ) from None
 
 
-def _bound(config: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in config.items() if name not in FREE}
+def _identity(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what decides the results of a run: all but `MUTABLE`."""
+    return _without(config, MUTABLE)
 
 
 def check_taken_together(sources: Mapping[str, str]) -> None:
@@ -165,24 +169,28 @@ def check_taken_together(sources: Mapping[str, str]) -> None:
 
 
 def check_source(
-    source: Path, config: Mapping[str, Any], stage: str, free: Collection[str] = ()
+    source: Path, config: Mapping[str, Any], stage: str, sampling: Collection[str] = ()
 ) -> None:
-    """Checks that the run in a folder has a stage to take, and made it in the same way.
+    """Checks that the run in a folder has a finished stage that this config would train.
 
-    Options of the part whose names are `free` do not count, where `section.name` is one of
-    a section within.
+    Args:
+      source: the folder.
+      config: of the run that takes the stage.
+      stage: its name.
+      sampling: options of the stage's part that may differ; `section.name` is an option
+        of a section within.
 
     Raises:
-      UserError: the run cannot be read, made the part in another way, or has not trained
-        it to the last of its own steps.
+      UserError: the run cannot be read, its task, data or part have other options, or it
+        has not trained the stage to the last of its own steps.
     """
     where = f"config.train.{stage}.init_from"
-    old, new = read(source, where), to_plain_dict(config)
+    old, new = _identity(read(source, where)), _identity(to_plain_dict(config))
     differing = []
     for section in ("task", "data", *READS.get(stage, (stage,))):
         pair = [options.get(section) for options in (old, new)]
         if section == stage:
-            pair = [_without(options or {}, free) for options in pair]
+            pair = [_without(options or {}, sampling) for options in pair]
         differing += differences(*pair, f"config.{section}")
     if differing:
         raise UserError(f"{where}: the run in {source} differs: {'; '.join(differing)}")
@@ -199,7 +207,7 @@ def check_source(
     if taken < steps and not there.get("init_from"):
         raise UserError(
             f"{where}: stage '{stage}' in {source} has {taken} of {steps} steps: finish "
-            f"it with python -m regen_jax.train --workdir={source} and its config"
+            f"it with {paths.train_command(source)} and its config"
         )
 
 
@@ -236,24 +244,24 @@ def read(workdir: Path, where: str = "") -> dict[str, Any]:
     path = workdir / CONFIG
     prefix = f"{where}: " if where else ""
     try:
-        found = json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(
-            f"{prefix}{workdir} holds no run: train one with python -m regen_jax.train "
-            f"--config=configs/digits.py --workdir={workdir}"
+            f"{prefix}{workdir} holds no run: train one with "
+            f"{paths.train_command(workdir)} --config=configs/digits.py"
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{prefix}{path} cannot be read: {error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise UserError(f"{prefix}{path} cannot be read: it holds no config")
-    check_format(found, f"{prefix}{workdir}")
-    del found["format"]
-    for name, section in found.items():
+    check_format(content, f"{prefix}{workdir}")
+    del content["format"]
+    for name, section in content.items():
         if name not in ("seed", "task"):
             require_section(section, f"{prefix}{path}: {name}")
-    for name, section in found.get("train", {}).items():
+    for name, section in content.get("train", {}).items():
         require_section(section, f"{prefix}{path}: train.{name}")
-    return found
+    return content
 
 
 def read_metrics(workdir: Path, split: str) -> dict[str, float]:
@@ -272,9 +280,9 @@ def read_metrics(workdir: Path, split: str) -> dict[str, float]:
     return metrics
 
 
-def check_format(found: Mapping[str, Any], where: str) -> None:
+def check_format(content: Mapping[str, Any], where: str) -> None:
     """Checks that the content of a JSON file has the format of this version."""
-    number = found.get("format", 1)
+    number = content.get("format", 1)
     if number == FORMAT and type(number) is int:
         return
     if type(number) is not int:

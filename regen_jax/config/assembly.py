@@ -1,12 +1,17 @@
-"""Abstractions and generators from a config's sections, refused where they do not fit."""
+"""Builds abstractions and generators from sections of a config that fit each other."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from regen_jax.config.registry import instantiate, registered_names, resolve_class
+from regen_jax.config.registry import (
+    instantiate,
+    registered_names,
+    require_section,
+    resolve_class,
+)
 from regen_jax.errors import UserError
-from regen_jax.interfaces import Abstraction, Generator
+from regen_jax.interfaces import Abstraction, Generator, PartBuilder
 from regen_jax.spaces import Space
 
 
@@ -90,7 +95,8 @@ def make_generator(
       others: names of what would do in place of a generator.
 
     Raises:
-      UserError: the generator does not fit the spaces, or an option is unknown or refused.
+      UserError: the generator does not fit the spaces, or an option is unknown or outside
+        its range.
     """
     section, place = config[role], f"{where}.{role}"
     name = _name(section, place, Generator, others)
@@ -110,7 +116,65 @@ def make_generator(
             f"{where}: {role} {name!r} reads {kinds}, but its source is {source}: "
             f"use {role} {_generators_for(source, target, others)}"
         )
-    return instantiate(cls, section, place, source_space=source, target_space=target)
+    return _instantiate_generator(cls, section, place, source, target)
+
+
+def _instantiate_generator(
+    cls: type[Generator],
+    section: Mapping[str, Any],
+    where: str,
+    source: Space,
+    target: Space,
+) -> Generator:
+    """Instantiates a generator whose kinds of space fit, with the parts nested in it."""
+    missing = [name for name in cls.nested if name not in section]
+    if missing:
+        raise UserError(f"{where} lacks {missing}; it needs {', '.join(cls.nested)}")
+    try:
+        nested = cls.build_nested(_SectionBuilder(section, where), source, target)
+    except ValueError as error:
+        raise UserError(f"{where}: {error}") from error
+    return instantiate(
+        cls, section, where, nested, source_space=source, target_space=target
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _SectionBuilder(PartBuilder):
+    """Builds parts from the sections within a section of a config.
+
+    Attributes:
+      section: holds the sections by name.
+      where: its path in the config, for errors.
+    """
+
+    section: Mapping[str, Any]
+    where: str
+
+    def options(self, name: str, cls: type) -> Any:
+        return instantiate(cls, self.section.get(name, {}), f"{self.where}.{name}")
+
+    def generator(
+        self, name: str, source_space: Space, target_space: Space
+    ) -> Generator:
+        require_section(self.section[name], f"{self.where}.{name}")
+        return make_generator(
+            self.section,
+            self.where,
+            name,
+            "its target",
+            source_space,
+            target_space,
+            target_space,
+        )
+
+    def arrows(self, source_space: Space, target_space: Space) -> dict[str, Any]:
+        for name in Parts._fields:
+            require_section(self.section[name], f"{self.where}.{name}")
+        parts = join_arrows(
+            self.section, self.where, source_space, target_space, "its target"
+        )
+        return parts._asdict()
 
 
 def _generators_for(source: Space, target: Space, others: Sequence[str] = ()) -> str:
@@ -121,10 +185,10 @@ def _generators_for(source: Space, target: Space, others: Sequence[str] = ()) ->
     fitting = [
         name
         for name, cls in classes.items()
-        # One that is joined of others fits by what it is joined of.
+        # Whether a generator with nested parts fits depends on these.
         if isinstance(target, cls.targets)
         and isinstance(source, cls.sources)
-        and not hasattr(cls, "join")
+        and not cls.nested
     ]
     return _either([*others, *fitting])
 

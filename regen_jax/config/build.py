@@ -1,4 +1,4 @@
-"""From a config to a run: parts joined, and refused where they do not fit."""
+"""Builds a run from a config, of parts that fit each other."""
 
 import dataclasses
 import os
@@ -48,7 +48,7 @@ SECTIONS = (
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """All that a config says, checked and joined."""
+    """A run as a config describes it: task, pipeline, stages and their options."""
 
     task: Task
     regeneration: Regeneration
@@ -90,8 +90,8 @@ def build(
     unknown = sorted(set(config) - {*SECTIONS, *OPTIONAL})
     missing = [section for section in SECTIONS if section not in config]
     if unknown or missing:
-        what = f"has unknown fields {unknown}" if unknown else f"lacks {missing}"
-        raise UserError(f"config {what}; it needs {', '.join(SECTIONS)}")
+        fault = f"has unknown fields {unknown}" if unknown else f"lacks {missing}"
+        raise UserError(f"config {fault}; it needs {', '.join(SECTIONS)}")
     for section in config:
         if section not in ("seed", "task"):
             require_section(config[section], f"config.{section}")
@@ -170,21 +170,21 @@ def _seed(seed: Any) -> int:
 def _train_options(
     train: Mapping[str, Any], task: Task, stages: list[str]
 ) -> dict[str, StageOptions]:
-    """Options of this run's stages; those of stages that others need may be there."""
+    """Parses `config.train`; entries for stages that this run lacks are allowed."""
     known = (*task.judges, "source", "abstraction", "decoder", "prior")
     unknown = sorted(set(train) - set(known))
     missing = [name for name in stages if name not in train]
     if unknown or missing:
-        what = f"has unknown {unknown}" if unknown else f"lacks {missing}"
-        raise UserError(f"config.train {what}; stages are {', '.join(known)}")
-    made = {
+        fault = f"has unknown {unknown}" if unknown else f"lacks {missing}"
+        raise UserError(f"config.train {fault}; stages are {', '.join(known)}")
+    by_stage = {
         name: instantiate(StageOptions, section, f"config.train.{name}")
         for name, section in train.items()
     }
-    for name, options in made.items():
+    for name, options in by_stage.items():
         if options.split != "train" and name not in ("abstraction", "decoder"):
             raise UserError(
                 f"config.train.{name}.split is {options.split!r}, but only an abstraction "
                 "and a decoder learn from Y alone: use 'train'"
             )
-    return {name: made[name] for name in stages}
+    return {name: by_stage[name] for name in stages}

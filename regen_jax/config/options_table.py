@@ -17,6 +17,7 @@ from regen_jax.config.registry import registered_names, resolve_class
 from regen_jax.config.sections import CacheOptions, LogOptions
 from regen_jax.evaluation.options import EvaluateOptions
 from regen_jax.interfaces import Abstraction, Generator, Task
+from regen_jax.media.markdown import table
 from regen_jax.spaces import Array, Category, Tokens
 from regen_jax.training.checkpoint import CheckpointOptions
 from regen_jax.training.inspect.profile import ProfileOptions
@@ -125,10 +126,8 @@ def _table(cls: type) -> str:
     ]
     if not rows:
         return "It has no options."
-    head = ("option", "type", "range", "default", "meaning")
-    lines = [head, ("---",) * len(head), *rows]
-    cells = [[cell.replace("|", r"\|") for cell in line] for line in lines]
-    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+    titles = ("option", "type", "range", "default", "meaning")
+    return table(dict(zip(titles, zip(*rows, strict=True), strict=True)))
 
 
 def _summary(cls: type) -> str:

@@ -14,9 +14,6 @@ from typing import Any
 from regen_jax import ranges
 from regen_jax.errors import UserError
 
-Section = Mapping[str, Any]
-"""Options by name, as a config holds them."""
-
 
 def to_plain_dict(config: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a config as JSON holds it: nested dicts, and lists for tuples."""
@@ -41,10 +38,10 @@ def resolve_class(base: type, name: str, where: str, others: Sequence[str] = ())
     """Returns the class of a name.
 
     Args:
-      base: that the class derives from; its `registry` is the package of its parts.
+      base: class that it derives from; `base.registry` is the package of its parts.
       name: of a module of `base.registry`, or `package.module:Class`.
       where: path of the section in the config, for errors.
-      others: names that the caller takes too, for errors.
+      others: further names that the caller accepts, for errors.
 
     Raises:
       UserError: there is no such module or class, or it is not a dataclass that
@@ -75,35 +72,33 @@ def resolve_class(base: type, name: str, where: str, others: Sequence[str] = ())
     return classes[name]
 
 
-def instantiate(cls: type, section: Mapping[str, Any], where: str, **given: Any) -> Any:
+def instantiate(
+    cls: type,
+    section: Mapping[str, Any],
+    where: str,
+    nested: Mapping[str, Any] | None = None,
+    **fields: Any,
+) -> Any:
     """Makes an instance of a dataclass from a section of a config.
 
     A `name` in the section, which chose the class, is left out unless `cls` has such a
-    field. A section within the section is made an object of its field's class. A class
-    whose parts depend on one another makes them by `join(section, where, **given)`.
+    field. A section within the section is made an object of its field's class.
 
     Args:
       cls: the class.
       section: its options.
       where: path of the section in the config, for errors.
-      **given: fields that are no options.
+      nested: options that are built already; their sections are not read.
+      **fields: fields that are no options.
 
     Raises:
-      UserError: an unknown option, one that is missing, a value of the wrong type, or
-        one that `cls` refuses.
+      UserError: an option is unknown or missing, or its value has the wrong type or is
+        outside its range.
     """
     require_section(section, where)
-    make = getattr(cls, "join", functools.partial(instantiate_options, cls))
-    return make(section, where, **given)
-
-
-def instantiate_options(
-    cls: type, section: Mapping[str, Any], where: str, **given: Any
-) -> Any:
-    """Does what `instantiate` does for a class without a `join`."""
     types = typing.get_type_hints(cls, include_extras=True)
-    known = [f.name for f in dataclasses.fields(cls) if f.name not in given]
-    values = {}
+    known = [f.name for f in dataclasses.fields(cls) if f.name not in fields]
+    values = dict(nested or {})
     for key, value in section.items():
         if key == "name" and key not in known:
             continue
@@ -112,6 +107,8 @@ def instantiate_options(
                 f"{where}.{key} is not an option of {cls.__name__}; known are "
                 f"{', '.join(known) or 'none'}"
             )
+        if key in values:
+            continue
         if value == "None" and types[key] is str:
             # So a flag's `None` arrives, which the user did not mean as a name.
             raise UserError(
@@ -129,7 +126,7 @@ def instantiate_options(
     if missing:
         raise UserError(f"{where} needs {', '.join(missing)}, of {cls.__name__}")
     try:
-        return cls(**given, **values)
+        return cls(**fields, **values)
     except ValueError as error:
         raise UserError(f"{where}: {error}") from error
 

@@ -1,4 +1,4 @@
-"""Where the prior attends."""
+"""Renders where the prior attends in its source."""
 
 import dataclasses
 import functools
@@ -18,14 +18,14 @@ from regen_jax.training.stage import Report
 
 @dataclasses.dataclass(frozen=True)
 class Alignment(Evaluator):
-    """A picture of the prior's alignment for the first held-out example, if it has one."""
+    """Renders the prior's alignment for the first held-out example, if it has one."""
 
     data: EvaluationData
 
     name = "alignment"
 
     def __call__(self, variables: Mapping[str, Variables], report: Report) -> None:
-        """Adds the picture `alignment`."""
+        """Adds the image `alignment`."""
         batch = first_batch(self.data.examples, 1)
         aligned = jax.device_get(self._align(variables, batch))
         if aligned is None:

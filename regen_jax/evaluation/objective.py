@@ -1,4 +1,4 @@
-"""The objective of a stage over a held-out split."""
+"""Evaluates the training objective of a stage on a held-out split."""
 
 import dataclasses
 import functools

@@ -11,9 +11,9 @@ class EvaluateOptions(Checked):
 
     Attributes:
       every: steps between reports while a stage trains.
-      samples: number drawn by the `evaluate` command, at most one per example of the core
-        list where Y belongs to an example; 0 is one for each.
-      loop_samples: likewise, drawn for a report while the prior trains.
+      samples: number of samples that `evaluate` draws, at most one per example of the
+        core list in tasks where metrics compare Y with a reference; 0 is one per example.
+      loop_samples: as `samples`, for a report while the prior trains.
       batch_size: of held-out pairs and of samples; no metric depends on it.
     """
 

@@ -15,7 +15,7 @@ class Reconstructions(Evaluator):
 
     Attributes:
       data: the held-out examples.
-      stage: the name of the stage that reconstructs, under which the metrics stand.
+      stage: name of the stage that reconstructs, the prefix of the metrics.
     """
 
     data: EvaluationData

@@ -81,7 +81,7 @@ def attempt(evaluator: str, failed: list[str]) -> Iterator[None]:
 
 def finite(metrics: Mapping[str, float]) -> dict[str, float]:
     """Returns the metrics that are finite, as floats; logs the names of the others."""
-    kept = {k: float(v) for k, v in metrics.items() if math.isfinite(v)}
-    if dropped := [name for name in metrics if name not in kept]:
+    finite_metrics = {k: float(v) for k, v in metrics.items() if math.isfinite(v)}
+    if dropped := [name for name in metrics if name not in finite_metrics]:
         logger.info("left out, as not finite: %s", ", ".join(dropped))
-    return kept
+    return finite_metrics

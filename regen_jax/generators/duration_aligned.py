@@ -1,27 +1,20 @@
 """Frames from tokens: durations that are learned, and a generator of the frames."""
 
 import dataclasses
-from typing import Self
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from regen_jax import ranges
-from regen_jax.config.assembly import make_generator
-from regen_jax.config.registry import (
-    Section,
-    instantiate,
-    instantiate_options,
-    require_section,
-)
-from regen_jax.errors import UserError
 from regen_jax.generators.composite import (
     merge_outputs,
     merge_variables,
     part_output,
     part_variables,
 )
-from regen_jax.interfaces import Generator, Key, LossOutput, Variables
+from regen_jax.interfaces import Generator, Key, LossOutput, PartBuilder, Variables
 from regen_jax.losses.squared_error import normalize_target
 from regen_jax.networks.conditioning.spatial import AlignedFeatures
 from regen_jax.networks.duration_encoder import (
@@ -64,48 +57,21 @@ class DurationAligned(Generator):
 
     sources = (Tokens,)
     targets = (Array,)
+    nested = ("generator",)
 
     def __post_init__(self):
         ranges.check(self)
         _check_spaces(self.source_space, self.target_space)
 
     @classmethod
-    def join(
-        cls, section: Section, where: str, source_space: Space, target_space: Space
-    ) -> Self:
-        """Builds one from a section of a config that has a section `generator`.
-
-        Raises:
-          UserError: an option is unknown or refused, or the parts do not fit.
-        """
-        try:
-            _check_spaces(source_space, target_space)
-        except ValueError as error:
-            raise UserError(f"{where}: {error}") from error
-        require_section(section.get("generator"), f"{where}.generator")
-        encoder = instantiate(
-            DurationEncoderOptions,
-            section.get("duration_encoder", {}),
-            f"{where}.duration_encoder",
-        )
+    def build_nested(
+        cls, builder: PartBuilder, source_space: Space, target_space: Space
+    ) -> Mapping[str, Any]:
+        _check_spaces(source_space, target_space)
+        encoder = builder.options("duration_encoder", DurationEncoderOptions)
         features = aligned_features(encoder, target_space)
-        generator = make_generator(
-            section,
-            where,
-            "generator",
-            "its target",
-            features,
-            target_space,
-            target_space,
-        )
-        return instantiate_options(
-            cls,
-            {name: value for name, value in section.items() if name != "generator"},
-            where,
-            source_space=source_space,
-            target_space=target_space,
-            generator=generator,
-        )
+        generator = builder.generator("generator", features, target_space)
+        return {"duration_encoder": encoder, "generator": generator}
 
     @property
     def _encoder(self) -> DurationEncoder:
@@ -115,7 +81,7 @@ class DurationAligned(Generator):
 
     @property
     def sampling(self) -> frozenset[str]:
-        """The options that `sample` alone reads, within the section of the generator."""
+        """The sampling options of the inner generator, named `generator.…`."""
         return frozenset(f"generator.{name}" for name in self.generator.sampling)
 
     def init(self, rng: jax.Array) -> Variables:
@@ -132,7 +98,7 @@ class DurationAligned(Generator):
     def encode(
         self, variables: Variables, source: jax.Array, keys: jax.Array | None = None
     ) -> EncodedTokens:
-        """Encodes tokens [B, S]; with keys for dropout."""
+        """Encodes tokens [B, S]; `keys`, one per example, turn dropout on."""
         part = part_variables(variables, "duration_encoder")
         return self._encoder.apply(part, source, keys)
 
@@ -212,9 +178,13 @@ def aligned_features(
     return AlignedFeatures((frames, channels + encoder.width + 1))
 
 
-def _check_spaces(source_space: Space, target_space: Array) -> None:
-    frames = target_space.padded and len(target_space.shape) == 2
-    if not (frames and isinstance(source_space, Tokens)):
+def _check_spaces(source_space: Space, target_space: Space) -> None:
+    is_frames = (
+        isinstance(target_space, Array)
+        and target_space.padded
+        and len(target_space.shape) == 2
+    )
+    if not (is_frames and isinstance(source_space, Tokens)):
         raise ValueError(
             "needs Tokens and a padded Array of frames and channels, not "
             f"{source_space} to {target_space}"

@@ -1,23 +1,26 @@
 """X → Y′ → Y as one generator, so that a part of a pipeline can be a pipeline."""
 
 import dataclasses
-from typing import Self
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 
-from regen_jax.config.assembly import join_arrows
-from regen_jax.config.registry import Section, require_section
-from regen_jax.errors import UserError
 from regen_jax.generators.composite import (
     merge_outputs,
     merge_variables,
     part_output,
     part_variables,
 )
-from regen_jax.interfaces import Abstraction, Generator, Key, LossOutput, Variables
+from regen_jax.interfaces import (
+    Abstraction,
+    Generator,
+    Key,
+    LossOutput,
+    PartBuilder,
+    Variables,
+)
 from regen_jax.spaces import Array, Category, Space, Tokens, Value
-
-_SECTIONS = ("abstraction", "prior", "decoder")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Pipeline(Generator):
     decoder: Generator | None = None
 
     targets = (Category, Tokens, Array)
+    nested = ("abstraction", "prior", "decoder")
 
     def __post_init__(self):
         rule = self.abstraction
@@ -58,26 +62,10 @@ class Pipeline(Generator):
             )
 
     @classmethod
-    def join(
-        cls, section: Section, where: str, source_space: Space, target_space: Space
-    ) -> Self:
-        """Builds a pipeline from a section of a config that has a section per part.
-
-        Raises:
-          UserError: sections are missing or unknown, or parts do not fit.
-        """
-        unknown = sorted(set(section) - {"name", *_SECTIONS})
-        missing = [name for name in _SECTIONS if name not in section]
-        if unknown or missing:
-            fault = f"has unknown {unknown}" if unknown else f"lacks {missing}"
-            raise UserError(f"{where} {fault}; it needs {', '.join(_SECTIONS)}")
-        for name in _SECTIONS:
-            require_section(section[name], f"{where}.{name}")
-        arrows = join_arrows(section, where, source_space, target_space, "its target")
-        try:
-            return cls(source_space, target_space, *arrows)
-        except ValueError as error:
-            raise UserError(f"{where}: {error}") from error
+    def build_nested(
+        cls, builder: PartBuilder, source_space: Space, target_space: Space
+    ) -> Mapping[str, Any]:
+        return builder.arrows(source_space, target_space)
 
     @property
     def parts(self) -> dict[str, Generator]:

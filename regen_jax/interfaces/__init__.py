@@ -8,7 +8,7 @@ hosts.
 """
 
 from regen_jax.interfaces.abstraction import Abstraction, HostFeature
-from regen_jax.interfaces.generator import Generator
+from regen_jax.interfaces.generator import Generator, PartBuilder
 from regen_jax.interfaces.judge import Judge
 from regen_jax.interfaces.task import (
     CoreList,
@@ -31,6 +31,7 @@ __all__ = [
     "Judge",
     "Key",
     "LossOutput",
+    "PartBuilder",
     "PerExample",
     "PromptKind",
     "SampleMetrics",

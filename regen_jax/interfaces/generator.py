@@ -1,13 +1,37 @@
 """The arrows X → Y′ and Y′ → Y."""
 
 import abc
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol
 
 import jax
 
 from regen_jax.interfaces.types import Key, Variables
 from regen_jax.loss_output import LossOutput
 from regen_jax.spaces import Array, Category, Space, Tokens, Value
+
+
+class PartBuilder(Protocol):
+    """Builds the parts that a generator holds from the sections within its section.
+
+    `config/` implements it, so that generators do not import what lies above them. Each
+    method raises a `UserError` for sections that are wrong or do not fit.
+    """
+
+    def options(self, name: str, cls: type) -> Any:
+        """Builds a dataclass of options from the section `name`, which may be missing."""
+
+    def generator(
+        self, name: str, source_space: Space, target_space: Space
+    ) -> "Generator":
+        """Builds the generator that the section `name` names."""
+
+    def arrows(self, source_space: Space, target_space: Space) -> dict[str, Any]:
+        """Builds what the sections `abstraction`, `prior` and `decoder` name.
+
+        Returns:
+          The parts by the names of their sections; decoder `inverse` is None.
+        """
 
 
 class Generator(abc.ABC):
@@ -27,9 +51,22 @@ class Generator(abc.ABC):
     """Whether `log_prob` exists."""
     sampling: ClassVar[frozenset[str]] = frozenset()
     """Options that `sample` alone reads: a finished stage can be taken with others."""
+    nested: ClassVar[tuple[str, ...]] = ()
+    """Fields that `build_nested` builds, each from a section that must be there."""
 
     source_space: Space
     target_space: Space
+
+    @classmethod
+    def build_nested(
+        cls, builder: PartBuilder, source_space: Space, target_space: Space
+    ) -> Mapping[str, Any]:
+        """Builds the fields whose spaces depend on other fields, by name.
+
+        Raises:
+          ValueError: the spaces do not fit.
+        """
+        return {}
 
     @abc.abstractmethod
     def init(self, rng: jax.Array) -> Variables:

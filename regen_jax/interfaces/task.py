@@ -130,7 +130,7 @@ class Task(abc.ABC):
 
     @property
     def judges(self) -> dict[str, Judge]:
-        """Models that the task trains on real pairs, to judge generated ones by."""
+        """Models by name that the run trains on real pairs, to judge generated ones."""
         return {}
 
     def core_list(self, split: str) -> CoreList:

@@ -151,8 +151,3 @@ def _to_column(value: Any) -> bool | int | float | str:
     if isinstance(value, bool | int | float | str):
         return value
     return json.dumps(value) if isinstance(value, list | tuple) else str(value)
-
-
-def markdown_json(config: Mapping[str, Any]) -> str:
-    """Formats a config as a Markdown code block, so that TensorBoard keeps its lines."""
-    return f"```json\n{json.dumps(config, indent=2, default=str)}\n```"

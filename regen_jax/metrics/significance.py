@@ -40,7 +40,7 @@ class Comparison:
 
     @property
     def difference(self) -> float:
-        """Returns system - baseline."""
+        """The value of the system minus that of the baseline."""
         return self.system - self.baseline
 
 

@@ -48,7 +48,7 @@ class EncodedTokens(NamedTuple):
 
 
 class Convolution(nn.Module):
-    """A normalized convolution over 5 tokens, which sees 0 at padding."""
+    """Convolves normalized features over 5 tokens; padding counts as 0."""
 
     dtype: jnp.dtype
 
@@ -184,7 +184,7 @@ def predict_durations(encoded: EncodedTokens, frames: int) -> jax.Array:
 
 
 def lay_out(encoded: EncodedTokens, durations_BxS: jax.Array, frames: int) -> Padded:
-    """Repeats what is known of each token for its duration.
+    """Repeats the encoding of each token for its duration.
 
     Returns:
       [B, frames, C + W + 1]: the mean and hidden features of each frame's token, and the

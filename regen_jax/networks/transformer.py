@@ -124,13 +124,13 @@ class Transformer(nn.Module):
 
     @property
     def prefix_length(self) -> int:
-        """Positions before the first token."""
+        """Number of positions before the first token."""
         number = source_length(self.source_space, self.source_stride)
         return self.conditioning.prefix_length(number)
 
     @property
     def num_positions(self) -> int:
-        """Positions in all; the last token is predicted and never read."""
+        """Number of positions; the last token is predicted and never read."""
         return self.prefix_length + self.length - 1
 
     def __call__(

@@ -108,10 +108,10 @@ class Harmony(ScoreTask):
         """Computes `soprano_kept`, the fraction of the steps of X that Y keeps."""
         prompts, y, too_long = generated
         soprano = np.asarray(prompts["x"])[..., 0]
-        kept = (y[..., 0] == soprano)[soprano != events.PADDING]
+        is_kept = (y[..., 0] == soprano)[soprano != events.PADDING]
         missed = [score_of(record).coarsen(self.division) for record in too_long]
-        steps = kept.size + sum(score.voices[0][-1].end for score in missed)
-        return {"soprano_kept": float(kept.sum() / steps)}
+        steps = is_kept.size + sum(score.voices[0][-1].end for score in missed)
+        return {"soprano_kept": float(is_kept.sum() / steps)}
 
 
 @functools.lru_cache(maxsize=8)

@@ -145,11 +145,11 @@ def lyrics(text: str) -> str:
 
 def syllables(words: str) -> list[str]:
     """Splits lyrics into syllables; those within a word end in `-`."""
-    found = []
+    result = []
     for word in words.replace("/", " ").split():
         parts = [part for part in word.split("-") if part]
-        found += [f"{part}-" for part in parts[:-1]] + parts[-1:]
-    return found
+        result += [f"{part}-" for part in parts[:-1]] + parts[-1:]
+    return result
 
 
 def written(score: Score) -> str:

@@ -4,22 +4,23 @@ import collections
 import dataclasses
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from regen_jax import ranges
 from regen_jax.data.readers.pronunciations import open_pronunciations
 from regen_jax.data.tfds.splits import SetOptions
 from regen_jax.errors import UserError
 from regen_jax.interfaces import CoreList, Example, Task, Variables
 from regen_jax.interfaces.task import Generated, PerExample, PromptKind, SampleMetrics
+from regen_jax.media.markdown import table
 from regen_jax.media.media import Media
 from regen_jax.metrics.error_rates import nearest_edits
 from regen_jax.modalities.text import characters
 from regen_jax.modalities.text.pronunciation import PHONES, strip_stress
 from regen_jax.ranges import Count
 from regen_jax.spaces import Tokens
-from regen_jax.tasks.transcripts import table
 
 Symbols = tuple[str, ...]
 
@@ -40,17 +41,12 @@ class Pronunciation(SetOptions, Task):
     prompt_kinds: ClassVar = {"text": PromptKind("a text to generate from")}
 
     name: str = "pronunciations"
-    direction: str = "g2p"
+    direction: Literal["g2p", "p2g"] = "g2p"
     stress: bool = False
     max_length: Count = 20
 
     def __post_init__(self):
-        if self.direction not in ("g2p", "p2g"):
-            raise ValueError(
-                f"direction must be 'g2p' or 'p2g', not {self.direction!r}"
-            )
-        if self.max_length < 1:
-            raise ValueError(f"max_length must be at least 1, not {self.max_length}")
+        ranges.check(self)
 
     @property
     def x(self) -> Tokens:
@@ -127,7 +123,7 @@ class Pronunciation(SetOptions, Task):
         columns["generated"] = self._words(self.y, y)
         if "y" in prompts:
             columns["true"] = self._words(self.y, prompts["y"])
-        return Media(texts={"samples": table(list(columns), *columns.values())})
+        return Media(texts={"samples": table(columns)})
 
     @property
     def _spaces(self) -> dict[str, Tokens]:
@@ -154,7 +150,7 @@ class Pronunciation(SetOptions, Task):
 def _read(
     task: Pronunciation, split: str
 ) -> tuple[list[dict[str, Any]], tuple[Example, ...]]:
-    """Returns the examples of a split, and the words of which none can be made."""
+    """Returns the examples of a split, and the words that are too long for one."""
     examples, too_long = [], []
     stored = task.splits.stored(split)
     for word, listed in open_pronunciations(task.name, stored, task.dir):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from regen_jax import ranges
 from regen_jax.data.host_features import Origin
 from regen_jax.data.readers import raw_records
 from regen_jax.data.readers.in_memory import InMemoryExamples
@@ -26,7 +27,7 @@ from regen_jax.media.piano_roll import render_piano_roll
 from regen_jax.media.synthesis import synthesize
 from regen_jax.metrics import music
 from regen_jax.modalities.music import events, keys, midi, musicxml
-from regen_jax.modalities.music.bars import DIVISIONS
+from regen_jax.modalities.music.bars import Division
 from regen_jax.modalities.music.score import Score, from_events, scale, to_events
 from regen_jax.ranges import Count, Natural
 from regen_jax.spaces import Tokens
@@ -52,22 +53,16 @@ class ScoreTask(SetOptions, Task):
     num_rendered = 3
 
     name: str = "chorales"
-    division: int = 2
+    division: Division = 2
     max_beats: Count = 64
     transpose: Natural = 5
 
     def __post_init__(self):
-        if self.division not in DIVISIONS:
-            raise ValueError(f"division must be 1, 2 or 4, not {self.division}")
-        if self.max_beats < 1 or self.transpose < 0:
-            raise ValueError(
-                "max_beats must be at least 1 and transpose 0 or more, not "
-                f"{self.max_beats} and {self.transpose}"
-            )
+        ranges.check(self)
 
     @property
     def steps(self) -> int:
-        """The most steps of a score."""
+        """The number of steps of the longest score."""
         return self.division * self.max_beats
 
     def score(self, prompts: Example, index: int, ids: np.ndarray) -> Score:
@@ -79,7 +74,7 @@ class ScoreTask(SetOptions, Task):
         return "note", events.onset_mask(y, axis=1).reshape(len(y), -1).sum(axis=1)
 
     def fits(self, score: Score) -> bool:
-        """Returns whether the pair of a score fits these options."""
+        """Returns whether a score fits the options, such as `max_beats`."""
         return score.length <= score.division * self.max_beats
 
     def is_pair(self, score: Score) -> bool:
@@ -89,10 +84,10 @@ class ScoreTask(SetOptions, Task):
     def core_list(self, split: str) -> CoreList:
         """Returns the pairs of at most CORE_BEATS quarter notes."""
         source = self.name, self.splits.stored(split), self.dir
-        found = [piece.score for piece in load_scores(*source)]
-        pairs = [index for index, score in enumerate(found) if self.is_pair(score)]
-        held = [index for index, score in enumerate(found) if self.fits(score)]
-        core = {i for i in pairs if found[i].length <= found[i].division * CORE_BEATS}
+        scores = [piece.score for piece in load_scores(*source)]
+        pairs = [index for index, score in enumerate(scores) if self.is_pair(score)]
+        held = [index for index, score in enumerate(scores) if self.fits(score)]
+        core = {i for i in pairs if scores[i].length <= scores[i].division * CORE_BEATS}
         rows = [row for row, index in enumerate(held) if index in core]
         missing = core.difference(held)
         stored = raw_records.load(*source) if missing else ()
@@ -174,16 +169,16 @@ class ScoreTask(SetOptions, Task):
         train = self.splits.stored("train")
         default = train if split == "targets" else ""
         stored = split if name else self.splits.stored(split, default)
-        found = load_scores(name or self.name, stored, self.dir)
-        ranges = voice_ranges(found)
-        for title, score in found:
+        pieces = load_scores(name or self.name, stored, self.dir)
+        pitch_ranges = voice_ranges(pieces)
+        for title, score in pieces:
             if score.length > score.division * self.max_beats:
                 continue
             if whole and _notes(score.coarsen(self.division)) < _notes(score):
                 continue
             keys = [score]
             if split in ("train", "targets"):
-                keys = transpositions(score, self.transpose, ranges) or keys
+                keys = transpositions(score, self.transpose, pitch_ranges) or keys
             for score in keys:
                 yield title, score.coarsen(self.division)
 

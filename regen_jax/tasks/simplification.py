@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from regen_jax import ranges
 from regen_jax.data.host_features import Origin
 from regen_jax.data.readers.in_memory import InMemoryExamples
 from regen_jax.data.readers.verses import Verse, in_core_list, open_verses
@@ -17,12 +18,12 @@ from regen_jax.errors import UserError
 from regen_jax.interfaces import CoreList, Example, Judge, Task, Variables
 from regen_jax.interfaces.task import Generated, PerExample, PromptKind, SampleMetrics
 from regen_jax.judges.language_model import LanguageModel
+from regen_jax.media.markdown import table
 from regen_jax.media.media import Media
 from regen_jax.metrics import text as text_metrics
 from regen_jax.modalities.text import tokenizer
 from regen_jax.ranges import Count
 from regen_jax.spaces import Tokens
-from regen_jax.tasks.transcripts import table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,11 +47,7 @@ class Simplification(SetOptions, Task):
     judge_width: Count = 96
 
     def __post_init__(self):
-        for name in ("vocab", "max_length", "judge_width"):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name} must be at least 1, not {getattr(self, name)}"
-                )
+        ranges.check(self)
 
     @property
     def x(self) -> Tokens:
@@ -111,7 +108,7 @@ class Simplification(SetOptions, Task):
             prompts, y, too_long = generated
             texts = self._texts(y)
             pieces = np.minimum((y != 0).sum(axis=1) + 1, self.max_length).sum()
-            found = {
+            values = {
                 "perplexity": float(
                     np.exp(judge.nll(variables["judge"], y).sum() / pieces)
                 ),
@@ -120,14 +117,14 @@ class Simplification(SetOptions, Task):
             }
             if "y" in prompts:
                 sources, true, outputs = self._columns(prompts, y, too_long)
-                found |= {
+                values |= {
                     **self._likeness(true, outputs),
                     "sari": text_metrics.sari(sources, true, outputs),
                     "pinc": text_metrics.pinc(sources, outputs),
                     "source_bleu": text_metrics.bleu(true, sources),
                     "source_sari": text_metrics.sari(sources, true, sources),
                 }
-            return found
+            return values
 
         return metrics
 
@@ -158,13 +155,15 @@ class Simplification(SetOptions, Task):
             columns = {"source": self._texts(prompts["x"])} | columns
         if "y" in prompts:
             columns["true"] = self._texts(prompts["y"])
-        return Media(texts={"samples": table(list(columns), *columns.values())})
+        return Media(texts={"samples": table(columns)})
 
     def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Media:
         """Renders a table of texts and their reconstructions."""
-        columns = self._texts(y), self._texts(other)
-        heads = ["text", "from the true abstraction"]
-        return Media(texts={"reconstructions": table(heads, *columns)})
+        columns = {
+            "text": self._texts(y),
+            "from the true abstraction": self._texts(other),
+        }
+        return Media(texts={"reconstructions": table(columns)})
 
     def _columns(
         self, prompts: Example, y: np.ndarray, too_long: Sequence[Example]

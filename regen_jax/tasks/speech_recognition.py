@@ -10,9 +10,10 @@ from regen_jax.data.readers.speech import Pairs, open_speech
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, Variables
 from regen_jax.interfaces.task import PromptKind
+from regen_jax.media.markdown import table
 from regen_jax.media.media import Media
 from regen_jax.spaces import Array, Padded, Tokens
-from regen_jax.tasks.transcripts import TranscriptTask, error_rates, table
+from regen_jax.tasks.transcripts import TranscriptTask, error_rates
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +69,7 @@ class SpeechRecognition(TranscriptTask):
         columns = {"recognized": self.decode(y)}
         if "y" in prompts:
             columns = {"text": self.decode(prompts["y"])} | columns
-        media = Media(texts={"samples": table(list(columns), *columns.values())})
+        media = Media(texts={"samples": table(columns)})
         if self.x == self.wave:
             waves = Padded(*prompts["x"])
             wave = np.asarray(waves.values[0][: waves.length[0]])
@@ -77,6 +78,8 @@ class SpeechRecognition(TranscriptTask):
 
     def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Media:
         """Renders a table of texts and their reconstructions."""
-        columns = self.decode(y), self.decode(other)
-        heads = ["text", "from the true abstraction"]
-        return Media(texts={"reconstructions": table(heads, *columns)})
+        columns = {
+            "text": self.decode(y),
+            "from the true abstraction": self.decode(other),
+        }
+        return Media(texts={"reconstructions": table(columns)})

@@ -1,15 +1,14 @@
 """Texts beside their transcripts, for people and as metrics."""
 
 import abc
-import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from regen_jax import extras
 from regen_jax.data.readers.speech import SpeechOptions
-from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, Task, Variables
 from regen_jax.interfaces.task import Generated, PerExample, SampleMetrics
 from regen_jax.metrics.error_rates import (
@@ -65,12 +64,12 @@ def error_rates(
     """
     references = [*references, *(example["text"] for example in too_long)]
     hypotheses = [*hypotheses, *("" for _ in too_long)]
-    with _needs_package():
-        return {
-            "wer": word_error_rate(references, hypotheses),
-            "cer": character_error_rate(references, hypotheses),
-            "sentence_accuracy": 1 - sequence_error_rate(references, hypotheses),
-        }
+    _require_jiwer()
+    return {
+        "wer": word_error_rate(references, hypotheses),
+        "cer": character_error_rate(references, hypotheses),
+        "sentence_accuracy": 1 - sequence_error_rate(references, hypotheses),
+    }
 
 
 def per_example(
@@ -78,7 +77,7 @@ def per_example(
     hypotheses: Sequence[str],
     too_long: Sequence[Example] = (),
 ) -> PerExample:
-    """Returns each `reference` and `output`, and the parts of the `error_rates` of each.
+    """Returns texts and, under the names of `error_rates`, errors and lengths per text.
 
     The outputs of `too_long`, examples with a `text`, are empty.
 
@@ -87,29 +86,16 @@ def per_example(
     """
     references = [*references, *(example["text"] for example in too_long)]
     hypotheses = [*hypotheses, *("" for _ in too_long)]
-    with _needs_package():
-        right = [a == b for a, b in zip(references, hypotheses, strict=True)]
-        return {
-            "reference": references,
-            "output": hypotheses,
-            "wer": word_edits(references, hypotheses),
-            "cer": character_edits(references, hypotheses),
-            "sentence_accuracy": np.stack([right, np.ones(len(right))], axis=1),
-        }
+    _require_jiwer()
+    right = [a == b for a, b in zip(references, hypotheses, strict=True)]
+    return {
+        "reference": references,
+        "output": hypotheses,
+        "wer": word_edits(references, hypotheses),
+        "cer": character_edits(references, hypotheses),
+        "sentence_accuracy": np.stack([right, np.ones(len(right))], axis=1),
+    }
 
 
-def table(heads: Sequence[str], *columns: Sequence[str]) -> str:
-    """Formats a Markdown table."""
-    rows = [heads, ["---"] * len(heads), *zip(*columns, strict=True)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-@contextlib.contextmanager
-def _needs_package() -> Iterator[None]:
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise UserError(
-            f"error rates need the package {error.name}: run "
-            "`pip install 'regen-jax[speech]'`"
-        ) from error
+def _require_jiwer() -> None:
+    extras.require("jiwer", "speech", "an error rate")

@@ -1,4 +1,4 @@
-"""SIGTERM: the scheduler takes the machine back. The run saves, and is started again."""
+"""Saves a run on SIGTERM, by which schedulers preempt it, so that it can resume."""
 
 import contextlib
 import signal
@@ -47,13 +47,13 @@ class Preemption:
 
     @contextlib.contextmanager
     def deferred(self) -> Iterator[None]:
-        """A context in which SIGTERM only makes `due` true."""
+        """Defers SIGTERM within this context: it only makes `due` true."""
         with self._set_deferring(True):
             yield
 
     @contextlib.contextmanager
     def at_once(self) -> Iterator[None]:
-        """A context within `deferred` that SIGTERM may end at any moment."""
+        """Lets SIGTERM end this context, within `deferred`, at any moment."""
         with self._set_deferring(False):
             if self._requested:
                 raise Preempted

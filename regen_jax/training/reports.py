@@ -32,7 +32,7 @@ class Reports:
         self._pending = folder / "unreported.json"
 
     def pending(self, step: int) -> bool:
-        """Returns whether, in any process, the report of that step is still to be made."""
+        """Returns whether the report of a step is still pending in any process."""
         return processes.any_process(self._read().get("step") == step)
 
     def mark_pending(self, step: int, scalars: Mapping[str, float]) -> None:

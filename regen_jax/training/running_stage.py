@@ -54,7 +54,7 @@ class RunningStage:
     _unchecked: list[Any] = dataclasses.field(default_factory=list)
 
     def take_step(self, step: int) -> None:
-        """Trains on the next batch; `step` is the number of steps before."""
+        """Trains on the next batch; `step` counts the steps before it."""
         with self.profiler.step(step):
             batch = self.strategy.shard_batch(next(self.batches))
             self.state, metrics = self.step_fn(self.state, self.frozen, batch, self.rng)
@@ -62,7 +62,7 @@ class RunningStage:
         self._unchecked.append(metrics)
 
     def check(self, step: int) -> dict[str, float]:
-        """Returns the newest metrics.
+        """Checks the metrics of all steps since the last check; returns the newest.
 
         Raises:
           UserError: the loss or gradient of a step since the last check is not finite.

@@ -58,7 +58,7 @@ def start_stage(
     """Returns the newest checkpoint, a copy of another run's stage, or a new state.
 
     Args:
-      stage: that is to be trained.
+      stage: the stage to train.
       options: of the stage; `init_from` names the other run.
       strategy: places the state.
       checkpoints: of the stage in this run.
@@ -114,12 +114,12 @@ def load_stage(
     if restored is None or (steps < options.steps and not options.init_from):
         raise UserError(
             f"stage '{stage.name}' in {workdir} has {steps} of {options.steps} steps: "
-            f"finish it with python -m regen_jax.train --workdir={workdir} and its config"
+            f"finish it with {paths.train_command(workdir)} and its config"
         )
     state, seconds = restored
     return TrainedStage(state.averaged, seconds, steps)
 
 
 def stage_rng(seed: int, name: str) -> jax.Array:
-    """Returns the key of a stage, which other stages of the run do not change."""
+    """Returns the random key of a stage, by its name and the seed alone."""
     return jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))

@@ -6,5 +6,5 @@ import pytest
 
 @pytest.fixture
 def workdir(trained: Path, tmp_path: Path) -> Path:
-    """A finished run of one's own."""
+    """A copy of a finished run, which a test may change."""
     return shutil.copytree(trained, tmp_path / "run")

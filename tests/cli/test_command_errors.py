@@ -1,4 +1,4 @@
-"""What commands make of exceptions that are not their own."""
+"""Commands print exceptions of JAX, and long messages, as one line."""
 
 import jax
 import numpy as np

@@ -10,7 +10,7 @@ def run(tiny_run):
     return tiny_run("abstraction=downsample,prior=regression")
 
 
-def test_a_line_a_stage_that_trains(run, capsys):
+def test_preview_prints_one_line_per_stage(run, capsys):
     dry_run.preview(run, make_strategy(run.parallel))
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines] == [

@@ -1,4 +1,4 @@
-"""Y′ that `sample` writes and reads again."""
+"""Y′ as a text that `sample` writes, people edit and `sample` reads."""
 
 import codecs
 import json
@@ -31,7 +31,7 @@ EDITABLE = (
 
 
 @pytest.mark.parametrize("abstraction", EDITABLE, ids=lambda a: type(a).__name__)
-def test_whatever_is_written_is_read(abstraction):
+def test_from_text_inverts_to_text_for_any_y_prime(abstraction):
     space = abstraction.output_space
     rng = np.random.default_rng(0)
     ids = rng.integers(0, space.vocab, (200, *space.shape))
@@ -57,7 +57,7 @@ def test_whatever_is_written_is_read(abstraction):
 
 
 @pytest.mark.parametrize("ids", ["[1]", "3", "[[[]]]", '"a"', "[1.5]", "[" * 10**5])
-def test_ids_that_are_no_y_prime_are_refused(ids):
+def test_ids_outside_the_space_raise_user_error(ids):
     with pytest.raises(UserError, match=r"integers from 0 to \d+, of shape \[12\]"):
         from_text(EDITABLE[0], f'{{"ids": {ids}}}')
     for token in (-1, PIECES.vocab):
@@ -76,11 +76,11 @@ def test_ids_that_are_no_y_prime_are_refused(ids):
         "light é\r".encode(),
     ],
 )
-def test_texts_of_any_editor_are_read(data):
+def test_common_encodings_and_line_ends_are_decoded(data):
     assert decoded(data) == "light é\n"
 
 
 @pytest.mark.parametrize("data", [b"caf\xe9s", codecs.BOM_UTF16_LE + b"a"])
-def test_bytes_that_are_no_text_are_refused(data):
+def test_invalid_utf_8_raises_user_error(data):
     with pytest.raises(UserError, match="byte [34] is not valid UTF-8: save"):
         decoded(data)

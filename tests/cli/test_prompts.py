@@ -26,7 +26,7 @@ def test_prompt_flag_names_its_kind():
         parse("a.png")
 
 
-def test_more_edited_files_than_prompts_are_refused():
+def test_more_edited_files_than_prompts_raise_user_error():
     task = types.SimpleNamespace(
         prompt_kinds={}, prompts=lambda number, split: [split] * min(number, 4)
     )

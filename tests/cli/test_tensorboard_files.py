@@ -1,4 +1,4 @@
-"""A sweep as people see it: in the real TensorBoard, in a real browser."""
+"""Runs of a sweep as TensorBoard displays them in a browser."""
 
 import json
 import shutil
@@ -43,7 +43,7 @@ def address(sweep):
 
 
 def rows(table):
-    """The words of each row, once there is one for each run."""
+    """Waits for one row per run; returns the words of each."""
     found = table.locator("tb-data-table-content-row")
     found.nth(len(NAMES) - 1).wait_for()
     return [row.split() for row in found.all_inner_texts()]
@@ -55,7 +55,7 @@ def open_tab(page, address, name):
     page.wait_for_load_state("networkidle")
 
 
-def test_scalars_of_runs_stand_side_by_side(page, address, sweep):
+def test_scalars_of_all_runs_share_a_card(page, address, sweep):
     show_time_series(page, address, "^prior/loss$", "/prior$", [FIELD], tables=True)
     card = page.locator("scalar-card")
     card.wait_for()
@@ -70,7 +70,7 @@ def test_scalars_of_runs_stand_side_by_side(page, address, sweep):
         assert f"{last.value:.4f}" in row and str(last.step) in row
 
 
-def test_images_of_runs_stand_side_by_side(page, address):
+def test_images_of_all_runs_are_displayed(page, address):
     open_tab(page, address, "Images")
     sizes = []
     for name in NAMES:
@@ -84,7 +84,7 @@ def test_images_of_runs_stand_side_by_side(page, address):
     assert sizes[0] == sizes[1] and min(sizes[0]) > 28
 
 
-def test_configs_are_texts(page, address, sweep):
+def test_config_of_each_run_is_displayed_as_json(page, address, sweep):
     open_tab(page, address, "Text")
     texts = page.locator("tf-text-loader pre code")
     expected = [workdir.read(path.parent) for path in sweep.rglob("config.json")]
@@ -94,7 +94,7 @@ def test_configs_are_texts(page, address, sweep):
     assert sorted(shown, key=json.dumps) == sorted(expected, key=json.dumps)
 
 
-def test_hparams_are_a_row_a_run(page, address, sweep):
+def test_hparams_have_one_row_per_run(page, address, sweep):
     open_tab(page, address, "HParams")
     page.locator("#sessionGroupsTable").get_by_text(NAMES[1]).wait_for()
     cells = page.locator("vaadin-grid-cell-content").all_inner_texts()
@@ -111,7 +111,7 @@ def test_hparams_are_a_row_a_run(page, address, sweep):
         assert loss == pytest.approx(metrics["prior/loss"], rel=1e-4)
 
 
-def test_sounds_can_be_played(page, synthesis):
+def test_audio_of_a_run_is_played(page, synthesis):
     with tensorboard(synthesis) as address:
         open_tab(page, address, "Audio")
         sound = page.locator("tf-audio-loader audio").first
@@ -121,7 +121,7 @@ def test_sounds_can_be_played(page, synthesis):
     assert 0.2 < seconds <= 1.024
 
 
-def test_the_command_makes_a_picture(sweep, tmp_path):
+def test_screenshot_command_writes_an_image(sweep, tmp_path):
     done = subprocess.run(
         [
             *(sys.executable, "-m", "experiments.screenshot", f"--logdir={sweep}"),

@@ -1,4 +1,6 @@
+import functools
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -6,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from regen_jax.cli import workdir
-from regen_jax.cli.workdir import claimed, output_folder
+from regen_jax.cli.workdir import locked, output_folder
 from regen_jax.errors import UserError
 
 CONFIG = {"seed": 0, "prior": {"width": 8}, "log": {"every": 50}}
@@ -19,7 +21,7 @@ from pathlib import Path
 from regen_jax.cli import workdir
 workdir.LEASE_SECONDS = 0.5
 folder = Path(sys.argv[1])
-with workdir.claimed(folder, {"seed": 0}):
+with workdir.locked(folder, {"seed": 0}):
     lock = folder / "lock"
     lock.write_text(lock.read_text().replace(os.uname().nodename, sys.argv[2]))
     print("held", flush=True)
@@ -31,7 +33,7 @@ with workdir.claimed(folder, {"seed": 0}):
 
 @pytest.fixture
 def holder(tmp_path, monkeypatch):
-    """Starts another process that holds `tmp_path`, on a machine of that name."""
+    """Starts a process that locks `tmp_path`, as if on a machine of that name."""
     monkeypatch.setattr(workdir, "LEASE_SECONDS", 0.5)
     started = []
 
@@ -51,51 +53,53 @@ def holder(tmp_path, monkeypatch):
         process.communicate()
 
 
-def test_it_is_held_and_given_back(tmp_path):
-    with claimed(tmp_path / "run", CONFIG):
+def test_lock_of_a_workdir_is_released_at_the_end(tmp_path):
+    with locked(tmp_path / "run", CONFIG):
         assert (tmp_path / "run" / "lock").exists()
         assert workdir.read(tmp_path / "run") == CONFIG
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["config.json"]
-    with claimed(tmp_path / "run", CONFIG):
+    with locked(tmp_path / "run", CONFIG):
         pass
 
 
 @pytest.mark.parametrize("host", [HERE, "elsewhere"])
-def test_two_runs_do_not_share_it(tmp_path, holder, host):
+def test_second_run_in_a_locked_workdir_raises_user_error(tmp_path, holder, host):
     pid = holder(host).pid
     with (
         pytest.raises(UserError, match=f"in use by process {pid} on {host}"),
-        claimed(tmp_path, {"seed": 0}),
+        locked(tmp_path, {"seed": 0}),
     ):
         pass
 
 
 @pytest.mark.parametrize("host", [HERE, "elsewhere"])
-def test_the_lock_of_a_killed_run_is_stale(tmp_path, holder, host):
+def test_lock_of_a_killed_run_is_taken_over(tmp_path, holder, host):
     process = holder(host)
     process.kill()
     process.wait()
     assert (tmp_path / "lock").exists()
-    with claimed(tmp_path, {"seed": 0}):
+    with locked(tmp_path, {"seed": 0}):
         pass
 
 
-def test_what_decides_nothing_may_change(tmp_path):
-    with claimed(tmp_path, CONFIG):
+def test_run_resumes_with_other_mutable_options(tmp_path):
+    data = {"name": "digits", "dir": "/here"}
+    with locked(tmp_path, CONFIG | {"data": data}):
         pass
     changed = CONFIG | {"log": {"every": 5}, "parallel": {"axes": {"fsdp": 4}}}
-    with claimed(tmp_path, changed):
+    changed["data"] = data | {"dir": "/on/another/machine"}
+    with locked(tmp_path, changed):
         assert workdir.read(tmp_path) == changed
 
 
-def test_another_config_is_refused_and_nothing_written(tmp_path):
-    with claimed(tmp_path, CONFIG):
+def test_other_config_raises_user_error_and_writes_nothing(tmp_path):
+    with locked(tmp_path, CONFIG):
         pass
     before = (tmp_path / "config.json").stat()
     other = CONFIG | {"prior": {"width": 16}}
     with (
         pytest.raises(UserError, match="config.prior.width is 8 there and 16 here"),
-        claimed(tmp_path, other),
+        locked(tmp_path, other),
     ):
         pass
     assert (tmp_path / "config.json").stat() == before
@@ -103,25 +107,25 @@ def test_another_config_is_refused_and_nothing_written(tmp_path):
 
 
 @pytest.mark.parametrize("folder", ["/proc/run", "/sys/kernel/run"])
-def test_a_place_that_cannot_be_written(folder):
+def test_unwritable_workdir_raises_user_error(folder):
     with (
         pytest.raises(UserError, match="cannot be used"),
-        claimed(Path(folder), CONFIG),
+        locked(Path(folder), CONFIG),
     ):
         pass
 
 
 def made(folder, stage="prior", steps=(), **sections):
-    """A run in that folder, with empty checkpoints of those steps."""
+    """Writes a run with empty checkpoints at some steps; returns its config."""
     config = {"task": "t", "data": {}, "train": {"prior": {"steps": 20}}, **sections}
-    with claimed(folder, config):
+    with locked(folder, config):
         pass
     for step in steps:
         (folder / stage / "checkpoints" / str(step)).mkdir(parents=True)
     return config
 
 
-def test_a_part_made_otherwise_is_not_taken(tmp_path):
+def test_stage_of_a_part_with_other_options_raises_user_error(tmp_path):
     config = made(tmp_path, steps=[20], prior={"width": 8, "guidance": 1.0})
     other = {**config, "prior": {"width": 8, "guidance": 2.0, "top_p": 0.9}}
     workdir.check_source(tmp_path, other, "prior", {"guidance", "top_p"})
@@ -143,6 +147,28 @@ def test_a_part_made_otherwise_is_not_taken(tmp_path):
         workdir.check_source(tmp_path, {**config, "abstraction": {}}, "prior")
 
 
+def test_source_run_may_read_its_data_elsewhere(tmp_path):
+    config = made(tmp_path, steps=[20], data={"name": "digits", "dir": "/gone"})
+    for data in ({"name": "digits"}, {"name": "digits", "dir": "/here"}):
+        workdir.check_source(tmp_path, config | {"data": data}, "prior")
+    with pytest.raises(UserError, match=r"config\.data\.name is 'digits' there"):
+        workdir.check_source(tmp_path, config | {"data": {"name": "mnist"}}, "prior")
+
+
+@pytest.mark.parametrize("steps", [[], [19]])
+def test_advised_command_quotes_a_folder_with_a_space(tmp_path, steps):
+    source = tmp_path / "my run"
+    if steps:
+        config = made(source, steps=steps)
+        check = functools.partial(workdir.check_source, source, config, "prior")
+    else:
+        check = functools.partial(workdir.read, source)
+    with pytest.raises(UserError, match="python -m regen_jax.train") as error:
+        check()
+    command = str(error.value).partition(" with ")[2]
+    assert f"--workdir={source}" in shlex.split(command)
+
+
 @pytest.mark.parametrize(
     "steps, words",
     [
@@ -150,7 +176,7 @@ def test_a_part_made_otherwise_is_not_taken(tmp_path):
         ([3, 19], "has 19 of 20 steps: finish it with python -m regen_jax.train"),
     ],
 )
-def test_unfinished_stage_is_not_taken(tmp_path, steps, words):
+def test_unfinished_stage_raises_user_error(tmp_path, steps, words):
     config = made(tmp_path, steps=steps)
     # What is being saved has another name until it is whole.
     partial = tmp_path / "prior/checkpoints/20.orbax-checkpoint-tmp"
@@ -160,7 +186,7 @@ def test_unfinished_stage_is_not_taken(tmp_path, steps, words):
     assert str(error.value).startswith("config.train.prior.init_from: ")
 
 
-def test_steps_that_are_no_int_are_refused(tmp_path):
+def test_steps_that_are_no_int_raise_user_error(tmp_path):
     config = made(tmp_path, steps=[7], train={"prior": {"steps": "20"}})
     with pytest.raises(UserError, match=r"train\.prior\.steps is '20', no int"):
         workdir.check_source(tmp_path, config, "prior")
@@ -193,15 +219,13 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("content, words", UNREADABLE.values(), ids=UNREADABLE)
-def test_damaged_config_or_other_format_is_refused_in_one_line(
-    tmp_path, content, words
-):
+def test_damaged_config_or_other_format_raises_user_error(tmp_path, content, words):
     path = tmp_path / "config.json"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     before = path.read_bytes(), path.stat().st_mtime_ns
 
     def claim():
-        with claimed(tmp_path, {"seed": 0}):
+        with locked(tmp_path, {"seed": 0}):
             pass
 
     for read in (
@@ -216,18 +240,18 @@ def test_damaged_config_or_other_format_is_refused_in_one_line(
     assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
 
 
-def test_checkpoints_without_a_config_are_refused(tmp_path):
+def test_checkpoints_without_a_config_raise_user_error(tmp_path):
     made(tmp_path, steps=[20])
     (tmp_path / "config.json").unlink()
     with (
         pytest.raises(UserError, match="of a run whose config.json is gone"),
-        claimed(tmp_path, CONFIG),
+        locked(tmp_path, CONFIG),
     ):
         pass
 
 
 @pytest.mark.parametrize("name", ["x.npz", "deep/a.WAV", "x.json"])
-def test_out_that_looks_like_a_file_is_refused(tmp_path, name):
+def test_out_that_looks_like_a_file_raises_user_error(tmp_path, name):
     with pytest.raises(UserError, match="looks like a file: give the folder"):
         output_folder(f"{tmp_path}/{name}")
     (tmp_path / name).mkdir(parents=True)
@@ -243,12 +267,12 @@ def test_out_that_looks_like_a_file_is_refused(tmp_path, name):
         {"judge": "a", "prior": "a"},  # its abstraction is a rule
     ],
 )
-def test_stages_are_taken_with_what_they_learned_from(sources):
+def test_stage_may_be_taken_with_what_it_learned_from(sources):
     workdir.check_taken_together(sources)
 
 
 @pytest.mark.parametrize("stage, part", [("prior", "abstraction"), ("prior", "source")])
-def test_stage_is_not_taken_without_what_it_learned_from(stage, part):
+def test_stage_taken_without_what_it_learned_from_raises_user_error(stage, part):
     words = rf"train\.{stage}\.init_from .* give config\.train\.{part}\.init_from too"
     with pytest.raises(UserError, match=words):
         workdir.check_taken_together({"judge": "a", part: "", stage: "a"})

@@ -1,4 +1,4 @@
-"""Misfits are refused in one line; parts from outside are as good as those inside."""
+"""Parts that do not fit raise an error of one line; parts of users are built as well."""
 
 import copy
 import functools
@@ -49,7 +49,7 @@ def config(**sections) -> dict:
     return copy.deepcopy(base | sections)
 
 
-def refusal(**sections) -> str:
+def error_message(**sections) -> str:
     with pytest.raises(UserError) as error:
         build(config(**sections))
     assert "\n" not in str(error.value)
@@ -239,13 +239,13 @@ def test_options_reach_the_parts():
         ({"task": "toy_parts:Table"}, ["config.task", "not a subclass of Task"]),
     ],
 )
-def test_what_does_not_fit_is_refused(sections, words):
-    message = refusal(**sections)
+def test_parts_that_do_not_fit_raise_user_error(sections, words):
+    message = error_message(**sections)
     for word in words:
         assert word in message
 
 
-def test_missing_sections_are_named():
+def test_missing_section_raises_user_error():
     lacking = config()
     del lacking["prior"]
     with pytest.raises(UserError, match=r"lacks \['prior'\]"):

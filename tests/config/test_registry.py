@@ -53,7 +53,7 @@ def _outside(monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "outside"))
 
 
-def refusal(call, *args, **kwargs) -> str:
+def error_message(call, *args, **kwargs) -> str:
     with pytest.raises(UserError) as error:
         call(*args, **kwargs)
     message = str(error.value)
@@ -61,14 +61,16 @@ def refusal(call, *args, **kwargs) -> str:
     return message
 
 
-def test_none_of_a_flag_is_no_text():
+def test_none_of_a_flag_for_a_text_raises_user_error():
     assert instantiate(Options, {"count": 1, "label": ""}, "config.data").label == ""
-    words = refusal(instantiate, Options, {"count": 1, "label": "None"}, "config.data")
+    words = error_message(
+        instantiate, Options, {"count": 1, "label": "None"}, "config.data"
+    )
     assert "config.data.label must be of type str" in words
     assert "--config.data.label= for an empty text" in words
 
 
-def test_names_are_the_modules_that_define_one():
+def test_registered_names_are_modules_with_a_subclass():
     handcrafted = {"downsample", "identity", "pixel_tokens"}
     assert handcrafted | {"autoencoder"} <= set(registered_names(Abstraction))
     assert {"autoregressive", "diffusion", "regression"} <= set(
@@ -81,7 +83,7 @@ def test_names_are_the_modules_that_define_one():
     assert "class_to_image" in registered_names(Task)
 
 
-def test_find_gives_the_class_of_a_module_or_a_path():
+def test_resolve_class_returns_the_class_of_a_module_or_path():
     assert resolve_class(Generator, "autoregressive", "config.prior") is Autoregressive
     path = "regen_jax.abstractions.image.pixel_tokens:PixelTokens"
     assert resolve_class(Abstraction, path, "config.abstraction") is PixelTokens
@@ -121,20 +123,20 @@ def test_find_gives_the_class_of_a_module_or_a_path():
         ("toy_parts:Undecorated", "toy_parts:Undecorated is not a dataclass"),
     ],
 )
-def test_find_refuses(name, message):
-    assert refusal(resolve_class, Abstraction, name, "config.abstraction") == (
+def test_unknown_class_raises_user_error(name, message):
+    assert error_message(resolve_class, Abstraction, name, "config.abstraction") == (
         f"config.abstraction: {message}"
     )
 
 
-def test_find_lists_what_the_caller_knows_besides():
-    message = refusal(
+def test_error_on_an_unknown_class_lists_other_names_of_the_caller():
+    message = error_message(
         resolve_class, Generator, "reverse", "config.decoder", ("inverse",)
     )
     assert f"known are inverse, {', '.join(registered_names(Generator))}, or" in message
 
 
-def test_make_takes_plain_values():
+def test_instantiate_converts_json_values_to_field_types():
     section = {
         "count": 3,
         "share": 1,
@@ -192,13 +194,14 @@ def test_make_takes_plain_values():
         ),
     ],
 )
-def test_make_refuses(section, message):
+def test_wrong_option_raises_user_error(section, message):
     assert (
-        refusal(instantiate, Options, section, "config.part") == f"config.part{message}"
+        error_message(instantiate, Options, section, "config.part")
+        == f"config.part{message}"
     )
 
 
-def test_given_fields_are_no_options_and_the_name_chose_the_class():
+def test_given_fields_and_the_name_are_not_options():
     made = instantiate(
         PixelTokens,
         {"name": "pixel_tokens", "levels": 4},
@@ -206,7 +209,7 @@ def test_given_fields_are_no_options_and_the_name_chose_the_class():
         input_space=IMAGES,
     )
     assert made == PixelTokens(IMAGES, levels=4)
-    message = refusal(
+    message = error_message(
         instantiate,
         PixelTokens,
         {"input_space": 1},
@@ -219,7 +222,7 @@ def test_given_fields_are_no_options_and_the_name_chose_the_class():
     )
 
 
-def test_a_section_within_makes_the_part_that_it_names():
+def test_section_within_builds_the_part_that_it_names():
     section = {
         "networks": {"name": "conv2d", "widths": [8]},
         "bottleneck": {"name": "fsq", "levels": [4, 3]},
@@ -257,15 +260,15 @@ def test_a_section_within_makes_the_part_that_it_names():
         ({"name": "vq", "num_codes": 0}, ".num_codes must be at least 1, not 0"),
     ],
 )
-def test_a_section_within_is_refused_by_its_path(bottleneck, message):
+def test_error_in_a_section_within_names_its_path(bottleneck, message):
     section = {"bottleneck": bottleneck}
-    assert refusal(
+    assert error_message(
         instantiate, Autoencoder, section, "config.abstraction", input_space=IMAGES
     ) == (f"config.abstraction.bottleneck{message}")
 
 
-def test_a_class_without_options_says_so():
-    message = refusal(
+def test_option_of_a_class_without_options_raises_user_error():
+    message = error_message(
         instantiate,
         resolve_class(Abstraction, "identity", ""),
         {"x": 1},
@@ -275,7 +278,7 @@ def test_a_class_without_options_says_so():
     assert message == "config.source.x is not an option of Identity; known are none"
 
 
-def test_plain_is_what_json_keeps():
+def test_plain_dict_holds_json_values_alone():
     config = ml_collections.ConfigDict({"a": {"sizes": (1, 2)}, "b": 0.5})
     assert (
         to_plain_dict(config)

@@ -26,7 +26,7 @@ CALLS = []
 
 @dataclasses.dataclass(frozen=True)
 class Signs(HostFeature):
-    """1 for negative values and 2 for the rest, plus a number of the metadata."""
+    """1 for negative values and 2 for others, plus a number from the metadata."""
 
     input_space: Array
     plus: int = 0

@@ -18,7 +18,7 @@ def test_set_is_prepared_once_and_its_splits_are_printed(command, tmp_path):
     )
 
 
-def refused(command, *flags):
+def error_line(command, *flags):
     """Returns the error line of a command that must fail without output."""
     done = command.run("regen_jax.data.prepare", *flags)
     assert (done.returncode, done.stdout) == (2, "")
@@ -27,11 +27,11 @@ def refused(command, *flags):
 
 
 def test_unknown_name_exits_with_near_names(command, tmp_path):
-    error = refused(command, "digit", f"--data_dir={tmp_path}")
+    error = error_line(command, "digit", f"--data_dir={tmp_path}")
     assert "there is no data set 'digit': known are digits" in error
 
 
 def test_missing_name_or_unknown_flag_exits_with_one_line(command, tmp_path):
-    assert "name a data set: chorales, digits" in refused(command)
-    assert "Unknown command line flag" in refused(command, "digits", "--folder=a")
-    assert "is a URL" in refused(command, "digits", "--data_dir=gs://bucket/data")
+    assert "name a data set: chorales, digits" in error_line(command)
+    assert "Unknown command line flag" in error_line(command, "digits", "--folder=a")
+    assert "is a URL" in error_line(command, "digits", "--data_dir=gs://bucket/data")

@@ -24,7 +24,7 @@ def test_columns_are_read_as_they_were_written(tmp_path):
     ],
     ids=range(11),
 )
-def test_damaged_file_is_one_line(tmp_path, content):
+def test_damaged_file_raises_user_error_of_one_line(tmp_path, content):
     file = tmp_path / "outputs_test.jsonl"
     if content is not None:
         file.write_text(content)

@@ -91,7 +91,7 @@ PARTS = Regeneration(
 
 
 def report(task, split="test", samples=0, batch_size=5, whole=True):
-    """The report on the prior."""
+    """Makes the report of the prior of a task."""
     data = EvaluationData(task, PARTS, split, batch_size, samples, whole)
     *_, prior = make_stages(task, PARTS, data)
     frozen = {name: v for name, v in VARIABLES.items() if name != "prior"}
@@ -145,7 +145,7 @@ def test_no_metric_depends_on_the_batch_size():
     assert len(np.unique(drawn[0])) == 12
 
 
-def test_evaluator_that_raises_is_one_line_and_others_go_on(caplog):
+def test_evaluator_that_raises_is_logged_and_the_others_run(caplog):
     class Broken(Numbers):
         def sample_metrics(self, variables):
             raise ZeroDivisionError("of two\nlines")
@@ -193,7 +193,7 @@ def test_core_list_of_which_nothing_fits_is_logged(caplog):
     assert "no example of the core list of the split 'test' fits" in caplog.text
 
 
-def test_split_of_which_nothing_fits_is_refused():
+def test_split_of_which_nothing_fits_raises_user_error():
     class Nothing(Numbers):
         def examples(self, split):
             return []
@@ -205,7 +205,7 @@ def test_split_of_which_nothing_fits_is_refused():
 @pytest.mark.parametrize(
     "space", [Tokens(2, 2, 4, padded=True), Tokens(3, 3, padded=True), Tokens(2, 2, 4)]
 )
-def test_predictions_are_those_that_a_model_makes(space):
+def test_predictions_equal_those_of_the_model(space):
     def predicted(rows):
         """Walks through the steps and levels as a sampler does."""
         count = 0
@@ -275,7 +275,7 @@ def test_attempt_names_what_failed_and_says_what_users_can_mend(caplog):
 
 
 @pytest.mark.parametrize("source", ["a", "b", "~nobody_has_it/a", "gs://b/a"])
-def test_stage_whose_source_leads_nowhere_costs_what_is_known(tmp_path, source):
+def test_stage_whose_source_is_gone_has_the_known_part_of_its_costs(tmp_path, source):
     source = source if len(source) > 1 else str(tmp_path / source)
     for name, other in (("a", source), ("b", str(tmp_path / "a"))):
         (tmp_path / name).mkdir()

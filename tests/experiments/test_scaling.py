@@ -62,7 +62,7 @@ def test_a_plan_for_more_chips_than_are_compiled(tmp_path):
     compiled, derived = json.loads((tmp_path / "plan.json").read_text())
     assert (compiled["chips"], compiled["compiled_for"]) == (16, 16)
     assert (derived["chips"], derived["compiled_for"]) == (64, 16)
-    assert "| compiled |" in output[-2] and "| derived from 16 |" in output[-1]
+    assert "| compiled " in output[-2] and "| derived from 16 " in output[-1]
     # Embeddings of codes and classes, positions, the block, the norm and the head.
     width, vocab, classes, length = 128, 16384, 1000, 1024
     block = 12 * width**2 + 13 * width

@@ -16,7 +16,7 @@ def test_the_study_runs_and_goes_on(speech_dir, tmp_path):
         outputs.append(done.stdout)
     assert outputs[0] == outputs[1]
     lines = outputs[0].splitlines()
-    assert [line.split(" | ")[0] for line in lines[2:4]] == [
+    assert [line.split(" | ")[0].rstrip() for line in lines[2:4]] == [
         "| direct",
         "| regeneration",
     ]

@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from regen_jax.config.registry import instantiate
+from regen_jax.config.assembly import make_generator
 from regen_jax.errors import UserError
 from regen_jax.generators.diffusion.diffusion import Diffusion
 from regen_jax.generators.diffusion.solvers.euler import Euler
@@ -18,7 +18,7 @@ from regen_jax.generators.regression import Regression
 from regen_jax.interfaces import Generator, LossOutput
 from regen_jax.networks.dit import DiTOptions
 from regen_jax.networks.duration_encoder import DurationEncoder, DurationEncoderOptions
-from regen_jax.spaces import Array, Category, Padded, Tokens
+from regen_jax.spaces import Array, Padded, Tokens
 
 SOURCE = Tokens(5, 7, padded=True)
 TARGET = Array((16, 3), -4, 2, padded=True)
@@ -289,12 +289,14 @@ SECTION = {
 
 
 def from_section(section, source_space=SOURCE, target_space=TARGET):
-    return instantiate(
-        DurationAligned,
-        section,
-        "config.prior",
-        source_space=source_space,
-        target_space=target_space,
+    return make_generator(
+        {"prior": section},
+        "config",
+        "prior",
+        "its target",
+        source_space,
+        target_space,
+        target_space,
     )
 
 
@@ -325,11 +327,13 @@ def test_section_builds_encoder_and_generator():
         ),
         ({"size": 3}, {}, "config.prior.size is not an option of DurationAligned"),
         ({"alignment_weight": 0.0}, {}, "alignment_weight must be above 0"),
-        ({}, {"source_space": Category(3)}, "config.prior: needs Tokens and a padded"),
         (
             {},
             {"target_space": Array((16, 3))},
-            "not Tokens(5 of 7, padded) to Array(16",
+            (
+                "config.prior: needs Tokens and a padded Array of frames and channels, "
+                "not Tokens(5 of 7, padded) to Array(16"
+            ),
         ),
     ],
 )

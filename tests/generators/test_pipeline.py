@@ -1,4 +1,4 @@
-"""A pipeline does what its parts do alone, and can be a part itself."""
+"""A pipeline composes its parts, and can be a part of another one."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ import pytest
 
 from regen_jax.abstractions.autoencoder import Autoencoder
 from regen_jax.abstractions.image.downsample import Downsample
-from regen_jax.config.registry import instantiate
+from regen_jax.config.assembly import make_generator
 from regen_jax.errors import UserError
 from regen_jax.generators.composite import part_variables
 from regen_jax.generators.pipeline import Pipeline
@@ -71,9 +71,13 @@ class Counting(Generator):
         return {**variables, "seen": variables["seen"] + objective.sums["number"]}
 
 
-PIPELINE = instantiate(
-    Pipeline, SECTION, "config.decoder", source_space=SOURCE, target_space=TARGET
-)
+def from_section(section):
+    return make_generator(
+        {"decoder": section}, "config", "decoder", "its target", SOURCE, TARGET, TARGET
+    )
+
+
+PIPELINE = from_section(SECTION)
 
 
 def random_variables(model):
@@ -84,7 +88,7 @@ def random_variables(model):
     )
 
 
-def test_section_builds_the_parts():
+def test_section_builds_the_parts_it_names():
     assert PIPELINE.abstraction == Downsample(TARGET, 2)
     assert PIPELINE.prior == Regression(SOURCE, HALF, DiTOptions(**TINY))
     decoder = Regression(HALF, TARGET, DiTOptions(patch=2, **TINY))
@@ -183,7 +187,13 @@ def test_pipeline_without_decoder_inverts_its_abstraction():
     ("changes", "message"),
     [
         ({"decoder": None}, "config.decoder lacks ['decoder']; it needs abstraction"),
-        ({"size": 3}, "config.decoder has unknown ['size']"),
+        (
+            {"size": 3},
+            (
+                "config.decoder.size is not an option of Pipeline; known are abstraction, "
+                "prior, decoder"
+            ),
+        ),
         ({"prior": 3}, "config.decoder.prior must be a section"),
         (
             {"prior": {"name": "autoregressive"}},
@@ -213,13 +223,7 @@ def test_pipeline_without_decoder_inverts_its_abstraction():
 def test_section_that_does_not_fit_raises_user_error(changes, message):
     section = {k: v for k, v in (SECTION | changes).items() if v is not None}
     with pytest.raises(UserError) as error:
-        instantiate(
-            Pipeline,
-            section,
-            "config.decoder",
-            source_space=SOURCE,
-            target_space=TARGET,
-        )
+        from_section(section)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 

@@ -9,8 +9,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams import metadata
 from tensorboard.util import tensor_util
 
+from regen_jax.media import markdown
 from regen_jax.media.media import Media
-from regen_jax.media.tensorboard import SummaryWriter, flatten_config, markdown_json
+from regen_jax.media.tensorboard import SummaryWriter, flatten_config
 
 CONFIG = {
     "seed": 3,
@@ -74,7 +75,7 @@ def test_image_of_another_dtype_raises_value_error(tmp_path):
 def test_texts_and_finite_histograms_are_stored(tmp_path):
     counts = np.array([0, 0, 3, np.inf, np.nan])
     with SummaryWriter(tmp_path) as summaries:
-        summaries.write_texts(1, {"config": markdown_json(CONFIG)})
+        summaries.write_texts(1, {"config": markdown.json_block(CONFIG)})
         summaries.write_histograms(2, {"counts": counts, "none": np.array([np.nan])})
     events = load_events(tmp_path)
     config = text(events, "config")

@@ -60,7 +60,7 @@ def test_identical_sets_have_distance_0_and_translated_ones_its_square(rows):
     )
 
 
-def test_rank_deficient_orthogonal_covariances():
+def test_orthogonal_covariances_of_low_rank_have_closed_form_distance():
     cov_a, cov_b = np.diag([3.0, 2.0, 0.0, 0.0]), np.diag([0.0, 0.0, 1.0, 5.0])
     distance = frechet_distance_of_moments(np.zeros(4), cov_a, np.zeros(4), cov_b)
     assert distance == pytest.approx(11, rel=1e-12)

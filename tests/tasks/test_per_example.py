@@ -1,4 +1,4 @@
-"""What tasks keep per example adds up to the metrics that they report."""
+"""Values per example add up to the metrics of the set."""
 
 import numpy as np
 import pytest

@@ -27,7 +27,7 @@ SMALL = {
 
 @pytest.fixture
 def small(monkeypatch):
-    """Replaces every data set by a few words; caches know their tasks by the name."""
+    """Makes tasks whose data sets are a few words; caches tell them apart by name."""
 
     def words(name, split, data_dir):
         for word, listed in SMALL[split].items():
@@ -53,7 +53,7 @@ def outputs(task, *texts):
     return np.array([encode(task.y, split(text)) for text in texts])
 
 
-def test_both_directions_hold_the_same_words(speech_dir):
+def test_directions_exchange_the_sides_of_the_same_words(speech_dir):
     g2p, p2g = (Pronunciation(dir=speech_dir, direction=d) for d in ("g2p", "p2g"))
     assert (g2p.x, g2p.y) == (p2g.y, p2g.x)
     for split in ("train", "validation", "test"):
@@ -134,7 +134,7 @@ def test_results_per_example_add_up_to_the_metrics(small):
     )
 
 
-def test_stress_is_an_option(speech_dir):
+def test_stress_option_keeps_stress_marks(speech_dir):
     with_stress = Pronunciation(dir=speech_dir, stress=True)
     without = Pronunciation(dir=speech_dir)
     assert with_stress.y.vocab == 71 and without.y.vocab == 41
@@ -146,7 +146,7 @@ def test_stress_is_an_option(speech_dir):
     assert any(phone[-1] in "012" for phone in spoken)
 
 
-def test_words_and_phonemes_are_read(speech_dir):
+def test_prompts_are_words_or_phonemes_by_direction(speech_dir):
     task = Pronunciation(dir=speech_dir)
     example = task.parse_prompt("text", "Light")
     assert "".join(decode(task.x, example["x"])) == "light"
@@ -162,7 +162,10 @@ def test_words_and_phonemes_are_read(speech_dir):
 
 @pytest.mark.parametrize(
     "options, words",
-    [({"direction": "g2"}, "direction must be"), ({"max_length": 0}, "max_length")],
+    [
+        ({"direction": "g2"}, "direction must be 'g2p' or 'p2g', not 'g2'"),
+        ({"max_length": 0}, "max_length must be at least 1, not 0"),
+    ],
 )
 def test_wrong_option_raises_value_error(options, words):
     with pytest.raises(ValueError, match=words):

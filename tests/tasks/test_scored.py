@@ -1,4 +1,4 @@
-"""Figures of batches of scores are those of their scores one by one."""
+"""Metrics of batches of scores equal those of each score."""
 
 import dataclasses
 import math
@@ -19,7 +19,7 @@ from regen_jax.tasks.melody import Melody
 
 
 def drawn(number, space):
-    """Scores in which most notes go on, and each begins with one that goes on."""
+    """Draws scores of mostly sustained notes, which begin with a sustained one."""
     some = [events.REST, events.note_id(60), *[events.sustained_id(60)] * 4]
     ids = np.random.default_rng(0).choice(some, (number, *space.shape))
     ids[:, 0] = events.sustained_id(60)
@@ -27,7 +27,7 @@ def drawn(number, space):
 
 
 @pytest.mark.parametrize("task", [Harmony(max_beats=4), Melody(max_beats=4)])
-def test_units_are_the_notes_of_each(task):
+def test_likelihood_unit_counts_notes_per_example(task):
     y = drawn(5, task.y)
     name, counts = task.likelihood_unit(y)
     assert name == "note"
@@ -36,7 +36,7 @@ def test_units_are_the_notes_of_each(task):
 
 
 @pytest.mark.parametrize("kind", [Harmony, Melody])
-def test_rhythm_and_notes_are_those_of_each(kind, music_dir):
+def test_metrics_of_rhythm_and_notes_equal_those_per_example(kind, music_dir):
     task = kind(dir=music_dir)
     held_out = task.examples("test")
     prompts = {k: np.stack([e[k] for e in held_out[:3]]) for k in ("x", "y")}
@@ -60,7 +60,7 @@ def test_rhythm_and_notes_are_those_of_each(kind, music_dir):
         assert 1 <= true < 2
 
 
-def test_scores_that_the_grid_cuts_can_be_left_out(monkeypatch):
+def test_scores_that_the_grid_cuts_are_left_out_and_logged(monkeypatch):
     # Eight steps per quarter note; the grid has two.
     kept = Score(((Note(0, 4, 60), Note(4, 4, 62)),), division=8)
     cut = Score(((Note(0, 2, 60), Note(2, 2, 62), Note(4, 4, 64)),), division=8)
@@ -80,7 +80,7 @@ def test_scores_that_the_grid_cuts_can_be_left_out(monkeypatch):
         (Melody(max_pieces=75), Melody(max_pieces=400, division=1)),
     ],
 )
-def test_a_core_list_is_the_same_whatever_the_options(task, ample, music_dir):
+def test_core_list_does_not_depend_on_options(task, ample, music_dir):
     task, ample = (dataclasses.replace(one, dir=music_dir) for one in (task, ample))
     core, every = task.core_list("validation"), ample.core_list("validation")
     assert core.too_long and not core.whole and not every.too_long
@@ -93,7 +93,7 @@ def test_a_core_list_is_the_same_whatever_the_options(task, ample, music_dir):
     assert titles < {piece.title for piece in pieces}
 
 
-def test_pieces_beyond_the_core_list_are_examples_all_the_same(music_dir):
+def test_pieces_beyond_the_core_list_are_examples_too(music_dir):
     """One of the four pieces for validation has 65 quarter notes."""
     task = Harmony(dir=music_dir, max_beats=96)
     core, pieces = task.core_list("validation"), task.pieces("validation")
@@ -104,8 +104,8 @@ def test_pieces_beyond_the_core_list_are_examples_all_the_same(music_dir):
 
 
 @pytest.mark.parametrize("kind", [Harmony, Melody])
-def test_what_is_too_long_counts_as_an_empty_output(kind, music_dir):
-    """As if each were a prompt whose Y is padding alone."""
+def test_example_that_is_too_long_scores_as_an_empty_output(kind, music_dir):
+    """The score equals that of a prompt whose Y is padding alone."""
     task, short = kind(dir=music_dir), kind(dir=music_dir, max_beats=36)
     every = task.examples("validation")
     true = {k: np.stack([example[k] for example in every]) for k in ("x", "y")}
@@ -154,7 +154,7 @@ def test_held_out_pieces_are_never_transposed(music_dir):
 
 
 def tune(path, meter, *lengths, ticks=480):
-    """Writes notes of those lengths, in ticks, one after the other."""
+    """Writes a MIDI file of consecutive notes of these lengths, in ticks."""
     track = mido.MidiTrack()
     beats, unit = meter
     track.append(mido.MetaMessage("time_signature", numerator=beats, denominator=unit))
@@ -169,7 +169,7 @@ def tune(path, meter, *lengths, ticks=480):
 @pytest.mark.parametrize(
     "meter", [(3, 8), (6, 8), (7, 8), (2, 2), (4, 4), (1, 4), (8, 8), (6, 16), (1, 1)]
 )
-def test_a_soprano_keeps_the_meter_of_its_file(tmp_path, meter, division):
+def test_soprano_of_a_midi_file_keeps_its_meter(tmp_path, meter, division):
     task = Harmony(division=division)
     # A quarter and a half: less than a bar, or several.
     x = task.parse_prompt("midi", tune(tmp_path / "a.mid", meter, 480, 960))["x"]
@@ -206,14 +206,16 @@ def test_a_soprano_keeps_the_meter_of_its_file(tmp_path, meter, division):
         ((4, 4), [480] * 65, 2, "the score lasts 65 quarter notes: at most 64 fit"),
     ],
 )
-def test_a_soprano_that_the_grid_cannot_hold(tmp_path, meter, lengths, division, words):
+def test_soprano_that_the_grid_cannot_hold_raises_user_error(
+    tmp_path, meter, lengths, division, words
+):
     task = Harmony(division=division)
     with pytest.raises(UserError, match=words) as caught:
         task.parse_prompt("midi", tune(tmp_path / "a.mid", meter, *lengths))
     assert "\n" not in str(caught.value)
 
 
-def test_triplets_on_a_grid_of_sixteenths_are_said_to_be_moved(tmp_path, caplog):
+def test_triplets_on_a_grid_of_sixteenths_are_moved_and_logged(tmp_path, caplog):
     path = tune(tmp_path / "a.mid", (4, 4), *[160] * 3, 480)
     x = Harmony(division=4).parse_prompt("midi", path)["x"]
     assert np.flatnonzero(events.onset_mask(x[:, :1])[:, 0]).tolist() == [0, 1, 3, 4]
@@ -228,7 +230,7 @@ def test_triplets_on_a_grid_of_sixteenths_are_said_to_be_moved(tmp_path, caplog)
     assert record.message.endswith("to the nearest: division=4 would keep their times")
 
 
-def test_lyrics_are_in_a_meter_of_the_training_data(music_dir):
+def test_lyrics_in_a_meter_outside_the_training_data_raise_user_error(music_dir):
     task = Melody(dir=music_dir)
     for meter in ("4/4", "3/4", "04/4", "\ufeff4/4"):
         task.parse_prompt("text", f"{meter} G: Wach auf")
@@ -240,8 +242,8 @@ def test_lyrics_are_in_a_meter_of_the_training_data(music_dir):
             task.parse_prompt("text", f"{meter} G: Wach auf")
 
 
-def test_any_score_is_written(tmp_path):
-    """Whatever a model draws: silence, notes that go on from nothing, padding within."""
+def test_any_sample_is_written_in_all_formats(tmp_path):
+    """Also silence, sustained notes without onset, and padding within a score."""
     rng = np.random.default_rng(0)
     for division, meter in ((1, (2, 2)), (2, (7, 8)), (4, (3, 16))):
         task = Harmony(division=division, max_beats=4)
@@ -253,3 +255,16 @@ def test_any_score_is_written(tmp_path):
             path.suffix for path in task.render_samples({"x": x}, y).save(tmp_path)
         }
         assert names == {".png", ".wav", ".mid", ".musicxml"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"division": 3}, "division must be 1, 2 or 4, not 3"),
+        ({"max_beats": 0}, "max_beats must be at least 1, not 0"),
+        ({"transpose": -1}, "transpose must be 0 or more, not -1"),
+    ],
+)
+def test_option_out_of_range_raises_value_error(options, words):
+    with pytest.raises(ValueError, match=words):
+        Harmony(**options)

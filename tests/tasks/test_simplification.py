@@ -1,4 +1,4 @@
-"""Which verses every configuration reports on, and how those too long for it count."""
+"""The core list of verses, and the scores of those that are too long."""
 
 import numpy as np
 import pytest
@@ -45,20 +45,20 @@ def test_core_list_is_the_same_for_every_tokenizer_and_length(
     assert numbers[0] > numbers[1] and numbers[2] == 0
 
 
-def test_list_is_whole_where_no_verse_is_left_out(make_task, text_dir):
+def test_core_list_is_whole_where_no_verse_is_left_out(make_task, text_dir):
     long, short = make_task(2000, 128), make_task(2000, 32)
     assert long.core_list("test").whole and not short.core_list("test").whole
     verses = list(open_verses("simple_bible", "test", text_dir))
     assert len(long.examples("test")) == len(verses) > len(short.examples("test"))
 
 
-def test_tokenizer_is_learned_of_train_alone(make_task, text_dir):
+def test_tokenizer_is_trained_on_the_train_split_alone(make_task, text_dir):
     verses = open_verses("simple_bible", "train", text_dir)
     texts = [text for verse in verses for text in verse[:2]]
     assert make_task(600, 32).y.symbols == tokenizer.train(texts, 600, capitals=True)
 
 
-def test_what_is_too_long_scores_as_an_empty_output(make_task, monkeypatch):
+def test_verse_that_is_too_long_scores_as_an_empty_output(make_task, monkeypatch):
     monkeypatch.setattr(LanguageModel, "nll", lambda self, v, y: np.ones(len(y)))
     task = make_task(600, 32)
     core, examples = task.core_list("test"), task.examples("test")

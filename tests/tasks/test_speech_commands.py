@@ -131,17 +131,13 @@ def test_prompt_of_another_kind_raises_user_error(recognition, synthesis, traine
 
 
 def test_sample_hears_files_and_stored_prompts_without_prepared_data(
-    recognition, command, without_data, tmp_path
+    recognition, without_data, tmp_path
 ):
-    run, environment = without_data(recognition)
+    run = without_data(recognition)
     soundfile.write(tmp_path / "tone.wav", np.sin(np.arange(8000) / 9), 16000)
-    for flags, number in ([f"--audio={tmp_path}/tone.wav"], 1), (["--num=2"], 2):
-        out = tmp_path / f"out_{number}"
-        done = command(
-            "sample", f"--workdir={run}", f"--out={out}", *flags, **environment
-        )
-        assert done.returncode == 0, done.stderr
-        assert len(np.load(out / "samples.npz")["y"]) == number
+    prompts = [("audio", f"{tmp_path}/tone.wav")] * 2
+    assert len(sample_run(run, prompts=prompts).y) == 2
+    assert len(sample_run(run, 2).y) == 2
 
 
 def test_digits_through_phonemes_are_evaluated_and_sampled(speech_run):

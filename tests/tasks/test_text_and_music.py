@@ -66,9 +66,9 @@ def reported(workdir) -> dict[str, float]:
     logged = ", ".join(
         line.split("held out: ")[1] for line in lines if "held out" in line
     )
-    figures = {name: float(value) for name, value in map(str.split, logged.split(", "))}
-    assert all(map(math.isfinite, figures.values()))
-    return figures
+    metrics = {name: float(value) for name, value in map(str.split, logged.split(", "))}
+    assert all(map(math.isfinite, metrics.values()))
+    return metrics
 
 
 def test_verse_and_edited_template_give_files_of_samples(trained_on, tmp_path):
@@ -79,7 +79,7 @@ def test_verse_and_edited_template_give_files_of_samples(trained_on, tmp_path):
     assert {"pipeline/nll_per_word", "decoder/bleu"} <= set(metrics)
 
     verse = "And God said, Let there be light."
-    drawn(run, tmp_path / "a", prompts=[("text", verse)])
+    drawn(run, tmp_path / "a", prompts=[("text", verse)] * 2)
     table = (tmp_path / "a/samples.md").read_text().splitlines()
     assert table[0] == "| source | generated |"
     assert table[2].startswith(f"| {verse} |")
@@ -145,7 +145,7 @@ def test_soprano_of_a_file_is_kept_in_its_harmonization(trained_on, tmp_path):
     notes = tuple(Note(2 * i, 2, pitch, i == 6) for i, pitch in enumerate(tune))
     midi.write(tmp_path / "tune.mid", Score((notes,), division=2))
     tune_file = ("midi", f"{tmp_path}/tune.mid")
-    saved = drawn(run, tmp_path / "a", prompts=[tune_file])
+    saved = drawn(run, tmp_path / "a", prompts=[tune_file] * 4)
     pitches = events.onset_pitches(saved["x"][0, :, 0])
     assert pitches[pitches > 0].tolist() == tune
     names = {path.name for path in (tmp_path / "a").iterdir()}
@@ -218,19 +218,18 @@ def test_lyrics_that_cannot_be_sung_raise_user_error(trained_on, text, message):
 
 
 @pytest.mark.parametrize(
-    "name, flag",
-    [("simplification", "--text=And God said"), ("harmony", "--midi={}/tune.mid")],
+    "name, kind, prompt, num",
+    [
+        ("simplification", "text", "And God said", 2),
+        ("harmony", "midi", "{}/tune.mid", 4),
+    ],
 )
 def test_sample_needs_no_prepared_data(
-    trained_on, command, without_data, tmp_path, name, flag
+    trained_on, without_data, tmp_path, name, kind, prompt, num
 ):
-    run, environment = without_data(trained_on(name))
+    run = without_data(trained_on(name))
     notes = (Note(0, 2, 67), Note(2, 2, 69), Note(4, 2, 71), Note(6, 2, 67, True))
     midi.write(tmp_path / "tune.mid", Score((notes,), division=2))
-    for flags, number in ([flag.format(tmp_path)], 1), (["--num=2"], 2):
-        out = tmp_path / f"out_{number}"
-        done = command(
-            "sample", f"--workdir={run}", f"--out={out}", *flags, **environment
-        )
-        assert done.returncode == 0, done.stderr
-        assert len(np.load(out / "samples.npz")["y"]) == number
+    prompts = [(kind, prompt.format(tmp_path))] * num
+    assert len(sample_run(run, prompts=prompts).y) == num
+    assert len(sample_run(run, num).y) == num

@@ -3,7 +3,7 @@ import pytest
 from regen_jax.tasks.transcripts import error_rates
 
 
-def test_what_is_too_long_counts_as_empty():
+def test_example_that_is_too_long_scores_as_an_empty_transcript():
     """9 words of 3 letters, of which 3 are right and 6 are missing, in 1 text of 3."""
     heard = error_rates(["one two six"], ["one two six"])
     assert heard == {"wer": 0, "cer": 0, "sentence_accuracy": 1}

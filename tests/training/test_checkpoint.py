@@ -29,7 +29,7 @@ ONE = ParallelOptions(axes=MeshAxes(data=1))
 
 @pytest.fixture(autouse=True)
 def swept():
-    """Collects the coroutines that Orbax leaves where it fails, in the test they are of."""
+    """Collects coroutines that Orbax leaves after a failure, within the same test."""
     yield
     gc.collect()
 

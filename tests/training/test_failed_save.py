@@ -1,4 +1,4 @@
-"""A save that fails: what was saved before is kept, and the advice fits the cause."""
+"""A save that fails keeps earlier checkpoints and gives advice that fits the cause."""
 
 import errno
 import os

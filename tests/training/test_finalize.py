@@ -1,4 +1,4 @@
-"""What a stage computes after its last step, wherever a run stops meanwhile."""
+"""`finalize` runs once after the last step, also in runs that are killed there."""
 
 import dataclasses
 
@@ -15,7 +15,7 @@ from regen_jax.training.start import load_stage
 
 
 class Killed(BaseException):
-    """What stands for a signal that no process can catch."""
+    """Stands for SIGKILL."""
 
 
 class Counted:

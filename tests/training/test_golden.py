@@ -18,6 +18,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from flax import traverse_util
 
 from regen_jax.config.build import Run, build
 from regen_jax.data.host_features import open_examples
@@ -197,7 +198,8 @@ def test_stage_on_given_weights_keeps_its_numbers(built, label, name):
         for stage in ("source", "abstraction", name)
         if stage in stages
     }
-    leaves = _unflat(dict(recorded_leaves(name, shapes[name])))
+    recorded = dict(recorded_leaves(name, shapes[name]))
+    leaves = traverse_util.unflatten_dict(recorded, sep="/")
     weights = {stage: fill(stage, shape) for stage, shape in shapes.items()}
     variables = weights.pop(name)
     frozen = weights if name in ("decoder", "prior") else {}
@@ -245,7 +247,7 @@ def _two_steps(stage, options, variables, frozen, batch) -> dict[str, float]:
 
 
 def _sample(run, variables, name, batch) -> dict[str, list]:
-    """What a stage makes of a batch: digests of ids, and statistics of other arrays."""
+    """Samples of a stage from a batch: digests of ids, statistics of other arrays."""
     parts = run.regeneration
 
     def made(variables, keys, batch):
@@ -283,17 +285,6 @@ def _set_options(config: dict[str, Any], options: dict[str, Any]) -> None:
             _set_options(config[key], value)
         else:
             config[key] = value
-
-
-def _unflat(leaves: dict[str, int]) -> dict:
-    """{"a/b": 1} as {"a": {"b": 1}}."""
-    tree = {}
-    for path, size in leaves.items():
-        *folders, last = path.split("/")
-        functools.reduce(lambda node, key: node.setdefault(key, {}), folders, tree)[
-            last
-        ] = size
-    return tree
 
 
 def _record(path: Path, entry: str, content: dict) -> None:

@@ -23,7 +23,7 @@ from regen_jax.training.step import create, train_step
 
 
 class Stopped(Exception):
-    """What a test stops a run with."""
+    """Raised by a test to stop a run."""
 
 
 @contextlib.contextmanager
@@ -58,7 +58,7 @@ def assert_same(actual, expected):
 
 
 def scalars(workdir, tag):
-    """(step, value) as TensorBoard shows them after all starts of a run."""
+    """Returns the (step, value) pairs that TensorBoard displays after all starts."""
     events = EventAccumulator(str(workdir), size_guidance={"scalars": 0}).Reload()
     return [(event.step, event.value) for event in events.Scalars(tag)]
 
@@ -274,7 +274,7 @@ class Recorder:
         return self.log
 
 
-def test_turn_saves_reports_reads_and_steps_in_this_order(toy, tmp_path):
+def test_iteration_saves_reports_reads_and_steps_in_this_order(toy, tmp_path):
     log = Recorder(toy).run(tmp_path, evaluate_every=2, every=3)
     expected = """
         next, step, next, step, save 2, evaluate, next, step, save 3, next, step,

@@ -1,4 +1,4 @@
-"""SIGTERM at any moment of a run: it saves, leaves, and goes on to the same bits."""
+"""A run that gets SIGTERM saves, exits, and resumes to the same bits."""
 
 import dataclasses
 import os
@@ -35,7 +35,7 @@ def test_signal_raises_at_once_and_the_handler_is_restored():
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_deferred_signal_waits():
+def test_deferred_signal_raises_at_the_end_of_the_block():
     with Preemption() as preemption, preemption.deferred():
         assert not preemption.due(3)
         terminate()
@@ -52,7 +52,7 @@ def test_deferred_signal_waits():
 
 
 class Signalled:
-    """Batches that bring SIGTERM when that many were taken."""
+    """Batches that raise SIGTERM after some number of them."""
 
     def __init__(self, batches, after):
         self.batches, self.left = batches, after
@@ -82,7 +82,7 @@ def test_run_stopped_at_a_step_saves_that_step(toy, whole, tmp_path, step):
 
 
 class Killed(BaseException):
-    """What stands for a signal that no process can catch."""
+    """Stands for SIGKILL."""
 
 
 def test_report_cut_short_at_any_moment_is_made_after_the_next_start(

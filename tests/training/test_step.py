@@ -138,7 +138,7 @@ def test_options_out_of_range_raise_value_error(options, words):
         StageOptions(**options)
 
 
-def test_other_number_of_steps_needs_no_other_option():
+def test_options_are_valid_for_any_number_of_steps():
     section = {"steps": 2, "batch_size": 4}
     assert instantiate(StageOptions, section, "config.train.prior").steps == 2
     with pytest.raises(UserError, match="warmup_steps is not an option of StageOpt"):

@@ -1,4 +1,4 @@
-"""A stage so small that whole runs of it take no time."""
+"""A stage so small that whole runs of it are fast."""
 
 import dataclasses
 from collections.abc import Callable

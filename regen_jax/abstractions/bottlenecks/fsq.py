@@ -104,7 +104,7 @@ class FiniteScalarQuantizer(Quantizer):
         return np.cumprod((1, *self.levels[:-1]))
 
     def _unbounded(self, latents: jax.Array, mask: Mask) -> jax.Array:
-        """Returns latents f32[B, *latent_shape, D] for `_bound`, 0 in padding."""
+        """Returns latents in float32, standardized with that option, and 0 in padding."""
         mask = full_mask(latents) if mask is None else mask
         z = jnp.where(mask[..., None], latents.astype(jnp.float32), 0)
         return _standardized(z, mask) if self.standardize else z

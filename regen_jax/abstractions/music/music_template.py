@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import re
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 import numpy as np
 from annotated_types import Interval
@@ -26,7 +26,8 @@ from regen_jax.modalities.music.rhythm import encode_rhythms, rhythm_patterns
 from regen_jax.modalities.music.template_constraints import TemplateConstraints
 from regen_jax.spaces import Tokens
 
-LEVELS = ("key", "chord", "rhythm", "cadence")
+Level = Literal["key", "chord", "rhythm", "cadence"]
+LEVELS = get_args(Level)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +57,7 @@ class MusicTemplate(HostFeature):
     """
 
     input_space: Tokens
-    levels: tuple[str, ...] = LEVELS
+    levels: tuple[Level, ...] = LEVELS
     melody: bool = False
     division: Annotated[int, Interval(ge=1, le=6)] = 2
 
@@ -67,10 +68,6 @@ class MusicTemplate(HostFeature):
         if not events.is_space(self.input_space):
             raise ValueError(
                 f"a music template is one of scores, not of {self.input_space}"
-            )
-        if unknown := [level for level in self.levels if level not in LEVELS]:
-            raise ValueError(
-                f"unknown level {unknown[0]!r}: choose from {', '.join(LEVELS)}"
             )
         levels = tuple(level for level in LEVELS if level in self.levels)
         object.__setattr__(self, "levels", levels)
@@ -89,7 +86,7 @@ class MusicTemplate(HostFeature):
 
     @property
     def output_space(self) -> Tokens:
-        """Rows of ids: each level has a range of its own, which all of melody share."""
+        """Rows of ids, in disjoint ranges by level; all columns of the melody share one."""
         columns = self._columns
         distinct = columns[: len(self.levels) + self.melody]
         symbols = ["", *(symbol for column in distinct for symbol in column.symbols)]
@@ -221,8 +218,8 @@ class MusicTemplate(HostFeature):
         if "key" in self.levels:
             level = self.levels.index("key")
             first = self._first_ids[level]
-            given = self._rows(y_prime)[:, 0, level] - first
-            keys = np.where((given >= 0) & (given < len(KEYS)), given, estimated)
+            key_ids = self._rows(y_prime)[:, 0, level] - first
+            keys = np.where((key_ids >= 0) & (key_ids < len(KEYS)), key_ids, estimated)
         templates = np.stack(list(map(self._extract_in_key, y, keys)))
         metrics = self.code_metrics(templates, y_prime)
         if "key" in self.levels:
@@ -304,7 +301,7 @@ class MusicTemplate(HostFeature):
 
 
 def _length(rows: np.ndarray) -> np.ndarray:
-    """Returns int[...], the number of rows [..., T, n] before the first that is 0."""
+    """Counts the rows of [..., T, n] before the first row of zeros, int[...]."""
     return np.cumprod(rows[..., 0] != 0, axis=-1).sum(axis=-1)
 
 

@@ -22,7 +22,7 @@ class Networks(Checked, abc.ABC):
 
     @abc.abstractmethod
     def check(self, space: Space) -> None:
-        """Raises a ValueError where values of that space cannot be encoded."""
+        """Raises a ValueError if these networks cannot encode values of the space."""
 
     @abc.abstractmethod
     def latent_shape(self, space: Space) -> tuple[int, ...]:

@@ -42,7 +42,7 @@ class UnsuitablePiece(Exception):
 
 
 class Bars(NamedTuple):
-    """Where the bars of a piece lie.
+    """The bars of a piece: their meter and the pickup.
 
     Attributes:
       meter: beats per bar, and the note value of a beat.

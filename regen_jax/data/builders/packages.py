@@ -23,8 +23,8 @@ def path_in_package(
     """
     spec = importlib.util.find_spec(module)
     for folder in (spec.submodule_search_locations or []) if spec else []:
-        if (found := Path(folder, path)).exists():
-            return found
+        if (full_path := Path(folder, path)).exists():
+            return full_path
     raise UserError(
         f"{content} are part of the package {package}, which is not installed: run "
         f"`pip install 'regen-jax[{extra}]'`"

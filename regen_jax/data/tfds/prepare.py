@@ -18,8 +18,8 @@ from regen_jax.errors import UserError
 def prepare(name: str, data_dir: str = "") -> tfds.core.DatasetBuilder:
     """Prepares a set unless it is there.
 
-    A set whose builder is at hand is prepared in the version of that builder, beside
-    any other version.
+    A set that has a builder class is prepared in the version of that class, beside any
+    other version.
 
     Args:
       name: one of `embedded.names()`, `package.module:Class` for a builder of one's

@@ -55,8 +55,8 @@ def damaged(name: str, folder: Any, data_dir: str = "") -> UserError:
 def parse(name: str) -> SetName:
     """Parses `name[/config][:version]`, or `package.module:Class` for a user's builder.
 
-    Sets whose builder is at hand are read in the version of that builder alone, as
-    other versions may have other splits.
+    A set that has a builder class is read in the version of that class alone, as other
+    versions may have other splits.
 
     Raises:
       UserError: the name is malformed, the class cannot be imported, or it asks for
@@ -154,7 +154,7 @@ def require(name: str, split: str, data_dir: str = "") -> tfds.core.DatasetBuild
 
 
 def _other_versions(name: str, data_dir: str) -> str:
-    """Describes the other prepared versions of a set whose builder is at hand."""
+    """Describes the other prepared versions of a set that has a builder class."""
     path, version, builder = parse(name)
     folders = _versions(data_root(data_dir) / path, None) if builder else []
     if not folders:

@@ -163,9 +163,10 @@ def select(builder: tfds.core.DatasetBuilder, split: str) -> Selection:
 
 
 def _layout(builder: tfds.core.DatasetBuilder) -> dict[str, tuple[str, ...]]:
-    """Returns the stored splits of each of `NAMES`; none for one that is held out.
+    """Returns which stored splits each of `NAMES` reads; none for one that is held out.
 
-    Empty if the set is read as it is stored: one of this package, or without `train`.
+    Empty for sets whose splits are read under their stored names: those of this package,
+    and those without `train`.
     """
     stored = builder.info.splits
     if builder.name in embedded.names():

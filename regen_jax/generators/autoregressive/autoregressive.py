@@ -166,7 +166,7 @@ class Autoregressive(AutoregressiveOptions, Generator):
 
     @property
     def _rows(self) -> int:
-        """Rows of a batch per example: with the source, and without it for guidance."""
+        """Rows per example: one with the source, and with guidance one without."""
         return 1 if self.guidance == 1 else 2
 
     def _prefill(

@@ -72,7 +72,7 @@ def decode(data: bytes, sample_rate: int, label: str) -> np.ndarray:
 
 
 def _decode(data: bytes, label: str) -> tuple[np.ndarray, int]:
-    """Decodes samples float[N, channels], about in [-1, 1], and their rate in Hz."""
+    """Decodes samples float[N, channels], nominally in [-1, 1], and their rate in Hz."""
     soundfile = require("soundfile", *_NEEDED_FOR)
     if not data:
         raise UserError(f"{label} is empty")

@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from regen_jax.errors import UserError
 
-DIVISIONS = (1, 2, 4)
+Division = Literal[1, 2, 4]
 """Supported steps per quarter note; data sets store sixteenths."""
+DIVISIONS = get_args(Division)
 
 Meter = tuple[int, int]
 """A time signature: beats per bar, and the note value of a beat."""
@@ -135,7 +136,7 @@ def _is_upbeat(span: _Span, main: Meter) -> bool:
 
 
 def _irregular(spans: Sequence[_Span], main: Meter, upbeat: Fraction) -> _Span | None:
-    """Finds the first span that shifts bar lines of the main meter or adds others."""
+    """Finds the first span whose bar lines are not those of the main meter."""
     bar, index = quarters(main), 0
     while index < len(spans):
         span = spans[index]

@@ -16,9 +16,8 @@ ENGLISH = (" ", "'", *string.ascii_lowercase)
 SPANISH = (" ", *string.ascii_lowercase, *"áéíñóúü")
 """Characters of normalized Spanish texts."""
 
-_APOSTROPHES = str.maketrans(dict.fromkeys("’ʼ＇", "'"))
-_QUOTES = str.maketrans(dict.fromkeys("‘‛`´′‵ʹ", "‘"))
-"""Quotes, accents and primes, which are apostrophes only within a word."""
+_MARKS = str.maketrans(dict.fromkeys("’ʼ＇", "'") | dict.fromkeys("‘‛`´′‵ʹ", "‘"))
+"""Apostrophes, and quotes, accents and primes, which are apostrophes within a word."""
 _QUOTE_IN_WORD = re.compile(r"(?<=\w)‘(?=\w)")
 _LONE_APOSTROPHES = re.compile(r"(?<!\w)'+(?!\w)")
 
@@ -31,7 +30,7 @@ def normalize(text: str) -> str:
     unknown ones. Full-width letters and ligatures are normalized (NFKC), and invisible
     characters such as a byte-order mark removed.
     """
-    text = _QUOTE_IN_WORD.sub("'", text.translate(_APOSTROPHES).translate(_QUOTES))
+    text = _QUOTE_IN_WORD.sub("'", text.translate(_MARKS))
     text = unicodedata.normalize("NFKC", text).lower()
     text = "".join(map(_normalize_character, text))
     return " ".join(_LONE_APOSTROPHES.sub(" ", text).split())

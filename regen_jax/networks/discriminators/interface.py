@@ -35,7 +35,7 @@ class Discriminator(abc.ABC):
 
     @abc.abstractmethod
     def check(self, space: Space) -> None:
-        """Raises a ValueError where the networks do not judge samples of that space."""
+        """Raises a ValueError if the networks cannot judge samples of the space."""
 
     @abc.abstractmethod
     def init(self, rng: jax.Array, space: Space) -> Params:

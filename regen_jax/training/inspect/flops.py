@@ -1,4 +1,4 @@
-"""The arithmetic of a model, however it is compiled or sharded."""
+"""Counts FLOPs and parameters of a model, however it is compiled or sharded."""
 
 import math
 from collections.abc import Sequence

@@ -65,7 +65,7 @@ class Memory:
 
     @property
     def peak(self) -> int:
-        """An upper bound of what is held at once."""
+        """An upper bound on the bytes that are held at once."""
         return self.arguments + self.outputs - self.aliased + self.temporaries
 
 

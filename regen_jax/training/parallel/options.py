@@ -1,7 +1,9 @@
 """How a run is spread over devices: `config.parallel`."""
 
 import dataclasses
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Ge
 
 from regen_jax import ranges
 from regen_jax.ranges import Count, Natural
@@ -16,13 +18,13 @@ class MeshAxes:
       fsdp: devices that a parameter is split over; they hold different examples too.
     """
 
-    data: int = -1
+    data: Annotated[int, Ge(-1)] = -1
     fsdp: Count = 1
 
     def __post_init__(self):
         ranges.check(self)
-        if self.data < 1 and self.data != -1:
-            raise ValueError(f"data must be at least 1, or -1, not {self.data}")
+        if self.data == 0:
+            raise ValueError("data must be at least 1, or -1, not 0")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""From one device's part of a step to the global batch.
+"""Combines the devices' parts of a step into results of the global batch.
 
-Models return statistics and losses per example; what depends on how examples lie on
-devices is here alone.
+Models return statistics and losses per example; only this module depends on how examples
+are divided over devices.
 """
 
 import functools
@@ -17,7 +17,7 @@ AXIS = "devices"
 
 
 class Reduction:
-    """For programs that see the global batch on one device: nothing is left to reduce."""
+    """Reduces nothing: the program sees the global batch on one device."""
 
     def all_gather_params(self, variables: Tree) -> Tree:
         """Returns variables as a loss reads them: all of each array on this device."""

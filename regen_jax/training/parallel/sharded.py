@@ -30,7 +30,7 @@ class ShardedStrategy(Strategy):
         self._options = options
         data, fsdp = _mesh_shape(options.axes)
         self.num_devices = data * fsdp
-        # Auto axes: under Explicit ones the gathers of codebooks are refused.
+        # Auto axes: under Explicit ones JAX raises on gathers of codebooks.
         self._mesh = jax.make_mesh(
             (data, fsdp),
             ("data", "fsdp"),

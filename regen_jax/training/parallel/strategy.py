@@ -25,7 +25,7 @@ class Strategy(abc.ABC):
 
     @abc.abstractmethod
     def shardings(self, tree: Tree) -> Tree:
-        """Returns where each array of a tree (or of its shapes) lies in a checkpoint."""
+        """Returns shardings of a tree of arrays or shapes, in the layout of checkpoints."""
 
     @abc.abstractmethod
     def host_rows(self, batch_size: int) -> np.ndarray:
@@ -50,15 +50,15 @@ class Strategy(abc.ABC):
 
     @abc.abstractmethod
     def abstract_step_state(self, shapes: Tree) -> Tree:
-        """Returns shapes of a state or variables as the compiled step takes them."""
+        """Returns shapes of a state or variables in the layout of the compiled step."""
 
     @abc.abstractmethod
     def to_checkpoint_layout(self, tree: Tree) -> Tree:
-        """Returns one copy of a state or variables of the compiled step."""
+        """Converts a state or variables from step layout to checkpoint layout."""
 
     @abc.abstractmethod
     def to_step_layout(self, tree: Tree) -> Tree:
-        """Returns a state or variables as the compiled step takes them."""
+        """Converts a state or variables from checkpoint layout to step layout."""
 
     @abc.abstractmethod
     def to_host_copy(self, tree: Tree) -> Tree:
@@ -73,7 +73,7 @@ class Strategy(abc.ABC):
         return jax.jit(init, out_shardings=self.shardings(jax.eval_shape(init)))()
 
     def abstract_checkpoint(self, shapes: Tree) -> Tree:
-        """Returns shapes with shardings, which a checkpoint is restored to."""
+        """Returns shapes with shardings, into which a checkpoint is restored."""
         return jax.tree.map(
             lambda x, sharding: jax.ShapeDtypeStruct(
                 x.shape, x.dtype, sharding=sharding

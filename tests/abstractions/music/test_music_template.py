@@ -302,7 +302,7 @@ def test_from_text_of_invalid_text_raises_user_error(text, message):
         (
             SCORES,
             {"levels": ("tempo",)},
-            "unknown level 'tempo': choose from key, chord",
+            r"levels\[0\] must be 'key', 'chord', 'rhythm' or 'cadence', not 'tempo'",
         ),
         (SCORES, {"levels": ()}, "levels must be one or more of key, chord"),
         (SCORES, {"division": 0}, r"division must be in \[1, 6\], not 0"),

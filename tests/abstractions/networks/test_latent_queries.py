@@ -170,7 +170,7 @@ def test_bfloat16_leaves_losses_codebook_and_parameters_float32():
     assert floats == {np.dtype(np.float32)}
 
 
-def test_config_builds_it_with_either_decoder():
+def test_config_builds_either_decoder():
     section = {
         "name": "autoencoder",
         "networks": {"name": "latent_queries", "num_latents": 16},
@@ -228,6 +228,6 @@ def test_space_without_tokens_to_choose_from_raises_value_error(space, name):
     assert str(error.value) == message + name
 
 
-def test_networks_of_images_refuse_tokens():
+def test_network_of_images_on_tokens_raises_user_error():
     with pytest.raises(UserError, match="'conv2d' need images, .*, not Tokens"):
         make_abstraction({"name": "autoencoder"}, "config.abstraction", VQ.input_space)

@@ -55,7 +55,7 @@ def test_no_image_is_in_two_splits(splits):
 
 
 def test_held_out_digits_equal_recorded_ones(splits):
-    """Results of different machines compare only while these do not change."""
+    """Results of different machines are comparable only if these do not change."""
     labels = np.repeat(np.arange(10, dtype=np.uint8), 500)
     rows = stratified_split(labels, digits.HELD_OUT_PER_CLASS)
     np.testing.assert_array_equal(rows["test"][:5], [1, 15, 21, 37, 45])

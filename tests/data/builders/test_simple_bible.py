@@ -81,7 +81,7 @@ def test_verses_have_printed_numbers_where_the_keys_drift(
 
 
 def test_splits_have_recorded_sizes(splits):
-    """Results of different machines compare only while these do not change."""
+    """Results of different machines are comparable only if these do not change."""
     sizes = {name: len(split) for name, split in splits.items()}
     assert sizes == {
         "train": 24_978, "validation": 1_626, "test": 1_829, "unpaired": 2_510

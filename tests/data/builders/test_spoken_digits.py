@@ -48,7 +48,7 @@ def test_splits_partition_the_recordings_of_the_file(splits):
 
 
 def test_held_out_recordings_equal_recorded_ones(splits):
-    """Results of different machines compare only while these do not change."""
+    """Results of different machines are comparable only if these do not change."""
     for name, digest in {
         "test": "3900542e92f563a1",
         "validation": "4e0d9708739719c1",

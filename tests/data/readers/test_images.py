@@ -126,10 +126,10 @@ def test_default_folder_is_that_of_tfds(tmp_path, monkeypatch):
 
 
 def test_missing_set_says_how_to_prepare_it_and_asks_no_network(tmp_path, monkeypatch):
-    def refuse(*args, **kwargs):
+    def fail(*args, **kwargs):
         raise AssertionError("the network was asked")
 
-    monkeypatch.setattr("socket.getaddrinfo", refuse)
+    monkeypatch.setattr("socket.getaddrinfo", fail)
     folder = tmp_path / "my data"
     with pytest.raises(UserError) as caught:
         open_images("cifar10", "train", str(folder))

@@ -1,4 +1,4 @@
-"""The examples that speech tasks read of a set, and those left out."""
+"""The examples of a set that fit the options of speech tasks, and the others."""
 
 import logging
 

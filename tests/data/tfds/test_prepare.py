@@ -1,4 +1,4 @@
-"""Preparing data sets, and refusing those that cannot be prepared or read."""
+"""Preparing data sets, and errors on those that cannot be prepared or read."""
 
 import pytest
 import requests
@@ -32,7 +32,7 @@ class Failing(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         raise NotImplementedError
 
 
-def test_other_version_is_refused_until_this_one_is_prepared(tmp_path):
+def test_set_prepared_in_another_version_raises_user_error(tmp_path):
     command = f"run `python -m regen_jax.data.prepare digits --data_dir={tmp_path}`"
     versions = ["1.0.0", "3.0.0"]
     for version in versions:

@@ -53,7 +53,7 @@ def start_pair(*arguments, indices=(0, 1)):
 
 @pytest.fixture(scope="module")
 def single(tmp_path_factory):
-    """What this process alone learns on four devices, by strategy."""
+    """Arrays after training in this process on four devices, by strategy."""
     folder = tmp_path_factory.mktemp("single")
     return {name: run(folder, name) for name in STRATEGIES}
 

@@ -101,6 +101,7 @@ def test_options_out_of_range_raise_value_error(options, words):
     [
         ({"fsdp": 0}, "fsdp must be at least 1, not 0"),
         ({"data": 0}, "data must be at least 1, or -1, not 0"),
+        ({"data": -2}, "data must be at least -1, not -2"),
     ],
 )
 def test_axes_out_of_range_raise_value_error(axes, words):

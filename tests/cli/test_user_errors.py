@@ -1,4 +1,4 @@
-"""What the commands refuse, in one line before anything is written."""
+"""Mistakes of users: each is an error of one line, before anything is written."""
 
 import json
 import re
@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from tests.cli.refusals import assert_refused, snapshot
+from tests.cli.outcomes import assert_user_error, snapshot
 
 BAD_FLAGS = {
     "unknown-section": (
@@ -60,9 +60,11 @@ BAD_FLAGS = {
 
 
 @pytest.mark.parametrize("flags, words", BAD_FLAGS.values(), ids=BAD_FLAGS)
-def test_train_refuses_flags(command, tmp_path, tiny_flags, flags, words):
+def test_wrong_flag_of_train_prints_an_error(
+    command, tmp_path, tiny_flags, flags, words
+):
     done = command("train", *tiny_flags, f"--workdir={tmp_path}/run", *flags)
-    assert_refused(done, *words)
+    assert_user_error(done, *words)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -81,13 +83,13 @@ BAD_CONFIGS = {
 
 
 @pytest.mark.parametrize("source, words", BAD_CONFIGS.values(), ids=BAD_CONFIGS)
-def test_train_refuses_config_files(command, tmp_path, source, words):
+def test_wrong_config_file_prints_an_error(command, tmp_path, source, words):
     config = tmp_path / "config.py"
     if source is not None:
         config.write_text(source)
     before = snapshot(tmp_path)
     done = command("train", f"--config={config}", f"--workdir={tmp_path}/run")
-    assert_refused(done, *words)
+    assert_user_error(done, *words)
     assert snapshot(tmp_path).keys() - {tmp_path / "__pycache__"} <= before.keys()
 
 
@@ -100,14 +102,18 @@ def test_train_refuses_config_files(command, tmp_path, source, words):
         ("tiny", "no choice 'tiny'"),
     ],
 )
-def test_train_refuses_choices(command, tmp_path, tiny_flags, choices, words):
+def test_unknown_choice_of_a_config_prints_an_error(
+    command, tmp_path, tiny_flags, choices, words
+):
     config = tiny_flags[0].replace("size=tiny", choices)
     done = command("train", config, *tiny_flags[1:], f"--workdir={tmp_path}/run")
-    assert_refused(done, words)
+    assert_user_error(done, words)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_train_refuses_batches_that_do_not_divide(command, tmp_path, tiny_flags):
+def test_batch_that_devices_do_not_divide_prints_an_error(
+    command, tmp_path, tiny_flags
+):
     done = command(
         "train",
         *tiny_flags,
@@ -117,15 +123,15 @@ def test_train_refuses_batches_that_do_not_divide(command, tmp_path, tiny_flags)
     words = (
         "config.train.judge.batch_size 16 does not divide .* 3 devices.* multiple of 3"
     )
-    assert_refused(done, words)
+    assert_user_error(done, words)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_train_refuses_the_folder_of_another_run(command, workdir, tiny_flags):
+def test_workdir_of_another_config_prints_all_differences(command, workdir, tiny_flags):
     before = snapshot(workdir)
     changes = ["--config.seed=1", "--config.prior.width=32", "--config.prior.top_k=5"]
     done = command("train", *tiny_flags, *changes, f"--workdir={workdir}")
-    assert_refused(
+    assert_user_error(
         done,
         "config.seed is 0 there and 1 here",
         "config.prior.width is 16 there and 32 here",
@@ -135,38 +141,40 @@ def test_train_refuses_the_folder_of_another_run(command, workdir, tiny_flags):
 
 
 @pytest.mark.parametrize("name", ["train", "sample", "evaluate"])
-def test_missing_flag_is_refused(command, tmp_path, tiny_flags, name):
+def test_missing_flag_prints_an_error(command, tmp_path, tiny_flags, name):
     given = tiny_flags if name == "train" else []
-    assert_refused(command(name, *given), "--workdir")
+    assert_user_error(command(name, *given), "--workdir")
     if name == "train":
-        assert_refused(command(name, f"--workdir={tmp_path}/run"), "--config")
+        assert_user_error(command(name, f"--workdir={tmp_path}/run"), "--config")
 
 
 @pytest.mark.parametrize("name", ["train", "sample", "evaluate"])
-def test_file_as_workdir_is_refused(command, tmp_path, tiny_flags, name):
+def test_file_as_workdir_prints_an_error(command, tmp_path, tiny_flags, name):
     file = tmp_path / "file"
     file.write_text("mine")
     given = tiny_flags if name == "train" else []
     for path in (file, file / "below"):
-        assert_refused(command(name, *given, f"--workdir={path}"), str(path))
+        assert_user_error(command(name, *given, f"--workdir={path}"), str(path))
     assert file.read_text() == "mine"
 
 
 @pytest.mark.parametrize("name", ["sample", "evaluate"])
-def test_folder_without_run_is_refused(command, tmp_path, name):
+def test_folder_without_run_prints_an_error(command, tmp_path, name):
     done = command(name, f"--workdir={tmp_path}/none")
-    assert_refused(done, "none holds no run: train one with python -m regen_jax.train")
+    assert_user_error(
+        done, "none holds no run: train one with python -m regen_jax.train"
+    )
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["sample", "evaluate"])
-def test_unfinished_run_is_refused(command, workdir, name):
+def test_unfinished_run_prints_an_error(command, workdir, name):
     shutil.rmtree(workdir / "prior" / "checkpoints")
     shutil.rmtree(workdir / "abstraction" / "checkpoints" / "20")
     before = snapshot(workdir)
     done = command(name, f"--workdir={workdir}")
     words = "stage 'abstraction' .* has 15 of 20 steps: finish it with python -m"
-    assert_refused(done, words)
+    assert_user_error(done, words)
     shutil.copytree(
         workdir / "abstraction" / "checkpoints" / "15",
         workdir / "abstraction" / "checkpoints" / "20",
@@ -190,26 +198,26 @@ def test_unfinished_run_is_refused(command, workdir, name):
         (["more"], "unknown argument 'more'"),
     ],
 )
-def test_sample_refuses_flags(command, trained, flags, words):
+def test_wrong_flag_of_sample_prints_an_error(command, trained, flags, words):
     before = snapshot(trained)
-    assert_refused(command("sample", f"--workdir={trained}", *flags), words)
+    assert_user_error(command("sample", f"--workdir={trained}", *flags), words)
     assert snapshot(trained) == before
 
 
-def test_sample_refuses_a_place_it_cannot_write(command, trained, tmp_path):
+def test_out_that_cannot_be_written_prints_an_error(command, trained, tmp_path):
     before = snapshot(trained)
     (tmp_path / "file").write_text("mine")
     done = command(
         "sample", f"--workdir={trained}", f"--out={tmp_path}/file", "--num=2"
     )
-    assert_refused(done, f"--out={tmp_path}/file cannot be written")
+    assert_user_error(done, f"--out={tmp_path}/file cannot be written")
     assert (tmp_path / "file").read_text() == "mine"
     assert snapshot(trained) == before
 
 
-def test_evaluate_refuses_a_file_it_cannot_write(command, workdir):
+def test_metrics_that_cannot_be_written_print_an_error(command, workdir):
     (workdir / "metrics.json").mkdir()
-    assert_refused(command("evaluate", f"--workdir={workdir}"), "metrics.json")
+    assert_user_error(command("evaluate", f"--workdir={workdir}"), "metrics.json")
 
 
 def damage(checkpoint):
@@ -218,7 +226,9 @@ def damage(checkpoint):
     path.write_bytes(path.read_bytes()[:100])
 
 
-def test_damaged_checkpoint_is_logged(command, workdir, tiny_flags, trained):
+def test_damaged_checkpoint_is_logged_and_trained_again(
+    command, workdir, tiny_flags, trained
+):
     damage(workdir / "prior" / "checkpoints" / "20")
     before = snapshot(workdir)
     done = command("sample", f"--workdir={workdir}")
@@ -238,7 +248,7 @@ def test_damaged_checkpoint_is_logged(command, workdir, tiny_flags, trained):
     assert again["fingerprint"] == first["fingerprint"]
 
 
-def test_nothing_but_damaged_checkpoints(command, workdir):
+def test_stage_without_a_whole_checkpoint_prints_an_error(command, workdir):
     for step in ("15", "20"):
         damage(workdir / "judge" / "checkpoints" / step)
     done = command("sample", f"--workdir={workdir}")
