@@ -114,9 +114,15 @@ def _generators(base: bool, patch: int) -> dict[str, Any]:
     """Returns the options of each generator, by name."""
     size = common.transformer(*(512, 8, 8) if base else (128, 3, 4)) | {"remat": "none"}
     network = {"name": "dit", "patch": patch, **size}
+    diffusion = {
+        "process": {"name": "flow_matching"},
+        "time_sampling": {"name": "logit_normal"},
+        "solver": {"name": "heun"},
+        "guidance_method": {"name": "classifier_free"},
+    }
     return {
         "autoregressive": {"dropout": 0.1, "top_p": 0.9, **size},
         "masked": {"dropout": 0.1, "num_steps": 12, **size},
-        "diffusion": {"network": network, "solver": {"name": "heun"}, "num_steps": 12},
+        "diffusion": {"network": network, "num_steps": 12, **diffusion},
         "regression": {"network": network},
     }
