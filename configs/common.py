@@ -313,3 +313,36 @@ def stages(
         if name in without_source:
             train[name]["split"] = "targets"
     return train
+
+
+def diffusion(network: dict[str, Any], num_steps: int) -> dict[str, Any]:
+    """Returns the options of a diffusion generator, whose parts flags exchange by name."""
+    return {
+        "network": network,
+        "num_steps": num_steps,
+        "process": {"name": "flow_matching"},
+        "time_sampling": {"name": "logit_normal"},
+        "solver": {"name": "heun"},
+        "guidance_method": {"name": "classifier_free"},
+    }
+
+
+def image_autoencoder(
+    bottleneck: dict[str, Any], base: bool, perceptual: bool
+) -> dict[str, Any]:
+    """Returns the options of an autoencoder, with the losses of VQGAN if `perceptual`."""
+    size = {"widths": (128, 256) if base else (32, 64), "num_blocks": 2 if base else 0}
+    adversarial = {
+        "name": "adversarial",
+        "weight": 0.5,
+        "start": 5000 if base else 500,
+        "discriminator": {"name": "patch", "widths": (64, 128) if base else (16, 32)},
+        **{"generator": "linear", "feature_weight": 0.0, "adaptive": True},
+    }
+    losses = ({"name": "perceptual"}, adversarial) if perceptual else ()
+    return {
+        "name": "autoencoder",
+        "networks": {"name": "conv2d", **size, "dtype": "float32"},
+        "bottleneck": bottleneck,
+        "losses": ({"name": "squared_error"}, *losses),
+    }

@@ -71,7 +71,10 @@ def get_config(arg: str = "") -> ConfigDict:
     """Returns the config of `arg`, `key=value` pairs of CHOICES separated by commas."""
     chosen = common.parse_choices(arg, CHOICES, FITTING)
     base, abstraction = chosen["size"] == "base", chosen["abstraction"]
-    autoencoders = {name: _autoencoder(name, base) for name in BOTTLENECKS}
+    autoencoders = {
+        name: common.image_autoencoder(bottleneck, base, name in PERCEPTUAL)
+        for name, bottleneck in BOTTLENECKS.items()
+    }
     priors = _generators(base, patch=1 if abstraction in GRIDS else 4)
     for name in ("autoregressive", "masked", "diffusion"):
         priors[name]["guidance"] = 2.0
@@ -92,37 +95,13 @@ def get_config(arg: str = "") -> ConfigDict:
     )
 
 
-def _autoencoder(name: str, base: bool) -> dict[str, Any]:
-    size = {"widths": (128, 256) if base else (32, 64), "num_blocks": 2 if base else 0}
-    adversarial = {
-        "name": "adversarial",
-        "weight": 0.5,
-        "start": 5000 if base else 500,
-        "discriminator": {"name": "patch", "widths": (64, 128) if base else (16, 32)},
-        **{"generator": "linear", "feature_weight": 0.0, "adaptive": True},
-    }
-    perceptual = ({"name": "perceptual"}, adversarial) if name in PERCEPTUAL else ()
-    return {
-        "name": "autoencoder",
-        "networks": {"name": "conv2d", **size, "dtype": "float32"},
-        "bottleneck": BOTTLENECKS[name],
-        "losses": ({"name": "squared_error"}, *perceptual),
-    }
-
-
 def _generators(base: bool, patch: int) -> dict[str, Any]:
     """Returns the options of each generator, by name."""
     size = common.transformer(*(512, 8, 8) if base else (128, 3, 4)) | {"remat": "none"}
     network = {"name": "dit", "patch": patch, **size}
-    diffusion = {
-        "process": {"name": "flow_matching"},
-        "time_sampling": {"name": "logit_normal"},
-        "solver": {"name": "heun"},
-        "guidance_method": {"name": "classifier_free"},
-    }
     return {
         "autoregressive": {"dropout": 0.1, "top_p": 0.9, **size},
         "masked": {"dropout": 0.1, "num_steps": 12, **size},
-        "diffusion": {"network": network, "num_steps": 12, **diffusion},
+        "diffusion": common.diffusion(network, num_steps=12),
         "regression": {"network": network},
     }
