@@ -90,6 +90,11 @@ def parse_choices(
     return values | defaults | chosen
 
 
+def fitting(*groups: tuple[dict[str, Any], Sequence[str]]) -> dict[str, Any]:
+    """Returns the choices that fit each abstraction, from (choices, abstractions)."""
+    return {f"abstraction={name}": fits for fits, names in groups for name in names}
+
+
 def make_config(
     size: str,
     sections: Mapping[str, Any],
@@ -327,9 +332,7 @@ def diffusion(network: dict[str, Any], num_steps: int) -> dict[str, Any]:
     }
 
 
-def image_autoencoder(
-    bottleneck: dict[str, Any], base: bool, perceptual: bool
-) -> dict[str, Any]:
+def image_autoencoder(bottleneck: Any, base: bool, perceptual: bool) -> dict[str, Any]:
     """Returns the options of an autoencoder, with the losses of VQGAN if `perceptual`."""
     size = {"widths": (128, 256) if base else (32, 64), "num_blocks": 2 if base else 0}
     adversarial = {

@@ -29,20 +29,12 @@ _ARRAYS = {"prior": ("diffusion", "regression"), "decoder": ("inverse",)}
 _DECODERS = ("regression", "diffusion", "nearest")
 _DECODED = {"decoder": ("inverse", *_DECODERS)}
 # What fits together, the default first.
-FITTING = {
-    "abstraction=vq": _CODES | _DECODED,
-    "abstraction=fsq": _CODES | _DECODED,
-    "abstraction=rvq": _CODES,
-    "abstraction=lfq": _CODES,
-    "abstraction=vqgan": _CODES,
-    "abstraction=kl": _ARRAYS,
-    "abstraction=ldm": _ARRAYS,
-    "abstraction=latents": _ARRAYS,
-    "abstraction=pixel_tokens": _CODES,
-    "abstraction=downsample": _ARRAYS | {"decoder": _DECODERS},
-    "abstraction=edges": _ARRAYS | {"decoder": _DECODERS},
-    "abstraction=identity": _ARRAYS,
-}
+FITTING = common.fitting(
+    (_CODES | _DECODED, ("vq", "fsq")),
+    (_CODES, ("rvq", "lfq", "vqgan", "pixel_tokens")),
+    (_ARRAYS, ("kl", "ldm", "latents", "identity")),
+    (_ARRAYS | {"decoder": _DECODERS}, ("downsample", "edges")),
+)
 RULES = {"pixel_tokens": {"levels": 256}, "downsample": {"factor": 4}}
 BOTTLENECKS = {
     "vq": {"name": "vq", "num_codes": 128, "dim": 16},
