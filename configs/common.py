@@ -336,8 +336,7 @@ def image_autoencoder(bottleneck: Any, base: bool, perceptual: bool) -> dict[str
     """Returns the options of an autoencoder, with the losses of VQGAN if `perceptual`."""
     size = {"widths": (128, 256) if base else (32, 64), "num_blocks": 2 if base else 0}
     adversarial = {
-        "name": "adversarial",
-        "weight": 0.5,
+        **{"name": "adversarial", "weight": 0.5},
         "start": 5000 if base else 500,
         "discriminator": {"name": "patch", "widths": (64, 128) if base else (16, 32)},
         **{"generator": "linear", "feature_weight": 0.0, "adaptive": True},
