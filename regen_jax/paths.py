@@ -2,6 +2,7 @@
 
 import errno
 import re
+import shlex
 import unicodedata
 from pathlib import Path
 
@@ -70,3 +71,8 @@ def storable(value: str | Path, where: str) -> Path:
 def _shortened(path: Path) -> str:
     text = str(path)
     return text if len(text) <= 200 else f"{text[:60]} … {text[-60:]}"
+
+
+def train_command(workdir: Path) -> str:
+    """Returns the shell command that trains in a folder, without --config."""
+    return f"python -m regen_jax.train --workdir={shlex.quote(str(workdir))}"

@@ -16,7 +16,6 @@ from regen_jax import paths
 from regen_jax.config.registry import require_section, to_plain_dict
 from regen_jax.errors import UserError
 from regen_jax.files import read_json, write_atomically
-from regen_jax.training.start import train_command
 
 CONFIG = "config.json"
 METRICS = {"validation": "metrics_validation.json", "test": "metrics.json"}
@@ -208,7 +207,7 @@ def check_source(
     if taken < steps and not there.get("init_from"):
         raise UserError(
             f"{where}: stage '{stage}' in {source} has {taken} of {steps} steps: finish "
-            f"it with {train_command(source)} and its config"
+            f"it with {paths.train_command(source)} and its config"
         )
 
 
@@ -248,8 +247,8 @@ def read(workdir: Path, where: str = "") -> dict[str, Any]:
         content = json.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(
-            f"{prefix}{workdir} holds no run: train one with {train_command(workdir)} "
-            "--config=configs/digits.py"
+            f"{prefix}{workdir} holds no run: train one with "
+            f"{paths.train_command(workdir)} --config=configs/digits.py"
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{prefix}{path} cannot be read: {error}") from error

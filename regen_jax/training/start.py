@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import shlex
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -120,15 +119,10 @@ def load_stage(
     if restored is None or (steps < options.steps and not options.init_from):
         raise UserError(
             f"stage '{stage.name}' in {workdir} has {steps} of {options.steps} steps: "
-            f"finish it with {train_command(workdir)} and its config"
+            f"finish it with {paths.train_command(workdir)} and its config"
         )
     state, seconds = restored
     return TrainedStage(state.averaged, seconds, steps)
-
-
-def train_command(workdir: Path) -> str:
-    """Returns the shell command that trains in a folder, without --config."""
-    return f"python -m regen_jax.train --workdir={shlex.quote(str(workdir))}"
 
 
 def stage_rng(seed: int, name: str) -> jax.Array:

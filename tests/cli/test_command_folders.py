@@ -13,7 +13,7 @@ PARTS = ("judge", "abstraction", "prior")
 def test_init_from_needs_the_source_run_until_copied_and_never_its_data(
     command, trained, without_data, tmp_path, tiny_flags
 ):
-    home, (source, _) = tmp_path, without_data(trained)
+    home, source = tmp_path, without_data(trained)
     taken = [f"--config.train.{s}.init_from=~/{source.name}" for s in PARTS]
     command_line = *tiny_flags, *taken, "--workdir=~/run"
     for _ in range(2):
