@@ -54,11 +54,13 @@ def adaptive_weight(
       adversarial_loss: likewise.
       prediction: [B, ...].
     """
-    norms = []
-    for loss in (reconstruction_loss, adversarial_loss):
-        by_prediction = jax.grad(loss)(jax.lax.stop_gradient(prediction))
-        gradient = global_mean(last_layer(by_prediction))
-        norms.append(jnp.sqrt(jnp.sum(jnp.square(gradient))))
-    reconstruction, adversarial = norms
+    prediction = jax.lax.stop_gradient(prediction)
+    gradients = [
+        last_layer(jax.grad(loss)(prediction))
+        for loss in (reconstruction_loss, adversarial_loss)
+    ]
+    reconstruction, adversarial = (
+        jnp.sqrt(jnp.sum(jnp.square(gradient))) for gradient in global_mean(gradients)
+    )
     weight = jnp.clip(reconstruction / (adversarial + _DELTA), 0, _LARGEST)
     return jax.lax.stop_gradient(weight)
