@@ -254,7 +254,7 @@ def test_section_within_builds_the_part_that_it_names():
             {"name": "vq", "levels": 3},
             (
                 ".levels is not an option of VectorQuantizer; known are num_codes, dim, "
-                "decay, commitment, dead_code_threshold, num_candidates"
+                "decay, commitment, dead_code_threshold, num_candidates, normalize"
             ),
         ),
         ({"name": "vq", "num_codes": 0}, ".num_codes must be at least 1, not 0"),
