@@ -123,10 +123,6 @@ VARIABLES = {}
 """Shapes of the variables of stages, by `part`: combinations share them."""
 
 
-BUILT = set()
-"""The parts that have been built at their sizes."""
-
-
 def part(config, stage: str) -> str:
     """What a stage depends on of a config."""
     fields = {"judge": (), "abstraction": ("abstraction",)}
@@ -143,6 +139,7 @@ def stepped(stage, options, variables, batch):
     state = jax.eval_shape(init)
     state, metrics = jax.eval_shape(step, state, variables, batch, jax.random.key(1))
     assert metrics["loss"].shape == metrics["grad_norm"].shape == ()
+    assert_only_kernels_are_decayed(state.averaged["params"])
     return state.averaged
 
 
@@ -189,20 +186,19 @@ def assert_only_kernels_are_decayed(params):
 
 @pytest.mark.parametrize("name, arg", COMBINATIONS)
 def test_other_sizes_of_combination_are_built(name, arg, config_of):
-    *smaller, largest = sizes(name)
-    for size in smaller:
+    for size in sizes(name):
         assert build(config_of(name, f"{arg},size={size}")).stages
-    config = config_of(name, f"{arg},size={largest}")
-    run = build(config)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_largest_size_of_default_is_initialized(name, config_of):
+    run = build(config_of(name, f"{offered(name)[0]},size={sizes(name)[-1]}"))
     examples = open_examples(run.task, run.regeneration, "train")
     batch = first_batch(examples, 2)
     for stage in run.stages:
-        known = part(config, stage.name)
-        if known not in BUILT:
-            options = run.train[stage.name]
-            init = functools.partial(create, stage, options, jax.random.key(0), batch)
-            assert_only_kernels_are_decayed(jax.eval_shape(init).variables["params"])
-            BUILT.add(known)
+        options = run.train[stage.name]
+        init = functools.partial(create, stage, options, jax.random.key(0), batch)
+        assert jax.eval_shape(init).step.shape == ()
 
 
 @pytest.mark.parametrize(
