@@ -99,6 +99,10 @@ class Tokens:
                 getattr(self, name) >= 1,
                 f"Tokens needs a positive {name}, not {getattr(self, name)}",
             )
+        _require(
+            self.vocab <= 2**31 - 1,
+            f"Tokens have ids of 32 bits: {self.vocab} are more than 2**31 - 1",
+        )
         object.__setattr__(self, "symbols", tuple(self.symbols))
         _require(
             len(self.symbols) in (0, self.vocab),

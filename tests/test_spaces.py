@@ -49,6 +49,10 @@ def test_space_has_shape_dtype_and_description(space, shape, dtype, text):
         (lambda: Tokens(4, -1), "Tokens needs a positive vocab, not -1"),
         (lambda: Tokens(4, 5, depth=0), "Tokens needs a positive depth, not 0"),
         (
+            lambda: Tokens(4, 2**31),
+            "Tokens have ids of 32 bits: 2147483648 are more than 2**31 - 1",
+        ),
+        (
             lambda: Tokens(4, 3, symbols=("a", "b")),
             "Tokens of 3 ids cannot have 2 symbols",
         ),

@@ -22,9 +22,10 @@ from regen_jax.data.pipeline import (
     training_batches,
 )
 from regen_jax.errors import UserError
-from regen_jax.interfaces import Passes
+from regen_jax.interfaces import Passes, Variables
 from regen_jax.media import markdown
 from regen_jax.media.tensorboard import SummaryWriter
+from regen_jax.training.checkpoint import Checkpoints
 from regen_jax.training.loop import StageData, train
 from regen_jax.training.parallel import processes
 from regen_jax.training.parallel.strategies import check_batch, make_strategy
@@ -32,6 +33,7 @@ from regen_jax.training.parallel.strategy import Strategy
 from regen_jax.training.preemption import Preemption
 from regen_jax.training.stage import StageOptions
 from regen_jax.training.start import TrainedStage
+from regen_jax.training.step import create
 
 
 def train_run(
@@ -64,6 +66,8 @@ def train_run(
     workdir.check_taken_together({n: o.init_from for n, o in run.train.items()})
     examples = {name: run.examples(name) for name in run.train}
     open_examples(run.task, run.regeneration, "validation")
+    # Nothing reads it before `evaluate`, which would be late to say that there is none.
+    run.task.examples("test")
     for name, options in run.train.items():
         check_batch_size(examples[name], options.batch_size)
         # Where there is a copy already, the other run may be gone.
@@ -72,7 +76,7 @@ def train_run(
             sampling = getattr(part, "sampling", ())
             source = paths.storable(options.init_from, f"config.train.{name}.init_from")
             workdir.check_source(source, config, name, sampling, options.steps > 0)
-    _check_pretrained(run, directory)
+    _check_states(run, directory)
     for stage in run.stages:
         stage_options = run.train[stage.name]
         if not stage_options.init_from:
@@ -102,18 +106,26 @@ def train_run(
     return trained
 
 
-def _check_pretrained(run: Run, directory: Path) -> None:
-    """Raises a UserError where a new stage does not fit what it starts from."""
-    for index, stage in enumerate(run.stages):
-        started = workdir.latest_step(directory, stage.name) is not None
-        if stage.pretrained is None or started or run.train[stage.name].init_from:
-            continue
-        batch = blank_batch(run.task, run.regeneration)
-        shapes = {
-            earlier.name: jax.eval_shape(earlier.init, jax.random.key(0), batch)
-            for earlier in run.stages[:index]
-        }
-        stage.pretrained(shapes)
+def _check_states(run: Run, directory: Path) -> None:
+    """Raises a UserError where the state of a new stage cannot be made or taken."""
+    new = [n for n in run.train if workdir.latest_step(directory, n) is None]
+    if not new:
+        return
+    batch = blank_batch(run.task, run.regeneration)
+    shapes: dict[str, Variables] = {}
+    for stage in run.stages:
+        options = run.train[stage.name]
+        init = functools.partial(create, stage, options, jax.random.key(0), batch)
+        state = jax.eval_shape(init)
+        if stage.name in new and options.init_from:
+            where = f"config.train.{stage.name}.init_from"
+            source = paths.storable(options.init_from, where)
+            taken = Checkpoints(source, stage.name, run.loop.checkpoint)
+            with contextlib.closing(taken):
+                taken.check_newest(state)
+        elif stage.name in new and stage.pretrained is not None:
+            stage.pretrained(shapes)
+        shapes[stage.name] = state.variables
 
 
 def _stage_data(

@@ -62,6 +62,11 @@ class FiniteScalarQuantizer(Quantizer):
         super().__post_init__()
         if not self.levels:
             raise ValueError("levels must be one number or more, not none")
+        if self.vocab >= 2**31 - 1:
+            raise ValueError(
+                f"levels give {self.vocab} codes: use a product below 2**31 - 1, since "
+                "codes are int32"
+            )
 
     @property
     def vocab(self) -> int:
