@@ -57,24 +57,26 @@ def _judge_stage(name: str, judge: Judge) -> Stage:
     return Stage(name, lambda rng, batch: judge.init(rng, batch["x"], batch["y"]), loss)
 
 
-def abstraction_stage(name: str, abstraction: Abstraction, what: str) -> Stage:
-    """Returns the stage of that name, which trains on `what` of a batch, `x` or `y`."""
+def abstraction_stage(name: str, abstraction: Abstraction, field: str) -> Stage:
+    """Returns the stage of that name, which trains on `field` of a batch, `x` or `y`."""
 
     def init(rng, batch):
-        return abstraction.init(rng, to_dtype(abstraction.input_space, batch[what]))
+        return abstraction.init(rng, to_dtype(abstraction.input_space, batch[field]))
 
     def loss(variables, frozen, keys, batch, train):
-        y = to_dtype(abstraction.input_space, batch[what])
+        y = to_dtype(abstraction.input_space, batch[field])
         return abstraction.loss(variables, keys, y, train)
 
     def finalize(variables, frozen, batches):
         def values() -> Iterator[Value]:
-            return (to_dtype(abstraction.input_space, batch[what]) for batch in batches)
+            return (
+                to_dtype(abstraction.input_space, batch[field]) for batch in batches
+            )
 
         return abstraction.finalize(variables, Passes(values))
 
     def check_data(batches: Iterable[Batch]) -> None:
-        abstraction.check_data(Passes(lambda: (batch[what] for batch in batches)))
+        abstraction.check_data(Passes(lambda: (batch[field] for batch in batches)))
 
     return Stage(
         name,

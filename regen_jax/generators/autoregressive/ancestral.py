@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from regen_jax.generators.autoregressive.beam import Caches, Step
+from regen_jax.generators.autoregressive.decoding import Caches, Step
 from regen_jax.generators.autoregressive.delay import undelay
 from regen_jax.spaces import Tokens
 

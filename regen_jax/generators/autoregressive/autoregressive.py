@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from regen_jax.generators.autoregressive.ancestral import ancestral_sampling
-from regen_jax.generators.autoregressive.beam import Caches, Step, beam_search
+from regen_jax.generators.autoregressive.beam import beam_search
 from regen_jax.generators.autoregressive.ctc import ctc_nats
+from regen_jax.generators.autoregressive.decoding import Caches, Step
 from regen_jax.generators.autoregressive.delay import delay, undelay
 from regen_jax.generators.autoregressive.options import AutoregressiveOptions
 from regen_jax.generators.sampling.logits import (

@@ -113,6 +113,22 @@ def test_builder_of_a_user_is_prepared_and_read_by_its_class(user_builder, tmp_p
         prepared.require(user_builder, "test", data_dir)
 
 
+def test_description_without_readme_is_docstring_of_builder(tmp_path, monkeypatch):
+    (tmp_path / "plain_sets.py").write_text(
+        "import numpy as np\n"
+        "from regen_jax.data.builders.embedded_builder import EmbeddedBuilder\n"
+        "class PlainNumbers(EmbeddedBuilder):\n"
+        "    'Numbers from 0 on.'\n"
+        "    RELEASE_NOTES = {'1.0.0': 'First.'}\n"
+        "    FEATURES = {'number': np.int64}\n"
+        "    def splits(self):\n"
+        "        return {'train': [(0, {'number': 0})]}\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    builder = prepare("plain_sets:PlainNumbers", str(tmp_path / "data"))
+    assert builder.info.description == "Numbers from 0 on."
+
+
 @pytest.mark.parametrize(
     "name, message",
     [
