@@ -146,7 +146,7 @@ def _prompts(
         stored = directory / stored_task.PROMPTS
         if pairs or not stored.exists() or _has_data(run):
             raise
-        batch = stored_task.read_prompts(directory, num_edited or number)
+        batch = stored_task.read_prompts(run, directory, num_edited or number)
         if count(batch) < num_edited:
             raise
         logger.info("%s: the prompts are %d of %s", error, count(batch), stored)

@@ -103,7 +103,8 @@ def build(
     )
     if info is not None:
         task = task.with_info(info)
-    regeneration = join(config, task.x, task.y)
+    x, y = _spaces(task, stored=info is not None)
+    regeneration = join(config, x, y)
 
     evaluate = instantiate(EvaluateOptions, config["evaluate"], "config.evaluate")
     data = EvaluationData(
@@ -134,6 +135,22 @@ def build(
         data,
         instantiate(CacheOptions, config["cache"], "config.cache"),
     )
+
+
+def _spaces(task: Task, stored: bool) -> tuple[Space, Space]:
+    """Returns X and Y of a task; `UserError` where its stored info does not give them."""
+    try:
+        return task.x, task.y
+    except UserError:
+        raise
+    # The info of a task is its own: what is wrong in it shows as any exception.
+    except Exception as error:
+        if not stored:
+            raise
+        raise UserError(
+            f"the task.json of the run is damaged ({error!r}): restore that file, or "
+            "train again in another --workdir"
+        ) from error
 
 
 def join(config: Mapping[str, Any], x: Space, y: Space) -> Regeneration:

@@ -17,10 +17,15 @@ from regen_jax.errors import UserError
 
 def to_plain_dict(config: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a config as JSON holds it: nested dicts, and lists for tuples."""
+    if not isinstance(config, Mapping) and not hasattr(config, "to_dict"):
+        raise UserError(
+            "config must be its sections, such as what get_config of a config file "
+            f"returns, not {config!r}"
+        )
     to_dict = getattr(config, "to_dict", lambda: config)
     try:
         return json.loads(json.dumps(to_dict()))
-    except TypeError as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise UserError(
             f"config holds a value that is no number, text, list or section: {error}"
         ) from error
@@ -62,7 +67,7 @@ def resolve_class(base: type, name: str, where: str, others: Sequence[str] = ())
             raise UserError(f"{where}: {name} is not a dataclass")
         return cls
     classes = _classes(base)
-    if name not in classes:
+    if not isinstance(name, str) or name not in classes:
         kind = re.sub(r"(?<!^)(?=[A-Z])", " ", base.__name__).lower()
         raise UserError(
             f"{where}: no {kind} is called {name!r}; known are "
