@@ -56,7 +56,7 @@ def train_run(
         or written.
       Preempted: the run was asked to stop, and saved.
     """
-    directory = paths.storable(str(directory), "--workdir")
+    directory = paths.storable(directory, "--workdir")
     run = build(config)
     if stop_after not in (None, *run.train):
         raise UserError(

@@ -169,7 +169,8 @@ def join(config: Mapping[str, Any], x: Space, y: Space) -> Regeneration:
 def _check_paths(config: Mapping[str, Any]) -> None:
     """Checks the folders that fields of a config name."""
     default = os.environ.get("TFDS_DATA_DIR", "")
-    if isinstance(folder := config["data"].get("dir", ""), str):
+    folder = config["data"].get("dir", "")
+    if isinstance(folder, str) and (folder or default):
         where = "config.data.dir" if folder else "TFDS_DATA_DIR"
         paths.local(folder or default, where)
     for name, section in config["train"].items():
