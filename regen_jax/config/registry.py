@@ -207,5 +207,12 @@ def _value(kind: Any, value: Any, where: str) -> Any:
     if typing.get_origin(kind) is typing.Literal:
         choices = ranges.either(typing.get_args(kind))
         raise UserError(f"{where} must be {choices}, not {value!r}")
-    wanted = bare.__name__ if inspect.isclass(bare) else bare
-    raise UserError(f"{where} must be of type {wanted}, not {value!r}")
+    raise UserError(f"{where} must be {_in_words(bare)}, not {value!r}")
+
+
+def _in_words(kind: Any) -> str:
+    """Returns what a value of a type is, such as `of type int` or `a list of sections`."""
+    inner = [part for part in typing.get_args(kind) if part is not ...]
+    if typing.get_origin(kind) is tuple and any(map(dataclasses.is_dataclass, inner)):
+        return f"a list of sections, with the options of {inner[0].__name__}"
+    return f"of type {kind.__name__ if inspect.isclass(kind) else kind}"
