@@ -6,7 +6,8 @@ is class → codes of a VQ autoencoder → image. A part of your own is chosen b
 field of the result can be set in the same way.
 
 Expected of the default, after 5 minutes on two CPU cores: reconstructions with a PSNR of
-22.3 dB, and 97 % of samples in which the judge sees the class asked for.
+22.3 dB, and 97 % of samples in which the judge sees the class asked for; `prior=masked`
+has as many after 7 minutes, in 12 calls of its network.
 """
 
 from typing import Any

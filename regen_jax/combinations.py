@@ -16,7 +16,7 @@ CONFIG = commands.define_config()
 
 def main() -> None:
     """Prints the combinations as a table, and how many fit."""
-    commands.given(CONFIG)
+    commands.parsed_config(CONFIG)
     rows = list(combinations(sys.argv[1:]))
     widths = {
         role: max(len(role), *(len(row.choices[role]) for row in rows))

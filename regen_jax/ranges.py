@@ -33,6 +33,9 @@ Temperature = Annotated[float, Interval(ge=0, le=1_000_000)]
 """Above, samples stay uniform in float32; from 1e38 on, the logit -inf gives NaN."""
 Guidance = Annotated[float, Interval(ge=0, le=1000)]
 """Above, the guided term leaves nothing of the prediction in float32."""
+Logit = Annotated[float, Interval(ge=-100, le=100)]
+"""Of a logit or logarithm; the sigmoid and exponential of what is outside are 0, 1 or
+infinite in float32."""
 Seed = Annotated[int, Interval(ge=0, le=2**31 - 1)]
 
 LARGEST_INT = 2**31 - 1

@@ -45,17 +45,28 @@ NAMES = sorted(
 def offered(name: str) -> list[str]:
     """Every combination that a config offers, as its argument."""
     module = load(name)
-    combinations = []
-    for abstraction in module.CHOICES.get("abstraction", ()):
-        fits = module.FITTING[f"abstraction={abstraction}"]
-        priors = fits.get("prior", module.CHOICES["prior"])
-        combinations += [
-            f"abstraction={abstraction},prior={prior},decoder={decoder}"
-            for prior in priors
-            for decoder in fits["decoder"]
-        ]
-    directions = module.CHOICES.get("direction", ())
-    return combinations or [f"direction={direction}" for direction in directions]
+    combinations = [{}]
+    for key in ("direction", "abstraction", "prior", "decoder"):
+        if key in module.CHOICES:
+            combinations = [
+                chosen | {key: value}
+                for chosen in combinations
+                for value in fitting_values(module, key, chosen)
+            ]
+    return [",".join(f"{k}={v}" for k, v in each.items()) for each in combinations]
+
+
+def fitting_values(module, key: str, chosen: dict[str, str]) -> tuple[str, ...]:
+    """Values of a choice that fit the chosen abstraction; all where nothing is said."""
+    abstraction = f"abstraction={chosen.get('abstraction')}"
+    fits = getattr(module, "FITTING", {}).get(abstraction, {})
+    return fits.get(key, module.CHOICES[key])
+
+
+def sizes(name: str) -> list[str]:
+    """The sizes of a config above `tiny`, the largest last; `tiny` where it is alone."""
+    offered_sizes = load(name).CHOICES["size"]
+    return [size for size in offered_sizes if size != "tiny"] or ["tiny"]
 
 
 COMBINATIONS = [(name, arg) for name in NAMES for arg in offered(name)]
@@ -97,8 +108,10 @@ def sections(config: ConfigDict):
             yield from sections(value)
 
 
-@pytest.mark.parametrize("size", ["demo", "base", "tiny"])
-@pytest.mark.parametrize("name, arg", COMBINATIONS)
+@pytest.mark.parametrize(
+    "name, arg, size",
+    [(*each, size) for each in COMBINATIONS for size in load(each[0]).CHOICES["size"]],
+)
 def test_sections_of_config_share_nothing(name, arg, size):
     """An option that a flag sets is set in one place."""
     config = load(name).get_config(f"{arg},size={size}")
@@ -176,8 +189,10 @@ def assert_only_kernels_are_decayed(params):
 
 @pytest.mark.parametrize("name, arg", COMBINATIONS)
 def test_other_sizes_of_combination_are_built(name, arg, config_of):
-    assert build(config_of(name, f"{arg},size=demo")).stages
-    config = config_of(name, f"{arg},size=base")
+    *smaller, largest = sizes(name)
+    for size in smaller:
+        assert build(config_of(name, f"{arg},size={size}")).stages
+    config = config_of(name, f"{arg},size={largest}")
     run = build(config)
     examples = open_examples(run.task, run.regeneration, "train")
     batch = first_batch(examples, 2)

@@ -25,8 +25,9 @@ from regen_jax.training.preemption import Preempted
 
 logger = logging.getLogger("regen_jax")
 
-WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run")
-# `--help` lists the flags that functions of this module define at their callers.
+WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run, such as runs/digits")
+# `--help` lists the flags that functions of this module define at their callers; these
+# declare this one by `flags.declare_key_flag("workdir")`.
 flags.disclaim_key_flags()
 
 
@@ -69,7 +70,8 @@ def define_config(
     return config_flags.DEFINE_config_file(
         "config",
         None,
-        "config file",
+        "config file, and its choices after a colon, such as "
+        "configs/digits.py:abstraction=fsq,size=base",
         flag_values,
         lock_config=False,
         accept_new_attributes=True,

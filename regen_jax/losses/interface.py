@@ -53,7 +53,8 @@ class LossTerm(Checked, abc.ABC):
     registry: ClassVar[str] = "regen_jax.losses"
     is_pretrained: ClassVar[bool] = False
     """Whether its parameters come from `pretrained` and stay as they are."""
-    adaptive: ClassVar[bool] = False
+    # A class variable of dataclasses would come before `weight` where it is an option.
+    adaptive = False
     """Whether its weight is multiplied by `adaptive_weight`."""
 
     weight: NonNegative = 1.0

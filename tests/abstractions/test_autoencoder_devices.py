@@ -11,10 +11,8 @@ from regen_jax.abstractions.bottlenecks.kl import KL
 from regen_jax.abstractions.bottlenecks.lfq import LookupFreeQuantizer
 from regen_jax.abstractions.networks.conv2d import Conv2dNetworks
 from regen_jax.abstractions.networks.vit import VitNetworks
-from regen_jax.losses.adversarial import Adversarial
 from regen_jax.losses.perceptual import Perceptual
 from regen_jax.losses.squared_error import SquaredError
-from regen_jax.networks.discriminators.patch import Patch
 from regen_jax.networks.features.convnet import ConvNetFeatures
 from regen_jax.spaces import Array
 from regen_jax.stages import abstraction_stage
@@ -23,17 +21,10 @@ from regen_jax.training.parallel.options import MeshAxes, ParallelOptions
 from regen_jax.training.parallel.strategies import make_strategy
 from regen_jax.training.stage import StageOptions
 from regen_jax.training.step import create, train_step
+from tests.losses.vqgan import ADVERSARY
 from tests.training.descent import Constant, Descent
 
 SPACE = Array((8, 8, 1), 0.0, 255.0)
-ADVERSARY = Adversarial(
-    weight=0.5,
-    start=1,
-    discriminator=Patch((4, 8)),
-    generator="linear",
-    feature_weight=0.0,
-    adaptive=True,
-)
 MODELS = {
     "vit-kl": Autoencoder(
         SPACE, VitNetworks(4, width=8, num_layers=1, num_heads=2), KL(2, 0.1)

@@ -261,6 +261,7 @@ def test_run_of_digits_retrieves_training_images(tiny_config, tmp_path):
     config.train.judge.steps = 2
     config.train.decoder.batch_size = config.train.prior.batch_size = 400
     config.evaluate.batch_size = 20
+    config.parallel.axes.data = 1
     trained = train_run(config, tmp_path)
     count = int(trained["decoder"].variables["index"]["count"])
     assert trained["decoder"].steps == trained["prior"].steps == 0

@@ -15,21 +15,12 @@ from regen_jax.abstractions.networks.conv2d import Conv2dNetworks
 from regen_jax.abstractions.networks.latent_queries import LatentQueriesNetworks
 from regen_jax.abstractions.networks.vit import VitNetworks
 from regen_jax.abstractions.networks.vocos import VocosNetworks
-from regen_jax.losses.adversarial import Adversarial
 from regen_jax.losses.interface import check_terms
 from regen_jax.losses.squared_error import SquaredError
-from regen_jax.networks.discriminators.patch import Patch
 from regen_jax.spaces import Array, Tokens
+from tests.losses.vqgan import ADVERSARY
 
 SPACE = Array((8, 8, 1), 0.0, 255.0)
-ADVERSARY = Adversarial(
-    weight=0.8,
-    start=1,
-    discriminator=Patch((4, 8)),
-    generator="linear",
-    feature_weight=0.0,
-    adaptive=True,
-)
 MODEL = Autoencoder(
     SPACE,
     VitNetworks(4, width=8, num_layers=1, num_heads=2),

@@ -14,11 +14,8 @@ import jax
 import jax.numpy as jnp
 
 from regen_jax.networks.conv.conv2d import Conv
-from regen_jax.networks.discriminators.interface import (
-    Discriminator,
-    Judgement,
-    Params,
-)
+from regen_jax.networks.discriminators.interface import Discriminator, Judgement
+from regen_jax.networks.sample_network import Params
 from regen_jax.ranges import Count
 from regen_jax.spaces import Array, Space, zeros
 

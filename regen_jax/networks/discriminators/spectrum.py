@@ -12,12 +12,9 @@ import jax
 import jax.numpy as jnp
 
 from regen_jax.modalities.audio.stft import stft
-from regen_jax.networks.discriminators.interface import (
-    Discriminator,
-    Judgement,
-    Params,
-)
+from regen_jax.networks.discriminators.interface import Discriminator, Judgement
 from regen_jax.networks.linear import Linear
+from regen_jax.networks.sample_network import Params
 from regen_jax.ranges import Count
 from regen_jax.spaces import Array, Padded, Space, Value, length_mask
 

@@ -5,7 +5,8 @@ import dataclasses
 import jax
 
 from regen_jax.networks.conv.convnet import ConvMaps
-from regen_jax.networks.features.interface import FeatureNetwork, Params
+from regen_jax.networks.features.interface import FeatureNetwork
+from regen_jax.networks.sample_network import Params
 from regen_jax.ranges import Count, Natural
 from regen_jax.spaces import Array, Space, zeros
 

@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from regen_jax.networks.features.interface import FeatureNetwork, Params
+from regen_jax.networks.features.interface import FeatureNetwork
+from regen_jax.networks.sample_network import Params
 from regen_jax.spaces import Array, Space, zeros
 
 _BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))

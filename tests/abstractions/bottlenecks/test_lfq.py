@@ -1,7 +1,5 @@
 """Lookup-free quantization: round trips, and entropies against their definition."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,11 +7,7 @@ import pytest
 
 from regen_jax.abstractions.bottlenecks.lfq import LookupFreeQuantizer
 from regen_jax.loss_output import LossOutput
-from regen_jax.training.parallel.options import MeshAxes, ParallelOptions
-from regen_jax.training.parallel.strategies import make_strategy
-from regen_jax.training.stage import Stage, StageOptions
-from regen_jax.training.step import create, train_step
-from tests.training.descent import Constant, Descent
+from tests.training.descent_step import descend, on_one_and_eight_devices
 
 RNG = np.random.default_rng(0)
 LATENTS = RNG.normal(0.2, 0.6, (16, 3, 4)).astype(np.float32)
@@ -119,40 +113,26 @@ def test_gradients_of_extreme_latents_are_finite():
     assert np.isfinite(jax.jit(jax.grad(loss))(latents)).all()
 
 
-@pytest.mark.parametrize(
-    "parallel",
-    [
-        ParallelOptions(axes=MeshAxes(data=1)),
-        ParallelOptions(axes=MeshAxes(fsdp=2), min_size=1),
-        ParallelOptions("pmap"),
-    ],
-    ids=["one", "data4-fsdp2", "pmap8"],
-)
+@on_one_and_eight_devices
 def test_entropy_and_gradient_are_those_of_the_global_batch(parallel):
     shift = np.zeros(4, np.float32)
 
     def loss(variables, frozen, keys, batch, train):
-        z = batch["z"] + variables["params"]["shift"]
+        z = batch["z"] + variables["params"]["kernel"]
         output = LFQ.apply({}, keys, z, batch["mask"], train)
         return LossOutput(output.loss)
 
     def mean_loss(shift: np.ndarray) -> float:
         return entropy_losses(LATENTS + shift, MASK).mean()
 
-    stage = Stage("lfq", lambda rng, batch: {"params": {"shift": shift}}, loss)
-    strategy = make_strategy(parallel)
-    options = StageOptions(batch_size=16, optimizer=Descent(), schedule=Constant(1.0))
-    state = create(stage, options, jax.random.key(0), {})
-    step = strategy.compile(functools.partial(train_step, stage, options), state)
-    batch = strategy.shard_batch({"z": LATENTS, "mask": MASK})
-    state, metrics = step(strategy.to_step_layout(state), {}, batch, jax.random.key(0))
+    batch = {"z": LATENTS, "mask": MASK}
+    descended, metrics = descend(parallel, loss, shift, batch)
     assert metrics["loss"] == pytest.approx(mean_loss(shift), rel=1e-5)
-    updated = strategy.to_checkpoint_layout(state).variables["params"]["shift"]
     gradient = [
         (mean_loss(shift + 1e-4 * unit) - mean_loss(shift - 1e-4 * unit)) / 2e-4
         for unit in np.eye(4)
     ]
-    np.testing.assert_allclose(updated, -np.array(gradient), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(descended, gradient, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize(

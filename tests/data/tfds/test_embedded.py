@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from regen_jax.data import builders
+from regen_jax.data.builders import music21_corpus
 from regen_jax.data.builders.digits.builder import digits_file
+from regen_jax.data.builders.folk_tunes.tunes import BOOKS
 from regen_jax.data.builders.simple_bible.bibles import bible_file
 from regen_jax.data.builders.spoken_digits.builder import recordings_file
 from regen_jax.data.readers import raw_records
@@ -140,6 +142,7 @@ def test_readme_of_an_embedded_set_describes_it(name):
     assert f"version {builder.VERSION} " in readme
     for heading in ("Source", "License", "Splits", "Prepare and read"):
         assert f"\n## {heading}\n" in readme
+    assert re.search(r"`[0-9a-f]{64}`", readme), "no SHA-256 of its source"
     for block in re.findall(r"```bash\n(.*?)```", readme, re.DOTALL):
         for line in block.splitlines():
             words = shlex.split(line, comments=True)
@@ -158,3 +161,18 @@ def test_readmes_hold_the_checksums_of_installed_files():
         readme = Path(*builders.__path__, name, "README.md").read_text()
         for path in paths:
             assert hashlib.sha256(path.read_bytes()).hexdigest() in readme
+
+
+@pytest.mark.parametrize(
+    "name, patterns",
+    [
+        ("chorales", ["bach/bwv*"]),
+        ("folk_tunes", [f"{book}/*.abc" for book in BOOKS]),
+    ],
+)
+def test_readmes_hold_the_checksums_of_files_of_music21(name, patterns):
+    readme = Path(*builders.__path__, name, "README.md").read_text()
+    folder = music21_corpus.corpus_folder("bach").parent
+    paths = sorted(path for pattern in patterns for path in folder.glob(pattern))
+    content = b"".join(path.read_bytes() for path in paths)
+    assert hashlib.sha256(content).hexdigest() in readme

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from regen_jax.generators.diffusion.interfaces import Process, TimeSampling
 from regen_jax.random import normal_quantile
-from regen_jax.ranges import Positive
+from regen_jax.ranges import Logit, Positive
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +22,7 @@ class LogNormal(TimeSampling):
       std: deviation of the logarithm.
     """
 
-    mean: float = -1.2
+    mean: Logit = -1.2
     std: Positive = 1.2
 
     def quantile(self, uniform: jax.Array, process: Process) -> jax.Array:

@@ -6,7 +6,7 @@ import jax
 
 from regen_jax.generators.diffusion.interfaces import Process, TimeSampling
 from regen_jax.random import normal_quantile
-from regen_jax.ranges import Positive
+from regen_jax.ranges import Logit, Positive
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +20,7 @@ class LogitNormal(TimeSampling):
       std: deviation of the logit.
     """
 
-    mean: float = 0.0
+    mean: Logit = 0.0
     std: Positive = 1.0
 
     def quantile(self, uniform: jax.Array, process: Process) -> jax.Array:
