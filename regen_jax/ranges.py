@@ -19,6 +19,8 @@ Dtype = Literal["float32", "bfloat16"]
 Remat = Literal["none", "full"]
 """Policies: activations of a layer that the backward pass recomputes."""
 Count = Annotated[int, Ge(1)]
+SampleCount = Annotated[int, Interval(ge=1, le=1_000_000)]
+"""Of samples that one call draws and holds in memory."""
 Natural = Annotated[int, Ge(0)]
 Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]

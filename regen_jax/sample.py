@@ -19,7 +19,7 @@ from regen_jax.cli.sample_run import sample_run, save_samples
 from regen_jax.evaluation.evaluator import count
 
 flags.declare_key_flag("workdir")
-NUM = commands.define_number("num", 100, ranges.Count, "how many samples")
+NUM = commands.define_number("num", 100, ranges.SampleCount, "how many samples")
 SEED = commands.define_number("seed", 0, ranges.Seed, "seed of the samples")
 GUIDANCE = commands.define_number(
     "guidance",

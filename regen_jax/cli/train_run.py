@@ -56,7 +56,7 @@ def train_run(
         or written.
       Preempted: the run was asked to stop, and saved.
     """
-    directory = paths.storable(str(directory), "--workdir")
+    directory = paths.storable(directory, "--workdir")
     run = build(config)
     if stop_after not in (None, *run.train):
         raise UserError(
@@ -69,7 +69,9 @@ def train_run(
     # Nothing reads it before `evaluate`, which would be late to say that there is none.
     run.task.examples("test")
     for name, options in run.train.items():
-        check_batch_size(examples[name], options.batch_size)
+        if not options.init_from:
+            where = f"config.train.{name}.batch_size"
+            check_batch_size(examples[name], options.batch_size, where)
         # Where there is a copy already, the other run may be gone.
         if options.init_from and workdir.latest_step(directory, name) is None:
             part = getattr(run.regeneration, name, None)
@@ -150,9 +152,10 @@ def checked_strategy(run: Run) -> Strategy:
     """
     strategy = make_strategy(run.parallel)
     for name, options in run.train.items():
-        check_batch(
-            f"config.train.{name}", options.batch_size, options.accumulate, strategy
-        )
+        # A stage that is taken from another run draws no batch.
+        if not options.init_from:
+            where = f"config.train.{name}"
+            check_batch(where, options.batch_size, options.accumulate, strategy)
     return strategy
 
 

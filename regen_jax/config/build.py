@@ -103,7 +103,8 @@ def build(
     )
     if info is not None:
         task = task.with_info(info)
-    regeneration = join(config, task.x, task.y)
+    x, y = _spaces(task, stored=info is not None)
+    regeneration = join(config, x, y)
 
     evaluate = instantiate(EvaluateOptions, config["evaluate"], "config.evaluate")
     data = EvaluationData(
@@ -136,6 +137,22 @@ def build(
     )
 
 
+def _spaces(task: Task, stored: bool) -> tuple[Space, Space]:
+    """Returns X and Y of a task; `UserError` where its stored info does not give them."""
+    try:
+        return task.x, task.y
+    except UserError:
+        raise
+    # The info of a task is its own: what is wrong in it shows as any exception.
+    except Exception as error:
+        if not stored:
+            raise
+        raise UserError(
+            f"the task.json of the run is damaged ({error!r}): restore that file, or "
+            "train again in another --workdir"
+        ) from error
+
+
 def join(config: Mapping[str, Any], x: Space, y: Space) -> Regeneration:
     """Builds the pipeline from space X to space Y of a config's four parts.
 
@@ -152,7 +169,8 @@ def join(config: Mapping[str, Any], x: Space, y: Space) -> Regeneration:
 def _check_paths(config: Mapping[str, Any]) -> None:
     """Checks the folders that fields of a config name."""
     default = os.environ.get("TFDS_DATA_DIR", "")
-    if isinstance(folder := config["data"].get("dir", ""), str):
+    folder = config["data"].get("dir", "")
+    if isinstance(folder, str) and (folder or default):
         where = "config.data.dir" if folder else "TFDS_DATA_DIR"
         paths.local(folder or default, where)
     for name, section in config["train"].items():

@@ -1,8 +1,10 @@
 """Mistakes that `train_run` finds before it makes the workdir."""
 
+import dataclasses
+
 import pytest
 
-from regen_jax.cli.train_run import train_run
+from regen_jax.cli.train_run import checked_strategy, train_run
 from regen_jax.errors import UserError
 
 MISTAKES = {
@@ -20,6 +22,16 @@ MISTAKES = {
         "prior.dropout",
         0.999,
         r"config.prior.dropout must be in \[0, 0.99609375\]",
+    ),
+    "batch-larger-than-data": (
+        "train.judge.batch_size",
+        5000,
+        "config.train.judge.batch_size: a batch of 5000 cannot be drawn from 4000",
+    ),
+    "group-that-is-no-section": (
+        "train.prior.optimizer.groups",
+        "kernel",
+        "groups must be a list of sections, with the options of ParameterGroup, not",
     ),
     "unknown-test-split": ("data.splits", {"test": "tset"}, "'tset'"),
 }
@@ -55,3 +67,12 @@ def test_stage_with_other_averages_raises_user_error_before_anything_is_written(
     with pytest.raises(UserError, match="of another model or optimizer: .*averages"):
         train_run(config, tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_batch_of_a_stage_that_is_taken_need_not_divide(tiny_run):
+    run = tiny_run("decoder=regression")
+    judge = dataclasses.replace(run.train["judge"], batch_size=3)
+    with pytest.raises(UserError, match="config.train.judge.batch_size 3 does not"):
+        checked_strategy(dataclasses.replace(run, train={"judge": judge}))
+    taken = dataclasses.replace(judge, init_from="runs/other")
+    checked_strategy(dataclasses.replace(run, train={"judge": taken}))

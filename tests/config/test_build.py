@@ -56,6 +56,19 @@ def error_message(**sections) -> str:
     return str(error.value)
 
 
+@pytest.mark.parametrize("value", [None, [], "configs/digits.py", 3])
+def test_config_that_is_no_sections_raises_user_error(value):
+    with pytest.raises(UserError, match="config must be its sections, such as .*, not"):
+        build(value)
+
+
+def test_circular_config_raises_user_error():
+    circular = config()
+    circular["log"]["within"] = circular
+    with pytest.raises(UserError, match="no number, text, list or section"):
+        build(circular)
+
+
 SMALL = {"width": 8, "num_layers": 1, "num_heads": 2}
 DIT = {"name": "dit"} | SMALL
 AUTOREGRESSIVE = {"name": "autoregressive"} | SMALL

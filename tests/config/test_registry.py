@@ -129,6 +129,12 @@ def test_unknown_class_raises_user_error(name, message):
     )
 
 
+@pytest.mark.parametrize("name", [["vq"], {"a": 1}, 3, None])
+def test_name_that_is_no_text_is_unknown(name):
+    message = error_message(resolve_class, Bottleneck, name, "config.abstraction")
+    assert message.startswith(f"config.abstraction: no bottleneck is called {name!r}")
+
+
 def test_error_on_an_unknown_class_lists_other_names_of_the_caller():
     message = error_message(
         resolve_class, Generator, "reverse", "config.decoder", ("inverse",)
