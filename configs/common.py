@@ -20,14 +20,9 @@ SPEECH = {
 """Seconds and characters of the longest example of a data set, and its alphabet."""
 
 TINY = {
-    "width": 16,
-    "widths": (4, 8),
-    "num_layers": 1,
-    "encoder_layers": 1,
-    "num_heads": 2,
-    "segment": 4,
-    "judge_width": 16,
-    "judge_layers": 1,
+    **{"width": 16, "widths": (4, 8), "judge_width": 16},
+    **{"num_layers": 1, "encoder_layers": 1, "judge_layers": 1},
+    **{"num_heads": 2, "segment": 4, "start": 10},
 }
 """Options of any section at `size=tiny`."""
 
@@ -163,20 +158,21 @@ def shrink(
 
     Args:
       config: all sections.
-      samples: examples that a report is made on.
+      samples: examples of a report.
       batch_size: examples per step.
       keep: options that stay as they are, as `section.option`.
     """
     schedule = {"name": "warmup_cosine", "learning_rate": 1e-3, "warmup": 0.25}
     stage = training(20, batch_size, learning_rate=1e-3) | {"schedule": schedule}
+    train = {
+        n: stage | {"optimizer": s["optimizer"]} for n, s in config["train"].items()
+    }
     evaluate = {"every": 20, "samples": samples, "loop_samples": samples}
     if "evaluate.batch_size" not in keep:
         evaluate["batch_size"] = samples
-    sections = {
-        name: _shrink_options(section, name, keep) for name, section in config.items()
-    }
+    sections = {n: _shrink_options(section, n, keep) for n, section in config.items()}
     return sections | {
-        "train": dict.fromkeys(config["train"], stage),
+        "train": train,
         "checkpoint": config["checkpoint"] | {"every": 20},
         "log": {"every": 5},
         "evaluate": config["evaluate"] | evaluate,
@@ -185,6 +181,8 @@ def shrink(
 
 def _shrink_options(value: Any, name: str, keep: Sequence[str]) -> Any:
     """Returns a section, and the sections in it, with the options that `TINY` names."""
+    if isinstance(value, tuple):
+        return tuple(_shrink_options(item, name, keep) for item in value)
     if not isinstance(value, Mapping):
         return value
     return {

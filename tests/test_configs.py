@@ -201,6 +201,15 @@ def test_largest_size_of_default_is_initialized(name, config_of):
         assert jax.eval_shape(init).step.shape == ()
 
 
+def test_tiny_size_keeps_optimizer_groups_and_starts_every_loss():
+    config = load("digits").get_config("abstraction=vqgan,size=tiny")
+    larger = load("digits").get_config("abstraction=vqgan")
+    optimizers = [c.train.abstraction.optimizer for c in (config, larger)]
+    assert optimizers[0] == optimizers[1] and optimizers[0].groups
+    steps = config.train.abstraction.steps
+    assert all(loss.get("start", 0) < steps for loss in config.abstraction.losses)
+
+
 @pytest.mark.parametrize(
     "arg, words",
     [
