@@ -1,31 +1,24 @@
 """Training of a run, stage by stage."""
 
 import contextlib
-import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from regen_jax import paths
 from regen_jax.cli import stored_task, workdir
-from regen_jax.cli.load_run import blank_batch
+from regen_jax.cli.training_checks import check_training
 from regen_jax.config.build import Run, build
 from regen_jax.config.registry import to_plain_dict
-from regen_jax.data.host_features import open_examples
 from regen_jax.data.pipeline import (
     DataSource,
-    check_batch_size,
     evaluation_batches,
     first_batch,
     training_batches,
 )
 from regen_jax.errors import UserError
-from regen_jax.interfaces import Passes, Variables
 from regen_jax.media import markdown
 from regen_jax.media.tensorboard import SummaryWriter
-from regen_jax.training.checkpoint import Checkpoints
 from regen_jax.training.loop import StageData, train
 from regen_jax.training.parallel import processes
 from regen_jax.training.parallel.strategies import check_batch, make_strategy
@@ -33,7 +26,6 @@ from regen_jax.training.parallel.strategy import Strategy
 from regen_jax.training.preemption import Preemption
 from regen_jax.training.stage import StageOptions
 from regen_jax.training.start import TrainedStage
-from regen_jax.training.step import create
 
 
 def train_run(
@@ -65,27 +57,7 @@ def train_run(
     strategy = checked_strategy(run)
     workdir.check_taken_together({n: o.init_from for n, o in run.train.items()})
     examples = {name: run.examples(name) for name in run.train}
-    open_examples(run.task, run.regeneration, "validation")
-    # Nothing reads it before `evaluate`, which would be late to say that there is none.
-    run.task.examples("test")
-    for name, options in run.train.items():
-        if not options.init_from:
-            where = f"config.train.{name}.batch_size"
-            check_batch_size(examples[name], options.batch_size, where)
-        # Where there is a copy already, the other run may be gone.
-        if options.init_from and workdir.latest_step(directory, name) is None:
-            part = getattr(run.regeneration, name, None)
-            sampling = getattr(part, "sampling", ())
-            source = paths.storable(options.init_from, f"config.train.{name}.init_from")
-            workdir.check_source(source, config, name, sampling, options.steps > 0)
-    _check_states(run, directory)
-    for stage in run.stages:
-        stage_options = run.train[stage.name]
-        if not stage_options.init_from:
-            one_pass = functools.partial(
-                evaluation_batches, examples[stage.name], stage_options.batch_size
-            )
-            stage.check_data(Passes(one_pass))
+    check_training(run, config, directory, examples)
 
     trained: dict[str, TrainedStage] = {}
     with Preemption() as preemption, _locked(directory, config, run):
@@ -98,36 +70,12 @@ def train_run(
                 strategy,
                 directory,
                 {name: other.variables for name, other in trained.items()},
-                _stage_data(
-                    examples[stage.name], run.train[stage.name], run.loop.seed, strategy
-                ),
+                _stage_data(examples[stage.name], options, run.loop.seed, strategy),
                 preemption,
             )
             if stage.name == stop_after:
                 break
     return trained
-
-
-def _check_states(run: Run, directory: Path) -> None:
-    """Raises a UserError where the state of a new stage cannot be made or taken."""
-    new = [n for n in run.train if workdir.latest_step(directory, n) is None]
-    if not new:
-        return
-    batch = blank_batch(run.task, run.regeneration)
-    shapes: dict[str, Variables] = {}
-    for stage in run.stages:
-        options = run.train[stage.name]
-        init = functools.partial(create, stage, options, jax.random.key(0), batch)
-        state = jax.eval_shape(init)
-        if stage.name in new and options.init_from:
-            where = f"config.train.{stage.name}.init_from"
-            source = paths.storable(options.init_from, where)
-            taken = Checkpoints(source, stage.name, run.loop.checkpoint)
-            with contextlib.closing(taken):
-                taken.check_newest(state)
-        elif stage.name in new and stage.pretrained is not None:
-            stage.pretrained(shapes)
-        shapes[stage.name] = state.variables
 
 
 def _stage_data(
