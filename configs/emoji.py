@@ -1,0 +1,106 @@
+"""Text → image: emoji from their names.
+
+`--config=configs/emoji.py:abstraction=rvq,size=base` chooses; see CHOICES. The default
+is caption → latents of an autoencoder → picture. `--config.data.name=coco_captions` takes
+another data set of pictures with captions.
+
+Real pictures, and what is drawn from their names, carry OpenMoji's credit line, see
+`regen_jax/data/builders/openmoji`.
+"""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+CHOICES = {
+    "abstraction": ("latents", "vq", "fsq", "rvq", "identity"),
+    "prior": ("diffusion", "regression", "autoregressive"),
+    "decoder": ("inverse",),
+    "size": ("demo", "base", "tiny"),
+}
+_CODES = {"prior": ("autoregressive",), "decoder": ("inverse",)}
+_ARRAYS = {"prior": ("diffusion", "regression"), "decoder": ("inverse",)}
+# What fits together, the default first.
+FITTING = {
+    "abstraction=latents": _ARRAYS,
+    "abstraction=vq": _CODES,
+    "abstraction=fsq": _CODES,
+    "abstraction=rvq": _CODES,
+    "abstraction=identity": _ARRAYS,
+}
+BOTTLENECKS = {
+    "latents": {"name": "identity", "dim": 16},
+    "vq": {"name": "vq", "num_codes": 512, "dim": 16},
+    "fsq": {"name": "fsq", "levels": (8, 8, 8)},
+    "rvq": {"name": "rvq", "num_codes": 256, "dim": 16, "depth": 4},
+}
+COARSE = ("latents", "rvq")
+"""Y′ that says much of a position, so that few positions are enough."""
+STAGES = {
+    "judge": common.Stage(1500, 128, 2e-3),
+    "abstraction": common.Stage(2000, 32, 2e-3),
+    "prior": common.Stage(2500, 64, 1e-3),
+}
+BASE = common.Scale(steps=20, batch_size=256, slower=2)
+
+
+def get_config(arg: str = "") -> ConfigDict:
+    """Returns the config of `arg`, `key=value` pairs of CHOICES separated by commas."""
+    chosen = common.parse_choices(arg, CHOICES, FITTING)
+    base = chosen["size"] == "base"
+    parts = {
+        "abstraction": {
+            name: _autoencoder(bottleneck, name in COARSE, base)
+            for name, bottleneck in BOTTLENECKS.items()
+        },
+        "prior": _generators(
+            base, patch=4 if chosen["abstraction"] == "identity" else 1
+        ),
+    }
+    data = {
+        "name": "openmoji",
+        "size": 64 if base else 32,
+        "vocab": 4000,
+        "max_length": 24,
+        "judge_width": 96 if base else 48,
+    }
+    train = common.stages(STAGES, BASE if base else None)
+    return common.make_config(
+        chosen["size"],
+        common.sections(chosen, "text_to_image", data, parts, train),
+        evaluate={"every": 5000, "samples": 0, "loop_samples": 120, "batch_size": 250},
+        tiny={"samples": 12},
+    )
+
+
+def _autoencoder(
+    bottleneck: dict[str, Any], coarse: bool, base: bool
+) -> dict[str, Any]:
+    widths = (64, 128, 256) if base else (32, 64, 128)
+    size = {"widths": widths[: None if coarse else 2], "num_blocks": 2 if base else 0}
+    return {
+        "name": "autoencoder",
+        "networks": {"name": "conv2d", **size, "dtype": "float32"},
+        "bottleneck": bottleneck,
+        "losses": ({"name": "squared_error"},),
+    }
+
+
+def _generators(base: bool, patch: int) -> dict[str, Any]:
+    """Returns the options of each generator, by name."""
+    size = common.transformer(*(512, 8, 8) if base else (192, 4, 6)) | {"remat": "none"}
+    network = {"name": "dit", "patch": patch, **size}
+    return {
+        "autoregressive": common.encoder_decoder(
+            size, encoder_layers=1, dropout=0.1, source_dropout=0.1, top_p=0.8
+        ),
+        "diffusion": {
+            "network": network,
+            "solver": {"name": "heun"},
+            "num_steps": 12,
+            "guidance": 2.0,
+        },
+        "regression": {"network": network},
+    }
