@@ -4,8 +4,7 @@
 is caption → latents of an autoencoder → picture. `--config.data.name=coco_captions` takes
 another data set of pictures with captions.
 
-Real pictures, and what is drawn from their names, carry OpenMoji's credit line, see
-`regen_jax/data/builders/openmoji`.
+Real pictures carry OpenMoji's credit line, see the README of the data set `openmoji`.
 """
 
 from typing import Any
