@@ -78,13 +78,15 @@ def _autoencoder(
     bottleneck: dict[str, Any], coarse: bool, base: bool
 ) -> dict[str, Any]:
     widths = (64, 128, 256) if base else (32, 64, 128)
-    size = {"widths": widths[: None if coarse else 2], "num_blocks": 2 if base else 0}
-    return {
-        "name": "autoencoder",
-        "networks": {"name": "conv2d", **size, "dtype": "float32"},
-        "bottleneck": bottleneck,
-        "losses": ({"name": "squared_error"},),
+    networks = {
+        "name": "conv2d",
+        "widths": widths if coarse else widths[:2],
+        "num_blocks": 2 if base else 0,
+        "dtype": "float32",
     }
+    losses = ({"name": "squared_error"},)
+    parts = {"networks": networks, "bottleneck": bottleneck, "losses": losses}
+    return {"name": "autoencoder", **parts}
 
 
 def _generators(base: bool, patch: int) -> dict[str, Any]:

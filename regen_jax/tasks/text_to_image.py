@@ -188,18 +188,6 @@ class TextToImage(ImageTask):
 
         return metrics
 
-    def per_example(
-        self, variables: Mapping[str, Variables], generated: Generated
-    ) -> PerExample:
-        """Returns each caption, and whether it is among the five nearest."""
-        prompts, y, _ = generated
-        rank, _ = self._ranking(variables)
-        ranks, _ = rank(np.asarray(prompts["x"]), y)
-        return {
-            "caption": self._texts(prompts["x"]),
-            "caption_top5": np.stack([ranks < 5, np.ones(len(y))], axis=1),
-        }
-
     def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
         """Renders pictures with their captions, each row above the real pictures."""
         texts, columns = self._texts(prompts["x"]), min(_COLUMNS, len(y))
@@ -224,6 +212,18 @@ class TextToImage(ImageTask):
         if self.info["credit"]:
             text += f"\n\nReal pictures: {self.info['credit']}"
         return Media({"samples": grid}, texts={"samples": text})
+
+    def per_example(
+        self, variables: Mapping[str, Variables], generated: Generated
+    ) -> PerExample:
+        """Returns each caption, and whether it is among the five nearest."""
+        prompts, y, _ = generated
+        rank, _ = self._ranking(variables)
+        ranks, _ = rank(np.asarray(prompts["x"]), y)
+        return {
+            "caption": self._texts(prompts["x"]),
+            "caption_top5": np.stack([ranks < 5, np.ones(len(y))], axis=1),
+        }
 
     @property
     def _judge(self) -> Contrastive:

@@ -64,12 +64,8 @@ def test_padding_has_no_part_in_an_embedding(variables, pairs):
 
 @pytest.mark.parametrize(
     "parallel",
-    [
-        ParallelOptions(axes=MeshAxes(data=1)),
-        ParallelOptions(axes=MeshAxes(fsdp=2), min_size=1),
-        ParallelOptions("pmap"),
-    ],
-    ids=["one", "data4-fsdp2", "pmap8"],
+    [ParallelOptions(axes=MeshAxes(fsdp=2), min_size=1), ParallelOptions("pmap")],
+    ids=["data4-fsdp2", "pmap8"],
 )
 def test_step_on_any_devices_compares_the_global_batch(parallel, variables, pairs):
     def loss(variables, frozen, keys, batch, train):
