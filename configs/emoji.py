@@ -5,7 +5,8 @@ is caption → latents of an autoencoder → picture. `--config.data.name=coco_c
 another data set of pictures with captions.
 
 Steps and sizes of `demo` are estimates for 15 minutes on two CPU cores: what they give
-is to be measured. Real pictures carry OpenMoji's credit line, see the README of the data set `openmoji`.
+is to be measured. Real pictures carry OpenMoji's credit line, see the README of the data
+set `openmoji`.
 """
 
 from typing import Any
