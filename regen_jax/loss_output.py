@@ -13,6 +13,10 @@ _average: contextvars.ContextVar[Callable[[Any], Any]] = contextvars.ContextVar(
     "average", default=lambda x: x
 )
 
+_gather: contextvars.ContextVar[Callable[[Any], Any]] = contextvars.ContextVar(
+    "gather", default=lambda x: x
+)
+
 
 @flax.struct.dataclass
 class LossOutput:
@@ -61,11 +65,29 @@ def global_mean(x: Any) -> Any:
     return _average.get()(x)
 
 
+def global_batch(x: Any) -> Any:
+    """Returns arrays of all examples of the global batch, for losses that compare them.
+
+    Such as a contrastive loss, whose negatives are the other examples. What holds of
+    micro-batches and of evaluation is said at `global_mean`.
+
+    Args:
+      x: a tree of arrays [B, ...] of the examples that the loss is given.
+
+    Returns:
+      The tree with arrays [N, ...] of all examples, which include the given ones.
+    """
+    return _gather.get()(x)
+
+
 @contextlib.contextmanager
-def averaging_by(average: Callable[[Any], Any]) -> Iterator[None]:
-    """Makes `global_mean` call `average`, while a step is traced."""
-    token = _average.set(average)
+def averaging_by(
+    average: Callable[[Any], Any], gather: Callable[[Any], Any] = lambda x: x
+) -> Iterator[None]:
+    """Makes `global_mean` call `average` and `global_batch` `gather`, in a trace."""
+    tokens = _average.set(average), _gather.set(gather)
     try:
         yield
     finally:
-        _average.reset(token)
+        _average.reset(tokens[0])
+        _gather.reset(tokens[1])

@@ -135,7 +135,31 @@ def text_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
-def data_dir(digits_dir: str, speech_dir: str, music_dir: str, text_dir: str) -> str:
+def emoji_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The same folder with an emoji in thirty of `openmoji`, the red heart among them."""
+    from regen_jax.data.builders.openmoji import builder as openmoji
+    from regen_jax.data.tfds.prepare import prepare
+
+    read_captions = openmoji.read_captions
+
+    def few(*files: Path) -> dict[str, str]:
+        listed = read_captions(*files)
+        stems = [*itertools.islice(listed, 0, None, 30), "2764"]
+        return {stem: listed[stem] for stem in stems}
+
+    with (
+        _shared(tmp_path_factory, "data") as folder,
+        pytest.MonkeyPatch.context() as m,
+    ):
+        m.setattr(openmoji, "read_captions", few)
+        prepare("openmoji", str(folder))
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def data_dir(
+    digits_dir: str, speech_dir: str, music_dir: str, text_dir: str, emoji_dir: str
+) -> str:
     """The same folder with the sets of all of these."""
     return digits_dir
 

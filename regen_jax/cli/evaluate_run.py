@@ -11,7 +11,7 @@ from regen_jax.cli import stored_task, workdir
 from regen_jax.cli.load_run import load_run, read_config
 from regen_jax.cli.training_costs import training_costs
 from regen_jax.config.build import build
-from regen_jax.data.pipeline import evaluation_batches
+from regen_jax.data.pipeline import stack
 from regen_jax.errors import UserError
 from regen_jax.evaluation import outputs
 from regen_jax.evaluation.evaluator import EvaluationData
@@ -94,8 +94,8 @@ def evaluate_run(
 
 
 def _real(data: EvaluationData, variables: Mapping[str, Variables]) -> dict[str, float]:
-    """Returns the metrics of real Y of the core list, the baseline for samples."""
-    examples = data.core_examples
-    (batch,) = evaluation_batches(examples, len(examples))
+    """Returns the metrics of real Y, the baseline for samples."""
+    examples = data.task.real_examples(data.split)
+    batch = stack([{k: e[k] for k in ("x", "y") if k in e} for e in examples])
     y = data.task.postprocess(batch["y"])
     return data.task.sample_metrics(variables)(Generated(batch, y))

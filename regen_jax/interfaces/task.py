@@ -146,6 +146,11 @@ class Task(abc.ABC):
         examples, rows = self.examples(split), self.core_list(split).rows
         return [examples[int(row)] for row in rows[: number or None]]
 
+    def real_examples(self, split: str) -> Sequence[Example]:
+        """Returns the examples whose real y are the baseline of samples: the core list."""
+        examples, rows = self.examples(split), self.core_list(split).rows
+        return [examples[int(row)] for row in rows]
+
     def parse_prompt(self, kind: str, value: str) -> Example:
         """Returns an example from what a user gave.
 

@@ -8,22 +8,22 @@ from typing import Any
 import numpy as np
 
 from regen_jax.data.readers.images import LabeledImages, open_images
-from regen_jax.data.tfds.splits import SetOptions
-from regen_jax.interfaces import Example, Judge, Task, Variables
+from regen_jax.interfaces import Example, Judge, Variables
 from regen_jax.interfaces.task import Generated, PerExample, SampleMetrics
 from regen_jax.judges.image_classifier import ImageClassifier
 from regen_jax.media.image_grid import image_grid
 from regen_jax.media.media import Media
 from regen_jax.metrics.frechet import frechet_distance, random_split_distances
-from regen_jax.metrics.image import mean_pairwise_distance, mse, nearest_neighbors, psnr
+from regen_jax.metrics.image import mean_pairwise_distance, nearest_neighbors
 from regen_jax.spaces import Array, Category
+from regen_jax.tasks.pictured import ImageTask
 
 FRECHET_DRAWS = 20
 """Random sets of real images from which `frechet_std` is estimated."""
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassToImage(SetOptions, Task):
+class ClassToImage(ImageTask):
     """X is a class, Y an 8-bit image; a small classifier judges the samples.
 
     Attributes:
@@ -38,7 +38,7 @@ class ClassToImage(SetOptions, Task):
 
     @property
     def y(self) -> Array:
-        return Array(tuple(self.info["shape"]), 0.0, 255.0, step=1.0)
+        return self.image_space(tuple(self.info["shape"]))
 
     def read_info(self) -> dict[str, Any]:
         train = self.examples("train")
@@ -55,9 +55,6 @@ class ClassToImage(SetOptions, Task):
         """Returns every class in turn; as many as the split has images if `number` is 0."""
         number = number or len(self.examples(split))
         return [{"x": np.int32(i % self.x.size)} for i in range(number)]
-
-    def postprocess(self, y: np.ndarray) -> np.ndarray:
-        return np.clip(np.round(y), 0, 255).astype(np.uint8)
 
     def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
         """Returns metrics of images y [N, H, W, C] by the judge and the training images.
@@ -115,13 +112,6 @@ class ClassToImage(SetOptions, Task):
             "accuracy": np.stack([predicted == prompts["x"], np.ones(len(y))], axis=1),
         }
 
-    def reconstruction_metrics(
-        self, y: np.ndarray, other: np.ndarray
-    ) -> dict[str, float]:
-        """Computes `mse` in units of the range, and its `psnr` in dB if finite."""
-        error = float(np.mean(mse(y, other, peak=255.0)))
-        return {"mse": error} | ({"psnr": psnr(error)} if error else {})
-
     def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
         """Renders a row of at most ten images per class."""
         x = prompts["x"]
@@ -129,20 +119,13 @@ class ClassToImage(SetOptions, Task):
         rows = [y[x == k][:10] for k in range(self.x.size)]
         length = max(1, min(map(len, rows)))
         shown = [(name, row) for name, row in zip(names, rows, strict=True) if len(row)]
-        scale = max(1, round(56 / self.y.shape[1]))
         picture = image_grid(
             np.concatenate([row[:length] for _, row in shown]),
             length,
             row_labels=[name for name, _ in shown],
-            scale=scale,
+            scale=self.shown_scale,
         )
         return Media({"samples": picture})
-
-    def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Media:
-        """Renders ten images above their reconstructions."""
-        pairs = np.concatenate([y[:10], other[:10]])
-        scale = max(1, round(56 / self.y.shape[1]))
-        return Media({"reconstructions": image_grid(pairs, len(y[:10]), scale=scale)})
 
 
 @functools.lru_cache

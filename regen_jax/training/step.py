@@ -102,7 +102,8 @@ def train_step(
         variables = {**state.variables, "params": params}
         variables = reduction.all_gather_params(variables)
         frozen_variables = reduction.all_gather_params(frozen)
-        with averaging_by(reduction.global_mean), stratifying_by(strata_B):
+        averaging = averaging_by(reduction.global_mean, reduction.global_batch)
+        with averaging, stratifying_by(strata_B):
             output = stage.loss(variables, frozen_variables, keys, batch, True)
         # A sum: only of the global batch is it known what it is divided by.
         return output.weighted_sums()["loss"][0], output

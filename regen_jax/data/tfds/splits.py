@@ -6,7 +6,8 @@ Sets of this package store the three. For any other set:
   `validation` if there is no `test`, or if its labels are secret, as those of
   `imagenet2012` are; `test_clean` of `librispeech` and `libritts`.
 - `validation` is the stored one if that is not the test split already; `dev_clean` of
-  those two.
+  those two, and `val` of `coco_captions`, whose `train` is that of Karpathy and Fei-Fei
+  (arXiv 1412.2306) with `restval`.
 - A split that is missing is held out from `train`, and no longer part of it: 2% of the
   examples, at most 10,000, see `regen_jax.data.tfds.split_keys`; `test` comes first. A
   set with `train` alone, such as `ljspeech`, thus has all three.
@@ -34,6 +35,7 @@ _SECRET_TEST_LABELS = {"test": ("validation",)}
 _STORED_NAMES = {
     "librispeech": _READ_SPEECH,
     "libritts": _READ_SPEECH,
+    "coco_captions": {"train": ("train", "restval"), "validation": ("val",)},
     "imagenet2012": _SECRET_TEST_LABELS,
     "places365_small": _SECRET_TEST_LABELS,
 }

@@ -39,6 +39,10 @@ class Reduction:
         """Returns the mean over the global batch from means over this device's examples."""
         return x
 
+    def global_batch(self, x: Tree) -> Tree:
+        """Returns arrays of all examples from those of this device."""
+        return x
+
 
 class MeshReduction(Reduction):
     """For programs that XLA partitions over a mesh: they see the global batch.
@@ -105,6 +109,9 @@ class PmapReduction(Reduction):
 
     def global_mean(self, x: Tree) -> Tree:
         return jax.lax.pmean(x, AXIS)
+
+    def global_batch(self, x: Tree) -> Tree:
+        return jax.lax.all_gather(x, AXIS, tiled=True)
 
 
 def _constrain_grad(grad: jax.Array, sharding: NamedSharding) -> jax.Array:

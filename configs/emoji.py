@@ -1,0 +1,110 @@
+"""Text → image: emoji from their names.
+
+`--config=configs/emoji.py:abstraction=rvq,size=base` chooses; see CHOICES. The default
+is caption → latents of an autoencoder → picture. `--config.data.name=coco_captions` takes
+another data set of pictures with captions.
+
+Steps and sizes of `demo` are estimates for 15 minutes on two CPU cores: what they give
+is to be measured. Real pictures carry OpenMoji's credit line, see the README of the data
+set `openmoji`.
+"""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+CHOICES = {
+    "abstraction": (
+        *("latents", "kl", "vq", "fsq", "rvq", "lfq"),
+        *("grayscale", "palette", "downsample", "edges", "identity"),
+    ),
+    "prior": ("diffusion", "regression", "autoregressive", "masked", "nearest"),
+    "decoder": ("inverse", "regression", "diffusion", "nearest"),
+    "size": ("demo", "base", "tiny"),
+}
+_CODES = {"prior": ("autoregressive", "masked"), "decoder": ("inverse",)}
+_ARRAYS = {"prior": ("diffusion", "regression"), "decoder": ("inverse",)}
+# What fits together, the default first.
+FITTING = common.fitting(
+    (_ARRAYS, ("latents", "kl", "identity")),
+    (_CODES, ("rvq", "vq", "fsq", "lfq", "palette")),
+    (
+        _ARRAYS | {"decoder": ("regression", "diffusion", "nearest")},
+        ("grayscale", "downsample", "edges"),
+    ),
+)
+RULES = {"downsample": {"factor": 8}, "palette": {"num_colors": 16}}
+BOTTLENECKS = {
+    "latents": {"name": "identity", "dim": 16},
+    "kl": {"name": "kl", "dim": 16, "weight": 1e-4},
+    "vq": {"name": "vq", "num_codes": 512, "dim": 16},
+    "fsq": {"name": "fsq", "levels": (8, 8, 8)},
+    "rvq": {"name": "rvq", "num_codes": 256, "dim": 16, "depth": 4},
+    "lfq": {"name": "lfq", "bits": 9},
+}
+COARSE = ("latents", "kl", "rvq")
+"""Y′ that says much of a position, so that few positions are enough."""
+PIXELS = ("grayscale", "edges", "identity")
+"""Y′ as large as a picture, of which a patch is a position."""
+STAGES = {
+    "judge": common.Stage(1500, 128, 2e-3),
+    "abstraction": common.Stage(2000, 32, 2e-3),
+    "decoder": common.Stage(2000, 32, 1e-3),
+    "prior": common.Stage(2500, 64, 1e-3),
+}
+BASE = common.Scale(steps=20, batch_size=256, slower=2)
+
+
+def get_config(arg: str = "") -> ConfigDict:
+    """Returns the config of `arg`, `key=value` pairs of CHOICES separated by commas."""
+    chosen = common.parse_choices(arg, CHOICES, FITTING)
+    base, abstraction = chosen["size"] == "base", chosen["abstraction"]
+    autoencoders = {
+        name: _autoencoder(bottleneck, name in COARSE, base)
+        for name, bottleneck in BOTTLENECKS.items()
+    }
+    priors = _generators(base, patch=4 if abstraction in PIXELS else 1)
+    for name in ("masked", "diffusion"):
+        priors[name]["guidance"] = 2.0
+    parts = {
+        "abstraction": RULES | autoencoders,
+        "prior": priors,
+        "decoder": _generators(base, patch=4),
+    }
+    data = {
+        "name": "openmoji",
+        "size": 64 if base else 32,
+        "vocab": 4000,
+        "max_length": 24,
+        "judge_width": 96 if base else 48,
+    }
+    train = common.stages(STAGES, BASE if base else None)
+    return common.make_config(
+        chosen["size"],
+        common.sections(chosen, "text_to_image", data, parts, train),
+        evaluate={"every": 5000, "samples": 0, "loop_samples": 120, "batch_size": 250},
+        tiny={"samples": 12},
+    )
+
+
+def _autoencoder(bottleneck: Any, coarse: bool, base: bool) -> dict[str, Any]:
+    """Returns the options of an autoencoder to a grid of an 8th or 4th of the size."""
+    section = common.image_autoencoder(bottleneck, base, perceptual=False)
+    widths = (64, 128, 256) if base else (32, 64, 128)
+    section["networks"]["widths"] = widths if coarse else widths[:2]
+    return section
+
+
+def _generators(base: bool, patch: int) -> dict[str, Any]:
+    """Returns the options of each generator, by name."""
+    size = common.transformer(*(512, 8, 8) if base else (192, 4, 6)) | {"remat": "none"}
+    network = {"name": "dit", "patch": patch, **size}
+    tokens = common.encoder_decoder(size, encoder_layers=1, dropout=0.1, top_p=0.8)
+    return {
+        "autoregressive": tokens | {"source_dropout": 0.1},
+        "masked": {"dropout": 0.1, "num_steps": 12, **size},
+        "diffusion": common.diffusion(network, num_steps=12),
+        "regression": {"network": network},
+    }
