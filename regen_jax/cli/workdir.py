@@ -310,7 +310,9 @@ def differences(old: Any, new: Any, where: str) -> Iterator[str]:
     """Yields what differs between two nested dicts, as text that names the field."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
-            missing = "nothing"
+            # An absent section is as an empty one: both leave all to the defaults.
+            sections = isinstance(old.get(key), dict) or isinstance(new.get(key), dict)
+            missing = {} if sections else "nothing"
             yield from differences(
                 old.get(key, missing), new.get(key, missing), f"{where}.{key}"
             )

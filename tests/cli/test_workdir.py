@@ -155,6 +155,17 @@ def test_source_run_may_read_its_data_elsewhere(tmp_path):
         workdir.check_source(tmp_path, config | {"data": {"name": "mnist"}}, "prior")
 
 
+def test_empty_section_differs_not_from_none():
+    config = {"data": {"name": "digits"}}
+    for splits in ({}, {"train": {}}):
+        other = {"data": {"name": "digits", "splits": splits}}
+        assert not list(workdir.differences(config, other, "config"))
+        assert not list(workdir.differences(other, config, "config"))
+    other = {"data": {"name": "digits", "splits": {"train": "train"}}}
+    (words,) = workdir.differences(config, other, "config")
+    assert words == "config.data.splits.train is 'nothing' there and 'train' here"
+
+
 @pytest.mark.parametrize("steps", [[], [19]])
 def test_advised_command_quotes_a_folder_with_a_space(tmp_path, steps):
     source = tmp_path / "my run"
