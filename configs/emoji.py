@@ -16,12 +16,9 @@ from ml_collections import ConfigDict
 from configs import common
 
 CHOICES = {
-    "abstraction": (
-        *("latents", "kl", "vq", "fsq", "rvq", "lfq"),
-        *("grayscale", "palette", "downsample", "edges", "identity"),
-    ),
-    "prior": ("diffusion", "regression", "autoregressive", "masked", "nearest"),
-    "decoder": ("inverse", "regression", "diffusion", "nearest"),
+    "abstraction": ("latents", "kl", "rvq", "vq", "palette", "grayscale", "identity"),
+    "prior": ("diffusion", "regression", "autoregressive", "masked"),
+    "decoder": ("inverse", "regression", "diffusion"),
     "size": ("demo", "base", "tiny"),
 }
 _CODES = {"prior": ("autoregressive", "masked"), "decoder": ("inverse",)}
@@ -29,30 +26,25 @@ _ARRAYS = {"prior": ("diffusion", "regression"), "decoder": ("inverse",)}
 # What fits together, the default first.
 FITTING = common.fitting(
     (_ARRAYS, ("latents", "kl", "identity")),
-    (_CODES, ("rvq", "vq", "fsq", "lfq", "palette")),
-    (
-        _ARRAYS | {"decoder": ("regression", "diffusion", "nearest")},
-        ("grayscale", "downsample", "edges"),
-    ),
+    (_CODES, ("rvq", "vq", "palette")),
+    (_ARRAYS | {"decoder": ("regression", "diffusion")}, ("grayscale",)),
 )
-RULES = {"downsample": {"factor": 8}, "palette": {"num_colors": 16}}
+RULES = {"palette": {"num_colors": 16}}
 BOTTLENECKS = {
     "latents": {"name": "identity", "dim": 16},
     "kl": {"name": "kl", "dim": 16, "weight": 1e-4},
     "vq": {"name": "vq", "num_codes": 512, "dim": 16},
-    "fsq": {"name": "fsq", "levels": (8, 8, 8)},
     "rvq": {"name": "rvq", "num_codes": 256, "dim": 16, "depth": 4},
-    "lfq": {"name": "lfq", "bits": 9},
 }
 COARSE = ("latents", "kl", "rvq")
 """Y′ that says much of a position, so that few positions are enough."""
-PIXELS = ("grayscale", "edges", "identity")
+PIXELS = ("grayscale", "identity")
 """Y′ as large as a picture, of which a patch is a position."""
 STAGES = {
-    "judge": common.Stage(1500, 128, 2e-3),
-    "abstraction": common.Stage(2000, 32, 2e-3),
+    "judge": common.Stage(1000, 128, 2e-3),
+    "abstraction": common.Stage(1500, 32, 2e-3),
     "decoder": common.Stage(2000, 32, 1e-3),
-    "prior": common.Stage(2500, 64, 1e-3),
+    "prior": common.Stage(1600, 64, 1e-3),
 }
 BASE = common.Scale(steps=20, batch_size=256, slower=2)
 
@@ -77,7 +69,7 @@ def get_config(arg: str = "") -> ConfigDict:
         "name": "openmoji",
         "size": 64 if base else 32,
         "vocab": 4000,
-        "max_length": 24,
+        "max_length": 16,
         "judge_width": 96 if base else 48,
     }
     train = common.stages(STAGES, BASE if base else None)
