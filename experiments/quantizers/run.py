@@ -19,7 +19,7 @@ ROWS = (
         "digits.py:abstraction=rvq",
         {"abstraction.bottleneck.num_codes": 11},
     ),
-    Row("KL", "digits.py:abstraction=kl", {"abstraction.bottleneck.weight": 0.002}),
+    Row("KL", "digits.py:abstraction=kl", {"abstraction.bottleneck.weight": 0.0023}),
 )
 COLUMNS = (
     BITS,
