@@ -1,6 +1,9 @@
-"""Class → image by each abstraction: python -m experiments.digits.run --workdir=runs/x."""
+"""Class → image: python -m experiments.digits.run --workdir=runs/x --tables=generators.
 
-from experiments.study import Column, Row, main
+Table `abstractions` compares kinds of Y′, and `generators` kinds of X → Y′.
+"""
+
+from experiments.study import Column, Row, Study, main
 
 ROWS = (
     Row("VQ codes", "digits.py"),
@@ -9,13 +12,47 @@ ROWS = (
     Row("7 × 7 pixels", "digits.py:abstraction=downsample"),
     Row("direct", "digits.py:abstraction=identity"),
 )
+ACCURACY = Column("judge's accuracy", "samples/accuracy", "{:.1%}")
+FRECHET = Column(
+    "Fréchet distance", "samples/frechet", "{:.1f}", spread="samples/frechet_std"
+)
+REAL = Column("real images", "real/frechet", "{:.1f}", spread="real/frechet_std")
+PSNR = Column("PSNR", "abstraction/psnr", "{:.1f} dB")
+BITS = Column("bits of Y′", "abstraction/bits", "{:.0f}")
+SECONDS = Column(
+    "seconds per 100 samples",
+    "samples/throughput_per_second",
+    "{:.2f}",
+    convert=lambda per_second: 100 / per_second,
+)
+CALLS = Column("calls of the prior's network", "samples/prior_calls", "{:.0f}")
 COLUMNS = (
-    Column("judge's accuracy", "samples/accuracy", "{:.1%}"),
-    Column("Fréchet distance", "samples/frechet", "{:.1f}"),
-    Column("real images", "real/frechet", "{:.1f}"),
+    ACCURACY,
+    FRECHET,
+    REAL,
     Column("nearest training image", "samples/nearest_training"),
-    Column("PSNR", "abstraction/psnr", "{:.1f} dB"),
+    PSNR,
+)
+
+AUTOREGRESSIVE = "autoregressive on VQ codes"
+GENERATORS = (
+    Row(AUTOREGRESSIVE, "digits.py"),
+    Row(
+        "masked on VQ codes",
+        "digits.py:prior=masked",
+        {"train.abstraction.init_from": f"{{{AUTOREGRESSIVE}}}"},
+    ),
+    Row("diffusion on KL latents", "digits.py:abstraction=kl"),
+)
+STUDIES = (
+    Study("abstractions", ROWS, COLUMNS, shared=("judge",)),
+    Study(
+        "generators",
+        GENERATORS,
+        (ACCURACY, FRECHET, REAL, BITS, CALLS, SECONDS),
+        shared=("judge",),
+    ),
 )
 
 if __name__ == "__main__":
-    main("abstractions", ROWS, COLUMNS)
+    main(*STUDIES)

@@ -1,6 +1,6 @@
 """Music by a template: python -m experiments.music_templates.run --workdir=runs/x."""
 
-from experiments.study import Column, Row, main
+from experiments.study import Column, Row, Study, main
 
 HARMONY = "harmony by a template"
 ROWS = (
@@ -29,4 +29,4 @@ COLUMNS = (
 )
 
 if __name__ == "__main__":
-    main("templates", ROWS, COLUMNS)
+    main(Study("templates", ROWS, COLUMNS))

@@ -1,6 +1,6 @@
 """Words ↔ phonemes: python -m experiments.pronunciation.run --workdir=runs/x."""
 
-from experiments.study import Column, Row, main
+from experiments.study import Column, Row, Study, main
 
 ROWS = (
     Row("letters → phonemes", "pronunciation.py:direction=g2p,size=long"),
@@ -12,4 +12,4 @@ COLUMNS = (
 )
 
 if __name__ == "__main__":
-    main("pronunciation", ROWS, COLUMNS)
+    main(Study("pronunciation", ROWS, COLUMNS))

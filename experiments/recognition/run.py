@@ -1,6 +1,6 @@
 """Speech → phonemes → text: python -m experiments.recognition.run --workdir=runs/x."""
 
-from experiments.study import Column, Row, main
+from experiments.study import Column, Row, Study, main
 
 ROWS = (
     Row("through phonemes", "speech_recognition.py"),
@@ -14,4 +14,4 @@ COLUMNS = (
 )
 
 if __name__ == "__main__":
-    main("recognition", ROWS, COLUMNS)
+    main(Study("recognition", ROWS, COLUMNS))

@@ -3,7 +3,7 @@
 The same runs as `launch.sweep` with `configs/sweeps/digits_learning_rate.py`, one by one.
 """
 
-from experiments.study import Column, Row, main
+from experiments.study import Column, Row, Study, main
 
 SHORT = {"train.prior.steps": 300, "evaluate.every": 100}
 ROWS = tuple(
@@ -22,4 +22,4 @@ COLUMNS = (
 )
 
 if __name__ == "__main__":
-    main("learning_rate_by_seed", ROWS, COLUMNS)
+    main(Study("learning_rate_by_seed", ROWS, COLUMNS))

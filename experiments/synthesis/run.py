@@ -1,6 +1,6 @@
 """Text → mel → wave: python -m experiments.synthesis.run --workdir=runs/x."""
 
-from experiments.study import Column, Row, main
+from experiments.study import Column, Row, Study, main
 
 VOCODER = "mel prior and vocoder"
 ROWS = (
@@ -23,4 +23,4 @@ COLUMNS = (
 )
 
 if __name__ == "__main__":
-    main("synthesis", ROWS, COLUMNS)
+    main(Study("synthesis", ROWS, COLUMNS))

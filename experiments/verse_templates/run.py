@@ -1,6 +1,6 @@
 """Verses by a template: python -m experiments.verse_templates.run --workdir=runs/x."""
 
-from experiments.study import Column, Row, main
+from experiments.study import Column, Row, Study, main
 
 ROWS = tuple(
     Row(f"{title}, seed {seed}", config, {"seed": seed})
@@ -20,4 +20,4 @@ COLUMNS = (
 )
 
 if __name__ == "__main__":
-    main("verses_by_seed", ROWS, COLUMNS)
+    main(Study("verses_by_seed", ROWS, COLUMNS))

@@ -15,6 +15,7 @@ from regen_jax.data.pipeline import stack
 from regen_jax.errors import UserError
 from regen_jax.evaluation import outputs
 from regen_jax.evaluation.evaluator import EvaluationData
+from regen_jax.evaluation.rate import num_bits
 from regen_jax.evaluation.reporter import attempt, finite
 from regen_jax.evaluation.speed import sampling_speed
 from regen_jax.interfaces import Generated, Variables
@@ -52,6 +53,9 @@ def evaluate_run(
     trained = load_run(run, directory)
     variables = {name: stage.variables for name, stage in trained.items()}
     metrics: dict[str, float] = {}
+    bits = num_bits(run.regeneration.abstraction.output_space)
+    if bits is not None:
+        metrics["abstraction/bits"] = bits
     failed: list[str] = []
     for stage in run.stages:
         report = stage.report(variables[stage.name], variables)

@@ -1,6 +1,7 @@
 """Exact likelihoods of held-out pairs."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 
 import jax
@@ -26,6 +27,7 @@ class Likelihood(Evaluator):
 
     `prior/nll` is in nats per predicted token of Y′, the end of a padded sequence
     included, and `prior/bits_per_dim` that of Y if the abstraction is lossless.
+    `prior/bits` is that of a whole Y′, in bits per example, which compares abstractions.
     `pipeline/nll_per_word`, or per another unit of the task, is that of Y: exact for a
     direct model, and for X → Y′ → Y the upper bound of `Regeneration.bound`, so that both
     can be compared.
@@ -54,6 +56,8 @@ class Likelihood(Evaluator):
             num_examples += count(batch)
         if num_tokens:
             report.scalars["prior/nll"] = float(nats_per_token(nats, num_tokens))
+            bits = nats / num_examples / math.log(2)
+            report.scalars["prior/bits"] = float(bits)
         if num_units:
             report.scalars[f"pipeline/nll_per_{unit}"] = bound / num_units
         if num_examples and parts.abstraction.lossless and isinstance(task.y, Array):

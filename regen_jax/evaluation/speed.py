@@ -20,7 +20,8 @@ def sampling_speed(
 
     Compilation is excluded. `latency_seconds` is a mean over `NUM_SINGLES` examples;
     `throughput_per_second` is examples per second in batches of `data.batch_size`. Both
-    come with the `speed_metrics` of the task.
+    come with the `speed_metrics` of the task. `prior_calls` is `Generator.num_calls` of the
+    prior, where that is fixed.
     """
     task = data.task
     number = min(data.num_samples or data.batch_size, data.batch_size)
@@ -43,6 +44,9 @@ def sampling_speed(
     batch_y, batch_seconds = timed(prompts)
     throughput = {"per_second": len(prompts) / batch_seconds}
     throughput |= task.speed_metrics(batch_y, batch_seconds)
-    return {f"latency_{name}": value for name, value in latency.items()} | {
-        f"throughput_{name}": value for name, value in throughput.items()
+    calls = data.parts.prior.num_calls
+    return {
+        **{f"latency_{name}": value for name, value in latency.items()},
+        **{f"throughput_{name}": value for name, value in throughput.items()},
+        **({} if calls is None else {"prior_calls": calls}),
     }

@@ -71,6 +71,15 @@ class Generator(abc.ABC):
         """
         return {}
 
+    @property
+    def num_calls(self) -> int | None:
+        """Calls of its network that a sample takes, one after another.
+
+        With guidance, a call is with and without a source at once. None where the number
+        is not fixed.
+        """
+        return None
+
     @abc.abstractmethod
     def init(self, rng: jax.Array) -> Variables:
         """Returns variables at the start of training."""

@@ -62,6 +62,36 @@ def random_split_distances(
     return np.array(distances)
 
 
+def half_sample_distances(
+    features: np.ndarray, other: np.ndarray, num_halves: int, seed: int = 0
+) -> np.ndarray:
+    """Computes Fréchet distances of random halves of a set to another set.
+
+    Drawn without replacement, a half deviates from the whole as much as the whole does from
+    the distribution (McCarthy, "Pseudo-replication: half samples", 1969). So their standard
+    deviation estimates that of `frechet_distance(features, other)` over new samples; their
+    mean is larger, as the distance of few samples is.
+
+    Args:
+      features: float[N >= 4, D].
+      other: float[M, D].
+      num_halves: number of halves.
+      seed: seed of the random halves.
+
+    Returns:
+      f64[num_halves].
+    """
+    features, reference = np.asarray(features), moments(other)
+    rng = np.random.default_rng(seed)
+    halves = [
+        features[rng.permutation(len(features))[: len(features) // 2]]
+        for _ in range(num_halves)
+    ]
+    return np.array(
+        [frechet_distance_of_moments(*moments(half), *reference) for half in halves]
+    )
+
+
 def moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Computes the mean f64[D] and unbiased covariance f64[D, D] of float[N, D]."""
     features = np.asarray(features, np.float64)

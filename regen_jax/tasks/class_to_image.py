@@ -13,13 +13,17 @@ from regen_jax.interfaces.task import Generated, PerExample, SampleMetrics
 from regen_jax.judges.image_classifier import ImageClassifier
 from regen_jax.media.image_grid import image_grid
 from regen_jax.media.media import Media
-from regen_jax.metrics.frechet import frechet_distance, random_split_distances
+from regen_jax.metrics.frechet import (
+    frechet_distance,
+    half_sample_distances,
+    random_split_distances,
+)
 from regen_jax.metrics.image import mean_pairwise_distance, nearest_neighbors
 from regen_jax.spaces import Array, Category
 from regen_jax.tasks.pictured import ImageTask
 
 FRECHET_DRAWS = 20
-"""Random sets of real images from which `frechet_std` is estimated."""
+"""Random sets of images from which `frechet_std` is estimated."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,9 +69,10 @@ class ClassToImage(ImageTask):
         nearest training image, in units of the range. `variety`: its mean between images
         of a class, where a class has two.
 
-        For real images, whose prompts have a y, `frechet` is one draw of the baseline;
-        `frechet_std` is its standard deviation, over `FRECHET_DRAWS` random sets of as
-        many training images against the rest.
+        `frechet_std`: standard deviation of `frechet`, from `FRECHET_DRAWS` random halves
+        of the samples, which have to be four. For real images, whose prompts have a y,
+        `frechet` is one draw of the baseline, and its standard deviation is that of as many
+        random training images against the rest.
         """
         predict = functools.partial(self.judges["judge"].predict, variables["judge"])
         train = stacked(self.examples("train"), "y")
@@ -91,6 +96,11 @@ class ClassToImage(ImageTask):
                 values["frechet_samples"] = count
                 if "y" in prompts and count < len(reference) - 1:
                     draws = random_split_distances(reference, count, FRECHET_DRAWS)
+                    values["frechet_std"] = float(np.std(draws, ddof=1))
+                elif "y" not in prompts and count > 3:
+                    draws = half_sample_distances(
+                        features[chosen], reference, FRECHET_DRAWS
+                    )
                     values["frechet_std"] = float(np.std(draws, ddof=1))
             classes = [y[x == k] for k in range(self.x.size) if np.sum(x == k) > 1]
             if classes:

@@ -22,7 +22,11 @@ from regen_jax.judges.contrastive import Contrastive
 from regen_jax.media.image_grid import image_grid
 from regen_jax.media.markdown import table
 from regen_jax.media.media import Media
-from regen_jax.metrics.frechet import frechet_distance, random_split_distances
+from regen_jax.metrics.frechet import (
+    frechet_distance,
+    half_sample_distances,
+    random_split_distances,
+)
 from regen_jax.metrics.image import nearest_neighbors
 from regen_jax.modalities.text import captions as captions_of
 from regen_jax.modalities.text import tokenizer
@@ -148,8 +152,9 @@ class TextToImage(ImageTask):
         `held_out_caption_top1`, `held_out_caption_top5` of other prompts.
         `caption_candidates`: their number. `frechet`: Fréchet distance on the judge's
         features between the `frechet_samples` pictures of captions of `train` and the
-        training pictures. `nearest_training`: median root mean squared difference to the
-        nearest training picture, in units of the range.
+        training pictures, and `frechet_std` its deviation, from `FRECHET_DRAWS` random
+        halves. `nearest_training`: median root mean squared difference to the nearest
+        training picture, in units of the range.
 
         For real pictures, `frechet` is the mean over `FRECHET_DRAWS` random sets of as
         many training pictures against the rest, and `frechet_std` their deviation.
@@ -176,14 +181,18 @@ class TextToImage(ImageTask):
             values["nearest_training"] = float(np.median(distances) / 255)
             count = int(is_known.sum())
             is_real = "y" in prompts and np.array_equal(y, prompts["y"])
-            if 1 < count < len(reference) - 1 and np.isfinite(features).all():
+            if 3 < count < len(reference) - 1 and np.isfinite(features).all():
                 values["frechet_samples"] = count
                 if is_real:
                     draws = random_split_distances(reference, count, FRECHET_DRAWS)
                     values["frechet"] = float(np.mean(draws))
-                    values["frechet_std"] = float(np.std(draws, ddof=1))
                 else:
-                    values["frechet"] = frechet_distance(features[is_known], reference)
+                    known_features = features[is_known]
+                    values["frechet"] = frechet_distance(known_features, reference)
+                    draws = half_sample_distances(
+                        known_features, reference, FRECHET_DRAWS
+                    )
+                values["frechet_std"] = float(np.std(draws, ddof=1))
             return values
 
         return metrics

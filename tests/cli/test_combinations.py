@@ -25,6 +25,7 @@ def test_each_combination_that_a_config_offers_fits(rows):
     module = importlib.import_module("configs.digits")
     roles = [module.CHOICES[role] for role in ("abstraction", "prior", "decoder")]
     assert len(rows) == len(roles[0]) * len(roles[1]) * len(roles[2])
+    assert sum(not misfit for misfit in rows.values()) >= 80
     for abstraction in roles[0]:
         fits = module.FITTING[f"abstraction={abstraction}"]
         for prior in fits["prior"]:

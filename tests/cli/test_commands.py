@@ -186,8 +186,14 @@ def test_evaluate_writes_and_prints_every_metric(measured):
         "samples/number",
         "real/accuracy",
         "real/frechet",
+        "samples/frechet_std",
         "real/frechet_std",
     }
+    # 7 × 7 codes of 128, and nats per code.
+    assert metrics["abstraction/bits"] == 49 * 7
+    assert metrics["samples/prior_calls"] == 49
+    bits = 49 * metrics["prior/nll"] / math.log(2)
+    assert metrics["prior/bits"] == pytest.approx(bits)
     costs = ("seconds", "steps", "flops", "parameters")
     assert set(metrics) >= {f"train/{s}_{cost}" for s in PARTS for cost in costs}
     for cost in ("seconds", "flops", "parameters"):

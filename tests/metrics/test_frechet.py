@@ -4,6 +4,7 @@ import pytest
 from regen_jax.metrics.frechet import (
     frechet_distance,
     frechet_distance_of_moments,
+    half_sample_distances,
     moments,
     random_split_distances,
 )
@@ -106,6 +107,30 @@ def test_random_splits_spread_like_new_samples():
     np.testing.assert_array_equal(
         random_split_distances(features, 60, 2), distances[:2]
     )
+
+
+def test_halves_spread_like_new_samples():
+    """Of samples that are far from the reference, as those of a model are."""
+    rng = np.random.default_rng(8)
+    mixing = rng.normal(size=(8, 8)) / np.sqrt(8)
+    reference = rng.normal(size=(1500, 8)) @ mixing
+
+    def samples():
+        return rng.normal(0.3, 1.2, size=(100, 8)) @ mixing
+
+    new_distances = [frechet_distance(samples(), reference) for _ in range(300)]
+    deviations = [
+        np.std(half_sample_distances(samples(), reference, 50)) for _ in range(20)
+    ]
+    assert np.mean(deviations) == pytest.approx(np.std(new_distances), rel=0.2)
+
+
+def test_half_is_drawn_without_replacement():
+    features = np.arange(4.0)[:, None]
+    distances = half_sample_distances(features, features, 200)
+    pairs = [[a, b] for a in range(4) for b in range(a)]
+    expected = [frechet_distance(features[pair], features) for pair in pairs]
+    np.testing.assert_allclose(np.unique(distances), np.unique(expected), atol=1e-12)
 
 
 def test_invalid_features_raise_value_error():

@@ -71,6 +71,18 @@ def test_real_images_have_the_spread_of_their_distance(task, monkeypatch):
     assert found["frechet_std"] == pytest.approx(np.std(np.arange(20.0), ddof=1))
 
 
+def test_samples_have_the_spread_of_their_own_distance(task, monkeypatch):
+    def distances(features, reference, draws):
+        assert (len(features), len(reference)) == (9, 60)
+        return np.arange(float(draws))
+
+    monkeypatch.setattr(class_to_image, "half_sample_distances", distances)
+    y = np.stack([example["y"] for example in task.examples("test")])
+    classes = np.zeros(len(y), int)
+    found = task.sample_metrics({"judge": {}})(Generated({"x": classes}, y))
+    assert found["frechet_std"] == pytest.approx(np.std(np.arange(20.0), ddof=1))
+
+
 def test_number_of_prompts_defaults_to_that_of_the_split(task):
     assert len(task.prompts(0, "validation")) == 9
     assert [p["x"] for p in task.prompts(4, "test")] == [0, 1, 2, 0]

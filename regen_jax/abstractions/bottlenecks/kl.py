@@ -6,6 +6,7 @@ Synthesis with Latent Diffusion Models" (arXiv 2112.10752), appendix G.
 """
 
 import dataclasses
+import math
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +30,9 @@ class KL(ContinuousBottleneck):
     """A mean and a log-variance per channel; Y′ is the mean.
 
     In training the decoder gets a sample, by the reparameterization z = μ + σ ε, and in
-    evaluation and afterwards the mean. Metric `kl` is the divergence in nats per latent.
+    evaluation and afterwards the mean. Metric `kl` is the divergence in nats per latent,
+    and `bits` its sum over the latents of an example, in bits: the rate at which the
+    samples could be sent.
 
     Attributes:
       dim: channels of a value. The encoder has twice as many outputs.
@@ -67,7 +70,10 @@ class KL(ContinuousBottleneck):
             loss=self.weight * divergence,
             sums={},
             per_example={},
-            metrics={"kl": divergence},
+            metrics={
+                "kl": divergence,
+                "bits": divergence * mask.sum(axis=range(1, mask.ndim)) / math.log(2),
+            },
         )
 
 

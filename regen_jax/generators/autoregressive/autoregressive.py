@@ -51,9 +51,16 @@ class Autoregressive(AutoregressiveOptions, Generator):
 
     @property
     def network(self) -> Transformer:
+        return build_network(self, self._num_steps, ctc=self.ctc > 0)
+
+    @property
+    def num_calls(self) -> int | None:
+        return None if self.target_space.padded else self._num_steps
+
+    @property
+    def _num_steps(self) -> int:
         # The last level of a stack comes `depth - 1` steps after the first.
-        length = self.target_space.length + self.target_space.depth - 1
-        return build_network(self, length, ctc=self.ctc > 0)
+        return self.target_space.length + self.target_space.depth - 1
 
     def init(self, rng: jax.Array) -> Variables:
         source, target = zeros(self.source_space, 1), zeros(self.target_space, 1)

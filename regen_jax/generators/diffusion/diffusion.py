@@ -91,6 +91,11 @@ class Diffusion(ArrayGenerator):
                 "guide_steps above 0: training would keep no guide"
             )
 
+    @property
+    def num_calls(self) -> int:
+        before_last = self.solver.num_calls * (self.num_steps - 1)
+        return before_last + self.solver.last.num_calls
+
     def init(self, rng: jax.Array) -> Variables:
         target = jnp.zeros((1, *self.target_space.shape))
         source, drop = zeros(self.source_space, 1), jnp.zeros(1, bool)

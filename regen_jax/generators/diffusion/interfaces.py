@@ -162,6 +162,8 @@ class Solver(Checked, abc.ABC):
     """A solver of the sampling ODE, equation (2), or of an SDE of the same marginals."""
 
     registry: ClassVar[str] = "regen_jax.generators.diffusion.solvers"
+    num_calls: ClassVar[int] = 1
+    """Calls of the denoiser in a step."""
 
     def init(self, x: jax.Array) -> Any:
         """Returns the memory before the first step."""

@@ -70,6 +70,14 @@ class Masked(TokenOptions, Generator):
     def network(self) -> Transformer:
         return build_network(self, self.target_space.length, causal=False)
 
+    @property
+    def num_calls(self) -> int:
+        return min(self.num_steps, self._num_tokens)
+
+    @property
+    def _num_tokens(self) -> int:
+        return self.target_space.length * self.target_space.depth
+
     def init(self, rng: jax.Array) -> Variables:
         source, target = zeros(self.source_space, 1), zeros(self.target_space, 1)
         return self.network.init(rng, source, target, jnp.zeros(1, bool))
@@ -129,13 +137,12 @@ class Masked(TokenOptions, Generator):
 
     def _calls(self) -> Call:
         """Returns the calls of the network in sampling."""
-        number = self.target_space.length * self.target_space.depth
-        num_calls = min(self.num_steps, number)
+        num_calls = self.num_calls
         index = jnp.arange(num_calls)
         first = 1.0 if self.ramp_guidance and num_calls > 1 else self.guidance
         return Call(
             index,
-            jnp.asarray(self.schedule.num_masked(number, num_calls)),
+            jnp.asarray(self.schedule.num_masked(self._num_tokens, num_calls)),
             (index + 1) / num_calls,
             jnp.linspace(first, self.guidance, num_calls),
         )

@@ -46,6 +46,8 @@ def test_loss_is_the_mean_divergence_of_valid_latents():
     expected = np.ma.array(divergence, mask=~mask).mean(axis=1).filled(0)
     np.testing.assert_allclose(output.metrics["kl"], expected, rtol=1e-5)
     np.testing.assert_allclose(output.loss, 0.5 * expected, rtol=1e-5)
+    bits = np.where(mask, divergence, 0).sum(axis=1) / np.log(2)
+    np.testing.assert_allclose(output.metrics["bits"], bits, rtol=1e-5)
 
 
 def test_training_draws_samples_and_evaluation_takes_the_mean():

@@ -20,6 +20,8 @@ class Heun(Solver):
     It is the explicit trapezoidal rule.
     """
 
+    num_calls = 2
+
     def step(
         self, denoiser: Denoiser, state: SolverState, interval: Interval
     ) -> SolverState:
