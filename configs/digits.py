@@ -57,6 +57,8 @@ STAGES = {
     "decoder": common.Stage(1000, 32, 1e-3),
     "prior": common.Stage(1100, 32, 1.5e-3),
 }
+SLOW = {"diffusion": {"prior": common.Stage(3000, 32, 1.5e-3)}}
+"""Stages of a prior that learns more slowly."""
 BASE = common.Scale(steps=10, batch_size=128, slower=2)
 
 
@@ -76,7 +78,8 @@ def get_config(arg: str = "") -> ConfigDict:
         "prior": priors,
         "decoder": _generators(base, patch=4),
     }
-    train = common.stages(STAGES, BASE if base else None)
+    numbers = STAGES | SLOW.get(chosen["prior"], {})
+    train = common.stages(numbers, BASE if base else None)
     if abstraction in PERCEPTUAL:
         train["abstraction"]["optimizer"]["groups"] = ({"pattern": "^losses/"},)
     report = {"every": 1000, "samples": 1000, "loop_samples": 200, "batch_size": 250}
