@@ -14,6 +14,7 @@ from collections.abc import Mapping
 import jax
 
 from regen_jax.interfaces import Abstraction, Example, Generator, Variables
+from regen_jax.random import split_keys
 from regen_jax.spaces import Value, check, to_dtype
 
 
@@ -50,6 +51,11 @@ class Regeneration:
         name = "x_prime" if self.source.runs_on_host else "x"
         return {name: batch[name]}
 
+    def reference(self, batch: Example) -> Example:
+        """Returns the part of a batch that `encode` reads."""
+        name = "y_prime" if self.abstraction.runs_on_host else "y"
+        return {name: batch[name]}
+
     def decode(
         self, variables: Mapping[str, Variables], keys: jax.Array, y_prime: Value
     ) -> Value:
@@ -68,7 +74,7 @@ class Regeneration:
         self, variables: Mapping[str, Variables], keys: jax.Array, batch: Example
     ) -> tuple[Value, Value]:
         """Draws y′ and then y, [B, …] each, for the x of a batch; one key per example."""
-        prior_keys, decoder_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
+        prior_keys, decoder_keys = split_keys(keys)
         x_prime = self.represent(variables, batch)
         y_prime = self.prior.sample(variables["prior"], prior_keys, x_prime)
         check(self.abstraction.output_space, y_prime, "Y′ of the prior")

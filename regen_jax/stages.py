@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from regen_jax.evaluation.alignment import Alignment
 from regen_jax.evaluation.evaluator import EvaluationData, Evaluator
+from regen_jax.evaluation.gap import Gap
 from regen_jax.evaluation.likelihood import Likelihood
 from regen_jax.evaluation.reconstructions import Reconstructions
 from regen_jax.evaluation.reporter import Reporter
@@ -104,7 +105,8 @@ def _reconstructing(data: EvaluationData, stage: Stage) -> Sequence[Evaluator]:
 
 
 def _sampling(data: EvaluationData, stage: Stage) -> Sequence[Evaluator]:
-    return Likelihood(data), Alignment(data), Samples(data)
+    samples = Samples(data)
+    return Likelihood(data), Alignment(data), samples, Gap(data, samples)
 
 
 def _with_report(

@@ -1,6 +1,7 @@
 """The pipeline applied to any number of examples: samples, Y′ and reconstructions."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -11,12 +12,23 @@ from regen_jax.data.pipeline import evaluation_batches
 from regen_jax.evaluation import objective
 from regen_jax.evaluation.evaluator import concatenate, count
 from regen_jax.interfaces import Example, Task, Variables
+from regen_jax.random import split_keys
 from regen_jax.regeneration import Regeneration
 
 _generate = jax.jit(Regeneration.generate, static_argnums=0)
 _reconstruct = jax.jit(Regeneration.reconstruct, static_argnums=0)
 _encode = jax.jit(Regeneration.encode, static_argnums=0)
 _decode = jax.jit(Regeneration.decode, static_argnums=0)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _decode_true(
+    parts: Regeneration,
+    variables: Mapping[str, Variables],
+    keys: jax.Array,
+    batch: Example,
+) -> Any:
+    return parts.reconstruct(variables, split_keys(keys)[1], batch)
 
 
 def example_keys(seed: int, first: int, number: int) -> jax.Array:
@@ -38,8 +50,49 @@ def sample(
     Example i of a seed is the same however many are drawn, in whatever batches. The
     prompts are examples first_index … first_index + N - 1.
     """
-    drawn = []
-    inputs = parts.prompt(prompts)
+    generate = functools.partial(_generate, parts, variables)
+    y_prime, y = _in_batches(
+        generate, parts.prompt(prompts), seed, batch_size, first_index
+    )
+    return y_prime, task.postprocess(y)
+
+
+def decode_true(
+    task: Task,
+    parts: Regeneration,
+    variables: Mapping[str, Variables],
+    examples: Example,
+    seed: int = 0,
+    batch_size: int = 250,
+) -> Any:
+    """Draws postprocessed y [N, …] from the true y′ of a batch of examples.
+
+    The decoder has the keys of `sample` for the same examples as prompts.
+    """
+    reconstruct_as_sampled = functools.partial(_decode_true, parts, variables)
+    y = _in_batches(
+        reconstruct_as_sampled, parts.reference(examples), seed, batch_size, 0
+    )
+    return task.postprocess(y)
+
+
+def _in_batches(
+    function: Callable[[jax.Array, Any], Any],
+    inputs: Any,
+    seed: int,
+    batch_size: int,
+    first_index: int,
+) -> Any:
+    """Returns function(keys, batch) of all inputs [N, …], on the host.
+
+    Args:
+      function: a compiled one, called for batches of one size.
+      inputs: those of examples first_index … first_index + N - 1.
+      seed: of the keys of examples.
+      batch_size: the largest.
+      first_index: of the first example.
+    """
+    outputs = []
     number = count(inputs)
     batch_size = min(batch_size, number)
     for first in range(0, number, batch_size):
@@ -47,11 +100,10 @@ def sample(
         rows = np.minimum(np.arange(first, first + batch_size), number - 1)
         padded = jax.tree.map(lambda x, rows=rows: x[rows], inputs)
         keys = example_keys(seed, first_index + first, batch_size)
-        batch = jax.device_get(_generate(parts, variables, keys, padded))
+        batch = jax.device_get(function(keys, padded))
         size = min(batch_size, number - first)
-        drawn.append(jax.tree.map(lambda x, size=size: x[:size], batch))
-    y_prime, y = concatenate(drawn)
-    return y_prime, task.postprocess(y)
+        outputs.append(jax.tree.map(lambda x, size=size: x[:size], batch))
+    return concatenate(outputs)
 
 
 def decode(
@@ -63,8 +115,7 @@ def decode(
 ) -> Any:
     """Returns postprocessed y [N, …] of y′ [N, …], with the decoder's keys of `sample`."""
     keys = example_keys(seed, 0, count(y_prime))
-    decoder_keys = jax.vmap(jax.random.split, out_axes=1)(keys)[1]
-    y = _decode(parts, variables, decoder_keys, y_prime)
+    y = _decode(parts, variables, split_keys(keys)[1], y_prime)
     return task.postprocess(jax.device_get(y))
 
 
