@@ -92,7 +92,7 @@ def train(
         Checkpoints(workdir, stage.name, loop.checkpoint)
     ) as checkpoints:
         state, seconds, batches = start_stage(
-            stage, options, strategy, checkpoints, init, data.batches
+            stage, options, strategy, checkpoints, init, frozen, data.batches
         )
         start = int(state.step)
         if options.init_from:

@@ -54,6 +54,8 @@ class Stage:
         iterator over all training examples in order. Arrays keep their shapes and dtypes.
         Variables are those that evaluation uses. It runs again if the run ends before
         they are saved.
+      pretrained: (frozen) to collections that replace those of `init` in a new state, or
+        None for none. Given shapes of the frozen variables, it checks that they fit.
       summarize: (metrics, sums) to metrics, over a whole split.
       report: (variables, frozen) to a report on held-out data.
     """
@@ -65,6 +67,7 @@ class Stage:
     summarize: Callable[[dict, dict], dict[str, float]] = lambda metrics, sums: metrics
     report: Callable[[Tree, Frozen], Report] = lambda variables, frozen: Report()
     finalize: Callable[[Tree, Frozen, Iterator[Batch]], Tree] | None = None
+    pretrained: Callable[[Frozen], Tree] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,7 @@ from regen_jax.errors import UserError
 from regen_jax.training.checkpoint import CheckpointOptions, Checkpoints
 from regen_jax.training.named_leaves import Tree
 from regen_jax.training.parallel.strategy import Strategy
-from regen_jax.training.stage import Batch, Stage, StageOptions
+from regen_jax.training.stage import Batch, Frozen, Stage, StageOptions
 from regen_jax.training.step import TrainState, create
 
 
@@ -52,7 +52,8 @@ def start_stage(
     options: StageOptions,
     strategy: Strategy,
     checkpoints: Checkpoints,
-    init: Callable[[], TrainState],
+    init: Callable[..., TrainState],
+    frozen: Frozen,
     batches: Callable[[], grain.DatasetIterator],
 ) -> Start:
     """Returns the newest checkpoint, a copy of another run's stage, or a new state.
@@ -62,7 +63,8 @@ def start_stage(
       options: of the stage; `init_from` names the other run.
       strategy: places the state.
       checkpoints: of the stage in this run.
-      init: makes a new state.
+      init: makes a new state, given what `Stage.pretrained` returns.
+      frozen: variables of finished stages, in the layout of checkpoints.
       batches: makes the iterator of training batches, at its beginning.
 
     Raises:
@@ -76,6 +78,9 @@ def start_stage(
     iterator = None if options.init_from else batches()
     restored = checkpoints.restore(abstract, iterator)
     if restored is None:
+        if stage.pretrained is not None:
+            own_copy = jax.device_get(strategy.to_host_copy(frozen))
+            init = functools.partial(init, pretrained=stage.pretrained(own_copy))
         return Start(strategy.create(init), 0.0, iterator)
     return Start(*restored, iterator)
 

@@ -39,7 +39,11 @@ class TrainState:
 
 
 def create(
-    stage: Stage, options: StageOptions, rng: jax.Array, batch: Batch
+    stage: Stage,
+    options: StageOptions,
+    rng: jax.Array,
+    batch: Batch,
+    pretrained: Tree | None = None,
 ) -> TrainState:
     """Returns the state before the first step.
 
@@ -48,11 +52,12 @@ def create(
       options: of the stage.
       rng: a key, for the variables.
       batch: of any size, for shapes and data-dependent starts.
+      pretrained: what `Stage.pretrained` returned; only shapes matter without it.
 
     Raises:
       UserError: a group of the optimizer has no parameters.
     """
-    variables = stage.init(rng, batch)
+    variables = {**stage.init(rng, batch), **(pretrained or {})}
     params = variables["params"]
     check_groups(f"config.train.{stage.name}.optimizer", options.optimizer, params)
     return TrainState(
