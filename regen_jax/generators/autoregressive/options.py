@@ -37,6 +37,9 @@ class AutoregressiveOptions(TransformerOptions):
       ctc: fraction of the loss that is the CTC loss of the encoder's output, with the
         target's tokens as labels (λ of Kim et al., arXiv 1609.06773); the blank is token
         0.
+      input_noise: probability that a token of the target is replaced by a uniform one where
+        the network reads it in training, as it will read wrong ones in sampling; what is
+        predicted stays (Han et al., arXiv 2412.04431, for bits).
       source_dropout: fraction of examples that train without source, which guidance
         needs.
       guidance: 1 samples p(target | source); more moves away from p(target).
@@ -60,6 +63,7 @@ class AutoregressiveOptions(TransformerOptions):
     encoder_layers: Natural = 0
     source_stride: Count = 1
     ctc: Rate = 0.0
+    input_noise: Rate = 0.0
     source_dropout: Rate = 0.1
     guidance: Guidance = 1.0
     temperature: Temperature = 1.0
