@@ -22,6 +22,7 @@ CHOICES = {
     ),
     "prior": ("autoregressive", "diffusion", "regression"),
     "decoder": ("inverse", "regression", "diffusion"),
+    "finetune": ("no", "yes"),
     "size": ("demo", "base", "tiny"),
 }
 _CODES = {"prior": ("autoregressive",), "decoder": ("inverse",)}
@@ -52,6 +53,9 @@ STAGES = {
     "decoder": common.Stage(1000, 32, 1e-3),
     "prior": common.Stage(1100, 32, 1.5e-3),
 }
+FINETUNE = common.Stage(300, 32, 3e-4)
+"""The decoder on Y′ of the prior. Three positions in four are those of the true Y′: a class
+has many images, and the Y′ of one says little of another."""
 BASE = common.Scale(steps=10, batch_size=128, slower=2)
 
 
@@ -68,7 +72,11 @@ def get_config(arg: str = "") -> ConfigDict:
         "prior": priors,
         "decoder": _generators(base, patch=4),
     }
-    train = common.stages(STAGES, BASE if base else None)
+    scale = BASE if base else None
+    train = common.stages(STAGES, scale)
+    if chosen["finetune"] == "yes":
+        train |= common.stages({"finetune": FINETUNE}, scale)
+        train["finetune"]["generated"] = 0.25
     report = {"every": 1000, "samples": 1000, "loop_samples": 200, "batch_size": 250}
     return common.make_config(
         chosen["size"],

@@ -48,8 +48,10 @@ def evaluate_run(
     variables = {name: stage.variables for name, stage in trained.items()}
     metrics: dict[str, float] = {}
     failed: list[str] = []
+    frozen: dict[str, Variables] = {}
     for stage in run.stages:
-        report = stage.report(variables[stage.name], variables)
+        report = stage.report(variables[stage.name], frozen)
+        frozen[stage.name] = variables[stage.name]
         metrics |= report.scalars
         if report.per_example:
             with attempt("per_example", failed):

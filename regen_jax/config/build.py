@@ -20,14 +20,15 @@ from regen_jax.errors import UserError
 from regen_jax.evaluation.evaluator import EvaluationData
 from regen_jax.evaluation.options import EvaluateOptions
 from regen_jax.interfaces import Task
+from regen_jax.networks.perturbation import check_noise
 from regen_jax.regeneration import Regeneration
 from regen_jax.spaces import Space
-from regen_jax.stages import make_stages
+from regen_jax.stages import DecoderTraining, make_stages
 from regen_jax.training.checkpoint import CheckpointOptions
 from regen_jax.training.inspect.profile import ProfileOptions
 from regen_jax.training.loop import LoopOptions
 from regen_jax.training.parallel.options import ParallelOptions
-from regen_jax.training.stage import Stage, StageOptions
+from regen_jax.training.stage import FinetuneOptions, Stage, StageOptions
 
 OPTIONAL = ("profile", "cache")
 SECTIONS = (
@@ -114,7 +115,10 @@ def build(
         num_samples=evaluate.samples if evaluated else evaluate.loop_samples,
         whole=bool(evaluated),
     )
-    stages = make_stages(task, regeneration, data if reports else None)
+    decoder_training = _decoder_training(config["train"], regeneration)
+    stages = make_stages(
+        task, regeneration, data if reports else None, decoder_training
+    )
     loop = LoopOptions(
         seed=_seed(config["seed"]),
         log_every=instantiate(LogOptions, config["log"], "config.log").every,
@@ -171,16 +175,13 @@ def _train_options(
     train: Mapping[str, Any], task: Task, stages: list[str]
 ) -> dict[str, StageOptions]:
     """Parses `config.train`; entries for stages that this run lacks are allowed."""
-    known = (*task.judges, "source", "abstraction", "decoder", "prior")
+    known = (*task.judges, "source", "abstraction", "decoder", "prior", "finetune")
     unknown = sorted(set(train) - set(known))
     missing = [name for name in stages if name not in train]
     if unknown or missing:
         fault = f"has unknown {unknown}" if unknown else f"lacks {missing}"
         raise UserError(f"config.train {fault}; stages are {', '.join(known)}")
-    by_stage = {
-        name: instantiate(StageOptions, section, f"config.train.{name}")
-        for name, section in train.items()
-    }
+    by_stage = {name: _stage_options(name, section) for name, section in train.items()}
     for name, options in by_stage.items():
         if options.split != "train" and name not in ("abstraction", "decoder"):
             raise UserError(
@@ -188,3 +189,35 @@ def _train_options(
                 "and a decoder learn from Y alone: use 'train'"
             )
     return {name: by_stage[name] for name in stages}
+
+
+def _stage_options(name: str, section: Mapping[str, Any]) -> StageOptions:
+    cls = FinetuneOptions if name == "finetune" else StageOptions
+    return instantiate(cls, section, f"config.train.{name}")
+
+
+def _decoder_training(train: Mapping[str, Any], parts: Regeneration) -> DecoderTraining:
+    """Reads from `config.train` how the decoder gets used to generated Y′.
+
+    Raises:
+      UserError: another stage has noise, or there is no decoder stage to have it.
+    """
+    by_stage = {name: _stage_options(name, section) for name, section in train.items()}
+    with_decoder = {"finetune", *(("decoder",) if parts.decoder else ())}
+    for name, options in by_stage.items():
+        where = f"config.train.{name}.source_noise"
+        if options.source_noise and name not in with_decoder:
+            raise UserError(
+                f"{where} is {options.source_noise}, but only a decoder that has a stage "
+                "of its own, and 'finetune', read noisy Y′: use 0, or code_noise of an "
+                "abstraction 'autoencoder'"
+            )
+        try:
+            check_noise(parts.abstraction.output_space, options.source_noise, where)
+        except ValueError as error:
+            raise UserError(str(error)) from error
+    noise = by_stage["decoder"].source_noise if "decoder" in by_stage else 0.0
+    finetune = by_stage.get("finetune")
+    if not isinstance(finetune, FinetuneOptions):
+        finetune = None
+    return DecoderTraining(noise, finetune)
