@@ -81,7 +81,8 @@ def test_to_dtype_keeps_values():
 
 @settings(max_examples=40, deadline=None)
 @given(
-    low=st.floats(-1e3, 1e3, width=32),
+    # XLA flushes subnormal numbers to 0.
+    low=st.floats(-1e3, 1e3, width=32, allow_subnormal=False),
     width=st.floats(0.125, 1e3, width=32),
     unit=st.lists(st.floats(0, 1, width=32), min_size=4, max_size=4),
 )

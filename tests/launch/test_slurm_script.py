@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -214,10 +213,14 @@ def test_task_saves_after_sigterm(tmp_path):
     assert "saved step" in output and "later" not in output
 
 
-@pytest.mark.parametrize("commands", [["sleep 60"], ["echo a", "sleep 60"]])
+BEGUN = f"{sys.executable} -c print('begun',flush=True);__import__('time').sleep(60)"
+
+
+@pytest.mark.parametrize("commands", [[BEGUN], ["echo a", BEGUN]])
 def test_task_asks_for_requeue_where_nothing_was_saved(commands):
     run = task(*commands, SLURM_PROCID="0")
-    time.sleep(1)
+    while run.stdout.readline() != "begun\n":
+        assert run.poll() is None
     run.send_signal(signal.SIGTERM)
     run.communicate(timeout=30)
     assert run.returncode == 75

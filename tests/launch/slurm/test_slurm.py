@@ -158,7 +158,7 @@ def test_array_jobs_are_requeued_separately(tmp_path):
     a, b = submit(jobs, {}, tmp_path)
     until(
         lambda: "step 3/" in logged(tmp_path, a) and "step 3/" in logged(tmp_path, b),
-        30,
+        120,
     )
     subprocess.run(["scancel", "--signal=TERM", b], check=True)
     until_again(b, tmp_path)
