@@ -213,7 +213,7 @@ CHOICES = "abstraction=downsample,prior=regression,decoder=regression,finetune=y
         (
             CHOICES,
             {"train.finetune.generated": 0.0},
-            "config.train.finetune.generated must be above 0",
+            r"config.train.finetune.generated must be in \(0, 1\]",
         ),
         (
             CHOICES,

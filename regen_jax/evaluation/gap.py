@@ -3,7 +3,8 @@
 import dataclasses
 from collections.abc import Mapping
 
-from regen_jax.evaluation.evaluator import EvaluationData, Evaluator
+from regen_jax.data.pipeline import first_batch
+from regen_jax.evaluation.evaluator import EvaluationData, Evaluator, count
 from regen_jax.evaluation.inference import decode_true
 from regen_jax.evaluation.samples import Samples
 from regen_jax.interfaces import Variables
@@ -19,6 +20,9 @@ class Gap(Evaluator):
     keys of the samples; `gap/<metric>` is `samples/<metric>` minus it. A pipeline that
     returns every y from its true y′, as the direct model does, has neither: that is
     `real/<metric>`.
+
+    Where prompts have no y, as classes have none, the first examples of the core list take
+    their place, at most as many.
 
     Attributes:
       data: the held-out examples.
@@ -36,10 +40,11 @@ class Gap(Evaluator):
         exact = parts.decoder is None and parts.abstraction.lossless
         if exact or "samples/number" not in report.scalars:
             return
-        examples = self.samples.prompts()
-        if "y" not in examples:
-            return
+        prompts = examples = self.samples.prompts()
+        if "y" not in prompts:
+            examples = first_batch(data.core_examples, count(prompts))
         y = decode_true(data.task, parts, variables, examples, 0, data.batch_size)
+        examples = {name: examples[name] for name in prompts}
         generated = self.samples.generated(examples, y)
         for name, value in self.samples.sample_metrics(variables)(generated).items():
             report.scalars[f"true_y_prime/{name}"] = value

@@ -98,3 +98,29 @@ def test_gap_counts_the_examples_that_are_too_long():
     Gap(samples.data, samples)(VARIABLES, Report({"samples/number": 2}))
     [(prompts, _, too_long)] = task.calls
     assert len(prompts) == 2 and [e["y"] for e in too_long] == ["test 0"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Prompted(Numbers):
+    """Prompts are x alone."""
+
+    def prompts(self, number, split="test"):
+        return [{"x": np.int32(0)}] * number
+
+    def sample_metrics(self, variables):
+        def metrics(generated):
+            assert set(generated.prompts) == {"x"}
+            return {"mean": float(generated.y.mean())}
+
+        return metrics
+
+
+def test_examples_take_the_place_of_prompts_without_y():
+    task = Prompted(too_long=0)
+    parts = Regeneration(Identity(task.x), Halved(SPACE), Constant(task.x, SPACE), None)
+    data = EvaluationData(task, parts, "test", 5, 3)
+    report = Report()
+    samples = Samples(data)
+    for evaluator in (samples, Gap(data, samples)):
+        evaluator(VARIABLES, report)
+    assert report.scalars["true_y_prime/mean"] == pytest.approx(np.mean([45, 41, 47]))
