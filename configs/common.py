@@ -20,14 +20,9 @@ SPEECH = {
 """Seconds and characters of the longest example of a data set, and its alphabet."""
 
 TINY = {
-    "width": 16,
-    "widths": (4, 8),
-    "num_layers": 1,
-    "encoder_layers": 1,
-    "num_heads": 2,
-    "segment": 4,
-    "judge_width": 16,
-    "judge_layers": 1,
+    **{"width": 16, "widths": (4, 8), "judge_width": 16},
+    **{"num_layers": 1, "encoder_layers": 1, "judge_layers": 1},
+    **{"num_heads": 2, "segment": 4, "start": 10},
 }
 """Options of any section at `size=tiny`."""
 
@@ -88,6 +83,11 @@ def parse_choices(
         fits = (fitting or {}).get(f"{key}={value}", {})
         defaults |= {other: options[0] for other, options in fits.items()}
     return values | defaults | chosen
+
+
+def fitting(*groups: tuple[dict[str, Any], Sequence[str]]) -> dict[str, Any]:
+    """Returns the choices that fit each abstraction, from (choices, abstractions)."""
+    return {f"abstraction={name}": fits for fits, names in groups for name in names}
 
 
 def make_config(
@@ -158,20 +158,23 @@ def shrink(
 
     Args:
       config: all sections.
-      samples: examples that a report is made on.
+      samples: examples of a report.
       batch_size: examples per step.
       keep: options that stay as they are, as `section.option`.
     """
     schedule = {"name": "warmup_cosine", "learning_rate": 1e-3, "warmup": 0.25}
     stage = training(20, batch_size, learning_rate=1e-3) | {"schedule": schedule}
+    kept = ("optimizer", "generated")
+    train = {
+        n: stage | {key: s[key] for key in kept if key in s}
+        for n, s in config["train"].items()
+    }
     evaluate = {"every": 20, "samples": samples, "loop_samples": samples}
     if "evaluate.batch_size" not in keep:
         evaluate["batch_size"] = samples
-    sections = {
-        name: _shrink_options(section, name, keep) for name, section in config.items()
-    }
+    sections = {n: _shrink_options(section, n, keep) for n, section in config.items()}
     return sections | {
-        "train": dict.fromkeys(config["train"], stage),
+        "train": train,
         "checkpoint": config["checkpoint"] | {"every": 20},
         "log": {"every": 5},
         "evaluate": config["evaluate"] | evaluate,
@@ -180,6 +183,8 @@ def shrink(
 
 def _shrink_options(value: Any, name: str, keep: Sequence[str]) -> Any:
     """Returns a section, and the sections in it, with the options that `TINY` names."""
+    if isinstance(value, tuple):
+        return tuple(_shrink_options(item, name, keep) for item in value)
     if not isinstance(value, Mapping):
         return value
     return {
@@ -313,3 +318,33 @@ def stages(
         if name in without_source:
             train[name]["split"] = "targets"
     return train
+
+
+def diffusion(network: dict[str, Any], num_steps: int) -> dict[str, Any]:
+    """Returns the options of a diffusion generator, whose parts flags exchange by name."""
+    return {
+        "network": network,
+        "num_steps": num_steps,
+        "process": {"name": "flow_matching"},
+        "time_sampling": {"name": "logit_normal"},
+        "solver": {"name": "heun"},
+        "guidance_method": {"name": "classifier_free"},
+    }
+
+
+def image_autoencoder(bottleneck: Any, base: bool, perceptual: bool) -> dict[str, Any]:
+    """Returns the options of an autoencoder, with the losses of VQGAN if `perceptual`."""
+    size = {"widths": (128, 256) if base else (32, 64), "num_blocks": 2 if base else 0}
+    adversarial = {
+        **{"name": "adversarial", "weight": 0.5},
+        "start": 5000 if base else 500,
+        "discriminator": {"name": "patch", "widths": (64, 128) if base else (16, 32)},
+        **{"generator": "linear", "feature_weight": 0.0, "adaptive": True},
+    }
+    losses = ({"name": "perceptual"}, adversarial) if perceptual else ()
+    return {
+        "name": "autoencoder",
+        "networks": {"name": "conv2d", **size, "dtype": "float32"},
+        "bottleneck": bottleneck,
+        "losses": ({"name": "squared_error"}, *losses),
+    }

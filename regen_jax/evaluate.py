@@ -12,6 +12,7 @@ from absl import flags
 from regen_jax.cli import commands, workdir
 from regen_jax.cli.evaluate_run import evaluate_run
 
+flags.declare_key_flag("workdir")
 SPLIT = flags.DEFINE_enum(
     "split", "test", list(workdir.METRICS), "held-out examples to report on"
 )

@@ -1,6 +1,7 @@
 """Paths in flags and config fields: expands `~` and rejects unusable ones."""
 
 import errno
+import os
 import re
 import shlex
 import unicodedata
@@ -21,9 +22,11 @@ def local(value: str | Path, where: str) -> Path:
       where: what errors call it by, such as `--out`.
 
     Raises:
-      UserError: it is a URL, its home folder is unknown, it is too long, its links lead
-        in a circle, or it has control characters.
+      UserError: it is empty or no path, it is a URL, its home folder is unknown, it is too
+        long, its links lead in a circle, or it has control characters.
     """
+    if not value or not isinstance(value, str | os.PathLike):
+        raise UserError(f"{where} must be the path of a folder or file, not {value!r}")
     try:
         path = Path(value).expanduser().absolute()
     except RuntimeError as error:

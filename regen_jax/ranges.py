@@ -7,6 +7,7 @@ bits.
 """
 
 import dataclasses
+import re
 import types
 import typing
 from collections.abc import Iterator
@@ -18,16 +19,23 @@ Dtype = Literal["float32", "bfloat16"]
 Remat = Literal["none", "full"]
 """Policies: activations of a layer that the backward pass recomputes."""
 Count = Annotated[int, Ge(1)]
+SampleCount = Annotated[int, Interval(ge=1, le=1_000_000)]
+"""Of samples that one call draws and holds in memory."""
 Natural = Annotated[int, Ge(0)]
 Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 Fraction = Annotated[float, Interval(ge=0, le=1)]
 PositiveFraction = Annotated[float, Interval(gt=0, le=1)]
 Rate = Annotated[float, Interval(ge=0, lt=1)]
+Dropout = Annotated[float, Interval(ge=0, le=255 / 256)]
+"""Of `networks.embeddings.dropout`, which rounds a rate to 1/256 and keeps some values."""
 Temperature = Annotated[float, Interval(ge=0, le=1_000_000)]
 """Above, samples stay uniform in float32; from 1e38 on, the logit -inf gives NaN."""
 Guidance = Annotated[float, Interval(ge=0, le=1000)]
 """Above, the guided term leaves nothing of the prediction in float32."""
+Logit = Annotated[float, Interval(ge=-100, le=100)]
+"""Of a logit or logarithm; the sigmoid and exponential of what is outside are 0, 1 or
+infinite in float32."""
 Seed = Annotated[int, Interval(ge=0, le=2**31 - 1)]
 
 LARGEST_INT = 2**31 - 1
@@ -74,6 +82,16 @@ def check(options: Any) -> None:
         ):
             if words := fault(kind, value):
                 raise ValueError(f"{where} {words}")
+
+
+def check_pattern(name: str, pattern: str) -> None:
+    """Raises a ValueError where an option is no regular expression."""
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(
+            f"{name} {pattern!r} is no regular expression: {error}"
+        ) from error
 
 
 def required(kind: Any) -> Any:

@@ -18,16 +18,22 @@ from regen_jax.cli import commands, prompts, workdir
 from regen_jax.cli.sample_run import sample_run, save_samples
 from regen_jax.evaluation.evaluator import count
 
-NUM = commands.define_number("num", 100, ranges.Count, "how many samples")
+flags.declare_key_flag("workdir")
+NUM = commands.define_number("num", 100, ranges.SampleCount, "how many samples")
 SEED = commands.define_number("seed", 0, ranges.Seed, "seed of the samples")
 GUIDANCE = commands.define_number(
-    "guidance", None, ranges.Guidance, "of the prior; that of the config if not given"
+    "guidance",
+    None,
+    ranges.Guidance,
+    "of the prior: above 1, samples follow X more closely and vary less; that of the "
+    "config if not given",
 )
 TEMPERATURE = commands.define_number(
     "temperature",
     None,
     ranges.Temperature,
-    "of the prior; that of the config if not given",
+    "of the prior: below 1, likelier tokens and less variety; that of the config if not "
+    "given",
 )
 PROMPTS = {
     name: flags.DEFINE_multi_string(name, [], kind.help)

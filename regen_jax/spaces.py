@@ -79,6 +79,8 @@ class Tokens:
       symbols: names of the ids, such as characters or phonemes; empty if they have none.
         The first names id 0, and is empty where `padded`.
       constraints: soft constraints that sampling can apply; None for none.
+      grid: shape of the grid whose cells the positions are, in raster order, such as
+        (7, 7) of the codes of an image; empty for a sequence.
     """
 
     length: int
@@ -87,6 +89,7 @@ class Tokens:
     padded: bool = False
     symbols: tuple[str, ...] = ()
     constraints: TokenConstraints | None = dataclasses.field(default=None, repr=False)
+    grid: tuple[int, ...] = ()
 
     dtype: ClassVar = jnp.int32
 
@@ -96,10 +99,19 @@ class Tokens:
                 getattr(self, name) >= 1,
                 f"Tokens needs a positive {name}, not {getattr(self, name)}",
             )
+        _require(
+            self.vocab <= 2**31 - 1,
+            f"Tokens have ids of 32 bits: {self.vocab} are more than 2**31 - 1",
+        )
         object.__setattr__(self, "symbols", tuple(self.symbols))
         _require(
             len(self.symbols) in (0, self.vocab),
             f"Tokens of {self.vocab} ids cannot have {len(self.symbols)} symbols",
+        )
+        object.__setattr__(self, "grid", tuple(self.grid))
+        _require(
+            not self.grid or math.prod(self.grid) == self.length,
+            f"Tokens of length {self.length} cannot be a grid of {self.grid}",
         )
 
     @property
@@ -149,6 +161,18 @@ class Array:
     def bounded(self) -> bool:
         """Whether both bounds are finite."""
         return math.isfinite(self.low) and math.isfinite(self.high)
+
+    @property
+    def peak(self) -> float:
+        """Width of the range, to which errors are relative; 1 without bounds."""
+        return self.high - self.low if self.bounded else 1.0
+
+    @property
+    def levels(self) -> int | None:
+        """Number of values that a bounded Array with steps can take; None for others."""
+        if not (self.bounded and self.step):
+            return None
+        return round((self.high - self.low) / self.step) + 1
 
     @property
     def size(self) -> int:
@@ -225,6 +249,12 @@ def check(space: Space, value: Value, name: str) -> Value:
 def length_mask(length: jax.Array, size: int) -> jax.Array:
     """Returns bool[..., size]: whether a position is before the length i32[...]."""
     return jnp.arange(size) < length[..., None]
+
+
+def mask_padding(values: jax.Array, length: jax.Array) -> jax.Array:
+    """Returns values [B, T, ...] with 0 from the length i32[B] of each example on."""
+    valid = length_mask(length, values.shape[1])
+    return jnp.where(valid.reshape(*valid.shape, *[1] * (values.ndim - 2)), values, 0)
 
 
 def lengths(space: Space, value: Value) -> jax.Array:

@@ -1,7 +1,7 @@
 """From a task and its pipeline to the stages of a run, in the order they train."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import jax
 
@@ -13,13 +13,15 @@ from regen_jax.evaluation.likelihood import Likelihood
 from regen_jax.evaluation.reconstructions import Reconstructions
 from regen_jax.evaluation.reporter import Reporter
 from regen_jax.evaluation.samples import Samples
-from regen_jax.interfaces import Abstraction, Generator, Judge, Task
+from regen_jax.interfaces import Abstraction, Generator, Judge, Passes, Task
 from regen_jax.networks.perturbation import add_noise
 from regen_jax.random import split_keys
 from regen_jax.regeneration import Regeneration
-from regen_jax.spaces import to_dtype
-from regen_jax.training.stage import FinetuneOptions, Stage
+from regen_jax.spaces import Value, to_dtype
+from regen_jax.training.stage import Batch, FinetuneOptions, Frozen, Stage
 
+Pair = Callable[[Frozen, Batch], tuple[Value, Value]]
+"""Source and target of a generator, from the variables of finished stages and a batch."""
 MakeEvaluators = Callable[[EvaluationData, Stage], Sequence[Evaluator]]
 
 
@@ -55,10 +57,10 @@ def make_stages(
     """
     stages = [_with_report(_judge_stage(*judge), data) for judge in task.judges.items()]
     if parts.source.learned:
-        stage = _abstraction_stage("source", parts.source, "x")
+        stage = abstraction_stage("source", parts.source, "x")
         stages.append(_with_report(stage, data))
     if parts.abstraction.learned:
-        stage = _abstraction_stage("abstraction", parts.abstraction, "y")
+        stage = abstraction_stage("abstraction", parts.abstraction, "y")
         # Where there is a decoder, it is what reconstructs.
         inverse = parts.decoder is None
         stages.append(_with_report(stage, data, _reconstructing if inverse else _none))
@@ -83,17 +85,26 @@ def _judge_stage(name: str, judge: Judge) -> Stage:
     return Stage(name, lambda rng, batch: judge.init(rng, batch["x"], batch["y"]), loss)
 
 
-def _abstraction_stage(name: str, abstraction: Abstraction, what: str) -> Stage:
+def abstraction_stage(name: str, abstraction: Abstraction, field: str) -> Stage:
+    """Returns the stage of that name, which trains on `field` of a batch, `x` or `y`."""
+
     def init(rng, batch):
-        return abstraction.init(rng, to_dtype(abstraction.input_space, batch[what]))
+        return abstraction.init(rng, to_dtype(abstraction.input_space, batch[field]))
 
     def loss(variables, frozen, keys, batch, train):
-        y = to_dtype(abstraction.input_space, batch[what])
+        y = to_dtype(abstraction.input_space, batch[field])
         return abstraction.loss(variables, keys, y, train)
 
     def finalize(variables, frozen, batches):
-        values = (to_dtype(abstraction.input_space, batch[what]) for batch in batches)
-        return abstraction.finalize(variables, values)
+        def values() -> Iterator[Value]:
+            return (
+                to_dtype(abstraction.input_space, batch[field]) for batch in batches
+            )
+
+        return abstraction.finalize(variables, Passes(values))
+
+    def check_data(batches: Iterable[Batch]) -> None:
+        abstraction.check_data(Passes(lambda: (batch[field] for batch in batches)))
 
     return Stage(
         name,
@@ -102,29 +113,49 @@ def _abstraction_stage(name: str, abstraction: Abstraction, what: str) -> Stage:
         abstraction.update,
         abstraction.summarize,
         finalize=finalize,
+        pretrained=abstraction.pretrained if abstraction.starts_pretrained else None,
+        check_data=check_data,
+        parametric=abstraction.parametric,
     )
 
 
 def _decoder_stage(parts: Regeneration, decoder: Generator, noise: float) -> Stage:
-    def loss(variables, frozen, keys, batch, train):
+    def pair(frozen: Frozen, batch: Batch) -> tuple[Value, Value]:
         y_prime = parts.encode(frozen, batch)
-        if train and noise:
-            y_prime = add_noise(decoder.source_space, keys, y_prime, noise)
-        y = to_dtype(decoder.target_space, batch["y"])
-        return decoder.loss(variables, keys, y_prime, y, train)
+        return y_prime, to_dtype(decoder.target_space, batch["y"])
 
-    return Stage("decoder", lambda rng, batch: decoder.init(rng), loss, decoder.update)
+    return _generator_stage("decoder", decoder, pair, noise)
 
 
 def _prior_stage(parts: Regeneration) -> Stage:
-    prior = parts.prior
+    def pair(frozen: Frozen, batch: Batch) -> tuple[Value, Value]:
+        return parts.represent(frozen, batch), parts.encode(frozen, batch)
 
+    return _generator_stage("prior", parts.prior, pair)
+
+
+def _generator_stage(
+    name: str, generator: Generator, pair: Pair, noise: float = 0.0
+) -> Stage:
     def loss(variables, frozen, keys, batch, train):
-        x_prime = parts.represent(frozen, batch)
-        y_prime = parts.encode(frozen, batch)
-        return prior.loss(variables, keys, x_prime, y_prime, train)
+        source, target = pair(frozen, batch)
+        if train and noise:
+            source = add_noise(generator.source_space, keys, source, noise)
+        return generator.loss(variables, keys, source, target, train)
 
-    return Stage("prior", lambda rng, batch: prior.init(rng), loss, prior.update)
+    def finalize(variables, frozen, batches):
+        jitted = jax.jit(pair)
+        pairs = Passes(lambda: (jitted(frozen, batch) for batch in batches))
+        return generator.finalize(variables, pairs)
+
+    return Stage(
+        name,
+        lambda rng, batch: generator.init(rng),
+        loss,
+        generator.update,
+        finalize=finalize,
+        parametric=generator.parametric,
+    )
 
 
 def _finetune_stage(parts: Regeneration, options: FinetuneOptions) -> Stage:
@@ -134,12 +165,13 @@ def _finetune_stage(parts: Regeneration, options: FinetuneOptions) -> Stage:
       UserError: the decoder is a rule.
     """
     decoder = parts.trainable_decoder
-    if decoder is None:
-        rule = type(parts.abstraction).__name__
+    if decoder is None or not decoder.parametric:
+        kind = type(decoder or parts.abstraction).__name__
+        rule = kind if decoder else f"the inverse of {kind}"
         raise UserError(
-            "config.train.finetune trains a decoder further, but the decoder is the "
-            f"inverse of {rule}, which has no parameters: choose another decoder, "
-            "or leave out config.train.finetune"
+            f"config.train.finetune trains a decoder further, but the decoder is {rule}, "
+            "which has no parameters: choose another decoder, or leave out "
+            "config.train.finetune"
         )
 
     def loss(variables, frozen, keys, batch, train):
@@ -177,7 +209,9 @@ def _reconstructing(data: EvaluationData, stage: Stage) -> Sequence[Evaluator]:
 
 def _sampling(data: EvaluationData, stage: Stage) -> Sequence[Evaluator]:
     samples = Samples(data)
-    return Likelihood(data), Alignment(data), samples, Gap(data, samples)
+    # While a prior trains, Y from true Y′ is the same in every report.
+    gap = (Gap(data, samples),) if data.whole else ()
+    return Likelihood(data), Alignment(data), samples, *gap
 
 
 def _finetuned(data: EvaluationData, stage: Stage) -> Sequence[Evaluator]:

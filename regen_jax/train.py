@@ -15,6 +15,7 @@ from regen_jax.cli.train_run import checked_strategy, train_run
 from regen_jax.config.build import build
 
 CONFIG = commands.define_config()
+flags.declare_key_flag("workdir")
 STOP_AFTER = flags.DEFINE_string("stop_after", None, "the last stage to train")
 COMPILE_ONLY = flags.DEFINE_bool(
     "compile_only", False, "print parameters, FLOPs and memory of each stage"

@@ -45,17 +45,28 @@ NAMES = sorted(
 def offered(name: str) -> list[str]:
     """Every combination that a config offers, as its argument."""
     module = load(name)
-    combinations = []
-    for abstraction in module.CHOICES.get("abstraction", ()):
-        fits = module.FITTING[f"abstraction={abstraction}"]
-        priors = fits.get("prior", module.CHOICES["prior"])
-        combinations += [
-            f"abstraction={abstraction},prior={prior},decoder={decoder}"
-            for prior in priors
-            for decoder in fits["decoder"]
-        ]
-    directions = module.CHOICES.get("direction", ())
-    return combinations or [f"direction={direction}" for direction in directions]
+    combinations = [{}]
+    for key in ("direction", "abstraction", "prior", "decoder"):
+        if key in module.CHOICES:
+            combinations = [
+                chosen | {key: value}
+                for chosen in combinations
+                for value in fitting_values(module, key, chosen)
+            ]
+    return [",".join(f"{k}={v}" for k, v in each.items()) for each in combinations]
+
+
+def fitting_values(module, key: str, chosen: dict[str, str]) -> tuple[str, ...]:
+    """Values of a choice that fit the chosen abstraction; all where nothing is said."""
+    abstraction = f"abstraction={chosen.get('abstraction')}"
+    fits = getattr(module, "FITTING", {}).get(abstraction, {})
+    return fits.get(key, module.CHOICES[key])
+
+
+def sizes(name: str) -> list[str]:
+    """The sizes of a config above `tiny`, the largest last; `tiny` where it is alone."""
+    offered_sizes = load(name).CHOICES["size"]
+    return [size for size in offered_sizes if size != "tiny"] or ["tiny"]
 
 
 COMBINATIONS = [(name, arg) for name in NAMES for arg in offered(name)]
@@ -97,8 +108,10 @@ def sections(config: ConfigDict):
             yield from sections(value)
 
 
-@pytest.mark.parametrize("size", ["demo", "base", "tiny"])
-@pytest.mark.parametrize("name, arg", COMBINATIONS)
+@pytest.mark.parametrize(
+    "name, arg, size",
+    [(*each, size) for each in COMBINATIONS for size in load(each[0]).CHOICES["size"]],
+)
 def test_sections_of_config_share_nothing(name, arg, size):
     """An option that a flag sets is set in one place."""
     config = load(name).get_config(f"{arg},size={size}")
@@ -108,10 +121,6 @@ def test_sections_of_config_share_nothing(name, arg, size):
 
 VARIABLES = {}
 """Shapes of the variables of stages, by `part`: combinations share them."""
-
-
-BUILT = set()
-"""The parts that have been built at their sizes."""
 
 
 def part(config, stage: str) -> str:
@@ -130,6 +139,7 @@ def stepped(stage, options, variables, batch):
     state = jax.eval_shape(init)
     state, metrics = jax.eval_shape(step, state, variables, batch, jax.random.key(1))
     assert metrics["loss"].shape == metrics["grad_norm"].shape == ()
+    assert_only_kernels_are_decayed(state.averaged["params"])
     return state.averaged
 
 
@@ -166,7 +176,7 @@ def assert_only_kernels_are_decayed(params):
     names = {leaf: set() for leaf in (True, False)}
     for path, leaf in leaves:
         names[leaf].add(path[-1].key)
-    assert names[True] == {"kernel"}
+    assert names[True] == {"kernel"} or not leaves  # As in `nearest`.
     # A new name says here that its arrays are no kernels.
     assert names[False] <= {
         *("bias", "scale", "embedding", "positions"),
@@ -176,18 +186,28 @@ def assert_only_kernels_are_decayed(params):
 
 @pytest.mark.parametrize("name, arg", COMBINATIONS)
 def test_other_sizes_of_combination_are_built(name, arg, config_of):
-    assert build(config_of(name, f"{arg},size=demo")).stages
-    config = config_of(name, f"{arg},size=base")
-    run = build(config)
+    for size in sizes(name):
+        assert build(config_of(name, f"{arg},size={size}")).stages
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_largest_size_of_default_is_initialized(name, config_of):
+    run = build(config_of(name, f"{offered(name)[0]},size={sizes(name)[-1]}"))
     examples = open_examples(run.task, run.regeneration, "train")
     batch = first_batch(examples, 2)
     for stage in run.stages:
-        known = part(config, stage.name)
-        if known not in BUILT:
-            options = run.train[stage.name]
-            init = functools.partial(create, stage, options, jax.random.key(0), batch)
-            assert_only_kernels_are_decayed(jax.eval_shape(init).variables["params"])
-            BUILT.add(known)
+        options = run.train[stage.name]
+        init = functools.partial(create, stage, options, jax.random.key(0), batch)
+        assert jax.eval_shape(init).step.shape == ()
+
+
+def test_tiny_size_keeps_optimizer_groups_and_starts_every_loss():
+    config = load("digits").get_config("abstraction=vqgan,size=tiny")
+    larger = load("digits").get_config("abstraction=vqgan")
+    optimizers = [c.train.abstraction.optimizer for c in (config, larger)]
+    assert optimizers[0] == optimizers[1] and optimizers[0].groups
+    steps = config.train.abstraction.steps
+    assert all(loss.get("start", 0) < steps for loss in config.abstraction.losses)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from regen_jax.abstractions.identity import Identity
 from regen_jax.abstractions.image.downsample import Downsample
 from regen_jax.abstractions.networks.conv2d import Conv2dNetworks
 from regen_jax.cli.train_run import train_run
-from regen_jax.config.build import build
 from regen_jax.errors import UserError
 from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.generators.regression import Regression
@@ -83,8 +82,9 @@ def start(stage, parts):
     return jax.jit(lambda: init(pretrained=pretrained))()
 
 
-@pytest.mark.parametrize("generated", [0.5, 1.0])
-@pytest.mark.parametrize("parts", [CODES, IMAGES], ids=["codes", "images"])
+@pytest.mark.parametrize(
+    "parts, generated", [(CODES, 0.5), (IMAGES, 1.0)], ids=["codes", "images"]
+)
 def test_loss_is_that_of_the_decoder_on_y_prime_of_the_prior(parts, generated):
     options = dataclasses.replace(OPTIONS, generated=generated)
     stage = stages_of(parts, finetune=options)["finetune"]
@@ -131,11 +131,13 @@ def test_decoder_of_an_autoencoder_moves_alone_and_decodes_samples():
 
 
 @pytest.mark.parametrize(
-    "parallel",
-    [ParallelOptions(axes=MeshAxes(fsdp=2), min_size=16), ParallelOptions("pmap")],
-    ids=["data4-fsdp2", "pmap8"],
+    "parts, parallel",
+    [
+        (CODES, ParallelOptions(axes=MeshAxes(fsdp=2), min_size=16)),
+        (IMAGES, ParallelOptions("pmap")),
+    ],
+    ids=["codes-data4-fsdp2", "images-pmap8"],
 )
-@pytest.mark.parametrize("parts", [CODES, IMAGES], ids=["codes", "images"])
 def test_steps_on_eight_devices_equal_those_on_one(parts, parallel):
     options = dataclasses.replace(OPTIONS, source_noise=0.2)
     stage = stages_of(parts, finetune=options)["finetune"]
@@ -191,6 +193,16 @@ CHOICES = "abstraction=downsample,prior=regression,decoder=regression,finetune=y
             r"config.train.finetune .* the inverse of PixelTokens, which has no param",
         ),
         (
+            "abstraction=downsample,prior=regression,decoder=nearest,finetune=yes",
+            {},
+            "config.train.finetune .* the decoder is Nearest, which has no parameters",
+        ),
+        (
+            "abstraction=downsample,prior=regression,decoder=nearest",
+            {"train.decoder.source_noise": 0.1},
+            "config.train.decoder.source_noise is 0.1, but only a decoder that trains",
+        ),
+        (
             CHOICES,
             {"train.prior.source_noise": 0.1},
             r"config.train.prior.source_noise is 0.1, but only a decoder",
@@ -222,12 +234,15 @@ CHOICES = "abstraction=downsample,prior=regression,decoder=regression,finetune=y
         ),
     ],
 )
-def test_what_cannot_be_trained_raises_user_error(tiny_config, choices, options, words):
+def test_what_cannot_be_trained_raises_user_error_and_writes_nothing(
+    tiny_config, choices, options, words, tmp_path
+):
     config = tiny_config(choices)
     config.update_from_flattened_dict(options)
     with pytest.raises(UserError, match=words) as error:
-        build(config)
+        train_run(config, tmp_path / "run")
     assert "\n" not in str(error.value)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.fixture(scope="module")

@@ -27,9 +27,8 @@ WORDS = {
     r"HostRule": "HostFeature",
     r"drop_source": "source_dropout",
     r"rule_weight": "constraint_weight",
-    r"(colour|colours|coloured|normalis\w+|recognis\w+|standardis\w+|analyse[sd]?)": (
-        "American spelling"
-    ),
+    r"(colour|colours|coloured|labell\w+)": "American spelling",
+    r"(normalis\w+|recognis\w+|standardis\w+|analyse[sd]?)": "American spelling",
 }
 """Regular expressions, matched as whole words, and what to write instead."""
 

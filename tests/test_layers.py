@@ -21,7 +21,7 @@ LAYERS = (
     {"stages"},
     {"config"},
     {"cli"},
-    {"evaluate", "sample", "train"},
+    {"combinations", "evaluate", "sample", "train"},
 )
 """Folders and modules of the package from the lowest up.
 

@@ -14,6 +14,7 @@ from regen_jax.spaces import (
     check,
     length_mask,
     lengths,
+    mask_padding,
     to_dtype,
     zeros,
 )
@@ -48,8 +49,16 @@ def test_space_has_shape_dtype_and_description(space, shape, dtype, text):
         (lambda: Tokens(4, -1), "Tokens needs a positive vocab, not -1"),
         (lambda: Tokens(4, 5, depth=0), "Tokens needs a positive depth, not 0"),
         (
+            lambda: Tokens(4, 2**31),
+            "Tokens have ids of 32 bits: 2147483648 are more than 2**31 - 1",
+        ),
+        (
             lambda: Tokens(4, 3, symbols=("a", "b")),
             "Tokens of 3 ids cannot have 2 symbols",
+        ),
+        (
+            lambda: Tokens(4, 3, grid=(2, 3)),
+            "Tokens of length 4 cannot be a grid of (2, 3)",
         ),
         (lambda: Array(()), "Array needs positive sizes, not ()"),
         (lambda: Array((3, 0)), "Array needs positive sizes, not (3, 0)"),
@@ -153,3 +162,23 @@ def test_padded_value_keeps_its_length():
     )
     with pytest.raises(AssertionError, match=r"it: Array\(4, 1, padded\) needs"):
         check(space, value.values, "it")
+
+
+@pytest.mark.parametrize(
+    ("space", "levels", "peak"),
+    [
+        (Array((2,), 0.0, 255.0, step=1.0), 256, 255.0),
+        (Array((2,), -1.0, 1.0, step=0.1), 21, 2.0),
+        (Array((2,), -1.0, 1.0), None, 2.0),
+        (Array((2,), 0.0, step=1.0), None, 1.0),
+    ],
+)
+def test_levels_and_peak_of_array(space, levels, peak):
+    assert space.levels == levels and space.peak == peak
+
+
+def test_mask_padding_keeps_what_is_before_the_length():
+    values = jnp.ones((3, 4, 2))
+    masked = mask_padding(values, jnp.array([0, 2, 4]))
+    np.testing.assert_array_equal(masked.sum(axis=(1, 2)), [0, 4, 8])
+    np.testing.assert_array_equal(masked[1, :, 0], [1, 1, 0, 0])

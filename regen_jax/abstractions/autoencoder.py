@@ -1,31 +1,32 @@
 """A learned abstraction of any space: an autoencoder with a bottleneck."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from regen_jax import ranges
-from regen_jax.abstractions.bottlenecks.interface import (
-    Bottleneck,
-    BottleneckOutput,
-    Mask,
-)
+from regen_jax.abstractions.bottlenecks.code_noise import with_code_noise
+from regen_jax.abstractions.bottlenecks.interface import Bottleneck, Mask
 from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
 from regen_jax.abstractions.networks.conv2d import Conv2dNetworks
 from regen_jax.abstractions.networks.interface import Networks
 from regen_jax.interfaces import Abstraction, Generator, Key, LossOutput, Variables
 from regen_jax.losses.interface import (
     LossTerm,
+    Params,
     check_terms,
     count_step,
     init_terms,
+    predict,
+    pretrained_terms,
+    starts_pretrained,
     total_loss,
 )
 from regen_jax.losses.squared_error import SquaredError
-from regen_jax.networks.perturbation import add_noise, check_noise
+from regen_jax.networks.perturbation import check_noise
 from regen_jax.ranges import NonNegative
 from regen_jax.spaces import Array, Category, Space, Tokens, Value, zeros
 
@@ -38,7 +39,8 @@ class Autoencoder(Abstraction):
     losses are independent of one another; the defaults are those of images.
 
     Variables are `params`, with `encoder`, `decoder` and the parameters of loss terms;
-    the collection of the bottleneck; and `progress`, where a loss term starts late.
+    the collection of the bottleneck; and where loss terms need them `pretrained`, networks
+    that stay as they are, and `progress`, the steps until a late start.
 
     Attributes:
       input_space: the space of Y.
@@ -60,8 +62,12 @@ class Autoencoder(Abstraction):
     def __post_init__(self):
         ranges.check(self)
         self.networks.check(self.input_space)
-        check_terms(self.losses, self.input_space)
+        check_terms(self.losses, self.input_space, self.networks.last_layer)
         check_noise(self.output_space, self.code_noise, "code_noise")
+
+    @property
+    def starts_pretrained(self) -> bool:
+        return starts_pretrained(self.losses)
 
     @property
     def latent_shape(self) -> tuple[int, ...]:
@@ -82,7 +88,8 @@ class Autoencoder(Abstraction):
             encoder_rng, *_arguments(x, mask)
         )
         decoder = networks.decoder(space)
-        decoder_variables = decoder.init(decoder_rng, *_arguments(latents, mask))
+        values = jnp.zeros((*latents.shape[:-1], self.bottleneck.value_dim))
+        decoder_variables = decoder.init(decoder_rng, *_arguments(values, mask))
         variables = init_terms(self.losses, losses_rng, space)
         params = {
             "encoder": encoder_variables["params"],
@@ -92,6 +99,9 @@ class Autoencoder(Abstraction):
         state = self.bottleneck.init(bottleneck_rng, _valid_latents(latents, mask))
         return {**variables, "params": params, self.bottleneck.collection: state}
 
+    def pretrained(self, stages: Mapping[str, Variables]) -> Variables:
+        return pretrained_terms(self.losses, self.input_space, stages)
+
     def encode(self, variables: Variables, y: Value) -> Value:
         latents, mask = self._latents(variables, y)
         codes = self.bottleneck.encode(self._state(variables), latents, mask)
@@ -99,7 +109,7 @@ class Autoencoder(Abstraction):
 
     def decode(self, variables: Variables, y_prime: Value) -> Value:
         values, mask = self.values(variables, y_prime)
-        prediction = self._predict(variables, values, mask)
+        prediction = self._decoded(variables["params"]["decoder"], values, mask)
         return self.networks.postprocess(self.input_space, prediction, mask)
 
     def values(
@@ -121,15 +131,20 @@ class Autoencoder(Abstraction):
         if train:
             y, keys = self.networks.random_segment(self.input_space, keys, y)
         latents, mask = self._latents(variables, y)
-        output = self.bottleneck.apply(
-            self._state(variables), keys, latents, mask, train
-        )
+        state = self._state(variables)
+        output = self.bottleneck.apply(state, keys, latents, mask, train)
         if train and self.code_noise:
-            output = self._with_noise(variables, keys, output, mask)
+            output = with_code_noise(
+                self.bottleneck, state, keys, output, mask, self.code_noise
+            )
         terms = self.reconstruction_loss(variables, output.values, mask, y)
         return LossOutput(
             loss=terms.loss + output.loss,
-            metrics={**terms.metrics, "bottleneck_loss": output.loss},
+            metrics={
+                **terms.metrics,
+                **output.metrics,
+                "bottleneck_loss": output.loss,
+            },
             sums=output.sums,
             per_example=output.per_example,
             weights=terms.weights,
@@ -155,9 +170,15 @@ class Autoencoder(Abstraction):
           mask: of the values.
           y: [B, *input_space.shape], or a segment of it.
         """
-        prediction = self._predict(variables, values, mask)
-        target = self.networks.target(self.input_space, y)
-        return total_loss(self.losses, variables, self.input_space, prediction, target)
+        prediction, last_layer = predict(
+            self.losses,
+            lambda params: self._decoded(params, values, mask),
+            variables["params"]["decoder"],
+            self.networks.last_layer,
+        )
+        space = self.input_space
+        target = self.networks.target(space, y)
+        return total_loss(self.losses, variables, space, prediction, target, last_layer)
 
     def update(
         self, variables: Variables, rng: jax.Array, loss_output: LossOutput
@@ -185,26 +206,6 @@ class Autoencoder(Abstraction):
     ) -> dict[str, float]:
         return self.bottleneck.summarize(metrics, sums)
 
-    def _with_noise(
-        self,
-        variables: Variables,
-        keys: jax.Array,
-        output: BottleneckOutput,
-        mask: Mask,
-    ) -> BottleneckOutput:
-        """Returns the output with the values of noisy codes, and its gradient."""
-        bottleneck, state = self.bottleneck, self._state(variables)
-        # A batch of segments has fewer latents than an example.
-        shape = output.values.shape[1:-1]
-        space = bottleneck.output_space(shape, mask is not None)
-        codes = jax.lax.stop_gradient(output.codes)
-        y_prime = bottleneck.pack(space, codes, mask)
-        noisy, _ = bottleneck.unpack(
-            space, shape, add_noise(space, keys, y_prime, self.code_noise)
-        )
-        noise = bottleneck.decode(state, noisy) - bottleneck.decode(state, codes)
-        return output._replace(values=output.values + jax.lax.stop_gradient(noise))
-
     def _state(self, variables: Variables) -> Variables:
         return variables[self.bottleneck.collection]
 
@@ -218,12 +219,12 @@ class Autoencoder(Abstraction):
         params = {"params": variables["params"]["encoder"]}
         return encoder.apply(params, *_arguments(x, mask)), mask
 
-    def _predict(
-        self, variables: Variables, values: jax.Array, mask: jax.Array | None
+    def _decoded(
+        self, params: Params, values: jax.Array, mask: jax.Array | None
     ) -> jax.Array:
+        """Returns the decoder's prediction for values of the bottleneck."""
         decoder = self.networks.decoder(self.input_space)
-        params = {"params": variables["params"]["decoder"]}
-        return decoder.apply(params, *_arguments(values, mask))
+        return decoder.apply({"params": params}, *_arguments(values, mask))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,8 +25,9 @@ from regen_jax.training.preemption import Preempted
 
 logger = logging.getLogger("regen_jax")
 
-WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run")
-# `--help` lists the flags that functions of this module define at their callers.
+WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run, such as runs/digits")
+# `--help` lists the flags that functions of this module define at their callers; these
+# declare this one by `flags.declare_key_flag("workdir")`.
 flags.disclaim_key_flags()
 
 
@@ -69,7 +70,8 @@ def define_config(
     return config_flags.DEFINE_config_file(
         "config",
         None,
-        "config file",
+        "config file, and its choices after a colon, such as "
+        "configs/digits.py:abstraction=fsq,size=base",
         flag_values,
         lock_config=False,
         accept_new_attributes=True,
@@ -206,9 +208,7 @@ def _parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> list
     try:
         rest = flag_values(argv)
     except KeyError as error:
-        raise UserError(
-            f"--config has no section {error.args[0]}; it needs {', '.join(SECTIONS)}"
-        ) from error
+        raise UserError(_no_section(argv, error.args[0])) from error
     # A config file is the user's own code: it may raise anything.
     except Exception as error:
         # Of what a config file raises, ml_collections repeats the whole traceback.
@@ -217,12 +217,33 @@ def _parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> list
         message = (
             last[0].removeprefix("ValueError: ") if is_flag else f"--config: {error!r}"
         )
+        if match := re.match(r"flag (--config\S*?)=(.*?): .* as a ConfigDict", message):
+            field, value = match.groups()
+            message = (
+                f"{field}={value}: this is a section of options: set one of them, as in "
+                f"{field}.OPTION=…, or all, as in {field}=\"{{'OPTION': …}}\""
+            )
         raise UserError(message) from error
     if len(rest) > 1:
         raise UserError(
             f"unknown argument {rest[1]!r}: options look like --workdir=runs/demo"
         )
     return rest
+
+
+def _no_section(argv: Sequence[str], reason: str) -> str:
+    """Returns the message for a flag of a field within what is no section."""
+    quoted = re.match(r"'(\w+)'", reason)
+    name = quoted[1] if quoted else reason.rpartition(": ")[2].split(".")[-2]
+    path = rf"--?(config\.(?:\w+\.)*?{name})\.(\w+)"
+    matches = filter(None, (re.match(path, argument) for argument in argv))
+    if (match := next(matches, None)) is None or match[1] == f"config.{name}":
+        return f"--config has no section {reason}; it needs {', '.join(SECTIONS)}"
+    section, field = match.groups()
+    return (
+        f"--{section}.{field}: --config has no section '{section}'; where {name} has "
+        f"options, write them as one, as in --{section}=\"{{'{field}': …}}\""
+    )
 
 
 def _expanded(argument: str) -> str:

@@ -36,7 +36,7 @@ def preview(run: Run, strategy: Strategy) -> None:
     room = device_memory()
     too_large = {}
     for step in steps(run):
-        if step.options.init_from:
+        if step.options.init_from or not step.options.steps:
             continue
         name, program = step.stage.name, analyze(step, strategy)
         print(describe(name, program), flush=True)

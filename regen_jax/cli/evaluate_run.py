@@ -6,12 +6,13 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from regen_jax import files, paths
+from regen_jax import files, paths, ranges
 from regen_jax.cli import stored_task, workdir
 from regen_jax.cli.load_run import load_run, read_config
 from regen_jax.cli.training_costs import training_costs
 from regen_jax.config.build import build
 from regen_jax.data.pipeline import evaluation_batches
+from regen_jax.errors import UserError
 from regen_jax.evaluation import outputs
 from regen_jax.evaluation.evaluator import EvaluationData
 from regen_jax.evaluation.reporter import attempt, finite
@@ -36,9 +37,13 @@ def evaluate_run(
       are missing.
 
     Raises:
-      UserError: the run is not finished, or its data lack the split.
+      UserError: there is no such split, the run is not finished, or its data lack the
+        split.
     """
-    directory = paths.local(str(directory), "--workdir")
+    directory = paths.local(directory, "--workdir")
+    if split not in workdir.METRICS:
+        splits = ranges.either(tuple(workdir.METRICS))
+        raise UserError(f"split must be {splits}, not {split!r}")
     config = read_config(directory)
     path = directory / workdir.METRICS[split]
     workdir.check_output(path, directory=False, flag="")

@@ -33,14 +33,14 @@ def load_run(run: Run, directory: Path) -> dict[str, TrainedStage]:
     Raises:
       UserError: a stage is not finished, or its checkpoint is damaged.
     """
-    batch = _blank_batch(run.task, run.regeneration)
+    batch = blank_batch(run.task, run.regeneration)
     return {
         stage.name: load_stage(stage, run.train[stage.name], directory, batch)
         for stage in run.stages
     }
 
 
-def _blank_batch(task: Task, parts: Regeneration) -> dict[str, Value]:
+def blank_batch(task: Task, parts: Regeneration) -> dict[str, Value]:
     """Returns two examples of zeros, by which the shapes of variables are inferred."""
     batch = {"x": zeros(task.x, 2), "y": zeros(task.y, 2)}
     for name, part in (("x_prime", parts.source), ("y_prime", parts.abstraction)):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from regen_jax import paths
+from regen_jax import paths, ranges
 from regen_jax.cli import edited_y_prime, stored_task
 from regen_jax.cli.load_run import load_run, read_config
 from regen_jax.cli.prompts import requested
@@ -67,12 +67,14 @@ def sample_run(
     Raises:
       UserError: the run is not finished, or it cannot read a prompt, file or option.
     """
-    directory = paths.local(str(directory), "--workdir")
+    directory = paths.local(directory, "--workdir")
+    _check_arguments(num, seed, prompts, y_prime, options)
     config = read_config(directory)
     info = stored_task.read_info(directory)
     run = build(config, reports=False, info=info)
     if options:
         sampling = run.regeneration.prior.sampling
+        check_options(options, sampling)
         config["prior"] = set_options(config["prior"], options, sampling)
         run = build(config, reports=False, info=info)
     abstraction = run.regeneration.abstraction
@@ -91,6 +93,47 @@ def sample_run(
         texts = [edited_y_prime.to_text(abstraction, sampled) for sampled in drawn]
         media.files |= {f"y_prime_{i}.txt": _write(t) for i, t in enumerate(texts)}
     return Samples(batch.get("x"), drawn, y, media)
+
+
+def _check_arguments(
+    num: Any, seed: Any, prompts: Any, y_prime: Any, options: Any
+) -> None:
+    """Raises a UserError where an argument is not of its type or range."""
+    for name, kind, number in (
+        ("num", ranges.SampleCount, num),
+        ("seed", ranges.Seed, seed),
+    ):
+        if type(number) is not int:
+            raise UserError(f"{name} must be of type int, not {number!r}")
+        if words := ranges.fault(kind, number):
+            raise UserError(f"{name} {words}")
+    if not _is_list(prompts) or not all(
+        _is_list(pair) and len(pair) == 2 and all(isinstance(v, str) for v in pair)
+        for pair in prompts
+    ):
+        raise UserError(
+            "prompts must be a list of pairs of a kind and a value, such as "
+            f"[('text', 'a verse')], not {prompts!r}"
+        )
+    if not _is_list(y_prime) or not all(isinstance(p, str | Path) for p in y_prime):
+        raise UserError(f"y_prime must be a list of paths of files, not {y_prime!r}")
+    if options is not None and not isinstance(options, Mapping):
+        raise UserError(f"options must be values by name, or None, not {options!r}")
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple)
+
+
+def check_options(options: Mapping[str, Any], sampling: Collection[str]) -> None:
+    """Raises a UserError where an option is not one of sampling."""
+    names = {name.rpartition(".")[2] for name in sampling}
+    for name in options:
+        if name not in names | set(sampling):
+            raise UserError(
+                f"options: {name!r} is no sampling option of the prior of this run; "
+                f"there are {', '.join(sorted(names)) or 'none'}"
+            )
 
 
 def set_options(
@@ -112,7 +155,7 @@ def set_options(
     return section
 
 
-def save_samples(samples: Samples, out: Path, seed: int) -> list[str]:
+def save_samples(samples: Samples, out: str | Path, seed: int) -> list[str]:
     """Writes samples.npz (x, y_prime, y, seed) and media into a folder.
 
     Returns:
@@ -121,6 +164,7 @@ def save_samples(samples: Samples, out: Path, seed: int) -> list[str]:
     Raises:
       UserError: the folder cannot be written.
     """
+    out = paths.local(out, "--out")
     arrays = {"x": samples.x, "y_prime": samples.y_prime, "y": samples.y, "seed": seed}
     if samples.x is None:
         del arrays["x"]
@@ -146,7 +190,7 @@ def _prompts(
         stored = directory / stored_task.PROMPTS
         if pairs or not stored.exists() or _has_data(run):
             raise
-        batch = stored_task.read_prompts(directory, num_edited or number)
+        batch = stored_task.read_prompts(run, directory, num_edited or number)
         if count(batch) < num_edited:
             raise
         logger.info("%s: the prompts are %d of %s", error, count(batch), stored)

@@ -1,7 +1,6 @@
 """Stores what a run needs to sample without its data set."""
 
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import jax
 import numpy as np
 
 from regen_jax import files
+from regen_jax.cli.load_run import blank_batch
 from regen_jax.config.build import Run
 from regen_jax.data.host_features import as_batch
 from regen_jax.errors import UserError
@@ -75,7 +75,7 @@ def read_info(directory: Path) -> dict[str, Any] | None:
     return info
 
 
-def read_prompts(directory: Path, number: int) -> Example:
+def read_prompts(run: Run, directory: Path, number: int) -> Example:
     """Returns a batch of at most `number` prompts that `write` kept.
 
     Raises:
@@ -85,8 +85,18 @@ def read_prompts(directory: Path, number: int) -> Example:
     try:
         with np.load(path) as stored:
             arrays = {name: stored[name][:number] for name in stored.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        prompts = _joined(arrays)
+        _check_prompts(
+            prompts, run.regeneration.prompt(blank_batch(run.task, run.regeneration))
+        )
+    # Damage shows as almost any exception: of zipfile, zlib or NumPy.
+    except Exception as error:
         raise UserError(f"{path} cannot be read: {error}") from error
+    return prompts
+
+
+def _joined(arrays: Mapping[str, np.ndarray]) -> Example:
+    """Returns what `flat` split."""
     return {
         name: Padded(array, arrays[name + _LENGTH])
         if name + _LENGTH in arrays
@@ -94,6 +104,21 @@ def read_prompts(directory: Path, number: int) -> Example:
         for name, array in arrays.items()
         if not name.endswith(_LENGTH)
     }
+
+
+def _check_prompts(prompts: Example, blank: Example) -> None:
+    """Raises a ValueError where a batch has not the names and shapes of `blank`."""
+    if jax.tree.structure(prompts) != jax.tree.structure(blank):
+        names = [", ".join(flat(batch)) or "none" for batch in (prompts, blank)]
+        raise ValueError(f"it holds {names[0]}, and the run reads {names[1]}")
+    shapes = [{n: a.shape[1:] for n, a in flat(b).items()} for b in (prompts, blank)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(f"its shapes are {shapes[0]}, and the run reads {shapes[1]}")
+    arrays = flat(prompts).values()
+    if any(array.dtype.kind not in "biuf" for array in arrays):
+        raise ValueError("it holds values that are no numbers")
+    if len({len(array) for array in arrays}) != 1 or not len(next(iter(arrays))):
+        raise ValueError("its arrays are not of the same prompts, one or more")
 
 
 def flat(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:

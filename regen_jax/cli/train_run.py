@@ -7,12 +7,11 @@ from typing import Any
 
 from regen_jax import paths
 from regen_jax.cli import stored_task, workdir
+from regen_jax.cli.training_checks import check_training
 from regen_jax.config.build import Run, build
 from regen_jax.config.registry import to_plain_dict
-from regen_jax.data.host_features import open_examples
 from regen_jax.data.pipeline import (
     DataSource,
-    check_batch_size,
     evaluation_batches,
     first_batch,
     training_batches,
@@ -49,7 +48,7 @@ def train_run(
         or written.
       Preempted: the run was asked to stop, and saved.
     """
-    directory = paths.storable(str(directory), "--workdir")
+    directory = paths.storable(directory, "--workdir")
     run = build(config)
     if stop_after not in (None, *run.train):
         raise UserError(
@@ -58,15 +57,7 @@ def train_run(
     strategy = checked_strategy(run)
     workdir.check_taken_together({n: o.init_from for n, o in run.train.items()})
     examples = {name: run.examples(name) for name in run.train}
-    open_examples(run.task, run.regeneration, "validation")
-    for name, options in run.train.items():
-        check_batch_size(examples[name], options.batch_size)
-        # Where there is a copy already, the other run may be gone.
-        if options.init_from and workdir.latest_step(directory, name) is None:
-            part = getattr(run.regeneration, name, None)
-            sampling = getattr(part, "sampling", ())
-            source = paths.storable(options.init_from, f"config.train.{name}.init_from")
-            workdir.check_source(source, config, name, sampling)
+    check_training(run, config, directory, examples)
 
     trained: dict[str, TrainedStage] = {}
     with Preemption() as preemption, _locked(directory, config, run):
@@ -79,9 +70,7 @@ def train_run(
                 strategy,
                 directory,
                 {name: other.variables for name, other in trained.items()},
-                _stage_data(
-                    examples[stage.name], run.train[stage.name], run.loop.seed, strategy
-                ),
+                _stage_data(examples[stage.name], options, run.loop.seed, strategy),
                 preemption,
             )
             if stage.name == stop_after:
@@ -111,9 +100,10 @@ def checked_strategy(run: Run) -> Strategy:
     """
     strategy = make_strategy(run.parallel)
     for name, options in run.train.items():
-        check_batch(
-            f"config.train.{name}", options.batch_size, options.accumulate, strategy
-        )
+        # A stage that is taken from another run draws no batch.
+        if not options.init_from:
+            where = f"config.train.{name}"
+            check_batch(where, options.batch_size, options.accumulate, strategy)
     return strategy
 
 

@@ -170,7 +170,11 @@ def check_taken_together(sources: Mapping[str, str]) -> None:
 
 
 def check_source(
-    source: Path, config: Mapping[str, Any], stage: str, sampling: Collection[str] = ()
+    source: Path,
+    config: Mapping[str, Any],
+    stage: str,
+    sampling: Collection[str] = (),
+    parametric: bool = True,
 ) -> None:
     """Checks that the run in a folder has a finished stage that this config would train.
 
@@ -180,6 +184,8 @@ def check_source(
       stage: its name.
       sampling: options of the stage's part that may differ; `section.name` is an option
         of a section within.
+      parametric: whether the stage has parameters; one without takes no steps, whatever
+        the options of the other run say.
 
     Raises:
       UserError: the run cannot be read, its task, data or part have other options, or it
@@ -205,7 +211,7 @@ def check_source(
     if taken is None:
         raise UserError(f"{where}: {source} has no checkpoint of stage '{stage}'")
     # What that run took itself was finished, whatever its own steps are.
-    if taken < steps and not there.get("init_from"):
+    if parametric and taken < steps and not there.get("init_from"):
         raise UserError(
             f"{where}: stage '{stage}' in {source} has {taken} of {steps} steps: finish "
             f"it with {paths.train_command(source)} and its config"

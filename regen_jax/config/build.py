@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from regen_jax import paths
+from regen_jax.config import train_section
 from regen_jax.config.assembly import join_arrows, make_abstraction
 from regen_jax.config.registry import (
     instantiate,
@@ -20,15 +21,14 @@ from regen_jax.errors import UserError
 from regen_jax.evaluation.evaluator import EvaluationData
 from regen_jax.evaluation.options import EvaluateOptions
 from regen_jax.interfaces import Task
-from regen_jax.networks.perturbation import check_noise
 from regen_jax.regeneration import Regeneration
 from regen_jax.spaces import Space
-from regen_jax.stages import DecoderTraining, make_stages
+from regen_jax.stages import make_stages
 from regen_jax.training.checkpoint import CheckpointOptions
 from regen_jax.training.inspect.profile import ProfileOptions
 from regen_jax.training.loop import LoopOptions
 from regen_jax.training.parallel.options import ParallelOptions
-from regen_jax.training.stage import FinetuneOptions, Stage, StageOptions
+from regen_jax.training.stage import Stage, StageOptions
 
 OPTIONAL = ("profile", "cache")
 SECTIONS = (
@@ -104,7 +104,8 @@ def build(
     )
     if info is not None:
         task = task.with_info(info)
-    regeneration = join(config, task.x, task.y)
+    x, y = _spaces(task, stored=info is not None)
+    regeneration = join(config, x, y)
 
     evaluate = instantiate(EvaluateOptions, config["evaluate"], "config.evaluate")
     data = EvaluationData(
@@ -115,7 +116,8 @@ def build(
         num_samples=evaluate.samples if evaluated else evaluate.loop_samples,
         whole=bool(evaluated),
     )
-    decoder_training = _decoder_training(config["train"], regeneration)
+    train = train_section.parse(config["train"], task)
+    decoder_training = train_section.decoder_training(train, regeneration)
     stages = make_stages(
         task, regeneration, data if reports else None, decoder_training
     )
@@ -132,12 +134,28 @@ def build(
         task,
         regeneration,
         stages,
-        _train_options(config["train"], task, [stage.name for stage in stages]),
+        train_section.select(train, stages, task),
         loop,
         instantiate(ParallelOptions, config["parallel"], "config.parallel"),
         data,
         instantiate(CacheOptions, config["cache"], "config.cache"),
     )
+
+
+def _spaces(task: Task, stored: bool) -> tuple[Space, Space]:
+    """Returns X and Y of a task; `UserError` where its stored info does not give them."""
+    try:
+        return task.x, task.y
+    except UserError:
+        raise
+    # The info of a task is its own: what is wrong in it shows as any exception.
+    except Exception as error:
+        if not stored:
+            raise
+        raise UserError(
+            f"the task.json of the run is damaged ({error!r}): restore that file, or "
+            "train again in another --workdir"
+        ) from error
 
 
 def join(config: Mapping[str, Any], x: Space, y: Space) -> Regeneration:
@@ -156,7 +174,8 @@ def join(config: Mapping[str, Any], x: Space, y: Space) -> Regeneration:
 def _check_paths(config: Mapping[str, Any]) -> None:
     """Checks the folders that fields of a config name."""
     default = os.environ.get("TFDS_DATA_DIR", "")
-    if isinstance(folder := config["data"].get("dir", ""), str):
+    folder = config["data"].get("dir", "")
+    if isinstance(folder, str) and (folder or default):
         where = "config.data.dir" if folder else "TFDS_DATA_DIR"
         paths.local(folder or default, where)
     for name, section in config["train"].items():
@@ -169,55 +188,3 @@ def _seed(seed: Any) -> int:
     if type(seed) is not int or not 0 <= seed < 2**31:
         raise UserError(f"config.seed must be an int from 0 to 2**31 - 1, not {seed!r}")
     return seed
-
-
-def _train_options(
-    train: Mapping[str, Any], task: Task, stages: list[str]
-) -> dict[str, StageOptions]:
-    """Parses `config.train`; entries for stages that this run lacks are allowed."""
-    known = (*task.judges, "source", "abstraction", "decoder", "prior", "finetune")
-    unknown = sorted(set(train) - set(known))
-    missing = [name for name in stages if name not in train]
-    if unknown or missing:
-        fault = f"has unknown {unknown}" if unknown else f"lacks {missing}"
-        raise UserError(f"config.train {fault}; stages are {', '.join(known)}")
-    by_stage = {name: _stage_options(name, section) for name, section in train.items()}
-    for name, options in by_stage.items():
-        if options.split != "train" and name not in ("abstraction", "decoder"):
-            raise UserError(
-                f"config.train.{name}.split is {options.split!r}, but only an abstraction "
-                "and a decoder learn from Y alone: use 'train'"
-            )
-    return {name: by_stage[name] for name in stages}
-
-
-def _stage_options(name: str, section: Mapping[str, Any]) -> StageOptions:
-    cls = FinetuneOptions if name == "finetune" else StageOptions
-    return instantiate(cls, section, f"config.train.{name}")
-
-
-def _decoder_training(train: Mapping[str, Any], parts: Regeneration) -> DecoderTraining:
-    """Reads from `config.train` how the decoder gets used to generated Y′.
-
-    Raises:
-      UserError: another stage has noise, or there is no decoder stage to have it.
-    """
-    by_stage = {name: _stage_options(name, section) for name, section in train.items()}
-    with_decoder = {"finetune", *(("decoder",) if parts.decoder else ())}
-    for name, options in by_stage.items():
-        where = f"config.train.{name}.source_noise"
-        if options.source_noise and name not in with_decoder:
-            raise UserError(
-                f"{where} is {options.source_noise}, but only a decoder that has a stage "
-                "of its own, and 'finetune', read noisy Y′: use 0, or code_noise of an "
-                "abstraction 'autoencoder'"
-            )
-        try:
-            check_noise(parts.abstraction.output_space, options.source_noise, where)
-        except ValueError as error:
-            raise UserError(str(error)) from error
-    noise = by_stage["decoder"].source_noise if "decoder" in by_stage else 0.0
-    finetune = by_stage.get("finetune")
-    if not isinstance(finetune, FinetuneOptions):
-        finetune = None
-    return DecoderTraining(noise, finetune)

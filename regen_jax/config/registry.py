@@ -17,10 +17,15 @@ from regen_jax.errors import UserError
 
 def to_plain_dict(config: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a config as JSON holds it: nested dicts, and lists for tuples."""
+    if not isinstance(config, Mapping) and not hasattr(config, "to_dict"):
+        raise UserError(
+            "config must be its sections, such as what get_config of a config file "
+            f"returns, not {config!r}"
+        )
     to_dict = getattr(config, "to_dict", lambda: config)
     try:
         return json.loads(json.dumps(to_dict()))
-    except TypeError as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise UserError(
             f"config holds a value that is no number, text, list or section: {error}"
         ) from error
@@ -62,7 +67,7 @@ def resolve_class(base: type, name: str, where: str, others: Sequence[str] = ())
             raise UserError(f"{where}: {name} is not a dataclass")
         return cls
     classes = _classes(base)
-    if name not in classes:
+    if not isinstance(name, str) or name not in classes:
         kind = re.sub(r"(?<!^)(?=[A-Z])", " ", base.__name__).lower()
         raise UserError(
             f"{where}: no {kind} is called {name!r}; known are "
@@ -202,5 +207,12 @@ def _value(kind: Any, value: Any, where: str) -> Any:
     if typing.get_origin(kind) is typing.Literal:
         choices = ranges.either(typing.get_args(kind))
         raise UserError(f"{where} must be {choices}, not {value!r}")
-    wanted = bare.__name__ if inspect.isclass(bare) else bare
-    raise UserError(f"{where} must be of type {wanted}, not {value!r}")
+    raise UserError(f"{where} must be {_in_words(bare)}, not {value!r}")
+
+
+def _in_words(kind: Any) -> str:
+    """Returns what a value of a type is, such as `of type int` or `a list of sections`."""
+    inner = [part for part in typing.get_args(kind) if part is not ...]
+    if typing.get_origin(kind) is tuple and any(map(dataclasses.is_dataclass, inner)):
+        return f"a list of sections, with the options of {inner[0].__name__}"
+    return f"of type {kind.__name__ if inspect.isclass(kind) else kind}"

@@ -65,12 +65,14 @@ def training_batches(
     return iter(grain.MapDataset.source(batches).to_iter_dataset(read_options))
 
 
-def check_batch_size(examples: DataSource, batch_size: int) -> None:
-    """Raises `UserError` if a training set is smaller than a batch."""
+def check_batch_size(
+    examples: DataSource, batch_size: int, where: str = "batch_size"
+) -> None:
+    """Raises `UserError`, which names `where`, if a training set is below a batch."""
     if not 1 <= batch_size <= len(examples):
         raise UserError(
-            f"a batch of {batch_size} cannot be drawn from {len(examples)} training "
-            f"examples: choose a batch size from 1 to {len(examples)}"
+            f"{where}: a batch of {batch_size} cannot be drawn from {len(examples)} "
+            f"training examples: choose a batch size from 1 to {len(examples)}"
         )
 
 

@@ -21,16 +21,6 @@ _encode = jax.jit(Regeneration.encode, static_argnums=0)
 _decode = jax.jit(Regeneration.decode, static_argnums=0)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _decode_true(
-    parts: Regeneration,
-    variables: Mapping[str, Variables],
-    keys: jax.Array,
-    batch: Example,
-) -> Any:
-    return parts.reconstruct(variables, split_keys(keys)[1], batch)
-
-
 def example_keys(seed: int, first: int, number: int) -> jax.Array:
     """Returns keys of examples first … first + number - 1; each depends on its index."""
     return objective.example_keys(jax.random.key(seed), first, number)
@@ -69,7 +59,10 @@ def decode_true(
 
     The decoder has the keys of `sample` for the same examples as prompts.
     """
-    reconstruct_as_sampled = functools.partial(_decode_true, parts, variables)
+
+    def reconstruct_as_sampled(keys: jax.Array, batch: Any) -> Any:
+        return _reconstruct(parts, _decoding(variables), split_keys(keys)[1], batch)
+
     y = _in_batches(
         reconstruct_as_sampled, parts.reference(examples), seed, batch_size, 0
     )
@@ -132,7 +125,7 @@ def reconstruct(
     for batch in evaluation_batches(open_examples(task, parts, split), batch_size):
         keys = example_keys(0, first, count(batch))
         first += count(batch)
-        y = _reconstruct(parts, variables, keys, batch)
+        y = _reconstruct(parts, _decoding(variables), keys, parts.reference(batch))
         reconstructions.append(jax.device_get(y))
         originals.append(batch["y"])
     return concatenate(originals), task.postprocess(concatenate(reconstructions))
@@ -151,3 +144,9 @@ def encode(
         part = jax.tree.map(lambda x, rows=rows: x[rows], batch)
         encoded.append(jax.device_get(_encode(parts, variables, part)))
     return concatenate(encoded)
+
+
+def _decoding(variables: Mapping[str, Variables]) -> dict[str, Variables]:
+    """Returns the variables of Y → Y′ → Y alone, so that stages share one program."""
+    names = ("abstraction", "decoder", "finetune")
+    return {name: variables[name] for name in names if name in variables}

@@ -94,6 +94,8 @@ class Samples(Evaluator):
         if "y" in prompts:
             true = encode(parts, variables, prompts, self.data.batch_size)
             metrics |= parts.abstraction.code_metrics(y_prime, true)
-        consistency = parts.abstraction.consistency_metrics(y, y_prime)
+        consistency = parts.abstraction.consistency_metrics(
+            variables.get("abstraction", {}), y, y_prime
+        )
         metrics |= {f"adherence_{name}": value for name, value in consistency.items()}
         return metrics | {"number": count(y)}

@@ -12,6 +12,8 @@ from regen_jax.losses.interface import (
     check_terms,
     count_step,
     init_terms,
+    predict,
+    starts_pretrained,
     total_loss,
 )
 from regen_jax.losses.spectral import Spectral
@@ -72,7 +74,9 @@ class AdversarialVocoder(VocosSize, Generator):
                 f"segment must be at most the {frames} frames of {self.source_space}, "
                 f"not {self.segment}"
             )
-        check_terms(self.losses, self.target_space)
+        check_terms(self.losses, self.target_space, Vocos.last_layer)
+        if starts_pretrained(self.losses):
+            raise ValueError("losses of a vocoder cannot have pretrained networks")
 
     @property
     def hop(self) -> int:
@@ -107,14 +111,21 @@ class AdversarialVocoder(VocosSize, Generator):
             samples = self.segment * self.hop
             values = segments.cut(values, start * self.hop, samples)
             length = jnp.clip(length - start * self.hop, 0, samples)
-        wave = self._wave(variables["params"], frames, mask)
+        wave, last_layer = predict(
+            self.losses,
+            lambda params: self._wave(params, frames, mask),
+            variables["params"]["vocoder"],
+            Vocos.last_layer,
+        )
         valid_target = Padded(values, length)
-        return total_loss(self.losses, variables, self.target_space, wave, valid_target)
+        return total_loss(
+            self.losses, variables, self.target_space, wave, valid_target, last_layer
+        )
 
     def sample(self, variables: Variables, keys: jax.Array, source: Value) -> Value:
         """Returns the wave of all frames [B, N], 0 beyond them; draws nothing."""
         frames, mask = self._frames(source)
-        wave = self._wave(variables["params"], frames, mask)
+        wave = self._wave(variables["params"]["vocoder"], frames, mask)
         length = mask.sum(axis=1, dtype=jnp.int32) * self.hop
         wave = jnp.clip(wave, self.target_space.low, self.target_space.high)
         wave = jnp.where(length_mask(length, wave.shape[1]), wave, 0)
@@ -138,5 +149,5 @@ class AdversarialVocoder(VocosSize, Generator):
         return log_envelope(log_mel, self.sample_rate, self.n_fft)
 
     def _wave(self, params: Variables, frames: jax.Array, mask: jax.Array) -> jax.Array:
-        params = {"params": params["vocoder"]}
-        return self.network.apply(params, frames, mask, self._envelope(frames))
+        envelope = self._envelope(frames)
+        return self.network.apply({"params": params}, frames, mask, envelope)

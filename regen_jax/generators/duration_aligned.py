@@ -1,7 +1,7 @@
 """Frames from tokens: durations that are learned, and a generator of the frames."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
@@ -14,7 +14,14 @@ from regen_jax.generators.composite import (
     part_output,
     part_variables,
 )
-from regen_jax.interfaces import Generator, Key, LossOutput, PartBuilder, Variables
+from regen_jax.interfaces import (
+    Generator,
+    Key,
+    LossOutput,
+    PartBuilder,
+    Passes,
+    Variables,
+)
 from regen_jax.losses.squared_error import normalize_target
 from regen_jax.networks.conditioning.spatial import AlignedFeatures
 from regen_jax.networks.duration_encoder import (
@@ -166,8 +173,23 @@ class DurationAligned(Generator):
             rng,
             part_output(objective, "generator"),
         )
-        encoder = part_variables(variables, "duration_encoder")
-        return merge_variables({"duration_encoder": encoder, "generator": updated})
+        return _with_generator(variables, updated)
+
+    def finalize(
+        self, variables: Variables, pairs: Iterable[tuple[jax.Array, Padded]]
+    ) -> Variables:
+        jitted = jax.jit(self.align)
+        aligned = Passes(
+            lambda: ((jitted(variables, *pair).features, pair[1]) for pair in pairs)
+        )
+        generator = part_variables(variables, "generator")
+        return _with_generator(variables, self.generator.finalize(generator, aligned))
+
+
+def _with_generator(variables: Variables, generator: Variables) -> Variables:
+    """Returns variables with those of the generator replaced."""
+    encoder = part_variables(variables, "duration_encoder")
+    return merge_variables({"duration_encoder": encoder, "generator": generator})
 
 
 def aligned_features(

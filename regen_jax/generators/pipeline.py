@@ -1,7 +1,7 @@
 """X → Y′ → Y as one generator, so that a part of a pipeline can be a pipeline."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
@@ -18,6 +18,7 @@ from regen_jax.interfaces import (
     Key,
     LossOutput,
     PartBuilder,
+    Passes,
     Variables,
 )
 from regen_jax.random import split_keys
@@ -73,6 +74,11 @@ class Pipeline(Generator):
         """The generators by name, in order."""
         decoder = {} if self.decoder is None else {"decoder": self.decoder}
         return {"prior": self.prior} | decoder
+
+    @property
+    def parametric(self) -> bool:  # type: ignore[override]
+        """Whether any of its parts has parameters."""
+        return any(part.parametric for part in self.parts.values())
 
     def init(self, rng: jax.Array) -> Variables:
         rngs = jax.random.split(rng)
@@ -141,5 +147,24 @@ class Pipeline(Generator):
                 for (name, part), part_rng in zip(
                     self.parts.items(), rngs, strict=False
                 )
+            }
+        )
+
+    def finalize(
+        self, variables: Variables, pairs: Iterable[tuple[Value, Value]]
+    ) -> Variables:
+        encode = jax.jit(lambda target: self.abstraction.encode({}, target))
+
+        def pairs_of(part: str, source: Value, target: Value) -> tuple[Value, Value]:
+            target_prime = encode(target)
+            return (source, target_prime) if part == "prior" else (target_prime, target)
+
+        return merge_variables(
+            {
+                name: part.finalize(
+                    part_variables(variables, name),
+                    Passes(lambda name=name: (pairs_of(name, *pair) for pair in pairs)),
+                )
+                for name, part in self.parts.items()
             }
         )

@@ -18,7 +18,7 @@ from regen_jax.interfaces.task import (
     SampleMetrics,
     Task,
 )
-from regen_jax.interfaces.types import Example, Key, Variables
+from regen_jax.interfaces.types import Example, Key, Passes, Variables
 from regen_jax.loss_output import LossOutput
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "Key",
     "LossOutput",
     "PartBuilder",
+    "Passes",
     "PerExample",
     "PromptKind",
     "SampleMetrics",

@@ -1,7 +1,7 @@
 """The arrow Y → Y′."""
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import jax
@@ -23,7 +23,9 @@ class Abstraction(abc.ABC):
 
     registry: ClassVar[str] = "regen_jax.abstractions"
     learned: ClassVar[bool] = False
-    """Whether it has parameters, and a training stage."""
+    """Whether it has variables, and a training stage."""
+    parametric: bool = True
+    """Whether a learned one has parameters, which steps train; see `Generator`."""
     lossless: bool = False
     """Whether Y′ determines Y, so that the likelihood of Y′ is that of Y."""
     invertible: bool = True
@@ -32,6 +34,9 @@ class Abstraction(abc.ABC):
     """Whether the input pipeline applies it to single examples; see `HostFeature`."""
     human_editable: ClassVar[bool] = False
     """Whether Y′ has a text form that people can edit: `to_text` and `from_text`."""
+
+    starts_pretrained: bool = False
+    """Whether `pretrained` returns any collections."""
 
     input_space: Space
 
@@ -48,6 +53,20 @@ class Abstraction(abc.ABC):
           y: a batch [B, *input_space.shape], for data-dependent initialization.
         """
         raise NotImplementedError(f"{type(self).__name__} is not learned")
+
+    def pretrained(self, stages: Mapping[str, Variables]) -> Variables:
+        """Returns collections that training starts with, in place of those of `init`.
+
+        They hold networks that were trained before and stay as they are, such as those by
+        which a loss compares images. So variables are all that later stages need.
+
+        Args:
+          stages: variables of the finished stages by name, or their shapes.
+
+        Raises:
+          UserError: a stage or a file does not have what is needed.
+        """
+        return {}
 
     @abc.abstractmethod
     def encode(self, variables: Variables, y: Value) -> Value:
@@ -78,7 +97,7 @@ class Abstraction(abc.ABC):
         """Returns variables after a step, given the loss output of the global batch."""
         return variables
 
-    def finalize(self, variables: Variables, batches: Iterator[Value]) -> Variables:
+    def finalize(self, variables: Variables, batches: Iterable[Value]) -> Variables:
         """Returns the variables that later stages read; called once after training.
 
         Collections other than `params` may change, such as moments of the latents, but
@@ -86,10 +105,23 @@ class Abstraction(abc.ABC):
 
         Args:
           variables: with averaged parameters.
-          batches: the inputs of all training examples, once, in order:
-            [B, *input_space.shape] each, where the last may be smaller.
+          batches: the inputs of all training examples in order, [B, *input_space.shape]
+            each, where the last may be smaller. Each iteration is a new pass.
+
+        Raises:
+          UserError: the training examples do not suit the options.
         """
         return variables
+
+    def check_data(self, batches: Iterable[Value]) -> None:
+        """Raises a UserError where the training examples do not suit the options.
+
+        Called before anything is compiled or written; reads as little as it can.
+
+        Args:
+          batches: as those of `finalize`, on the host.
+        """
+        return
 
     @property
     def decoder(self) -> Generator | None:
@@ -107,8 +139,16 @@ class Abstraction(abc.ABC):
         """Returns metrics that compare generated y′ [N, …] with true ones."""
         return {}
 
-    def consistency_metrics(self, y: Any, y_prime: Any) -> dict[str, float]:
-        """Returns metrics that compare y′ of y [N, …] with those y was generated from."""
+    def consistency_metrics(
+        self, variables: Variables, y: Any, y_prime: Any
+    ) -> dict[str, float]:
+        """Returns metrics that compare y′ of y [N, …] with those y was generated from.
+
+        Args:
+          variables: of the abstraction, as of `encode`.
+          y: postprocessed values.
+          y_prime: values of `output_space`.
+        """
         return {}
 
     def to_text(self, y_prime: np.ndarray) -> str:

@@ -1,7 +1,7 @@
 """The arrows X → Y′ and Y′ → Y."""
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Protocol
 
 import jax
@@ -50,6 +50,9 @@ class Generator(abc.ABC):
     """Kinds of space that targets may live in."""
     has_log_prob: ClassVar[bool] = False
     """Whether `log_prob` exists."""
+    parametric: bool = True
+    """Whether it has parameters. The stage of one without takes no steps: `finalize` makes
+    its variables."""
     sampling: ClassVar[frozenset[str]] = frozenset()
     """Options that `sample` alone reads: a finished stage can be taken with others."""
     nested: ClassVar[tuple[str, ...]] = ()
@@ -127,4 +130,18 @@ class Generator(abc.ABC):
         self, variables: Variables, rng: jax.Array, loss_output: LossOutput
     ) -> Variables:
         """Returns variables after a step, as `Abstraction.update`."""
+        return variables
+
+    def finalize(
+        self, variables: Variables, pairs: Iterable[tuple[Value, Value]]
+    ) -> Variables:
+        """Returns the variables that sampling reads; called once after training.
+
+        Collections other than `params` may change, but not their shapes or dtypes.
+
+        Args:
+          variables: with averaged parameters.
+          pairs: sources and targets of all training examples in order, [B, …] each, where
+            the last may be smaller. Each iteration is a new pass.
+        """
         return variables

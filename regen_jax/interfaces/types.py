@@ -1,7 +1,8 @@
 """Types that the seams share."""
 
-from collections.abc import Mapping
-from typing import Any
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
 
 import jax
 
@@ -12,3 +13,19 @@ Example = Mapping[str, Any]
 them, and metadata: whatever else a data set has. A batch of examples has no metadata."""
 Key = jax.Array
 """A `jax.random` key, or one per example, [B]."""
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True)
+class Passes(Generic[T]):
+    """An iterable of batches: each iteration is a new pass over the training examples.
+
+    Attributes:
+      start: makes the iterator of a pass.
+    """
+
+    start: Callable[[], Iterator[T]]
+
+    def __iter__(self) -> Iterator[T]:
+        return self.start()

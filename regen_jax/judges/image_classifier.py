@@ -4,18 +4,14 @@ import dataclasses
 import functools
 import math
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from regen_jax.interfaces import Judge, Key, LossOutput, Variables
 from regen_jax.modalities.image.affine import random_affine
-from regen_jax.networks.embeddings import dropout
-from regen_jax.networks.linear import Head
+from regen_jax.networks.conv.convnet import ConvNet
 from regen_jax.spaces import Array, Category
-
-_GRID = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,59 +71,5 @@ class ImageClassifier(Judge):
         return jnp.argmax(logits, axis=-1), features
 
     @property
-    def _network(self) -> "ConvNet":
+    def _network(self) -> ConvNet:
         return ConvNet(self.label_space.size)
-
-
-class ConvNet(nn.Module):
-    """A small convolutional network for images of at least 8 x 8 pixels.
-
-    Strided convolutions reduce an image to a grid of at most 8 x 8, where most of the
-    computation is: a convolution at full size would cost more than all others.
-    """
-
-    num_classes: int
-    width: int = 48
-    num_blocks: int = 1
-    feature_dim: int = 64
-    dropout_rate: float = 0.2
-    dtype: jnp.dtype = jnp.float32
-
-    @nn.compact
-    def __call__(
-        self, images: jax.Array, keys: jax.Array | None = None
-    ) -> tuple[jax.Array, jax.Array]:
-        """Computes logits and features.
-
-        Features are linear outputs, few and without a nonlinearity, so that a Gaussian
-        with a covariance of full rank can be fitted to some hundred examples.
-
-        Args:
-          images: f32[B, H, W, C] in [-1, 1].
-          keys: one key per example for dropout, [B]; None turns dropout off.
-
-        Returns:
-          Logits f32[B, num_classes] and features f32[B, feature_dim].
-        """
-
-        def conv(x, width, kernel=3, stride=1):
-            layer = nn.Conv(
-                width,
-                (kernel, kernel),
-                (stride, stride),
-                kernel_init=nn.initializers.he_normal(),
-                dtype=self.dtype,
-            )
-            return nn.gelu(layer(x))
-
-        num_levels = max(2, math.ceil(math.log2(max(images.shape[1:3]) / _GRID)))
-        x = conv(images, self.width // 2, kernel=5, stride=2)
-        for _ in range(num_levels - 1):
-            x = conv(x, self.width, stride=2)
-        for _ in range(self.num_blocks):
-            x = x + conv(x, self.width)
-        x = dropout(x.reshape(len(x), -1), keys, self.dropout_rate, index=1)
-        features = nn.Dense(self.feature_dim, dtype=self.dtype, name="features")(x)
-        h = dropout(nn.gelu(features), keys, self.dropout_rate, index=2)
-        logits = Head(self.num_classes, self.dtype, name="logits")(h)
-        return logits, features.astype(jnp.float32)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable
+from typing import Literal
 
 import flax.linen as nn
 import jax
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 from regen_jax.losses.interface import LossTerm, Params, TermLoss
 from regen_jax.networks.discriminators.interface import Discriminator, Judgement
 from regen_jax.networks.discriminators.spectrum import Spectrum
+from regen_jax.ranges import NonNegative
 from regen_jax.spaces import Padded, Space, Value
 
 
@@ -22,9 +24,17 @@ class Adversarial(LossTerm):
 
     Attributes:
       discriminator: judges samples.
+      generator: loss of generated samples by their logits f: `hinge` is max(0, 1 - f),
+        as of Vocos, and `linear` is -f, as of VQGAN.
+      feature_weight: of the distance of features, beside the loss by logits.
+      adaptive: whether the loss is also scaled so that its gradient at the last layer
+        of the model is as long as that of the other terms, see `adaptive_weight`.
     """
 
     discriminator: Discriminator = dataclasses.field(default_factory=Spectrum)
+    generator: Literal["hinge", "linear"] = "hinge"
+    feature_weight: NonNegative = 1.0
+    adaptive: bool = False
 
     def check(self, space: Space) -> None:
         self.discriminator.check(space)
@@ -46,15 +56,12 @@ class Adversarial(LossTerm):
         # The model gets no gradient through `real`, nor do the discriminators here.
         fooling = judge(jax.lax.stop_gradient(params), generated(prediction))
         metrics = {
-            "generator_loss": generator_loss(fooling),
+            "generator_loss": generator_loss(fooling, self.generator),
             "feature_loss": feature_loss(real, fooling),
             "discriminator_loss": discriminator_loss(real, fake),
         }
-        return TermLoss(
-            metrics["generator_loss"] + metrics["feature_loss"],
-            metrics,
-            metrics["discriminator_loss"],
-        )
+        loss = metrics["generator_loss"] + self.feature_weight * metrics["feature_loss"]
+        return TermLoss(loss, metrics, metrics["discriminator_loss"])
 
 
 def discriminator_loss(real: list[Judgement], fake: list[Judgement]) -> jax.Array:
@@ -68,12 +75,17 @@ def discriminator_loss(real: list[Judgement], fake: list[Judgement]) -> jax.Arra
     )
 
 
-def generator_loss(fake: list[Judgement]) -> jax.Array:
-    """Returns the hinge loss f32[B] of samples that are judged to be generated.
+_GENERATOR_LOSSES = {"hinge": lambda f: nn.relu(1 - f), "linear": lambda f: -f}
 
-    Siuzdak, "Vocos" (arXiv 2306.00814), section 3.3.
+
+def generator_loss(fake: list[Judgement], kind: str = "hinge") -> jax.Array:
+    """Returns the loss f32[B] of samples that are judged to be generated.
+
+    `hinge`: Siuzdak, "Vocos" (arXiv 2306.00814), section 3.3. `linear`: Lim and Ye,
+    "Geometric GAN" (arXiv 1705.02894), equation 4.
     """
-    return _mean(_over_frames(nn.relu(1 - f.logits), f.mask) for f in fake)
+    loss = _GENERATOR_LOSSES[kind]
+    return _mean(_over_frames(loss(f.logits), f.mask) for f in fake)
 
 
 def feature_loss(real: list[Judgement], fake: list[Judgement]) -> jax.Array:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from regen_jax.losses.interface import LossTerm, Params, TermLoss
-from regen_jax.spaces import Array, Padded, Space, Value, length_mask
+from regen_jax.spaces import Array, Padded, Space, Value, mask_padding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +29,7 @@ def normalize_target(target_space: Array, target: Value) -> jax.Array:
     """Returns the target in [-1, 1], f32[B, *target.shape], and 0 at padding."""
     if not isinstance(target, Padded):
         return target_space.normalize(target)
-    return _mask_padding(target_space.normalize(target.values), target.length)
+    return mask_padding(target_space.normalize(target.values), target.length)
 
 
 def mean_square(error: jax.Array, target: Value) -> jax.Array:
@@ -43,10 +43,5 @@ def mean_square(error: jax.Array, target: Value) -> jax.Array:
     if not isinstance(target, Padded):
         return square.mean(axis=axes)
     count = target.length * (error[0].size // error.shape[1])
-    total = _mask_padding(square, target.length).sum(axis=axes)
+    total = mask_padding(square, target.length).sum(axis=axes)
     return total / jnp.maximum(count, 1)
-
-
-def _mask_padding(x: jax.Array, length: jax.Array) -> jax.Array:
-    valid = length_mask(length, x.shape[1])
-    return jnp.where(valid.reshape(*valid.shape, *[1] * (x.ndim - 2)), x, 0)

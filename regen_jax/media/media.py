@@ -37,7 +37,7 @@ class Media:
         return self
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Writes each entry to a file in `folder`, named after it.
+        """Writes each entry to a file in `folder`, which is made, named after it.
 
         Images become PNG, sounds WAV, texts Markdown.
 
@@ -45,6 +45,7 @@ class Media:
           The paths of the files.
         """
         folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
         paths = []
         for name, image in self.images.items():
             paths.append(folder / f"{name}.png")

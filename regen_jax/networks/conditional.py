@@ -70,7 +70,7 @@ class ConditionalNetwork(nn.Module):
           source: [B, *source.shape].
           drop: bool[B], true where the source is withheld; None for nowhere.
           x_BxAxC: the noised target; None where there is none.
-          time_B: f32[B] in [0, 1].
+          time_B: f32[B], such as times in [0, 1].
           keys: a key per example for dropout; None outside training.
         """
         condition = self.conditioning(source, drop)

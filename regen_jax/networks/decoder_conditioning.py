@@ -37,8 +37,16 @@ class Conditioning(Protocol):
     def prefix_length(self, source_length: int) -> int:
         """Returns the number of positions before the first token."""
 
-    def __call__(self, encoded: EncoderOutput, num_positions: int) -> SourceInputs:
-        """Returns the inputs of a decoder with that many positions, prefix included."""
+    def __call__(
+        self, encoded: EncoderOutput, num_positions: int, first_prediction: int
+    ) -> SourceInputs:
+        """Returns the inputs of a decoder.
+
+        Args:
+          encoded: the source.
+          num_positions: of the decoder, prefix included.
+          first_prediction: the position that predicts the first token.
+        """
 
 
 class Prefix(nn.Module):
@@ -49,7 +57,9 @@ class Prefix(nn.Module):
     def prefix_length(self, source_length: int) -> int:
         return source_length
 
-    def __call__(self, encoded: EncoderOutput, num_positions: int) -> SourceInputs:
+    def __call__(
+        self, encoded: EncoderOutput, num_positions: int, first_prediction: int
+    ) -> SourceInputs:
         return SourceInputs(encoded.vectors, encoded.mask)
 
 
@@ -62,7 +72,9 @@ class CrossAttention(nn.Module):
         return 1
 
     @nn.compact
-    def __call__(self, encoded: EncoderOutput, num_positions: int) -> SourceInputs:
+    def __call__(
+        self, encoded: EncoderOutput, num_positions: int, first_prediction: int
+    ) -> SourceInputs:
         return SourceInputs(_start(self, encoded.vectors))
 
 
@@ -83,7 +95,9 @@ class Aligned(nn.Module):
         return 1
 
     @nn.compact
-    def __call__(self, encoded: EncoderOutput, num_positions: int) -> SourceInputs:
+    def __call__(
+        self, encoded: EncoderOutput, num_positions: int, first_prediction: int
+    ) -> SourceInputs:
         x = encoded.vectors
         batch, number, width = x.shape
         if number > self.length:
@@ -92,7 +106,8 @@ class Aligned(nn.Module):
         x = Linear(width, dtype=x.dtype, name="project")(x)
         x = jnp.repeat(x, self.length // x.shape[1], axis=1)
         # Positions after the target, which a delay adds, get nothing.
-        x = jnp.pad(x, ((0, 0), (0, num_positions - self.length), (0, 0)))
+        after = num_positions - first_prediction - self.length
+        x = jnp.pad(x, ((0, 0), (first_prediction, after), (0, 0)))
         return SourceInputs(_start(self, encoded.vectors), offsets=x)
 
 

@@ -44,6 +44,18 @@ def unpatchify(x_BxNxP: jax.Array, shape: tuple[int, ...], patch: int) -> jax.Ar
     return x.transpose(0, *pairs, 2 * rank + 1).reshape(batch, *shape)
 
 
+def check_patch(patch: int, space: Array) -> None:
+    """Raises a ValueError unless patches of that side cut the values of a space."""
+    axes = space.shape[:-1]
+    if any(n % patch for n in axes):
+        common = math.gcd(*axes)
+        divisors = ", ".join(str(n) for n in range(1, common + 1) if common % n == 0)
+        raise ValueError(
+            f"patch {patch} does not divide the axes of {space}; known to fit are "
+            f"{divisors}"
+        )
+
+
 class Block(nn.Module):
     """Pre-norm attention and MLP, shifted, scaled and gated by a vector (adaLN-Zero).
 
@@ -170,16 +182,7 @@ class DiTOptions(TransformerSize, Network):
     patch: Count = 1
 
     def module(self, target_space: Array) -> DiT:
-        axes = target_space.shape[:-1]
-        if any(n % self.patch for n in axes):
-            common = math.gcd(*axes)
-            divisors = ", ".join(
-                str(n) for n in range(1, common + 1) if common % n == 0
-            )
-            raise ValueError(
-                f"patch {self.patch} does not divide the axes of {target_space}; "
-                f"known to fit are {divisors}"
-            )
+        check_patch(self.patch, target_space)
         return DiT(
             shape=target_space.shape,
             patch=self.patch,

@@ -21,7 +21,7 @@ from regen_jax.networks.monotonic_alignment import (
     round_durations,
     upsample,
 )
-from regen_jax.ranges import Checked, Count, Dtype, Natural, Rate
+from regen_jax.ranges import Checked, Count, Dropout, Dtype, Natural
 from regen_jax.spaces import Array, Padded, Tokens, length_mask, lengths
 
 # Squared distance from the diagonal, in fractions of both lengths, against squared error
@@ -88,13 +88,14 @@ class DurationEncoderOptions(Checked):
     Attributes:
       width: of each vector.
       num_layers: convolutions over the tokens.
-      dropout: of each layer's output, in training.
+      dropout: rate of each layer's output, in training; rounded to 1/256: below 1/512
+        there is none.
       dtype: of the computation; means and durations are float32.
     """
 
     width: Count = 128
     num_layers: Natural = 2
-    dropout: Rate = 0.0
+    dropout: Dropout = 0.0
     dtype: Dtype = "float32"
 
 

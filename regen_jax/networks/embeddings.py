@@ -153,8 +153,8 @@ def dropout(
     Args:
       x: the input.
       keys: one per example; None returns x as it is.
-      rate: rounded to 1/256, since a byte decides on each value: a quarter of the random
-        bits that a float needs.
+      rate: at most 255/256, and rounded to 1/256, since a byte decides on each value: a
+        quarter of the random bits that a float needs.
       index: makes uses of the same keys independent.
     """
     dropped = round(256 * rate)

@@ -55,6 +55,23 @@ def token_log_probs(logits: jax.Array, tokens: jax.Array) -> jax.Array:
     return jnp.take_along_axis(log_probs, tokens[..., None], axis=-1)[..., 0]
 
 
+def smoothed_log_probs(
+    logits: jax.Array, tokens: jax.Array, smoothing: float
+) -> jax.Array:
+    """Returns `token_log_probs` with label smoothing, f32[...].
+
+    The fraction `smoothing` of each is the mean of the log-probabilities of all tokens
+    (Szegedy et al., arXiv 1512.00567, section 7), without those whose logit is -inf.
+    """
+    log_probs = token_log_probs(logits, tokens)
+    if smoothing == 0:
+        return log_probs
+    possible = jnp.isfinite(logits)
+    every = jnp.where(possible, jax.nn.log_softmax(logits), 0).sum(axis=-1)
+    uniform = every / jnp.maximum(possible.sum(axis=-1), 1)
+    return (1 - smoothing) * log_probs + smoothing * uniform
+
+
 def masked_mean(x: jax.Array, mask: jax.Array | None) -> jax.Array:
     """Returns f32[B], the mean of x [B, ...] where the mask is true; None is all.
 

@@ -1,4 +1,4 @@
-"""A causal transformer over tokens that are conditioned on a source.
+"""A transformer over tokens that are conditioned on a source.
 
 Vaswani et al., "Attention Is All You Need" (arXiv 1706.03762), with pre-norm blocks
 (Xiong et al., arXiv 2002.04745).
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from regen_jax.networks.attention import KeysValues, attention_weights
 from regen_jax.networks.block import Block, BlockInputs, BlockOutputs
-from regen_jax.networks.decoder_conditioning import Conditioning
+from regen_jax.networks.decoder_conditioning import Conditioning, SourceInputs
 from regen_jax.networks.embeddings import INIT, source_length
 from regen_jax.networks.heads import OutputHead
 from regen_jax.networks.layer_stack import LayerStack, Params
@@ -54,10 +54,26 @@ class SourceState(NamedTuple):
     head: Any
 
 
+class SourceReading(NamedTuple):
+    """What the predictions of a whole target read of a source.
+
+    Attributes:
+      encoded: the vectors of the source.
+      inputs: what `conditioning` makes of it.
+      head: what the head has read of it.
+    """
+
+    encoded: EncoderOutput
+    inputs: SourceInputs
+    head: Any
+
+
 class Transformer(nn.Module):
-    """Predicts each token from a source and the tokens before it.
+    """Predicts tokens from a source and from other tokens.
 
     The sequence is a prefix, which `conditioning` makes of the source, and the tokens.
+    Where `causal`, each token is predicted from those before it. Otherwise each is
+    predicted at its own position, from all that are read; `vocab` is then a mask's id.
 
     Attributes:
       length: of the target.
@@ -70,6 +86,7 @@ class Transformer(nn.Module):
       source_stride: as for `SourceEmbedding`.
       ctc: whether tokens are predicted at each vector of the source too.
       rotary: whether self-attention depends on distances between positions.
+      causal: whether a position attends to the prefix and those up to itself alone.
     """
 
     source_space: Space
@@ -89,9 +106,11 @@ class Transformer(nn.Module):
     source_stride: int = 1
     ctc: bool = False
     rotary: bool = False
+    causal: bool = True
 
     def setup(self):
-        num_ids = self.vocab if self.depth == 1 else (self.vocab + 1) * self.depth
+        reads_vocab = self.depth > 1 or not self.causal
+        num_ids = (self.vocab + reads_vocab) * self.depth
         self.embed = nn.Embed(num_ids, self.width, embedding_init=INIT)
         block = functools.partial(
             Block,
@@ -129,9 +148,14 @@ class Transformer(nn.Module):
         return self.conditioning.prefix_length(number)
 
     @property
+    def first_prediction(self) -> int:
+        """The position that predicts the first token."""
+        return self.prefix_length - self.causal
+
+    @property
     def num_positions(self) -> int:
-        """Number of positions; the last token is predicted and never read."""
-        return self.prefix_length + self.length - 1
+        """Number of positions; the last token of a causal one is never read."""
+        return self.first_prediction + self.length
 
     def __call__(
         self,
@@ -148,14 +172,37 @@ class Transformer(nn.Module):
           drop: bool[B], true where the source is withheld.
           keys: one dropout key per example; None outside training.
         """
-        x, encoded, _ = self._states(source, target, drop, keys)
-        copied = self.head.read_source(encoded.vectors, source, drop)
-        logits = self._logits(x[:, self.prefix_length - 1 :], copied)
+        reading = self.read_source(source, drop, keys)
+        logits = self.predict(target, reading, keys)
         if not self.ctc:
             return Predictions(logits)
-        vectors, mask = encoded
+        vectors, mask = reading.encoded
         mask = jnp.ones(vectors.shape[:2], bool) if mask is None else mask
         return Predictions(logits, self.ctc_head(vectors), mask)
+
+    def read_source(
+        self, source: Value, drop: jax.Array, keys: jax.Array | None = None
+    ) -> SourceReading:
+        """Returns what `predict` reads of a source; arguments are those of `__call__`."""
+        encoded = self.source_encoder(source, drop, keys)
+        inputs = self.conditioning(encoded, self.num_positions, self.first_prediction)
+        copied = self.head.read_source(encoded.vectors, source, drop)
+        return SourceReading(encoded, inputs, copied)
+
+    def predict(
+        self,
+        target: jax.Array,
+        reading: SourceReading,
+        keys: jax.Array | None = None,
+        unstacked: list[Params] | None = None,
+    ) -> jax.Array:
+        """Returns logits f32[B, L, V], or [B, L, K, V], of a whole target.
+
+        `reading` is from `read_source`, and `unstacked` from `unstack`, for calls within a
+        compiled loop; the other arguments are those of `__call__`.
+        """
+        x, _ = self._states(target, reading, keys, unstacked)
+        return self._logits(x[:, self.first_prediction :], reading.head)
 
     def alignment(self, source: Value, target: jax.Array, drop: jax.Array) -> jax.Array:
         """Returns the weights of cross-attention, averaged over heads and layers.
@@ -163,8 +210,10 @@ class Transformer(nn.Module):
         f32[B, L, S], from each prediction to the vectors of the source; arguments are
         those of `__call__`, and `conditioning` has cross-attention.
         """
-        _, encoded, outputs = self._states(source, target, drop)
-        mask = None if encoded.mask is None else encoded.mask[:, None, None]
+        reading = self.read_source(source, drop)
+        _, outputs = self._states(target, reading)
+        mask = reading.encoded.mask
+        mask = None if mask is None else mask[:, None, None]
         weights = [
             attention_weights(output.source_queries, output.source[0], mask)
             for output in outputs
@@ -180,8 +229,7 @@ class Transformer(nn.Module):
           Logits f32[B, V], or [B, K, V], of the first token; what further steps read of
           the source; and a cache per layer.
         """
-        encoded = self.source_encoder(source, drop)
-        inputs = self.conditioning(encoded, self.num_positions)
+        encoded, inputs, copied = self.read_source(source, drop)
         x = self._embed_positions(inputs.prefix, inputs.offsets, 0)
         mask = jnp.arange(self.num_positions)[None] < self.prefix_length
         head_dim = self.width // self.num_heads
@@ -195,14 +243,11 @@ class Transformer(nn.Module):
             encoded.mask,
             per_layer=[empty] * self.num_layers,
         )
+        keys_values = [output.source for output in outputs]
         state = SourceState(
-            [output.source for output in outputs],
-            encoded.mask,
-            inputs.prefix_mask,
-            inputs.offsets,
-            self.head.read_source(encoded.vectors, source, drop),
+            keys_values, encoded.mask, inputs.prefix_mask, inputs.offsets, copied
         )
-        logits = self._logits(x[:, -1:], state.head)[:, 0]
+        logits = self._logits(x[:, -1:], copied)[:, 0]
         return logits, state, [output.cache for output in outputs]
 
     def step(
@@ -248,21 +293,28 @@ class Transformer(nn.Module):
 
     def _states(
         self,
-        source: Value,
         target: jax.Array,
-        drop: jax.Array,
+        reading: SourceReading,
         keys: jax.Array | None = None,
-    ) -> tuple[jax.Array, EncoderOutput, list[BlockOutputs]]:
-        """Returns states [B, num_positions, W], the encoded source, and block outputs."""
-        encoded = self.source_encoder(source, drop, keys)
-        inputs = self.conditioning(encoded, self.num_positions)
-        x = jnp.concatenate([inputs.prefix, self._embed(target[:, :-1])], axis=1)
+        unstacked: list[Params] | None = None,
+    ) -> tuple[jax.Array, list[BlockOutputs]]:
+        """Returns states [B, num_positions, W] and block outputs."""
+        tokens = target[:, :-1] if self.causal else target
+        encoded, inputs, _ = reading
+        x = jnp.concatenate([inputs.prefix, self._embed(tokens)], axis=1)
         x = self._embed_positions(x, inputs.offsets, 0)
-        rows, columns = jnp.indices(2 * (self.num_positions,), sparse=True)
-        mask = (columns <= rows) | (columns < self.prefix_length)
-        mask = self._mask_prefix(mask, inputs.prefix_mask)
-        x, outputs = self.layers(x, mask, *encoded, keys)
-        return x, encoded, outputs
+        mask = self._attention_mask(inputs.prefix_mask)
+        return self.layers(x, mask, *encoded, keys, unstacked=unstacked)
+
+    def _attention_mask(self, prefix_mask: jax.Array | None) -> jax.Array | None:
+        """Returns which positions attend to which, [Q, T] or [B, 1, Q, T]; None for all."""
+        if self.causal:
+            rows, columns = jnp.indices(2 * (self.num_positions,), sparse=True)
+            mask = (columns <= rows) | (columns < self.prefix_length)
+            return self._mask_prefix(mask, prefix_mask)
+        if prefix_mask is None:
+            return None
+        return self._mask_prefix(jnp.ones((1, self.num_positions), bool), prefix_mask)
 
     def _embed(self, tokens: jax.Array) -> jax.Array:
         """Embeds tokens [B, L], or stacks [B, L, K], as [B, L, W]."""
@@ -291,7 +343,8 @@ class Transformer(nn.Module):
         return mask & jnp.concatenate([prefix_mask, tokens], axis=1)[:, None, None]
 
     def _logits(self, x_BxQxW: jax.Array, copied: Any) -> jax.Array:
-        logits = self.head(self.norm(x_BxQxW), self.embed.embedding, copied)
+        table = self.embed.embedding[: self.vocab]
+        logits = self.head(self.norm(x_BxQxW), table, copied)
         if self.depth == 1:
             return logits
         return logits.reshape(*x_BxQxW.shape[:2], self.depth, self.vocab)

@@ -3,7 +3,7 @@
 import dataclasses
 
 from regen_jax import ranges
-from regen_jax.ranges import Count, Dtype, Positive, Rate, Remat
+from regen_jax.ranges import Count, Dropout, Dtype, Positive, Remat
 from regen_jax.spaces import Space
 
 
@@ -35,13 +35,14 @@ class TransformerSize(TransformerShape):
     """The size of a transformer and how it trains.
 
     Attributes:
-      dropout: rate at which values of each layer's output are dropped in training.
+      dropout: rate at which values of each layer's output are dropped in training,
+        rounded to 1/256: below 1/512 there is none.
       remat: which activations of each block the backward pass recomputes: `none`, or
         `full` for all, a quarter more arithmetic. Whether memory is saved is up to the
         compiler: XLA's programs for CPUs need as much with it as without.
     """
 
-    dropout: Rate = 0.0
+    dropout: Dropout = 0.0
     remat: Remat = "none"
 
 

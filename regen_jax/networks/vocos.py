@@ -8,6 +8,7 @@ et al., arXiv 2201.03545), over time.
 import dataclasses
 import functools
 import math
+from typing import ClassVar
 
 import flax.linen as nn
 import jax
@@ -127,6 +128,9 @@ class Vocos(nn.Module):
 
     `envelope_BxTxF` is that of `InverseSTFT`.
     """
+
+    last_layer: ClassVar[tuple[str, ...]] = ("InverseSTFT_0", "spectrum", "kernel")
+    """Path of its last kernel."""
 
     width: int
     num_layers: int

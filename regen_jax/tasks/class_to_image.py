@@ -1,4 +1,4 @@
-"""Class → image, on any labelled image set."""
+"""Class → image, on any labeled image set."""
 
 import dataclasses
 import functools

@@ -148,6 +148,22 @@ class Checkpoints:
             )
         return None
 
+    def check_newest(self, abstract: TrainState) -> None:
+        """Checks that the newest state has the arrays of `abstract`; reads no array.
+
+        Damage is left to `restore`, which falls back to an earlier state.
+
+        Raises:
+          UserError: it has others.
+        """
+        for step in sorted(self._steps())[-1:]:
+            try:
+                with processes.synchronized():
+                    metadata = self._read_metadata(step)
+            except Exception:
+                return
+            self._check_arrays(step, metadata, abstract)
+
     def quarantine_after(self, step: int) -> None:
         """Moves checkpoints after `step`, all of them damaged, to `<stage>/damaged`."""
         newer = [other for other in self._steps() if other > step]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import jax
 
+from regen_jax.interfaces import Passes
 from regen_jax.training.named_leaves import Tree, named_leaves
 from regen_jax.training.parallel.strategy import Strategy
 from regen_jax.training.stage import Batch, Frozen, Stage
@@ -40,7 +41,7 @@ def finalize(
     variables = stage.finalize(
         strategy.to_host_copy(stored.averaged),
         strategy.to_host_copy(frozen),
-        batches(),
+        Passes(batches),
     )
     collections = {name: tree for name, tree in variables.items() if name != "params"}
     _check_arrays(stage.name, collections, stored.variables)

@@ -5,7 +5,7 @@ finished stage (`init_from`), else from scratch. Each turn is: save (state and d
 iterator), report, next batch, step. A step is saved before it is reported, and a run
 that is asked to stop saves before it does. After the last step a stage may compute more
 (`Stage.finalize`), which is saved with it: a run that ends before goes on from an earlier
-checkpoint, and computes it then.
+checkpoint, and computes it then. A stage that takes no steps is computed in this way alone.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ from regen_jax.training.reports import Reports
 from regen_jax.training.running_stage import RunningStage
 from regen_jax.training.stage import Batch, Frozen, Stage, StageOptions
 from regen_jax.training.start import TrainedStage, stage_rng, start_stage
-from regen_jax.training.step import create, train_step
+from regen_jax.training.step import TrainState, create, train_step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +81,16 @@ def train(
 ) -> TrainedStage:
     """Trains a stage to its last step, from where an earlier run stopped.
 
+    Args:
+      stage: to train.
+      options: of the stage.
+      loop: how often to log, report and save.
+      strategy: how the state and batches are split over the devices.
+      workdir: of the run; the stage's folder is in it.
+      frozen: variables of finished stages by name, in the layout of checkpoints.
+      data: that it trains on.
+      preemption: whether the run is asked to stop.
+
     Raises:
       Preempted: the run was asked to stop; the stage is saved.
       UserError: no checkpoint can be read or saved, or a loss is not finite.
@@ -91,7 +101,7 @@ def train(
     with contextlib.closing(
         Checkpoints(workdir, stage.name, loop.checkpoint)
     ) as checkpoints:
-        state, seconds, batches = start_stage(
+        state, seconds, batches, is_new = start_stage(
             stage, options, strategy, checkpoints, init, frozen, data.batches
         )
         start = int(state.step)
@@ -99,7 +109,7 @@ def train(
             return TrainedStage(state.averaged, seconds, start)
         reports = Reports(stage, strategy, frozen, folder)
         report_pending = reports.pending(start)
-        if start == options.steps and not report_pending:
+        if start == options.steps and not (is_new or report_pending):
             return TrainedStage(state.averaged, seconds, start)
         checkpoints.quarantine_after(start)
 
@@ -134,30 +144,67 @@ def train(
             )
             if report_pending:
                 reports.log_again(start, summaries)
-            for step in range(start, options.steps + 1):
-                stopping = preemption.due(step)
-                due = _due(loop, step, start, options.steps, stopping)
-                if due.log or due.save:
-                    metrics = running.check(step)
-                logged = running.log(step, metrics) if due.log else {}
-                if due.finalize:
-                    running.state = finalize(
-                        stage, strategy, running.state, frozen, data.one_pass
-                    )
-                if due.report:
-                    reports.mark_pending(step, logged)
-                if due.save:
-                    running.save(step)
-                if stopping:
-                    checkpoints.finish()
-                    raise Preempted
-                if due.report or (report_pending and step == start):
-                    running.report(step, preemption)
-                if step < options.steps:
-                    running.take_step(step)
+            _take_steps(
+                running,
+                loop,
+                range(start, options.steps),
+                is_new,
+                report_pending,
+                preemption,
+                lambda: finalize(stage, strategy, running.state, frozen, data.one_pass),
+            )
         checkpoints.finish()
         stored = strategy.to_checkpoint_layout(running.state)
         return TrainedStage(stored.averaged, running.seconds, options.steps)
+
+
+def _take_steps(
+    running: RunningStage,
+    loop: LoopOptions,
+    steps: range,
+    is_new: bool,
+    report_pending: bool,
+    preemption: Preemption,
+    finalized: Callable[[], TrainState],
+) -> None:
+    """Takes the steps that are left; logs, saves and reports where that is due.
+
+    Args:
+      running: the stage, on the devices.
+      loop: how often to do what.
+      steps: from the number of steps that are taken to that of all.
+      is_new: whether nothing of the stage is saved.
+      report_pending: whether an earlier run owes the report of its last step.
+      preemption: whether the run is asked to stop.
+      finalized: returns the state after `Stage.finalize`.
+
+    Raises:
+      Preempted: the run was asked to stop; the stage is saved.
+      UserError: a loss is not finite, or no checkpoint can be saved.
+    """
+    start, last = steps.start, steps.stop
+    for step in range(start, last + 1):
+        stopping = preemption.due(step)
+        stepped = step > start
+        # A new stage without steps is finished at its start, and not saved.
+        unsaved = stepped or (is_new and step == last)
+        due = _due(loop, step, last, stopping) if unsaved else _Due()
+        if stepped and (due.log or due.save):
+            metrics = running.check(step)
+        logged = running.log(step, metrics) if stepped and due.log else {}
+        if due.finalize:
+            running.state = finalized()
+        if due.report:
+            running.reports.mark_pending(step, logged)
+        if due.save:
+            running.save(step)
+        if stopping:
+            running.checkpoints.finish()
+            raise Preempted
+        if due.report or (report_pending and step == start):
+            running.report(step, preemption)
+        if step < last:
+            running.take_step(step)
 
 
 class _Due(NamedTuple):
@@ -167,10 +214,8 @@ class _Due(NamedTuple):
     save: bool = False
 
 
-def _due(loop: LoopOptions, step: int, start: int, steps: int, stopping: bool) -> _Due:
-    """Returns what is due after `step` steps; nothing where this run has taken none."""
-    if step == start:
-        return _Due()
+def _due(loop: LoopOptions, step: int, steps: int, stopping: bool) -> _Due:
+    """Returns what is due after `step` steps, none of which an earlier run saved."""
     last = step == steps
     report = last or step % loop.evaluate_every == 0
     return _Due(

@@ -1,7 +1,7 @@
 """What the loop trains: a stage is some variables, a pure loss, and its evaluation."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 import jax
@@ -9,7 +9,7 @@ import jax
 from regen_jax import ranges
 from regen_jax.interfaces import PerExample
 from regen_jax.media.media import Media
-from regen_jax.ranges import Count, NonNegative, PositiveFraction, Rate
+from regen_jax.ranges import Count, Natural, NonNegative, PositiveFraction, Rate
 from regen_jax.training.named_leaves import Tree
 from regen_jax.training.optimizers.adamw import AdamW
 from regen_jax.training.optimizers.interface import Optimizer
@@ -50,14 +50,17 @@ class Stage:
       update: (variables, rng, output) to variables: what changes in a step other than by
         gradient, given the `LossOutput` of the whole global batch.
       finalize: (variables, frozen, batches) to variables: collections other than `params`
-        that are computed once after the last step, such as moments of latents, from an
-        iterator over all training examples in order. Arrays keep their shapes and dtypes.
-        Variables are those that evaluation uses. It runs again if the run ends before
-        they are saved.
+        that are computed once after the last step, such as moments of latents, from
+        batches of all training examples in order, a new pass for each iteration. Arrays
+        keep their shapes and dtypes. Variables are those that evaluation uses. It runs
+        again if the run ends before they are saved.
       pretrained: (frozen) to collections that replace those of `init` in a new state, or
         None for none. Given shapes of the frozen variables, it checks that they fit.
       summarize: (metrics, sums) to metrics, over a whole split.
       report: (variables, frozen) to a report on held-out data.
+      check_data: raises a UserError where training batches do not suit it; given batches
+        as `finalize` is, before anything is compiled or written.
+      parametric: whether `params` holds any; else it takes no steps.
       continues: whether its parameters are those of an earlier stage, trained further.
     """
 
@@ -67,8 +70,10 @@ class Stage:
     update: Callable[[Tree, jax.Array, Any], Tree] = lambda variables, rng, _: variables
     summarize: Callable[[dict, dict], dict[str, float]] = lambda metrics, sums: metrics
     report: Callable[[Tree, Frozen], Report] = lambda variables, frozen: Report()
-    finalize: Callable[[Tree, Frozen, Iterator[Batch]], Tree] | None = None
+    finalize: Callable[[Tree, Frozen, Iterable[Batch]], Tree] | None = None
     pretrained: Callable[[Frozen], Tree] | None = None
+    check_data: Callable[[Iterable[Batch]], None] = lambda batches: None
+    parametric: bool = True
     continues: bool = False
 
 
@@ -77,7 +82,7 @@ class StageOptions:
     """`config.train.<stage>`.
 
     Attributes:
-      steps: optimizer steps.
+      steps: optimizer steps, at least 1; a stage without parameters takes none.
       batch_size: examples per step, over all devices and micro-batches.
       accumulate: micro-batches per step.
       optimizer: the update of the parameters, and groups of them that differ.
@@ -95,7 +100,7 @@ class StageOptions:
       init_from: a workdir to take the finished stage from, instead of training it.
     """
 
-    steps: Count = 1000
+    steps: Natural = 1000
     batch_size: Count = 64
     accumulate: Count = 1
     optimizer: Optimizer = dataclasses.field(default_factory=AdamW)

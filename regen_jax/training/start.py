@@ -40,11 +40,13 @@ class Start(NamedTuple):
       state: in the layout of checkpoints.
       seconds: of training before.
       iterator: of training batches, at its position; None if the stage trains no more.
+      is_new: whether nothing of the stage is saved.
     """
 
     state: TrainState
     seconds: float
     iterator: grain.DatasetIterator | None
+    is_new: bool
 
 
 def start_stage(
@@ -63,7 +65,7 @@ def start_stage(
       options: of the stage; `init_from` names the other run.
       strategy: places the state.
       checkpoints: of the stage in this run.
-      init: makes a new state, given what `Stage.pretrained` returns.
+      init: makes a new state from what `Stage.pretrained` returns.
       frozen: variables of finished stages, in the layout of checkpoints.
       batches: makes the iterator of training batches, at its beginning.
 
@@ -78,11 +80,13 @@ def start_stage(
     iterator = None if options.init_from else batches()
     restored = checkpoints.restore(abstract, iterator)
     if restored is None:
+        pretrained = {}
         if stage.pretrained is not None:
             own_copy = jax.device_get(strategy.to_host_copy(frozen))
-            init = functools.partial(init, pretrained=stage.pretrained(own_copy))
-        return Start(strategy.create(init), 0.0, iterator)
-    return Start(*restored, iterator)
+            pretrained = stage.pretrained(own_copy)
+        state = strategy.create(init, pretrained)
+        return Start(state, 0.0, iterator, is_new=True)
+    return Start(*restored, iterator, is_new=False)
 
 
 def import_stage(source: Path, checkpoints: Checkpoints, abstract: TrainState) -> None:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from regen_jax.loss_output import averaging_by
+from regen_jax.random import strata, stratifying_by
 from regen_jax.training.optimizers.groups import check_groups, grouped
 from regen_jax.training.parallel.reductions import Reduction
 from regen_jax.training.stage import Batch, Frozen, Stage, StageOptions, Tree
@@ -88,19 +89,26 @@ def train_step(
     """
     step_rng = jax.random.fold_in(rng, state.step)
     update_rng, examples_rng = jax.random.split(step_rng)
-    keys = reduction.local_keys(jax.random.split(examples_rng, options.batch_size))
+    # Split as one key per example is: of all examples, those on this device.
+    strata_rng = jax.random.fold_in(step_rng, 2)
+    randoms = (
+        jax.random.split(examples_rng, options.batch_size),
+        strata(strata_rng, options.batch_size),
+    )
+    randoms = jax.tree.map(reduction.local_keys, randoms)
 
-    def loss(params, keys, batch):
+    def loss(params, randoms, batch):
+        keys, strata_B = randoms
         variables = {**state.variables, "params": params}
         variables = reduction.all_gather_params(variables)
         frozen_variables = reduction.all_gather_params(frozen)
-        with averaging_by(reduction.global_mean):
+        with averaging_by(reduction.global_mean), stratifying_by(strata_B):
             output = stage.loss(variables, frozen_variables, keys, batch, True)
         # A sum: only of the global batch is it known what it is divided by.
         return output.weighted_sums()["loss"][0], output
 
     gradient = _accumulated(jax.grad(loss, has_aux=True), options.accumulate)
-    grads, output = gradient(state.variables["params"], keys, batch)
+    grads, output = gradient(state.variables["params"], randoms, batch)
     grads, output = reduction.sum_grads(grads), reduction.gather_output(output)
     sums = output.weighted_sums()
     grads = jax.tree.map(lambda grad: grad / sums["loss"][1], grads)
@@ -116,7 +124,7 @@ def train_step(
         averages=_updated_averages(options, state, params),
         optimizer=optimizer_state,
     )
-    learning_rate = options.schedule.by_step(options.steps)(state.step)
+    learning_rate = options.schedule.by_step(max(options.steps, 1))(state.step)
     return new_state, {
         **{name: total / weight for name, (total, weight) in sums.items()},
         "grad_norm": optax.tree.norm(grads),
@@ -125,7 +133,8 @@ def train_step(
 
 
 def _optimizer(options: StageOptions) -> optax.GradientTransformation:
-    return grouped(options.optimizer, options.schedule.by_step(options.steps))
+    # A schedule has a step, though a stage without parameters takes none.
+    return grouped(options.optimizer, options.schedule.by_step(max(options.steps, 1)))
 
 
 def _updated_averages(
@@ -151,13 +160,13 @@ def _accumulated(gradient: Callable, count: int) -> Callable:
     def join(x: jax.Array) -> jax.Array:
         return x.swapaxes(0, 1).reshape(-1, *x.shape[2:])
 
-    def accumulated(params: Tree, keys: jax.Array, batch: Batch):
+    def accumulated(params: Tree, randoms: Tree, batch: Batch):
         def add(total, micro):
             grads, output = gradient(params, *micro)
             return jax.tree.map(jnp.add, total, grads), output
 
         zero = jax.tree.map(jnp.zeros_like, params)
-        micro_batches = jax.tree.map(split, (keys, batch))
+        micro_batches = jax.tree.map(split, (randoms, batch))
         grads, stacked = jax.lax.scan(add, zero, micro_batches)
         output = jax.tree.map(join, stacked.replace(sums={}))
         sums = jax.tree.map(lambda x: x.sum(axis=0), stacked.sums)

@@ -73,7 +73,7 @@ def test_y_prime_is_in_the_output_space(model):
         assert y_prime.shape == (6, 2, 1, 3) and y_prime.dtype == np.float32
         return
     vocab = autoencoder.bottleneck.vocab
-    assert autoencoder.output_space == Tokens(2, vocab)
+    assert autoencoder.output_space == Tokens(2, vocab, grid=(2, 1))
     assert y_prime.shape == (6, 2) and y_prime.dtype == np.int32
     assert y_prime.min() >= 0 and y_prime.max() < vocab
     assert len(np.unique(y_prime)) > 2

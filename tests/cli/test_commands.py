@@ -226,3 +226,8 @@ def test_evaluate_adds_a_row_to_the_hparams(measured):
     for tag, value in metrics.items():
         event = found.Scalars(tag)[-1]
         assert event.value == pytest.approx(value, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["train", "sample", "evaluate"])
+def test_help_of_a_command_lists_its_folder(command, name):
+    assert "--workdir: folder of the run" in command(name, "--help").stdout

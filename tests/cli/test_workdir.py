@@ -192,6 +192,13 @@ def test_steps_that_are_no_int_raise_user_error(tmp_path):
         workdir.check_source(tmp_path, config, "prior")
 
 
+def test_stage_without_parameters_is_taken_without_steps(tmp_path):
+    config = made(tmp_path, steps=[0], train={"prior": {"steps": 20}})
+    workdir.check_source(tmp_path, config, "prior", parametric=False)
+    with pytest.raises(UserError, match="has 0 of 20 steps"):
+        workdir.check_source(tmp_path, config, "prior")
+
+
 def test_stage_that_was_taken_itself_counts_as_finished(tmp_path):
     config = made(tmp_path, steps=[7], train={"prior": {"steps": 20, "init_from": "a"}})
     workdir.check_source(tmp_path, config, "prior")

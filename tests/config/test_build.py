@@ -56,6 +56,19 @@ def error_message(**sections) -> str:
     return str(error.value)
 
 
+@pytest.mark.parametrize("value", [None, [], "configs/digits.py", 3])
+def test_config_that_is_no_sections_raises_user_error(value):
+    with pytest.raises(UserError, match="config must be its sections, such as .*, not"):
+        build(value)
+
+
+def test_circular_config_raises_user_error():
+    circular = config()
+    circular["log"]["within"] = circular
+    with pytest.raises(UserError, match="no number, text, list or section"):
+        build(circular)
+
+
 SMALL = {"width": 8, "num_layers": 1, "num_heads": 2}
 DIT = {"name": "dit"} | SMALL
 AUTOREGRESSIVE = {"name": "autoregressive"} | SMALL
@@ -98,8 +111,8 @@ def test_options_reach_the_parts():
             [
                 "prior 'autoregressive' generates Tokens",
                 "abstraction 'identity' gives Array(4, 4, 1)",
-                "use prior 'diffusion' or 'regression'",
-                "or abstraction 'autoencoder' or 'pixel_tokens'",
+                "use prior 'diffusion' or 'nearest' or 'regression'",
+                "or abstraction 'autoencoder' or 'palette' or 'pixel_tokens'",
             ],
         ),
         (
@@ -108,7 +121,7 @@ def test_options_reach_the_parts():
                 "prior 'diffusion' generates Array",
                 "abstraction 'pixel_tokens' gives Tokens(16 of 4)",
                 "use prior 'autoregressive'",
-                "or abstraction 'downsample' or 'identity'",
+                "or abstraction 'downsample' or 'edges' or 'identity'",
             ],
         ),
         (
@@ -116,7 +129,7 @@ def test_options_reach_the_parts():
             [
                 "decoder 'inverse' needs an inverse",
                 "abstraction 'downsample' has none",
-                "use decoder 'adversarial' or 'diffusion' or 'regression'",
+                "use decoder 'adversarial' or 'diffusion' or 'nearest' or",
             ],
         ),
         (
@@ -124,7 +137,7 @@ def test_options_reach_the_parts():
             [
                 "decoder 'autoregressive' generates Tokens",
                 "gives Array(4, 4, 1)",
-                "use decoder 'inverse' or 'adversarial' or 'diffusion' or 'regression'",
+                "use decoder 'inverse' or 'adversarial' or 'diffusion' or 'nearest' or",
             ],
         ),
         (
@@ -136,10 +149,10 @@ def test_options_reach_the_parts():
             ["config.abstraction", "factor 3 does not divide", "(4, 4)"],
         ),
         (
-            {"abstraction": {"name": "edges"}},
+            {"abstraction": {"name": "outline"}},
             [
                 "config.abstraction",
-                "'edges'",
+                "'outline'",
                 "identity, mel",
                 "package.module:Class",
             ],

@@ -129,6 +129,12 @@ def test_unknown_class_raises_user_error(name, message):
     )
 
 
+@pytest.mark.parametrize("name", [["vq"], {"a": 1}, 3, None])
+def test_name_that_is_no_text_is_unknown(name):
+    message = error_message(resolve_class, Bottleneck, name, "config.abstraction")
+    assert message.startswith(f"config.abstraction: no bottleneck is called {name!r}")
+
+
 def test_error_on_an_unknown_class_lists_other_names_of_the_caller():
     message = error_message(
         resolve_class, Generator, "reverse", "config.decoder", ("inverse",)
@@ -254,7 +260,7 @@ def test_section_within_builds_the_part_that_it_names():
             {"name": "vq", "levels": 3},
             (
                 ".levels is not an option of VectorQuantizer; known are num_codes, dim, "
-                "decay, commitment, dead_code_threshold, num_candidates"
+                "decay, commitment, dead_code_threshold, num_candidates, normalize"
             ),
         ),
         ({"name": "vq", "num_codes": 0}, ".num_codes must be at least 1, not 0"),

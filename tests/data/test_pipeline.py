@@ -142,7 +142,7 @@ def test_first_batch_has_the_first_examples(batch_size, size):
 @pytest.mark.parametrize(
     "batch_size, message",
     [
-        (11, "batch of 11 cannot be drawn from 10 .* from 1 to 10"),
+        (11, "batch_size: a batch of 11 cannot be drawn from 10 .* from 1 to 10"),
         (0, "batch of 0 cannot be drawn"),
     ],
 )

@@ -199,7 +199,7 @@ def test_pipeline_without_decoder_inverts_its_abstraction():
             {"prior": {"name": "autoregressive"}},
             (
                 "config.decoder: prior 'autoregressive' generates Tokens, but abstraction "
-                "'downsample' gives Array(2, 2, 1): use prior 'diffusion' or 'regression'"
+                "'downsample' gives Array(2, 2, 1): use prior 'diffusion' or 'nearest' or"
             ),
         ),
         (

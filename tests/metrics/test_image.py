@@ -4,7 +4,13 @@ import jax
 import numpy as np
 import pytest
 
-from regen_jax.metrics.image import mean_pairwise_distance, mse, nearest_neighbors, psnr
+from regen_jax.metrics.image import (
+    edge_f1,
+    mean_pairwise_distance,
+    mse,
+    nearest_neighbors,
+    psnr,
+)
 
 
 def test_mse_is_per_image_and_relative_to_the_range():
@@ -56,3 +62,18 @@ def test_integers_do_not_wrap_and_copies_have_distance_0():
     assert mean_pairwise_distance(same) < 1e-7
     with pytest.raises(ValueError, match="at least 2 samples, not 1"):
         mean_pairwise_distance(same[:1])
+
+
+def test_edge_f1_allows_a_pixel_of_tolerance():
+    edges = np.zeros((2, 6, 6), bool)
+    edges[0, 2, 1:5] = True
+    assert edge_f1(edges, edges) == 1.0
+    assert edge_f1(edges, np.roll(edges, (1, 1), axis=(1, 2))) == 1.0
+    assert edge_f1(edges, np.roll(edges, 2, axis=1)) == 0.0
+    # Another image has edges of its own.
+    assert edge_f1(edges, edges[::-1]) == 0.0
+    more = edges.copy()
+    more[1, 4, 0:4] = True
+    # Precision 1 / 2, recall 1.
+    assert edge_f1(more, edges) == pytest.approx(2 / 3)
+    assert edge_f1(0 * edges > 0, 0 * edges > 0) == 1.0

@@ -35,7 +35,7 @@ def test_frames_are_given_mean_hidden_features_and_place_of_their_token():
     [
         ({"num_layers": -1}, "num_layers must be 0 or more"),
         ({"width": 0}, "width must be at least 1"),
-        ({"dropout": 1.0}, r"dropout must be in \[0, 1\)"),
+        ({"dropout": 0.999}, r"dropout must be in \[0, 0.99609375\]"),
         ({"dtype": "float16"}, "'float32' or 'bfloat16', not 'float16'"),
     ],
 )

@@ -1,5 +1,7 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from regen_jax.networks.token_logits import (
@@ -9,6 +11,7 @@ from regen_jax.networks.token_logits import (
     mask_after_end,
     mask_invalid,
     masked_mean,
+    smoothed_log_probs,
     token_log_probs,
     token_weights,
 )
@@ -128,3 +131,22 @@ def test_accuracies_and_log_probs_ignore_padding(space, y):
         assert mean[i] == pytest.approx(np.mean(nats), rel=1e-5, abs=1e-6)
     assert np.all(metrics["token_accuracy"][3:] == 1)
     assert space.padded == ("sequence_accuracy" in metrics)
+
+
+def test_smoothed_log_probs_are_cross_entropies_of_smoothed_labels():
+    logits = jnp.asarray(np.random.default_rng(3).normal(size=(4, 6, 5)), jnp.float32)
+    tokens = jnp.arange(24).reshape(4, 6) % 5
+    labels = optax.smooth_labels(jax.nn.one_hot(tokens, 5), 0.3)
+    expected = -optax.softmax_cross_entropy(logits, labels)
+    smoothed = smoothed_log_probs(logits, tokens, 0.3)
+    np.testing.assert_allclose(smoothed, expected, rtol=1e-5)
+    # An id that cannot be has no part in it, nor a gradient of NaN.
+    ruled_out = jnp.pad(logits, ((0, 0), (0, 0), (0, 1)), constant_values=-jnp.inf)
+
+    def total(logits: jax.Array) -> jax.Array:
+        return smoothed_log_probs(logits, tokens, 0.3).sum()
+
+    value, gradient = jax.value_and_grad(total)(ruled_out)
+    np.testing.assert_allclose(value, expected.sum(), rtol=1e-5)
+    np.testing.assert_allclose(gradient[..., :5], jax.grad(total)(logits), atol=1e-6)
+    np.testing.assert_array_equal(gradient[..., 5], 0)

@@ -125,3 +125,67 @@ def test_cached_decoding_equals_full_forward(model):
     other, _ = both(jnp.roll(source, 1, axis=0))
     np.testing.assert_array_equal(other[1], full[1])
     assert np.abs(other[::2] - full[::2]).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    "conditioning", [Prefix(), CrossAttention(), Aligned(LENGTH)], ids=str
+)
+def test_logits_of_bidirectional_network_depend_on_all_tokens(conditioning):
+    network = Transformer(
+        Tokens(2, 6),
+        LENGTH,
+        VOCAB,
+        WIDTH,
+        num_layers=1,
+        num_heads=2,
+        conditioning=conditioning,
+        head=Dense(VOCAB),
+        mlp_ratio=2.0,
+        causal=False,
+    )
+    source, masked = random_source(network.source_space), TARGET.at[:, 1].set(VOCAB)
+    shapes = jax.eval_shape(network.init, jax.random.key(0), source, TARGET, DROP)
+    variables = jax.tree.map(
+        lambda x: jnp.asarray(RNG.normal(0, 0.5, x.shape), jnp.float32), shapes
+    )
+    changed = jnp.stack(
+        [masked.at[:, i].set((masked[:, i] + 1) % VOCAB) for i in range(LENGTH)]
+    )
+
+    @jax.jit
+    def logits(targets: jax.Array) -> jax.Array:
+        apply = functools.partial(network.apply, variables)
+        return jax.vmap(lambda target: apply(source, target, DROP).logits)(targets)
+
+    original, *others = logits(jnp.concatenate([masked[None], changed]))
+    assert original.shape == (3, LENGTH, VOCAB)
+    # Each changed token, of four, moves the logits of all positions.
+    assert np.abs(np.stack(others) - original).max(axis=-1).min() > 1e-4
+
+
+@pytest.mark.parametrize("causal", [True, False], ids=["causal", "bidirectional"])
+def test_aligned_source_enters_where_its_token_is_predicted(causal):
+    network = Transformer(
+        Array((LENGTH, 2), 0.0, 1.0),
+        LENGTH,
+        VOCAB,
+        WIDTH,
+        num_layers=0,
+        num_heads=2,
+        conditioning=Aligned(LENGTH),
+        head=Dense(VOCAB),
+        causal=causal,
+    )
+    source = random_source(network.source_space)
+    variables = jax.tree.map(
+        lambda x: jnp.asarray(RNG.normal(0, 0.5, x.shape), jnp.float32),
+        jax.eval_shape(network.init, jax.random.key(0), source, TARGET, DROP),
+    )
+
+    @jax.jit
+    @jax.jacrev
+    def jacobian(source: jax.Array) -> jax.Array:
+        return network.apply(variables, source, TARGET[:1], DROP[:1]).logits[0]
+
+    strength = np.abs(jacobian(source[:1])).max(axis=(1, 2, 4))
+    np.testing.assert_array_equal(strength > 1e-4, np.eye(LENGTH, dtype=bool))

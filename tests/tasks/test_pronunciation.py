@@ -27,7 +27,7 @@ SMALL = {
 
 @pytest.fixture
 def small(monkeypatch):
-    """Makes tasks whose data sets are a few words; caches tell them apart by name."""
+    """Makes tasks on sets of a few words, each of another name, as reads are cached."""
 
     def words(name, split, data_dir):
         for word, listed in SMALL[split].items():

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from regen_jax.interfaces import LossOutput
 from regen_jax.training.parallel.options import MeshAxes, ParallelOptions
 from regen_jax.training.parallel.strategies import make_strategy
 from regen_jax.training.preemption import Preempted, Preemption
@@ -144,3 +145,54 @@ def test_finalize_that_changes_a_shape_raises_value_error(toy, tmp_path):
 
     with pytest.raises(ValueError, match="finalize of stage 'toy' returned"):
         toy.train(tmp_path, toy.finalizing(finalize))
+
+
+class Parameterless(Counted):
+    """A stage that takes no steps: the mean of x, which `finalize` computes."""
+
+    def __init__(self, toy, kill=()):
+        super().__init__(toy, kill)
+        self.stage = dataclasses.replace(
+            self.stage,
+            init=lambda rng, batch: {"params": {}, "moments": {"x": jnp.zeros(8)}},
+            loss=lambda variables, frozen, keys, batch, train: LossOutput(
+                jnp.square(batch["x"] - variables["moments"]["x"]).mean(axis=1)
+            ),
+            parametric=False,
+        )
+
+    def finalize(self, variables, frozen, batches):
+        # A second pass sees the same examples.
+        total = sum(batch["x"].sum(axis=0) for batch in batches)
+        number = sum(len(batch["x"]) for batch in batches)
+        self._call("finalize")
+        return {**variables, "moments": {"x": jnp.asarray(total / number)}}
+
+    def train(self, workdir, **options):
+        return super().train(workdir, options=self.toy.options(steps=0), **options)
+
+
+@pytest.mark.parametrize(
+    "kill, calls",
+    [
+        ([], ["finalize", "report"]),
+        (["finalize"], ["finalize", "finalize", "report"]),
+        (["report"], ["finalize", "report", "report"]),
+    ],
+)
+def test_stage_without_steps_is_finalized_reported_and_saved_once(
+    toy, tmp_path, kill, calls
+):
+    counted = Parameterless(toy, kill)
+    for _ in kill:
+        with pytest.raises(Killed):
+            counted.train(tmp_path)
+    trained = counted.train(tmp_path)
+    np.testing.assert_allclose(
+        trained.variables["moments"]["x"], toy.points.x.mean(0), rtol=1e-4
+    )
+    assert counted.calls == calls and trained.steps == 0
+    assert_same(counted.train(tmp_path), trained)
+    assert counted.calls == calls
+    loaded = load_stage(counted.stage, toy.options(steps=0), tmp_path, toy.batch(2))
+    assert_same(loaded, trained)

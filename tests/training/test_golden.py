@@ -66,6 +66,13 @@ ADVERSARY = {
     "discriminator": {"name": "spectrum", "resolutions": (256, 512)},
 }
 LOSSES = (SPECTRAL, ADVERSARY)
+VIT = {"networks": {"name": "vit", "width": 16, "num_layers": 2, "num_heads": 2}}
+VQGAN = {
+    "name": "adversarial",
+    "discriminator": {"name": "patch", "widths": (4, 8)},
+    **{"generator": "linear", "feature_weight": 0.0, "adaptive": True},
+}
+STARTED = {"losses": ({"name": "squared_error"}, {"name": "perceptual"}, VQGAN)}
 DIT = {"network": TWO}
 EULER = {"solver": {"name": "euler"}, "guidance": 2.0}
 
@@ -85,6 +92,11 @@ CASES = {
     ),
     "image_rvq": Case(
         "digits:abstraction=rvq", ("abstraction", "prior"), {"prior": GREEDY | TWO}
+    ),
+    "image_kl": Case("digits:abstraction=kl", ("abstraction",)),
+    "image_lfq": Case("digits:abstraction=lfq", ("abstraction",), {"abstraction": VIT}),
+    "image_vqgan": Case(
+        "digits:abstraction=vqgan", ("abstraction",), {"abstraction": STARTED}
     ),
     "stacks_fsq": Case(
         "harmony:abstraction=fsq",

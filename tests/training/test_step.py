@@ -121,7 +121,7 @@ def test_group_without_parameters_raises_user_error(toy):
 @pytest.mark.parametrize(
     "options, words",
     [
-        ({"steps": 0}, "steps must be at least 1, not 0"),
+        ({"steps": -1}, "steps must be 0 or more, not -1"),
         ({"batch_size": -1}, "batch_size must be at least 1, not -1"),
         ({"accumulate": 0}, "accumulate must be at least 1, not 0"),
         ({"ema": (0.9, 1.0)}, "ema[1] must be in [0, 1), not 1.0"),

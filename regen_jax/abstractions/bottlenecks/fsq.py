@@ -21,7 +21,6 @@ from regen_jax.abstractions.bottlenecks.interface import (
     masked_mean,
 )
 from regen_jax.abstractions.bottlenecks.quantizer import Quantizer
-from regen_jax.metrics import codebook
 from regen_jax.ranges import NonNegative
 
 Levels = Annotated[int, Interval(ge=2, le=1000)]
@@ -63,6 +62,11 @@ class FiniteScalarQuantizer(Quantizer):
         super().__post_init__()
         if not self.levels:
             raise ValueError("levels must be one number or more, not none")
+        if self.vocab >= 2**31 - 1:
+            raise ValueError(
+                f"levels give {self.vocab} codes: use a product below 2**31 - 1, since "
+                "codes are int32"
+            )
 
     @property
     def vocab(self) -> int:
@@ -88,9 +92,7 @@ class FiniteScalarQuantizer(Quantizer):
         values = (bounded + jax.lax.stop_gradient(rounded - bounded)) / self._half
         codes = self._index(rounded)
         mask = full_mask(latents) if mask is None else mask
-        # Ids beyond the vocabulary, here of padding, are not counted.
-        valid_codes = jnp.where(mask, codes, self.vocab)
-        counts = codebook.code_counts(valid_codes, self.vocab)
+        counts = self.count_codes(codes, mask)
         excess = jnp.square(jnp.maximum(jnp.abs(unbounded) - _FLAT, 0)).mean(axis=-1)
         loss = self.range_penalty * masked_mean(excess, mask)
         return BottleneckOutput(codes, values, loss, {"code_counts": counts}, {})

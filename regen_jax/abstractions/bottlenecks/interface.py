@@ -2,8 +2,9 @@
 
 import abc
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 
@@ -18,15 +19,18 @@ Statistics = dict[str, jax.Array]
 """Of the latents of a step, by name."""
 
 
-class BottleneckOutput(NamedTuple):
+@flax.struct.dataclass
+class BottleneckOutput:
     """Latents after a bottleneck, in training or evaluation.
 
     Attributes:
       codes: [B, *latent_shape, ...], as `Bottleneck.encode` gives them.
-      values: f32[B, *latent_shape, D] for the decoder, with a gradient to the latents.
+      values: f32[B, *latent_shape, value_dim] for the decoder, with a gradient to the
+        latents.
       loss: f32[B], the bottleneck's own term.
       sums: statistics summed over examples, for `Bottleneck.update`.
       per_example: statistics kept per example, for `Bottleneck.update`.
+      metrics: f32[B] each, by name, which are logged.
     """
 
     codes: jax.Array
@@ -34,6 +38,7 @@ class BottleneckOutput(NamedTuple):
     loss: jax.Array
     sums: Statistics
     per_example: Statistics
+    metrics: Statistics = flax.struct.field(default_factory=dict)
 
 
 class Bottleneck(Checked, abc.ABC):
@@ -52,7 +57,12 @@ class Bottleneck(Checked, abc.ABC):
     @property
     @abc.abstractmethod
     def latent_dim(self) -> int:
-        """Channels D of a latent."""
+        """Channels D of a latent, as the encoder makes it."""
+
+    @property
+    def value_dim(self) -> int:
+        """Channels of a value, as the decoder reads it; by default those of a latent."""
+        return self.latent_dim
 
     @abc.abstractmethod
     def output_space(
@@ -76,7 +86,7 @@ class Bottleneck(Checked, abc.ABC):
 
     @abc.abstractmethod
     def decode(self, state: State, codes: jax.Array) -> jax.Array:
-        """Returns the values f32[B, *latent_shape, D] of codes."""
+        """Returns the values f32[B, *latent_shape, value_dim] of codes."""
 
     @abc.abstractmethod
     def pack(self, space: Tokens | Array, codes: jax.Array, mask: Mask) -> Value:

@@ -30,7 +30,9 @@ class Quantizer(Bottleneck):
 
     def output_space(self, latent_shape: tuple[int, ...], padded: bool) -> Tokens:
         vocab = self.vocab + int(padded)
-        return Tokens(math.prod(latent_shape), vocab, self.depth, padded=padded)
+        length = math.prod(latent_shape)
+        grid = latent_shape if len(latent_shape) > 1 else ()
+        return Tokens(length, vocab, self.depth, padded=padded, grid=grid)
 
     def pack(self, space: Tokens, codes: jax.Array, mask: Mask) -> jax.Array:
         tokens = codes.reshape(codes.shape[0], *space.shape)
@@ -48,6 +50,11 @@ class Quantizer(Bottleneck):
             mask = length_mask(lengths(space, y_prime), space.length)
             y_prime = jnp.maximum(y_prime - 1, 0)
         return y_prime.reshape(-1, *latent_shape, *space.shape[1:]), mask
+
+    def count_codes(self, codes: jax.Array, mask: jax.Array) -> jax.Array:
+        """Counts the codes i32[B, *latent_shape] in the mask: i32[K]."""
+        # Ids beyond the vocabulary, here of padding, are not counted.
+        return codebook.code_counts(jnp.where(mask, codes, self.vocab), self.vocab)
 
     def summarize(
         self, metrics: dict[str, float], sums: dict[str, Any]

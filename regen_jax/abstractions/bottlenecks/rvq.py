@@ -43,6 +43,13 @@ class ResidualVectorQuantizer(VectorQuantizer):
     depth: Annotated[int, Ge(2)] = 4
     dropout: Fraction = 0.5
 
+    def __post_init__(self):
+        super().__post_init__()
+        if self.normalize:
+            raise ValueError(
+                "normalize must be False: residuals need codes of any norm"
+            )
+
     @property
     def _level(self) -> VectorQuantizer:
         options = {

@@ -2,7 +2,8 @@
 
 van den Oord, Vinyals and Kavukcuoglu, "Neural Discrete Representation Learning"
 (arXiv 1711.00937), appendix A.1 for the moving averages; revival of dead codes after
-Dhariwal et al., "Jukebox" (arXiv 2005.00341), section 3.1.
+Dhariwal et al., "Jukebox" (arXiv 2005.00341), section 3.1; codes on a sphere after Yu et
+al., "Vector-Quantized Image Modeling with Improved VQGAN" (arXiv 2110.04627), section 3.2.
 """
 
 import dataclasses
@@ -37,6 +38,9 @@ class VectorQuantizer(Quantizer):
         count is dead and restarts at a latent of the batch.
       num_candidates: latents per example that dead codes may restart at; 0 for all of
         them, though no more than `num_codes`. Devices exchange them at each step.
+      normalize: whether latents and codes are scaled to a norm of 1 before they are
+        compared, so that the nearest code is that of the largest cosine. With a small
+        `dim`, such as 8, large codebooks stay in use.
     """
 
     num_codes: Count = 128
@@ -45,6 +49,7 @@ class VectorQuantizer(Quantizer):
     commitment: NonNegative = 0.25
     dead_code_threshold: Rate = 0.1
     num_candidates: Natural = 0
+    normalize: bool = False
 
     @property
     def vocab(self) -> int:
@@ -55,7 +60,7 @@ class VectorQuantizer(Quantizer):
         return self.dim
 
     def init(self, rng: jax.Array, latents: jax.Array) -> State:
-        latents = latents.astype(jnp.float32)
+        latents = self._scaled(latents)
         order = _order(rng, latents, jnp.ones(latents.shape[0], bool))
         codes = latents[order[jnp.arange(self.num_codes) % latents.shape[0]]]
         counts = jnp.full(
@@ -64,7 +69,7 @@ class VectorQuantizer(Quantizer):
         return {"codes": codes, "counts": counts, "sums": codes * counts[:, None]}
 
     def encode(self, state: State, latents: jax.Array, mask: Mask = None) -> jax.Array:
-        z, e = latents.astype(jnp.float32), state["codes"]
+        z, e = self._scaled(latents), state["codes"]
         # |z|² is the same for every code, so the nearest is that of |e|² - 2 z·e.
         products = jnp.matmul(z, e.T, precision=jax.lax.Precision.HIGHEST)
         return jnp.argmin(jnp.sum(e * e, axis=-1) - 2 * products, axis=-1)
@@ -76,8 +81,8 @@ class VectorQuantizer(Quantizer):
         self, state: State, keys: jax.Array, latents: jax.Array, mask: Mask, train: bool
     ) -> BottleneckOutput:
         mask = full_mask(latents) if mask is None else mask
-        z = latents.astype(jnp.float32)
-        codes = self.encode(state, jax.lax.stop_gradient(z))
+        z = self._scaled(latents)
+        codes = self.encode(state, jax.lax.stop_gradient(latents))
         values = self.decode(state, codes)
         error = (z - jax.lax.stop_gradient(values)) ** 2
         commitment = masked_mean(error.mean(axis=-1), mask)
@@ -140,8 +145,17 @@ class VectorQuantizer(Quantizer):
         least = jnp.finfo(jnp.float32).tiny
         used = (counts > least)[:, None]
         codes = code_sums / jnp.maximum(counts, least)[:, None]
-        codes = jnp.where(used, codes, state["codes"])
+        codes = jnp.where(used, self._scaled(codes), state["codes"])
         return {"codes": codes, "counts": counts, "sums": code_sums}
+
+    def _scaled(self, x: jax.Array) -> jax.Array:
+        """Returns latents or codes [..., D] as they are compared, in float32."""
+        x = x.astype(jnp.float32)
+        if not self.normalize:
+            return x
+        square = jnp.sum(jnp.square(x), axis=-1, keepdims=True)
+        # A gradient of the norm itself would be NaN at 0.
+        return x * jax.lax.rsqrt(jnp.maximum(square, 1e-12))
 
 
 def _order(rng: jax.Array, latents: jax.Array, mask: jax.Array) -> jax.Array:

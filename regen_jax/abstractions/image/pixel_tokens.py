@@ -40,7 +40,8 @@ class PixelTokens(Abstraction):
 
     @property
     def output_space(self) -> Tokens:
-        return Tokens(self.input_space.size, self.levels)
+        shape = self.input_space.shape
+        return Tokens(self.input_space.size, self.levels, grid=shape)
 
     def encode(self, variables: Variables, y: jax.Array) -> jax.Array:
         space = self.input_space

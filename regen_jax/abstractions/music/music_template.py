@@ -10,7 +10,7 @@ from annotated_types import Interval
 
 from regen_jax import ranges
 from regen_jax.errors import UserError
-from regen_jax.interfaces import Example, HostFeature
+from regen_jax.interfaces import Example, HostFeature, Variables
 from regen_jax.metrics.music import in_chord_fraction
 from regen_jax.modalities.music import beat_table, events
 from regen_jax.modalities.music.beat_table import Column
@@ -205,7 +205,7 @@ class MusicTemplate(HostFeature):
         return accuracies
 
     def consistency_metrics(
-        self, y: np.ndarray, y_prime: np.ndarray
+        self, variables: Variables, y: np.ndarray, y_prime: np.ndarray
     ) -> dict[str, float]:
         """Returns the accuracy of each level of the templates of scores y [N, …].
 

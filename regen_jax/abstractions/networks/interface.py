@@ -36,6 +36,14 @@ class Networks(Checked, abc.ABC):
     def decoder(self, space: Space) -> nn.Module:
         """Returns a module from latents to a prediction, in the units of `target`."""
 
+    @property
+    def last_layer(self) -> tuple[str, ...]:
+        """Path of the last kernel in the decoder's parameters; empty where there is none.
+
+        Loss terms with an adaptive weight need one.
+        """
+        return ()
+
     @abc.abstractmethod
     def preprocess(self, space: Space, y: Value) -> jax.Array:
         """Returns the encoder's input for y [B, *space.shape]."""

@@ -43,6 +43,10 @@ class LatentQueriesNetworks(TransformerShape, Networks):
     def decoder(self, space: Tokens) -> Decoder:
         return Decoder(space, self)
 
+    @property
+    def last_layer(self) -> tuple[str, ...]:
+        return "head", "kernel"
+
     def preprocess(self, space: Tokens, y: jax.Array) -> jax.Array:
         return y
 

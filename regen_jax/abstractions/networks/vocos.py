@@ -10,7 +10,12 @@ from regen_jax.abstractions.networks.interface import Networks
 from regen_jax.modalities.audio import segments
 from regen_jax.modalities.audio.frame_options import FrameOptions
 from regen_jax.modalities.audio.mel import FLOOR, log_mel, mel_filters
-from regen_jax.networks.vocos import StridedDecoder, StridedEncoder, VocosSize
+from regen_jax.networks.vocos import (
+    StridedDecoder,
+    StridedEncoder,
+    Vocos,
+    VocosSize,
+)
 from regen_jax.random import fold_keys
 from regen_jax.ranges import Count
 from regen_jax.spaces import Array, Padded, Space, Value, length_mask, lengths
@@ -80,6 +85,10 @@ class VocosNetworks(VocosSize, FrameOptions, Networks):
 
     def decoder(self, space: Array) -> StridedDecoder:
         return StridedDecoder(self.stride, self.vocos(self.n_fft, self.hop))
+
+    @property
+    def last_layer(self) -> tuple[str, ...]:
+        return "vocos", *Vocos.last_layer
 
     def preprocess(self, space: Array, y: Value) -> jax.Array:
         """Returns log-mel frames f32[B, T, num_mels].

@@ -11,7 +11,7 @@ import numpy as np
 
 from regen_jax import ranges
 from regen_jax.errors import UserError
-from regen_jax.interfaces import Example, HostFeature
+from regen_jax.interfaces import Example, HostFeature, Variables
 from regen_jax.modalities.text import tokenizer
 from regen_jax.modalities.text.function_words import is_function_word
 from regen_jax.modalities.text.words import WORD, tokenize_uncased, words
@@ -124,7 +124,7 @@ class TextTemplate(HostFeature):
         return self._encode(text)
 
     def consistency_metrics(
-        self, y: np.ndarray, y_prime: np.ndarray
+        self, variables: Variables, y: np.ndarray, y_prime: np.ndarray
     ) -> dict[str, float]:
         """Returns `words`, the fraction of the words of y′ [N, …] that y [N, …] has.
 

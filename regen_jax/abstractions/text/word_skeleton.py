@@ -9,7 +9,7 @@ import numpy as np
 
 from regen_jax import ranges
 from regen_jax.errors import UserError
-from regen_jax.interfaces import Example, HostFeature
+from regen_jax.interfaces import Example, HostFeature, Variables
 from regen_jax.metrics.error_rates import token_error_rate
 from regen_jax.modalities.text import characters, tokenizer
 from regen_jax.modalities.text.function_words import FUNCTION_WORDS, is_function_word
@@ -115,7 +115,7 @@ class WordSkeleton(HostFeature):
         return self._encode(tokens)
 
     def consistency_metrics(
-        self, y: np.ndarray, y_prime: np.ndarray
+        self, variables: Variables, y: np.ndarray, y_prime: np.ndarray
     ) -> dict[str, float]:
         """Returns `skeleton`: 1 - the token error rate of the skeletons of y [N, …].
 

@@ -22,7 +22,7 @@ class EmbeddedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Builds a set from files that Python packages ship.
 
     The README beside the builder, up to how to prepare the set, is its description, with
-    source, license and citation.
+    source, license and citation; without a README, the docstring of its class is.
 
     Attributes:
       RELEASE_NOTES: what is new in each version; the newest is the one that is built.
@@ -45,10 +45,11 @@ class EmbeddedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """Returns the examples of each split."""
 
     def _info(self) -> tfds.core.DatasetInfo:
-        readme = Path(inspect.getfile(type(self))).with_name("README.md").read_text()
+        readme = Path(inspect.getfile(type(self))).with_name("README.md")
+        text = readme.read_text() if readme.exists() else inspect.getdoc(type(self))
         return tfds.core.DatasetInfo(
             builder=self,
-            description=readme.partition("## Prepare")[0].strip(),
+            description=(text or "").partition("## Prepare")[0].strip(),
             features=tfds.features.FeaturesDict(dict(self.FEATURES)),
             supervised_keys=self.SUPERVISED_KEYS,
             metadata=tfds.core.MetadataDict(**self.METADATA) if self.METADATA else None,

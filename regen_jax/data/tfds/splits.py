@@ -136,9 +136,20 @@ def select(builder: tfds.core.DatasetBuilder, split: str) -> Selection:
     """Finds the stored examples of a split that `exists`.
 
     Raises:
-      UserError: the set is too small to hold out a split, or has not that slice.
+      UserError: the set is too small to hold out a split, or has not that slice, or the
+        slice is empty.
       OSError, RuntimeError: the set is damaged.
     """
+    selection = _select(builder, split)
+    if "[" in split and not min(_sizes(builder, selection)):
+        raise UserError(
+            f"{split!r} selects no example of data set {builder.info.full_name!r}: give "
+            "a range that ends after its beginning, by one example or more"
+        )
+    return selection
+
+
+def _select(builder: tfds.core.DatasetBuilder, split: str) -> Selection:
     layout = _layout(builder)
     match = _SLICED.fullmatch(split)
     if not match or match["name"] not in layout:
@@ -160,6 +171,18 @@ def select(builder: tfds.core.DatasetBuilder, split: str) -> Selection:
             f"data set {builder.info.full_name!r} has {len(rows)} examples in "
             f"{name!r}: {split!r} is no part of them"
         ) from error
+
+
+def _sizes(builder: tfds.core.DatasetBuilder, selection: Selection) -> list[int]:
+    """Returns the number of examples of each part of a sum of splits."""
+    if selection.rows is not None:
+        return [len(selection.rows)]
+    known = builder.info.splits
+    parts = tfds.core.ReadInstruction.from_spec(selection.stored).to_absolute(known)
+    return [
+        len(range(known[part.splitname].num_examples)[part.from_ : part.to])
+        for part in parts
+    ]
 
 
 def _layout(builder: tfds.core.DatasetBuilder) -> dict[str, tuple[str, ...]]:

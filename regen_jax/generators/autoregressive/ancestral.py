@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from regen_jax.generators.autoregressive.beam import Caches, Step
+from regen_jax.generators.autoregressive.decoding import Caches, Step
 from regen_jax.generators.autoregressive.delay import undelay
 from regen_jax.spaces import Tokens
 

@@ -6,15 +6,16 @@ import jax
 import jax.numpy as jnp
 
 from regen_jax.generators.autoregressive.ancestral import Kept, ancestral_sampling
-from regen_jax.generators.autoregressive.beam import Caches, Step, beam_search
+from regen_jax.generators.autoregressive.beam import beam_search
 from regen_jax.generators.autoregressive.ctc import ctc_nats
+from regen_jax.generators.autoregressive.decoding import Caches, Step
 from regen_jax.generators.autoregressive.delay import delay, undelay
-from regen_jax.generators.autoregressive.network import build_network
 from regen_jax.generators.autoregressive.options import AutoregressiveOptions
 from regen_jax.generators.sampling.logits import (
     classifier_free_guidance,
     sample_token,
 )
+from regen_jax.generators.token_network import build_network
 from regen_jax.interfaces import Generator, Key, LossOutput, Variables
 from regen_jax.networks.embeddings import source_dropouts
 from regen_jax.networks.perturbation import kept_positions, replace_tokens
@@ -51,7 +52,9 @@ class Autoregressive(AutoregressiveOptions, Generator):
 
     @property
     def network(self) -> Transformer:
-        return build_network(self)
+        # The last level of a stack comes `depth - 1` steps after the first.
+        length = self.target_space.length + self.target_space.depth - 1
+        return build_network(self, length, ctc=self.ctc > 0)
 
     def init(self, rng: jax.Array) -> Variables:
         source, target = zeros(self.source_space, 1), zeros(self.target_space, 1)

@@ -1,15 +1,11 @@
 """Beam search for the likeliest sequence of any model that predicts token after token."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-Caches = Any
-"""A tree of arrays with a leading batch axis."""
-Step = Callable[[jax.Array, jax.Array, Caches], tuple[jax.Array, Caches]]
-"""Called as (tokens, index, caches): returns the next logits, and caches."""
+from regen_jax.generators.autoregressive.decoding import Caches, Step
 
 
 class Beams(NamedTuple):

@@ -2,7 +2,8 @@
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import flax.linen as nn
 import jax
@@ -24,16 +25,30 @@ def lecun_normal(
 
 Conv = functools.partial(nn.Conv, kernel_init=lecun_normal)
 
+Norm = Literal["layer", "group"]
+"""Over the channels of a position, or over an image in groups of channels."""
+Downsample = Literal["fold", "stride"]
+"""Folds 2 x 2 pixels into channels before a convolution, or strides over them."""
+
+_NORMS: dict[Norm, Callable[[int, jnp.dtype], nn.Module]] = {
+    "layer": lambda width, dtype: nn.LayerNorm(dtype=dtype),
+    # As in latent diffusion models, whose epsilon is not the default of PyTorch.
+    "group": lambda width, dtype: nn.GroupNorm(
+        math.gcd(32, width), epsilon=1e-6, dtype=dtype
+    ),
+}
+
 
 class ResidualBlock(nn.Module):
-    """x + Conv1x1(silu(Conv3x3(LayerNorm(x)))): [B, H, W, width] to the same."""
+    """x + Conv1x1(silu(Conv3x3(norm(x)))): [B, H, W, width] to the same."""
 
     dtype: jnp.dtype = jnp.float32
+    norm: Norm = "layer"
 
     @nn.compact
     def __call__(self, x: jax.Array, layer: Layer) -> tuple[jax.Array, None]:
         width = x.shape[-1]
-        h = nn.LayerNorm(dtype=self.dtype)(x)
+        h = _NORMS[self.norm](width, self.dtype)(x)
         h = Conv(width, (3, 3), dtype=self.dtype)(h)
         h = Conv(width, (1, 1), dtype=self.dtype)(nn.silu(h))
         return x + h, None
@@ -42,21 +57,27 @@ class ResidualBlock(nn.Module):
 class Encoder(nn.Module):
     """[B, H, W, C] to [B, H / 2^n, W / 2^n, out_dim] for n = len(widths).
 
-    Each level folds 2 x 2 pixels into channels before it convolves, which moves the
-    work of a strided convolution into one dense product.
+    With `fold` each level folds 2 x 2 pixels into channels before it convolves, which
+    moves the work of a strided convolution into one dense product. With `stride` it is
+    that convolution, of 3 x 3 pixels and with a row and a column of zeros after the last
+    ones, as in latent diffusion models (arXiv 2112.10752).
     """
 
     widths: tuple[int, ...]
     out_dim: int
     num_blocks: int = 1
     dtype: jnp.dtype = jnp.float32
+    norm: Norm = "layer"
+    downsample: Downsample = "fold"
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         for level, width in enumerate(self.widths):
-            x = Conv(width, (3, 3), dtype=self.dtype)(space_to_depth(x))
-            x = _residual_blocks(x, self.num_blocks, self.dtype, f"level_{level}")
-        x = nn.LayerNorm(dtype=self.dtype)(x)
+            x = halved(x, width, self.dtype, self.downsample)
+            x = _residual_blocks(
+                x, self.num_blocks, self.dtype, self.norm, f"level_{level}"
+            )
+        x = _NORMS[self.norm](x.shape[-1], self.dtype)(x)
         return nn.Dense(self.out_dim, dtype=self.dtype)(x)
 
 
@@ -67,24 +88,36 @@ class Decoder(nn.Module):
     out_dim: int
     num_blocks: int = 1
     dtype: jnp.dtype = jnp.float32
+    norm: Norm = "layer"
 
     @nn.compact
     def __call__(self, z: jax.Array) -> jax.Array:
         x = Conv(self.widths[-1], (3, 3), dtype=self.dtype)(z)
         for level, next_width in enumerate((*self.widths[-2::-1], self.out_dim)):
-            x = _residual_blocks(x, self.num_blocks, self.dtype, f"level_{level}")
+            x = _residual_blocks(
+                x, self.num_blocks, self.dtype, self.norm, f"level_{level}"
+            )
             x = nn.silu(x)
             x = depth_to_space(Conv(4 * next_width, (3, 3), dtype=self.dtype)(x))
         return x.astype(jnp.float32)
 
 
+def halved(
+    x: jax.Array, width: int, dtype: jnp.dtype, downsample: Downsample
+) -> jax.Array:
+    """[B, H, W, C] to [B, H / 2, W / 2, width], within the calling module."""
+    if downsample == "fold":
+        return Conv(width, (3, 3), dtype=dtype)(space_to_depth(x))
+    return Conv(width, (3, 3), 2, padding=((0, 1), (0, 1)), dtype=dtype)(x)
+
+
 def _residual_blocks(
-    x: jax.Array, num_blocks: int, dtype: jnp.dtype, name: str
+    x: jax.Array, num_blocks: int, dtype: jnp.dtype, norm: Norm, name: str
 ) -> jax.Array:
     """Applies the residual blocks of a level, whose parameters are stacked."""
     if not num_blocks:
         return x
-    block = functools.partial(ResidualBlock, dtype=dtype)
+    block = functools.partial(ResidualBlock, dtype=dtype, norm=norm)
     return LayerStack(block, num_blocks, name=name)(x)[0]
 
 

@@ -1,14 +1,12 @@
 """What a discriminator is: a network that tells real samples from generated ones."""
 
 import abc
-from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 
-from regen_jax.spaces import Space, Value
-
-Params = Mapping[str, Any]
+from regen_jax.networks.sample_network import Params, SampleNetwork
+from regen_jax.spaces import Value
 
 
 class Judgement(NamedTuple):
@@ -25,21 +23,10 @@ class Judgement(NamedTuple):
     mask: jax.Array
 
 
-class Discriminator(abc.ABC):
-    """One network or several that judge samples of a space.
-
-    A subclass is a frozen dataclass of options.
-    """
+class Discriminator(SampleNetwork):
+    """One network or several that judge samples of a space."""
 
     registry: ClassVar[str] = "regen_jax.networks.discriminators"
-
-    @abc.abstractmethod
-    def check(self, space: Space) -> None:
-        """Raises a ValueError if the networks cannot judge samples of the space."""
-
-    @abc.abstractmethod
-    def init(self, rng: jax.Array, space: Space) -> Params:
-        """Returns parameters at the start of training."""
 
     @abc.abstractmethod
     def judge(self, params: Params, sample: Value) -> list[Judgement]:

@@ -11,14 +11,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from regen_jax import ranges
 from regen_jax.modalities.audio.stft import stft
-from regen_jax.networks.discriminators.interface import (
-    Discriminator,
-    Judgement,
-    Params,
-)
+from regen_jax.networks.discriminators.interface import Discriminator, Judgement
 from regen_jax.networks.linear import Linear
+from regen_jax.networks.sample_network import Params
 from regen_jax.ranges import Count
 from regen_jax.spaces import Array, Padded, Space, Value, length_mask
 
@@ -39,7 +35,7 @@ class Spectrum(Discriminator):
     widths: tuple[Count, ...] = (16, 32, 64)
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         if not self.resolutions or any(n % _OVERLAP for n in self.resolutions):
             raise ValueError(
                 f"resolutions must be multiples of {_OVERLAP}, not {self.resolutions}"

@@ -2,7 +2,6 @@
 
 import abc
 import dataclasses
-import re
 from typing import ClassVar
 
 import optax
@@ -67,9 +66,4 @@ class ParameterGroup:
 
     def __post_init__(self):
         ranges.check(self)
-        try:
-            re.compile(self.pattern)
-        except re.error as error:
-            raise ValueError(
-                f"pattern {self.pattern!r} is no regular expression: {error}"
-            ) from error
+        ranges.check_pattern("pattern", self.pattern)

@@ -47,6 +47,8 @@ class ParallelOptions:
 
     def __post_init__(self):
         ranges.check(self)
+        for index, (pattern, _) in enumerate(self.rules):
+            ranges.check_pattern(f"rules[{index}][0]", pattern)
         if self.strategy == "pmap" and self.axes.fsdp != 1:
             raise ValueError(
                 f"axes.fsdp {self.axes.fsdp} needs strategy 'sharded'; pmap keeps whole "

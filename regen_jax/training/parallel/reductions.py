@@ -24,7 +24,7 @@ class Reduction:
         return variables
 
     def local_keys(self, keys: jax.Array) -> jax.Array:
-        """Returns this device's part of one key per example of the global batch."""
+        """Returns this device's part of one key or number per example of the batch."""
         return keys
 
     def sum_grads(self, grads: Tree) -> Tree:

@@ -68,9 +68,10 @@ class Strategy(abc.ABC):
         made of it.
         """
 
-    def create(self, init: Callable[[], Tree]) -> Tree:
-        """Makes a new state, in the layout of checkpoints."""
-        return jax.jit(init, out_shardings=self.shardings(jax.eval_shape(init)))()
+    def create(self, init: Callable[..., Tree], *arguments: Tree) -> Tree:
+        """Makes a new state from the arguments of `init`, in the layout of checkpoints."""
+        shardings = self.shardings(jax.eval_shape(init, *arguments))
+        return jax.jit(init, out_shardings=shardings)(*arguments)
 
     def abstract_checkpoint(self, shapes: Tree) -> Tree:
         """Returns shapes with shardings, into which a checkpoint is restored."""

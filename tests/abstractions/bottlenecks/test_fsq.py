@@ -219,6 +219,11 @@ def test_standardized_codes_stay_in_use_where_plain_ones_collapse():
     ("options", "message"),
     [
         ({"levels": ()}, "levels must be one number or more, not none"),
+        (
+            {"levels": (1000,) * 4},
+            "levels give 1000000000000 codes: use a product below 2**31 - 1, since codes "
+            "are int32",
+        ),
         ({"levels": (1, 4)}, "levels[0] must be in [2, 1000], not 1"),
         ({"levels": (8, 1001)}, "levels[1] must be in [2, 1000], not 1001"),
         ({"range_penalty": -1.0}, "range_penalty must be 0 or more, not -1.0"),

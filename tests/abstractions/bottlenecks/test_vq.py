@@ -250,3 +250,36 @@ def test_option_out_of_range_raises_value_error(options, message):
     with pytest.raises(ValueError) as error:
         VectorQuantizer(**options)
     assert str(error.value) == message
+
+
+def test_normalized_codes_are_compared_by_their_angle():
+    quantizer = VectorQuantizer(num_codes=6, dim=2, decay=0.5, normalize=True)
+    latents = normal(5, 4, 3, 2) * 10 ** normal(6, 4, 3, 1)
+    unit = latents / np.linalg.norm(latents, axis=-1, keepdims=True)
+    codebook = jax.jit(quantizer.init)(KEYS[0], latents.reshape(-1, 2))
+    np.testing.assert_allclose(np.linalg.norm(codebook["codes"], axis=-1), 1, rtol=1e-5)
+    codes = quantizer.encode(codebook, latents)
+    cosines = unit @ np.asarray(codebook["codes"]).T
+    np.testing.assert_allclose(
+        np.take_along_axis(cosines, np.asarray(codes)[..., None], -1)[..., 0],
+        cosines.max(axis=-1),
+        rtol=1e-5,
+    )
+    output = apply(quantizer, codebook, KEYS, latents, None, False)
+    np.testing.assert_array_equal(output.codes, codes)
+    values = np.asarray(codebook["codes"])[codes]
+    np.testing.assert_allclose(output.values, values, atol=1e-6)
+    expected = 0.25 * np.square(unit - values).mean(axis=(1, 2))
+    np.testing.assert_allclose(output.loss, expected, rtol=1e-4, atol=1e-7)
+    updated = step(quantizer, codebook, KEYS[1], latents)["codes"]
+    np.testing.assert_allclose(np.linalg.norm(updated, axis=-1), 1, rtol=1e-5)
+
+
+def test_gradient_of_a_latent_of_norm_0_is_finite():
+    quantizer = VectorQuantizer(num_codes=6, dim=2, normalize=True)
+    codebook = book(GRID + 1, np.ones(6))
+
+    def values(latents):
+        return quantizer.apply(codebook, KEYS, latents, None, False).values.sum()
+
+    assert np.isfinite(jax.jit(jax.grad(values))(jnp.zeros((4, 1, 2)))).all()

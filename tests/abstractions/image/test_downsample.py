@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from regen_jax.abstractions.image.downsample import Downsample
-from regen_jax.spaces import Array, Category
+from regen_jax.spaces import Array, Category, to_dtype
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,16 @@ def test_output_space_keeps_the_bounds_and_is_not_invertible():
     assert not abstraction.invertible and not abstraction.lossless
     with pytest.raises(NotImplementedError, match="Downsample is not invertible"):
         abstraction.decode({}, np.zeros((1, 2, 2, 3)))
+
+
+def test_consistency_is_the_error_at_the_lower_resolution():
+    space = Array((4, 6, 3), 0.0, 255.0, step=1.0)
+    y = np.random.default_rng(0).integers(0, 256, (3, *space.shape)).astype(np.uint8)
+    abstraction = Downsample(space, 2)
+    own = np.asarray(abstraction.encode({}, to_dtype(space, y)))
+    assert abstraction.consistency_metrics({}, y, own) == {"mse": 0.0}
+    metrics = abstraction.consistency_metrics({}, y, own - 51)
+    assert metrics == {"mse": pytest.approx(0.04, rel=1e-5)}
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,8 @@ def test_encode_inverts_decode():
 def test_order_of_tokens_is_raster_with_the_channel_last():
     image = np.arange(12).reshape(1, *IMAGES.shape)
     tokens = PixelTokens(IMAGES).encode({}, to_dtype(IMAGES, image))
-    assert PixelTokens(IMAGES).output_space == Tokens(12, 256)
+    space = Tokens(12, 256, grid=IMAGES.shape)
+    assert PixelTokens(IMAGES).output_space == space
     np.testing.assert_array_equal(tokens[0], np.arange(12))
 
 

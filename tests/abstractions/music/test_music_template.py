@@ -102,7 +102,7 @@ def test_score_of_one_voice_has_a_template(levels):
         np.testing.assert_array_equal(
             template.from_text(template.to_text(y_prime)), y_prime
         )
-    assert set(template.consistency_metrics(scores, y_primes)) >= set(levels)
+    assert set(template.consistency_metrics({}, scores, y_primes)) >= set(levels)
 
 
 @pytest.mark.parametrize("division", [1, 2, 4])
@@ -185,7 +185,7 @@ def test_consistency_compares_templates_of_scores():
     template = MusicTemplate(SCORES, melody=True)
     scores = np.stack([score(PHRASE), score(PHRASE)])
     y_primes = templates(template, scores)
-    full = template.consistency_metrics(scores, y_primes)
+    full = template.consistency_metrics({}, scores, y_primes)
     assert 0.9 < full.pop("in_chord") < 1
     assert full == dict.fromkeys(("key", "chord", "rhythm", "cadence", "melody"), 1)
     edited = LEAD_SHEET.replace("6     G    C  ", "6     G    Em ")
@@ -193,7 +193,7 @@ def test_consistency_compares_templates_of_scores():
         "authentic", "other    "
     )
     changed = np.stack([y_primes[0], template.from_text(edited)])
-    shares = template.consistency_metrics(scores, changed)
+    shares = template.consistency_metrics({}, scores, changed)
     assert 0.9 < shares.pop("in_chord") < 1
     assert shares == {
         "key": 1,
@@ -208,11 +208,13 @@ def test_in_chord_is_of_the_chords_of_the_template():
     template = MusicTemplate(events.space(4, 2), levels=("chord",))
     ids = score("C4 C4- D4 D4-\nE3 E3- G3 G3-", steps=4)
     asked = template.from_text("beat chord\n1 C\n2 C\n")
-    assert template.consistency_metrics(ids[None], asked[None])["in_chord"] == 6 / 8
+    assert template.consistency_metrics({}, ids[None], asked[None])["in_chord"] == 6 / 8
     silent = template.from_text("beat chord\n1 N\n2 C\n")
-    assert template.consistency_metrics(ids[None], silent[None])["in_chord"] == 2 / 4
+    assert (
+        template.consistency_metrics({}, ids[None], silent[None])["in_chord"] == 2 / 4
+    )
     shorter = template.from_text("beat chord\n1 C\n")
-    assert template.consistency_metrics(ids[None], shorter[None])["in_chord"] == 1
+    assert template.consistency_metrics({}, ids[None], shorter[None])["in_chord"] == 1
 
 
 def test_code_metrics_count_missing_beats_as_wrong():
@@ -326,7 +328,7 @@ def test_consistency_is_in_the_key_of_the_template():
     first = template._first_ids[0]
     asked = y_prime.copy()
     asked[: len(LEAD_SHEET.splitlines()) - 1, 0] = first + KEYS.index("C")
-    shares = template.consistency_metrics(ids[None], asked[None])
+    shares = template.consistency_metrics({}, ids[None], asked[None])
     assert shares["key"] == 0
     # G is not the tonic of C: its cadence is a half one there.
     assert shares["cadence"] == 0

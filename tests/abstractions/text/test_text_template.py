@@ -244,10 +244,10 @@ def test_consistency_counts_words_in_order(space):
     y = np.stack([tokenizer.encode(space, text) for text in y])
     wanted = encoded(rule, "earth heaven dark sea", "light light", "Abraham dark")
     # heaven dark; light light; nothing
-    assert rule.consistency_metrics(y, wanted) == {"words": 4 / 8}
+    assert rule.consistency_metrics({}, y, wanted) == {"words": 4 / 8}
     own = np.stack([rule.extract(row, {}) for row in y])
-    assert rule.consistency_metrics(y, own) == {"words": 1.0}
-    assert rule.consistency_metrics(np.zeros_like(y), np.zeros_like(wanted)) == {
+    assert rule.consistency_metrics({}, y, own) == {"words": 1.0}
+    assert rule.consistency_metrics({}, np.zeros_like(y), np.zeros_like(wanted)) == {
         "words": 0.0
     }
 

@@ -147,18 +147,18 @@ def test_consistency_is_one_minus_the_token_error_rate(rule):
         [tokenizer.encode(rule.input_space, s) for s in ("It was green.", "Go to it!")]
     )
     own = np.stack([rule.extract(row, {}) for row in y])
-    assert rule.consistency_metrics(y, own) == {"skeleton": 1.0}
+    assert rule.consistency_metrics({}, y, own) == {"skeleton": 1.0}
     # One substitution and one deletion among four and four.
     other = np.stack(
         [rule.from_text("he was <word> ."), rule.from_text("<word> it to !")]
     )
     edits = 1 + 2
-    assert rule.consistency_metrics(y, other) == {
+    assert rule.consistency_metrics({}, y, other) == {
         "skeleton": pytest.approx(1 - edits / 8)
     }
     far = np.stack([rule.from_text("so"), rule.from_text("so")])
-    assert rule.consistency_metrics(y, far) == {"skeleton": 0.0}
-    assert rule.consistency_metrics(y, np.zeros_like(own)) == {"skeleton": 0.0}
+    assert rule.consistency_metrics({}, y, far) == {"skeleton": 0.0}
+    assert rule.consistency_metrics({}, y, np.zeros_like(own)) == {"skeleton": 0.0}
 
 
 def test_code_metrics_are_the_token_error_rate(rule):

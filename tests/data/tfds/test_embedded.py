@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from regen_jax.data import builders
+from regen_jax.data.builders import music21_corpus
 from regen_jax.data.builders.digits.builder import digits_file
+from regen_jax.data.builders.folk_tunes.tunes import BOOKS
 from regen_jax.data.builders.simple_bible.bibles import bible_file
 from regen_jax.data.builders.spoken_digits.builder import recordings_file
 from regen_jax.data.readers import raw_records
@@ -111,6 +113,22 @@ def test_builder_of_a_user_is_prepared_and_read_by_its_class(user_builder, tmp_p
         prepared.require(user_builder, "test", data_dir)
 
 
+def test_description_without_readme_is_docstring_of_builder(tmp_path, monkeypatch):
+    (tmp_path / "plain_sets.py").write_text(
+        "import numpy as np\n"
+        "from regen_jax.data.builders.embedded_builder import EmbeddedBuilder\n"
+        "class PlainNumbers(EmbeddedBuilder):\n"
+        "    'Numbers from 0 on.'\n"
+        "    RELEASE_NOTES = {'1.0.0': 'First.'}\n"
+        "    FEATURES = {'number': np.int64}\n"
+        "    def splits(self):\n"
+        "        return {'train': [(0, {'number': 0})]}\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    builder = prepare("plain_sets:PlainNumbers", str(tmp_path / "data"))
+    assert builder.info.description == "Numbers from 0 on."
+
+
 @pytest.mark.parametrize(
     "name, message",
     [
@@ -140,6 +158,7 @@ def test_readme_of_an_embedded_set_describes_it(name):
     assert f"version {builder.VERSION} " in readme
     for heading in ("Source", "License", "Splits", "Prepare and read"):
         assert f"\n## {heading}\n" in readme
+    assert re.search(r"`[0-9a-f]{64}`", readme), "no SHA-256 of its source"
     for block in re.findall(r"```bash\n(.*?)```", readme, re.DOTALL):
         for line in block.splitlines():
             words = shlex.split(line, comments=True)
@@ -158,3 +177,18 @@ def test_readmes_hold_the_checksums_of_installed_files():
         readme = Path(*builders.__path__, name, "README.md").read_text()
         for path in paths:
             assert hashlib.sha256(path.read_bytes()).hexdigest() in readme
+
+
+@pytest.mark.parametrize(
+    "name, patterns",
+    [
+        ("chorales", ["bach/bwv*"]),
+        ("folk_tunes", [f"{book}/*.abc" for book in BOOKS]),
+    ],
+)
+def test_readmes_hold_the_checksums_of_files_of_music21(name, patterns):
+    readme = Path(*builders.__path__, name, "README.md").read_text()
+    folder = music21_corpus.corpus_folder("bach").parent
+    paths = sorted(path for pattern in patterns for path in folder.glob(pattern))
+    content = b"".join(path.read_bytes() for path in paths)
+    assert hashlib.sha256(content).hexdigest() in readme

@@ -121,6 +121,33 @@ def test_other_splits_are_read_as_they_are_stored(tmp_path):
     assert len(numbers(tmp_path, "test_other", "libritts")) == 4
 
 
+@pytest.fixture(scope="module")
+def stored_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stored")
+    store(folder, {"train": 20, "test": 5, "extra": 4})
+    store(folder, {"first": 6}, name="alone")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "split, name",
+    [
+        ("train[:0%]", "stored"),
+        ("train[:1%]", "stored"),
+        ("train[50%:40%]", "stored"),
+        ("validation[:0]", "stored"),
+        ("test[4:2]", "stored"),
+        ("extra[2:1]", "stored"),
+        ("extra[:2]+extra[3:2]", "stored"),
+        ("first[:0%]", "alone"),
+    ],
+)
+def test_empty_slice_raises_user_error(stored_dir, split, name):
+    with pytest.raises(UserError, match="selects no example of data set") as error:
+        numbers(stored_dir, split, name)
+    assert repr(split) in str(error.value)
+
+
 def test_slice_is_of_the_split_without_held_out_examples(tmp_path):
     store(tmp_path, {"train": 100, "test": 10})
     train = numbers(tmp_path, "train")

@@ -168,7 +168,7 @@ def test_greedy_sampling_weighs_violations_against_nats():
     logits = jnp.array([[1.0, 0.4, -3.0]])
     for penalty, token in ((0.5, 0), (0.7, 1)):
         penalties = jnp.array([[penalty, 0, 0]])
-        tokens = sample_token(KEYS[:1], logits, 0.0, penalties_BxV=penalties)
+        tokens = sample_token(KEYS[:1], logits, 0.0, penalties=penalties)
         assert tokens.tolist() == [token]
 
 

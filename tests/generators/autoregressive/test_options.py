@@ -27,7 +27,7 @@ MODEL = Autoregressive(Tokens(2, 5), Tokens(4, 3), width=8, num_layers=1, num_he
             "constraint_weight must be at most 1000000, not 1e+38",
         ),
         ({"length_penalty": 99.0}, "length_penalty must be at most 10, not 99.0"),
-        ({"dropout": 1.0}, "dropout must be in [0, 1), not 1.0"),
+        ({"dropout": 1.0}, "dropout must be in [0, 0.99609375], not 1.0"),
         ({"source_dropout": -0.1}, "source_dropout must be in [0, 1), not -0.1"),
         ({"dtype": "half"}, "dtype must be 'float32' or 'bfloat16', not 'half'"),
         (

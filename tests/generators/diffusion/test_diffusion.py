@@ -1,6 +1,7 @@
-"""Diffusion: its loss against NumPy, its samples against closed forms, its options."""
+"""Diffusion: its loss against NumPy, its samples against closed forms."""
 
 import dataclasses
+import itertools
 from typing import Any
 
 import jax
@@ -10,18 +11,24 @@ import optax
 import pytest
 
 from regen_jax.config.registry import instantiate
-from regen_jax.errors import UserError
 from regen_jax.generators.diffusion.diffusion import Diffusion
+from regen_jax.generators.diffusion.guidance.autoguidance import Autoguidance
 from regen_jax.generators.diffusion.guidance.classifier_free import ClassifierFree
-from regen_jax.generators.diffusion.interfaces import Process
-from regen_jax.generators.diffusion.processes.flow_matching import FlowMatching
+from regen_jax.generators.diffusion.interfaces import Components, Process, Scales
+from regen_jax.generators.diffusion.solvers.dpm_solver_2m import DPMSolver2M
 from regen_jax.generators.diffusion.solvers.euler import Euler
+from regen_jax.generators.diffusion.solvers.heun import Heun
 from regen_jax.generators.diffusion.time_sampling.logit_normal import LogitNormal
 from regen_jax.generators.diffusion.time_sampling.uniform import Uniform
-from regen_jax.networks.conditioning.spatial import SpatialConditioning
 from regen_jax.networks.dit import DiTOptions
 from regen_jax.spaces import Array, Category, Tokens, zeros
-from tests.generators.diffusion.gaussians import MEAN, SPREAD, gaussian_velocity
+from tests.generators.diffusion.gaussians import (
+    PROCESSES,
+    BestNetwork,
+    at_start,
+    best_estimate,
+    flow_end,
+)
 from tests.generators.traces import assert_trains_and_samples
 
 CLASSES, TARGET = Category(3), Array((4, 4, 1), 0, 10)
@@ -67,31 +74,58 @@ def network(variables, source, drop, x, times):
     return MODEL.module.apply(variables, source, drop, x, times)
 
 
-def test_sample_is_the_noise_of_its_key_carried_to_the_data(monkeypatch):
-    monkeypatch.setattr(
-        Diffusion,
-        "velocity",
-        lambda self, v, s, x, t, guidance: gaussian_velocity(x, t),
-    )
-    model, keys = tiny(num_steps=200), example_keys(4)
-    expected = np.clip(5 * (MEAN + SPREAD * gaussian_noise(keys) + 1), 0, 10)
-    y = jax.jit(model.sample)({}, keys, jnp.zeros(4, int))
+@pytest.mark.parametrize("name", PROCESSES)
+def test_sample_is_the_noise_of_its_key_carried_to_the_data(monkeypatch, name):
+    process, keys = PROCESSES[name], example_keys(4)
+    solver = DPMSolver2M() if name in ("v", "epsilon") else Heun()
+    model = tiny(process=process, solver=solver, num_steps=200)
+    monkeypatch.setattr(Diffusion, "module", BestNetwork(process))
+    x = at_start(process, gaussian_noise(keys))
+    expected = np.clip(5 * (flow_end(process, x) + 1), 0, 10)
+    y = jax.jit(model.sample)({"params": {}}, keys, jnp.zeros(4, int))
     np.testing.assert_allclose(y, expected, atol=0.01)
 
 
-def test_loss_matches_numpy_and_drops_no_source_out_of_training():
-    model = tiny(source_dropout=0.9)
+def test_shifted_times_multiply_the_noise_levels_of_a_flow(monkeypatch):
+    model = tiny(solver=Euler(), num_steps=4, time_shift=3.0)
+    monkeypatch.setattr(Diffusion, "module", BestNetwork(model.process))
+    keys = example_keys(4)
+    # Equation 23 of 2403.03206, of the fraction of noise.
+    fraction = 1 - np.linspace(0, 1, 5)
+    shifted = 3 * fraction / (1 + 2 * fraction)
+    x = gaussian_noise(keys)
+    for start, end in itertools.pairwise(shifted):
+        data, noise = best_estimate(x, 1 - start, start)
+        x = x + (start - end) * (data - noise)
+    y = jax.jit(model.sample)({"params": {}}, keys, jnp.zeros(4, int))
+    np.testing.assert_allclose(y, np.clip(5 * (x + 1), 0, 10), atol=1e-4)
+
+
+@pytest.mark.parametrize("process", ["flow", "edm"])
+def test_loss_matches_numpy_and_drops_no_source_out_of_training(process):
+    model = tiny(process=PROCESSES[process], source_dropout=0.9, time_shift=2.0)
     variables, keys = random_variables(model), example_keys(4)
     source = jnp.arange(4) % 3
     target = np.random.default_rng(1).uniform(0, 10, (4, 4, 4, 1)).astype(np.float32)
 
-    time = LogitNormal().sample(jax.vmap(jax.random.fold_in, (0, None))(keys, 1))
+    time_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, 1)
+    time = LogitNormal().sample(time_keys, model.process)
+    time = time / (time + 2 * (1 - time))
     noise, data, t = gaussian_noise(keys), target / 5 - 1, time[:, None, None, None]
-    x = (1 - t) * noise + t * data
-    y = network(variables, source, jnp.zeros(4, bool), x, time)
-    expected = ((np.asarray(y) - (data - noise)) ** 2).mean(axis=(1, 2, 3))
+    if process == "flow":
+        x, expected = (1 - t) * noise + t * data, data - noise
+        inputs = x, time
+    else:
+        sigma = 80 * (1 - t) ** 7
+        x, variance = data + sigma * noise, sigma**2 + 0.5**2
+        inputs = x / jnp.sqrt(variance), jnp.log(sigma[:, 0, 0, 0]) / 4
+        # The weighted error of the denoiser is that of F from what D = data needs.
+        out = sigma * 0.5 / jnp.sqrt(variance)
+        expected = (data - 0.5**2 / variance * x) / out
+    y = network(variables, source, jnp.zeros(4, bool), *inputs)
+    squares = (np.asarray(y) - expected) ** 2
     output = loss(model, variables, keys, source, target, False)
-    np.testing.assert_allclose(output.loss, expected, rtol=1e-4)
+    np.testing.assert_allclose(output.loss, squares.mean(axis=(1, 2, 3)), rtol=1e-3)
 
 
 def test_source_is_dropped_at_its_rate_in_training():
@@ -119,6 +153,28 @@ def test_guided_steps_follow_the_guided_velocity_within_the_interval():
     expected = np.clip(5 * (x + 1), 0, 10)
     y = sample(model, variables, keys, source)
     np.testing.assert_allclose(y, expected, atol=1e-3)
+
+
+def test_guide_guides_by_its_own_parameters():
+    model = tiny(
+        solver=Euler(),
+        num_steps=2,
+        guidance=2.0,
+        guidance_method=Autoguidance((0.5, 1.0)),
+        guide_steps=5,
+        source_dropout=0.0,
+    )
+    variables, keys = random_variables(model), example_keys(4)
+    early = {"params": variables["guide"]["params"]}
+    source, drop, x = jnp.arange(4) % 3, jnp.zeros(4, bool), gaussian_noise(keys)
+    for step in range(2):
+        inputs = source, drop, x, jnp.full(4, step / 2)
+        velocity = network({"params": variables["params"]}, *inputs)
+        if step == 1:
+            velocity = 2 * velocity - network(early, *inputs)
+        x = x + velocity / 2
+    y = sample(model, variables, keys, source)
+    np.testing.assert_allclose(y, np.clip(5 * (x + 1), 0, 10), atol=1e-3)
 
 
 def test_sample_depends_on_its_key_and_source_alone():
@@ -149,6 +205,15 @@ def test_sample_depends_on_its_key_and_source_alone():
 )
 def test_every_kind_of_source_conditions(source_space):
     model = tiny(source_space, guidance=2.0, num_steps=2)
+    assert_trains_and_samples(model)
+
+
+@pytest.mark.parametrize(
+    "source_space",
+    [Category(3), Tokens(4, 5, padded=True), Array((4, 4, 1)), Array((4, 2))],
+)
+def test_every_kind_of_source_conditions_a_sequence_of_latents(source_space):
+    model = tiny(source_space, Array((8, 3)), guidance=2.0, num_steps=2)
     assert_trains_and_samples(model)
 
 
@@ -215,39 +280,24 @@ def test_overfitted_model_samples_its_data():
     np.testing.assert_allclose(y, points[source[:16]], atol=0.05)
 
 
-def test_parts_are_chosen_by_name():
-    section = {
-        "name": "diffusion",
-        "network": {"name": "dit", "patch": 2, "width": 8, "num_heads": 2},
-        "conditioning": {"name": "spatial"},
-        "process": {"name": "flow_matching"},
-        "time_sampling": {"name": "uniform"},
-        "solver": {"name": "euler"},
-        "guidance": 2,
-        "guidance_method": {"name": "classifier_free", "interval": [0, 0.5]},
-    }
-    spaces = {"source_space": Array((2, 2, 1)), "target_space": TARGET}
-    assert instantiate(Diffusion, section, "config.prior", **spaces) == Diffusion(
-        **spaces,
-        network=DiTOptions(patch=2, width=8, num_heads=2),
-        conditioning=SpatialConditioning(),
-        process=FlowMatching(),
-        time_sampling=Uniform(),
-        solver=Euler(),
-        guidance=2.0,
-        guidance_method=ClassifierFree((0.0, 0.5)),
-    )
-
-
 @dataclasses.dataclass(frozen=True)
 class Constant(Process):
     """Keeps data without noise; samples stay where they begin."""
 
-    def corrupt(self, noise, data, time_B):
-        return data, jnp.zeros_like(data)
+    def scales(self, time):
+        return Scales(jnp.ones_like(time), jnp.ones_like(time))
 
-    def velocity(self, prediction, x, time_B):
-        return jnp.zeros_like(x)
+    def time_at(self, noise_level):
+        return noise_level
+
+    def corrupt(self, truth, time_B):
+        return truth.data
+
+    def error(self, prediction, truth, time_B):
+        return prediction
+
+    def estimate(self, prediction, x, time_B):
+        return Components(x, jnp.zeros_like(x))
 
 
 def test_process_of_ones_own_is_trained_and_sampled():
@@ -264,65 +314,9 @@ def test_process_of_ones_own_is_trained_and_sampled():
     x = sample(model, variables, keys, source)
     np.testing.assert_allclose(x, gaussian_noise(keys), atol=1e-6)
 
-    time = LogitNormal().sample(jax.vmap(jax.random.fold_in, (0, None))(keys, 1))
+    time_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, 1)
+    time = LogitNormal().sample(time_keys, model.process)
     prediction = network(variables, source, jnp.zeros(4, bool), x, time)
     expected = np.square(prediction).mean(axis=(1, 2, 3))
     output = loss(model, variables, keys, source, x, False)
     np.testing.assert_allclose(output.loss, expected, rtol=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (
-            {"network": {"name": "dit", "patch": 3}},
-            "patch 3 does not divide the axes of",
-        ),
-        (
-            {"network": {"name": "dit", "num_heads": 3}},
-            ".network: num_heads 3 does not divide width 128",
-        ),
-        ({"network": {"name": "mlp"}}, ".network: no network is called 'mlp'; known"),
-        ({"conditioning": {"name": "spatial"}}, "needs an Array whose axes divide"),
-        ({"time_sampling": {"name": "cosine"}}, "known are logit_normal, uniform"),
-        (
-            {"solver": {"name": "rk4"}},
-            "no solver is called 'rk4'; known are euler, heun",
-        ),
-        ({"solver": {}}, ".solver needs a name: euler, heun"),
-        ({"process": {"name": "ddpm"}}, "known are flow_matching"),
-        ({"num_steps": 0}, "num_steps must be at least 1"),
-        ({"source_dropout": 1.0}, "source_dropout must be in [0, 1)"),
-        (
-            {"source_dropout": 0.0, "guidance": 2.0},
-            "guidance 2.0 needs source_dropout above 0",
-        ),
-        ({"guidance": -0.5}, "guidance must be in [0, 1000], not -0.5"),
-        ({"guidance": float("inf")}, "guidance must be finite"),
-    ],
-)
-def test_option_that_does_not_fit_raises_user_error(options, message):
-    with pytest.raises(UserError) as error:
-        instantiate(
-            Diffusion,
-            options,
-            "config.prior",
-            source_space=Category(2),
-            target_space=TARGET,
-        )
-    assert str(error.value).startswith("config.prior")
-    assert message in str(error.value)
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("source_space", "target_space", "message"),
-    [
-        (Array((9, 3), padded=True), TARGET, "source of constant length"),
-        (Category(2), Array((4, 4, 1), padded=True), "target of constant length"),
-        (Tokens(3, 4), Array((8, 3), padded=True), "generator of 'duration_aligned'"),
-    ],
-)
-def test_padded_space_raises_value_error(source_space, target_space, message):
-    with pytest.raises(ValueError, match=message):
-        Diffusion(source_space, target_space)

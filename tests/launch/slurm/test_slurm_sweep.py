@@ -42,7 +42,7 @@ def test_sweep_is_an_array_after_what_its_runs_share(tmp_path, tiny_flags, train
     assert first.removesuffix("_0") == second.removesuffix("_1") != shared
 
     results = [workdir / name / "metrics_validation.json" for name in names[1:]]
-    end = time.monotonic() + 150
+    end = time.monotonic() + 300
     while not all(path.exists() for path in results):
         logs = [p.read_text() for p in sorted((workdir / "slurm").glob("*_log.out"))]
         assert time.monotonic() < end, "\n".join(logs)

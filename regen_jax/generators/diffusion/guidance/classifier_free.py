@@ -5,11 +5,12 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from regen_jax import ranges
-from regen_jax.generators.diffusion.interfaces import GuidanceMethod, Predict
+from regen_jax.generators.diffusion.interfaces import (
+    GuidanceMethod,
+    Inputs,
+    Predict,
+)
 from regen_jax.generators.sampling.logits import classifier_free_guidance
-from regen_jax.ranges import Fraction
-from regen_jax.spaces import Value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,40 +21,17 @@ class ClassifierFree(GuidanceMethod):
 
     At scale 1 a sample follows p(target | source), at the cost of one prediction; above, it
     moves away from p(target), at twice the cost; scale 0 samples p(target).
-
-    Attributes:
-      interval: times at which a guided step may start; other steps have scale 1
-        (Kynkäänniemi et al., arXiv 2404.07724).
     """
 
-    interval: tuple[Fraction, Fraction] = (0.0, 1.0)
-
-    def __post_init__(self):
-        ranges.check(self)
-        low, high = self.interval
-        if low > high:
-            raise ValueError(
-                f"interval must be two rising times in [0, 1], not {self.interval}"
-            )
+    needs_dropout = True
 
     def predict(
-        self,
-        network: Predict,
-        source: Value,
-        x: jax.Array,
-        time_B: jax.Array,
-        scale: float,
+        self, network: Predict, guide: Predict | None, inputs: Inputs, scale: float
     ) -> jax.Array:
-        drop = jnp.full(x.shape[0], scale == 0)
+        drop = jnp.full(inputs.time_B.shape, scale == 0)
         if scale in (0, 1):
-            return network(source, drop, x, time_B)
+            return network(inputs, drop)
         # One call with a batch of 2 B.
-        source, x, time_B = jax.tree.map(
-            lambda v: jnp.concatenate([v, v]), (source, x, time_B)
-        )
-        y = network(source, jnp.concatenate([drop, ~drop]), x, time_B)
+        inputs = jax.tree.map(lambda v: jnp.concatenate([v, v]), inputs)
+        y = network(inputs, jnp.concatenate([drop, ~drop]))
         return classifier_free_guidance(*jnp.split(y, 2), scale)
-
-    def scale_at(self, time: float, scale: float) -> float:
-        low, high = self.interval
-        return scale if low <= time <= high else 1.0

@@ -4,12 +4,12 @@ import dataclasses
 
 import jax
 
-from regen_jax.generators.diffusion.interfaces import TimeSampling
+from regen_jax.generators.diffusion.interfaces import Process, TimeSampling
 
 
 @dataclasses.dataclass(frozen=True)
 class Uniform(TimeSampling):
     """Draws times uniformly from [0, 1)."""
 
-    def sample(self, keys: jax.Array) -> jax.Array:
-        return jax.vmap(jax.random.uniform)(keys)
+    def quantile(self, uniform: jax.Array, process: Process) -> jax.Array:
+        return uniform

@@ -1,10 +1,10 @@
-"""The transformer that the options of `autoregressive` describe."""
+"""The transformer that the options of a generator of tokens describe."""
 
 from collections.abc import Callable
 
 import jax.numpy as jnp
 
-from regen_jax.generators.autoregressive.options import AutoregressiveOptions
+from regen_jax.generators.token_options import TokenOptions
 from regen_jax.networks.decoder_conditioning import (
     Aligned,
     Conditioning,
@@ -16,14 +16,21 @@ from regen_jax.networks.pointer import Pointer
 from regen_jax.networks.transformer import Transformer
 
 
-def build_network(options: AutoregressiveOptions) -> Transformer:
-    """Returns the network; two of equal options are equal, whatever those of sampling."""
-    target_space = options.target_space
+def build_network(
+    options: TokenOptions, length: int, causal: bool = True, ctc: bool = False
+) -> Transformer:
+    """Returns the network; two of equal options are equal, whatever those of sampling.
+
+    Args:
+      options: of the network.
+      length: number of positions to predict.
+      causal: whether a token is predicted from those before it alone.
+      ctc: whether tokens are predicted at each vector of the source too.
+    """
     return Transformer(
         source_space=options.source_space,
-        # The last level of a stack comes `depth - 1` steps after the first.
-        length=target_space.length + target_space.depth - 1,
-        vocab=target_space.vocab,
+        length=length,
+        vocab=options.target_space.vocab,
         width=options.width,
         num_layers=options.num_layers,
         num_heads=options.num_heads,
@@ -33,34 +40,35 @@ def build_network(options: AutoregressiveOptions) -> Transformer:
         dropout=options.dropout,
         remat=options.remat,
         dtype=jnp.dtype(options.dtype),
-        depth=target_space.depth,
+        depth=options.target_space.depth,
         encoder_layers=options.encoder_layers,
         source_stride=options.source_stride,
-        ctc=options.ctc > 0,
+        ctc=ctc,
         rotary=options.rotary,
+        causal=causal,
     )
 
 
-def _dense(options: AutoregressiveOptions) -> Dense:
+def _dense(options: TokenOptions) -> Dense:
     target_space = options.target_space
     return Dense(target_space.depth * target_space.vocab, jnp.dtype(options.dtype))
 
 
-def _tied(options: AutoregressiveOptions) -> Tied:
+def _tied(options: TokenOptions) -> Tied:
     return Tied(jnp.dtype(options.dtype))
 
 
-def _pointer(options: AutoregressiveOptions, writer: OutputHead) -> Pointer:
+def _pointer(options: TokenOptions, writer: OutputHead) -> Pointer:
     dtype = jnp.dtype(options.dtype)
     return Pointer(options.source_space, options.width, writer, dtype)
 
 
-_CONDITIONINGS: dict[str, Callable[[AutoregressiveOptions], Conditioning]] = {
+_CONDITIONINGS: dict[str, Callable[[TokenOptions], Conditioning]] = {
     "prefix": lambda options: Prefix(),
     "cross": lambda options: CrossAttention(),
     "aligned": lambda options: Aligned(options.target_space.length),
 }
-_HEADS: dict[str, Callable[[AutoregressiveOptions], OutputHead]] = {
+_HEADS: dict[str, Callable[[TokenOptions], OutputHead]] = {
     "dense": _dense,
     "tied": _tied,
     "pointer": lambda options: _pointer(options, _dense(options)),

@@ -1,0 +1,34 @@
+"""What networks of images share: pixels in [-1, 1], and a grid without padding."""
+
+import jax
+
+from regen_jax.abstractions.networks.interface import Networks
+from regen_jax.spaces import Array, Space
+
+
+class ImageNetworks(Networks):
+    """Encodes images [H, W, C] with bounds to a grid of latents."""
+
+    def check(self, space: Space) -> None:
+        name = type(self).__module__.rpartition(".")[2]
+        if not isinstance(space, Array) or len(space.shape) != 3:
+            raise ValueError(
+                f"networks {name!r} need images, an Array of height, width, channels, "
+                f"not {space}"
+            )
+        if not space.bounded:
+            raise ValueError(
+                f"networks {name!r} need an Array with bounds, not {space}"
+            )
+
+    def preprocess(self, space: Array, y: jax.Array) -> jax.Array:
+        return space.normalize(y)
+
+    def target(self, space: Array, y: jax.Array) -> jax.Array:
+        """Returns y in [-1, 1]."""
+        return space.normalize(y)
+
+    def postprocess(
+        self, space: Array, prediction: jax.Array, mask: jax.Array | None
+    ) -> jax.Array:
+        return space.denormalize(prediction)

@@ -1,0 +1,1 @@
+"""Noise schedules of processes that preserve variance."""

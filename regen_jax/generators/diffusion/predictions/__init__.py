@@ -1,0 +1,1 @@
+"""What networks predict of noised data."""

@@ -1,0 +1,1 @@
+"""Masked models of tokens."""

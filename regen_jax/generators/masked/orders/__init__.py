@@ -1,0 +1,1 @@
+"""Which masked tokens are revealed first."""

@@ -1,0 +1,1 @@
+"""How many tokens are masked, by progress."""
