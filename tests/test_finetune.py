@@ -2,19 +2,18 @@
 
 import dataclasses
 import functools
-import json
-import shutil
 
 import jax
 import numpy as np
 import pytest
 
-from experiments.equality import differences
 from regen_jax.abstractions.autoencoder import Autoencoder
 from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
 from regen_jax.abstractions.identity import Identity
 from regen_jax.abstractions.image.downsample import Downsample
 from regen_jax.abstractions.networks.conv2d import Conv2dNetworks
+from regen_jax.cli.evaluate_run import evaluate_run
+from regen_jax.cli.sample_run import sample_run
 from regen_jax.cli.train_run import train_run
 from regen_jax.errors import UserError
 from regen_jax.generators.autoregressive.autoregressive import Autoregressive
@@ -246,81 +245,55 @@ def test_what_cannot_be_trained_raises_user_error_and_writes_nothing(
 
 
 @pytest.fixture(scope="module")
-def flags(tiny_flags):
-    config, *others = tiny_flags
-    return [f"{config},{CHOICES}", *others]
+def config(tiny_config, trained):
+    """Of a run that takes all stages but `finetune` from the shared tiny one."""
+    config = tiny_config("finetune=yes")
+    for name in ("judge", "abstraction", "prior"):
+        config.train[name].init_from = str(trained)
+    return config
 
 
 @pytest.fixture(scope="module")
-def finished(command, flags, tmp_path_factory):
-    """The workdir of a tiny run with the stage."""
+def finished(config, tmp_path_factory):
+    """The workdir of that run."""
     workdir = tmp_path_factory.mktemp("finetune") / "run"
-    done = command("train", *flags, f"--workdir={workdir}")
-    assert done.returncode == 0, done.stderr
+    train_run(config, workdir)
     return workdir
 
 
-def test_finetune_that_ends_early_goes_on_to_the_same_bits(
-    command, flags, finished, tmp_path
-):
-    workdir = shutil.copytree(finished, tmp_path / "run")
-    shutil.rmtree(workdir / "finetune/checkpoints/20")
-    done = command("train", *flags, f"--workdir={workdir}")
-    assert done.returncode == 0, done.stderr
-    assert "finetune 16/20 loss" in done.stderr
-    assert "finetune 15/20 loss" not in done.stderr
-    assert differences(workdir, finished) == []
-
-
-def test_run_evaluates_and_samples_with_the_finetuned_decoder(
-    command, finished, tmp_path
-):
-    done = command("evaluate", f"--workdir={finished}")
-    assert done.returncode == 0, done.stderr
-    metrics = json.loads((finished / "metrics.json").read_text())
-    assert metrics["finetune/mse"] != metrics["decoder/mse"]
+def test_run_evaluates_and_samples_with_the_finetuned_decoder(finished, trained):
+    metrics, failed = evaluate_run(finished)
+    assert failed == []
+    assert metrics["finetune/mse"] != metrics["abstraction/mse"]
     for name in ("accuracy", "frechet"):
         gap = metrics[f"samples/{name}"] - metrics[f"true_y_prime/{name}"]
         assert metrics[f"gap/{name}"] == pytest.approx(gap)
-    costs = {name: metrics[f"train/{name}_parameters"] for name in ("decoder", "prior")}
-    assert metrics["train/finetune_parameters"] == costs["decoder"]
-    assert metrics["train/parameters"] == sum(costs.values())
-    assert metrics["train/finetune_flops"] > metrics["train/decoder_flops"]
-
-    def sampled(workdir, name):
-        out = tmp_path / name
-        done = command("sample", f"--workdir={workdir}", "--num=4", f"--out={out}")
-        assert done.returncode == 0, done.stderr
-        with np.load(out / "samples.npz") as file:
-            return dict(file)
-
-    tuned = sampled(finished, "tuned")
-    before = shutil.copytree(finished, tmp_path / "before")
-    config = json.loads((before / "config.json").read_text())
-    del config["train"]["finetune"]
-    (before / "config.json").write_text(json.dumps(config))
-    untuned = sampled(before, "untuned")
-    np.testing.assert_array_equal(tuned["y_prime"], untuned["y_prime"])
-    assert (tuned["y"] != untuned["y"]).any()
+    parameters = {
+        name: metrics[f"train/{name}_parameters"]
+        for name in ("abstraction", "prior", "finetune")
+    }
+    assert 0 < parameters.pop("finetune") < parameters["abstraction"]
+    assert metrics["train/parameters"] == sum(parameters.values())
+    assert metrics["train/finetune_flops"] > 0
+    tuned, untuned = (sample_run(workdir, num=4) for workdir in (finished, trained))
+    np.testing.assert_array_equal(tuned.y_prime, untuned.y_prime)
+    assert (tuned.y != untuned.y).any()
 
 
 def test_finetune_is_taken_with_the_stages_it_learned_from(
-    tiny_config, finished, tmp_path
+    config, finished, trained, tmp_path
 ):
-    config = tiny_config(CHOICES)
-    config.checkpoint.every, config.log.every = 5, 1
+    config = config.copy_and_resolve_references()
+    # Of a run without the stage, nothing can be taken.
+    config.train.finetune.init_from = str(trained)
+    with pytest.raises(UserError, match="has no checkpoint of stage 'finetune'"):
+        train_run(config, tmp_path / "run")
     config.train.finetune.init_from = str(finished)
-    with pytest.raises(UserError, match="takes a finetune that learned from the deco"):
+    config.train.prior.init_from = ""
+    with pytest.raises(UserError, match="takes a finetune that learned from the prior"):
         train_run(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
-    for name in ("judge", "decoder", "prior"):
+    for name in ("judge", "abstraction", "prior"):
         config.train[name].init_from = str(finished)
-    trained = train_run(config, tmp_path / "run")
-    assert {stage.steps for stage in trained.values()} == {20}
-    # Of a run that stops before, nothing can be taken.
-    shutil.rmtree(tmp_path / "run")
-    config.train.finetune.init_from = ""
-    train_run(config, tmp_path / "run", stop_after="prior")
-    config.train.finetune.init_from = str(tmp_path / "run")
-    with pytest.raises(UserError, match="has no checkpoint of stage 'finetune'"):
-        train_run(config, tmp_path / "other")
+    stages = train_run(config, tmp_path / "run")
+    assert {stage.steps for stage in stages.values()} == {20}
