@@ -6,6 +6,7 @@ text under the name of a table in `results.json`, from which README tables are w
 
 import dataclasses
 import json
+import os
 import re
 import runpy
 from collections.abc import Mapping, Sequence
@@ -84,28 +85,41 @@ def run_study(
       folder: holds the workdirs.
       results: a JSON file that gets the table as `tables[name]`; None for none.
     """
-    workdirs = {row.title: folder / re.sub(r"\W+", "_", row.title) for row in rows}
+    folders = workdirs(rows, folder)
     table = [["", *(column.title for column in (*columns, *COSTS))]]
     for row in rows:
         path, _, choices = row.config.partition(":")
         config = runpy.run_path(str(ROOT / "configs" / path))["get_config"](choices)
         for option, value in row.options.items():
-            text = value.format(**workdirs) if isinstance(value, str) else value
+            text = value.format(**folders) if isinstance(value, str) else value
             config.update_from_flattened_dict({option: text})
-        train_run(config, workdirs[row.title])
-        metrics, _ = evaluate_run(workdirs[row.title])
+        train_run(config, folders[row.title])
+        metrics, _ = evaluate_run(folders[row.title])
         table.append(
             [row.title, *(column.cell(metrics) for column in (*columns, *COSTS))]
         )
     print(markdown(table))
     if results:
-        content = (
-            json.loads(results.read_text()) if results.exists() else {"tables": {}}
-        )
+        content = json.loads(results.read_text()) if results.exists() else _new(results)
         content["tables"][name] = table
         text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
         files.write_atomically(results, text)
     return table
+
+
+def workdirs(rows: Sequence[Row], folder: Path) -> dict[str, Path]:
+    """Returns the workdir of each run of a study in a folder, by the title of its row."""
+    return {row.title: folder / re.sub(r"\W+", "_", row.title) for row in rows}
+
+
+def _new(results: Path) -> dict[str, Any]:
+    """Returns a `results.json` without tables, of the study in whose folder it is."""
+    study = results.parent.name
+    return {
+        "command": f"python -m experiments.{study}.run --workdir=runs/{study}",
+        "machine": f"{os.cpu_count()} CPU cores",
+        "tables": {},
+    }
 
 
 def main(name: str, rows: Sequence[Row], columns: Sequence[Column]) -> None:
