@@ -27,12 +27,12 @@ SEEDS = flags.DEFINE_integer("seeds", 1, "how many", lower_bound=1)
 SIZE = flags.DEFINE_string("size", "demo", "as in configs/digits.py")
 DATA_DIR = flags.DEFINE_string("data_dir", "", "of the prepared set; TFDS's default")
 PRIOR = flags.DEFINE_enum("prior", "autoregressive", ["autoregressive", "masked"], "")
-PRIOR_STEPS = commands.define_number("prior_steps", 700, ranges.Count, "class to codes")
+PRIOR_STEPS = commands.define_number("prior_steps", 600, ranges.Count, "class to codes")
 DECODER_STEPS = commands.define_number(
-    "decoder_steps", 600, ranges.Count, "codes to digits"
+    "decoder_steps", 400, ranges.Count, "codes to digits"
 )
 FINETUNE_STEPS = commands.define_number(
-    "finetune_steps", 200, ranges.Count, "generated codes to digits"
+    "finetune_steps", 150, ranges.Count, "generated codes to digits"
 )
 
 NOISE = {"train.decoder.source_noise": 0.1}
