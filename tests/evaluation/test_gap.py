@@ -10,28 +10,11 @@ from regen_jax.abstractions.identity import Identity
 from regen_jax.evaluation.evaluator import EvaluationData
 from regen_jax.evaluation.gap import Gap
 from regen_jax.evaluation.samples import Samples
-from regen_jax.interfaces import Abstraction, Generator
+from regen_jax.interfaces import Generator
 from regen_jax.regeneration import Regeneration
-from regen_jax.spaces import Array
 from regen_jax.training.stage import Report
 from tests.evaluation.test_reports import SPACE, VARIABLES, Noise, Numbers
-
-
-@dataclasses.dataclass(frozen=True)
-class Halved(Abstraction):
-    """Half of a number, which its inverse doubles."""
-
-    input_space: Array
-
-    @property
-    def output_space(self):
-        return self.input_space
-
-    def encode(self, variables, y):
-        return y / 2
-
-    def decode(self, variables, y_prime):
-        return 2 * y_prime
+from tests.generators.test_pipeline import Halved
 
 
 @dataclasses.dataclass(frozen=True)
