@@ -26,13 +26,16 @@ from regen_jax.cli.workdir import read_metrics
 SEEDS = flags.DEFINE_integer("seeds", 1, "how many", lower_bound=1)
 SIZE = flags.DEFINE_string("size", "demo", "as in configs/digits.py")
 DATA_DIR = flags.DEFINE_string("data_dir", "", "of the prepared set; TFDS's default")
-PRIOR = flags.DEFINE_enum("prior", "autoregressive", ["autoregressive", "masked"], "")
+PRIOR = flags.DEFINE_enum(
+    "prior", "autoregressive", ["autoregressive", "masked"], "from class to codes"
+)
 PRIOR_STEPS = commands.define_number("prior_steps", 600, ranges.Count, "class to codes")
 DECODER_STEPS = commands.define_number(
-    "decoder_steps", 400, ranges.Count, "codes to digits"
+    "decoder_steps", 600, ranges.Count, "codes to digits"
 )
+DECODER_WIDTH = commands.define_number("decoder_width", 64, ranges.Count, "of its DiT")
 FINETUNE_STEPS = commands.define_number(
-    "finetune_steps", 150, ranges.Count, "generated codes to digits"
+    "finetune_steps", 200, ranges.Count, "generated codes to digits"
 )
 
 NOISE = {"train.decoder.source_noise": 0.1}
@@ -93,7 +96,14 @@ def rows(seed: int) -> list[Row]:
             Row(
                 f"{title}, seed {seed}",
                 f"digits.py:{choices},size={SIZE.value}",
-                {"seed": seed, "data.dir": DATA_DIR.value} | trained | options | taken,
+                {
+                    "seed": seed,
+                    "data.dir": DATA_DIR.value,
+                    "decoder.network.width": DECODER_WIDTH.value,
+                    **trained,
+                    **options,
+                    **taken,
+                },
             )
         )
     return runs
