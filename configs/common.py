@@ -164,8 +164,10 @@ def shrink(
     """
     schedule = {"name": "warmup_cosine", "learning_rate": 1e-3, "warmup": 0.25}
     stage = training(20, batch_size, learning_rate=1e-3) | {"schedule": schedule}
+    kept = ("optimizer", "generated")
     train = {
-        n: stage | {"optimizer": s["optimizer"]} for n, s in config["train"].items()
+        n: stage | {key: s[key] for key in kept if key in s}
+        for n, s in config["train"].items()
     }
     evaluate = {"every": 20, "samples": samples, "loop_samples": samples}
     if "evaluate.batch_size" not in keep:

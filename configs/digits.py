@@ -23,6 +23,7 @@ CHOICES = {
     ),
     "prior": ("autoregressive", "masked", "diffusion", "regression", "nearest"),
     "decoder": ("inverse", "regression", "diffusion", "nearest"),
+    "finetune": ("no", "yes"),
     "size": ("demo", "base", "tiny"),
 }
 _CODES = {"prior": ("autoregressive", "masked"), "decoder": ("inverse",)}
@@ -59,6 +60,9 @@ STAGES = {
 }
 SLOW = {"diffusion": {"prior": common.Stage(3000, 32, 1.5e-3)}}
 """Stages of a prior that learns more slowly."""
+FINETUNE = common.Stage(300, 32, 3e-4)
+"""The decoder on Y′ of the prior. Three positions in four are those of the true Y′: a class
+has many images, and the Y′ of one says little of another."""
 BASE = common.Scale(steps=10, batch_size=128, slower=2)
 
 
@@ -78,10 +82,13 @@ def get_config(arg: str = "") -> ConfigDict:
         "prior": priors,
         "decoder": _generators(base, patch=4),
     }
-    numbers = STAGES | SLOW.get(chosen["prior"], {})
-    train = common.stages(numbers, BASE if base else None)
+    scale = BASE if base else None
+    train = common.stages(STAGES | SLOW.get(chosen["prior"], {}), scale)
     if abstraction in PERCEPTUAL:
         train["abstraction"]["optimizer"]["groups"] = ({"pattern": "^losses/"},)
+    if chosen["finetune"] == "yes":
+        train |= common.stages({"finetune": FINETUNE}, scale)
+        train["finetune"]["generated"] = 0.25
     report = {"every": 1000, "samples": 1000, "loop_samples": 200, "batch_size": 250}
     return common.make_config(
         chosen["size"],

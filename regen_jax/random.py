@@ -18,6 +18,11 @@ def fold_keys(keys: jax.Array, number: int | jax.Array) -> jax.Array:
     return jax.vmap(jax.random.fold_in, (0, None))(keys, number)
 
 
+def split_keys(keys: jax.Array) -> jax.Array:
+    """Returns two keys per example, [2, B], from `keys` [B]."""
+    return jax.vmap(jax.random.split, out_axes=1)(keys)
+
+
 def stratified_uniform(keys: jax.Array) -> jax.Array:
     """Draws a number in [0, 1) per example, spread evenly over the batch of a step.
 

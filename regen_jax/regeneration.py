@@ -14,6 +14,7 @@ from collections.abc import Mapping
 import jax
 
 from regen_jax.interfaces import Abstraction, Example, Generator, Variables
+from regen_jax.random import split_keys
 from regen_jax.spaces import Value, check, to_dtype
 
 
@@ -21,8 +22,9 @@ from regen_jax.spaces import Value, check, to_dtype
 class Regeneration:
     """X → X′ → Y′ → Y.
 
-    `variables` holds those of each learned part, by the names of the fields. A batch has
-    `x` or `y` [B, …], or `x_prime` or `y_prime` of a rule that ran on the host.
+    `variables` holds those of each learned part, by the names of the fields, and as
+    `finetune` those of a decoder that trained on Y′ of the prior. A batch has `x` or `y`
+    [B, …], or `x_prime` or `y_prime` of a rule that ran on the host.
 
     Attributes:
       source: X → X′; the identity unless a representation of X is wanted.
@@ -50,13 +52,26 @@ class Regeneration:
         name = "x_prime" if self.source.runs_on_host else "x"
         return {name: batch[name]}
 
+    def reference(self, batch: Example) -> Example:
+        """Returns the part of a batch that `encode` reads."""
+        name = "y_prime" if self.abstraction.runs_on_host else "y"
+        return {name: batch[name]}
+
     def decode(
         self, variables: Mapping[str, Variables], keys: jax.Array, y_prime: Value
     ) -> Value:
         """Maps y′ [B, …] to y [B, …], by the decoder or the inverse of the abstraction."""
+        if "finetune" in variables and self.trainable_decoder is not None:
+            decoder_variables = variables["finetune"]
+            return self.trainable_decoder.sample(decoder_variables, keys, y_prime)
         if self.decoder is None:
             return self.abstraction.decode(variables.get("abstraction", {}), y_prime)
         return self.decoder.sample(variables["decoder"], keys, y_prime)
+
+    @property
+    def trainable_decoder(self) -> Generator | None:
+        """The decoder Y′ → Y as a generator; None where it is a rule."""
+        return self.abstraction.decoder if self.decoder is None else self.decoder
 
     def reconstruct(
         self, variables: Mapping[str, Variables], keys: jax.Array, batch: Example
@@ -68,11 +83,29 @@ class Regeneration:
         self, variables: Mapping[str, Variables], keys: jax.Array, batch: Example
     ) -> tuple[Value, Value]:
         """Draws y′ and then y, [B, …] each, for the x of a batch; one key per example."""
-        prior_keys, decoder_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
+        prior_keys, decoder_keys = split_keys(keys)
         x_prime = self.represent(variables, batch)
         y_prime = self.prior.sample(variables["prior"], prior_keys, x_prime)
         check(self.abstraction.output_space, y_prime, "Y′ of the prior")
         return y_prime, self.decode(variables, decoder_keys, y_prime)
+
+    def regenerate(
+        self,
+        variables: Mapping[str, Variables],
+        keys: jax.Array,
+        batch: Example,
+        fraction: float,
+    ) -> Value:
+        """Draws y′ [B, …] of which the prior generates a fraction of positions.
+
+        The others are those of the y′ of the batch; see `Generator.resample`. With 1 it is
+        that of `generate`, for the keys of the prior.
+        """
+        prior, x_prime = self.prior, self.represent(variables, batch)
+        if fraction == 1:
+            return prior.sample(variables["prior"], keys, x_prime)
+        y_prime = self.encode(variables, batch)
+        return prior.resample(variables["prior"], keys, x_prime, y_prime, fraction)
 
     def log_prob(self, variables: Mapping[str, Variables], batch: Example) -> jax.Array:
         """Computes log p(y′ | x) in nats, f32[B]; only where the prior has it.
@@ -101,7 +134,8 @@ class Regeneration:
         if self.decoder is not None:
             y = to_dtype(self.decoder.target_space, batch["y"])
             y_prime = self.encode(variables, batch)
-            bound += self.decoder.log_prob(variables["decoder"], y_prime, y)
+            decoder_variables = variables.get("finetune", variables["decoder"])
+            bound += self.decoder.log_prob(decoder_variables, y_prime, y)
         return bound
 
 

@@ -5,26 +5,46 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import jax
 
+from regen_jax.errors import UserError
 from regen_jax.evaluation.alignment import Alignment
 from regen_jax.evaluation.evaluator import EvaluationData, Evaluator
+from regen_jax.evaluation.gap import Gap
 from regen_jax.evaluation.likelihood import Likelihood
 from regen_jax.evaluation.reconstructions import Reconstructions
 from regen_jax.evaluation.reporter import Reporter
 from regen_jax.evaluation.samples import Samples
 from regen_jax.interfaces import Abstraction, Generator, Judge, Passes, Task
+from regen_jax.networks.perturbation import add_noise
+from regen_jax.random import split_keys
 from regen_jax.regeneration import Regeneration
 from regen_jax.spaces import Value, to_dtype
-from regen_jax.training.stage import Batch, Frozen, Stage
+from regen_jax.training.stage import Batch, FinetuneOptions, Frozen, Stage
 
 Pair = Callable[[Frozen, Batch], tuple[Value, Value]]
 """Source and target of a generator, from the variables of finished stages and a batch."""
 MakeEvaluators = Callable[[EvaluationData, Stage], Sequence[Evaluator]]
 
 
+@dataclasses.dataclass(frozen=True)
+class DecoderTraining:
+    """How the decoder gets used to Y′ that is generated.
+
+    Attributes:
+      noise: `source_noise` of its own stage.
+      finetune: options of the stage that trains it further; None for no such stage.
+    """
+
+    noise: float = 0.0
+    finetune: FinetuneOptions | None = None
+
+
 def make_stages(
-    task: Task, parts: Regeneration, data: EvaluationData | None = None
+    task: Task,
+    parts: Regeneration,
+    data: EvaluationData | None = None,
+    decoder_training: DecoderTraining = DecoderTraining(),
 ) -> list[Stage]:
-    """Returns the task's judges, then the learned parts: source to prior.
+    """Returns the task's judges, then the learned parts: source to prior, and `finetune`.
 
     The decoder needs nothing of the prior, and comes before it so that the prior can
     be evaluated by whole samples while it trains.
@@ -33,6 +53,7 @@ def make_stages(
       task: trains its judges as stages.
       parts: the pipeline: source, abstraction, decoder and prior are stages if learned.
       data: what reports are on; None for stages that report nothing.
+      decoder_training: how the decoder gets used to Y′ that is generated.
     """
     stages = [_with_report(_judge_stage(*judge), data) for judge in task.judges.items()]
     if parts.source.learned:
@@ -44,9 +65,16 @@ def make_stages(
         inverse = parts.decoder is None
         stages.append(_with_report(stage, data, _reconstructing if inverse else _none))
     if parts.decoder is not None:
-        stage = _decoder_stage(parts, parts.decoder)
+        stage = _decoder_stage(parts, parts.decoder, decoder_training.noise)
         stages.append(_with_report(stage, data, _reconstructing))
-    stages.append(_with_report(_prior_stage(parts), data, _sampling))
+    finetune = decoder_training.finetune
+    # The samples of a finished run are those of its last stage alone.
+    finished = data is not None and data.whole
+    samples = _none if finetune and finished else _sampling
+    stages.append(_with_report(_prior_stage(parts), data, samples))
+    if finetune is not None:
+        stage = _finetune_stage(parts, finetune)
+        stages.append(_with_report(stage, data, _finetuned))
     return stages
 
 
@@ -91,12 +119,12 @@ def abstraction_stage(name: str, abstraction: Abstraction, field: str) -> Stage:
     )
 
 
-def _decoder_stage(parts: Regeneration, decoder: Generator) -> Stage:
+def _decoder_stage(parts: Regeneration, decoder: Generator, noise: float) -> Stage:
     def pair(frozen: Frozen, batch: Batch) -> tuple[Value, Value]:
         y_prime = parts.encode(frozen, batch)
         return y_prime, to_dtype(decoder.target_space, batch["y"])
 
-    return _generator_stage("decoder", decoder, pair)
+    return _generator_stage("decoder", decoder, pair, noise)
 
 
 def _prior_stage(parts: Regeneration) -> Stage:
@@ -106,9 +134,14 @@ def _prior_stage(parts: Regeneration) -> Stage:
     return _generator_stage("prior", parts.prior, pair)
 
 
-def _generator_stage(name: str, generator: Generator, pair: Pair) -> Stage:
+def _generator_stage(
+    name: str, generator: Generator, pair: Pair, noise: float = 0.0
+) -> Stage:
     def loss(variables, frozen, keys, batch, train):
-        return generator.loss(variables, keys, *pair(frozen, batch), train)
+        source, target = pair(frozen, batch)
+        if train and noise:
+            source = add_noise(generator.source_space, keys, source, noise)
+        return generator.loss(variables, keys, source, target, train)
 
     def finalize(variables, frozen, batches):
         jitted = jax.jit(pair)
@@ -125,6 +158,47 @@ def _generator_stage(name: str, generator: Generator, pair: Pair) -> Stage:
     )
 
 
+def _finetune_stage(parts: Regeneration, options: FinetuneOptions) -> Stage:
+    """Returns the stage of a decoder that trains on, on Y′ of the prior.
+
+    Raises:
+      UserError: the decoder is a rule.
+    """
+    decoder = parts.trainable_decoder
+    if decoder is None or not decoder.parametric:
+        kind = type(decoder or parts.abstraction).__name__
+        rule = kind if decoder else f"the inverse of {kind}"
+        raise UserError(
+            f"config.train.finetune trains a decoder further, but the decoder is {rule}, "
+            "which has no parameters: choose another decoder, or leave out "
+            "config.train.finetune"
+        )
+
+    def loss(variables, frozen, keys, batch, train):
+        prior_keys, decoder_keys = split_keys(keys)
+        y_prime = parts.regenerate(frozen, prior_keys, batch, options.generated)
+        y_prime = jax.lax.stop_gradient(y_prime)
+        if train and options.source_noise:
+            level = options.source_noise
+            y_prime = add_noise(decoder.source_space, decoder_keys, y_prime, level)
+        y = to_dtype(decoder.target_space, batch["y"])
+        return decoder.loss(variables, decoder_keys, y_prime, y, train)
+
+    def trained(frozen):
+        if parts.decoder is not None:
+            return frozen["decoder"]
+        return parts.abstraction.decoder_variables(frozen["abstraction"])
+
+    return Stage(
+        "finetune",
+        lambda rng, batch: decoder.init(rng),
+        loss,
+        decoder.update,
+        pretrained=trained,
+        continues=True,
+    )
+
+
 def _none(data: EvaluationData, stage: Stage) -> Sequence[Evaluator]:
     return ()
 
@@ -134,7 +208,14 @@ def _reconstructing(data: EvaluationData, stage: Stage) -> Sequence[Evaluator]:
 
 
 def _sampling(data: EvaluationData, stage: Stage) -> Sequence[Evaluator]:
-    return Likelihood(data), Alignment(data), Samples(data)
+    samples = Samples(data)
+    # While a prior trains, Y from true Y′ is the same in every report.
+    gap = (Gap(data, samples),) if data.whole else ()
+    return Likelihood(data), Alignment(data), samples, *gap
+
+
+def _finetuned(data: EvaluationData, stage: Stage) -> Sequence[Evaluator]:
+    return Reconstructions(data, stage.name), *_sampling(data, stage)
 
 
 def _with_report(

@@ -32,7 +32,11 @@ class TracedStage(NamedTuple):
 
 def part(config: ConfigDict, stage: str) -> str:
     """Returns what a stage depends on of a config."""
-    fields = {"judge": (), "abstraction": ("abstraction",)}
+    fields = {
+        "judge": (),
+        "abstraction": ("abstraction",),
+        "finetune": ("source", "abstraction", "prior", "decoder"),
+    }
     fields = fields.get(stage, ("source", "abstraction", stage))
     chosen = {name: config[name] for name in ("task", "data", *fields)}
     return json.dumps([stage, chosen], default=str, sort_keys=True)

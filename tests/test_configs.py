@@ -70,6 +70,8 @@ COMBINATIONS = [(name, arg) for name in NAMES for arg in offered(name)]
 OTHERS = [
     ("speech_synthesis", "source=identity"),
     ("speech_recognition", "data=spoken_bible"),
+    ("digits", "finetune=yes"),
+    ("digits", "prior=masked,finetune=yes"),
 ]
 
 
@@ -170,6 +172,15 @@ def test_tiny_size_keeps_optimizer_groups_and_starts_every_loss():
     assert optimizers[0] == optimizers[1] and optimizers[0].groups
     steps = config.train.abstraction.steps
     assert all(loss.get("start", 0) < steps for loss in config.abstraction.losses)
+
+
+def test_tiny_size_generates_as_much_of_y_prime_for_finetune():
+    configs = [
+        load("digits").get_config(f"finetune=yes,size={size}")
+        for size in ("tiny", "demo")
+    ]
+    tiny, demo = (config.train.finetune.generated for config in configs)
+    assert tiny == demo < 1
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from regen_jax.abstractions.bottlenecks.interface import Bottleneck
+from regen_jax import ranges
+from regen_jax.abstractions.bottlenecks.code_noise import with_code_noise
+from regen_jax.abstractions.bottlenecks.interface import Bottleneck, Mask
 from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
 from regen_jax.abstractions.networks.conv2d import Conv2dNetworks
 from regen_jax.abstractions.networks.interface import Networks
-from regen_jax.interfaces import Abstraction, LossOutput, Variables
+from regen_jax.interfaces import Abstraction, Generator, Key, LossOutput, Variables
 from regen_jax.losses.interface import (
     LossTerm,
     Params,
@@ -24,7 +26,9 @@ from regen_jax.losses.interface import (
     total_loss,
 )
 from regen_jax.losses.squared_error import SquaredError
-from regen_jax.spaces import Array, Space, Tokens, Value
+from regen_jax.networks.perturbation import check_noise
+from regen_jax.ranges import NonNegative
+from regen_jax.spaces import Array, Category, Space, Tokens, Value, zeros
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,18 +47,23 @@ class Autoencoder(Abstraction):
       networks: from Y to latents and back.
       bottleneck: from latents to Y′ and back.
       losses: terms of reconstruction, each with a weight and a first step.
+      code_noise: of Y′ where the decoder reads it in training, as `source_noise` of a stage
+        is of a decoder that is trained by itself. Gradients to the encoder pass it by.
     """
 
     input_space: Space
     networks: Networks = dataclasses.field(default_factory=Conv2dNetworks)
     bottleneck: Bottleneck = dataclasses.field(default_factory=VectorQuantizer)
     losses: tuple[LossTerm, ...] = (SquaredError(),)
+    code_noise: NonNegative = 0.0
 
     learned = True
 
     def __post_init__(self):
+        ranges.check(self)
         self.networks.check(self.input_space)
         check_terms(self.losses, self.input_space, self.networks.last_layer)
+        check_noise(self.output_space, self.code_noise, "code_noise")
 
     @property
     def starts_pretrained(self) -> bool:
@@ -99,12 +108,18 @@ class Autoencoder(Abstraction):
         return self.bottleneck.pack(self.output_space, codes, mask)
 
     def decode(self, variables: Variables, y_prime: Value) -> Value:
+        values, mask = self.values(variables, y_prime)
+        prediction = self._decoded(variables["params"]["decoder"], values, mask)
+        return self.networks.postprocess(self.input_space, prediction, mask)
+
+    def values(
+        self, variables: Variables, y_prime: Value
+    ) -> tuple[jax.Array, jax.Array | None]:
+        """Returns what the decoder reads of y′: values [B, *latent_shape, D] and mask."""
         codes, mask = self.bottleneck.unpack(
             self.output_space, self.latent_shape, y_prime
         )
-        values = self.bottleneck.decode(self._state(variables), codes)
-        prediction = self._decoded(variables["params"]["decoder"], values, mask)
-        return self.networks.postprocess(self.input_space, prediction, mask)
+        return self.bottleneck.decode(self._state(variables), codes), mask
 
     def loss(
         self, variables: Variables, keys: jax.Array, y: Value, train: bool
@@ -113,23 +128,16 @@ class Autoencoder(Abstraction):
 
         In training it is that of one segment per example, where the networks have those.
         """
-        space = self.input_space
         if train:
-            y, keys = self.networks.random_segment(space, keys, y)
+            y, keys = self.networks.random_segment(self.input_space, keys, y)
         latents, mask = self._latents(variables, y)
-        output = self.bottleneck.apply(
-            self._state(variables), keys, latents, mask, train
-        )
-        prediction, last_layer = predict(
-            self.losses,
-            lambda params: self._decoded(params, output.values, mask),
-            variables["params"]["decoder"],
-            self.networks.last_layer,
-        )
-        target = self.networks.target(space, y)
-        terms = total_loss(
-            self.losses, variables, space, prediction, target, last_layer
-        )
+        state = self._state(variables)
+        output = self.bottleneck.apply(state, keys, latents, mask, train)
+        if train and self.code_noise:
+            output = with_code_noise(
+                self.bottleneck, state, keys, output, mask, self.code_noise
+            )
+        terms = self.reconstruction_loss(variables, output.values, mask, y)
         return LossOutput(
             loss=terms.loss + output.loss,
             metrics={
@@ -141,6 +149,36 @@ class Autoencoder(Abstraction):
             per_example=output.per_example,
             weights=terms.weights,
         )
+
+    @property
+    def decoder(self) -> "CodeDecoder":
+        return CodeDecoder(self.output_space, self.input_space, self)
+
+    def decoder_variables(self, variables: Variables) -> Variables:
+        """Returns all variables but the parameters of the encoder."""
+        params = {k: v for k, v in variables["params"].items() if k != "encoder"}
+        return {**variables, "params": params}
+
+    def reconstruction_loss(
+        self, variables: Variables, values: jax.Array, mask: Mask, y: Value
+    ) -> LossOutput:
+        """Returns the sum of the loss terms of what the decoder makes of values.
+
+        Args:
+          variables: with `decoder` and the parameters of loss terms.
+          values: f32[B, *latent_shape, D], as the bottleneck gives them.
+          mask: of the values.
+          y: [B, *input_space.shape], or a segment of it.
+        """
+        prediction, last_layer = predict(
+            self.losses,
+            lambda params: self._decoded(params, values, mask),
+            variables["params"]["decoder"],
+            self.networks.last_layer,
+        )
+        space = self.input_space
+        target = self.networks.target(space, y)
+        return total_loss(self.losses, variables, space, prediction, target, last_layer)
 
     def update(
         self, variables: Variables, rng: jax.Array, loss_output: LossOutput
@@ -187,6 +225,46 @@ class Autoencoder(Abstraction):
         """Returns the decoder's prediction for values of the bottleneck."""
         decoder = self.networks.decoder(self.input_space)
         return decoder.apply({"params": params}, *_arguments(values, mask))
+
+
+@dataclasses.dataclass(frozen=True)
+class CodeDecoder(Generator):
+    """The decoder of an autoencoder, from Y′ to Y, by itself.
+
+    Its variables are `Autoencoder.decoder_variables`; the bottleneck stays as it is.
+
+    Attributes:
+      source_space: of Y′.
+      target_space: of Y.
+      autoencoder: whose decoder it is.
+    """
+
+    source_space: Tokens | Array
+    target_space: Space
+    autoencoder: Autoencoder
+
+    targets = (Category, Tokens, Array)
+
+    def init(self, rng: jax.Array) -> Variables:
+        y = zeros(self.target_space, 1)
+        variables = self.autoencoder.init(rng, y)
+        return self.autoencoder.decoder_variables(variables)
+
+    def loss(
+        self, variables: Variables, keys: Key, source: Value, target: Value, train: bool
+    ) -> LossOutput:
+        """Returns the sum of the autoencoder's loss terms, of whole examples."""
+        return self.autoencoder.reconstruction_loss(
+            variables, *self.autoencoder.values(variables, source), target
+        )
+
+    def sample(self, variables: Variables, keys: jax.Array, source: Value) -> Value:
+        return self.autoencoder.decode(variables, source)
+
+    def update(
+        self, variables: Variables, rng: jax.Array, loss_output: LossOutput
+    ) -> Variables:
+        return count_step(variables)
 
 
 def _arguments(x: jax.Array, mask: jax.Array | None) -> tuple[jax.Array, ...]:

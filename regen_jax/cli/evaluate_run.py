@@ -57,8 +57,10 @@ def evaluate_run(
     if bits is not None:
         metrics["abstraction/bits"] = bits
     failed: list[str] = []
+    frozen: dict[str, Variables] = {}
     for stage in run.stages:
-        report = stage.report(variables[stage.name], variables)
+        report = stage.report(variables[stage.name], frozen)
+        frozen[stage.name] = variables[stage.name]
         metrics |= report.scalars
         if report.per_example:
             with attempt("per_example", failed):

@@ -23,8 +23,9 @@ def training_costs(run: Run, trained: Mapping[str, TrainedStage]) -> dict[str, f
     """Returns parameters, FLOPs, steps and seconds of training, for fair comparisons.
 
     Those of a stage are `train/<stage>_…`; `train/parameters`, `train/flops` and
-    `train/seconds` are sums over the stages of the pipeline, without judges. A stage
-    taken from another run costs what it took there.
+    `train/seconds` are sums over the stages of the pipeline, without judges; parameters
+    that a later stage trains further count once. A stage taken from another run costs what
+    it took there.
     """
     costs: dict[str, float] = {}
     frozen: dict[str, Variables] = {}
@@ -43,10 +44,12 @@ def training_costs(run: Run, trained: Mapping[str, TrainedStage]) -> dict[str, f
             f"train/{stage.name}_seconds": trained[stage.name].seconds,
         }
         frozen[stage.name] = variables
-    pipeline = [stage.name for stage in run.stages if stage.name not in run.task.judges]
+    pipeline = [stage for stage in run.stages if stage.name not in run.task.judges]
+    new = [stage for stage in pipeline if not stage.continues]
+    summed = {"parameters": new, "flops": pipeline, "seconds": pipeline}
     return costs | {
-        f"train/{cost}": sum(costs[f"train/{name}_{cost}"] for name in pipeline)
-        for cost in ("parameters", "flops", "seconds")
+        f"train/{cost}": sum(costs[f"train/{stage.name}_{cost}"] for stage in stages)
+        for cost, stages in summed.items()
     }
 
 
@@ -61,7 +64,7 @@ def _trained_with(stage: str, options: StageOptions) -> StageOptions:
                 break
             visited.add(source)
             section = workdir.read(source)["train"][stage]
-            options = instantiate(StageOptions, section, f"config.train.{stage}")
+            options = instantiate(type(options), section, f"config.train.{stage}")
         except (UserError, KeyError, OSError, RuntimeError):
             break
     return options

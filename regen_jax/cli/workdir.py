@@ -35,6 +35,7 @@ READS = {
     "abstraction": ("abstraction",),
     "decoder": ("abstraction", "decoder"),
     "prior": ("source", "abstraction", "prior"),
+    "finetune": ("source", "abstraction", "decoder", "prior"),
 }
 """Sections, beside task and data, that decide what a stage learns; a judge needs none."""
 

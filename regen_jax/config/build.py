@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from regen_jax import paths
+from regen_jax.config import train_section
 from regen_jax.config.assembly import join_arrows, make_abstraction
 from regen_jax.config.registry import (
     instantiate,
@@ -115,7 +116,11 @@ def build(
         num_samples=evaluate.samples if evaluated else evaluate.loop_samples,
         whole=bool(evaluated),
     )
-    stages = make_stages(task, regeneration, data if reports else None)
+    train = train_section.parse(config["train"], task)
+    decoder_training = train_section.decoder_training(train, regeneration)
+    stages = make_stages(
+        task, regeneration, data if reports else None, decoder_training
+    )
     loop = LoopOptions(
         seed=_seed(config["seed"]),
         log_every=instantiate(LogOptions, config["log"], "config.log").every,
@@ -129,7 +134,7 @@ def build(
         task,
         regeneration,
         stages,
-        _train_options(config["train"], task, stages),
+        train_section.select(train, stages, task),
         loop,
         instantiate(ParallelOptions, config["parallel"], "config.parallel"),
         data,
@@ -183,33 +188,3 @@ def _seed(seed: Any) -> int:
     if type(seed) is not int or not 0 <= seed < 2**31:
         raise UserError(f"config.seed must be an int from 0 to 2**31 - 1, not {seed!r}")
     return seed
-
-
-def _train_options(
-    train: Mapping[str, Any], task: Task, stages: list[Stage]
-) -> dict[str, StageOptions]:
-    """Parses `config.train`; entries for stages that this run lacks are allowed."""
-    parametric = {stage.name: stage.parametric for stage in stages}
-    known = (*task.judges, "source", "abstraction", "decoder", "prior")
-    unknown = sorted(set(train) - set(known))
-    missing = [name for name in parametric if name not in train]
-    if unknown or missing:
-        fault = f"has unknown {unknown}" if unknown else f"lacks {missing}"
-        raise UserError(f"config.train {fault}; stages are {', '.join(known)}")
-    by_stage = {
-        name: instantiate(StageOptions, section, f"config.train.{name}")
-        for name, section in train.items()
-    }
-    for name, options in by_stage.items():
-        if options.split != "train" and name not in ("abstraction", "decoder"):
-            raise UserError(
-                f"config.train.{name}.split is {options.split!r}, but only an abstraction "
-                "and a decoder learn from Y alone: use 'train'"
-            )
-        if not options.steps and parametric.get(name, True):
-            raise UserError(f"config.train.{name}.steps must be at least 1, not 0")
-    without_steps = {name for name, has_any in parametric.items() if not has_any}
-    by_stage |= {
-        name: dataclasses.replace(by_stage[name], steps=0) for name in without_steps
-    }
-    return {name: by_stage[name] for name in parametric}

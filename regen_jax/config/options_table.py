@@ -22,11 +22,12 @@ from regen_jax.spaces import Array, Category, Tokens
 from regen_jax.training.checkpoint import CheckpointOptions
 from regen_jax.training.inspect.profile import ProfileOptions
 from regen_jax.training.parallel.options import ParallelOptions
-from regen_jax.training.stage import StageOptions
+from regen_jax.training.stage import FinetuneOptions, StageOptions
 
 MARK = "<!-- options -->\n"
 SECTIONS = {
     "train.<stage>": StageOptions,
+    "train.finetune": FinetuneOptions,
     "parallel": ParallelOptions,
     "cache": CacheOptions,
     "checkpoint": CheckpointOptions,

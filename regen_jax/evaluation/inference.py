@@ -1,6 +1,7 @@
 """The pipeline applied to any number of examples: samples, Y′ and reconstructions."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -11,6 +12,7 @@ from regen_jax.data.pipeline import evaluation_batches
 from regen_jax.evaluation import objective
 from regen_jax.evaluation.evaluator import concatenate, count
 from regen_jax.interfaces import Example, Task, Variables
+from regen_jax.random import split_keys
 from regen_jax.regeneration import Regeneration
 
 _generate = jax.jit(Regeneration.generate, static_argnums=0)
@@ -38,8 +40,52 @@ def sample(
     Example i of a seed is the same however many are drawn, in whatever batches. The
     prompts are examples first_index … first_index + N - 1.
     """
-    drawn = []
-    inputs = parts.prompt(prompts)
+    generate = functools.partial(_generate, parts, variables)
+    y_prime, y = _in_batches(
+        generate, parts.prompt(prompts), seed, batch_size, first_index
+    )
+    return y_prime, task.postprocess(y)
+
+
+def decode_true(
+    task: Task,
+    parts: Regeneration,
+    variables: Mapping[str, Variables],
+    examples: Example,
+    seed: int = 0,
+    batch_size: int = 250,
+) -> Any:
+    """Draws postprocessed y [N, …] from the true y′ of a batch of examples.
+
+    The decoder has the keys of `sample` for the same examples as prompts.
+    """
+
+    def reconstruct_as_sampled(keys: jax.Array, batch: Any) -> Any:
+        return _reconstruct(parts, _decoding(variables), split_keys(keys)[1], batch)
+
+    y = _in_batches(
+        reconstruct_as_sampled, parts.reference(examples), seed, batch_size, 0
+    )
+    return task.postprocess(y)
+
+
+def _in_batches(
+    function: Callable[[jax.Array, Any], Any],
+    inputs: Any,
+    seed: int,
+    batch_size: int,
+    first_index: int,
+) -> Any:
+    """Returns function(keys, batch) of all inputs [N, …], on the host.
+
+    Args:
+      function: a compiled one, called for batches of one size.
+      inputs: those of examples first_index … first_index + N - 1.
+      seed: of the keys of examples.
+      batch_size: the largest.
+      first_index: of the first example.
+    """
+    outputs = []
     number = count(inputs)
     batch_size = min(batch_size, number)
     for first in range(0, number, batch_size):
@@ -47,11 +93,10 @@ def sample(
         rows = np.minimum(np.arange(first, first + batch_size), number - 1)
         padded = jax.tree.map(lambda x, rows=rows: x[rows], inputs)
         keys = example_keys(seed, first_index + first, batch_size)
-        batch = jax.device_get(_generate(parts, variables, keys, padded))
+        batch = jax.device_get(function(keys, padded))
         size = min(batch_size, number - first)
-        drawn.append(jax.tree.map(lambda x, size=size: x[:size], batch))
-    y_prime, y = concatenate(drawn)
-    return y_prime, task.postprocess(y)
+        outputs.append(jax.tree.map(lambda x, size=size: x[:size], batch))
+    return concatenate(outputs)
 
 
 def decode(
@@ -63,8 +108,7 @@ def decode(
 ) -> Any:
     """Returns postprocessed y [N, …] of y′ [N, …], with the decoder's keys of `sample`."""
     keys = example_keys(seed, 0, count(y_prime))
-    decoder_keys = jax.vmap(jax.random.split, out_axes=1)(keys)[1]
-    y = _decode(parts, variables, decoder_keys, y_prime)
+    y = _decode(parts, variables, split_keys(keys)[1], y_prime)
     return task.postprocess(jax.device_get(y))
 
 
@@ -81,7 +125,7 @@ def reconstruct(
     for batch in evaluation_batches(open_examples(task, parts, split), batch_size):
         keys = example_keys(0, first, count(batch))
         first += count(batch)
-        y = _reconstruct(parts, variables, keys, batch)
+        y = _reconstruct(parts, _decoding(variables), keys, parts.reference(batch))
         reconstructions.append(jax.device_get(y))
         originals.append(batch["y"])
     return concatenate(originals), task.postprocess(concatenate(reconstructions))
@@ -100,3 +144,9 @@ def encode(
         part = jax.tree.map(lambda x, rows=rows: x[rows], batch)
         encoded.append(jax.device_get(_encode(parts, variables, part)))
     return concatenate(encoded)
+
+
+def _decoding(variables: Mapping[str, Variables]) -> dict[str, Variables]:
+    """Returns the variables of Y → Y′ → Y alone, so that stages share one program."""
+    names = ("abstraction", "decoder", "finetune")
+    return {name: variables[name] for name in names if name in variables}

@@ -31,22 +31,17 @@ class Samples(Evaluator):
     def __call__(self, variables: Mapping[str, Variables], report: Report) -> None:
         """Adds `samples/…`, `whole/…` for a whole split, and rendered samples."""
         task, parts, data = self.data.task, self.data.parts, self.data
-        if "sample_metrics" not in self._cache:
-            # It may read the training split, as the Fréchet distance does: once.
-            self._cache["sample_metrics"] = task.sample_metrics(variables)
         core = task.core_list(data.split)
-        prompts = self._prompts()
+        prompts = self.prompts()
         y_prime, y = sample(task, parts, variables, prompts, 0, data.batch_size)
-        # For a part of the list, the same fraction of the examples that are too long.
-        fraction = min(1.0, count(y) / len(core.rows))
-        too_long = core.too_long[: round(fraction * len(core.too_long))]
-        generated = Generated(prompts, y, too_long)
+        generated = self.generated(prompts, y)
         metrics = self._metrics(variables, y_prime, generated)
         report.scalars |= {f"samples/{name}": value for name, value in metrics.items()}
         report.media.update(task.render_samples(*data.rendered((prompts, y))))
         report.per_example = functools.partial(task.per_example, variables, generated)
         others = np.setdiff1d(np.arange(len(task.examples(data.split))), core.rows)
-        if not (data.whole and core.whole and fraction == 1 and len(others)):
+        all_sampled = count(y) >= len(core.rows)
+        if not (data.whole and core.whole and all_sampled and len(others)):
             return
         examples = task.examples(data.split)
         rest = as_batch([examples[int(row)] for row in others], parts)
@@ -55,11 +50,12 @@ class Samples(Evaluator):
         metrics = self._metrics(variables, y_prime, Generated(prompts, y))
         report.scalars |= {f"whole/{name}": value for name, value in metrics.items()}
 
-    @functools.cached_property
-    def _cache(self) -> dict[str, SampleMetrics]:
-        return {}
+    def prompts(self) -> Example:
+        """Returns the batch of examples that are prompts.
 
-    def _prompts(self) -> Example:
+        Raises:
+          UserError: there are none.
+        """
         prompts = self.data.task.prompts(self.data.num_samples, self.data.split)
         if not prompts:
             raise UserError(
@@ -67,6 +63,24 @@ class Samples(Evaluator):
                 "config.data: raise its limits"
             )
         return as_batch(prompts, self.data.parts)
+
+    def generated(self, prompts: Example, y: Any) -> Generated:
+        """Returns samples with their fraction of the examples that are too long."""
+        core = self.data.task.core_list(self.data.split)
+        # For a part of the list, the same fraction of the examples that are too long.
+        fraction = min(1.0, count(y) / len(core.rows))
+        too_long = core.too_long[: round(fraction * len(core.too_long))]
+        return Generated(prompts, y, too_long)
+
+    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
+        """Returns `Task.sample_metrics`, made once: it may read the training split."""
+        if "sample_metrics" not in self._cache:
+            self._cache["sample_metrics"] = self.data.task.sample_metrics(variables)
+        return self._cache["sample_metrics"]
+
+    @functools.cached_property
+    def _cache(self) -> dict[str, SampleMetrics]:
+        return {}
 
     def _metrics(
         self,
@@ -76,7 +90,7 @@ class Samples(Evaluator):
     ) -> dict[str, float]:
         parts = self.data.parts
         prompts, y, _ = generated
-        metrics = self._cache["sample_metrics"](generated)
+        metrics = self.sample_metrics(variables)(generated)
         if "y" in prompts:
             true = encode(parts, variables, prompts, self.data.batch_size)
             metrics |= parts.abstraction.code_metrics(y_prime, true)

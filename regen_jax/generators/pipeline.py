@@ -21,6 +21,7 @@ from regen_jax.interfaces import (
     Passes,
     Variables,
 )
+from regen_jax.random import split_keys
 from regen_jax.spaces import Array, Category, Space, Tokens, Value
 
 
@@ -105,7 +106,7 @@ class Pipeline(Generator):
                 part_variables(variables, name), part_keys, *pairs[name], train
             )
             for (name, part), part_keys in zip(
-                self.parts.items(), _split(keys), strict=False
+                self.parts.items(), split_keys(keys), strict=False
             )
         }
         output = merge_outputs(outputs)
@@ -114,7 +115,7 @@ class Pipeline(Generator):
         return output
 
     def sample(self, variables: Variables, keys: jax.Array, source: Value) -> Value:
-        prior_keys, decoder_keys = _split(keys)
+        prior_keys, decoder_keys = split_keys(keys)
         target_prime = self.prior.sample(
             part_variables(variables, "prior"), prior_keys, source
         )
@@ -167,8 +168,3 @@ class Pipeline(Generator):
                 for name, part in self.parts.items()
             }
         )
-
-
-def _split(keys: jax.Array) -> jax.Array:
-    """Returns two keys per example's key, [2, B]."""
-    return jax.vmap(jax.random.split, out_axes=1)(keys)

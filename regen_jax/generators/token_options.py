@@ -32,6 +32,9 @@ class TokenOptions(TransformerOptions):
         repeats at a distance, as in music, is learned sooner.
       encoder_layers: number of blocks of full self-attention over the source.
       source_stride: frames of an Array that become one vector, by a convolutional stem.
+      input_noise: probability that a token of the target is replaced by a uniform one where
+        the network reads it in training, as it will read wrong ones in sampling; what is
+        predicted stays (Han et al., arXiv 2412.04431, for bits).
       source_dropout: fraction of examples that train without source, which guidance
         needs.
       guidance: 1 samples p(target | source); more moves away from p(target).
@@ -46,6 +49,7 @@ class TokenOptions(TransformerOptions):
     rotary: bool = False
     encoder_layers: Natural = 0
     source_stride: Count = 1
+    input_noise: Rate = 0.0
     source_dropout: Rate = 0.1
     guidance: Guidance = 1.0
     temperature: Temperature = 1.0

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import jax
 import numpy as np
 
+from regen_jax.interfaces.generator import Generator
 from regen_jax.interfaces.types import Example, Variables
 from regen_jax.loss_output import LossOutput
 from regen_jax.spaces import Padded, Space, Value
@@ -121,6 +122,18 @@ class Abstraction(abc.ABC):
           batches: as those of `finalize`, on the host.
         """
         return
+
+    @property
+    def decoder(self) -> Generator | None:
+        """Its decoder network as a generator Y′ → Y, which can train further.
+
+        None where `decode` is a rule. Its variables are `decoder_variables`.
+        """
+        return None
+
+    def decoder_variables(self, variables: Variables) -> Variables:
+        """Returns the part of variables, or of their shapes, that `decoder` needs."""
+        raise NotImplementedError(f"{type(self).__name__} has no decoder network")
 
     def code_metrics(self, y_prime: Any, reference: Any) -> dict[str, float]:
         """Returns metrics that compare generated y′ [N, …] with true ones."""

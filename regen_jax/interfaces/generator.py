@@ -8,6 +8,7 @@ import jax
 
 from regen_jax.interfaces.types import Key, Variables
 from regen_jax.loss_output import LossOutput
+from regen_jax.networks.perturbation import kept_positions, replace_kept
 from regen_jax.spaces import Array, Category, Space, Tokens, Value
 
 
@@ -101,6 +102,24 @@ class Generator(abc.ABC):
     @abc.abstractmethod
     def sample(self, variables: Variables, keys: jax.Array, source: Value) -> Value:
         """Draws targets [B, *target_space.shape] given sources; one key per example."""
+
+    def resample(
+        self,
+        variables: Variables,
+        keys: jax.Array,
+        source: Value,
+        target: Value,
+        fraction: float,
+    ) -> Value:
+        """Draws targets of which that fraction of positions is generated, in expectation.
+
+        The others are those of `target` [B, *target_space.shape]. By default they are put
+        into a sample that is drawn without them; a generator that can draws the rest given
+        them.
+        """
+        kept = kept_positions(self.target_space, keys, 1 - fraction)
+        sampled = self.sample(variables, keys, source)
+        return replace_kept(self.target_space, kept, target, sampled)
 
     def log_prob(self, variables: Variables, source: Value, target: Value) -> jax.Array:
         """Computes log p(target | source) in nats, f32[B]; only where `has_log_prob`."""

@@ -9,7 +9,7 @@ import jax
 from regen_jax import ranges
 from regen_jax.interfaces import PerExample
 from regen_jax.media.media import Media
-from regen_jax.ranges import Count, Natural, PositiveFraction, Rate
+from regen_jax.ranges import Count, Natural, NonNegative, PositiveFraction, Rate
 from regen_jax.training.named_leaves import Tree
 from regen_jax.training.optimizers.adamw import AdamW
 from regen_jax.training.optimizers.interface import Optimizer
@@ -61,6 +61,7 @@ class Stage:
       check_data: raises a UserError where training batches do not suit it; given batches
         as `finalize` is, before anything is compiled or written.
       parametric: whether `params` holds any; else it takes no steps.
+      continues: whether its parameters are those of an earlier stage, trained further.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Stage:
     pretrained: Callable[[Frozen], Tree] | None = None
     check_data: Callable[[Iterable[Batch]], None] = lambda batches: None
     parametric: bool = True
+    continues: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +91,10 @@ class StageOptions:
         and later stages use the first one; without any, the parameters themselves.
       split: `train`, or for an abstraction or a decoder `targets`: all Y that the task
         has, with or without X.
+      source_noise: of a decoder's source while it trains: of an Array, the highest standard
+        deviation of Gaussian noise, uniform per example, in units of the normalized Array;
+        of Tokens, the probability that each is replaced by a uniform one. It gets a decoder
+        used to Y′ that is generated; the level is no input of the decoder.
       data_fraction: fraction of the examples of the split that the stage sees. A decoder
         may learn from all Y while the prior has few pairs.
       init_from: a workdir to take the finished stage from, instead of training it.
@@ -101,6 +107,7 @@ class StageOptions:
     schedule: Schedule = dataclasses.field(default_factory=WarmupCosine)
     ema: tuple[Rate, ...] = (0.999,)
     split: Literal["train", "targets"] = "train"
+    source_noise: NonNegative = 0.0
     data_fraction: PositiveFraction = 1.0
     init_from: str = ""
 
@@ -110,3 +117,20 @@ class StageOptions:
             raise ValueError(
                 f"accumulate {self.accumulate} does not divide batch_size {self.batch_size}"
             )
+
+
+@dataclasses.dataclass(frozen=True)
+class FinetuneOptions(StageOptions):
+    """`config.train.finetune`, whose presence adds the stage.
+
+    It trains the decoder further on Y′ of the prior, drawn in each step as the section
+    `prior` says (temperature, guidance, …), with the true Y as target.
+
+    Attributes:
+      generated: fraction of the positions of Y′ that the prior generates; the others are
+        those of the true Y′. At 1 it is sampled from X alone, which suits an X that almost
+        determines Y, such as a text its speech. Where X leaves much open, as a class its
+        images, a lower fraction keeps Y′ and Y a pair (arXiv 2509.12474).
+    """
+
+    generated: PositiveFraction = 1.0

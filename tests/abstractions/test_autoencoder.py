@@ -10,6 +10,7 @@ import pytest
 from regen_jax.abstractions.autoencoder import Autoencoder
 from regen_jax.abstractions.bottlenecks.fsq import FiniteScalarQuantizer
 from regen_jax.abstractions.bottlenecks.identity import Identity
+from regen_jax.abstractions.bottlenecks.rvq import ResidualVectorQuantizer
 from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
 from regen_jax.abstractions.networks.conv2d import Conv2dNetworks
 from regen_jax.interfaces import LossOutput
@@ -17,6 +18,7 @@ from regen_jax.losses.cross_entropy import CrossEntropy
 from regen_jax.losses.squared_error import SquaredError
 from regen_jax.metrics.codebook import code_counts
 from regen_jax.networks.conv.conv2d import Encoder
+from regen_jax.networks.perturbation import add_noise
 from regen_jax.spaces import Array, Category, Tokens
 
 IMAGES = Array((8, 4, 1), 0.0, 255.0, step=1.0)
@@ -260,3 +262,35 @@ def test_parts_that_do_not_fit_raise_value_error(space, options, message):
     with pytest.raises(ValueError) as error:
         Autoencoder(space, **options)
     assert str(error.value) == message
+
+
+RVQ = dataclasses.replace(
+    VQ, bottleneck=ResidualVectorQuantizer(5, 3, depth=2, dropout=0.0)
+)
+
+
+@pytest.mark.parametrize(
+    "model", [VQ, FSQ, RVQ, LATENTS], ids=["vq", "fsq", "rvq", "latents"]
+)
+def test_code_noise_is_of_what_the_decoder_reads_in_training(model):
+    variables = random_variables(model)
+    if model is RVQ:
+        variables["codebook"]["counts"] = jnp.ones((2, 5))
+    noisy_model = dataclasses.replace(model, code_noise=0.5)
+
+    @jax.jit
+    def losses(variables):
+        y_prime = model.encode(variables, Y)
+        noisy = add_noise(model.output_space, KEYS, y_prime, 0.5)
+        values, mask = model.values(variables, noisy)
+        expected = model.reconstruction_loss(variables, values, mask, Y).loss
+        outputs = [m.loss(variables, KEYS, Y, t) for m, t in arguments]
+        own_terms = [output.metrics["bottleneck_loss"] for output in outputs]
+        return expected, [o.loss for o in outputs], own_terms
+
+    arguments = [(noisy_model, True), (noisy_model, False), (model, False)]
+    expected, (trained, evaluated, plain), own_terms = losses(variables)
+    np.testing.assert_allclose(trained - own_terms[0], expected, rtol=1e-4)
+    np.testing.assert_array_equal(evaluated, plain)
+    np.testing.assert_array_equal(own_terms[0], own_terms[2])
+    assert (trained != plain).any()

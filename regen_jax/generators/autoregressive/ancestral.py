@@ -1,6 +1,7 @@
 """Ancestral sampling: each token is sampled given those before it."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,18 @@ SampleFn = Callable[[jax.Array, jax.Array, jax.Array | float], jax.Array]
 """Called as (keys [N], logits f32[N, V], penalties f32[N, V] or 0): returns i32[N]."""
 
 
+class Kept(NamedTuple):
+    """Tokens that stand in place of sampled ones, in the steps of `delay`.
+
+    Attributes:
+      mask: bool[B, steps], or [B, steps, K]: whether a token does.
+      tokens: i32 of the same shape.
+    """
+
+    mask: jax.Array
+    tokens: jax.Array
+
+
 def ancestral_sampling(
     step: Step,
     logits: jax.Array,
@@ -21,6 +34,7 @@ def ancestral_sampling(
     target_space: Tokens,
     sample_fn: SampleFn,
     constraint_weight: float = 0.0,
+    kept: Kept | None = None,
 ) -> jax.Array:
     """Samples i32[B, *target_space.shape], until every example has ended.
 
@@ -38,6 +52,7 @@ def ancestral_sampling(
       sample_fn: samples tokens from logits and penalties in nats.
       constraint_weight: nats that a token loses for each violation of
         `target_space.constraints`.
+      kept: tokens that are not sampled; None samples all.
     """
     depth, vocab = target_space.depth, target_space.vocab
     num_steps = target_space.length + depth - 1
@@ -64,6 +79,9 @@ def ancestral_sampling(
             step_keys = step_keys.reshape(-1)
         token = sample_fn(step_keys, logits.reshape(-1, vocab), penalties)
         token = token.reshape(-1, depth)
+        if kept is not None:
+            here = jax.tree.map(lambda x: x[:, index].reshape(-1, depth), kept)
+            token = jnp.where(here.mask, here.tokens, token)
         position = index - jnp.arange(depth)
         if target_space.padded:
             token = jnp.where(position < length[:, None], token, 0)

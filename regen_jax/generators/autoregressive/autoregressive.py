@@ -5,7 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from regen_jax.generators.autoregressive.ancestral import ancestral_sampling
+from regen_jax.generators.autoregressive.ancestral import Kept, ancestral_sampling
 from regen_jax.generators.autoregressive.beam import beam_search
 from regen_jax.generators.autoregressive.ctc import ctc_nats
 from regen_jax.generators.autoregressive.decoding import Caches, Step
@@ -18,6 +18,7 @@ from regen_jax.generators.sampling.logits import (
 from regen_jax.generators.token_network import build_network
 from regen_jax.interfaces import Generator, Key, LossOutput, Variables
 from regen_jax.networks.embeddings import source_dropouts
+from regen_jax.networks.perturbation import kept_positions, replace_tokens
 from regen_jax.networks.token_logits import (
     accuracies,
     loss_mask,
@@ -80,11 +81,15 @@ class Autoregressive(AutoregressiveOptions, Generator):
         Every token of a batch weighs the same, whatever the length of its text: the mean
         is what `log_prob` gives, divided by the number of tokens. With `ctc`, that
         fraction of the loss is the CTC loss, divided by the same number. It is 0 for an
-        example whose source is withheld, or too short for its tokens.
+        example whose source is withheld, or too short for its tokens. With `input_noise`,
+        the network reads some wrong tokens before those that it predicts.
         """
         drop = source_dropouts(keys, self.source_dropout, train)
+        inputs = target
+        if train and self.input_noise:
+            inputs = replace_tokens(self.target_space, keys, target, self.input_noise)
         predictions = self._predict(
-            variables, source, target, drop, keys if train else None
+            variables, source, inputs, drop, keys if train else None
         )
         logits, mask = predictions.logits, loss_mask(self.target_space, target)
         loss = masked_mean(-token_log_probs(logits, target), mask)
@@ -117,6 +122,38 @@ class Autoregressive(AutoregressiveOptions, Generator):
         """Samples or searches with key-value caches, until every example has ended."""
         if self.beam_size > 1:
             return self._search(variables, source)
+        return self._sample(variables, keys, source)
+
+    def resample(
+        self,
+        variables: Variables,
+        keys: jax.Array,
+        source: Value,
+        target: jax.Array,
+        fraction: float,
+    ) -> jax.Array:
+        """Samples token by token, each given the tokens before it, true or sampled.
+
+        A beam search of more than one is a greedy one here.
+        """
+        space = self.target_space
+        positions = kept_positions(space, keys, 1 - fraction)
+        tokens = mask_after_end(space, target)
+        if space.depth == 1:
+            kept = Kept(positions, tokens)
+        else:
+            stacks = jnp.broadcast_to(positions[..., None], tokens.shape)
+            kept = Kept(delay(stacks, False), delay(tokens, space.vocab))
+        return self._sample(variables, keys, source, kept)
+
+    def _sample(
+        self,
+        variables: Variables,
+        keys: jax.Array,
+        source: Value,
+        kept: Kept | None = None,
+    ) -> jax.Array:
+        """Samples token by token, but for those that are kept; greedily for a search."""
         temperature = 0.0 if self.beam_size else self.temperature
 
         def sample_fn(
@@ -135,6 +172,7 @@ class Autoregressive(AutoregressiveOptions, Generator):
             self.target_space,
             sample_fn,
             self.constraint_weight,
+            kept,
         )
 
     def alignment(

@@ -18,6 +18,7 @@ from regen_jax.generators.token_network import build_network
 from regen_jax.generators.token_options import TokenOptions
 from regen_jax.interfaces import Generator, Key, LossOutput, Variables
 from regen_jax.networks.embeddings import source_dropouts
+from regen_jax.networks.perturbation import kept_positions, replace_tokens
 from regen_jax.networks.token_logits import (
     mask_after_end,
     masked_mean,
@@ -88,15 +89,18 @@ class Masked(TokenOptions, Generator):
         """Computes the cross-entropy of the masked tokens, in nats per token.
 
         How many tokens of an example are masked, and which, is drawn from its key. Every
-        masked token of a batch weighs the same.
+        masked token of a batch weighs the same. With `input_noise`, some of the tokens
+        that are not masked are wrong.
         """
         space = self.target_space
-        target = mask_after_end(space, target)
+        inputs = target = mask_after_end(space, target)
+        if train and self.input_noise:
+            inputs = replace_tokens(space, keys, target, self.input_noise)
         masked = draw_masks(self.schedule, space, keys)
         predictions = self.network.apply(
             variables,
             source,
-            jnp.where(masked, space.vocab, target),
+            jnp.where(masked, space.vocab, inputs),
             source_dropouts(keys, self.source_dropout, train),
             fold_keys(keys, _DROPOUT) if train else None,
         )
@@ -113,6 +117,30 @@ class Masked(TokenOptions, Generator):
 
     def sample(self, variables: Variables, keys: jax.Array, source: Value) -> jax.Array:
         """Reveals all tokens in `num_steps` calls of the network."""
+        shape = keys.shape[0], *self.target_space.shape
+        tokens = jnp.full(shape, self.target_space.vocab, jnp.int32)
+        return self._unmask(variables, keys, source, tokens)
+
+    def resample(
+        self,
+        variables: Variables,
+        keys: jax.Array,
+        source: Value,
+        target: jax.Array,
+        fraction: float,
+    ) -> jax.Array:
+        """Masks that fraction of positions, and samples them given the others."""
+        space = self.target_space
+        positions = kept_positions(space, keys, 1 - fraction)
+        if space.depth > 1:
+            positions = positions[..., None]
+        tokens = jnp.where(positions, mask_after_end(space, target), space.vocab)
+        return self._unmask(variables, keys, source, tokens)
+
+    def _unmask(
+        self, variables: Variables, keys: jax.Array, source: Value, tokens: jax.Array
+    ) -> jax.Array:
+        """Samples the tokens that are masked, `target_space.vocab`, given the others."""
         # With guidance, adjacent rows are with the source and without.
         rows = 1 if self.guidance == 1 else 2
         network, drop = self.network, jnp.arange(rows * keys.shape[0]) % rows == 1
@@ -133,7 +161,8 @@ class Masked(TokenOptions, Generator):
             return sample_token(keys, logits, self.temperature, self.top_k, self.top_p)
 
         space = self.target_space
-        return unmask(predict, space, keys, self._calls(), sample_fn, self.order)
+        calls = self._calls()
+        return unmask(predict, space, keys, tokens, calls, sample_fn, self.order)
 
     def _calls(self) -> Call:
         """Returns the calls of the network in sampling."""

@@ -20,7 +20,7 @@ class Call(NamedTuple):
 
     Attributes:
       index: i32[calls], 0, 1, …
-      num_masked: i32[calls], tokens that are masked after the call.
+      num_masked: i32[calls], tokens that are masked after the call, where all are at first.
       progress: f32[calls], fraction of the calls that are made, this one included.
       guidance: f32[calls], scale of guidance.
     """
@@ -35,22 +35,29 @@ def unmask(
     predict: Callable[[jax.Array, jax.Array], jax.Array],
     space: Tokens,
     keys: jax.Array,
+    tokens: jax.Array,
     calls: Call,
     sample_fn: Callable[[jax.Array, jax.Array], jax.Array],
     order: Order,
 ) -> jax.Array:
-    """Samples i32[B, *space.shape], all of them masked at first.
+    """Samples the tokens that are masked, given the others: i32[B, *space.shape].
+
+    Where some are known at first, each call reveals the same fraction of those that are
+    masked as it does of all tokens otherwise.
 
     Args:
       predict: maps tokens, `space.vocab` where masked, and a scale of guidance f32[] to
         logits f32[B, *space.shape, V]; called once in a loop over `calls`.
       space: of the tokens.
       keys: one per example.
+      tokens: i32[B, *space.shape], `space.vocab` where masked.
       calls: of `predict`.
       sample_fn: samples candidates from keys and logits.
       order: of the masked tokens.
     """
-    shape = keys.shape[0], *space.shape
+    masked = tokens == space.vocab
+    axes, size = tuple(range(1, tokens.ndim)), space.length * space.depth
+    num_sampled = masked.sum(axis=axes, keepdims=True)
 
     def reveal(state: tuple[jax.Array, jax.Array], call: Call) -> tuple:
         tokens, masked = state
@@ -66,11 +73,11 @@ def unmask(
         )
         # Those that are known come first.
         scores = jnp.where(masked, scores, jnp.inf)
-        keep = descending_ranks(scores) >= scores[0].size - call.num_masked
+        num_masked = call.num_masked * num_sampled // size
+        keep = descending_ranks(scores) >= size - num_masked
         return (jnp.where(masked & ~keep, candidates, tokens), keep), None
 
-    state = jnp.full(shape, space.vocab, jnp.int32), jnp.ones(shape, bool)
-    (tokens, _), _ = jax.lax.scan(reveal, state, calls)
+    (tokens, _), _ = jax.lax.scan(reveal, (tokens, masked), calls)
     return end_at_padding(space, tokens)
 
 

@@ -86,10 +86,16 @@ class Enumeration:
             p = np.where(p >= lowest, p, 0)
         return p / p.sum(axis=1, keepdims=True)
 
-    def distribution(self, num_masked: list[int]) -> dict[State, float]:
-        """Probability of each sample, by the number of tokens masked after each call."""
+    def distribution(
+        self, num_masked: list[int], start: State | None = None
+    ) -> dict[State, float]:
+        """Probability of each sample, by the number of tokens masked after each call.
+
+        All tokens are masked at first, or those of `start`.
+        """
         calls, guidance = len(num_masked), self.model.guidance
-        reached = {(self.space.vocab,) * len(next(iter(self.logits))): 1.0}
+        all_masked = (self.space.vocab,) * len(next(iter(self.logits)))
+        reached = {all_masked if start is None else start: 1.0}
         for call, remaining in enumerate(num_masked):
             if self.model.ramp_guidance:
                 scale = 1 + (guidance - 1) * call / (calls - 1)

@@ -1,0 +1,52 @@
+"""The gap between true and generated Y′."""
+
+import dataclasses
+from collections.abc import Mapping
+
+from regen_jax.data.pipeline import first_batch
+from regen_jax.evaluation.evaluator import EvaluationData, Evaluator, count
+from regen_jax.evaluation.inference import decode_true
+from regen_jax.evaluation.samples import Samples
+from regen_jax.interfaces import Variables
+from regen_jax.training.stage import Report
+
+
+@dataclasses.dataclass(frozen=True)
+class Gap(Evaluator):
+    """Metrics of Y from the true Y′ of the prompts, beside those of samples.
+
+    A decoder learns from true Y′ and then meets generated ones. `true_y_prime/<metric>` is
+    a metric of `Task.sample_metrics` where the prior makes no error, with the decoder's
+    keys of the samples; `gap/<metric>` is `samples/<metric>` minus it. A pipeline that
+    returns every y from its true y′, as the direct model does, has neither: that is
+    `real/<metric>`.
+
+    Where prompts have no y, as classes have none, the first examples of the core list take
+    their place, at most as many.
+
+    Attributes:
+      data: the held-out examples.
+      samples: whose prompts and metrics are taken; it runs before.
+    """
+
+    data: EvaluationData
+    samples: Samples
+
+    name = "gap"
+
+    def __call__(self, variables: Mapping[str, Variables], report: Report) -> None:
+        """Adds `true_y_prime/…` and `gap/…`; nothing where there are no samples."""
+        data, parts = self.data, self.data.parts
+        exact = parts.decoder is None and parts.abstraction.lossless
+        if exact or "samples/number" not in report.scalars:
+            return
+        prompts = examples = self.samples.prompts()
+        if "y" not in prompts:
+            examples = first_batch(data.core_examples, count(prompts))
+        y = decode_true(data.task, parts, variables, examples, 0, data.batch_size)
+        examples = {name: examples[name] for name in prompts}
+        generated = self.samples.generated(examples, y)
+        for name, value in self.samples.sample_metrics(variables)(generated).items():
+            report.scalars[f"true_y_prime/{name}"] = value
+            if (sampled := report.scalars.get(f"samples/{name}")) is not None:
+                report.scalars[f"gap/{name}"] = sampled - value
