@@ -1,6 +1,7 @@
 """The gap between true and generated Y′."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 
 from regen_jax.data.pipeline import first_batch
@@ -17,9 +18,10 @@ class Gap(Evaluator):
 
     A decoder learns from true Y′ and then meets generated ones. `true_y_prime/<metric>` is
     a metric of `Task.sample_metrics` where the prior makes no error, with the decoder's
-    keys of the samples; `gap/<metric>` is `samples/<metric>` minus it. A pipeline that
-    returns every y from its true y′, as the direct model does, has neither: that is
-    `real/<metric>`.
+    keys of the samples. `gap/<metric>` is `samples/<metric>` minus it; of deviations, whose
+    names end in `_std`, it is the root of their summed squares, and counts have none. A
+    pipeline that returns every y from its true y′, as the direct model does, has neither:
+    that is `real/<metric>`.
 
     Where prompts have no y, as classes have none, the first examples of the core list take
     their place, at most as many.
@@ -48,5 +50,9 @@ class Gap(Evaluator):
         generated = self.samples.generated(examples, y)
         for name, value in self.samples.sample_metrics(variables)(generated).items():
             report.scalars[f"true_y_prime/{name}"] = value
-            if (sampled := report.scalars.get(f"samples/{name}")) is not None:
-                report.scalars[f"gap/{name}"] = sampled - value
+            sampled = report.scalars.get(f"samples/{name}")
+            if sampled is None or isinstance(value, int):
+                continue  # Counts have no gap.
+            is_deviation = name.endswith("_std")
+            gap = math.hypot(sampled, value) if is_deviation else sampled - value
+            report.scalars[f"gap/{name}"] = gap

@@ -69,6 +69,31 @@ def test_decoder_draws_from_the_keys_of_samples():
     assert metrics["gap/mean"] == 0 and metrics["samples/mean"] != 0
 
 
+@dataclasses.dataclass(frozen=True)
+class Counted(Numbers):
+    """Metrics with their deviation and a count."""
+
+    def sample_metrics(self, variables):
+        def metrics(generated):
+            mean = float(np.mean(generated.y))
+            return {"mean": mean, "mean_std": mean / 10, "mean_samples": 3}
+
+        return metrics
+
+
+def test_gap_has_the_deviation_of_both_and_no_counts():
+    x = Numbers.x
+    parts = Regeneration(Identity(x), Halved(SPACE), Constant(x, SPACE), None)
+    data = EvaluationData(Counted(too_long=0), parts, "test", 5, 0)
+    report, samples = Report(), Samples(data)
+    for evaluator in (samples, Gap(data, samples)):
+        evaluator(VARIABLES, report)
+    expected = np.hypot(2.0, MEAN / 10)
+    assert report.scalars["gap/mean_std"] == pytest.approx(expected)
+    assert report.scalars["true_y_prime/mean_samples"] == 3
+    assert "gap/mean_samples" not in report.scalars
+
+
 def test_direct_model_has_no_gap():
     metrics = reported(Identity(SPACE), Constant)
     assert set(metrics) == {"samples/mean", "samples/number"}
