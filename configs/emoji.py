@@ -44,9 +44,9 @@ STAGES = {
     "judge": common.Stage(1000, 128, 2e-3),
     "abstraction": common.Stage(1500, 32, 2e-3),
     "decoder": common.Stage(2000, 32, 1e-3),
-    "prior": common.Stage(1600, 64, 1e-3),
+    "prior": common.Stage(6000, 32, 1.5e-3),
 }
-BASE = common.Scale(steps=20, batch_size=256, slower=2)
+BASE = common.Scale(steps=10, batch_size=256, slower=2)
 
 
 def get_config(arg: str = "") -> ConfigDict:
@@ -59,7 +59,7 @@ def get_config(arg: str = "") -> ConfigDict:
     }
     priors = _generators(base, patch=4 if abstraction in PIXELS else 1)
     for name in ("masked", "diffusion"):
-        priors[name]["guidance"] = 2.0
+        priors[name]["guidance"] = 3.0
     parts = {
         "abstraction": RULES | autoencoders,
         "prior": priors,
@@ -91,7 +91,7 @@ def _autoencoder(bottleneck: Any, coarse: bool, base: bool) -> dict[str, Any]:
 
 def _generators(base: bool, patch: int) -> dict[str, Any]:
     """Returns the options of each generator, by name."""
-    size = common.transformer(*(512, 8, 8) if base else (192, 4, 6)) | {"remat": "none"}
+    size = common.transformer(*(512, 8, 8) if base else (128, 3, 4)) | {"remat": "none"}
     network = {"name": "dit", "patch": patch, **size}
     tokens = common.encoder_decoder(size, encoder_layers=1, dropout=0.1, top_p=0.8)
     return {

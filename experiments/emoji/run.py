@@ -1,0 +1,34 @@
+"""Caption → latents → image: python -m experiments.emoji.run --workdir=runs/x."""
+
+from experiments.study import Column, Row, Study, main
+
+DIFFUSION = "diffusion"
+ROWS = (
+    Row(DIFFUSION, "emoji.py"),
+    Row(
+        "regression",
+        "emoji.py:prior=regression",
+        {"train.abstraction.init_from": f"{{{DIFFUSION}}}"},
+    ),
+)
+_PARTS = (("", "samples"), ("real: ", "real"))
+_METRICS = (
+    ("top 5, learned", "caption_top5"),
+    ("top 1, learned", "caption_top1"),
+    ("top 5, held out", "held_out_caption_top5"),
+    ("top 1, held out", "held_out_caption_top1"),
+)
+COLUMNS = (
+    *(
+        Column(prefix + title, f"{part}/{metric}", "{:.1%}")
+        for prefix, part in _PARTS
+        for title, metric in _METRICS
+    ),
+    Column("Fréchet distance", "samples/frechet", "{:.1f}", "samples/frechet_std"),
+    Column("nearest training image", "samples/nearest_training"),
+    Column("PSNR", "abstraction/psnr", "{:.1f} dB"),
+)
+STUDY = Study("captions", ROWS, COLUMNS, shared=("judge",))
+
+if __name__ == "__main__":
+    main(STUDY)
