@@ -84,16 +84,14 @@ def get_config(arg: str = "") -> ConfigDict:
     }
     scale = BASE if base else None
     train = common.stages(STAGES | SLOW.get(chosen["prior"], {}), scale)
+    adversarial = ["abstraction"] if abstraction in PERCEPTUAL else []
     if chosen["finetune"] == "yes":
         train |= common.stages({"finetune": FINETUNE}, scale)
         train["finetune"]["generated"] = 0.25
-    # A decoder of its own has no adversary.
-    own = (
-        {"abstraction"}
-        if chosen["decoder"] != "inverse"
-        else {"abstraction", "finetune"}
-    )
-    for name in train.keys() & own if abstraction in PERCEPTUAL else ():
+        # A decoder of its own has no adversary.
+        if adversarial and chosen["decoder"] == "inverse":
+            adversarial.append("finetune")
+    for name in adversarial:
         train[name]["optimizer"]["groups"] = ({"pattern": "^losses/"},)
     report = {"every": 1000, "samples": 1000, "loop_samples": 200, "batch_size": 250}
     return common.make_config(
