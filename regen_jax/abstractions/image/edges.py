@@ -14,7 +14,7 @@ import numpy as np
 
 from regen_jax import ranges
 from regen_jax.abstractions.image.consistency import encoded
-from regen_jax.errors import UserError
+from regen_jax.errors import UserError, quote
 from regen_jax.interfaces import Abstraction, Variables
 from regen_jax.metrics.image import edge_f1
 from regen_jax.ranges import NonNegative, PositiveFraction
@@ -121,7 +121,7 @@ class Edges(Abstraction):
             if len(line) != width or set(line) - {EDGE, NO_EDGE}:
                 raise UserError(
                     f"line {number} of the edge map must be {width} characters {EDGE} or "
-                    f"{NO_EDGE}, not {line!r}"
+                    f"{NO_EDGE}, not {quote(line)}"
                 )
         rows = [[character == EDGE for character in line] for line in lines]
         return np.array(rows, np.float32)[..., None]
