@@ -17,6 +17,11 @@ def quote(text: str) -> str:
     )
 
 
+def reason(error: Exception) -> str:
+    """Returns what an exception says, or its type where it says nothing."""
+    return str(error) or type(error).__name__
+
+
 def line(error: object) -> str:
     """Formats an error as one line; keeps the beginning and end of a long one.
 
