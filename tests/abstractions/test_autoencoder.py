@@ -229,6 +229,14 @@ def test_finalize_of_a_quantizer_reads_no_batch():
             ),
         ),
         (
+            Array((8, 8, 1), 0.0, 1.0, padded=True),
+            {},
+            (
+                "networks 'conv2d' need images, an Array of height, width, channels, "
+                "not Array(8, 8, 1, padded)"
+            ),
+        ),
+        (
             Array((8, 8, 1)),
             {},
             "networks 'conv2d' need an Array with bounds, not Array(8, 8, 1)",

@@ -18,7 +18,7 @@ from regen_jax.errors import UserError, quote
 from regen_jax.interfaces import Abstraction, Variables
 from regen_jax.metrics.image import edge_f1
 from regen_jax.ranges import NonNegative, PositiveFraction
-from regen_jax.spaces import Array
+from regen_jax.spaces import Array, check_constant_length
 
 EDGE, NO_EDGE = "#", "."
 """Pixels of an edge map as text."""
@@ -57,6 +57,7 @@ class Edges(Abstraction):
     def __post_init__(self):
         ranges.check(self)
         space = self.input_space
+        check_constant_length(space)
         if not (isinstance(space, Array) and space.bounded and len(space.shape) == 3):
             raise ValueError(
                 f"needs an Array of images with bounds [H, W, channels], not {space}"
