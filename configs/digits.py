@@ -84,11 +84,15 @@ def get_config(arg: str = "") -> ConfigDict:
     }
     scale = BASE if base else None
     train = common.stages(STAGES | SLOW.get(chosen["prior"], {}), scale)
-    if abstraction in PERCEPTUAL:
-        train["abstraction"]["optimizer"]["groups"] = ({"pattern": "^losses/"},)
+    adversarial = ["abstraction"] if abstraction in PERCEPTUAL else []
     if chosen["finetune"] == "yes":
         train |= common.stages({"finetune": FINETUNE}, scale)
         train["finetune"]["generated"] = 0.25
+        # A decoder of its own has no adversary.
+        if adversarial and chosen["decoder"] == "inverse":
+            adversarial.append("finetune")
+    for name in adversarial:
+        train[name]["optimizer"]["groups"] = ({"pattern": "^losses/"},)
     report = {"every": 1000, "samples": 1000, "loop_samples": 200, "batch_size": 250}
     return common.make_config(
         chosen["size"],

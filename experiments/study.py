@@ -22,6 +22,7 @@ from regen_jax import files
 from regen_jax.cli import commands
 from regen_jax.cli.evaluate_run import evaluate_run
 from regen_jax.cli.train_run import train_run
+from regen_jax.cli.workdir import check_output
 from regen_jax.errors import UserError
 
 ROOT = Path(__file__).parents[1]
@@ -166,11 +167,19 @@ class Study:
 
 
 def configure(row: Row, workdirs: Mapping[str, Path], scale: Scale) -> ConfigDict:
-    """Returns the config of a row, given the workdirs of all rows by title."""
+    """Returns the config of a row, given the workdirs of all rows by title.
+
+    Raises:
+      UserError: the config has no such size.
+    """
     path, _, choices = row.config.partition(":")
     if scale.size:
         choices = ",".join(filter(None, (choices, f"size={scale.size}")))
-    config = runpy.run_path(str(ROOT / "configs" / path))["get_config"](choices)
+    get_config = runpy.run_path(str(ROOT / "configs" / path))["get_config"]
+    try:
+        config = get_config(choices)
+    except ValueError as error:
+        raise UserError(f"{row.title}: {error}") from error
     config.data.dir = scale.data_dir
     for option, value in row.options.items():
         text = value.format(**workdirs) if isinstance(value, str) else value
@@ -188,9 +197,15 @@ def run_study(
       folder: holds the workdirs.
       scale: of the study.
       results: a JSON file that gets the table as `tables[name]`; None for none.
+
+    Raises:
+      UserError: a config has no such size, or the results cannot be written, before
+        anything is trained.
     """
+    content = _stored(results, scale) if results else {}
+    configs = list(study.configs(folder, scale))
     runs: dict[str, list[Metrics]] = {}
-    for title, workdir, config in study.configs(folder, scale):
+    for title, workdir, config in configs:
         train_run(config, workdir)
         metrics, _ = evaluate_run(workdir)
         runs.setdefault(title, []).append(metrics)
@@ -204,19 +219,34 @@ def run_study(
         table.append([" less ".join(pair), *cells])
     print(markdown(table))
     if results:
-        command = f"python -m experiments.{results.parent.name}.run"
-        content = {
-            "command": f"{command} --workdir=runs/{results.parent.name}",
-            "machine": f"{os.cpu_count()} CPU cores",
-            "tables": {},
-        }
-        if results.exists():
-            content = json.loads(results.read_text())
         content["tables"][study.name] = table
         text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
         results.parent.mkdir(parents=True, exist_ok=True)
         files.write_atomically(results, text)
     return table
+
+
+def _stored(results: Path, scale: Scale) -> dict[str, Any]:
+    """Returns the content of a results file, without tables where it is new."""
+    check_output(results, directory=False, flag="--results=")
+    if results.exists():
+        content = files.read_json(results)
+        if not isinstance(content.get("tables"), dict):
+            raise UserError(
+                f"--results={results} holds no tables, and is left as it is"
+            )
+        return content
+    name = results.resolve().parent.name
+    command = [f"python -m experiments.{name}.run --workdir=runs/{name}"]
+    if scale.seeds > 1:
+        command.append(f"--seeds={scale.seeds}")
+    if scale.size:
+        command.append(f"--size={scale.size}")
+    return {
+        "command": " ".join(command),
+        "machine": f"{os.cpu_count()} CPU cores",
+        "tables": {},
+    }
 
 
 def main(*studies: Study) -> None:

@@ -183,6 +183,14 @@ def test_tiny_size_generates_as_much_of_y_prime_for_finetune():
     assert tiny == demo < 1
 
 
+def test_adversary_has_an_optimizer_group_wherever_it_trains():
+    arg = "abstraction=vqgan,finetune=yes"
+    train = load("digits").get_config(arg).train
+    assert train.finetune.optimizer.groups == train.abstraction.optimizer.groups != ()
+    own = load("digits").get_config(f"{arg},decoder=regression").train
+    assert "groups" not in own.finetune.optimizer and own.abstraction.optimizer.groups
+
+
 @pytest.mark.parametrize(
     "arg, words",
     [

@@ -1,6 +1,7 @@
 """Which choices of a config fit together, by their spaces alone."""
 
 import itertools
+import os
 import re
 import runpy
 from collections.abc import Iterator, Sequence
@@ -60,10 +61,13 @@ def combinations(arguments: Sequence[str]) -> Iterator[Combination]:
 def _split(arguments: Sequence[str]) -> tuple[tuple[str, str], list[str]]:
     """Returns path and argument of the config without its roles, and the other flags."""
     path, kept, others = "", [], []
-    for argument in arguments:
-        if not re.match("--?config=", argument):
+    remaining = iter(arguments)
+    for argument in remaining:
+        name, equals, value = argument.partition("=")
+        if not re.fullmatch("--?config", name):
             others.append(argument)
             continue
-        path, _, arg = argument.partition("=")[2].partition(":")
+        path, _, arg = (value if equals else next(remaining, "")).partition(":")
+        path = os.path.expanduser(path)
         kept = [pair for pair in arg.split(",") if pair.partition("=")[0] not in ROLES]
     return (path, ",".join(filter(None, kept))), others

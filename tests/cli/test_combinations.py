@@ -47,6 +47,17 @@ def test_config_that_cannot_be_built_at_all_raises_user_error(tmp_path):
         next(combinations([DIGITS, f"--config.data.dir={tmp_path}"]))
 
 
+def test_config_is_read_as_commands_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(ROOT))
+    data = f"--config.data.dir={tmp_path}"
+    for flags in (
+        ["--config", DIGITS.partition("=")[2]],
+        ["-config=~/configs/digits.py"],
+    ):
+        with pytest.raises(UserError, match="is not prepared"):
+            next(combinations([*flags, data]))
+
+
 def test_config_without_such_choices_raises_user_error(tmp_path, digits_dir):
     config = tmp_path / "own.py"
     config.write_text(

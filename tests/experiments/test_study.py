@@ -7,6 +7,7 @@ import pytest
 
 from experiments import study
 from experiments.study import COSTS, Column, Row, Scale, Study, run_study
+from regen_jax.errors import UserError
 
 FIRST, SECOND = "7 × 7, first", "second"
 ROWS = (
@@ -67,6 +68,32 @@ def test_size_of_a_row_is_its_own_by_default():
     row = Row("row", "digits.py:size=tiny")
     assert study.configure(row, {}, Scale()).prior.width == 16
     assert study.configure(row, {}, Scale(size="demo")).prior.width == 128
+
+
+def test_unknown_size_raises_user_error(tmp_path):
+    with pytest.raises(UserError, match="size cannot be 'huge': known are demo"):
+        run_study(STUDY, tmp_path, Scale(size="huge"))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "results.json cannot be read"),
+        ("{}", "holds no tables, and is left as it is"),
+        (None, "cannot be written"),
+    ],
+)
+def test_results_that_cannot_be_kept_raise_user_error_first(tmp_path, content, words):
+    results = tmp_path / "results.json"
+    if content is None:
+        results.mkdir()
+    else:
+        results.write_text(content)
+    with pytest.raises(UserError, match=words):
+        run_study(STUDY, tmp_path / "runs", Scale(), results)
+    assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
+    assert content is None or results.read_text() == content
 
 
 def test_table_of_all_runs_is_kept_beside_others(monkeypatch, tmp_path):
