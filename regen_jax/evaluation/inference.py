@@ -183,10 +183,11 @@ def _check_finite(value: Value, name: str) -> None:
     values, length = value if isinstance(value, Padded) else (value, None)
     if not np.issubdtype(values.dtype, np.floating):
         return
-    finite = np.isfinite(values).reshape(*values.shape[:2], -1).all(axis=-1)
+    invalid = ~np.isfinite(values).reshape(*values.shape[:2], -1)
+    invalid = np.any(invalid, axis=-1)
     if length is not None:
-        finite |= np.arange(values.shape[1]) >= length[:, None]
-    if number := np.sum(~finite.all(axis=1)):
+        invalid &= np.arange(values.shape[1]) < length[:, None]
+    if number := np.sum(np.any(invalid, axis=1)):
         raise UserError(
             f"{number} of {len(values)} {name} are not finite: train with a lower "
             "learning rate, or sample by another solver or in more steps"
