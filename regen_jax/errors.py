@@ -7,6 +7,19 @@ class UserError(Exception):
 
 LONGEST = 2000
 """The most characters of an error message."""
+_LONGEST_QUOTE = 60
+
+
+def quote(text: str) -> str:
+    """Quotes what a user gave, for an error; of a long text the beginning."""
+    return repr(
+        text if len(text) <= _LONGEST_QUOTE else f"{text[: _LONGEST_QUOTE - 3]}..."
+    )
+
+
+def reason(error: Exception) -> str:
+    """Returns what an exception says, or its type where it says nothing."""
+    return str(error) or type(error).__name__
 
 
 def line(error: object) -> str:

@@ -246,6 +246,12 @@ def check(space: Space, value: Value, name: str) -> Value:
     return value
 
 
+def check_constant_length(space: Space) -> None:
+    """Raises a ValueError for a padded Array, for parts that read all of each value."""
+    if isinstance(space, Array) and space.padded:
+        raise ValueError(f"needs an Array of constant length, not {space}")
+
+
 def length_mask(length: jax.Array, size: int) -> jax.Array:
     """Returns bool[..., size]: whether a position is before the length i32[...]."""
     return jnp.arange(size) < length[..., None]

@@ -12,7 +12,7 @@ from regen_jax import files
 from regen_jax.cli.load_run import blank_batch
 from regen_jax.config.build import Run
 from regen_jax.data.host_features import as_batch
-from regen_jax.errors import UserError
+from regen_jax.errors import UserError, reason
 from regen_jax.interfaces import Example
 from regen_jax.spaces import Padded
 
@@ -91,7 +91,7 @@ def read_prompts(run: Run, directory: Path, number: int) -> Example:
         )
     # Damage shows as almost any exception: of zipfile, zlib or NumPy.
     except Exception as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
+        raise UserError(f"{path} cannot be read: {reason(error)}") from error
     return prompts
 
 

@@ -9,11 +9,13 @@ import numpy as np
 
 from regen_jax.data.host_features import open_examples
 from regen_jax.data.pipeline import evaluation_batches
+from regen_jax.errors import UserError
 from regen_jax.evaluation import objective
 from regen_jax.evaluation.evaluator import concatenate, count
 from regen_jax.interfaces import Example, Task, Variables
 from regen_jax.random import split_keys
 from regen_jax.regeneration import Regeneration
+from regen_jax.spaces import Padded, Value
 
 _generate = jax.jit(Regeneration.generate, static_argnums=0)
 _reconstruct = jax.jit(Regeneration.reconstruct, static_argnums=0)
@@ -39,12 +41,16 @@ def sample(
 
     Example i of a seed is the same however many are drawn, in whatever batches. The
     prompts are examples first_index … first_index + N - 1.
+
+    Raises:
+      UserError: a y′ or y is not finite.
     """
     generate = functools.partial(_generate, parts, variables)
     y_prime, y = _in_batches(
         generate, parts.prompt(prompts), seed, batch_size, first_index
     )
-    return y_prime, task.postprocess(y)
+    _check_finite(y_prime, "samples of Y′")
+    return y_prime, _postprocessed(task, y)
 
 
 def decode_true(
@@ -58,6 +64,9 @@ def decode_true(
     """Draws postprocessed y [N, …] from the true y′ of a batch of examples.
 
     The decoder has the keys of `sample` for the same examples as prompts.
+
+    Raises:
+      UserError: a y is not finite.
     """
 
     def reconstruct_as_sampled(keys: jax.Array, batch: Any) -> Any:
@@ -66,7 +75,7 @@ def decode_true(
     y = _in_batches(
         reconstruct_as_sampled, parts.reference(examples), seed, batch_size, 0
     )
-    return task.postprocess(y)
+    return _postprocessed(task, y)
 
 
 def _in_batches(
@@ -106,10 +115,14 @@ def decode(
     y_prime: Any,
     seed: int = 0,
 ) -> Any:
-    """Returns postprocessed y [N, …] of y′ [N, …], with the decoder's keys of `sample`."""
+    """Returns postprocessed y [N, …] of y′ [N, …], with the decoder's keys of `sample`.
+
+    Raises:
+      UserError: a y is not finite.
+    """
     keys = example_keys(seed, 0, count(y_prime))
     y = _decode(parts, variables, split_keys(keys)[1], y_prime)
-    return task.postprocess(jax.device_get(y))
+    return _postprocessed(task, jax.device_get(y))
 
 
 def reconstruct(
@@ -119,7 +132,11 @@ def reconstruct(
     batch_size: int,
     split: str,
 ) -> tuple[Any, Any]:
-    """Returns postprocessed y [N, …] of a split, and Y → Y′ → Y of each."""
+    """Returns postprocessed y [N, …] of a split, and Y → Y′ → Y of each.
+
+    Raises:
+      UserError: a reconstruction is not finite.
+    """
     originals, reconstructions = [], []
     first = 0
     for batch in evaluation_batches(open_examples(task, parts, split), batch_size):
@@ -128,7 +145,8 @@ def reconstruct(
         y = _reconstruct(parts, _decoding(variables), keys, parts.reference(batch))
         reconstructions.append(jax.device_get(y))
         originals.append(batch["y"])
-    return concatenate(originals), task.postprocess(concatenate(reconstructions))
+    y = _postprocessed(task, concatenate(reconstructions), "reconstructions")
+    return concatenate(originals), y
 
 
 def encode(
@@ -144,6 +162,36 @@ def encode(
         part = jax.tree.map(lambda x, rows=rows: x[rows], batch)
         encoded.append(jax.device_get(_encode(parts, variables, part)))
     return concatenate(encoded)
+
+
+def _postprocessed(task: Task, y: Value, name: str = "samples of Y") -> Value:
+    """Returns what `Task.postprocess` makes of y [N, …] of a decoder, if all are finite.
+
+    It may round and clip, which would turn NaN into a value as good as any.
+    """
+    _check_finite(y, name)
+    return task.postprocess(y)
+
+
+def _check_finite(value: Value, name: str) -> None:
+    """Raises a UserError where real values [N, …] on the host are not all finite.
+
+    Args:
+      value: of any space; ids and padding are not checked.
+      name: what errors call the values.
+    """
+    values, length = value if isinstance(value, Padded) else (value, None)
+    if not np.issubdtype(values.dtype, np.floating):
+        return
+    invalid = ~np.isfinite(values).reshape(*values.shape[:2], -1)
+    invalid = np.any(invalid, axis=-1)
+    if length is not None:
+        invalid &= np.arange(values.shape[1]) < length[:, None]
+    if number := np.sum(np.any(invalid, axis=1)):
+        raise UserError(
+            f"{number} of {len(values)} {name} are not finite: train with a lower "
+            "learning rate, or sample by another solver or in more steps"
+        )
 
 
 def _decoding(variables: Mapping[str, Variables]) -> dict[str, Variables]:

@@ -17,11 +17,14 @@ from regen_jax.spaces import (
 )
 
 # What an example's key is folded with: no number of a layer or of a step.
-_TOKENS, _GAUSSIAN, _KEPT = 0x70657274, 0x70657275, 0x70657276
+_TOKENS, _GAUSSIAN, _KEPT, _SOURCE = 0x70657274, 0x70657275, 0x70657276, 0x70657277
 
 
 def add_noise(space: Space, keys: jax.Array, value: Value, level: float) -> Value:
     """Returns a batch of values with noise; padding and lengths stay as they are.
+
+    Of the same keys, it replaces other tokens than `replace_tokens` does: a stage calls
+    this for the source of a generator, and the generator that for its target.
 
     Args:
       space: of the values.
@@ -33,7 +36,7 @@ def add_noise(space: Space, keys: jax.Array, value: Value, level: float) -> Valu
     """
     if isinstance(space, Array):
         return _add_gaussian(space, keys, value, level)
-    return replace_tokens(space, keys, value, level)
+    return replace_tokens(space, fold_keys(keys, _SOURCE), value, level)
 
 
 def check_noise(space: Space, level: float, name: str) -> None:

@@ -229,6 +229,14 @@ def test_finalize_of_a_quantizer_reads_no_batch():
             ),
         ),
         (
+            Array((8, 8, 1), 0.0, 1.0, padded=True),
+            {},
+            (
+                "networks 'conv2d' need images, an Array of height, width, channels, "
+                "not Array(8, 8, 1, padded)"
+            ),
+        ),
+        (
             Array((8, 8, 1)),
             {},
             "networks 'conv2d' need an Array with bounds, not Array(8, 8, 1)",
@@ -276,20 +284,24 @@ def test_code_noise_is_of_what_the_decoder_reads_in_training(model):
     variables = random_variables(model)
     if model is RVQ:
         variables["codebook"]["counts"] = jnp.ones((2, 5))
+    # While latents train they are not standardized yet, and have the same noise.
+    final_variables = model.finalize(variables, [Y])
     noisy_model = dataclasses.replace(model, code_noise=0.5)
 
     @jax.jit
-    def losses(variables):
-        y_prime = model.encode(variables, Y)
+    def losses(variables, final_variables):
+        y_prime = model.encode(final_variables, Y)
         noisy = add_noise(model.output_space, KEYS, y_prime, 0.5)
-        values, mask = model.values(variables, noisy)
+        values, mask = model.values(final_variables, noisy)
         expected = model.reconstruction_loss(variables, values, mask, Y).loss
         outputs = [m.loss(variables, KEYS, Y, t) for m, t in arguments]
         own_terms = [output.metrics["bottleneck_loss"] for output in outputs]
         return expected, [o.loss for o in outputs], own_terms
 
     arguments = [(noisy_model, True), (noisy_model, False), (model, False)]
-    expected, (trained, evaluated, plain), own_terms = losses(variables)
+    expected, (trained, evaluated, plain), own_terms = losses(
+        variables, final_variables
+    )
     np.testing.assert_allclose(trained - own_terms[0], expected, rtol=1e-4)
     np.testing.assert_array_equal(evaluated, plain)
     np.testing.assert_array_equal(own_terms[0], own_terms[2])

@@ -27,7 +27,10 @@ from tests.training.descent import Constant, Descent
 SPACE = Array((8, 8, 1), 0.0, 255.0)
 MODELS = {
     "vit-kl": Autoencoder(
-        SPACE, VitNetworks(4, width=8, num_layers=1, num_heads=2), KL(2, 0.1)
+        SPACE,
+        VitNetworks(4, width=8, num_layers=1, num_heads=2),
+        KL(2, 0.1),
+        code_noise=0.5,
     ),
     "conv2d-lfq-perceptual-adversarial": Autoencoder(
         SPACE,

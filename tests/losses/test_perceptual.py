@@ -113,6 +113,9 @@ def test_weights_that_do_not_fit_raise_user_error(judge, tmp_path):
     assert "cannot be read: " in message(Perceptual(weights=str(absent)), {})
 
 
-def test_space_without_images_raises_value_error():
+@pytest.mark.parametrize(
+    "space", [Array((8, 8)), Array((8, 8, 1), 0.0, 1.0, padded=True)]
+)
+def test_space_without_images_raises_value_error(space):
     with pytest.raises(ValueError, match="feature network 'convnet' reads images"):
-        TERM.check(Array((8, 8)))
+        TERM.check(space)

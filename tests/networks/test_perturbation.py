@@ -29,6 +29,15 @@ def test_tokens_are_replaced_with_the_probability_by_uniform_ones():
     np.testing.assert_array_equal(alone[0], noisy[7])
 
 
+def test_source_and_target_of_the_same_keys_have_independent_noise():
+    space, tokens = Tokens(50, 1000), jnp.zeros((200, 50), jnp.int32)
+    source = np.asarray(add_noise(space, KEYS, tokens, 0.4))
+    target = np.asarray(replace_tokens(space, KEYS, tokens, 0.4))
+    assert abs(np.mean(source != 0) - 0.4) < 0.02
+    assert abs(np.mean((source != 0) & (target != 0)) - 0.4**2) < 0.02
+    assert np.mean(source == target) < 0.4
+
+
 def test_categories_are_replaced_with_the_probability():
     noisy = replace_tokens(Category(4), KEYS, jnp.zeros(200, jnp.int32), 1.0)
     assert set(np.asarray(noisy).tolist()) == {0, 1, 2, 3}

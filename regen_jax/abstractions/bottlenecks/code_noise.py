@@ -21,6 +21,8 @@ def with_code_noise(
 ) -> BottleneckOutput:
     """Returns the output with the values of noisy codes, and its own gradient.
 
+    Codes that `finalize` will scale have noise in the units that they have afterwards.
+
     Args:
       bottleneck: whose codes they are.
       state: of the bottleneck.
@@ -36,4 +38,5 @@ def with_code_noise(
     y_prime = add_noise(space, keys, bottleneck.pack(space, codes, mask), level)
     noisy, _ = bottleneck.unpack(space, shape, y_prime)
     noise = bottleneck.decode(state, noisy) - bottleneck.decode(state, codes)
+    noise *= bottleneck.code_scale(codes, mask)
     return output.replace(values=output.values + jax.lax.stop_gradient(noise))

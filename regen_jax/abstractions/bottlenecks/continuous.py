@@ -13,6 +13,7 @@ from regen_jax.abstractions.bottlenecks.interface import (
     State,
     full_mask,
 )
+from regen_jax.loss_output import global_mean
 from regen_jax.spaces import Array, Padded, Value, length_mask
 
 _MIN_STD = 1e-6
@@ -50,6 +51,16 @@ class ContinuousBottleneck(Bottleneck):
 
     def decode(self, state: State, codes: jax.Array) -> jax.Array:
         return codes * state["std"] + state["mean"]
+
+    def code_scale(self, codes: jax.Array, mask: Mask) -> jax.Array:
+        """Returns the deviation of each channel over the global batch, f32[dim]."""
+        number, mean, squares = _batch_moments(codes, mask)
+        number = number.astype(jnp.float32)
+        # Devices have as many examples each, but not as many latents in the mask.
+        mean_number, sums = global_mean((number, number * mean))
+        mean_number = jnp.maximum(mean_number, 1e-6)
+        between = number * jnp.square(mean - sums / mean_number)
+        return jnp.sqrt(global_mean(squares + between) / mean_number)
 
     def pack(self, space: Array, codes: jax.Array, mask: Mask) -> Value:
         if mask is None:

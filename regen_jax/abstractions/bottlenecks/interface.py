@@ -88,6 +88,13 @@ class Bottleneck(Checked, abc.ABC):
     def decode(self, state: State, codes: jax.Array) -> jax.Array:
         """Returns the values f32[B, *latent_shape, value_dim] of codes."""
 
+    def code_scale(self, codes: jax.Array, mask: Mask) -> jax.Array | float:
+        """Returns what `finalize` will divide codes by, as far as a batch tells.
+
+        By default 1: codes stay as they are.
+        """
+        return 1.0
+
     @abc.abstractmethod
     def pack(self, space: Tokens | Array, codes: jax.Array, mask: Mask) -> Value:
         """Returns codes laid out as a y′ of `output_space`."""

@@ -10,7 +10,7 @@ from regen_jax.abstractions.image.consistency import encoded
 from regen_jax.interfaces import Abstraction, Variables
 from regen_jax.metrics.image import mse
 from regen_jax.ranges import Count
-from regen_jax.spaces import Array
+from regen_jax.spaces import Array, check_constant_length
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Downsample(Abstraction):
 
     def __post_init__(self):
         ranges.check(self)
+        check_constant_length(self.input_space)
         if not isinstance(self.input_space, Array) or len(self.input_space.shape) < 2:
             raise ValueError(
                 f"needs an Array with a grid and channels, not {self.input_space}"

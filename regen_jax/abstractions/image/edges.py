@@ -14,11 +14,11 @@ import numpy as np
 
 from regen_jax import ranges
 from regen_jax.abstractions.image.consistency import encoded
-from regen_jax.errors import UserError
+from regen_jax.errors import UserError, quote
 from regen_jax.interfaces import Abstraction, Variables
 from regen_jax.metrics.image import edge_f1
 from regen_jax.ranges import NonNegative, PositiveFraction
-from regen_jax.spaces import Array
+from regen_jax.spaces import Array, check_constant_length
 
 EDGE, NO_EDGE = "#", "."
 """Pixels of an edge map as text."""
@@ -57,6 +57,7 @@ class Edges(Abstraction):
     def __post_init__(self):
         ranges.check(self)
         space = self.input_space
+        check_constant_length(space)
         if not (isinstance(space, Array) and space.bounded and len(space.shape) == 3):
             raise ValueError(
                 f"needs an Array of images with bounds [H, W, channels], not {space}"
@@ -121,7 +122,7 @@ class Edges(Abstraction):
             if len(line) != width or set(line) - {EDGE, NO_EDGE}:
                 raise UserError(
                     f"line {number} of the edge map must be {width} characters {EDGE} or "
-                    f"{NO_EDGE}, not {line!r}"
+                    f"{NO_EDGE}, not {quote(line)}"
                 )
         rows = [[character == EDGE for character in line] for line in lines]
         return np.array(rows, np.float32)[..., None]

@@ -9,7 +9,7 @@ import numpy as np
 from regen_jax.abstractions.image.consistency import encoded
 from regen_jax.interfaces import Abstraction, Variables
 from regen_jax.metrics.image import mse
-from regen_jax.spaces import Array
+from regen_jax.spaces import Array, check_constant_length
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue (ITU-R BT.601, section 2.5.1)."""
@@ -31,6 +31,7 @@ class Grayscale(Abstraction):
 
     def __post_init__(self):
         space = self.input_space
+        check_constant_length(space)
         if not isinstance(space, Array) or len(space.shape) < 2:
             raise ValueError(f"needs an Array of RGB images, not {space}")
         if space.shape[-1] != len(LUMA):

@@ -18,7 +18,7 @@ from regen_jax.interfaces import Abstraction, LossOutput, Variables
 from regen_jax.losses.squared_error import mean_square
 from regen_jax.metrics import codebook
 from regen_jax.modalities.image.color_histogram import ColorHistogram, bins_per_channel
-from regen_jax.spaces import Array, Tokens
+from regen_jax.spaces import Array, Tokens, check_constant_length
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Palette(Abstraction):
     def __post_init__(self):
         ranges.check(self)
         space = self.input_space
+        check_constant_length(space)
         if not (isinstance(space, Array) and space.bounded) or (
             len(space.shape) < 2 or space.shape[-1] > 4
         ):

@@ -9,7 +9,7 @@ from annotated_types import Ge
 
 from regen_jax import ranges
 from regen_jax.interfaces import Abstraction, Variables
-from regen_jax.spaces import Array, Tokens
+from regen_jax.spaces import Array, Tokens, check_constant_length
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +29,7 @@ class PixelTokens(Abstraction):
 
     def __post_init__(self):
         ranges.check(self)
+        check_constant_length(self.input_space)
         if not isinstance(self.input_space, Array) or not self.input_space.bounded:
             raise ValueError(f"needs an Array with bounds, not {self.input_space}")
 

@@ -11,7 +11,7 @@ class ImageNetworks(Networks):
 
     def check(self, space: Space) -> None:
         name = type(self).__module__.rpartition(".")[2]
-        if not isinstance(space, Array) or len(space.shape) != 3:
+        if not isinstance(space, Array) or len(space.shape) != 3 or space.padded:
             raise ValueError(
                 f"networks {name!r} need images, an Array of height, width, channels, "
                 f"not {space}"

@@ -6,7 +6,7 @@ import functools
 import numpy as np
 
 from regen_jax import ranges
-from regen_jax.errors import UserError
+from regen_jax.errors import UserError, quote
 from regen_jax.interfaces import Example, HostFeature
 from regen_jax.metrics.error_rates import token_error_rate
 from regen_jax.modalities.text import characters
@@ -61,7 +61,7 @@ class Phonemes(HostFeature):
         space = self.output_space
         if len(phones) > space.length:
             raise UserError(
-                f"{text!r} has {len(phones)} phonemes, and at most {space.length} "
+                f"{quote(text)} has {len(phones)} phonemes, and at most {space.length} "
                 "fit: raise the option length of abstraction 'phonemes'"
             )
         return characters.encode(space, phones if self.stress else strip_stress(phones))

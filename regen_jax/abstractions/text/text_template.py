@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from regen_jax import ranges
-from regen_jax.errors import UserError
+from regen_jax.errors import UserError, quote
 from regen_jax.interfaces import Example, HostFeature, Variables
 from regen_jax.modalities.text import tokenizer
 from regen_jax.modalities.text.function_words import is_function_word
@@ -74,7 +74,7 @@ class TextTemplate(HostFeature):
         text_words = words(self.input_space, value)
         text = tokenizer.decode(self.input_space, value)
         if not text_words:
-            raise UserError(f"there is no word in {text!r} to make a template of")
+            raise UserError(f"there is no word in {quote(text)} to make a template of")
         functional = [is_function_word(word.form) for word in text_words]
         eligible = len(text_words) if self.function_words else functional.count(False)
         # Rounded first, as 0.28 * 25 is a little more than 7.
@@ -114,12 +114,12 @@ class TextTemplate(HostFeature):
             )
         text = tokenizer.normalize(lines[0])
         if not WORD.search(text):
-            raise UserError(f"there is no word in the template {text!r}")
+            raise UserError(f"there is no word in the template {quote(text)}")
         for place, chunk in enumerate(text.split(), 1):
             if not self.marks and not WORD.fullmatch(chunk):
                 raise UserError(
-                    f"word {place} of the template, {chunk!r}, is not made of letters "
-                    "and digits alone: write words with spaces between them"
+                    f"word {place} of the template, {quote(chunk)}, is not made of "
+                    "letters and digits alone: write words with spaces between them"
                 )
         return self._encode(text)
 
@@ -170,8 +170,8 @@ class TextTemplate(HostFeature):
                 raise UserError(f"word {place} of the template: {error}") from error
             if end + len(pieces) > len(ids):
                 raise UserError(
-                    f"word {place} of a template, {chunk!r}, is beyond its {len(ids)} "
-                    "pieces: use fewer words, or raise the option length of "
+                    f"word {place} of a template, {quote(chunk)}, is beyond its "
+                    f"{len(ids)} pieces: use fewer words, or raise the option length of "
                     "abstraction 'text_template'"
                 )
             ids[end : end + len(pieces)] = pieces

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from regen_jax import ranges
-from regen_jax.errors import UserError
+from regen_jax.errors import UserError, quote
 from regen_jax.interfaces import Example, HostFeature, Variables
 from regen_jax.metrics.error_rates import token_error_rate
 from regen_jax.modalities.text import characters, tokenizer
@@ -85,7 +85,7 @@ class WordSkeleton(HostFeature):
         tokens = self._tokens(value)
         if not tokens:
             text = tokenizer.decode(self.input_space, value)
-            raise UserError(f"there is no word in {text!r} to make a skeleton of")
+            raise UserError(f"there is no word in {quote(text)} to make a skeleton of")
         return self._encode(tokens)
 
     def to_text(self, y_prime: np.ndarray) -> str:
@@ -109,8 +109,8 @@ class WordSkeleton(HostFeature):
         for place, token in enumerate(tokens, 1):
             if token not in SYMBOLS:
                 raise UserError(
-                    f"word {place} of the skeleton, {token!r}, is no function word: write "
-                    f"a mask for others ({' '.join(MASKS)}), and a space before marks"
+                    f"word {place} of the skeleton, {quote(token)}, is no function word: "
+                    f"write a mask for others ({' '.join(MASKS)}), and a space before marks"
                 )
         return self._encode(tokens)
 

@@ -50,6 +50,10 @@ class Order(abc.ABC):
 
     registry: ClassVar[str] = "regen_jax.generators.masked.orders"
 
+    def check(self, space: Tokens) -> None:
+        """Raises a ValueError where tokens of that space have no such order."""
+        return
+
     @abc.abstractmethod
     def scores(
         self, space: Tokens, keys: jax.Array, log_probs: jax.Array, progress: jax.Array

@@ -67,6 +67,10 @@ class Masked(TokenOptions, Generator):
         }
     )
 
+    def __post_init__(self):
+        super().__post_init__()
+        self.order.check(self.target_space)
+
     @property
     def network(self) -> Transformer:
         return build_network(self, self.target_space.length, causal=False)

@@ -73,12 +73,25 @@ def unmask(
         )
         # Those that are known come first.
         scores = jnp.where(masked, scores, jnp.inf)
-        num_masked = call.num_masked * num_sampled // size
+        num_masked = scaled_count(call.num_masked, num_sampled, size)
         keep = descending_ranks(scores) >= size - num_masked
         return (jnp.where(masked & ~keep, candidates, tokens), keep), None
 
     (tokens, _), _ = jax.lax.scan(reveal, (tokens, masked), calls)
     return end_at_padding(space, tokens)
+
+
+def scaled_count(count: jax.Array, part: jax.Array, whole: int) -> jax.Array:
+    """Returns count · part // whole, though the product may exceed int32.
+
+    Args:
+      count: i32[...], from 0 to `whole`.
+      part: i32[...], likewise.
+      whole: up to 2²⁴, which float32 is exact to.
+    """
+    estimate = jnp.asarray(count * (part / whole), jnp.int32)
+    # Both products wrap around alike: their difference is that of whole numbers, small.
+    return estimate + (count * part - estimate * whole) // whole
 
 
 def descending_ranks(x: jax.Array) -> jax.Array:

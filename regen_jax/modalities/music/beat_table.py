@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
-from regen_jax.errors import UserError
+from regen_jax.errors import UserError, quote
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,10 +54,10 @@ def parse_table(
     lines = [(i, cells) for i, cells in lines if cells]
     header = ["beat", *(column.name for column in columns)]
     if not lines or lines[0][1] != header:
-        first_line = " ".join(lines[0][1])[:60] if lines else ""
+        first_line = " ".join(lines[0][1]) if lines else ""
         raise UserError(
             f"line {lines[0][0] if lines else 1}: the header must be "
-            f"{' '.join(header)!r}, not {first_line!r}"
+            f"{' '.join(header)!r}, not {quote(first_line)}"
         )
     if len(lines) == 1:
         raise UserError(f"line {lines[0][0]}: no beat follows the header")
@@ -78,14 +78,14 @@ def _parse_row(columns: Sequence[Column], number: int, cells: list[str]) -> list
         )
     if not cells[0].isdecimal():
         raise UserError(
-            f"line {number}: {cells[0]!r} where the number of a beat should be"
+            f"line {number}: {quote(cells[0])} where the number of a beat should be"
         )
     row = []
     for column, cell in zip(columns, cells[1:], strict=True):
         if cell not in column.symbols:
             raise UserError(
-                f"line {number}, beat {cells[0]}: unknown {column.name} {cell!r}: it "
-                f"must be {column.hint}"
+                f"line {number}, beat {cells[0]}: unknown {column.name} "
+                f"{quote(cell)}: it must be {column.hint}"
             )
         row.append(column.symbols.index(cell))
     return row

@@ -4,7 +4,7 @@ import difflib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from regen_jax.errors import UserError
+from regen_jax.errors import UserError, quote
 from regen_jax.modalities.text import tokenizer
 from regen_jax.modalities.text.words import WORD
 
@@ -44,6 +44,6 @@ def check_words(caption: str, known: Sequence[str]) -> None:
     near = difflib.get_close_matches(unknown[0], known, _NUM_EXAMPLES)
     listed = ", ".join(map(repr, near or known[:_NUM_EXAMPLES]))
     raise UserError(
-        f"{unknown[0]!r} in {caption!r} is in no caption that was learned from: write "
-        f"words of their {len(known):,}, such as {listed}"
+        f"{quote(unknown[0])} in {quote(caption)} is in no caption that was learned "
+        f"from: write words of their {len(known):,}, such as {listed}"
     )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from regen_jax.errors import UserError
+from regen_jax.errors import UserError, quote
 from regen_jax.spaces import Tokens
 
 ENGLISH = (" ", "'", *string.ascii_lowercase)
@@ -55,7 +55,7 @@ def encode(space: Tokens, text: Sequence[str]) -> np.ndarray:
     if unknown := [symbol for symbol in text if symbol not in ids]:
         known = ", ".join(repr(symbol) for symbol in ids)
         raise UserError(
-            f"{unknown[0]!r} in {_quote(text)} is unknown: known are {known}"
+            f"{quote(unknown[0])} in {_quote(text)} is unknown: known are {known}"
         )
     if len(text) > space.length or (len(text) < space.length and not space.padded):
         limit = "at most" if space.padded else "exactly"
@@ -112,5 +112,4 @@ def _normalize_character(character: str) -> str:
 
 
 def _quote(text: Sequence[str]) -> str:
-    joined = text if isinstance(text, str) else " ".join(text)
-    return repr(joined if len(joined) <= 60 else f"{joined[:57]}...")
+    return quote(text if isinstance(text, str) else " ".join(text))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from regen_jax.errors import UserError
+from regen_jax.errors import UserError, quote
 from regen_jax.extras import require
 
 SAMPLE_RATE = 22_050
@@ -53,7 +53,7 @@ def speak(
         is out of range, or the text has nothing to speak.
     """
     if not any(map(str.isalnum, text)):
-        raise UserError(f"there is nothing to speak in the text {text!r}")
+        raise UserError(f"there is nothing to speak in the text {quote(text)}")
     if not 80 <= rate <= 450:
         raise UserError(f"{rate} words a minute cannot be spoken: choose 80 to 450")
     with _lock:
@@ -112,7 +112,7 @@ def _synthesize(
         data, ctypes.c_size_t(len(data) + 1), 0, 1, 0, _UTF8, None, None
     )
     if status:
-        raise UserError(f"espeak-ng cannot speak {text!r}: its error {status}")
+        raise UserError(f"espeak-ng cannot speak {quote(text)}: its error {status}")
     return chunks, phones
 
 

@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Iterable
 
-from regen_jax.errors import UserError
+from regen_jax.errors import UserError, quote
 from regen_jax.extras import require
 from regen_jax.modalities.text import espeak
 from regen_jax.modalities.text.characters import normalize
@@ -60,7 +60,7 @@ def pronounce(text: str) -> list[str]:
     """
     words = normalize(text).split()
     if not words:
-        raise UserError(f"there is no word to pronounce in {text!r}")
+        raise UserError(f"there is no word to pronounce in {quote(text)}")
     phones = list(_pronounce_word(words[0]))
     for word in words[1:]:
         phones += [WORD_BREAK, *_pronounce_word(word)]
@@ -123,7 +123,7 @@ def _pronounce_word(word: str) -> tuple[str, ...]:
         return entry
     if phones := _pronounce_by_espeak(word):
         return phones
-    raise UserError(f"there is no English pronunciation of {word!r}")
+    raise UserError(f"there is no English pronunciation of {quote(word)}")
 
 
 def _pronounce_by_espeak(word: str) -> tuple[str, ...]:

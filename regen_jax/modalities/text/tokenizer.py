@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from regen_jax.errors import UserError
+from regen_jax.errors import UserError, quote
 from regen_jax.extras import require
 from regen_jax.files import write_atomically
 from regen_jax.spaces import Tokens
@@ -123,7 +123,7 @@ def encode(space: Tokens, text: str) -> np.ndarray:
         raise UserError("the text is empty: at least one word is needed")
     if len(ids) > space.length:
         raise UserError(
-            f"{_quote(text)} has {len(ids)} pieces: at most {space.length} fit"
+            f"{quote(text)} has {len(ids)} pieces: at most {space.length} fit"
         )
     encoded = np.zeros(space.length, np.int32)
     encoded[: len(ids)] = ids
@@ -143,7 +143,7 @@ def tokenize(space: Tokens, text: str) -> list[int]:
     if unknown := [character for character in normalized if character not in alphabet]:
         position = normalized.index(unknown[0]) + 1
         raise UserError(
-            f"{unknown[0]!r}, character {position} of {_quote(normalized)}, is unknown: "
+            f"{unknown[0]!r}, character {position} of {quote(normalized)}, is unknown: "
             f"known are {''.join(sorted(alphabet))!r}"
         )
     return [index for word in normalized.split() for index in tokenize_word(word)]
@@ -304,7 +304,3 @@ def _ordered_pieces(vocab: dict[str, int]) -> tuple[str, ...]:
 
 def _library() -> types.ModuleType:
     return require("tokenizers", "text", "the tokenization of texts")
-
-
-def _quote(text: str) -> str:
-    return repr(text if len(text) <= 60 else f"{text[:57]}...")

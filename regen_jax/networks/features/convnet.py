@@ -24,7 +24,8 @@ class ConvNetFeatures(FeatureNetwork):
     num_blocks: Natural = 1
 
     def check(self, space: Space) -> None:
-        if not isinstance(space, Array) or len(space.shape) != 3 or not space.bounded:
+        image = isinstance(space, Array) and len(space.shape) == 3 and space.bounded
+        if not image or space.padded:
             raise ValueError(
                 "feature network 'convnet' reads images, an Array of height, width and "
                 f"channels with bounds, not {space}"

@@ -33,6 +33,7 @@ class VGG16(FeatureNetwork):
 
     def check(self, space: Space) -> None:
         image = isinstance(space, Array) and len(space.shape) == 3 and space.bounded
+        image = image and not space.padded
         if not image or space.shape[2] not in (1, 3) or min(space.shape[:2]) < 16:
             raise ValueError(
                 "feature network 'vgg16' reads images of 16 x 16 pixels or more with 1 "

@@ -1,19 +1,22 @@
 """Weights of trained networks from files, and whether they fit a network."""
 
-import zipfile
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax.serialization import msgpack_restore
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from regen_jax import paths
-from regen_jax.errors import UserError
+from regen_jax.errors import UserError, reason
 
 Tree = Mapping[str, Any]
+
+_NUM_EXAMPLES = 3
 
 
 def read_weights(path: str, where: str) -> Tree:
@@ -33,9 +36,11 @@ def read_weights(path: str, where: str) -> Tree:
         raise UserError(f"{where}={path} must be a file {' or '.join(readers)}")
     try:
         leaves = readers[file.suffix](file)
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f"{where}={path} cannot be read: {error}") from error
-    return unflatten_dict(leaves, sep="/")
+        _check_names(leaves)
+        return unflatten_dict(leaves, sep="/")
+    # Damage shows as almost any exception: of zipfile, zlib, msgpack or NumPy.
+    except Exception as error:
+        raise UserError(f"{where}={path} cannot be read: {reason(error)}") from error
 
 
 def select_weights(expected: Tree, weights: Tree, origin: str) -> Tree:
@@ -47,7 +52,8 @@ def select_weights(expected: Tree, weights: Tree, origin: str) -> Tree:
       origin: what errors call the weights.
 
     Raises:
-      UserError: names the first that is missing or has another shape.
+      UserError: names the first that is missing, has another shape, or holds values that
+        are not finite real numbers of the network's dtype.
     """
     leaves = flatten_dict(weights, sep="/")
     selected = {}
@@ -55,7 +61,7 @@ def select_weights(expected: Tree, weights: Tree, origin: str) -> Tree:
         if name not in leaves:
             raise UserError(
                 f"{origin} has no {name}, of shape {leaf.shape}: there are "
-                f"{', '.join(leaves) or 'none'}"
+                f"{_examples(leaves)}"
             )
         if leaves[name].shape != leaf.shape:
             raise UserError(
@@ -64,18 +70,60 @@ def select_weights(expected: Tree, weights: Tree, origin: str) -> Tree:
             )
         selected[name] = leaves[name]
         if not isinstance(selected[name], jax.ShapeDtypeStruct):
-            selected[name] = np.asarray(selected[name], leaf.dtype)
+            selected[name] = _finite(selected[name], leaf.dtype, f"{origin} has {name}")
     return unflatten_dict(selected, sep="/")
 
 
+def _finite(value: np.ndarray | jax.Array, dtype: Any, named: str) -> np.ndarray:
+    """Returns an array of real numbers in a dtype, where all are finite."""
+    if not any(
+        jnp.issubdtype(value.dtype, kind) for kind in (jnp.floating, jnp.integer)
+    ):
+        raise UserError(f"{named} of type {value.dtype}, but real numbers are needed")
+    with np.errstate(over="ignore"):
+        array = np.asarray(value, dtype)
+    if number := np.sum(~np.isfinite(array)):
+        raise UserError(
+            f"{named} with {number} of {array.size} values that are NaN, infinite or "
+            f"beyond {array.dtype}"
+        )
+    return array
+
+
+def _check_names(leaves: Mapping[str, np.ndarray]) -> None:
+    """Raises a ValueError where a name is both of an array and of others' parent."""
+    for name in leaves:
+        parts = name.split("/")
+        for end in range(1, len(parts)):
+            if (parent := "/".join(parts[:end])) in leaves:
+                raise ValueError(f"it holds both {parent} and {name}")
+
+
+def _examples(names: Mapping[str, Any]) -> str:
+    """Returns the names, or of many their number and the first."""
+    if len(names) <= _NUM_EXAMPLES:
+        return ", ".join(names) or "none"
+    first = ", ".join(itertools.islice(names, _NUM_EXAMPLES))
+    return f"{len(names)}, such as {first}"
+
+
 def _read_npz(file: Path) -> dict[str, np.ndarray]:
-    with np.load(file, allow_pickle=False) as stored:
-        return {name.removeprefix("params/"): stored[name] for name in stored.files}
+    stored = np.load(file, allow_pickle=False)
+    if not isinstance(stored, np.lib.npyio.NpzFile):
+        raise ValueError("it holds one array, which has no name")
+    with stored:
+        return {
+            name.removeprefix("params/"): np.asarray(stored[name])
+            for name in stored.files
+        }
 
 
 def _read_msgpack(file: Path) -> dict[str, np.ndarray]:
     tree = msgpack_restore(file.read_bytes())
-    if not isinstance(tree, dict):
+    params = tree.get("params", tree) if isinstance(tree, dict) else None
+    if not isinstance(params, dict):
         raise ValueError("it holds no parameters by name")
-    leaves = flatten_dict(tree.get("params", tree), sep="/")
-    return {name: np.asarray(leaf) for name, leaf in leaves.items()}
+    leaves = flatten_dict(params)
+    if unnamed := [part for path in leaves for part in path if type(part) is not str]:
+        raise ValueError(f"it has a name that is no text: {unnamed[0]!r}")
+    return {"/".join(path): np.asarray(leaf) for path, leaf in leaves.items()}

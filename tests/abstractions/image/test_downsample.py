@@ -46,6 +46,11 @@ def test_consistency_is_the_error_at_the_lower_resolution():
         (Category(3), 2, "needs an Array with a grid and channels, not Category(3)"),
         (Array((6,)), 2, "needs an Array with a grid and channels, not Array(6)"),
         (Array((6, 8, 1)), 4, "factor 4 does not divide the grid (6, 8)"),
+        (
+            Array((6, 8, 1), padded=True),
+            2,
+            "needs an Array of constant length, not Array(6, 8, 1, padded)",
+        ),
         (Array((6, 8, 1)), 0, "factor must be at least 1, not 0"),
     ],
 )

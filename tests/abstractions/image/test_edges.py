@@ -119,6 +119,7 @@ def test_images_with_their_own_edges_are_consistent():
         (Tokens(4, 2), {}, "needs an Array of images with bounds [H, W, channels]"),
         (Array((4, 4, 1)), {}, "needs an Array of images with bounds [H, W, channels]"),
         (Array((4, 4), 0, 1), {}, "needs an Array of images with bounds"),
+        (Array((4, 4, 1), 0, 1, padded=True), {}, "needs an Array of constant length"),
         (GRAY, {"low_threshold": 0.3}, "low_threshold 0.3 exceeds high_threshold 0.1"),
         (GRAY, {"sigma": -1.0}, "sigma must be 0 or more, not -1.0"),
     ],

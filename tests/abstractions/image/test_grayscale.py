@@ -43,6 +43,10 @@ def test_consistency_is_the_error_of_the_luma():
     [
         (Category(3), "needs an Array of RGB images, not Category(3)"),
         (
+            Array((8, 8, 3), padded=True),
+            "needs an Array of constant length, not Array(8, 8, 3, padded)",
+        ),
+        (
             Array((28, 28, 1), 0, 255),
             "needs 3 channels, red, green and blue, not Array(28, 28, 1): such images are "
             "gray already, and 'downsample' or 'edges' fits them",

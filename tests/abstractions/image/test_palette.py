@@ -107,6 +107,7 @@ def test_check_of_data_stops_once_there_are_enough_colors():
     [
         (Tokens(3, 4), 2, "needs an Array of images with bounds and 1 to 4 channels"),
         (Array((3, 3, 5), 0, 1), 2, "needs an Array of images with bounds and 1 to 4"),
+        (Array((3, 3, 1), 0, 1, padded=True), 2, "needs an Array of constant length"),
         (SPACE, 1, "num_colors must be in [2, 1024], not 1"),
         (
             Array((4, 4, 1), 0, 255, step=1.0),

@@ -74,6 +74,11 @@ def test_lossless_is_whether_every_value_has_a_level(space, levels, lossless):
     [
         (Category(3), 256, "needs an Array with bounds, not Category(3)"),
         (Array((4,)), 256, "needs an Array with bounds, not Array(4)"),
+        (
+            Array((4,), 0, 1, padded=True),
+            256,
+            "needs an Array of constant length, not Array(4, padded)",
+        ),
         (IMAGES, 1, "levels must be at least 2, not 1"),
     ],
 )

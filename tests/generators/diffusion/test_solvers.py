@@ -142,6 +142,24 @@ def test_ddim_step_matches_equations_12_and_16():
     np.testing.assert_allclose(x, expected, atol=1e-5)
 
 
+def test_ddim_step_over_many_noise_levels_keeps_the_right_noise():
+    process, keys = PROCESSES["edm"], jax.random.split(jax.random.key(0), 1)
+    zero, one = jnp.zeros((1, 1)), jnp.ones((1, 1))
+    denoiser = Denoiser(process, lambda x, time: Components(zero, one))
+    levels = np.geomspace(0.001, 0.1, 200)
+
+    @jax.jit
+    @jax.vmap
+    def end(level):
+        interval = process.time_at(80.0), process.time_at(level)
+        return DDIM(eta=1.0).step(denoiser, SolverState(zero, keys, ()), interval).x
+
+    drawn = jax.random.normal(jax.random.fold_in(keys[0], 0), (1,))
+    expected = levels * (levels / 80 + drawn)
+    # A difference of squares is less exact here, or negative where products are fused.
+    np.testing.assert_allclose(end(levels)[:, 0, 0], expected, rtol=1e-4)
+
+
 def test_dpm_solver_step_matches_algorithm_2():
     times = np.array([0.3, 0.45, 0.7], np.float32)
     alpha, sigma = np.asarray(VP_V.scales(jnp.asarray(times)), np.float64)

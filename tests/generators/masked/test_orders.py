@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy.stats import qmc
 
+from regen_jax.generators.masked.masked import Masked
 from regen_jax.generators.masked.orders.confidence import Confidence
 from regen_jax.generators.masked.orders.halton import Halton, halton_order
 from regen_jax.generators.masked.unmasking import descending_ranks
-from regen_jax.spaces import Tokens
+from regen_jax.spaces import Category, Tokens
 
 KEYS = jax.random.split(jax.random.key(0), 3)
 
@@ -73,6 +74,17 @@ def test_confidence_adds_annealed_gumbel_noise():
 def test_rank_of_the_highest_is_zero_and_ties_keep_their_order():
     ranks = descending_ranks(jnp.array([[2.0, 5.0, 2.0, jnp.inf]]))
     assert ranks.tolist() == [[2, 1, 3, 0]]
+
+
+def test_grid_of_many_axes_raises_value_error():
+    space = Tokens(128, 5, grid=(2,) * 7)
+    message = (
+        r"order 'halton' needs a grid of at most 6 axes, not \(2, 2, 2, 2, 2, 2, 2\)"
+    )
+    with pytest.raises(ValueError, match=message):
+        Masked(Category(3), space, order=Halton())
+    Masked(Category(3), Tokens(64, 5, grid=(2,) * 6), order=Halton())
+    Masked(Category(3), space)
 
 
 def test_negative_noise_raises_value_error():

@@ -1,12 +1,37 @@
 """What known tokens of a padded space rule out."""
 
+import itertools
+import math
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from regen_jax.generators.masked.unmasking import end_at_padding, mask_impossible
+from regen_jax.generators.masked.unmasking import (
+    end_at_padding,
+    mask_impossible,
+    scaled_count,
+)
 from regen_jax.spaces import Tokens
 from tests.generators.masked.enumeration import possible_tokens, states_of, targets_of
+
+
+@pytest.mark.parametrize("whole", [1, 7, 12, 46_340, 46_341, 100_003, 2**24 - 1, 2**24])
+def test_scaled_count_is_that_of_whole_numbers(whole):
+    rng = np.random.default_rng(0)
+    counts, parts = (
+        [0, 1, whole - 1, whole, *rng.integers(0, whole + 1, 60).tolist()]
+        for _ in range(2)
+    )
+    # Multiples of the whole, where a quotient that is rounded down is one too small.
+    divisor = math.gcd(whole, 12)
+    counts += [whole // divisor * i for i in range(divisor + 1)]
+    parts += [whole - whole // divisor * i for i in range(divisor + 1)]
+    pairs = list(itertools.product(counts, parts))
+    count, part = jnp.array(pairs, jnp.int32).T
+    actual = jax.jit(scaled_count, static_argnums=2)(count, part, whole)
+    assert actual.tolist() == [a * b // whole for a, b in pairs]
 
 
 @pytest.mark.parametrize(

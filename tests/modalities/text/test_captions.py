@@ -26,6 +26,16 @@ def test_caption_of_known_words_is_accepted():
     captions.check_words("red, medium-light heart!", KNOWN)
 
 
+@pytest.mark.parametrize("separator", [" ", ""])
+def test_error_of_a_long_caption_has_its_beginning(separator):
+    caption = separator.join(f"word{i}" for i in range(500))
+    with pytest.raises(
+        UserError, match=r"in 'word0 ?word1.*\.\.\.' is in no"
+    ) as caught:
+        captions.check_words(caption, KNOWN)
+    assert len(str(caught.value)) < 300
+
+
 @pytest.mark.parametrize(
     "caption, words",
     [

@@ -22,7 +22,10 @@ def test_parameters_and_maps_have_the_published_shapes():
     assert [x.shape for x in maps] == expected
 
 
-@pytest.mark.parametrize("shape", [(8, 8, 3), (32, 32, 2), (32, 32)])
-def test_space_that_does_not_fit_raises_value_error(shape):
+@pytest.mark.parametrize(
+    ("shape", "padded"),
+    [((8, 8, 3), False), ((32, 32, 2), False), ((32, 32), False), ((32, 32, 3), True)],
+)
+def test_space_that_does_not_fit_raises_value_error(shape, padded):
     with pytest.raises(ValueError, match="'vgg16' reads images of 16 x 16 pixels"):
-        VGG16().check(Array(shape, 0.0, 1.0))
+        VGG16().check(Array(shape, 0.0, 1.0, padded))

@@ -38,7 +38,9 @@ class DDIM(Solver):
         # Noise levels at the end over those at the start.
         ratio = end.sigma * start.alpha / (end.alpha * start.sigma)
         new = self.eta * end.sigma * jnp.sqrt(1 - jnp.square(ratio))
-        old = jnp.sqrt(jnp.square(end.sigma) - jnp.square(new))
+        # The root of sigma² - new² in a form that rounding never makes negative.
+        kept = (1 - self.eta**2) + jnp.square(self.eta * ratio)
+        old = end.sigma * jnp.sqrt(kept)
         drawn = jax.vmap(lambda key: jax.random.normal(key, data.shape[1:]))(
             fold_keys(state.keys, 0)
         )

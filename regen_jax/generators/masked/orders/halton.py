@@ -24,6 +24,13 @@ class Halton(Order):
     van der Corput's. Levels of a stack follow one another, the first level first.
     """
 
+    def check(self, space: Tokens) -> None:
+        if len(space.grid) > len(_BASES):
+            raise ValueError(
+                f"order 'halton' needs a grid of at most {len(_BASES)} axes, not "
+                f"{space.grid}: use order 'confidence'"
+            )
+
     def scores(
         self, space: Tokens, keys: jax.Array, log_probs: jax.Array, progress: jax.Array
     ) -> jax.Array:
