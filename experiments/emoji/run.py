@@ -2,15 +2,7 @@
 
 from experiments.study import Column, Row, Study, main
 
-DIFFUSION = "diffusion"
-ROWS = (
-    Row(DIFFUSION, "emoji.py"),
-    Row(
-        "regression",
-        "emoji.py:prior=regression",
-        {"train.abstraction.init_from": f"{{{DIFFUSION}}}"},
-    ),
-)
+ROWS = (Row("diffusion", "emoji.py"),)
 _PARTS = (("", "samples"), ("real: ", "real"))
 _METRICS = (
     ("top 5, learned", "caption_top5"),
@@ -28,7 +20,7 @@ COLUMNS = (
     Column("nearest training image", "samples/nearest_training"),
     Column("PSNR", "abstraction/psnr", "{:.1f} dB"),
 )
-STUDY = Study("captions", ROWS, COLUMNS, shared=("judge",))
+STUDY = Study("captions", ROWS, COLUMNS)
 
 if __name__ == "__main__":
     main(STUDY)
