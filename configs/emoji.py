@@ -4,7 +4,7 @@
 is caption → latents of an autoencoder → picture. `--config.data.name=coco_captions` takes
 another data set of pictures with captions.
 
-Expected of the default, after 16 minutes of CPU time: the caption is among the five that
+Expected of the default, after 17 minutes of CPU time: the caption is among the five that
 the judge finds nearest for 73 % of the pictures of learned captions (85 % of real ones),
 and for 90 % of those of new compositions (95 %). Real pictures carry OpenMoji's credit
 line, see the README of the data set `openmoji`.
