@@ -74,8 +74,8 @@ def parse_choices(
         if key not in choices:
             raise ValueError(f"no choice {key!r}: known are {', '.join(choices)}")
         if value not in choices[key] and not (key in PARTS and ":" in value):
-            known = ", ".join(choices[key])
-            raise ValueError(f"{key} cannot be {value!r}: known are {known}")
+            known = (*choices[key], *["or 'package.module:Class'"] * (key in PARTS))
+            raise ValueError(f"{key} cannot be {value!r}: known are {', '.join(known)}")
         chosen[key] = value
     values = {key: options[0] for key, options in choices.items()} | chosen
     defaults = {}

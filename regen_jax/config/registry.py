@@ -55,9 +55,12 @@ def resolve_class(base: type, name: str, where: str, others: Sequence[str] = ())
     if isinstance(name, str) and ":" in name:
         path, _, class_name = name.partition(":")
         try:
-            cls: Any = getattr(importlib.import_module(path), class_name, None)
+            module = importlib.import_module(path)
         except (ImportError, TypeError, ValueError) as error:
             raise UserError(f"{where}: cannot import {path!r}: {error}") from error
+        cls: Any = getattr(module, class_name, None)
+        if cls is None:
+            raise UserError(f"{where}: {path} has no {class_name!r}")
         if not (inspect.isclass(cls) and issubclass(cls, base)):
             raise UserError(f"{where}: {name} is not a subclass of {base.__name__}")
         if inspect.isabstract(cls):
