@@ -6,8 +6,9 @@ is class → codes of a VQ autoencoder → image. A part of your own is chosen b
 field of the result can be set in the same way.
 
 Expected of the default, after 5 minutes on two CPU cores: reconstructions with a PSNR of
-22.3 dB, and 97 % of samples in which the judge sees the class asked for; `prior=masked`
-has as many after 7 minutes, in 12 calls of its network.
+22.3 dB, and 97 % of samples in which the judge sees the class asked for. `prior=masked`
+has as many in 12 calls of its network, and diffusion on latents, `abstraction=kl`, 99 %
+in 23 calls.
 """
 
 from typing import Any
