@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -114,31 +115,43 @@ def music_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
+def _prepared(
+    tmp_path_factory: pytest.TempPathFactory,
+    name: str,
+    replaced: dict[tuple[Any, str], Any],
+) -> str:
+    """Prepares a set in the shared folder, with attributes of its builder replaced."""
+    from regen_jax.data.tfds.prepare import prepare
+
+    with (
+        _shared(tmp_path_factory, "data") as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for (owner, attribute), value in replaced.items():
+            patch.setattr(owner, attribute, value)
+        prepare(name, str(folder))
+    return str(folder)
+
+
 @pytest.fixture(scope="session")
 def text_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The same folder with a verse in twenty of `simple_bible`."""
     from regen_jax.data.builders.simple_bible import builder as simple_bible
-    from regen_jax.data.tfds.prepare import prepare
 
     split_verses = simple_bible.split_verses
 
     def few(*bibles: dict) -> dict[str, list[dict]]:
         return {name: v[::20] for name, v in split_verses(*bibles).items()}
 
-    with (
-        _shared(tmp_path_factory, "data") as folder,
-        pytest.MonkeyPatch.context() as m,
-    ):
-        m.setattr(simple_bible, "split_verses", few)
-        prepare("simple_bible", str(folder))
-    return str(folder)
+    return _prepared(
+        tmp_path_factory, "simple_bible", {(simple_bible, "split_verses"): few}
+    )
 
 
 @pytest.fixture(scope="session")
 def emoji_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The same folder with an emoji in thirty of `openmoji`, the red heart among them."""
     from regen_jax.data.builders.openmoji import builder as openmoji
-    from regen_jax.data.tfds.prepare import prepare
 
     read_captions = openmoji.read_captions
 
@@ -147,13 +160,7 @@ def emoji_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
         stems = [*itertools.islice(listed, 0, None, 30), "2764"]
         return {stem: listed[stem] for stem in stems}
 
-    with (
-        _shared(tmp_path_factory, "data") as folder,
-        pytest.MonkeyPatch.context() as m,
-    ):
-        m.setattr(openmoji, "read_captions", few)
-        prepare("openmoji", str(folder))
-    return str(folder)
+    return _prepared(tmp_path_factory, "openmoji", {(openmoji, "read_captions"): few})
 
 
 @pytest.fixture(scope="session")

@@ -20,10 +20,10 @@ SPACE = Array((2,), 0.0, 255.0)
 class Quotient(Generator):
     """Divides by the source: 0 has a quotient that is not finite."""
 
+    targets = (Array,)
+
     source_space: Array
     target_space: Array
-
-    targets = (Array,)
 
     def init(self, rng):
         return {"params": {}}

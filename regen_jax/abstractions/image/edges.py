@@ -55,9 +55,9 @@ class Edges(Abstraction):
     human_editable = True
 
     def __post_init__(self):
+        check_constant_length(self.input_space)
         ranges.check(self)
         space = self.input_space
-        check_constant_length(space)
         if not (isinstance(space, Array) and space.bounded and len(space.shape) == 3):
             raise ValueError(
                 f"needs an Array of images with bounds [H, W, channels], not {space}"

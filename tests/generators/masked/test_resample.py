@@ -15,14 +15,11 @@ from regen_jax.spaces import Category, Tokens
 from tests.generators.autoregressive.compiled import random_variables
 from tests.generators.masked.enumeration import Enumeration, network_logits
 
+SIZE = {"width": 8, "num_layers": 1, "num_heads": 2, "mlp_ratio": 2.0, "num_steps": 3}
 MODEL = Masked(
     Category(2),
     Tokens(3, 3),
-    width=8,
-    num_layers=1,
-    num_heads=2,
-    mlp_ratio=2.0,
-    num_steps=3,
+    **SIZE,
     order=Confidence(noise=0.0),
     source_dropout=0.0,
     label_smoothing=0.0,
