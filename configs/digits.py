@@ -49,10 +49,8 @@ BOTTLENECKS = {
     "ldm": {"name": "kl", "dim": 4, "weight": 1e-4},
     "latents": {"name": "identity", "dim": 4},
 }
-PERCEPTUAL = ("vqgan", "ldm")
-"""Autoencoders whose losses are those of VQGAN: the judge's layers and an adversary."""
-GRIDS = ("downsample", "kl", "ldm", "latents")
-"""Y′ of few positions, each of which is a patch of its own."""
+PERCEPTUAL = ("vqgan", "ldm")  # The losses of VQGAN: the judge's layers, an adversary.
+GRIDS = ("downsample", "kl", "ldm", "latents")  # Few positions, each of them a patch.
 STAGES = {
     "judge": common.Stage(500, 64, 2e-3),
     "abstraction": common.Stage(900, 32, 2e-3),
@@ -60,10 +58,8 @@ STAGES = {
     "prior": common.Stage(1100, 32, 1.5e-3),
 }
 SLOW = {"diffusion": {"prior": common.Stage(3000, 32, 1.5e-3)}}
-"""Stages of a prior that learns more slowly."""
 FINETUNE = common.Stage(300, 32, 3e-4)
-"""The decoder on Y′ of the prior. Three positions in four are those of the true Y′: a class
-has many images, and the Y′ of one says little of another."""
+GENERATED = 0.25  # Of a class, the Y′ of one image says little of another image.
 BASE = common.Scale(steps=10, batch_size=128, slower=2)
 
 
@@ -88,7 +84,7 @@ def get_config(arg: str = "") -> ConfigDict:
     adversarial = ["abstraction"] if abstraction in PERCEPTUAL else []
     if chosen["finetune"] == "yes":
         train |= common.stages({"finetune": FINETUNE}, scale)
-        train["finetune"]["generated"] = 0.25
+        train["finetune"]["generated"] = GENERATED
         # A decoder of its own has no adversary.
         if adversarial and chosen["decoder"] == "inverse":
             adversarial.append("finetune")

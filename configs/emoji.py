@@ -37,10 +37,8 @@ BOTTLENECKS = {
     "vq": {"name": "vq", "num_codes": 512, "dim": 16},
     "rvq": {"name": "rvq", "num_codes": 256, "dim": 16, "depth": 4},
 }
-COARSE = ("latents", "kl", "rvq")
-"""Y′ that says much of a position, so that few positions are enough."""
-PIXELS = ("grayscale", "identity")
-"""Y′ as large as a picture, of which a patch is a position."""
+COARSE = ("latents", "kl", "rvq")  # They say much of a position: few are enough.
+PIXELS = ("grayscale", "identity")  # As large as a picture: a patch is a position.
 STAGES = {
     "judge": common.Stage(1000, 128, 2e-3),
     "abstraction": common.Stage(1500, 32, 2e-3),
