@@ -98,7 +98,7 @@ def test_wrong_config_file_prints_an_error(command, tmp_path, source, words):
     [
         ("abstraction=dwt", "abstraction cannot be 'dwt': known are vq, fsq, rvq"),
         ("size=huge", "size cannot be 'huge': known are demo, base, tiny"),
-        ("width=3", "no choice 'width': known are abstraction, prior, decoder, size"),
+        ("width=3", "no choice 'width': known are abstraction, prior, decoder, "),
         ("tiny", "no choice 'tiny'"),
     ],
 )
