@@ -165,7 +165,7 @@ def test_evaluate_writes_and_prints_every_metric(measured):
     lines = dict(line.split() for line in done.stdout.splitlines())
     assert list(lines) == list(metrics)
     for name, value in metrics.items():
-        assert re.fullmatch(r"[a-z]+/[a-z_]+", name)
+        assert re.fullmatch(r"[a-z_]+/[a-z_]+", name)
         assert math.isfinite(value)
         assert float(lines[name]) == pytest.approx(value, rel=1e-3)
     few, written = done.stderr.splitlines()
