@@ -308,14 +308,19 @@ def check_format(content: Mapping[str, Any], where: str) -> None:
 
 
 def differences(old: Any, new: Any, where: str) -> Iterator[str]:
-    """Yields what differs between two nested dicts, as text that names the field."""
+    """Yields what differs between two nested dicts, as text that names the field.
+
+    A section without options is as one that is not there: all are the defaults.
+    """
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
-            # An absent section is as an empty one: both leave all to the defaults.
-            sections = isinstance(old.get(key), dict) or isinstance(new.get(key), dict)
-            missing = {} if sections else "nothing"
-            yield from differences(
-                old.get(key, missing), new.get(key, missing), f"{where}.{key}"
-            )
+            missing = "nothing"
+            pair = old.get(key, missing), new.get(key, missing)
+            if not all(value == missing or _is_empty(value) for value in pair):
+                yield from differences(*pair, f"{where}.{key}")
     elif old != new:
         yield f"{where} is {old!r} there and {new!r} here"
+
+
+def _is_empty(section: Any) -> bool:
+    return isinstance(section, dict) and all(map(_is_empty, section.values()))

@@ -163,7 +163,7 @@ def test_empty_section_differs_not_from_none():
         assert not list(workdir.differences(other, config, "config"))
     other = {"data": {"name": "digits", "splits": {"train": "train"}}}
     (words,) = workdir.differences(config, other, "config")
-    assert words == "config.data.splits.train is 'nothing' there and 'train' here"
+    assert words == "config.data.splits is 'nothing' there and {'train': 'train'} here"
 
 
 @pytest.mark.parametrize("steps", [[], [19]])
