@@ -18,7 +18,7 @@ def quote(text: str) -> str:
 
 
 def reason(error: Exception) -> str:
-    """Returns what an exception says, or its type where it says nothing."""
+    """Returns the message of an exception, or its type where that is empty."""
     return str(error) or type(error).__name__
 
 

@@ -16,7 +16,7 @@ from regen_jax.training.stage import Report
 class Gap(Evaluator):
     """Metrics of Y from the true Y′ of the prompts, beside those of samples.
 
-    A decoder learns from true Y′ and then meets generated ones. `true_y_prime/<metric>` is
+    A decoder is trained on true Y′ and applied to generated ones. `true_y_prime/<metric>` is
     a metric of `Task.sample_metrics` where the prior makes no error, with the decoder's
     keys of the samples. `gap/<metric>` is `samples/<metric>` minus it; of deviations, whose
     names end in `_std`, it is the root of their summed squares, and counts have none. A

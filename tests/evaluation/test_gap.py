@@ -64,7 +64,7 @@ def test_true_y_prime_is_decoded_by_the_decoder():
 
 
 def test_decoder_draws_from_the_keys_of_samples():
-    # It ignores its source, so only the keys could tell its outputs apart.
+    # Its outputs depend on the keys alone, not on the source.
     metrics = reported(Identity(SPACE), Constant, Noise)
     assert metrics["gap/mean"] == 0 and metrics["samples/mean"] != 0
 

@@ -89,7 +89,7 @@ class Bottleneck(Checked, abc.ABC):
         """Returns the values f32[B, *latent_shape, value_dim] of codes."""
 
     def code_scale(self, codes: jax.Array, mask: Mask) -> jax.Array | float:
-        """Returns what `finalize` will divide codes by, as far as a batch tells.
+        """Estimates from a batch the scale by which `finalize` divides codes.
 
         By default 1: codes stay as they are.
         """
