@@ -1,4 +1,4 @@
-"""The section `train`: options of each stage, and how the decoder is adapted to generated Y′."""
+"""The section `train`: options of each stage, and of the decoder for generated Y′."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence

@@ -16,8 +16,8 @@ from regen_jax.training.stage import Report
 class Gap(Evaluator):
     """Metrics of Y from the true Y′ of the prompts, beside those of samples.
 
-    A decoder is trained on true Y′ and applied to generated ones. `true_y_prime/<metric>` is
-    a metric of `Task.sample_metrics` where the prior makes no error, with the decoder's
+    A decoder is trained on true Y′ and applied to generated ones. `true_y_prime/<metric>`
+    is a metric of `Task.sample_metrics` where the prior makes no error, with the decoder's
     keys of the samples. `gap/<metric>` is `samples/<metric>` minus it; of deviations, whose
     names end in `_std`, it is the root of their summed squares, and counts have none. A
     pipeline that returns every y from its true y′, as the direct model does, has neither:
