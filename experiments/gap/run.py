@@ -4,10 +4,11 @@
 
 Class → codes → digits, where the decoder is a model of its own. It is trained on true
 codes and applied to those of the prior. Each cure alone, and all of them: tokens replaced
-while the decoder trains (`source_noise`), tokens replaced in the input of the prior in training
-(`input_noise`), and the decoder trained further on codes of the prior (`finetune`). Beside
-them a decoder without cures that takes as many steps as with `finetune`. What a cure does
-not touch is that of the baseline, so a run trains what differs alone.
+while the decoder trains (`source_noise`), tokens replaced in the input of the prior in
+training (`input_noise`), and the decoder trained further on codes of the prior
+(`finetune`). Beside them a decoder without cures that takes as many steps as with
+`finetune`. What a cure does not touch is that of the baseline, so a run trains what
+differs alone.
 """
 
 from collections.abc import Mapping
