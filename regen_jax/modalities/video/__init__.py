@@ -1,0 +1,1 @@
+"""Captions and motions of clips."""
