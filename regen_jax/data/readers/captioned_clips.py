@@ -57,7 +57,7 @@ def open_captioned_clips(
       name: of the set, such as `moving_digits` or `ucf101`.
       split: see `raw_records.load`.
       num_frames: frames of each clip, its first ones.
-      size: height and width that every frame is brought to, see `resize_and_crop`.
+      size: height and width that every frame is brought to, see `decode_clip`.
       data_dir: the folder that holds the sets; TFDS's default if empty.
       max_bytes: a split that is no larger than this when decoded is decoded once and
         held in memory; of a larger one, each clip is decoded whenever it is read.
@@ -99,14 +99,27 @@ def open_captioned_clips(
 def decode_clip(
     frames: Sequence[bytes], shape: tuple[int, int, int, int]
 ) -> np.ndarray:
-    """Returns the first frames of encoded images as u8[T, size, size, C] of `shape`."""
+    """Returns the first frames of encoded images as u8[T, size, size, C] of `shape`.
+
+    Square frames of a multiple of the size are averaged over blocks of pixels; others are
+    brought to it by `resize_and_crop`.
+    """
     num_frames, size, _, channels = shape
-    clip = np.empty(shape, np.uint8)
-    for frame, content in zip(clip, frames[:num_frames], strict=True):
+    arrays = []
+    for content in frames[:num_frames]:
         with Image.open(io.BytesIO(content)) as image:
-            frame[:] = resize_and_crop(image, size, _MODES[channels]).reshape(
-                frame.shape
+            if image.width != image.height or image.width % size:
+                image = Image.fromarray(resize_and_crop(image, size))
+            mode = _MODES[channels]
+            arrays.append(
+                np.asarray(image if image.mode == mode else image.convert(mode))
             )
+    clip = np.stack(arrays).reshape(num_frames, *arrays[0].shape[:2], channels)
+    factor = clip.shape[1] // size
+    if factor > 1:
+        blocks = clip.reshape(num_frames, size, factor, size, factor, channels)
+        total = blocks.sum(axis=(2, 4), dtype=np.uint32)
+        clip = ((total + factor**2 // 2) // factor**2).astype(np.uint8)
     clip.flags.writeable = False
     return clip
 

@@ -81,13 +81,13 @@ def open_captioned_images(
     )
 
 
-def resize_and_crop(image: Image.Image, size: int, mode: str = "RGB") -> np.ndarray:
-    """Returns the central square of an image, u8[size, size, 3], or as its mode is.
+def resize_and_crop(image: Image.Image, size: int) -> np.ndarray:
+    """Returns the central square of an image, u8[size, size, 3].
 
     As by Dhariwal and Nichol (arXiv 2105.05233): halved by boxes while the shorter side
     is at least twice the size, resized by bicubic interpolation, and cropped.
     """
-    image = image.convert(mode)
+    image = image.convert("RGB")
     while min(image.size) >= 2 * size:
         image = image.resize(
             (image.width // 2, image.height // 2), Image.Resampling.BOX

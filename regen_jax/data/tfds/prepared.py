@@ -7,12 +7,11 @@ from typing import Any, NamedTuple
 
 import tensorflow_datasets as tfds
 
-# `sound_feature` and `video_feature` make TFDS's `Audio` and `Video` readable.
+# `sound_feature` makes TFDS's feature `Audio` readable.
 from regen_jax.data.tfds import (
     embedded,
     sound_feature,  # noqa: F401
     splits,
-    video_feature,  # noqa: F401
 )
 from regen_jax.errors import UserError
 

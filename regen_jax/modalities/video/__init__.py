@@ -1,1 +1,1 @@
-"""Captions and motions of clips."""
+"""Captions, motions and files of clips."""

@@ -97,9 +97,7 @@ def draw_tracks(
     return best
 
 
-def overlap_area(
-    tracks: Sequence[np.ndarray], sizes: Sequence[tuple[int, int]]
-) -> int:
+def overlap_area(tracks: Sequence[np.ndarray], sizes: Sequence[tuple[int, int]]) -> int:
     """Returns the cells that the rectangles of two pictures share, over all frames."""
     total = 0
     for i, j in zip(*np.triu_indices(len(tracks), 1), strict=True):
