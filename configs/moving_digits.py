@@ -45,9 +45,9 @@ BOTTLENECKS = {
 GRIDS = ("latents", "kl", "trajectory")  # Few positions, each of them a patch.
 STAGES = {
     "judge": common.Stage(1200, 32, 3e-3),
-    "abstraction": common.Stage(1500, 32, 2e-3),
+    "abstraction": common.Stage(1000, 32, 2e-3),
     "decoder": common.Stage(2000, 32, 1e-3),
-    "prior": common.Stage(4000, 32, 1.5e-3),
+    "prior": common.Stage(3500, 32, 1.5e-3),
 }
 BASE = common.Scale(steps=10, batch_size=128, slower=2)
 
@@ -72,7 +72,7 @@ def get_config(arg: str = "") -> ConfigDict:
         "name": "moving_digits",
         "size": 64 if base else 32,
         "num_frames": 16,
-        "judge_width": 64 if base else 32,
+        "judge_width": 96 if base else 48,
     }
     train = common.stages(STAGES, BASE if base else None)
     return common.make_config(
@@ -86,10 +86,11 @@ def get_config(arg: str = "") -> ConfigDict:
 def _autoencoder(bottleneck: Any, coarse: bool, base: bool) -> dict[str, Any]:
     """Returns the options of an autoencoder to a quarter of the frames."""
     widths = (64, 128, 256, 256) if base else (32, 64, 128)
-    temporal = (False, False, True, True) if base else (False, True, True)
     if not coarse:
-        widths, temporal = widths[1:], temporal[1:]
-    networks = {"name": "conv3d", "widths": widths, "temporal": temporal}
+        widths = widths[:-1]
+    # Early in time, as most of the computation is at the first level.
+    temporal = [level < 2 for level in range(len(widths))]
+    networks = {"name": "conv3d", "widths": widths, "temporal": tuple(temporal)}
     section = common.image_autoencoder(bottleneck, base, perceptual=False)
     return section | {
         "networks": networks | {"num_blocks": 2 if base else 0, "dtype": "float32"}

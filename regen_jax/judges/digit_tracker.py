@@ -38,7 +38,7 @@ class DigitTracker(Judge):
 
     caption_space: Tokens
     clip_space: Array
-    width: int = 32
+    width: int = 48
 
     def init(self, rng: jax.Array, x: jax.Array, y: jax.Array) -> Variables:
         return self._network.init(rng, self.clip_space.normalize(y))

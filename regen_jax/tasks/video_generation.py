@@ -82,7 +82,7 @@ class VideoGeneration(ImageTask):
     name: str = "moving_digits"
     size: Annotated[int, Interval(ge=16, le=512)] = 32
     num_frames: Count = 16
-    judge_width: Count = 32
+    judge_width: Count = 48
 
     def __post_init__(self):
         ranges.check(self)
