@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -64,9 +65,9 @@ class CaptionedExamples:
 class VideoGeneration(ImageTask):
     """X is a caption of moving digits and Y its clip; a network judges the samples.
 
-    The digits of `moving_digits` are real, their motion is procedural. In its held-out
-    splits, captions of combinations of digit and motion that `train` has, and captions
-    with one that `train` lacks, take turns: so do prompts.
+    The digits of `moving_digits` are real, their motion is procedural. Prompts are captions
+    of combinations of digit and motion that `train` has, and captions with one that `train`
+    lacks, in turn.
 
     Attributes:
       name: a prepared set of clips, whose captions are those of
@@ -111,6 +112,20 @@ class VideoGeneration(ImageTask):
     @property
     def judges(self) -> dict[str, Judge]:
         return {"judge": self._judge}
+
+    def prompts(self, number: int, split: str = "test") -> list[Example]:
+        """Returns captions of learned and of held-out combinations in turn.
+
+        They are half of `number` each, or fewer where the split has not as many; all of
+        the split if `number` is 0.
+        """
+        examples = self.examples(split)
+        is_part, is_known = self._known(examples.words)
+        is_learned = np.all(is_known | ~is_part, axis=1)
+        columns = map(np.flatnonzero, (is_learned, ~is_learned))
+        rows = [row for pair in itertools.zip_longest(*columns) for row in pair]
+        rows = [int(row) for row in rows if row is not None]
+        return [examples[row] for row in rows[: number or None]]
 
     def parse_prompt(self, kind: str, value: str) -> Example:
         if kind != "text":
@@ -163,9 +178,7 @@ class VideoGeneration(ImageTask):
 
     def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
         """Renders clips with their captions as a video and as film strips."""
-        texts = [
-            captions_of.write(captions_of.decode(x)) for x in np.asarray(prompts["x"])
-        ]
+        texts = _texts(prompts["x"])
         media = self._render("samples", y, texts)
         media.texts["samples"] = table({"caption": texts})
         return media
@@ -185,10 +198,7 @@ class VideoGeneration(ImageTask):
         is_part, _ = self._known(prompts["x"])
         number = is_part.sum(axis=1)
         return {
-            "caption": [
-                captions_of.write(captions_of.decode(x))
-                for x in np.asarray(prompts["x"])
-            ],
+            "caption": _texts(prompts["x"]),
             "digit_accuracy": np.stack([hits.digits.sum(axis=1), number], axis=1),
             "motion_accuracy": np.stack([hits.motions.sum(axis=1), number], axis=1),
         }
@@ -215,7 +225,7 @@ class VideoGeneration(ImageTask):
     ) -> tuple[Hits, np.ndarray]:
         """Returns which parts of captions are in clips, and the judge's features."""
         presence, motions, features = self._judge.predict(variables["judge"], y)
-        true_digits, true_motions = map(np.asarray, captions_of.parts_of(x))
+        true_digits, true_motions = _parts(x)
         numbers = np.sum(true_digits >= 0, axis=1)
         most = captions_of.MAX_PARTS
         seen = top_parts(presence, motions, numbers, most)
@@ -223,7 +233,7 @@ class VideoGeneration(ImageTask):
 
     def _known(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns which parts captions have, and which of these `train` has, bool[N, P]."""
-        digits, motions = map(np.asarray, captions_of.parts_of(x))
+        digits, motions = _parts(x)
         is_known = np.zeros((captions_of.NUM_DIGITS, len(captions_of.MOTIONS)), bool)
         is_known[tuple(zip(*self.info["combinations"], strict=True))] = True
         return digits >= 0, is_known[digits, motions]
@@ -250,6 +260,15 @@ def _examples(task: VideoGeneration, split: str) -> CaptionedExamples:
     )
     empty = np.zeros((0, captions_of.SPACE.length), np.int32)
     return CaptionedExamples(np.stack(words) if words else empty, clips, origin)
+
+
+def _parts(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns digits and motions i64[N, P] of captions i32[N, L]."""
+    return captions_of.as_arrays([captions_of.decode(row) for row in np.asarray(x)])
+
+
+def _texts(x: np.ndarray) -> list[str]:
+    return [captions_of.write(captions_of.decode(row)) for row in np.asarray(x)]
 
 
 def _parse(task: VideoGeneration, caption: str) -> Sequence[captions_of.Part]:

@@ -95,8 +95,19 @@ def decode(ids: np.ndarray) -> tuple[Part, ...]:
     return parse(" ".join(SPACE.symbols[int(i)] for i in ids if i))
 
 
+def as_arrays(listed: Sequence[Sequence[Part]]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns digits and motions i64[N, MAX_PARTS] of the parts of N captions.
+
+    They are -1 where a caption has no such part.
+    """
+    none = Part(-1, -1)
+    rows = [[*parts, *[none] * (MAX_PARTS - len(parts))] for parts in listed]
+    digits, motions = np.array(rows, np.int64).reshape(-1, MAX_PARTS, 2).T
+    return digits.T, motions.T
+
+
 def parts_of(ids: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Returns the parts of a batch of captions, also within a compiled program.
+    """Returns the parts of a batch of captions within a compiled program.
 
     Args:
       ids: i32[B, SPACE.length], as of `encode`.

@@ -65,8 +65,8 @@ def draw_parts(
 ) -> tuple[Part, ...]:
     """Draws the parts of a clip: of three clips, two have one part and one has two.
 
-    In a held-out split, the first clip and every second one after it have combinations of
-    `train` alone, and the others have one that is held out.
+    In a held-out split, half of the clips have combinations of `train` alone, and the
+    others have one that is held out.
     """
     held_out = HELD_OUT[split] if split in HELD_OUT and number % 2 else LEARNED
     parts = [held_out[random.randint(len(held_out))]]
