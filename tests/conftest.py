@@ -166,8 +166,22 @@ def emoji_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
+def clips_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The same folder with the smallest video of `real_clips`."""
+    from regen_jax.data.builders.real_clips import builder as real_clips
+
+    sources = {"carphone": real_clips.SOURCES["carphone"]}
+    return _prepared(tmp_path_factory, "real_clips", {(real_clips, "SOURCES"): sources})
+
+
+@pytest.fixture(scope="session")
 def data_dir(
-    digits_dir: str, speech_dir: str, music_dir: str, text_dir: str, emoji_dir: str
+    digits_dir: str,
+    speech_dir: str,
+    music_dir: str,
+    text_dir: str,
+    emoji_dir: str,
+    clips_dir: str,
 ) -> str:
     """The same folder with the sets of all of these."""
     return digits_dir
