@@ -1,7 +1,18 @@
 """The time axis of clips [B, T, H, W, C]."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
+
+from regen_jax.spaces import Array, Space
+
+
+def frame_space(space: Space) -> Space:
+    """Returns the space of a frame of clips [T, H, W, C]; other spaces as they are."""
+    if isinstance(space, Array) and len(space.shape) == 4 and not space.padded:
+        return dataclasses.replace(space, shape=space.shape[1:])
+    return space
 
 
 def fold_frames(x_BxTxA: jax.Array) -> jax.Array:
