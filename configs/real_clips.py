@@ -12,13 +12,13 @@ from configs import common
 
 CHOICES = {
     "data": ("real_clips", "moving_digits"),
-    "abstraction": ("identity", "keyframes"),
+    "abstraction": ("identity", "kl", "keyframes"),
     "prior": ("regression", "diffusion"),
     "decoder": ("inverse", "regression", "diffusion"),
     "size": ("demo", "base", "tiny"),
 }
 FITTING = common.fitting(
-    ({"decoder": ("inverse",)}, ("identity",)),
+    ({"decoder": ("inverse",)}, ("identity", "kl")),
     ({"decoder": ("regression", "inverse", "diffusion")}, ("keyframes",)),
 )
 DATA = {
@@ -26,7 +26,10 @@ DATA = {
     "moving_digits": {"zooms": (1,), "stride": 4, "flips": False},
 }
 KEYFRAMES = {"every": 2, "factor": 2}
+TEMPORAL = (True, False)  # Which levels of the codec halve the frame rate.
+FRAMES = {"identity": 1, "kl": 2, "keyframes": KEYFRAMES["every"]}  # For each of Y′.
 STAGES = {
+    "abstraction": common.Stage(1000, 16, 2e-3),
     "decoder": common.Stage(1000, 32, 1e-3),
     "prior": common.Stage(1500, 32, 1e-3),
 }
@@ -43,11 +46,11 @@ def get_config(arg: str = "") -> ConfigDict:
         **{"num_given": 4, "num_predicted": 8, **DATA[name]},
     }
     priors = _generators(base, 3 if is_direct else 2)
-    frames = 1 if is_direct else KEYFRAMES["every"]
+    frames = FRAMES.get(chosen["abstraction"], 1)
     for prior in priors.values():
         prior["conditioning"] = {"name": "frames", "frames_per_target": frames}
     parts = {
-        "abstraction": {"keyframes": KEYFRAMES},
+        "abstraction": {"keyframes": KEYFRAMES, "kl": _codec(base)},
         "prior": priors,
         "decoder": _generators(base, 3),
     }
@@ -60,6 +63,22 @@ def get_config(arg: str = "") -> ConfigDict:
         tiny={"samples": 4},
         checkpoint_every=500,
     )
+
+
+def _codec(base: bool) -> dict[str, Any]:
+    """Returns the options of an autoencoder of clips, causal in time."""
+    size = {"widths": (128, 256) if base else (32, 64), "num_blocks": 2 if base else 1}
+    return {
+        "name": "autoencoder",
+        "networks": {
+            "name": "conv3d",
+            **size,
+            "temporal": TEMPORAL,
+            "dtype": "float32",
+        },
+        "bottleneck": {"name": "kl", "dim": 16, "weight": 1e-6},
+        "losses": ({"name": "squared_error"},),
+    }
 
 
 def _generators(base: bool, levels: int) -> dict[str, Any]:
