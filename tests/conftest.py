@@ -175,6 +175,17 @@ def clips_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
+def moving_digits_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The same folder with few clips of `moving_digits`."""
+    from regen_jax.data.builders.moving_digits import builder as moving_digits
+
+    sizes = {"train": 150, "validation": 30, "test": 36}
+    return _prepared(
+        tmp_path_factory, "moving_digits", {(moving_digits, "SIZES"): sizes}
+    )
+
+
+@pytest.fixture(scope="session")
 def data_dir(
     digits_dir: str,
     speech_dir: str,
@@ -182,6 +193,7 @@ def data_dir(
     text_dir: str,
     emoji_dir: str,
     clips_dir: str,
+    moving_digits_dir: str,
 ) -> str:
     """The same folder with the sets of all of these."""
     return digits_dir
