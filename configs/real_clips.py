@@ -30,8 +30,8 @@ TEMPORAL = (True, False)  # Which levels of the codec halve the frame rate.
 FRAMES = {"identity": 1, "kl": 2, "keyframes": KEYFRAMES["every"]}  # For each of Y′.
 STAGES = {
     "abstraction": common.Stage(1000, 16, 2e-3),
-    "decoder": common.Stage(1000, 32, 1e-3),
-    "prior": common.Stage(1500, 32, 1e-3),
+    "decoder": common.Stage(1000, 16, 1e-3),
+    "prior": common.Stage(2000, 16, 1e-3),
 }
 BASE = common.Scale(steps=10, batch_size=128, slower=2)
 
@@ -86,7 +86,7 @@ def _generators(base: bool, levels: int) -> dict[str, Any]:
     widths = (128, 256, 512) if base else (64, 128, 128)
     network = {
         **{"name": "unet", "widths": widths[:levels], "num_blocks": 2 if base else 1},
-        "dtype": "float32",
+        **{"dropout": 0.1, "dtype": "float32"},
     }
     return {
         "regression": {"network": network},
