@@ -166,6 +166,15 @@ def emoji_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
+def clips_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The same folder with the smallest video of `real_clips`."""
+    from regen_jax.data.builders.real_clips import builder as real_clips
+
+    sources = {"carphone": real_clips.SOURCES["carphone"]}
+    return _prepared(tmp_path_factory, "real_clips", {(real_clips, "SOURCES"): sources})
+
+
+@pytest.fixture(scope="session")
 def moving_digits_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The same folder with few clips of `moving_digits`."""
     from regen_jax.data.builders.moving_digits import builder as moving_digits
@@ -183,6 +192,7 @@ def data_dir(
     music_dir: str,
     text_dir: str,
     emoji_dir: str,
+    clips_dir: str,
     moving_digits_dir: str,
 ) -> str:
     """The same folder with the sets of all of these."""

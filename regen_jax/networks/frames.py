@@ -1,7 +1,23 @@
 """The time axis of clips [B, T, H, W, C]."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
+
+from regen_jax.spaces import Array, Space
+
+
+def is_clip(space: Space) -> bool:
+    """Returns whether values of a space are clips [T, H, W, C] of constant length."""
+    return isinstance(space, Array) and len(space.shape) == 4 and not space.padded
+
+
+def frame_space(space: Space) -> Space:
+    """Returns the space of a frame of clips [T, H, W, C]; other spaces as they are."""
+    if is_clip(space):
+        return dataclasses.replace(space, shape=space.shape[1:])
+    return space
 
 
 def fold_frames(x_BxTxA: jax.Array) -> jax.Array:

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from regen_jax.networks.attention import MLP, SelfAttention
-from regen_jax.networks.layer_stack import Layer
+from regen_jax.networks.layer_stack import Layer, Params
 from regen_jax.networks.vit import GridTransformer
 
 
@@ -75,3 +75,47 @@ class SpaceTimeTransformer(GridTransformer):
             self.causal,
             dtype=self.dtype,
         )
+
+
+def inflate_encoder(params: Params, num_latents: int, patch_time: int) -> Params:
+    """Returns parameters of an encoder that reads the last frame of each patch.
+
+    Of a still clip, its latents are those of the image.
+
+    Args:
+      params: of the encoder of `vit` with the same sizes.
+      num_latents: of a clip in time.
+      patch_time: frames of a patch.
+    """
+    linear = params["transformer"]["in"]
+    earlier = jnp.tile(jnp.zeros_like(linear["kernel"]), (patch_time - 1, 1))
+    linear = {**linear, "kernel": jnp.concatenate([earlier, linear["kernel"]])}
+    transformer = _inflate_transformer(params["transformer"], num_latents)
+    return {**params, "transformer": {**transformer, "in": linear}}
+
+
+def inflate_decoder(params: Params, num_latents: int, patch_time: int) -> Params:
+    """Returns parameters of a decoder that repeats the image of each latent.
+
+    Arguments are those of `inflate_encoder`.
+    """
+    head = jax.tree.map(
+        lambda leaf: jnp.tile(leaf, (*[1] * (leaf.ndim - 1), patch_time)),
+        params["head"],
+    )
+    transformer = _inflate_transformer(params["transformer"], num_latents)
+    return {**params, "head": head, "transformer": transformer}
+
+
+def _inflate_transformer(params: Params, num_latents: int) -> Params:
+    """Returns equal positions for all frames, and attention over time that adds 0.
+
+    Its queries, keys and values are those of attention within a frame, so that gradients
+    reach its output layer, and it trains.
+    """
+    layers = dict(params["layers"])
+    space, norm = layers.pop("self_attention"), layers.pop("norm_self")
+    time = {**space, "out": jax.tree.map(jnp.zeros_like, space["out"])}
+    layers |= {"space": space, "norm_space": norm, "time": time, "norm_time": norm}
+    positions = jnp.tile(params["positions"], (num_latents, 1))
+    return {**params, "layers": layers, "positions": positions}

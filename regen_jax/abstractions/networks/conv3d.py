@@ -6,7 +6,13 @@ import jax.numpy as jnp
 
 from regen_jax.abstractions.networks.conv2d import Conv2dNetworks
 from regen_jax.abstractions.networks.video_networks import VideoNetworks
-from regen_jax.networks.conv.conv3d import Decoder, Encoder
+from regen_jax.networks.conv.conv3d import (
+    Decoder,
+    Encoder,
+    inflate_decoder,
+    inflate_encoder,
+)
+from regen_jax.networks.layer_stack import Params
 from regen_jax.spaces import Array
 
 
@@ -29,6 +35,8 @@ class Conv3dNetworks(VideoNetworks, Conv2dNetworks):
                 f"temporal must be {len(self.widths)} of True and False, one for each of "
                 f"widths, not {self.temporal}"
             )
+
+    of_images = Conv2dNetworks
 
     @property
     def frames_per_latent(self) -> int:
@@ -58,3 +66,10 @@ class Conv3dNetworks(VideoNetworks, Conv2dNetworks):
             self.norm,
             self.skip(space),
         )
+
+    def inflate(self, space: Array, params: Params) -> Params:
+        folds = self.downsample == "fold"
+        return {
+            "encoder": inflate_encoder(params["encoder"], self.temporal, folds),
+            "decoder": inflate_decoder(params["decoder"], self.temporal),
+        }

@@ -1,12 +1,13 @@
 """What networks of clips share: how frames become latents in time."""
 
 import abc
+import dataclasses
 from typing import ClassVar
 
 import jax
 
 from regen_jax.abstractions.networks.image_networks import ImageNetworks
-from regen_jax.networks.frames import pad_front
+from regen_jax.networks.frames import frame_space, pad_front
 from regen_jax.spaces import Array
 
 
@@ -20,6 +21,8 @@ class VideoNetworks(ImageNetworks):
     first f.
     """
 
+    of_images: ClassVar[type[ImageNetworks]]
+    """Networks of images, whose options these have and whose parameters inflate."""
     kind: ClassVar[str] = "clips"
     axes: ClassVar[tuple[str, ...]] = ("frames", "height", "width", "channels")
 
@@ -27,6 +30,11 @@ class VideoNetworks(ImageNetworks):
     @abc.abstractmethod
     def frames_per_latent(self) -> int:
         """Number of frames that a latent stands for."""
+
+    def smaller(self, space: Array) -> tuple[Array, ImageNetworks]:
+        fields = dataclasses.fields(self.of_images)
+        options = {field.name: getattr(self, field.name) for field in fields}
+        return frame_space(space), self.of_images(**options)
 
     def num_latent_frames(self, space: Array) -> int:
         """Returns the number of latents of a clip in time."""

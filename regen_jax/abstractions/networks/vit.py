@@ -4,6 +4,7 @@ import dataclasses
 
 from regen_jax.abstractions.networks.image_networks import ImageNetworks
 from regen_jax.networks.dit import check_patch
+from regen_jax.networks.frames import frame_space
 from regen_jax.networks.transformer_options import TransformerShape
 from regen_jax.networks.vit import Decoder, Encoder, GridTransformer
 from regen_jax.ranges import Count, Remat
@@ -24,7 +25,7 @@ class VitNetworks(TransformerShape, ImageNetworks):
 
     def check(self, space: Space) -> None:
         super().check(space)
-        check_patch(self.patch, dataclasses.replace(space, shape=space.shape[-3:]))
+        check_patch(self.patch, frame_space(space))
 
     def latent_shape(self, space: Array) -> tuple[int, ...]:
         height, width, _ = space.shape[-3:]

@@ -4,7 +4,12 @@ import dataclasses
 
 from regen_jax.abstractions.networks.video_networks import VideoNetworks
 from regen_jax.abstractions.networks.vit import VitNetworks
-from regen_jax.networks.vit3d import SpaceTimeTransformer
+from regen_jax.networks.layer_stack import Params
+from regen_jax.networks.vit3d import (
+    SpaceTimeTransformer,
+    inflate_decoder,
+    inflate_encoder,
+)
 from regen_jax.ranges import Count
 from regen_jax.spaces import Array
 
@@ -23,6 +28,8 @@ class Vit3dNetworks(VideoNetworks, VitNetworks):
     patch_time: Count = 4
     causal: bool = True
 
+    of_images = VitNetworks
+
     @property
     def frames_per_latent(self) -> int:
         return self.patch_time
@@ -37,3 +44,10 @@ class Vit3dNetworks(VideoNetworks, VitNetworks):
     def transformer(self, space: Array) -> SpaceTimeTransformer:
         grid = self.latent_shape(space)
         return SpaceTimeTransformer(grid, self, self.remat, self.causal)
+
+    def inflate(self, space: Array, params: Params) -> Params:
+        num_frames, frames = self.num_latent_frames(space), self.patch_time
+        return {
+            "encoder": inflate_encoder(params["encoder"], num_frames, frames),
+            "decoder": inflate_decoder(params["decoder"], num_frames, frames),
+        }

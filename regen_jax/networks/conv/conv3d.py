@@ -3,13 +3,14 @@
 As in MAGVIT-v2 (Yu et al., arXiv 2310.05737, section 3.1), nothing depends on later frames,
 so that a single image is a clip too. Convolutions are factorized: over space within each
 frame, as those of `conv2d`, then over time at each position (Tran et al., "R(2+1)D", arXiv
-1711.11248). Weights of images inflate to clips: see `inflate`.
+1711.11248), so that weights of images inflate to clips.
 
 Before the first frame, every layer sees that frame repeated, so that a still clip has still
 latents. A chunk of a longer clip sees the end of the one before it instead, by a cache.
 """
 
 import functools
+from collections.abc import Sequence
 
 import flax.linen as nn
 import jax
@@ -29,7 +30,7 @@ from regen_jax.networks.frames import (
     time_to_depth,
     unfold_frames,
 )
-from regen_jax.networks.layer_stack import Layer, LayerStack
+from regen_jax.networks.layer_stack import Layer, LayerStack, Params
 from regen_jax.networks.linear import Linear
 
 TAPS = 3
@@ -187,3 +188,66 @@ def _blocks(
     block = functools.partial(ResidualBlock, dtype=network.dtype, norm=network.norm)
     layers = LayerStack(block, network.num_blocks, name=f"level_{level}")
     return layers(x, per_layer=None if cache is None else cache[level])
+
+
+def inflate_encoder(params: Params, temporal: Sequence[bool], folds: bool) -> Params:
+    """Returns parameters of an `Encoder` that reads the last of each group of frames.
+
+    Of a still clip, its latents are those of the image: kernels are 0 on earlier frames
+    (central initialization of Arnab et al., arXiv 2103.15691, section 3.4, made causal).
+
+    Args:
+      params: of the encoder of `conv2d` with the same widths and blocks.
+      temporal: of the encoder of clips.
+      folds: whether 2 x 2 pixels are channels of the convolutions between levels.
+    """
+    new = dict(params)
+    for level, halves in enumerate(temporal):
+        if halves:
+            conv = params[f"Conv_{level}"]
+            *size, channels, width = conv["kernel"].shape
+            pixels = 4 if folds else 1
+            kernel = conv["kernel"].reshape(*size, pixels, channels // pixels, width)
+            kernel = jnp.concatenate([jnp.zeros_like(kernel), kernel], axis=-2)
+            kernel = kernel.reshape(*size, 2 * channels, width)
+            new[f"Conv_{level}"] = {**conv, "kernel": kernel}
+    return _inflate_blocks(new)
+
+
+def inflate_decoder(params: Params, temporal: Sequence[bool]) -> Params:
+    """Returns parameters of a `Decoder` that repeats the image of each latent.
+
+    Args:
+      params: of the decoder of `conv2d` with the same widths and blocks.
+      temporal: of the decoder of clips.
+    """
+
+    def for_both_frames(leaf: jax.Array) -> jax.Array:
+        pixels = leaf.reshape(*leaf.shape[:-1], 4, -1)
+        pairs = jnp.concatenate([pixels, pixels], axis=-1)
+        return pairs.reshape(*leaf.shape[:-1], -1)
+
+    new = dict(params)
+    for level, doubles in enumerate(temporal[::-1], 1):
+        if doubles:
+            conv = params[f"Conv_{level}"]
+            new[f"Conv_{level}"] = jax.tree.map(for_both_frames, conv)
+    return _inflate_blocks(new)
+
+
+def _inflate_blocks(params: dict[str, Params]) -> Params:
+    """Returns residual blocks whose convolutions over time read the current frame alone."""
+
+    def inflated(level: Params) -> Params:
+        block = dict(level)
+        last = block.pop("Conv_1")
+        kernel_LxCxW = last["kernel"][:, 0, 0]
+        earlier = jnp.repeat(jnp.zeros_like(kernel_LxCxW), TAPS - 1, axis=1)
+        taps = jnp.concatenate([earlier, kernel_LxCxW], axis=1)
+        block["TemporalConv_0"] = {"taps": {**last, "kernel": taps}}
+        return block
+
+    return {
+        name: inflated(part) if name.startswith("level_") else part
+        for name, part in params.items()
+    }

@@ -10,6 +10,7 @@ from tests.abstractions.networks.clips import (
     assert_bottlenecks_have_y_prime_of,
     clips,
 )
+from tests.abstractions.networks.inflation import assert_still_clip_equals_image
 from tests.networks.parameters import random_variables
 
 NETWORKS = Conv3dNetworks((4, 6), temporal=(True, False))
@@ -78,3 +79,16 @@ def test_temporal_of_another_length_raises_value_error():
     message = "temporal must be 3 of True and False, one for each of widths, not "
     with pytest.raises(ValueError, match=message):
         Conv3dNetworks((4, 6, 8))
+
+
+@pytest.mark.parametrize(
+    ("num_blocks", "norm", "downsample"),
+    [(1, "layer", "fold"), (0, "group", "stride"), (2, "group", "fold")],
+)
+def test_inflated_model_gives_the_image_models_output_on_a_still_clip(
+    num_blocks, norm, downsample
+):
+    networks = Conv3dNetworks(
+        (4, 6), num_blocks, norm=norm, downsample=downsample, temporal=(True, False)
+    )
+    assert_still_clip_equals_image(networks, 3)

@@ -13,6 +13,7 @@ from tests.abstractions.networks.clips import (
     assert_bottlenecks_have_y_prime_of,
     clips,
 )
+from tests.abstractions.networks.inflation import assert_still_clip_equals_image
 from tests.networks.parameters import random_variables
 
 SMALL = {"width": 16, "num_layers": 1, "num_heads": 2}
@@ -86,3 +87,7 @@ def test_space_that_does_not_fit_raises_value_error(space, message):
     with pytest.raises(ValueError) as error:
         NETWORKS.check(space)
     assert str(error.value).startswith(message)
+
+
+def test_inflated_model_gives_the_image_models_output_on_a_still_clip():
+    assert_still_clip_equals_image(NETWORKS, 3)
