@@ -64,7 +64,7 @@ def get_config(arg: str = "") -> ConfigDict:
     for name in ("autoregressive", "masked", "diffusion"):
         priors[name]["guidance"] = 2.5
     parts = {
-        "abstraction": autoencoders,
+        "abstraction": autoencoders | {"keyframes": {"every": 4, "factor": 2}},
         "prior": priors,
         "decoder": _generators(base, patch=4),
     }
