@@ -37,7 +37,8 @@ BOTTLENECKS = {
 # A weight above 0 turns the adversary on.
 LOSSES = ({"name": "spectral"}, {"name": "adversarial", "weight": 0.0})
 STAGES = {
-    "judge": common.Stage(1200, 64, 2e-3),
+    "judge": common.Stage(1000, 64, 2e-3),
+    "voice_judge": common.Stage(600, 64, 2e-3),
     "abstraction": common.Stage(1200, 16, 2e-3),
     "decoder": common.Stage(1000, 16, 2e-3),
     "prior": common.Stage(2500, 32, 1.5e-3),

@@ -30,6 +30,8 @@ from regen_jax.spaces import Array, Tokens
 
 MAX_REFERENCES = 2000
 """The most training sounds that a Fréchet distance compares with, evenly spread."""
+MAX_BAND_SHIFT = 3
+"""Mel bands by which the sounds are moved that train the judge of the label."""
 FRECHET_DRAWS = 20
 """Random halves of the sounds from which `frechet_std` is estimated."""
 
@@ -59,7 +61,7 @@ class SoundExamples:
 
 @dataclasses.dataclass(frozen=True)
 class SoundGeneration(SetOptions, Task):
-    """X is a word for each label of a sound and Y its wave; a recognizer judges.
+    """X is a word for each label of a sound and Y its wave; recognizers judge.
 
     All Y have one length: silence fills a shorter sound. So a model generates the length
     of a sound with the sound. The words are the classes of the set's feature `label`, and
@@ -73,7 +75,7 @@ class SoundGeneration(SetOptions, Task):
       sample_rate: to which sounds are resampled, in Hz.
       unspecified: fraction of the words other than that of `label` that training examples
         leave out.
-      judge_width: width of the recognizer, which is trained on real sounds.
+      judge_width: width of the recognizers, which are trained on real sounds.
     """
 
     num_rendered = 12
@@ -129,9 +131,16 @@ class SoundGeneration(SetOptions, Task):
 
     @property
     def judges(self) -> dict[str, Judge]:
-        sizes = tuple(map(len, self.words.names.values()))
+        """Recognizers of the label, and if there are any of the other words.
+
+        The former is trained in voices that are moved in frequency, the latter are not:
+        they tell voices apart.
+        """
+        label, *others = enumerate(self.words.id_ranges)
         size = {"sample_rate": self.sample_rate, "width": self.judge_width}
-        return {"judge": SoundClassifier(self.x, self.y, sizes, **size)}
+        judge = functools.partial(SoundClassifier, self.x, self.y, **size)
+        judges = {"judge": judge((label,), max_band_shift=MAX_BAND_SHIFT)}
+        return judges | ({"voice_judge": judge(tuple(others))} if others else {})
 
     def parse_prompt(self, kind: str, value: str) -> Example:
         if kind != "text":
@@ -150,14 +159,13 @@ class SoundGeneration(SetOptions, Task):
         train = self.examples("train")
         rows = np.linspace(0, len(train) - 1, min(len(train), MAX_REFERENCES))
         waves = np.stack([train[int(row)]["y"] for row in rows])
-        predict = functools.partial(self.judges["judge"].predict, variables["judge"])
-        _, reference = predict(waves)
+        _, reference = self._predict(variables, waves)
         seen = self.words.encode(train.sounds.labels)
 
         def metrics(generated: Generated) -> dict[str, float]:
             prompts, y, too_long = generated
             x = np.asarray(prompts["x"])
-            words, features = predict(np.asarray(y))
+            words, features = self._predict(variables, y)
             right, held_out = words == x, self.words.has_unseen_pair(x, seen)
             values = {"accuracy": float(right[:, 0].sum() / (len(x) + len(too_long)))}
             if held_out.any():
@@ -182,8 +190,7 @@ class SoundGeneration(SetOptions, Task):
     ) -> PerExample:
         """Returns the words of each prompt, and whether the judge recognizes the label."""
         prompts, y, too_long = generated
-        judge = self.judges["judge"]
-        words, _ = judge.predict(variables["judge"], np.asarray(y))
+        words, _ = self._predict(variables, y)
         x = np.stack([*prompts["x"], *(example["x"] for example in too_long)])
         right = np.zeros(len(x))
         right[: len(words)] = words[:, 0] == x[: len(words), 0]
@@ -215,6 +222,17 @@ class SoundGeneration(SetOptions, Task):
         """Renders sounds beside their reconstructions."""
         versions = {"originals": y, "reconstructions": other}
         return self._beside("reconstructions", versions, [*map(str, range(len(y)))])
+
+    def _predict(
+        self, variables: Mapping[str, Variables], y: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns recognized words i32[N, A], and features f32[N, D] of the label judge."""
+        outputs = [
+            judge.predict(variables[name], np.asarray(y))
+            for name, judge in self.judges.items()
+        ]
+        words, features = zip(*outputs, strict=True)
+        return np.concatenate(words, axis=1), features[0]
 
     def _beside(
         self, name: str, versions: Mapping[str, np.ndarray], texts: Sequence[str]

@@ -38,14 +38,14 @@ class LabelWords:
         return Tokens(len(self.names), len(symbols), symbols=symbols)
 
     @property
-    def first_ids(self) -> np.ndarray:
-        """The id of the first word of each label, i32[A]."""
-        sizes = [1, *map(len, self.names.values())][:-1]
-        return np.cumsum(sizes, dtype=np.int32)
+    def id_ranges(self) -> list[range]:
+        """The ids of the words of each label."""
+        ends = [*itertools.accumulate(map(len, self.names.values()), initial=1)]
+        return [range(*pair) for pair in itertools.pairwise(ends)]
 
     def encode(self, classes: np.ndarray) -> np.ndarray:
         """Returns the ids i32[N, A] of classes i32[N, A]."""
-        return classes + self.first_ids
+        return classes + np.array([ids.start for ids in self.id_ranges], np.int32)
 
     def decode(self, ids: np.ndarray) -> list[str]:
         """Returns ids i32[N, A] as prompts, without words left out."""
@@ -59,7 +59,6 @@ class LabelWords:
           UserError: a word is unknown, a label has two, or the first has none.
         """
         symbols = [symbol.lower() for symbol in self.space.symbols]
-        ends = self.first_ids[1:]
         ids = np.zeros(len(self.names), np.int32)
         words = (" ".join(part.split()).lower() for part in prompt.split(","))
         for word in filter(None, words):
@@ -69,7 +68,7 @@ class LabelWords:
                     f"write {self._grammar}"
                 )
             number = symbols.index(word)
-            position = int(np.searchsorted(ends, number, side="right"))
+            (position,) = (i for i, r in enumerate(self.id_ranges) if number in r)
             if ids[position]:
                 label = [*self.names][position]
                 raise UserError(

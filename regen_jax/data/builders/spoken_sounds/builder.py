@@ -18,6 +18,12 @@ MAX_SECONDS = 1.0
 CREDIT = (
     "Synthetic voices, not people's: espeak-ng (GPL-3.0-or-later) speaks all sounds."
 )
+VOICE_FILES = (
+    *("en_dict", "intonations", "phondata", "phonindex", "phontab"),
+    *(f"lang/gmw/{name}" for name in ("en", "en-US", "en-GB-scotland", "en-029")),
+    *(f"voices/!v/{variant}" for variant in combinations.VOICES.values()),
+)
+"""What the sounds depend on besides the library, in the folder of its data."""
 
 logger = logging.getLogger("regen_jax")
 
