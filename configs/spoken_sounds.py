@@ -79,7 +79,10 @@ def _priors(base: bool, patch: int) -> dict[str, Any]:
     """Returns the options of each prior, by name."""
     size = common.transformer(*(512, 8, 8) if base else (128, 4, 4)) | {"remat": "none"}
     network = {"name": "dit", "patch": patch, **size}
-    diffusion = common.diffusion(network, num_steps=12) | {"guidance": 1.5}
+    # A patch has more values than the network is wide: it predicts data, not noise.
+    process = {"name": "flow_matching", "prediction": {"name": "x"}}
+    diffusion = common.diffusion(network, num_steps=12)
+    diffusion |= {"process": process, "guidance": 1.5}
     tokens = common.encoder_decoder(size, encoder_layers=1, dropout=0.1, top_p=0.9)
     return {
         "autoregressive": tokens,
