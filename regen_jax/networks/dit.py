@@ -6,6 +6,8 @@ Arrays are [B, *axes, C] with any number of axes, none included.
 import dataclasses
 import functools
 import math
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import flax.linen as nn
 import jax
@@ -92,20 +94,17 @@ class Block(nn.Module):
         keys: jax.Array | None,
         mask: jax.Array | None,
     ) -> tuple[jax.Array, None]:
-        width = x_BxLxW.shape[-1]
         modulations = modulation(vector_BxW, 6, self.dtype)
-
-        shift, scale, gate = modulations[:3]
-        y = modulated_norm(x_BxLxW, shift, scale, self.dtype)
         attention = SelfAttention(self.num_heads, self.dtype, name="self_attention")
-        y, _ = attention(y, mask)
-        x_BxLxW = x_BxLxW + gate * dropout(y, keys, self.dropout, 2 * layer.index)
+        mlp = MLP(x_BxLxW.shape[-1], self.mlp_ratio, self.dtype, name="mlp")
 
-        shift, scale, gate = modulations[3:]
-        y = modulated_norm(x_BxLxW, shift, scale, self.dtype)
-        y = MLP(width, self.mlp_ratio, self.dtype, name="mlp")(y)
-        y = gate * dropout(y, keys, self.dropout, 2 * layer.index + 1)
-        return x_BxLxW + y, None
+        def drop(y: jax.Array, number: int) -> jax.Array:
+            return dropout(y, keys, self.dropout, 2 * layer.index + number)
+
+        x = gated_residual(
+            x_BxLxW, modulations[:3], lambda y: drop(attention(y, mask)[0], 0)
+        )
+        return gated_residual(x, modulations[3:], lambda y: drop(mlp(y), 1)), None
 
 
 class DiT(nn.Module):
@@ -126,6 +125,12 @@ class DiT(nn.Module):
     dropout: float = 0.0
     dtype: jnp.dtype = jnp.float32
     remat: Remat = "none"
+
+    def block(self, grid: tuple[int, ...]) -> Callable[..., nn.Module]:
+        """Returns what makes a block of the `LayerStack`, for a grid of patches."""
+        return functools.partial(
+            Block, self.num_heads, self.mlp_ratio, self.dropout, self.dtype
+        )
 
     @nn.compact
     def __call__(
@@ -157,10 +162,9 @@ class DiT(nn.Module):
         if condition.tokens is not None:
             x = jnp.concatenate([condition.tokens.astype(self.dtype), x], axis=1)
 
-        block = functools.partial(
-            Block, self.num_heads, self.mlp_ratio, self.dropout, self.dtype
+        layers = LayerStack(
+            self.block(grid), self.num_layers, remat=self.remat, name="layers"
         )
-        layers = LayerStack(block, self.num_layers, remat=self.remat, name="layers")
         x, _ = layers(x, condition.vector, keys, mask)
 
         shift, scale = modulation(condition.vector, 2, self.dtype)
@@ -201,8 +205,10 @@ class DiTOptions(TransformerSize, Network):
     patch: Count = 1
     patch_time: Natural = 0
 
+    network: ClassVar[type[DiT]] = DiT
+
     def module(self, target_space: Array) -> DiT:
-        return DiT(
+        return self.network(
             shape=target_space.shape,
             patch=self._patch(target_space),
             width=self.width,
@@ -242,6 +248,23 @@ def modulation(vector_BxW: jax.Array, count: int, dtype: jnp.dtype) -> list[jax.
         name="modulation",
     )(nn.silu(vector_BxW))
     return jnp.split(y[:, None], count, axis=-1)
+
+
+def gated_residual(
+    x_BxLxW: jax.Array,
+    modulations: Sequence[jax.Array],
+    branch: Callable[[jax.Array], jax.Array],
+) -> jax.Array:
+    """Returns x plus a gate times what a branch makes of x, normalized and modulated.
+
+    Args:
+      x_BxLxW: the input.
+      modulations: shift, scale and gate [B, 1, W].
+      branch: maps [B, L, W] to the same.
+    """
+    shift, scale, gate = modulations
+    y = branch(modulated_norm(x_BxLxW, shift, scale, x_BxLxW.dtype))
+    return x_BxLxW + gate * y
 
 
 def modulated_norm(
