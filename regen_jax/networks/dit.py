@@ -6,7 +6,7 @@ Arrays are [B, *axes, C] with any number of axes, none included.
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import ClassVar
 
 import flax.linen as nn
@@ -74,10 +74,14 @@ def check_patch(patch: int, space: Array) -> None:
         )
 
 
+Branch = Callable[[jax.Array], jax.Array]
+"""Maps [B, L, W] to the same."""
+
+
 class Block(nn.Module):
     """Pre-norm attention and MLP, shifted, scaled and gated by a vector (adaLN-Zero).
 
-    All six modulations start at zero, so that a new block is the identity.
+    All modulations start at zero, so that a new block is the identity.
     """
 
     num_heads: int
@@ -94,17 +98,20 @@ class Block(nn.Module):
         keys: jax.Array | None,
         mask: jax.Array | None,
     ) -> tuple[jax.Array, None]:
-        modulations = modulation(vector_BxW, 6, self.dtype)
+        branches = self.branches(x_BxLxW.shape[-1], mask)
+        modulations = modulation(vector_BxW, 3 * len(branches), self.dtype)
+        for number, branch in enumerate(branches):
+            shift, scale, gate = modulations[3 * number : 3 * number + 3]
+            y = branch(modulated_norm(x_BxLxW, shift, scale, self.dtype))
+            index = len(branches) * layer.index + number
+            x_BxLxW = x_BxLxW + gate * dropout(y, keys, self.dropout, index)
+        return x_BxLxW, None
+
+    def branches(self, width: int, mask: jax.Array | None) -> list[Branch]:
+        """Returns what is applied in turn, each beside a residual connection."""
         attention = SelfAttention(self.num_heads, self.dtype, name="self_attention")
-        mlp = MLP(x_BxLxW.shape[-1], self.mlp_ratio, self.dtype, name="mlp")
-
-        def drop(y: jax.Array, number: int) -> jax.Array:
-            return dropout(y, keys, self.dropout, 2 * layer.index + number)
-
-        x = gated_residual(
-            x_BxLxW, modulations[:3], lambda y: drop(attention(y, mask)[0], 0)
-        )
-        return gated_residual(x, modulations[3:], lambda y: drop(mlp(y), 1)), None
+        mlp = MLP(width, self.mlp_ratio, self.dtype, name="mlp")
+        return [lambda y: attention(y, mask)[0], mlp]
 
 
 class DiT(nn.Module):
@@ -248,23 +255,6 @@ def modulation(vector_BxW: jax.Array, count: int, dtype: jnp.dtype) -> list[jax.
         name="modulation",
     )(nn.silu(vector_BxW))
     return jnp.split(y[:, None], count, axis=-1)
-
-
-def gated_residual(
-    x_BxLxW: jax.Array,
-    modulations: Sequence[jax.Array],
-    branch: Callable[[jax.Array], jax.Array],
-) -> jax.Array:
-    """Returns x plus a gate times what a branch makes of x, normalized and modulated.
-
-    Args:
-      x_BxLxW: the input.
-      modulations: shift, scale and gate [B, 1, W].
-      branch: maps [B, L, W] to the same.
-    """
-    shift, scale, gate = modulations
-    y = branch(modulated_norm(x_BxLxW, shift, scale, x_BxLxW.dtype))
-    return x_BxLxW + gate * y
 
 
 def modulated_norm(

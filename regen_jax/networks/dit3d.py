@@ -15,14 +15,12 @@ import jax
 import jax.numpy as jnp
 
 from regen_jax.networks.attention import MLP, SelfAttention
-from regen_jax.networks.dit import DiT, DiTOptions, gated_residual, modulation
-from regen_jax.networks.embeddings import dropout
-from regen_jax.networks.layer_stack import Layer
+from regen_jax.networks.dit import Block, Branch, DiT, DiTOptions
 from regen_jax.networks.vit3d import over_time
 from regen_jax.spaces import Array
 
 
-class SpaceTimeBlock(nn.Module):
+class SpaceTimeBlock(Block):
     """Attention within each frame and to the tokens, attention over time, and an MLP.
 
     Attributes:
@@ -30,53 +28,37 @@ class SpaceTimeBlock(nn.Module):
     """
 
     grid: tuple[int, int, int]
-    num_heads: int
-    mlp_ratio: float
-    dropout: float
-    dtype: jnp.dtype
 
-    @nn.compact
-    def __call__(
-        self,
-        x_BxLxW: jax.Array,
-        layer: Layer,
-        vector_BxW: jax.Array,
-        keys: jax.Array | None,
-        mask: jax.Array | None,
-    ) -> tuple[jax.Array, None]:
-        """Maps tokens and patches [B, S + t h w, W] to the same; see `dit.Block`."""
+    def branches(self, width: int, mask: jax.Array | None) -> list[Branch]:
         frames, num_patches = self.grid[0], math.prod(self.grid)
-        num_tokens = x_BxLxW.shape[1] - num_patches
-        modulations = modulation(vector_BxW, 9, self.dtype)
         space, time = (
             SelfAttention(self.num_heads, self.dtype, name=name)
             for name in ("space", "time")
         )
-        mlp = MLP(x_BxLxW.shape[-1], self.mlp_ratio, self.dtype, name="mlp")
 
-        def drop(y: jax.Array, number: int) -> jax.Array:
-            return dropout(y, keys, self.dropout, 3 * layer.index + number)
+        def split(y: jax.Array) -> tuple[jax.Array, jax.Array]:
+            return y[:, :-num_patches], y[:, -num_patches:]
 
         def within_frames(y: jax.Array) -> jax.Array:
-            tokens, patches = y[:, :num_tokens], y[:, num_tokens:]
-            patches = patches.reshape(-1, num_patches // frames, y.shape[-1])
+            tokens, patches = split(y)
+            patches = patches.reshape(-1, num_patches // frames, width)
             y = jnp.concatenate([jnp.repeat(tokens, frames, axis=0), patches], axis=1)
-            seen = None if mask is None else mask[..., : y.shape[1]]
-            seen = None if seen is None else jnp.repeat(seen, frames, axis=0)
-            y = space(y, seen)[0].reshape(-1, frames, *y.shape[1:])
-            # Each frame has its own reading of the tokens.
-            tokens, patches = y[:, :, :num_tokens].mean(axis=1), y[:, :, num_tokens:]
-            patches = patches.reshape(-1, num_patches, y.shape[-1])
-            return drop(jnp.concatenate([tokens, patches], axis=1), 0)
+            seen = None
+            if mask is not None:
+                seen = jnp.repeat(mask[..., : y.shape[1]], frames, axis=0)
+            y = space(y, seen)[0].reshape(-1, frames, y.shape[1], width)
+            # Each frame reads the tokens in its own way, and they read each frame.
+            patches = y[:, :, tokens.shape[1] :].reshape(-1, num_patches, width)
+            tokens = y[:, :, : tokens.shape[1]].mean(axis=1)
+            return jnp.concatenate([tokens, patches], axis=1)
 
         def between_frames(y: jax.Array) -> jax.Array:
-            return drop(over_time(lambda x: time(x)[0], y, frames), 1)
+            tokens, patches = split(y)
+            patches = over_time(lambda x: time(x)[0], patches, frames)
+            return jnp.concatenate([jnp.zeros_like(tokens), patches], axis=1)
 
-        x = gated_residual(x_BxLxW, modulations[:3], within_frames)
-        tokens, patches = x[:, :num_tokens], x[:, num_tokens:]
-        patches = gated_residual(patches, modulations[3:6], between_frames)
-        x = jnp.concatenate([tokens, patches], axis=1)
-        return gated_residual(x, modulations[6:], lambda y: drop(mlp(y), 2)), None
+        mlp = MLP(width, self.mlp_ratio, self.dtype, name="mlp")
+        return [within_frames, between_frames, mlp]
 
 
 class SpaceTimeDiT(DiT):
@@ -85,11 +67,11 @@ class SpaceTimeDiT(DiT):
     def block(self, grid: tuple[int, ...]) -> Callable[..., nn.Module]:
         return functools.partial(
             SpaceTimeBlock,
-            grid,
             self.num_heads,
             self.mlp_ratio,
             self.dropout,
             self.dtype,
+            grid,
         )
 
 
