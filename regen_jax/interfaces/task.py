@@ -177,6 +177,14 @@ class Task(abc.ABC):
         """
         return lambda generated: {}
 
+    @property
+    def baselines(self) -> Mapping[str, Callable[[Example], Any]]:
+        """Rules by name that predict postprocessed y [N, …] from a batch of prompts.
+
+        `evaluate` writes their `sample_metrics` as `baseline/<name>_<metric>`.
+        """
+        return {}
+
     def per_example(
         self, variables: Mapping[str, Variables], generated: Generated
     ) -> PerExample:
