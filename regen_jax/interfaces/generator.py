@@ -22,6 +22,9 @@ class PartBuilder(Protocol):
     def options(self, name: str, cls: type) -> Any:
         """Builds a dataclass of options from the section `name`, which may be missing."""
 
+    def option(self, cls: type, name: str) -> Any:
+        """Returns an option of the generator `cls` itself, by default that of its field."""
+
     def generator(
         self, name: str, source_space: Space, target_space: Space
     ) -> "Generator":

@@ -11,8 +11,10 @@ from flax import traverse_util
 from tensorboardX import summary as proto
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.proto.summary_pb2 import Summary
 
 from regen_jax.media.media import Media
+from regen_jax.media.video import Video, encode_gif
 
 
 class SummaryWriter:
@@ -77,8 +79,10 @@ class SummaryWriter:
             self._add(step, proto.image, tag, image, dataformats="HWC")
 
     def write_media(self, step: int, media: Media) -> None:
-        """Writes images, sounds and texts, but no files."""
+        """Writes images, sounds, videos and texts, but no files."""
         self.write_images(step, media.images)
+        for tag, video in media.videos.items():
+            self._add(step, _animation, tag, video)
         for tag, (wave, sample_rate) in media.audio.items():
             wave = np.clip(np.asarray(wave, np.float32), -1, 1)
             self._add(step, proto.audio, tag, wave, sample_rate=sample_rate)
@@ -133,6 +137,21 @@ class SummaryWriter:
         if self._writer is not None:
             event.wall_time = time.time()
             self._writer.write_event(event)
+
+
+def _animation(tag: str, video: Video) -> Summary:
+    """Returns the summary of an image that moves; TensorBoard displays any GIF."""
+    _, height, width, channels = video.frames.shape
+    summary = proto.image(tag, video.frames[0], dataformats="HWC")
+    summary.value[0].image.CopyFrom(
+        Summary.Image(
+            height=height,
+            width=width,
+            colorspace=channels,
+            encoded_image_string=encode_gif(video),
+        )
+    )
+    return summary
 
 
 def flatten_config(config: Mapping[str, Any]) -> dict[str, bool | int | float | str]:

@@ -42,10 +42,11 @@ def address(sweep):
         yield address
 
 
-def rows(table):
-    """Waits for one row per run; returns the words of each."""
+def rows(table, values):
+    """Waits for a row per run and its value, which comes later; returns their words."""
     found = table.locator("tb-data-table-content-row")
-    found.nth(len(NAMES) - 1).wait_for()
+    for index, value in enumerate(values):
+        found.nth(index).get_by_text(value, exact=True).wait_for()
     return [row.split() for row in found.all_inner_texts()]
 
 
@@ -60,8 +61,9 @@ def test_scalars_of_all_runs_share_a_card(page, address, sweep):
     card = page.locator("scalar-card")
     card.wait_for()
     card.locator("line-chart .series-view circle").nth(len(NAMES) - 1).wait_for()
-    shown, listed = rows(card), rows(page.locator("runs-data-table"))
     rates = ("0.001", "0.002")
+    shown = rows(card, rates)
+    listed = rows(page.locator("runs-data-table"), rates)
     for name, rate, row, run in zip(NAMES, rates, shown, listed, strict=True):
         events = EventAccumulator(str(sweep / name / "prior")).Reload()
         last = events.Scalars("prior/loss")[-1]

@@ -6,18 +6,33 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from regen_jax.networks.conditioning.interface import Conditioning
-from regen_jax.networks.conditioning.spatial import SpatialConditioning, is_spatial
+from regen_jax.networks.conditioning.record import RecordConditioning
+from regen_jax.networks.conditioning.spatial import (
+    SpatialConditioning,
+    gives_length,
+    is_spatial,
+)
 from regen_jax.networks.conditioning.tokens import TokenConditioning
-from regen_jax.spaces import Array, Space
+from regen_jax.spaces import Array, Record, Space
 
 
 @dataclasses.dataclass(frozen=True)
 class AutomaticConditioning(Conditioning):
-    """Is `spatial` where the source can be resized to the target, else `tokens`."""
+    """Is `record` for a Record, else `spatial` where the source lies over the target.
+
+    That is a source that can be resized to the target, or whose length is the target's.
+    Otherwise it is `tokens`.
+    """
 
     def module(
         self, source_space: Space, target_space: Array, width: int, dtype: jnp.dtype
     ) -> nn.Module:
-        spatial = is_spatial(source_space, target_space)
-        part = SpatialConditioning() if spatial else TokenConditioning()
-        return part.module(source_space, target_space, width, dtype)
+        spaces = source_space, target_space
+        part: Conditioning
+        if isinstance(source_space, Record):
+            part = RecordConditioning()
+        elif is_spatial(*spaces) or gives_length(*spaces):
+            part = SpatialConditioning()
+        else:
+            part = TokenConditioning()
+        return part.module(*spaces, width, dtype)
