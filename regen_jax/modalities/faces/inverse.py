@@ -144,7 +144,7 @@ def read_mouth(
     covered = fill_columns(inside * firm(lips + opening))
     outer = measure(covered, _MOUTH_ROWS, _COLUMNS).rotated(-pose.roll)
     area = outer.area - jnp.sum(inside * firm(lips), axis=(-2, -1))
-    return _half_axis(outer.xx), _half_axis(outer.yy), area
+    return _half_axis(outer.xx), _half_axis(outer.yy), jnp.maximum(area, 0)
 
 
 def _half_axis(variance: jax.Array) -> jax.Array:
