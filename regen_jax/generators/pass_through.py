@@ -7,8 +7,8 @@ from typing import Any
 import jax
 
 from regen_jax import ranges
+from regen_jax.generators.wrapper import Wrapper
 from regen_jax.interfaces import (
-    Generator,
     Key,
     LossOutput,
     PartBuilder,
@@ -19,7 +19,7 @@ from regen_jax.spaces import Field, Record, Space, Value
 
 
 @dataclasses.dataclass(frozen=True)
-class PassThrough(Generator):
+class PassThrough(Wrapper):
     """Copies the fields that source and target share, and generates the other one.
 
     Shared are fields of one name and of equal spaces, such as the picture of a face that a
@@ -35,12 +35,10 @@ class PassThrough(Generator):
 
     source_space: Record
     target_space: Record
-    generator: Generator
     reads: tuple[str, ...] = ()
 
     sources = (Record,)
     targets = (Record,)
-    nested = ("generator",)
 
     def __post_init__(self):
         ranges.check(self)
@@ -61,16 +59,6 @@ class PassThrough(Generator):
         return self.generator.has_log_prob
 
     @property
-    def parametric(self) -> bool:  # type: ignore[override]
-        """Whether the generator has parameters."""
-        return self.generator.parametric
-
-    @property
-    def sampling(self) -> frozenset[str]:  # type: ignore[override]
-        """The sampling options of the generator, named `generator.…`."""
-        return frozenset(f"generator.{name}" for name in self.generator.sampling)
-
-    @property
     def num_calls(self) -> int | None:
         return self.generator.num_calls
 
@@ -78,9 +66,6 @@ class PassThrough(Generator):
     def generated(self) -> str:
         """The name of the field that is generated."""
         return _generated_field(self.source_space, self.target_space)[0]
-
-    def init(self, rng: jax.Array) -> Variables:
-        return self.generator.init(rng)
 
     def loss(
         self, variables: Variables, keys: Key, source: Value, target: Value, train: bool
@@ -111,11 +96,6 @@ class PassThrough(Generator):
         self, variables: Variables, source: Value, target: Value
     ) -> jax.Array | None:
         return self.generator.alignment(variables, *self._pair(source, target))
-
-    def update(
-        self, variables: Variables, rng: jax.Array, loss_output: LossOutput
-    ) -> Variables:
-        return self.generator.update(variables, rng, loss_output)
 
     def finalize(
         self, variables: Variables, pairs: Iterable[tuple[Value, Value]]

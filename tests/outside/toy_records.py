@@ -13,7 +13,7 @@ from regen_jax.spaces import Array, Padded, Record, length_mask
 class Lamps(Task):
     """X is a picture and how bright it is in each frame, Y the clip that this makes."""
 
-    number: int = 6
+    number: int = 8
     frames: int = 4
 
     @property
