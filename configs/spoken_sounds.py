@@ -4,8 +4,6 @@
 words such as `seven, female 3, high, fast` → log-mel spectrogram → wave of 1 s, which
 silence fills. `--config.data.name=speech_commands` takes human voices, whose words are
 the labels alone.
-
-Expected of the default: see the results.
 """
 
 from typing import Any

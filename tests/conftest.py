@@ -167,11 +167,12 @@ def emoji_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def sounds_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The same folder with 144 of the `spoken_sounds` of train, 72 of the others."""
+    """The same folder with `spoken_sounds` of eight classes, 96 of train and 32 others."""
     from regen_jax.data.builders.spoken_sounds import combinations
 
-    few = {"TRAIN_SIZE": 144, "SEEN_PER_CLASS": 1, "HELD_OUT_PER_CLASS": 1}
-    replaced = {(combinations, name): size for name, size in few.items()}
+    few = {"TRAIN_SIZE": 96, "SEEN_PER_CLASS": 1, "HELD_OUT_PER_CLASS": 1}
+    few["CLASSES"] = ("one", "seven", *"abefmw")
+    replaced = {(combinations, name): value for name, value in few.items()}
     return _prepared(tmp_path_factory, "spoken_sounds", replaced)
 
 
