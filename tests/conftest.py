@@ -168,7 +168,8 @@ def emoji_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="session")
 def sounds_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The same folder with `spoken_sounds` of eight classes, 96 of train and 32 others."""
-    from regen_jax.data.builders.spoken_sounds import combinations
+    # Its features name all classes, whatever is replaced afterwards.
+    from regen_jax.data.builders.spoken_sounds.builder import combinations
 
     few = {"TRAIN_SIZE": 96, "SEEN_PER_CLASS": 1, "HELD_OUT_PER_CLASS": 1}
     few["CLASSES"] = ("one", "seven", *"abefmw")

@@ -16,6 +16,7 @@ from regen_jax.judges.sound_classifier import SoundClassifier
 from regen_jax.tasks.sound_generation import SoundGeneration
 
 ROOT = Path(__file__).parent.parent.parent
+STAGES = ("judge", "voice_judge", "decoder", "prior")
 PROMPT = "seven, female 3, high, fast"
 
 
@@ -116,6 +117,7 @@ def run(command, sounds_dir, tmp_path_factory):
         "train",
         f"--config={ROOT}/configs/spoken_sounds.py:prior=regression,size=tiny",
         "--config.data.max_seconds=0.512",
+        *(f"--config.train.{stage}.steps=4" for stage in STAGES),
         f"--config.data.dir={sounds_dir}",
         f"--workdir={folder}",
     )
