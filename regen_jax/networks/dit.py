@@ -192,6 +192,7 @@ class DiT(nn.Module):
         if patch_mask is not None:
             # A last patch that is full in part counts.
             patch_mask = patch_mask[:, :: patch_sizes(self.patch, 1)[0]]
+            patch_mask = jnp.repeat(patch_mask, patches // patch_mask.shape[1], axis=1)
         masks = [
             jnp.ones((condition.vector.shape[0], size), bool) if mask is None else mask
             for mask, size in ((token_mask, num_tokens), (patch_mask, patches))
