@@ -23,8 +23,8 @@ class Conv3dNetworks(VideoNetworks, Conv2dNetworks):
     See `regen_jax.networks.conv.conv3d`, and for other numbers of frames `VideoNetworks`.
 
     Attributes:
-      temporal: of each level, whether it also halves the frame rate; m of the n levels do. Early
-        levels have the most pixels: where they do, a step costs less than half.
+      temporal: of each level, whether it also halves the frame rate; m of the n levels do.
+        Early levels have the most pixels: where they do, a step costs less than half.
     """
 
     temporal: tuple[bool, ...] = (True, True)
