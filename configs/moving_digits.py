@@ -49,6 +49,8 @@ STAGES = {
     "decoder": common.Stage(2000, 32, 1e-3),
     "prior": common.Stage(3500, 32, 1.5e-3),
 }
+# Without an autoencoder to train, there is time for more.
+LONGER = {"trajectory": {"prior": common.Stage(4500, 32, 1.5e-3)}}
 BASE = common.Scale(steps=10, batch_size=128, slower=2)
 
 
@@ -64,7 +66,7 @@ def get_config(arg: str = "") -> ConfigDict:
     for name in ("autoregressive", "masked", "diffusion"):
         priors[name]["guidance"] = 2.5
     parts = {
-        "abstraction": autoencoders,
+        "abstraction": autoencoders | {"keyframes": {"every": 4, "factor": 2}},
         "prior": priors,
         "decoder": _generators(base, patch=4),
     }
@@ -74,7 +76,8 @@ def get_config(arg: str = "") -> ConfigDict:
         "num_frames": 16,
         "judge_width": 96 if base else 48,
     }
-    train = common.stages(STAGES, BASE if base else None)
+    stages = STAGES | LONGER.get(abstraction, {})
+    train = common.stages(stages, BASE if base else None)
     return common.make_config(
         chosen["size"],
         common.sections(chosen, "video_generation", data, parts, train),

@@ -166,6 +166,16 @@ def emoji_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
+def sounds_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The same folder with 144 of the `spoken_sounds` of train, 72 of the others."""
+    from regen_jax.data.builders.spoken_sounds import combinations
+
+    few = {"TRAIN_SIZE": 144, "SEEN_PER_CLASS": 1, "HELD_OUT_PER_CLASS": 1}
+    replaced = {(combinations, name): size for name, size in few.items()}
+    return _prepared(tmp_path_factory, "spoken_sounds", replaced)
+
+
+@pytest.fixture(scope="session")
 def clips_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The same folder with the smallest video of `real_clips`."""
     from regen_jax.data.builders.real_clips import builder as real_clips
@@ -192,6 +202,7 @@ def data_dir(
     music_dir: str,
     text_dir: str,
     emoji_dir: str,
+    sounds_dir: str,
     clips_dir: str,
     moving_digits_dir: str,
 ) -> str:

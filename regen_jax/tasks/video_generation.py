@@ -20,6 +20,7 @@ from regen_jax.judges.digit_tracker import DigitTracker, top_parts
 from regen_jax.media.markdown import table
 from regen_jax.media.media import Media
 from regen_jax.media.video import Video, film_strip, video_grid
+from regen_jax.metrics.frame_prediction import structural_similarities
 from regen_jax.metrics.frechet import distance_metrics
 from regen_jax.metrics.video import Hits, match_parts, warping_error
 from regen_jax.modalities.video import captions as captions_of
@@ -33,6 +34,8 @@ MAX_REFERENCES = 2000
 """The most training clips of the Fréchet distance, evenly spread."""
 MAX_WARPED = 200
 """The most clips that the warping error is computed of, the first ones."""
+MAX_SIMILAR = 100
+"""The most clips whose structural similarity is computed, the first ones."""
 DEFAULT_RATE = 8.0
 """Frames per second of clips whose data set does not state it."""
 _COLUMNS = 6
@@ -175,6 +178,14 @@ class VideoGeneration(ImageTask):
             )
 
         return metrics
+
+    def reconstruction_metrics(
+        self, y: np.ndarray, other: np.ndarray
+    ) -> dict[str, float]:
+        """Computes `mse` and `psnr` of all clips, and `ssim` of at most `MAX_SIMILAR`."""
+        similarities = structural_similarities(y[:MAX_SIMILAR], other[:MAX_SIMILAR])
+        values = super().reconstruction_metrics(y, other)
+        return values | {"ssim": float(similarities.mean())}
 
     def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
         """Renders clips with their captions as a video and as film strips."""

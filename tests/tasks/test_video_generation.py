@@ -143,6 +143,13 @@ def test_rendered_clips_run_beside_their_captions(task):
     assert media.images.keys() == media.videos.keys() == {"reconstructions"}
 
 
+def test_reconstructions_have_an_error_and_a_similarity(task):
+    y = np.random.default_rng(0).integers(0, 256, (2, *task.y.shape)).astype(np.uint8)
+    assert task.reconstruction_metrics(y, y) == {"mse": 0, "ssim": 1}
+    values = task.reconstruction_metrics(y, 255 - y)
+    assert values["ssim"] < 0 < values["psnr"] < 10
+
+
 def test_set_with_other_captions_raises_user_error(task, monkeypatch):
     clips = task._clips("train")
     other = type(clips)(("a red heart",), clips.clips[:1], 1, 8.0, clips.folder)
