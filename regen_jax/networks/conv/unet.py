@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from regen_jax.interfaces import Key
 from regen_jax.networks.conditional import Network
 from regen_jax.networks.conditioning.interface import Condition
 from regen_jax.networks.conv.conv2d import Conv, depth_to_space, halved
@@ -69,17 +70,14 @@ class UNet(nn.Module):
 
     @nn.compact
     def __call__(
-        self,
-        x_BxAxC: jax.Array | None,
-        condition: Condition,
-        keys: jax.Array | None = None,
+        self, x_BxAxC: jax.Array | None, condition: Condition, keys: Key | None = None
     ) -> jax.Array:
-        """Maps x [B, *axes, any channels] to f32[B, *shape], zero at the start.
+        """Maps x [B, T or none, H, W, any channels] to f32[B, *shape], zero at the start.
 
         Args:
-          x_BxAxC: the input; None where positions alone say what to generate.
+          x_BxAxC: the input, of any number of frames; None for positions alone.
           condition: its vector modulates every block. Its tokens are not attended to.
-          keys: a key per example for dropout; None outside training.
+          keys: one per example for dropout; None outside training.
         """
         batch = condition.vector.shape[0]
         *time, height, width, channels = self.shape
