@@ -2,11 +2,12 @@
 
     python -m regen_jax.sample --workdir=… [--num=…]
 
-Where the task reads text, speech or notes, `--text="…"`, `--audio=file.wav` or
-`--midi=file.mid` gives what to generate from, and `--prompt=kind:value` where a task of
-your own reads another kind; each may be given several times. Without
-them the prompts are those of the test split. Where people can edit Y′, it is written
-beside the samples, and `--y_prime=file` generates Y from an edited one.
+Where the task reads text, speech, notes or frames, `--text="…"`, `--audio=file.wav`,
+`--midi=file.mid` or `--video=file.mp4` gives what to generate from, and
+`--prompt=kind:value` where a task of your own reads another kind; each may be given
+several times. Without them the prompts are those of the test split. Where people can
+edit Y′, it is written beside the samples, and `--y_prime=file` generates Y from an
+edited one.
 """
 
 import logging

@@ -114,6 +114,7 @@ def abstraction_stage(name: str, abstraction: Abstraction, field: str) -> Stage:
         abstraction.summarize,
         finalize=finalize,
         pretrained=abstraction.pretrained if abstraction.starts_pretrained else None,
+        start_from=abstraction.start_from,
         check_data=check_data,
         parametric=abstraction.parametric,
     )

@@ -100,6 +100,15 @@ class Autoencoder(LatentAbstraction):
     def pretrained(self, stages: Mapping[str, Variables]) -> Variables:
         return pretrained_terms(self.losses, self.input_space, stages)
 
+    def start_from(self, variables: Variables) -> Variables:
+        """Returns networks and bottleneck; networks of images inflate to those of clips."""
+        params, collection = variables["params"], self.bottleneck.collection
+        networks = {k: params[k] for k in ("encoder", "decoder") if k in params}
+        smaller = self.networks.smaller(self.input_space)
+        if smaller is not None and _shapes(networks) == self._network_shapes(*smaller):
+            networks = self.networks.inflate(self.input_space, networks)
+        return {"params": networks, collection: variables.get(collection, {})}
+
     def encode(self, variables: Variables, y: Value) -> Value:
         latents, mask = self._latents(variables, y)
         codes = self.bottleneck.encode(self._state(variables), latents, mask)
@@ -183,6 +192,13 @@ class Autoencoder(LatentAbstraction):
     ) -> Variables:
         return count_step(super().update(variables, rng, loss_output))
 
+    def _network_shapes(self, space: Space, networks: Networks) -> Params:
+        """Returns shapes of the encoder's and decoder's parameters, of other networks."""
+        options = {"input_space": space, "networks": networks}
+        other = dataclasses.replace(self, losses=(SquaredError(),), **options)
+        init = jax.eval_shape(other.init, jax.random.key(0), zeros(space, 1))
+        return _shapes({k: init["params"][k] for k in ("encoder", "decoder")})
+
     def _latents(
         self, variables: Variables, y: Value
     ) -> tuple[jax.Array, jax.Array | None]:
@@ -244,6 +260,10 @@ class CodeDecoder(Generator):
 def _arguments(x: jax.Array, mask: jax.Array | None) -> tuple[jax.Array, ...]:
     """Returns the arguments of a module, a mask among them where latents are padded."""
     return (x,) if mask is None else (x, mask)
+
+
+def _shapes(params: Params) -> Params:
+    return jax.tree.map(lambda leaf: leaf.shape, params)
 
 
 def _valid_latents(latents: jax.Array, mask: jax.Array | None) -> jax.Array:

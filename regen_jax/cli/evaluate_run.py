@@ -11,6 +11,7 @@ from regen_jax.cli import stored_task, workdir
 from regen_jax.cli.load_run import load_run, read_config
 from regen_jax.cli.training_costs import training_costs
 from regen_jax.config.build import build
+from regen_jax.data.host_features import as_batch
 from regen_jax.data.pipeline import stack
 from regen_jax.errors import UserError
 from regen_jax.evaluation import outputs
@@ -27,7 +28,9 @@ logger = logging.getLogger("regen_jax")
 def evaluate_run(
     directory: str | Path, split: str = "test"
 ) -> tuple[dict[str, float], list[str]]:
-    """Computes all metrics of a run on a split, and the baseline of real examples.
+    """Computes all metrics of a run on a split, and the baselines.
+
+    They are real examples, and rules of the task where it has any.
 
     They are written to the split's file in the folder, as one flat object of strict
     JSON, and to TensorBoard's HParams, where names of `validation` metrics begin with
@@ -69,6 +72,9 @@ def evaluate_run(
         failed += report.failed
     with attempt("real", failed):
         metrics |= {f"real/{k}": v for k, v in _real(data, variables).items()}
+    with attempt("baselines", failed):
+        rules = _baselines(data, variables)
+        metrics |= {f"baseline/{name}": value for name, value in rules.items()}
     with attempt("speed", failed):
         speed = sampling_speed(data, variables)
         metrics |= {f"samples/{name}": value for name, value in speed.items()}
@@ -105,3 +111,18 @@ def _real(data: EvaluationData, variables: Mapping[str, Variables]) -> dict[str,
     batch = stack([{k: e[k] for k in ("x", "y") if k in e} for e in examples])
     y = data.task.postprocess(batch["y"])
     return data.task.sample_metrics(variables)(Generated(batch, y))
+
+
+def _baselines(
+    data: EvaluationData, variables: Mapping[str, Variables]
+) -> dict[str, float]:
+    """Returns the metrics of the rules of the task, for the prompts of the samples."""
+    if not data.task.baselines:
+        return {}
+    prompts = as_batch(data.task.prompts(data.num_samples, data.split), data.parts)
+    sample_metrics = data.task.sample_metrics(variables)
+    return {
+        f"{name}_{metric}": value
+        for name, rule in data.task.baselines.items()
+        for metric, value in sample_metrics(Generated(prompts, rule(prompts))).items()
+    }

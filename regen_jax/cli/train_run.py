@@ -8,6 +8,7 @@ from typing import Any
 from regen_jax import paths
 from regen_jax.cli import stored_task, workdir
 from regen_jax.cli.training_checks import check_training
+from regen_jax.cli.warm_start import with_warm_starts
 from regen_jax.config.build import Run, build
 from regen_jax.config.registry import to_plain_dict
 from regen_jax.data.pipeline import (
@@ -49,7 +50,7 @@ def train_run(
       Preempted: the run was asked to stop, and saved.
     """
     directory = paths.storable(directory, "--workdir")
-    run = build(config)
+    run = with_warm_starts(build(config))
     if stop_after not in (None, *run.train):
         raise UserError(
             f"--stop_after={stop_after}: no such stage; there are {', '.join(run.train)}"

@@ -179,9 +179,10 @@ def _check_paths(config: Mapping[str, Any]) -> None:
         where = "config.data.dir" if folder else "TFDS_DATA_DIR"
         paths.local(folder or default, where)
     for name, section in config["train"].items():
-        if isinstance(section, Mapping) and section.get("init_from"):
-            where = f"config.train.{name}.init_from"
-            paths.storable(str(section["init_from"]), where)
+        for option in ("init_from", "start_from"):
+            if isinstance(section, Mapping) and section.get(option):
+                where = f"config.train.{name}.{option}"
+                paths.storable(str(section[option]), where)
 
 
 def _seed(seed: Any) -> int:

@@ -7,7 +7,6 @@ import jax
 from regen_jax.generators.array_generator import ArrayGenerator
 from regen_jax.interfaces import Key, LossOutput, Variables
 from regen_jax.losses.squared_error import mean_square, normalize_target
-from regen_jax.networks.conditioning.spatial import target_estimate
 from regen_jax.spaces import Value, zeros
 
 
@@ -16,7 +15,7 @@ class Regression(ArrayGenerator):
     """Predicts E[target given source], by least squares over the normalized target.
 
     Suits targets that the source almost determines. Where the source gives an estimate of
-    the target (see `target_estimate`), the network predicts the difference from it.
+    the target (see `Conditioning.estimate`), the network predicts the difference from it.
     """
 
     def init(self, rng: jax.Array) -> Variables:
@@ -27,8 +26,9 @@ class Regression(ArrayGenerator):
     ) -> jax.Array:
         """Returns the normalized mean, f32[B, *target.shape]; with keys for dropout."""
         mean = self.module.apply(variables, source, keys=keys)
-        estimate = target_estimate(self.source_space, self.target_space, source)
-        return mean if estimate is None else mean + estimate
+        spaces = self.source_space, self.target_space
+        estimate = self.conditioning.estimate(*spaces, source)
+        return mean if estimate is None else estimate.mean + estimate.scale * mean
 
     def loss(
         self, variables: Variables, keys: Key, source: Value, target: Value, train: bool

@@ -68,6 +68,19 @@ class Abstraction(abc.ABC):
         """
         return {}
 
+    def start_from(self, variables: Variables) -> Variables:
+        """Returns collections that training starts with, from another run's variables.
+
+        Parts of `params` that are left out start as those of `init`.
+
+        Args:
+          variables: of a finished stage, or their shapes within `jax.eval_shape`.
+
+        Raises:
+          ValueError: they cannot be used.
+        """
+        return {"params": variables["params"]}
+
     @abc.abstractmethod
     def encode(self, variables: Variables, y: Value) -> Value:
         """Maps y [B, *input_space.shape] to y′ [B, *output_space.shape]."""

@@ -86,6 +86,9 @@ class Task(abc.ABC):
     Kinds of the tasks of this package are flags of `sample`; those of a task of one's
     own are given as `--prompt=kind:value`.
     """
+    joint_kinds: ClassVar[tuple[str, ...]] = ()
+    """Kinds of which a prompt has one of each: `parse_prompt` returns a part of x for each,
+    some fields of a Record. Empty where each is a prompt of its own."""
 
     @property
     @abc.abstractmethod
@@ -176,6 +179,14 @@ class Task(abc.ABC):
           variables: those of the judges, by name.
         """
         return lambda generated: {}
+
+    @property
+    def baselines(self) -> Mapping[str, Callable[[Example], Any]]:
+        """Rules by name that predict postprocessed y [N, …] from a batch of prompts.
+
+        `evaluate` writes their `sample_metrics` as `baseline/<name>_<metric>`.
+        """
+        return {}
 
     def per_example(
         self, variables: Mapping[str, Variables], generated: Generated

@@ -15,12 +15,20 @@ from regen_jax.losses.interface import LossTerm, Params, TermLoss, Variables
 from regen_jax.networks.features.convnet import ConvNetFeatures
 from regen_jax.networks.features.interface import FeatureNetwork
 from regen_jax.networks.features.weights import read_weights, select_weights
+from regen_jax.networks.frames import (
+    fold_frames,
+    frame_space,
+    is_clip,
+    unfold_frames,
+)
 from regen_jax.spaces import Array, Space
 
 
 @dataclasses.dataclass(frozen=True)
 class Perceptual(LossTerm):
     """Squared distance of unit-length features, summed over the layers of a network.
+
+    Of clips it is the mean over their frames, each an image by itself.
 
     The network stays as it is. It is kept with the variables of the stage that it helps
     to train, which then needs neither the other stage nor the file.
@@ -40,10 +48,10 @@ class Perceptual(LossTerm):
     is_pretrained = True
 
     def check(self, space: Space) -> None:
-        self.network.check(space)
+        self.network.check(frame_space(space))
 
     def init(self, rng: jax.Array, space: Space) -> Params:
-        return self.network.init(rng, space)
+        return self.network.init(rng, frame_space(space))
 
     def pretrained(self, space: Space, stages: Mapping[str, Variables]) -> Params:
         where = f"loss '{self.name}'"
@@ -63,12 +71,17 @@ class Perceptual(LossTerm):
     def __call__(
         self, params: Params, space: Array, prediction: jax.Array, target: jax.Array
     ) -> TermLoss:
+        batch_size = prediction.shape[0]
+        if is_clip(space):
+            prediction, target = fold_frames(prediction), fold_frames(target)
         pairs = zip(
             self.network.features(params, prediction),
             self.network.features(params, target),
             strict=True,
         )
         loss = sum(feature_distance(*pair) for pair in pairs)
+        if is_clip(space):
+            loss = unfold_frames(loss, batch_size).mean(axis=1)
         return TermLoss(loss, {"perceptual_loss": loss})
 
 

@@ -92,6 +92,39 @@ def half_sample_distances(
     )
 
 
+def distance_metrics(
+    features: np.ndarray, reference: np.ndarray, is_real: bool, num_draws: int
+) -> dict[str, float]:
+    """Computes the Fréchet distance of samples to a reference, and its deviation.
+
+    Args:
+      features: float[N, D] of samples.
+      reference: float[M, D] of training data.
+      is_real: whether the samples are real data. Their distance is the mean over random
+        sets of as many training data against the rest, the best that samples can reach.
+      num_draws: random halves of the samples, or random sets of real data, from which the
+        standard deviation is estimated.
+
+    Returns:
+      `frechet`, `frechet_samples`, the number N, and `frechet_std`; nothing of fewer than 4
+      samples, of as many as the reference has, or where a feature is not finite.
+    """
+    number = len(features)
+    if not 3 < number < len(reference) - 1 or not np.isfinite(features).all():
+        return {}
+    if is_real:
+        draws = random_split_distances(reference, number, num_draws)
+        distance = float(np.mean(draws))
+    else:
+        distance = frechet_distance(features, reference)
+        draws = half_sample_distances(features, reference, num_draws)
+    return {
+        "frechet": distance,
+        "frechet_samples": number,
+        "frechet_std": float(np.std(draws, ddof=1)),
+    }
+
+
 def moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Computes the mean f64[D] and unbiased covariance f64[D, D] of float[N, D]."""
     features = np.asarray(features, np.float64)

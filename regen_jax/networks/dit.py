@@ -6,6 +6,8 @@ Arrays are [B, *axes, C] with any number of axes, none included.
 import dataclasses
 import functools
 import math
+from collections.abc import Callable
+from typing import ClassVar
 
 import flax.linen as nn
 import jax
@@ -19,29 +21,45 @@ from regen_jax.networks.layer_stack import Layer, LayerStack
 from regen_jax.networks.linear import Head, Linear
 from regen_jax.networks.sinusoids import grid_positions
 from regen_jax.networks.transformer_options import TransformerSize
-from regen_jax.ranges import Count, Remat
+from regen_jax.ranges import Count, Natural, Remat
 from regen_jax.spaces import Array
 
+PatchSize = int | tuple[int, ...]
+"""Sizes of a patch on the axes of an array but the channel: of each, or one for all."""
 
-def patchify(x_BxAxC: jax.Array, patch: int) -> jax.Array:
-    """Cuts [B, *axes, C] into [B, N, patch^rank · C], patches and values row by row."""
+
+def patchify(x_BxAxC: jax.Array, patch: PatchSize) -> jax.Array:
+    """Cuts [B, *axes, C] into [B, N, values], patches and their values row by row."""
     batch, *axes, channels = x_BxAxC.shape
+    sizes = patch_sizes(patch, len(axes))
     rank = len(axes)
-    split = [n for axis in axes for n in (axis // patch, patch)]
+    split = [
+        n for axis, size in zip(axes, sizes, strict=True) for n in (axis // size, size)
+    ]
     x = x_BxAxC.reshape(batch, *split, channels)
     grid, inside = range(1, 2 * rank, 2), range(2, 2 * rank + 1, 2)
     x = x.transpose(0, *grid, *inside, 2 * rank + 1)
-    return x.reshape(batch, math.prod(axes) // patch**rank, patch**rank * channels)
+    values = math.prod(sizes)
+    return x.reshape(batch, math.prod(axes) // values, values * channels)
 
 
-def unpatchify(x_BxNxP: jax.Array, shape: tuple[int, ...], patch: int) -> jax.Array:
+def unpatchify(
+    x_BxNxP: jax.Array, shape: tuple[int, ...], patch: PatchSize
+) -> jax.Array:
     """Inverts `patchify` for examples of `shape` [*axes, C]."""
     batch = x_BxNxP.shape[0]
     *axes, channels = shape
     rank = len(axes)
-    x = x_BxNxP.reshape(batch, *(n // patch for n in axes), *[patch] * rank, channels)
+    sizes = patch_sizes(patch, rank)
+    grid = [axis // size for axis, size in zip(axes, sizes, strict=True)]
+    x = x_BxNxP.reshape(batch, *grid, *sizes, channels)
     pairs = [n for axis in range(1, rank + 1) for n in (axis, axis + rank)]
     return x.transpose(0, *pairs, 2 * rank + 1).reshape(batch, *shape)
+
+
+def patch_sizes(patch: PatchSize, rank: int) -> tuple[int, ...]:
+    """Returns the size of a patch on each of `rank` axes."""
+    return (patch,) * rank if isinstance(patch, int) else patch
 
 
 def check_patch(patch: int, space: Array) -> None:
@@ -56,10 +74,14 @@ def check_patch(patch: int, space: Array) -> None:
         )
 
 
+Branch = Callable[[jax.Array], jax.Array]
+"""Maps [B, L, W] to the same."""
+
+
 class Block(nn.Module):
     """Pre-norm attention and MLP, shifted, scaled and gated by a vector (adaLN-Zero).
 
-    All six modulations start at zero, so that a new block is the identity.
+    All modulations start at zero, so that a new block is the identity.
     """
 
     num_heads: int
@@ -76,20 +98,20 @@ class Block(nn.Module):
         keys: jax.Array | None,
         mask: jax.Array | None,
     ) -> tuple[jax.Array, None]:
-        width = x_BxLxW.shape[-1]
-        modulations = modulation(vector_BxW, 6, self.dtype)
+        branches = self.branches(x_BxLxW.shape[-1], mask)
+        modulations = modulation(vector_BxW, 3 * len(branches), self.dtype)
+        for number, branch in enumerate(branches):
+            shift, scale, gate = modulations[3 * number : 3 * number + 3]
+            y = branch(modulated_norm(x_BxLxW, shift, scale, self.dtype))
+            index = len(branches) * layer.index + number
+            x_BxLxW = x_BxLxW + gate * dropout(y, keys, self.dropout, index)
+        return x_BxLxW, None
 
-        shift, scale, gate = modulations[:3]
-        y = modulated_norm(x_BxLxW, shift, scale, self.dtype)
+    def branches(self, width: int, mask: jax.Array | None) -> list[Branch]:
+        """Returns what is applied in turn, each beside a residual connection."""
         attention = SelfAttention(self.num_heads, self.dtype, name="self_attention")
-        y, _ = attention(y, mask)
-        x_BxLxW = x_BxLxW + gate * dropout(y, keys, self.dropout, 2 * layer.index)
-
-        shift, scale, gate = modulations[3:]
-        y = modulated_norm(x_BxLxW, shift, scale, self.dtype)
-        y = MLP(width, self.mlp_ratio, self.dtype, name="mlp")(y)
-        y = gate * dropout(y, keys, self.dropout, 2 * layer.index + 1)
-        return x_BxLxW + y, None
+        mlp = MLP(width, self.mlp_ratio, self.dtype, name="mlp")
+        return [lambda y: attention(y, mask)[0], mlp]
 
 
 class DiT(nn.Module):
@@ -97,12 +119,12 @@ class DiT(nn.Module):
 
     Attributes:
       shape: [*axes, C] of one output.
-      patch: side of a patch on every axis but the channel; divides each.
+      patch: size of a patch on every axis but the channel; divides each.
       remat: see `TransformerSize`.
     """
 
     shape: tuple[int, ...]
-    patch: int
+    patch: PatchSize
     width: int
     num_layers: int
     num_heads: int
@@ -110,6 +132,12 @@ class DiT(nn.Module):
     dropout: float = 0.0
     dtype: jnp.dtype = jnp.float32
     remat: Remat = "none"
+
+    def block(self, grid: tuple[int, ...]) -> Callable[..., nn.Module]:
+        """Returns what makes a block of the `LayerStack`, for a grid of patches."""
+        return functools.partial(
+            Block, self.num_heads, self.mlp_ratio, self.dropout, self.dtype
+        )
 
     @nn.compact
     def __call__(
@@ -127,7 +155,8 @@ class DiT(nn.Module):
           keys: a key per example for dropout; None outside training.
         """
         axes, channels = self.shape[:-1], self.shape[-1]
-        grid = tuple(n // self.patch for n in axes)
+        sizes = patch_sizes(self.patch, len(axes))
+        grid = tuple(n // size for n, size in zip(axes, sizes, strict=True))
         patches = math.prod(grid)
         x = self.param("positions", lambda _: grid_positions(grid, self.width)).astype(
             self.dtype
@@ -140,15 +169,14 @@ class DiT(nn.Module):
         if condition.tokens is not None:
             x = jnp.concatenate([condition.tokens.astype(self.dtype), x], axis=1)
 
-        block = functools.partial(
-            Block, self.num_heads, self.mlp_ratio, self.dropout, self.dtype
+        layers = LayerStack(
+            self.block(grid), self.num_layers, remat=self.remat, name="layers"
         )
-        layers = LayerStack(block, self.num_layers, remat=self.remat, name="layers")
         x, _ = layers(x, condition.vector, keys, mask)
 
         shift, scale = modulation(condition.vector, 2, self.dtype)
         x = modulated_norm(x[:, -patches:], shift, scale, self.dtype)
-        size = self.patch ** len(axes) * channels
+        size = math.prod(sizes) * channels
         x = Head(size, self.dtype, nn.initializers.zeros, name="head")(x)
         return unpatchify(x, self.shape, self.patch)
 
@@ -163,7 +191,7 @@ class DiT(nn.Module):
             return None
         if patch_mask is not None:
             # A last patch that is full in part counts.
-            patch_mask = patch_mask[:, :: self.patch]
+            patch_mask = patch_mask[:, :: patch_sizes(self.patch, 1)[0]]
             patch_mask = jnp.repeat(patch_mask, patches // patch_mask.shape[1], axis=1)
         masks = [
             jnp.ones((condition.vector.shape[0], size), bool) if mask is None else mask
@@ -178,15 +206,19 @@ class DiTOptions(TransformerSize, Network):
 
     Attributes:
       patch: side of the patches that the network sees as one token.
+      patch_time: size of patches on the first axis of a clip [T, H, W, C] of pixels or
+        latents; 0 for `patch`.
     """
 
     patch: Count = 1
+    patch_time: Natural = 0
+
+    network: ClassVar[type[DiT]] = DiT
 
     def module(self, target_space: Array) -> DiT:
-        check_patch(self.patch, target_space)
-        return DiT(
+        return self.network(
             shape=target_space.shape,
-            patch=self.patch,
+            patch=self._patch(target_space),
             width=self.width,
             num_layers=self.num_layers,
             num_heads=self.num_heads,
@@ -195,6 +227,24 @@ class DiTOptions(TransformerSize, Network):
             dtype=jnp.dtype(self.dtype),
             remat=self.remat,
         )
+
+    def _patch(self, space: Array) -> PatchSize:
+        """Returns the sizes of patches.
+
+        Raises:
+          ValueError: they do not cut the values of the space.
+        """
+        if not self.patch_time:
+            check_patch(self.patch, space)
+            return self.patch
+        frames = space.shape[0]
+        if len(space.shape) != 4 or frames % self.patch_time:
+            raise ValueError(
+                "patch_time needs a target of frames, height, width and channels, whose "
+                f"number of frames {self.patch_time} divides, not {space}"
+            )
+        check_patch(self.patch, dataclasses.replace(space, shape=space.shape[1:]))
+        return (self.patch_time, self.patch, self.patch)
 
 
 def modulation(vector_BxW: jax.Array, count: int, dtype: jnp.dtype) -> list[jax.Array]:

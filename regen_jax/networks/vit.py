@@ -1,4 +1,4 @@
-"""Vision transformers between images and a grid of latents.
+"""Vision transformers between images, or clips, and a grid of latents.
 
 Dosovitskiy et al., "An Image is Worth 16x16 Words" (arXiv 2010.11929); as the encoder and
 decoder of an autoencoder after Yu et al., "Vector-Quantized Image Modeling with Improved
@@ -6,13 +6,15 @@ VQGAN" (arXiv 2110.04627), section 3.1.
 """
 
 import functools
+import math
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from regen_jax.networks.block import Block
-from regen_jax.networks.dit import patchify, unpatchify
+from regen_jax.networks.dit import PatchSize, patch_sizes, patchify, unpatchify
 from regen_jax.networks.layer_stack import LayerStack
 from regen_jax.networks.linear import Head, Linear
 from regen_jax.networks.sinusoids import grid_positions
@@ -38,43 +40,56 @@ class GridTransformer(nn.Module):
         """That of the result."""
         return jnp.dtype(self.size.dtype)
 
+    def block(self) -> Callable[..., nn.Module]:
+        """Returns what makes a block of the `LayerStack`."""
+        size = self.size
+        return functools.partial(
+            Block, size.num_heads, size.mlp_ratio, dtype=self.dtype
+        )
+
     @nn.compact
     def __call__(self, x_BxNxC: jax.Array) -> jax.Array:
         size, dtype = self.size, self.dtype
         x = Linear(size.width, dtype=dtype, name="in")(x_BxNxC)
         start = grid_positions(self.grid, size.width)
         x = x + self.param("positions", lambda _: start).astype(dtype)
-        block = functools.partial(Block, size.num_heads, size.mlp_ratio, dtype=dtype)
-        layers = LayerStack(block, size.num_layers, remat=self.remat, name="layers")
+        layers = LayerStack(
+            self.block(), size.num_layers, remat=self.remat, name="layers"
+        )
         x, _ = layers(x)
         return nn.LayerNorm(dtype=dtype, name="norm")(x)
 
 
 class Encoder(nn.Module):
-    """Images [B, H, W, C] to latents [B, H / patch, W / patch, out_dim]."""
+    """Images or clips [B, *axes, C] to latents [B, *grid, out_dim], one per patch."""
 
-    patch: int
+    patch: PatchSize
     out_dim: int
     transformer: GridTransformer
 
     @nn.compact
-    def __call__(self, x_BxHxWxC: jax.Array) -> jax.Array:
-        x = self.transformer(patchify(x_BxHxWxC, self.patch))
+    def __call__(self, x_BxAxC: jax.Array) -> jax.Array:
+        x = self.transformer(patchify(x_BxAxC, self.patch))
         z = Linear(self.out_dim, dtype=self.transformer.dtype, name="out")(x)
         return z.reshape(-1, *self.transformer.grid, self.out_dim)
 
 
 class Decoder(nn.Module):
-    """Latents [B, h, w, D] to images f32[B, *shape]."""
+    """Latents [B, *grid, D] to images or clips f32[B, *shape].
 
-    patch: int
-    shape: tuple[int, int, int]
+    Where the patches have more frames than `shape`, it is the last ones.
+    """
+
+    patch: PatchSize
+    shape: tuple[int, ...]
     transformer: GridTransformer
 
     @nn.compact
-    def __call__(self, z_BxHxWxD: jax.Array) -> jax.Array:
-        batch, *_, channels = z_BxHxWxD.shape
-        x = self.transformer(z_BxHxWxD.reshape(batch, -1, channels))
-        size = self.patch**2 * self.shape[-1]
-        x = Head(size, self.transformer.dtype, name="head")(x)
-        return unpatchify(x, self.shape, self.patch)
+    def __call__(self, z_BxGxD: jax.Array) -> jax.Array:
+        batch, *grid, width = z_BxGxD.shape
+        x = self.transformer(z_BxGxD.reshape(batch, -1, width))
+        sizes, channels = patch_sizes(self.patch, len(grid)), self.shape[-1]
+        num_values = math.prod(sizes) * channels
+        x = Head(num_values, self.transformer.dtype, name="head")(x)
+        axes = [n * size for n, size in zip(grid, sizes, strict=True)]
+        return unpatchify(x, (*axes, channels), self.patch)[:, -self.shape[0] :]

@@ -22,11 +22,7 @@ from regen_jax.judges.contrastive import Contrastive
 from regen_jax.media.image_grid import image_grid
 from regen_jax.media.markdown import table
 from regen_jax.media.media import Media
-from regen_jax.metrics.frechet import (
-    frechet_distance,
-    half_sample_distances,
-    random_split_distances,
-)
+from regen_jax.metrics.frechet import distance_metrics
 from regen_jax.metrics.image import nearest_neighbors
 from regen_jax.modalities.text import captions as captions_of
 from regen_jax.modalities.text import tokenizer
@@ -179,21 +175,10 @@ class TextToImage(ImageTask):
                     values[f"{prefix}caption_top{most}"] = fraction
             distances, _ = nearest_neighbors(y, pictures)
             values["nearest_training"] = float(np.median(distances) / 255)
-            count = int(is_known.sum())
             is_real = "y" in prompts and np.array_equal(y, prompts["y"])
-            if 3 < count < len(reference) - 1 and np.isfinite(features).all():
-                values["frechet_samples"] = count
-                if is_real:
-                    draws = random_split_distances(reference, count, FRECHET_DRAWS)
-                    values["frechet"] = float(np.mean(draws))
-                else:
-                    known_features = features[is_known]
-                    values["frechet"] = frechet_distance(known_features, reference)
-                    draws = half_sample_distances(
-                        known_features, reference, FRECHET_DRAWS
-                    )
-                values["frechet_std"] = float(np.std(draws, ddof=1))
-            return values
+            return values | distance_metrics(
+                features[is_known], reference, is_real, FRECHET_DRAWS
+            )
 
         return metrics
 

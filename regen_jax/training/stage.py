@@ -56,6 +56,8 @@ class Stage:
         again if the run ends before they are saved.
       pretrained: (frozen) to collections that replace those of `init` in a new state, or
         None for none. Given shapes of the frozen variables, it checks that they fit.
+      start_from: (variables) to collections that replace those of `init` in a new state:
+        what `StageOptions.start_from` takes of the variables of another run's stage.
       summarize: (metrics, sums) to metrics, over a whole split.
       report: (variables, frozen) to a report on held-out data.
       check_data: raises a UserError where training batches do not suit it; given batches
@@ -72,6 +74,9 @@ class Stage:
     report: Callable[[Tree, Frozen], Report] = lambda variables, frozen: Report()
     finalize: Callable[[Tree, Frozen, Iterable[Batch]], Tree] | None = None
     pretrained: Callable[[Frozen], Tree] | None = None
+    start_from: Callable[[Tree], Tree] = lambda variables: {
+        "params": variables["params"]
+    }
     check_data: Callable[[Iterable[Batch]], None] = lambda batches: None
     parametric: bool = True
     continues: bool = False
@@ -98,6 +103,9 @@ class StageOptions:
       data_fraction: fraction of the examples of the split that the stage sees. A decoder
         may learn from all Y while the prior has few pairs.
       init_from: a workdir to take the finished stage from, instead of training it.
+      start_from: a workdir whose finished stage has the parameters that training starts
+        with. Those of an autoencoder of images inflate to clips: `conv2d` to `conv3d`,
+        `vit` to `vit3d`.
     """
 
     steps: Natural = 1000
@@ -110,12 +118,18 @@ class StageOptions:
     source_noise: NonNegative = 0.0
     data_fraction: PositiveFraction = 1.0
     init_from: str = ""
+    start_from: str = ""
 
     def __post_init__(self):
         ranges.check(self)
         if self.batch_size % self.accumulate:
             raise ValueError(
                 f"accumulate {self.accumulate} does not divide batch_size {self.batch_size}"
+            )
+        if self.init_from and self.start_from:
+            raise ValueError(
+                "init_from takes a stage as it is, and start_from trains it further: give "
+                "one of them"
             )
 
 

@@ -53,13 +53,15 @@ def create(
       options: of the stage.
       rng: a key, for the variables.
       batch: of any size, for shapes and data-dependent starts.
-      pretrained: what `Stage.pretrained` returned; only shapes matter without it.
+      pretrained: what `Stage.pretrained` returned; only shapes matter without it. Parts
+        of `params` that it lacks start as those of `Stage.init`.
 
     Raises:
       UserError: a group of the optimizer has no parameters.
     """
-    variables = {**stage.init(rng, batch), **(pretrained or {})}
-    params = variables["params"]
+    initial = stage.init(rng, batch)
+    variables = {**initial, **(pretrained or {})}
+    params = variables["params"] = {**initial["params"], **variables["params"]}
     check_groups(f"config.train.{stage.name}.optimizer", options.optimizer, params)
     return TrainState(
         step=jnp.zeros((), jnp.int32),

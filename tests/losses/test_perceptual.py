@@ -53,6 +53,18 @@ def test_loss_is_the_sum_over_layers_of_the_judge(judge):
     assert np.all(result.loss > 0.01) and not np.any(compute(IMAGES, IMAGES).loss)
 
 
+def test_loss_of_clips_is_the_mean_over_frames(judge):
+    space = Array((3, *SPACE.shape), 0.0, 255.0)
+    TERM.check(space)
+    params = TERM.pretrained(space, {"judge": judge})
+    compute = jax.jit(
+        lambda space, x, y: TERM(params, space, x, y).loss, static_argnums=0
+    )
+    frames = compute(SPACE, IMAGES, OTHERS)
+    clips = compute(space, IMAGES[None], OTHERS[None])
+    np.testing.assert_allclose(clips, [frames.mean()], rtol=1e-5)
+
+
 def test_network_stands_in_the_variables_and_is_not_trained(judge):
     model = Autoencoder(SPACE, Conv2dNetworks((4,), 0), KL(2), (SquaredError(), TERM))
     assert model.starts_pretrained

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from regen_jax.networks.conditioning.interface import Condition
-from regen_jax.networks.dit import DiT, DiTOptions, patchify, unpatchify
+from regen_jax.networks.dit import (
+    DiT,
+    DiTOptions,
+    patch_sizes,
+    patchify,
+    unpatchify,
+)
 from regen_jax.spaces import Array
 from tests.networks.parameters import random_variables
 
@@ -17,18 +23,22 @@ def network(num_layers=1, **options) -> DiT:
 
 @pytest.mark.parametrize(
     ("shape", "patch"),
-    [((3,), 5), ((6, 2), 3), ((4, 6, 3), 2), ((4, 4, 1), 1), ((2, 4, 6, 1), 2)],
+    [
+        ((3,), 5),
+        ((6, 2), 3),
+        ((4, 6, 3), 2),
+        ((4, 4, 1), 1),
+        ((2, 4, 6, 1), 2),
+        ((3, 4, 6, 2), (3, 1, 2)),
+    ],
 )
 def test_unpatchify_inverts_patchify(shape, patch):
     x = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
     patches = patchify(x, patch)
-    rank = len(shape) - 1
-    assert patches.shape == (
-        2,
-        x[0].size // (patch**rank * shape[-1]),
-        *patches.shape[2:],
-    )
-    corner = x[(slice(None), *[slice(0, patch)] * rank)]
+    sizes = patch_sizes(patch, len(shape) - 1)
+    num_values = int(np.prod(sizes)) * shape[-1]
+    assert patches.shape == (2, x[0].size // num_values, num_values)
+    corner = x[(slice(None), *[slice(0, size) for size in sizes])]
     np.testing.assert_array_equal(patches[:, 0], corner.reshape(2, -1))
     np.testing.assert_array_equal(unpatchify(patches, shape, patch), x)
 
@@ -142,3 +152,20 @@ def test_bfloat16_output_is_near_float32():
 def test_patch_that_does_not_divide_the_target_raises():
     with pytest.raises(ValueError, match="patch 3 does not divide .* fit are 1, 2, 4"):
         DiTOptions(patch=3).module(Array((4, 8, 1)))
+
+
+def test_patches_of_clips_have_a_size_in_time():
+    options = DiTOptions(patch=2, patch_time=3, width=12, num_layers=1, num_heads=2)
+    net = options.module(Array((6, 4, 8, 5)))
+    x, condition = jnp.ones((1, 6, 4, 8, 5)), Condition(jnp.ones((1, 12)))
+    y, variables = jax.eval_shape(net.init_with_output, jax.random.key(0), x, condition)
+    assert y.shape == x.shape
+    assert variables["params"]["positions"].shape == (2 * 2 * 4, 12)
+    assert variables["params"]["patches"]["kernel"].shape == (3 * 2 * 2 * 5, 12)
+
+
+@pytest.mark.parametrize("shape", [(4, 4, 1), (5, 4, 4, 1)])
+def test_patch_time_that_does_not_fit_the_target_raises(shape):
+    message = "patch_time needs a target of frames, height, width and channels, whose "
+    with pytest.raises(ValueError, match=f"{message}number of frames 3 divides, not "):
+        DiTOptions(patch=2, patch_time=3).module(Array(shape))

@@ -141,9 +141,7 @@ def test_real_pictures_have_the_distance_of_random_sets(task, judged, monkeypatc
         drawn.append((len(features), number, draws))
         return np.arange(float(draws))
 
-    monkeypatch.setattr(
-        "regen_jax.tasks.text_to_image.random_split_distances", distances
-    )
+    monkeypatch.setattr("regen_jax.metrics.frechet.random_split_distances", distances)
     metrics = task.sample_metrics({"judge": {}})
     prompts = prompts_of(task, 12)
     num_train = 12 - min(6, len(task.examples("test")))

@@ -6,7 +6,30 @@ import jax
 import numpy as np
 
 from regen_jax.interfaces import Abstraction, Variables
-from regen_jax.spaces import to_dtype
+from regen_jax.metrics.image import mse
+from regen_jax.spaces import Array, to_dtype
+
+
+class ComparedBySquares(Abstraction):
+    """An abstraction to Arrays whose metrics are mean squared errors.
+
+    Attributes:
+      input_space: whose range errors are relative to.
+    """
+
+    input_space: Array
+
+    def code_metrics(
+        self, y_prime: np.ndarray, reference: np.ndarray
+    ) -> dict[str, float]:
+        """Returns `mse`, relative to the range squared where there are bounds."""
+        return {"mse": float(np.mean(mse(y_prime, reference, self.input_space.peak)))}
+
+    def consistency_metrics(
+        self, variables: Variables, y: np.ndarray, y_prime: np.ndarray
+    ) -> dict[str, float]:
+        """Returns `mse` of the y′ of y [N, …]."""
+        return self.code_metrics(encoded(self, variables, y), y_prime)
 
 
 def encoded(

@@ -3,18 +3,16 @@
 import dataclasses
 
 import jax
-import numpy as np
 
 from regen_jax import ranges
-from regen_jax.abstractions.image.consistency import encoded
-from regen_jax.interfaces import Abstraction, Variables
-from regen_jax.metrics.image import mse
+from regen_jax.abstractions.image.consistency import ComparedBySquares
+from regen_jax.interfaces import Variables
 from regen_jax.ranges import Count
 from regen_jax.spaces import Array, check_constant_length
 
 
 @dataclasses.dataclass(frozen=True)
-class Downsample(Abstraction):
+class Downsample(ComparedBySquares):
     """Averages blocks of `factor` along every axis but the channel.
 
     It has no inverse: a decoder must generate the detail that is lost.
@@ -51,15 +49,3 @@ class Downsample(Abstraction):
         blocks = [size for n in grid for size in (n, self.factor)]
         y = y.reshape(y.shape[0], *blocks, channels)
         return y.mean(axis=tuple(range(2, 2 + 2 * len(grid), 2)))
-
-    def code_metrics(
-        self, y_prime: np.ndarray, reference: np.ndarray
-    ) -> dict[str, float]:
-        """Returns `mse`, relative to the range squared where there are bounds."""
-        return {"mse": float(np.mean(mse(y_prime, reference, self.input_space.peak)))}
-
-    def consistency_metrics(
-        self, variables: Variables, y: np.ndarray, y_prime: np.ndarray
-    ) -> dict[str, float]:
-        """Returns `mse` of y [N, …] at the lower resolution."""
-        return self.code_metrics(encoded(self, variables, y), y_prime)

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import flax.linen as nn
 import jax.numpy as jnp
 
 from regen_jax.abstractions.networks.image_networks import ImageNetworks
@@ -38,17 +39,17 @@ class Conv2dNetworks(ImageNetworks):
     def check(self, space: Space) -> None:
         super().check(space)
         factor = 2 ** len(self.widths)
-        if any(n % factor for n in space.shape[:2]):
+        if any(n % factor for n in space.shape[-3:-1]):
             raise ValueError(
                 f"widths has {len(self.widths)} levels, which reduce the resolution "
-                f"{factor} times, and {factor} does not divide {space.shape[:2]}"
+                f"{factor} times, and {factor} does not divide {space.shape[-3:-1]}"
             )
 
-    def latent_shape(self, space: Array) -> tuple[int, int]:
-        height, width, _ = space.shape
+    def latent_shape(self, space: Array) -> tuple[int, ...]:
+        height, width, _ = space.shape[-3:]
         return height // 2 ** len(self.widths), width // 2 ** len(self.widths)
 
-    def encoder(self, space: Array, latent_dim: int) -> Encoder:
+    def encoder(self, space: Array, latent_dim: int) -> nn.Module:
         return Encoder(
             self.widths,
             latent_dim,
@@ -58,7 +59,7 @@ class Conv2dNetworks(ImageNetworks):
             self.downsample,
         )
 
-    def decoder(self, space: Array) -> Decoder:
+    def decoder(self, space: Array) -> nn.Module:
         dtype = jnp.dtype(self.dtype)
         return Decoder(self.widths, space.shape[-1], self.num_blocks, dtype, self.norm)
 

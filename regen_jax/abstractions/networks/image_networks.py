@@ -1,4 +1,6 @@
-"""What networks of images share: pixels in [-1, 1], and a grid without padding."""
+"""What networks of images and clips share: pixels in [-1, 1], a grid without padding."""
+
+from typing import ClassVar
 
 import jax
 
@@ -9,12 +11,17 @@ from regen_jax.spaces import Array, Space
 class ImageNetworks(Networks):
     """Encodes images [H, W, C] with bounds to a grid of latents."""
 
+    kind: ClassVar[str] = "images"
+    axes: ClassVar[tuple[str, ...]] = ("height", "width", "channels")
+    """Of a value, by name."""
+
     def check(self, space: Space) -> None:
         name = type(self).__module__.rpartition(".")[2]
-        if not isinstance(space, Array) or len(space.shape) != 3 or space.padded:
+        rank = len(self.axes)
+        if not isinstance(space, Array) or len(space.shape) != rank or space.padded:
             raise ValueError(
-                f"networks {name!r} need images, an Array of height, width, channels, "
-                f"not {space}"
+                f"networks {name!r} need {self.kind}, an Array of "
+                f"{', '.join(self.axes)}, not {space}"
             )
         if not space.bounded:
             raise ValueError(

@@ -6,6 +6,7 @@ from typing import ClassVar
 import flax.linen as nn
 import jax
 
+from regen_jax.networks.layer_stack import Params
 from regen_jax.ranges import Checked
 from regen_jax.spaces import Space, Value
 
@@ -65,6 +66,22 @@ class Networks(Checked, abc.ABC):
     def mask(self, space: Space, y: Value) -> jax.Array | None:
         """Returns the mask of the latents of y, None where they are not padded."""
         return None
+
+    def smaller(self, space: Space) -> tuple[Space, "Networks"] | None:
+        """Returns the space and networks whose parameters `inflate` takes; None for none.
+
+        Those of clips are inflated from those of images.
+        """
+        return None
+
+    def inflate(self, space: Space, params: Params) -> Params:
+        """Returns parameters made from those of `smaller`.
+
+        Args:
+          space: that these networks encode.
+          params: `encoder` and `decoder`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} inflates no parameters")
 
     def random_segment(
         self, space: Space, keys: jax.Array, y: Value

@@ -12,6 +12,7 @@ from PIL import Image
 from regen_jax.data.readers import raw_records
 from regen_jax.data.tfds import prepared
 from regen_jax.errors import UserError
+from regen_jax.modalities.image.resize import resize_and_crop
 
 _CHUNK = 256
 
@@ -79,27 +80,6 @@ def open_captioned_images(
     return CaptionedImages(
         tuple(captions), np.array(rows, np.int64), pictures if in_memory else files
     )
-
-
-def resize_and_crop(image: Image.Image, size: int) -> np.ndarray:
-    """Returns the central square of an image, u8[size, size, 3].
-
-    As by Dhariwal and Nichol (arXiv 2105.05233): halved by boxes while the shorter side
-    is at least twice the size, resized by bicubic interpolation, and cropped.
-    """
-    image = image.convert("RGB")
-    while min(image.size) >= 2 * size:
-        image = image.resize(
-            (image.width // 2, image.height // 2), Image.Resampling.BOX
-        )
-    scale = size / min(image.size)
-    width, height = (max(size, round(side * scale)) for side in image.size)
-    if (width, height) != image.size:
-        image = image.resize((width, height), Image.Resampling.BICUBIC)
-    left, top = (width - size) // 2, (height - size) // 2
-    pixels = np.asarray(image.crop((left, top, left + size, top + size)))
-    pixels.flags.writeable = False
-    return pixels
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 import tensorflow_datasets as tfds
 
-# `sound_feature` makes TFDS's feature `Audio` readable.
+# `sound_feature` and `video_feature` make TFDS's features `Audio` and `Video` readable.
 from regen_jax.data.tfds import (
     embedded,
     sound_feature,  # noqa: F401
     splits,
+    video_feature,  # noqa: F401
 )
 from regen_jax.errors import UserError
 

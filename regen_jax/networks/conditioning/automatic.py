@@ -5,7 +5,7 @@ import dataclasses
 import flax.linen as nn
 import jax.numpy as jnp
 
-from regen_jax.networks.conditioning.interface import Conditioning
+from regen_jax.networks.conditioning.interface import Conditioning, Estimate
 from regen_jax.networks.conditioning.record import RecordConditioning
 from regen_jax.networks.conditioning.spatial import (
     SpatialConditioning,
@@ -13,7 +13,7 @@ from regen_jax.networks.conditioning.spatial import (
     is_spatial,
 )
 from regen_jax.networks.conditioning.tokens import TokenConditioning
-from regen_jax.spaces import Array, Record, Space
+from regen_jax.spaces import Array, Record, Space, Value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,12 +27,20 @@ class AutomaticConditioning(Conditioning):
     def module(
         self, source_space: Space, target_space: Array, width: int, dtype: jnp.dtype
     ) -> nn.Module:
-        spaces = source_space, target_space
-        part: Conditioning
-        if isinstance(source_space, Record):
-            part = RecordConditioning()
-        elif is_spatial(*spaces) or gives_length(*spaces):
-            part = SpatialConditioning()
-        else:
-            part = TokenConditioning()
-        return part.module(*spaces, width, dtype)
+        part = _chosen(source_space, target_space)
+        return part.module(source_space, target_space, width, dtype)
+
+    def estimate(
+        self, source_space: Space, target_space: Array, source: Value
+    ) -> Estimate | None:
+        part = _chosen(source_space, target_space)
+        return part.estimate(source_space, target_space, source)
+
+
+def _chosen(source_space: Space, target_space: Array) -> Conditioning:
+    if isinstance(source_space, Record):
+        return RecordConditioning()
+    spaces = source_space, target_space
+    if is_spatial(*spaces) or gives_length(*spaces):
+        return SpatialConditioning()
+    return TokenConditioning()

@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from regen_jax.spaces import Array, Space
+from regen_jax.spaces import Array, Space, Value
 
 
 class Condition(NamedTuple):
@@ -27,6 +27,19 @@ class Condition(NamedTuple):
     token_mask: jax.Array | None = None
     channels: jax.Array | None = None
     frame_mask: jax.Array | None = None
+
+
+class Estimate(NamedTuple):
+    """What a source says of the normalized target.
+
+    Attributes:
+      mean: f32[B, *target.shape].
+      scale: of the differences of targets from it, for those of an example to have a
+        scale near 1; broadcasts to `mean`.
+    """
+
+    mean: jax.Array
+    scale: jax.Array | float = 1.0
 
 
 class Conditioning(abc.ABC):
@@ -52,3 +65,12 @@ class Conditioning(abc.ABC):
         Raises:
           ValueError: sources of that space cannot enter in this way.
         """
+
+    def estimate(
+        self, source_space: Space, target_space: Array, source: Value
+    ) -> Estimate | None:
+        """Returns what a source says of the target, in whose units it is; else None.
+
+        Regression predicts the difference from it.
+        """
+        return None

@@ -9,12 +9,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from regen_jax.networks.conditioning.interface import Condition, Conditioning
+from regen_jax.networks.conditioning.interface import Condition, Conditioning, Estimate
 from regen_jax.networks.conditioning.spatial import (
     SpatialEncoder,
     is_spatial,
     is_still,
     is_timed,
+    target_estimate,
 )
 from regen_jax.networks.conditioning.tokens import TokenEncoder
 from regen_jax.networks.embeddings import PictureSource, join_masks
@@ -98,6 +99,12 @@ class RecordConditioning(Conditioning):
                 f"record conditioning needs a Record, not {source_space}: use 'automatic'"
             )
         return RecordEncoder(source_space, target_space, width, dtype, self.pictures)
+
+    def estimate(
+        self, source_space: Space, target_space: Array, source: Value
+    ) -> Estimate | None:
+        mean = target_estimate(source_space, target_space, source)
+        return None if mean is None else Estimate(mean)
 
 
 def mechanism(

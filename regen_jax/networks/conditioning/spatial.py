@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from regen_jax.networks.conditioning.interface import Condition, Conditioning
+from regen_jax.networks.conditioning.interface import Condition, Conditioning, Estimate
 from regen_jax.networks.embeddings import INIT
 from regen_jax.spaces import (
     Array,
@@ -212,3 +212,9 @@ class SpatialConditioning(Conditioning):
                 f"{target_space}, or of each of its frames, not {source_space}"
             )
         return SpatialEncoder(source_space, target_space, width, dtype)
+
+    def estimate(
+        self, source_space: Space, target_space: Array, source: Value
+    ) -> Estimate | None:
+        mean = target_estimate(source_space, target_space, source)
+        return None if mean is None else Estimate(mean)

@@ -30,7 +30,7 @@ Norm = Literal["layer", "group"]
 Downsample = Literal["fold", "stride"]
 """Folds 2 x 2 pixels into channels before a convolution, or strides over them."""
 
-_NORMS: dict[Norm, Callable[[int, jnp.dtype], nn.Module]] = {
+NORMS: dict[Norm, Callable[[int, jnp.dtype], nn.Module]] = {
     "layer": lambda width, dtype: nn.LayerNorm(dtype=dtype),
     # As in latent diffusion models, whose epsilon is not the default of PyTorch.
     "group": lambda width, dtype: nn.GroupNorm(
@@ -48,7 +48,7 @@ class ResidualBlock(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, layer: Layer) -> tuple[jax.Array, None]:
         width = x.shape[-1]
-        h = _NORMS[self.norm](width, self.dtype)(x)
+        h = NORMS[self.norm](width, self.dtype)(x)
         h = Conv(width, (3, 3), dtype=self.dtype)(h)
         h = Conv(width, (1, 1), dtype=self.dtype)(nn.silu(h))
         return x + h, None
@@ -77,7 +77,7 @@ class Encoder(nn.Module):
             x = _residual_blocks(
                 x, self.num_blocks, self.dtype, self.norm, f"level_{level}"
             )
-        x = _NORMS[self.norm](x.shape[-1], self.dtype)(x)
+        x = NORMS[self.norm](x.shape[-1], self.dtype)(x)
         return nn.Dense(self.out_dim, dtype=self.dtype)(x)
 
 

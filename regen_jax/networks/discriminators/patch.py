@@ -1,4 +1,4 @@
-"""A discriminator of images that judges overlapping patches by themselves.
+"""A discriminator of images, or of each frame of clips, that judges patches by themselves.
 
 Isola, Zhu, Zhou and Efros, "Image-to-Image Translation with Conditional Adversarial
 Networks" (PatchGAN, arXiv 1611.07004), appendix 6.1.2; with norms over an example in
@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from regen_jax.networks.conv.conv2d import Conv
 from regen_jax.networks.discriminators.interface import Discriminator, Judgement
+from regen_jax.networks.frames import fold_frames, frame_space, unfold_frames
 from regen_jax.networks.sample_network import Params
 from regen_jax.ranges import Count
 from regen_jax.spaces import Array, Space, zeros
@@ -26,7 +27,7 @@ _INIT = nn.initializers.normal(0.02)
 class Patch(Discriminator):
     """One network of 4 x 4 convolutions, whose layers but the last halve the resolution.
 
-    Three halving layers and one more see patches of 70 x 70 pixels.
+    Three halving layers and one more see patches of 70 x 70 pixels, of one image or frame.
 
     Attributes:
       widths: channels of each layer.
@@ -40,6 +41,7 @@ class Patch(Discriminator):
             raise ValueError("widths must be one number or more, not none")
 
     def check(self, space: Space) -> None:
+        space = frame_space(space)
         if not isinstance(space, Array) or len(space.shape) != 3 or space.padded:
             raise ValueError(
                 "discriminator 'patch' needs images, an Array of height, width and "
@@ -53,12 +55,14 @@ class Patch(Discriminator):
             )
 
     def init(self, rng: jax.Array, space: Space) -> Params:
-        return self._network.init(rng, zeros(space, 1))["params"]
+        return self._network.init(rng, zeros(frame_space(space), 1))["params"]
 
     def judge(self, params: Params, sample: jax.Array) -> list[Judgement]:
-        """Returns logits f32[B, 1, h, w] of patches; the mask is true."""
+        """Returns logits f32[B, T, h, w] of patches, T = 1 of images; the mask is true."""
+        frames = fold_frames(sample) if sample.ndim == 5 else sample
         logits, *features = (
-            x[:, None] for x in self._network.apply({"params": params}, sample)
+            unfold_frames(x, sample.shape[0])
+            for x in self._network.apply({"params": params}, frames)
         )
         mask = jnp.ones(logits.shape[:2], bool)
         return [Judgement(logits[..., 0], features, mask)]

@@ -28,6 +28,23 @@ def test_logits_are_of_patches_and_depend_on_their_example():
     assert {kernel.shape[:2] for kernel in kernels} == {(4, 4)} and len(kernels) == 4
 
 
+def test_frames_of_clips_are_judged_by_themselves():
+    clip_space = Array((3, *SPACE.shape), 0.0, 255.0)
+    SMALL.check(clip_space)
+    params = jax.jit(SMALL.init, static_argnums=1)(jax.random.key(0), clip_space)
+    judge = jax.jit(SMALL.judge)
+    (of_frames,) = judge(params, IMAGES)
+    (of_clip,) = judge(params, IMAGES[None])
+    assert of_clip.mask.shape == (1, 3) and of_clip.mask.all()
+    pairs = zip(
+        (of_clip.logits, *of_clip.features),
+        (of_frames.logits, *of_frames.features),
+        strict=True,
+    )
+    for clip, frames in pairs:
+        np.testing.assert_allclose(clip[0], frames[:, 0], atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("space", "message"),
     [

@@ -1,0 +1,113 @@
+"""Text → video: clips of moving digits from their captions.
+
+`--config=configs/moving_digits.py:abstraction=vq,size=base` chooses; see CHOICES. The
+default is caption → latents of a causal autoencoder in space and time → clip;
+`abstraction=identity` is the direct model. The digits are real, their motion is
+procedural; see the README of the data set `moving_digits`.
+"""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+CHOICES = {
+    "abstraction": (
+        "latents",
+        "kl",
+        "vq",
+        "fsq",
+        "trajectory",
+        "keyframes",
+        "identity",
+    ),
+    "prior": ("diffusion", "regression", "autoregressive", "masked"),
+    "decoder": ("inverse", "regression", "diffusion"),
+    "size": ("demo", "base", "tiny"),
+}
+_CODES = {"prior": ("autoregressive", "masked"), "decoder": ("inverse",)}
+_ARRAYS = {"prior": ("diffusion", "regression"), "decoder": ("inverse",)}
+_DECODERS = ("regression", "diffusion")
+# What fits together, the default first.
+FITTING = common.fitting(
+    (_ARRAYS, ("latents", "kl", "identity")),
+    (_ARRAYS | {"decoder": ("inverse", *_DECODERS)}, ("trajectory",)),
+    (_CODES, ("vq", "fsq")),
+    (_ARRAYS | {"decoder": _DECODERS}, ("keyframes",)),
+)
+BOTTLENECKS = {
+    "latents": {"name": "identity", "dim": 16},
+    "kl": {"name": "kl", "dim": 16, "weight": 1e-4},
+    "vq": {"name": "vq", "num_codes": 512, "dim": 16},
+    "fsq": {"name": "fsq", "levels": (8, 8, 5, 5)},
+}
+GRIDS = ("latents", "kl", "trajectory")  # Few positions, each of them a patch.
+STAGES = {
+    "judge": common.Stage(1200, 32, 3e-3),
+    "abstraction": common.Stage(1000, 32, 2e-3),
+    "decoder": common.Stage(2000, 32, 1e-3),
+    "prior": common.Stage(3500, 32, 1.5e-3),
+}
+# Without an autoencoder to train, there is time for more.
+LONGER = {"trajectory": {"prior": common.Stage(4500, 32, 1.5e-3)}}
+BASE = common.Scale(steps=10, batch_size=128, slower=2)
+
+
+def get_config(arg: str = "") -> ConfigDict:
+    """Returns the config of `arg`, `key=value` pairs of CHOICES separated by commas."""
+    chosen = common.parse_choices(arg, CHOICES, FITTING)
+    base, abstraction = chosen["size"] == "base", chosen["abstraction"]
+    autoencoders = {
+        name: _autoencoder(bottleneck, name in GRIDS, base)
+        for name, bottleneck in BOTTLENECKS.items()
+    }
+    priors = _generators(base, patch=1 if abstraction in GRIDS else 4)
+    for name in ("autoregressive", "masked", "diffusion"):
+        priors[name]["guidance"] = 2.5
+    parts = {
+        "abstraction": autoencoders | {"keyframes": {"every": 4, "factor": 2}},
+        "prior": priors,
+        "decoder": _generators(base, patch=4),
+    }
+    data = {
+        "name": "moving_digits",
+        "size": 64 if base else 32,
+        "num_frames": 16,
+        "judge_width": 96 if base else 48,
+    }
+    stages = STAGES | LONGER.get(abstraction, {})
+    train = common.stages(stages, BASE if base else None)
+    return common.make_config(
+        chosen["size"],
+        common.sections(chosen, "video_generation", data, parts, train),
+        evaluate={"every": 5000, "samples": 0, "loop_samples": 60, "batch_size": 100},
+        tiny={"samples": 12},
+    )
+
+
+def _autoencoder(bottleneck: Any, coarse: bool, base: bool) -> dict[str, Any]:
+    """Returns the options of an autoencoder to a quarter of the frames."""
+    widths = (64, 128, 256, 256) if base else (32, 64, 128)
+    if not coarse:
+        widths = widths[:-1]
+    # Early in time, as most of the computation is at the first level.
+    temporal = [level < 2 for level in range(len(widths))]
+    networks = {"name": "conv3d", "widths": widths, "temporal": tuple(temporal)}
+    section = common.image_autoencoder(bottleneck, base, perceptual=False)
+    return section | {
+        "networks": networks | {"num_blocks": 2 if base else 0, "dtype": "float32"}
+    }
+
+
+def _generators(base: bool, patch: int) -> dict[str, Any]:
+    """Returns the options of each generator, by name."""
+    size = common.transformer(*(512, 8, 8) if base else (128, 4, 4)) | {"remat": "none"}
+    network = {"name": "dit", "patch": patch, **size}
+    tokens = common.encoder_decoder(size, encoder_layers=1, dropout=0.1, top_p=0.9)
+    return {
+        "autoregressive": tokens | {"source_dropout": 0.1},
+        "masked": {"dropout": 0.1, "num_steps": 12, **size},
+        "diffusion": common.diffusion(network, num_steps=12),
+        "regression": {"network": network},
+    }

@@ -1,0 +1,94 @@
+"""First frames → the frames that follow, on three short real or animated videos.
+
+`--config=configs/real_clips.py:data=moving_digits,size=base` chooses; see CHOICES. The
+default predicts eight frames from four.
+"""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+CHOICES = {
+    "data": ("real_clips", "moving_digits"),
+    "abstraction": ("identity", "kl", "keyframes"),
+    "prior": ("regression", "diffusion"),
+    "decoder": ("inverse", "regression", "diffusion"),
+    "size": ("demo", "base", "tiny"),
+}
+FITTING = common.fitting(
+    ({"decoder": ("inverse",)}, ("identity", "kl")),
+    ({"decoder": ("regression", "inverse", "diffusion")}, ("keyframes",)),
+)
+DATA = {
+    "real_clips": {"zooms": (1, 2), "stride": 1, "flips": True},
+    "moving_digits": {"zooms": (1,), "stride": 4, "flips": False},
+}
+KEYFRAMES = {"every": 2, "factor": 2}
+TEMPORAL = (True, False)  # Which levels of the codec halve the frame rate.
+FRAMES = {"identity": 1, "kl": 2, "keyframes": KEYFRAMES["every"]}  # For each of Y′.
+STAGES = {
+    "abstraction": common.Stage(1000, 16, 2e-3),
+    "decoder": common.Stage(1000, 16, 1e-3),
+    "prior": common.Stage(2000, 16, 1e-3),
+}
+BASE = common.Scale(steps=10, batch_size=128, slower=2)
+
+
+def get_config(arg: str = "") -> ConfigDict:
+    """Returns the config of `arg`, `key=value` pairs of CHOICES separated by commas."""
+    chosen = common.parse_choices(arg, CHOICES, FITTING)
+    base, is_direct = chosen["size"] == "base", chosen["abstraction"] == "identity"
+    name = chosen["data"]
+    data = {
+        **{"name": name, "size": 64 if base else 32},
+        **{"num_given": 4, "num_predicted": 8, **DATA[name]},
+    }
+    priors = _generators(base, 3 if is_direct else 2)
+    frames = FRAMES.get(chosen["abstraction"], 1)
+    for prior in priors.values():
+        prior["conditioning"] = {"name": "frames", "frames_per_target": frames}
+    parts = {
+        "abstraction": {"keyframes": KEYFRAMES, "kl": _codec(base)},
+        "prior": priors,
+        "decoder": _generators(base, 3),
+    }
+    train = common.stages(STAGES, BASE if base else None)
+    report = {"every": 500, "samples": 0, "loop_samples": 64, "batch_size": 64}
+    return common.make_config(
+        chosen["size"],
+        common.sections(chosen, "frame_prediction", data, parts, train),
+        evaluate=report,
+        tiny={"samples": 4},
+        checkpoint_every=500,
+    )
+
+
+def _codec(base: bool) -> dict[str, Any]:
+    """Returns the options of an autoencoder of clips, causal in time."""
+    size = {"widths": (128, 256) if base else (32, 64), "num_blocks": 2 if base else 1}
+    return {
+        "name": "autoencoder",
+        "networks": {
+            "name": "conv3d",
+            **size,
+            "temporal": TEMPORAL,
+            "dtype": "float32",
+        },
+        "bottleneck": {"name": "kl", "dim": 16, "weight": 1e-6},
+        "losses": ({"name": "squared_error"},),
+    }
+
+
+def _generators(base: bool, levels: int) -> dict[str, Any]:
+    """Returns the options of each generator, by name."""
+    widths = (128, 256, 512) if base else (64, 128, 128)
+    network = {
+        **{"name": "unet", "widths": widths[:levels], "num_blocks": 2 if base else 1},
+        **{"dropout": 0.1, "dtype": "float32"},
+    }
+    return {
+        "regression": {"network": network},
+        "diffusion": common.diffusion(network, num_steps=12),
+    }

@@ -1,0 +1,1 @@
+"""Captions, motions and files of clips."""

@@ -1,0 +1,190 @@
+"""Reading of video files."""
+
+import logging
+import math
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from regen_jax.errors import UserError
+from regen_jax.extras import require
+from regen_jax.modalities.image.resize import resize_and_crop, resize_short_side
+
+MAX_RATE = 1000.0
+"""The most frames per second that a file can be read at."""
+
+logger = logging.getLogger("regen_jax")
+
+
+class Clip(NamedTuple):
+    """Frames at a constant rate.
+
+    Attributes:
+      frames: u8[T, H, W, 3].
+      rate: frames per second.
+    """
+
+    frames: np.ndarray
+    rate: float
+
+
+def read(
+    path: str | os.PathLike,
+    *,
+    rate: float | None = None,
+    short_side: int | None = None,
+    size: int | None = None,
+    num_frames: int | None = None,
+) -> Clip:
+    """Reads the video of a file by PyAV; its sound, if it has any, is ignored.
+
+    Frames are converted to RGB from any pixel format, turned as the file says they are to
+    be shown, and widened or narrowed to square pixels. Where `rate` is another one than
+    that of the file, or the file has a variable rate, the frame at each time is the one
+    that is shown then. A file that is damaged after some frames is read up to there. Each
+    of these but the colors is logged in one line.
+
+    Args:
+      path: `~` is expanded.
+      rate: frames per second; None for the average rate of the file.
+      short_side: pixels of the shorter side; None for that of the file.
+      size: height and width of the central square of each frame, in place of
+        `short_side`; None for whole frames.
+      num_frames: reads the first frames alone, at most as many; None for all.
+
+    Raises:
+      UserError: the file is missing, empty, damaged or of an unknown format, has no
+        video or no frames, or the package `av` is missing.
+    """
+    av = require("av", "video", "video")
+    file, label = os.path.expanduser(path), f"video file {str(path)!r}"
+    if os.path.isdir(file):
+        raise UserError(f"{str(path)!r} is a folder, not a video file")
+    if not os.path.isfile(file):
+        raise UserError(f"there is no video file {str(path)!r}")
+    if not os.path.getsize(file):
+        raise UserError(f"{label} is empty")
+
+    def resize(image: Image.Image) -> np.ndarray:
+        if size is not None:
+            return resize_and_crop(image, size)
+        return np.asarray(
+            image if short_side is None else resize_short_side(image, short_side)
+        )
+
+    frames: list[np.ndarray] = []
+    times: list[float] = []
+    try:
+        with av.open(file) as container:
+            stream = _video_stream(av, container, label)
+            declared = float(stream.average_rate or stream.guessed_rate or 0)
+            for time, image in _images(container, stream, label):
+                frames.append(resize(image))
+                times.append(len(times) / (declared or 1) if time is None else time)
+                if num_frames and _covers(times, rate or declared, num_frames):
+                    break
+    except (av.FFmpegError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        if not frames:
+            raise UserError(
+                f"{label} is damaged or of an unknown format: {' '.join(reason.split())}; "
+                "convert it, for example by `ffmpeg -i FILE clip.mp4`"
+            ) from error
+        logger.warning(
+            "%s is damaged after %d frames, which are read", label, len(times)
+        )
+    if not frames:
+        raise UserError(f"{label} has no frames")
+    if len(shapes := {frame.shape for frame in frames}) > 1:
+        raise UserError(
+            f"{label} changes the size of its frames: {sorted(shapes)}; convert it to one"
+        )
+    clip = _at_constant_rate(np.stack(frames), np.array(times), declared, rate, label)
+    return clip._replace(frames=clip.frames[:num_frames])
+
+
+def _covers(times: list[float], rate: float, num_frames: int) -> bool:
+    """Returns whether frames at those times suffice for `num_frames` at a rate."""
+    span = times[-1] - times[0]
+    # One more, as the file may turn out to have a variable rate.
+    return len(times) > num_frames and (not rate or span * rate > num_frames)
+
+
+def _video_stream(av: Any, container: Any, label: str) -> Any:
+    """Returns the first stream of video that is no picture on the cover of a sound."""
+    cover = av.stream.Disposition.attached_pic
+    for stream in container.streams.video:
+        if not stream.disposition & cover:
+            stream.thread_type = "AUTO"
+            return stream
+    kinds = sorted({stream.type for stream in container.streams}) or ["nothing"]
+    raise UserError(f"{label} has no video: it holds {' and '.join(kinds)}")
+
+
+def _images(
+    container: Any, stream: Any, label: str
+) -> Iterator[tuple[float | None, Image.Image]]:
+    """Yields the time in seconds, if there is one, and the RGB picture of each frame."""
+    aspect = stream.sample_aspect_ratio or Fraction(1)
+    is_first = True
+    for frame in container.decode(stream):
+        width = max(1, round(frame.width * aspect))
+        image = Image.fromarray(
+            frame.reformat(width=width, format="rgb24").to_ndarray()
+        )
+        angle = frame.rotation
+        if is_first and (angle or aspect != 1):
+            logger.info(
+                "%s: turned by %d degrees, pixels of %s made square",
+                *(label, angle % 360, aspect),
+            )
+        is_first = False
+        # Both turn counterclockwise.
+        yield frame.time, image.rotate(angle, expand=True) if angle else image
+
+
+def _at_constant_rate(
+    frames: np.ndarray,
+    times: np.ndarray,
+    declared: float,
+    rate: float | None,
+    label: str,
+) -> Clip:
+    """Returns frames [T, …], shown from times [T] in seconds on, at a constant rate.
+
+    Args:
+      frames: in the order they are shown.
+      times: of the file, or multiples of the declared rate.
+      declared: frames per second that the file declares; 0 for none.
+      rate: that of the clip; None for the average rate.
+      label: of the file, for messages.
+
+    Raises:
+      UserError: the file declares no rate and has no times, or a rate above `MAX_RATE`.
+    """
+    times = np.maximum.accumulate(times - times[0])
+    average = (len(times) - 1) / times[-1] if times[-1] > 0 else declared
+    if not 0 < average <= MAX_RATE or not math.isfinite(average):
+        raise UserError(
+            f"{label} declares a rate of {average:g} frames/s: above 0 and up to "
+            f"{MAX_RATE:g} can be read"
+        )
+    is_constant = np.all(np.abs(times * average - np.arange(len(times))) < 0.5)
+    # A rate of 30000/1001 is stored in milliseconds by some formats.
+    unchanged = rate is None or abs(rate / average - 1) < 0.005
+    if is_constant and unchanged:
+        # What a file declares is more exact than its times.
+        is_declared = abs(declared / average - 1) < 0.005
+        return Clip(frames, rate or (declared if is_declared else average))
+    new_rate = rate or average
+    number = max(1, round((times[-1] + 1 / average) * new_rate))
+    shown = np.searchsorted(times, np.arange(number) / new_rate + 1e-6, "right") - 1
+    logger.info(
+        "%s: %s rate of %.4g frames/s; converted to %.4g frames/s by the frames shown",
+        *(label, "constant" if is_constant else "variable", average, new_rate),
+    )
+    return Clip(frames[shown], new_rate)

@@ -1,0 +1,167 @@
+"""The first frames of a clip as the source of those that follow."""
+
+import dataclasses
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from regen_jax.modalities.video.block_motion import block_motion, moved_on
+from regen_jax.networks.conditioning.interface import (
+    Condition,
+    Conditioning,
+    Estimate,
+)
+from regen_jax.networks.embeddings import INIT
+from regen_jax.ranges import Count
+from regen_jax.spaces import Array, Space, Value
+
+_WINDOW = 5
+"""Side of the neighborhood, in pixels, over which changes are averaged."""
+_FLOOR = 0.01
+"""Least change, in units of half the range: a bit more than a gray level of 8 bits."""
+
+
+def precedes(source_space: Space, target_space: Array) -> bool:
+    """Returns whether a source can be frames [T, H, W, C] before those of a target.
+
+    Height and width of the target, which may be latents, divide those of the source; the
+    numbers of frames are free, but of two or more in the source.
+    """
+    return (
+        isinstance(source_space, Array)
+        and not source_space.padded
+        and len(source_space.shape) == len(target_space.shape) == 4
+        and source_space.shape[0] > 1
+        and source_space.shape[1] % target_space.shape[1] == 0
+        and source_space.shape[2] % target_space.shape[2] == 0
+    )
+
+
+def change_scale(frames: jax.Array) -> jax.Array:
+    """Returns how much frames change from one to the next, near each pixel.
+
+    It is the root mean square over channels, frames and a window of `_WINDOW` x `_WINDOW`
+    pixels, and at least `_FLOOR`.
+
+    Args:
+      frames: normalized, f32[B, T, H, W, C].
+
+    Returns:
+      f32[B, H, W, 1].
+    """
+    squares = jnp.mean(jnp.diff(frames, axis=1) ** 2, axis=(1, 4))[..., None]
+    side = _WINDOW // 2
+    padded = jnp.pad(squares, ((0, 0), (side, side), (side, side), (0, 0)), mode="edge")
+    return jnp.sqrt(nn.avg_pool(padded, (_WINDOW, _WINDOW)) + _FLOOR**2)
+
+
+def blocks(frames: jax.Array, rows: int, columns: int) -> jax.Array:
+    """Cuts frames [B, T, H, W, C] into blocks: [B, T, rows, columns, pixels, C]."""
+    batch, time, height, width, channels = frames.shape
+    sides = rows, height // rows, columns, width // columns
+    x = frames.reshape(batch, time, *sides, channels).transpose(0, 1, 2, 4, 3, 5, 6)
+    return x.reshape(batch, time, rows, columns, -1, channels)
+
+
+def spread(num_given: int, num_targets: int) -> np.ndarray:
+    """Returns the frames of the source that each target frame is given, i64[T, n].
+
+    Frame after frame, and again from the first one, so that all are given to as many
+    target frames as there are of the source.
+    """
+    number = -(-num_given // num_targets)
+    frames = np.arange(num_targets)[:, None] + num_targets * np.arange(number)
+    return frames % num_given
+
+
+class FramesEncoder(nn.Module):
+    """Maps frames to channels over the target, zeros where they are dropped."""
+
+    source_space: Array
+    target_space: Array
+    width: int
+    dtype: jnp.dtype
+    frames_per_target: int = 1
+
+    @nn.compact
+    def __call__(self, source: Value, drop: jax.Array | None) -> Condition:
+        x = self.source_space.normalize(source)
+        scale, last = change_scale(x)[:, None], x[:, -1:]
+        time, rows, columns, _ = self.target_space.shape
+        motion = block_motion((x[:, -2] + 1) / 2, (x[:, -1] + 1) / 2)
+        step = self.frames_per_target
+        times = step * jnp.arange(time) + (step + 1) / 2
+        moved = (moved_on(x[:, -1], motion, times) - last) / scale
+        given = jnp.concatenate([(x[:, :-1] - last) / scale, last], axis=1)
+        given = blocks(given, rows, columns)[:, spread(x.shape[1], time)]
+        given = given.transpose(0, 1, 3, 4, 2, 5, 6)
+        level = blocks(jnp.log(scale), rows, columns).mean(axis=-2)
+        channels = jnp.concatenate(
+            [
+                given.reshape(*given.shape[:4], -1),
+                blocks(moved, rows, columns).reshape(*given.shape[:4], -1),
+                jnp.repeat(level, time, axis=1),
+            ],
+            axis=-1,
+        )
+        vector_BxW = jnp.zeros((len(channels), self.width), self.dtype)
+        if drop is not None:
+            null = self.param("null", INIT, (self.width,)).astype(self.dtype)
+            vector_BxW = jnp.where(drop[:, None], null, vector_BxW)
+            channels = jnp.where(drop[:, None, None, None, None], 0, channels)
+        return Condition(vector_BxW, channels=channels)
+
+
+@dataclasses.dataclass(frozen=True)
+class FramesConditioning(Conditioning):
+    """Concatenates the frames of the source to the input channels of the target frames.
+
+    They are the last frame, and the differences of the others from it in units of
+    `change_scale`. Each target frame has one of them, or as many as needed, see `spread`:
+    a network joins them, by patches, attention or channels. Each also has the last frame
+    moved on to its time by the motion of blocks (`regen_jax.modalities.video`). Where the
+    target has a lower resolution, as latents have, the pixels of a block are channels.
+
+    For regression of frames in the range of the source, the last frame, averaged over
+    blocks, is the estimate of each target frame, and `change_scale` its scale: where
+    nothing moves, the prediction cannot go far from it.
+
+    Attributes:
+      frames_per_target: frames at the rate of the source that one of the target is for, as
+        of latents or key frames.
+    """
+
+    frames_per_target: Count = 1
+
+    def module(
+        self, source_space: Space, target_space: Array, width: int, dtype: jnp.dtype
+    ) -> FramesEncoder:
+        if not precedes(source_space, target_space):
+            raise ValueError(
+                "conditioning on frames needs a source [T, H, W, C] of two frames or more "
+                "and a target [_, h, w, _] whose h and w divide H and W, not "
+                f"{source_space} and {target_space}"
+            )
+        return FramesEncoder(
+            source_space, target_space, width, dtype, self.frames_per_target
+        )
+
+    def estimate(
+        self, source_space: Space, target_space: Array, source: Value
+    ) -> Estimate | None:
+        if _units(source_space) != _units(target_space):
+            return None
+        x = source_space.normalize(source)
+        time, rows, columns, _ = target_space.shape
+        mean, scale = (
+            blocks(frame, rows, columns).mean(axis=-2)
+            for frame in (x[:, -1:], change_scale(x)[:, None])
+        )
+        return Estimate(jnp.repeat(mean, time, axis=1), scale)
+
+
+def _units(space: Array) -> tuple[float, float, int]:
+    """Returns what frames of two spaces share that compare pixel by pixel."""
+    return space.low, space.high, space.shape[-1]

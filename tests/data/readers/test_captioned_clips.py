@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from regen_jax.data.readers.captioned_clips import open_captioned_clips
+from regen_jax.errors import UserError
+
+FRAME = tfds.features.Image(shape=(None, None, 3), encoding_format="png")
+VIDEO = tfds.features.Sequence(FRAME)
+LABEL = tfds.features.ClassLabel(names=["apply_lipstick", "biking"])
+
+
+class LabeledClips(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """A few clips of one color per frame, with the features of TFDS's `ucf101`."""
+
+    VERSION = tfds.core.Version("2.0.0")
+
+    def __init__(self, data_dir, features=None):
+        self.name = "labeled_clips"
+        self._features = features or {"video": VIDEO, "label": LABEL}
+        super().__init__(data_dir=data_dir, file_format="array_record")
+
+    def _info(self):
+        features = tfds.features.FeaturesDict(self._features)
+        return tfds.core.DatasetInfo(builder=self, features=features)
+
+    def _split_generators(self, dl_manager):
+        return {"train": self._generate_examples(4), "test": self._generate_examples(1)}
+
+    def _generate_examples(self, number):
+        for index in range(number):
+            frames = [
+                Image.new("RGB", (40, 24), (10 * t, index, 200))
+                for t in range(3 + index)
+            ]
+            example = {"video": frames, "label": index % 2, "caption": f"clip {index}"}
+            yield index, {key: example[key] for key in self._features}
+
+
+@pytest.mark.parametrize("max_bytes", [2**30, 0], ids=["memory", "files"])
+def test_labels_are_captions_and_short_clips_are_left_out(tmp_path, max_bytes):
+    LabeledClips(str(tmp_path)).download_and_prepare()
+    source = open_captioned_clips(
+        "labeled_clips", "train", 4, 16, str(tmp_path), max_bytes
+    )
+    assert len(source) == len(source.clips) == 3 < 4
+    assert (source.channels, source.rate) == (3, 0.0)
+    assert sorted(source.captions) == ["apply lipstick", "biking", "biking"]
+    for caption, clip in zip(source.captions, source.clips, strict=True):
+        assert clip.shape == (4, 16, 16, 3) and clip.dtype == np.uint8
+        number = int(clip[0, 0, 0, 1])
+        assert caption == ["apply lipstick", "biking"][number % 2]
+        expected = np.stack([10 * np.arange(4), [number] * 4, [200] * 4], axis=1)
+        np.testing.assert_array_equal(
+            clip, np.broadcast_to(expected[:, None, None], clip.shape)
+        )
+
+
+def test_captions_and_rate_are_those_of_the_set(moving_digits_dir):
+    source = open_captioned_clips("moving_digits", "test", 8, 32, moving_digits_dir)
+    assert (source.channels, source.rate) == (1, 8.0)
+    assert source.clips[0].shape == (8, 32, 32, 1)
+    assert all(caption.startswith("a ") for caption in source.captions)
+
+
+@pytest.mark.parametrize(
+    "features, words",
+    [
+        ({"video": VIDEO}, "has the features video: needed are 'video'"),
+        ({"label": LABEL}, "has the features label: needed are 'video'"),
+        ({"video": tfds.features.Text(), "label": LABEL}, "needed are 'video' .Video"),
+        (
+            {
+                "video": tfds.features.Sequence(
+                    tfds.features.Image(shape=(None, None, 4), encoding_format="png")
+                ),
+                "caption": tfds.features.Text(),
+            },
+            "needed are uint8 frames of 1 or 3 channels",
+        ),
+    ],
+)
+def test_unsuitable_features_raise_user_error(tmp_path, features, words, monkeypatch):
+    def generate(self, number):
+        values = {"video": [], "label": 0, "caption": "a"}
+        if isinstance(features.get("video"), tfds.features.Text):
+            values["video"] = "none"
+        yield 0, {key: values[key] for key in features}
+
+    monkeypatch.setattr(LabeledClips, "_generate_examples", generate)
+    LabeledClips(str(tmp_path), features).download_and_prepare()
+    with pytest.raises(UserError, match=words):
+        open_captioned_clips("labeled_clips", "train", 4, 16, str(tmp_path))
+
+
+def test_set_that_is_not_prepared_raises_user_error(tmp_path):
+    with pytest.raises(UserError, match="regen_jax.data.prepare moving_digits"):
+        open_captioned_clips("moving_digits", "train", 16, 32, str(tmp_path))
