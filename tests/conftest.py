@@ -196,6 +196,16 @@ def moving_digits_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
+def faces_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The same folder with 12 clips of `talking_faces`, 4 each that are held out."""
+    from regen_jax.data.builders.talking_faces import builder as talking_faces
+
+    sizes = {"TRAIN_SIZE": 12, "HELD_OUT_SIZE": 4}
+    replaced = {(talking_faces, name): size for name, size in sizes.items()}
+    return _prepared(tmp_path_factory, "talking_faces", replaced)
+
+
+@pytest.fixture(scope="session")
 def data_dir(
     digits_dir: str,
     speech_dir: str,
@@ -205,6 +215,7 @@ def data_dir(
     sounds_dir: str,
     clips_dir: str,
     moving_digits_dir: str,
+    faces_dir: str,
 ) -> str:
     """The same folder with the sets of all of these."""
     return digits_dir
