@@ -18,7 +18,9 @@ def with_equal_flops(row: Row, other: Row, scale: Scale) -> Row:
       other: the row with whose training it is compared.
       scale: of the study.
     """
-    budget = sum(steps * flops for steps, flops in training_flops(other, scale).values())
+    budget = sum(
+        steps * flops for steps, flops in training_flops(other, scale).values()
+    )
     _, flops = training_flops(row, scale)["prior"]
     steps = {"train.prior.steps": round(budget / flops)}
     return dataclasses.replace(row, options={**row.options, **steps})
