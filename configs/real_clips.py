@@ -28,6 +28,7 @@ DATA = {
 KEYFRAMES = {"every": 2, "factor": 2}
 TEMPORAL = (True, False)  # Which levels of the codec halve the frame rate.
 FRAMES = {"identity": 1, "kl": 2, "keyframes": KEYFRAMES["every"]}  # For each of Y′.
+WINDOWS = {"real_clips": 5, "moving_digits": 0}  # Digits move far within a clip.
 STAGES = {
     "abstraction": common.Stage(1000, 16, 2e-3),
     "decoder": common.Stage(1000, 16, 1e-3),
@@ -48,7 +49,10 @@ def get_config(arg: str = "") -> ConfigDict:
     priors = _generators(base, 3 if is_direct else 2)
     frames = FRAMES.get(chosen["abstraction"], 1)
     for prior in priors.values():
-        prior["conditioning"] = {"name": "frames", "frames_per_target": frames}
+        prior["conditioning"] = {
+            **{"name": "frames", "frames_per_target": frames},
+            "window": WINDOWS[name],
+        }
     parts = {
         "abstraction": {"keyframes": KEYFRAMES, "kl": _codec(base)},
         "prior": priors,
