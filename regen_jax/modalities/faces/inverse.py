@@ -95,9 +95,9 @@ def _both_eyes(shares: jax.Array, pose: Pose) -> tuple[Region, Region]:
     """Measures the left and the right eye along the axes of the head."""
     x, y = pose.local(_EYE_ROWS)
     left, right = (
-        measure(
-            shares * window(x, y, sides, _EYE_HEIGHT), _EYE_ROWS, _COLUMNS
-        ).rotated(-pose.roll)
+        measure(shares * window(x, y, sides, _EYE_HEIGHT), _EYE_ROWS, _COLUMNS).rotated(
+            -pose.roll
+        )
         for sides in ((-8.8, -0.8), (0.8, 8.8))
     )
     return left, right

@@ -110,14 +110,18 @@ def _clip(lengths: dict[str, jax.Array]) -> jax.Array:
 def _solve_colors(identity: Identity, picture: jax.Array, pose: Pose) -> Identity:
     """Solves for the colors that give the picture, by least squares over its pixels."""
     batch, number = len(picture), len(COLORS)
-    tracks = jnp.zeros((batch, 1, 7)).at[..., 4:].set(
-        jnp.stack(
-            [
-                pose.x / renderer.YAW,
-                pose.y / renderer.PITCH,
-                pose.roll / renderer.ROLL,
-            ],
-            axis=-1,
+    tracks = (
+        jnp.zeros((batch, 1, 7))
+        .at[..., 4:]
+        .set(
+            jnp.stack(
+                [
+                    pose.x / renderer.YAW,
+                    pose.y / renderer.PITCH,
+                    pose.roll / renderer.ROLL,
+                ],
+                axis=-1,
+            )
         )
     )
 
