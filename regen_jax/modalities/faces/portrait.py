@@ -75,11 +75,11 @@ def _first_colors(picture: jax.Array) -> jax.Array:
 def _measure_lengths(identity: Identity, picture: jax.Array, pose: Pose) -> Identity:
     """Measures the geometry of faces whose colors are about known."""
     color = renderer.materials(identity.colors)
-    column, row = jnp.arange(SIZE) - CENTER[0], jnp.arange(SIZE)[:, None] - CENTER[1]
+    x, y = abs(jnp.arange(SIZE) - CENTER[0]), jnp.arange(SIZE)[:, None] - CENTER[1]
 
-    def area(base: str, other: str, x_range, y_range, x=abs(column)) -> jax.Array:
+    def area(base: str, other: str, x_range, y_range) -> jax.Array:
         pair = (color[name][:, None, None] for name in (base, other))
-        weights = share(picture, *pair) * window(x, row, x_range, y_range)
+        weights = share(picture, *pair) * window(x, y, x_range, y_range)
         return jnp.sum(weights, axis=(1, 2))
 
     height = 10.5 + area("neck", "skin", (-1, 1.5), (10.5, 16.4)) / 3

@@ -56,7 +56,7 @@ def test_neutral_face_is_symmetric_but_for_glints(frames):
     assert set(rows) <= {20, 21, 22}
 
 
-@pytest.mark.parametrize("track, rows", [("jaw", (27, 42)), ("blink", (18, 26))])
+@pytest.mark.parametrize("track, rows", [("jaw", (23, 42)), ("blink", (18, 26))])
 def test_track_moves_its_part_of_the_face_alone(identity, track, rows):
     tracks = np.zeros((NUMBER, FRAMES, len(TRACKS)), np.float32)
     tracks[:, 1, TRACKS.index(track)] = 1
@@ -107,7 +107,7 @@ def test_frames_have_gradients(identity, tracks):
     def total(tracks):
         return jnp.sum(renderer.render(first, tracks))
 
-    gradient = jax.jit(jax.grad(total))(tracks[:1, :2])
+    gradient = jax.jit(jax.grad(total))(tracks[:1, 1:2])
     assert np.isfinite(gradient).all() and np.abs(gradient).min(axis=1).max() > 0
 
 
