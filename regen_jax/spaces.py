@@ -5,7 +5,8 @@ Shapes are those of one example; a batch has a leading axis B.
 
 import dataclasses
 import math
-from typing import ClassVar, NamedTuple, Protocol
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import chex
 import jax
@@ -25,7 +26,8 @@ class Padded(NamedTuple):
     length: jax.Array
 
 
-Value = jax.Array | Padded
+Value = jax.Array | Padded | Mapping[str, Any]
+"""Of a Record it is a dict, of a padded Array `Padded`, of other spaces an array."""
 
 
 class TokenConstraints(Protocol):
@@ -201,7 +203,49 @@ class Array:
         return f"Array({', '.join(map(str, self.shape))}{padded})"
 
 
-Space = Category | Tokens | Array
+Field = Category | Tokens | Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """Values of several spaces by name, such as speech and a picture of its speaker.
+
+    A value is a dict with one value per field.
+
+    Attributes:
+      fields: names and spaces; no field is a Record itself.
+    """
+
+    fields: tuple[tuple[str, Field], ...]
+
+    def __post_init__(self):
+        fields = tuple((name, space) for name, space in self.fields)
+        object.__setattr__(self, "fields", fields)
+        names = [name for name, _ in fields]
+        _require(bool(names), "Record needs a field or more")
+        for name, space in fields:
+            # Files store a padded field as two arrays, `name` and `name_length`.
+            _require(
+                name.isidentifier() and not name.endswith("_length"),
+                "Record needs names like 'speech', letters, digits and _ without "
+                f"'_length' at their end, not {name!r}",
+            )
+            _require(names.count(name) == 1, f"Record has {name!r} twice")
+            _require(
+                isinstance(space, Field),
+                f"Record needs a Category, Tokens or Array as {name!r}, not {space}",
+            )
+
+    @property
+    def spaces(self) -> dict[str, Field]:
+        """The spaces of the fields by name."""
+        return dict(self.fields)
+
+    def __str__(self) -> str:
+        return f"Record({', '.join(f'{name}: {space}' for name, space in self.fields)})"
+
+
+Space = Field | Record
 
 
 def zeros(space: Space, batch_size: int) -> Value:
@@ -209,21 +253,25 @@ def zeros(space: Space, batch_size: int) -> Value:
 
     Padded values have full length.
     """
+    if isinstance(space, Record):
+        return {name: zeros(field, batch_size) for name, field in space.fields}
     values = jnp.zeros((batch_size, *space.shape), space.dtype)
     if isinstance(space, Array) and space.padded:
         return Padded(values, jnp.full(batch_size, space.shape[0], jnp.int32))
     return values
 
 
-def to_dtype(space: Space, value: Value) -> Value:
+def to_dtype(space: Space, value: Any) -> Value:
     """Casts a value to the dtype of its space; data are stored in theirs, such as uint8."""
+    if isinstance(space, Record):
+        return {name: to_dtype(field, value[name]) for name, field in space.fields}
     if isinstance(value, Padded):
         length = jnp.asarray(value.length, jnp.int32)
         return Padded(jnp.asarray(value.values, space.dtype), length)
     return jnp.asarray(value, space.dtype)
 
 
-def check(space: Space, value: Value, name: str) -> Value:
+def check(space: Space, value: Any, name: str) -> Value:
     """Checks the shape and dtype of a batch, and returns it.
 
     Runs while a program is traced, and costs nothing in the program.
@@ -236,6 +284,12 @@ def check(space: Space, value: Value, name: str) -> Value:
     Raises:
       AssertionError: the value is not a batch of the space.
     """
+    if isinstance(space, Record):
+        names = sorted(value) if isinstance(value, Mapping) else type(value).__name__
+        assert names == sorted(space.spaces), f"{name}: {space} has not {names}"
+        for field_name, field in space.fields:
+            check(field, value[field_name], f"{name}, {field_name}")
+        return value
     values = value
     if isinstance(space, Array) and space.padded:
         assert isinstance(value, Padded), f"{name}: {space} needs its lengths"
@@ -263,7 +317,7 @@ def mask_padding(values: jax.Array, length: jax.Array) -> jax.Array:
     return jnp.where(valid.reshape(*valid.shape, *[1] * (values.ndim - 2)), values, 0)
 
 
-def lengths(space: Space, value: Value) -> jax.Array:
+def lengths(space: Tokens | Array, value: Any) -> jax.Array:
     """Returns i32[B], the number of valid entries of the first axis of each example."""
     if isinstance(value, Padded):
         return value.length

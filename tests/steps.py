@@ -33,11 +33,12 @@ class TracedStage(NamedTuple):
 def part(config: ConfigDict, stage: str) -> str:
     """Returns what a stage depends on of a config."""
     fields = {
-        "judge": (),
         "abstraction": ("abstraction",),
         "finetune": ("source", "abstraction", "prior", "decoder"),
     }
-    fields = fields.get(stage, ("source", "abstraction", stage))
+    # A stage that no section is named after is a judge.
+    other = ("source", "abstraction", stage) if stage in config else ()
+    fields = fields.get(stage, other)
     chosen = {name: config[name] for name in ("task", "data", *fields)}
     return json.dumps([stage, chosen], default=str, sort_keys=True)
 

@@ -70,6 +70,7 @@ COMBINATIONS = [(name, arg) for name in NAMES for arg in offered(name)]
 OTHERS = [
     ("speech_synthesis", "source=identity"),
     ("speech_recognition", "data=spoken_bible"),
+    ("real_clips", "data=moving_digits"),
     ("digits", "finetune=yes"),
     ("digits", "prior=masked,finetune=yes"),
 ]

@@ -10,6 +10,7 @@ from regen_jax.spaces import (
     Array,
     Category,
     Padded,
+    Record,
     Tokens,
     check,
     length_mask,
@@ -182,3 +183,68 @@ def test_mask_padding_keeps_what_is_before_the_length():
     masked = mask_padding(values, jnp.array([0, 2, 4]))
     np.testing.assert_array_equal(masked.sum(axis=(1, 2)), [0, 4, 8])
     np.testing.assert_array_equal(masked[1, :, 0], [1, 1, 0, 0])
+
+
+SPEECH = Array((4, 2), padded=True)
+PICTURE = Array((2, 2, 3), 0, 255, step=1.0)
+RECORD = Record((("speech", SPEECH), ("picture", PICTURE), ("name", Category(3))))
+
+
+def test_record_is_named_by_its_fields():
+    assert str(RECORD) == (
+        "Record(speech: Array(4, 2, padded), picture: Array(2, 2, 3), name: Category(3))"
+    )
+    assert RECORD.spaces["picture"] == PICTURE
+    as_lists = Record([["speech", SPEECH], ["picture", PICTURE], ["name", Category(3)]])
+    assert as_lists == RECORD and hash(as_lists) == hash(RECORD)
+
+
+def test_record_has_a_value_per_field():
+    value = zeros(RECORD, 3)
+    assert set(value) == {"speech", "picture", "name"}
+    np.testing.assert_array_equal(value["speech"].length, [4, 4, 4])
+    stored = {**value, "picture": np.ones((3, 2, 2, 3), np.uint8), "unread": 0}
+    cast = check(RECORD, to_dtype(RECORD, stored), "X")
+    assert cast["picture"].dtype == jnp.float32 and set(cast) == set(value)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"picture": jnp.zeros((3, 2, 2))}, r"X, picture: Array\(2, 2, 3\)"),
+        ({"speech": jnp.zeros((3, 4, 2))}, r"X, speech: .* needs its lengths"),
+        ({"other": 0}, r"X: Record\(.*\) has not \['name', 'other'"),
+    ],
+)
+def test_check_of_a_value_outside_its_record_raises_assertion_error(change, words):
+    with pytest.raises(AssertionError, match=words):
+        check(RECORD, {**zeros(RECORD, 3), **change}, "X")
+    with pytest.raises(AssertionError, match="X: Record.* has not list"):
+        check(RECORD, [], "X")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ((), "Record needs a field or more"),
+        ((("a", PICTURE), ("a", SPEECH)), "Record has 'a' twice"),
+        (
+            (("a/b", PICTURE),),
+            "Record needs names like 'speech', letters, digits and _ without '_length' at "
+            "their end, not 'a/b'",
+        ),
+        (
+            (("a_length", PICTURE),),
+            "Record needs names like 'speech', letters, digits and _ without '_length' at "
+            "their end, not 'a_length'",
+        ),
+        (
+            (("a", Record((("b", Category(2)),))),),
+            "Record needs a Category, Tokens or Array as 'a', not Record(b: Category(2))",
+        ),
+    ],
+)
+def test_invalid_record_raises_value_error(fields, message):
+    with pytest.raises(ValueError) as error:
+        Record(fields)
+    assert str(error.value) == message

@@ -26,13 +26,13 @@ def requested(
       UserError: the task cannot parse a pair, or there are not as many prompts as edited
         y′.
     """
-    if pairs and edited not in (0, len(pairs)):
-        raise UserError(f"--y_prime is given {edited} times for {len(pairs)} prompts")
     if pairs:
-        return [
-            task.parse_prompt(kind, _canonical(task, kind, value))
-            for kind, value in pairs
-        ]
+        parts = _parts(task, pairs)
+        if edited not in (0, len(parts)):
+            raise UserError(
+                f"--y_prime is given {edited} times for {len(parts)} prompts"
+            )
+        return [_parse(task, part) for part in parts]
     prompts = task.prompts(edited or number, "test")
     if len(prompts) < edited or not prompts:
         raise UserError(
@@ -40,6 +40,39 @@ def requested(
             + (f", and --y_prime is given {edited} times" if edited else "")
         )
     return prompts
+
+
+def _parts(
+    task: Task, pairs: Sequence[tuple[str, str]]
+) -> list[tuple[tuple[str, str], ...]]:
+    """Returns the pairs of each prompt: one, or one of each of `Task.joint_kinds`.
+
+    A kind that is given once is part of every prompt.
+
+    Raises:
+      UserError: a prompt would lack a kind.
+    """
+    if not task.joint_kinds or any(kind not in task.joint_kinds for kind, _ in pairs):
+        return [(pair,) for pair in pairs]
+    by_kind = {kind: [p for p in pairs if p[0] == kind] for kind in task.joint_kinds}
+    counts = {kind: len(given) for kind, given in by_kind.items()}
+    number = max(counts.values())
+    if not set(counts.values()) <= {1, number}:
+        given = " and ".join(f"--{kind} {n} times" for kind, n in counts.items())
+        needed = " and one ".join(f"--{kind}" for kind in counts)
+        raise UserError(f"a prompt is one {needed}, and given are {given}")
+    columns = [given * (number // len(given)) for given in by_kind.values()]
+    return list(zip(*columns, strict=True))
+
+
+def _parse(task: Task, pairs: Sequence[tuple[str, str]]) -> Example:
+    """Returns the example of one prompt, whose x may have a field of each pair."""
+    parsed = [
+        task.parse_prompt(kind, _canonical(task, kind, value)) for kind, value in pairs
+    ]
+    if len(parsed) == 1:
+        return parsed[0]
+    return {"x": {name: v for part in parsed for name, v in part["x"].items()}}
 
 
 def known_kinds() -> dict[str, PromptKind]:

@@ -97,13 +97,17 @@ def read_prompts(run: Run, directory: Path, number: int) -> Example:
 
 def _joined(arrays: Mapping[str, np.ndarray]) -> Example:
     """Returns what `flat` split."""
-    return {
-        name: Padded(array, arrays[name + _LENGTH])
-        if name + _LENGTH in arrays
-        else array
-        for name, array in arrays.items()
-        if not name.endswith(_LENGTH)
-    }
+    values: dict[str, Any] = {}
+    for name, array in arrays.items():
+        if name.endswith(_LENGTH):
+            continue
+        *record, field = name.split("/")
+        value = array
+        if name + _LENGTH in arrays:
+            value = Padded(array, arrays[name + _LENGTH])
+        parent = values.setdefault(record[0], {}) if record else values
+        parent[field] = value
+    return values
 
 
 def _check_prompts(prompts: Example, blank: Example) -> None:
@@ -122,10 +126,15 @@ def _check_prompts(prompts: Example, blank: Example) -> None:
 
 
 def flat(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Splits each padded value into two arrays, such as `y` and `y_length`."""
+    """Splits each padded value into two arrays, such as `y` and `y_length`.
+
+    The field `speech` of a record `x` becomes `x/speech`.
+    """
     result = {}
     for name, value in arrays.items():
-        if isinstance(value, Padded):
+        if isinstance(value, Mapping):
+            result |= flat({f"{name}/{field}": part for field, part in value.items()})
+        elif isinstance(value, Padded):
             result |= {name: value.values, f"{name}{_LENGTH}": value.length}
         else:
             result[name] = value

@@ -1,7 +1,6 @@
 """Stages that start with the parameters of a stage of another run."""
 
 import dataclasses
-import functools
 from pathlib import Path
 
 import jax
@@ -12,7 +11,7 @@ from regen_jax.cli.load_run import blank_batch
 from regen_jax.config.build import Run, build
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Variables
-from regen_jax.training.named_leaves import named_leaves
+from regen_jax.training.named_leaves import first_difference, leaf_types
 from regen_jax.training.stage import Frozen, Stage
 from regen_jax.training.start import load_stage
 
@@ -22,7 +21,6 @@ def with_warm_starts(run: Run) -> Run:
 
     The other run is read only where a new state is made or checked.
     """
-    batch = blank_batch(run.task, run.regeneration)
 
     def warm(stage: Stage) -> Stage:
         if not (folder := run.train[stage.name].start_from):
@@ -33,6 +31,7 @@ def with_warm_starts(run: Run) -> Run:
         def pretrained(frozen: Frozen) -> Variables:
             own = {} if stage.pretrained is None else stage.pretrained(frozen)
             taken = stage.start_from(_variables(source, stage.name, where))
+            batch = blank_batch(run.task, run.regeneration)
             _check(stage, batch, taken, f"{where}: stage '{stage.name}' in {source}")
             return own | taken
 
@@ -41,7 +40,6 @@ def with_warm_starts(run: Run) -> Run:
     return dataclasses.replace(run, stages=[warm(stage) for stage in run.stages])
 
 
-@functools.cache
 def _variables(source: Path, name: str, where: str) -> Variables:
     """Returns the variables of a finished stage of the run in a folder, on the host.
 
@@ -65,16 +63,5 @@ def _check(stage: Stage, batch: Variables, taken: Variables, origin: str) -> Non
     new = {name: new.get(name, {}) for name in taken}
     # Parts that the stage does not take, such as discriminators, stay new.
     new["params"] = {k: v for k, v in new["params"].items() if k in taken["params"]}
-    there, here = (
-        {
-            name: f"{leaf.dtype}{list(leaf.shape)}"
-            for name, leaf in named_leaves(t).items()
-        }
-        for t in (taken, new)
-    )
-    for name in sorted(there.keys() | here.keys()):
-        if there.get(name) != here.get(name):
-            raise UserError(
-                f"{origin} does not fit: {name} is {there.get(name, 'not there')}, and "
-                f"{here.get(name, 'not there')} in this config"
-            )
+    if difference := first_difference(leaf_types(taken), leaf_types(new)):
+        raise UserError(f"{origin} does not fit: {difference}")

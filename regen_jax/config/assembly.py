@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from regen_jax.config.registry import (
     instantiate,
+    option,
     registered_names,
     require_section,
     resolve_class,
@@ -154,6 +155,9 @@ class _SectionBuilder(PartBuilder):
     def options(self, name: str, cls: type) -> Any:
         return instantiate(cls, self.section.get(name, {}), f"{self.where}.{name}")
 
+    def option(self, cls: type, name: str) -> Any:
+        return option(cls, self.section, name, f"{self.where}.{name}")
+
     def generator(
         self, name: str, source_space: Space, target_space: Space
     ) -> Generator:
@@ -185,12 +189,11 @@ def _generators_for(source: Space, target: Space, others: Sequence[str] = ()) ->
     fitting = [
         name
         for name, cls in classes.items()
-        # Whether a generator with nested parts fits depends on these.
-        if isinstance(target, cls.targets)
-        and isinstance(source, cls.sources)
-        and not cls.nested
+        if isinstance(target, cls.targets) and isinstance(source, cls.sources)
     ]
-    return _either([*others, *fitting])
+    # Whether a generator with nested parts fits depends on these.
+    plain = [name for name in fitting if not classes[name].nested]
+    return _either([*others, *(plain or fitting)])
 
 
 def _abstractions_for(y: Space, generator: type[Generator]) -> str:

@@ -18,7 +18,7 @@ from regen_jax.config.sections import CacheOptions, LogOptions
 from regen_jax.evaluation.options import EvaluateOptions
 from regen_jax.interfaces import Abstraction, Generator, Task
 from regen_jax.media.markdown import table
-from regen_jax.spaces import Array, Category, Tokens
+from regen_jax.spaces import Array, Category, Record, Tokens
 from regen_jax.training.checkpoint import CheckpointOptions
 from regen_jax.training.inspect.profile import ProfileOptions
 from regen_jax.training.parallel.options import ParallelOptions
@@ -161,7 +161,7 @@ def _element(kind: Any) -> Any:
 
 def _is_space(kind: Any) -> bool:
     members = typing.get_args(kind) or (kind,)
-    spaces = (Category, Tokens, Array)
+    spaces = (Category, Tokens, Array, Record)
     return all(inspect.isclass(m) and issubclass(m, spaces) for m in members)
 
 

@@ -139,6 +139,24 @@ def instantiate(
         raise UserError(f"{where}: {error}") from error
 
 
+def option(cls: type, section: Mapping[str, Any], name: str, where: str) -> Any:
+    """Returns one option of a dataclass from a section, by default that of its field.
+
+    Args:
+      cls: the class.
+      section: its options.
+      name: of the option.
+      where: path of the option in the config, for errors.
+
+    Raises:
+      UserError: its value has the wrong type or is outside its range.
+    """
+    if name not in section:
+        return getattr(cls, name)
+    types = typing.get_type_hints(cls, include_extras=True)
+    return _value(types[name], section[name], where)
+
+
 def require_section(value: Any, where: str) -> None:
     """Raises a UserError where `value` is not a section of a config."""
     if not isinstance(value, Mapping):

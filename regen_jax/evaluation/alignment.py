@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from regen_jax.data.pipeline import first_batch
 from regen_jax.evaluation.evaluator import EvaluationData, Evaluator
 from regen_jax.interfaces import Variables
 from regen_jax.media.heatmaps import render_alignment
-from regen_jax.spaces import lengths
+from regen_jax.spaces import Category, Record, lengths
 from regen_jax.training.stage import Report
 
 
@@ -47,6 +48,10 @@ class Alignment(Evaluator):
             weights = parts.prior.alignment(variables["prior"], x_prime, y_prime)
             if weights is None:
                 return None
-            return weights, lengths(parts.abstraction.output_space, y_prime)
+            space = parts.abstraction.output_space
+            if isinstance(space, Record | Category):
+                # Which field the rows are of, the generator knows.
+                return weights, jnp.full(len(weights), weights.shape[1])
+            return weights, lengths(space, y_prime)
 
         return align

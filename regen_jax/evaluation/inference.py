@@ -180,6 +180,10 @@ def _check_finite(value: Value, name: str) -> None:
       value: of any space; ids and padding are not checked.
       name: what errors call the values.
     """
+    if isinstance(value, Mapping):
+        for field, part in value.items():
+            _check_finite(part, f"{name}, {field}")
+        return
     values, length = value if isinstance(value, Padded) else (value, None)
     if not np.issubdtype(values.dtype, np.floating):
         return

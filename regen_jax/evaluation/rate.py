@@ -2,7 +2,7 @@
 
 import math
 
-from regen_jax.spaces import Array, Category, Space, Tokens
+from regen_jax.spaces import Array, Category, Record, Space, Tokens
 
 
 def num_bits(space: Space) -> float | None:
@@ -18,4 +18,11 @@ def num_bits(space: Space) -> float | None:
             return math.prod(space.shape) * math.log2(space.vocab)
         case Array(padded=False) if space.levels:
             return space.size * math.log2(space.levels)
+        case Record():
+            total = 0.0
+            for _, field in space.fields:
+                if (bits := num_bits(field)) is None:
+                    return None
+                total += bits
+            return total
     return None

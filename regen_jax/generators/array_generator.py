@@ -10,9 +10,9 @@ from regen_jax.interfaces import Generator
 from regen_jax.networks.conditional import ConditionalNetwork, Network
 from regen_jax.networks.conditioning.automatic import AutomaticConditioning
 from regen_jax.networks.conditioning.interface import Conditioning
-from regen_jax.networks.conditioning.spatial import AlignedFeatures
+from regen_jax.networks.conditioning.spatial import gives_length, target_length
 from regen_jax.networks.dit import DiTOptions
-from regen_jax.spaces import Array, Padded, Space, Value, length_mask
+from regen_jax.spaces import Array, Padded, Record, Space, Value, mask_padding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +21,8 @@ class ArrayGenerator(Generator):
 
     Attributes:
       source_space: space of the source.
-      target_space: space of the target; padded where the source is `AlignedFeatures`.
+      target_space: space of the target; padded only where the source, or a field of it,
+        is padded and keeps time with the target.
       network: maps an input and a condition to the shape of the target.
       conditioning: how the source enters the network.
     """
@@ -33,19 +34,24 @@ class ArrayGenerator(Generator):
         default_factory=AutomaticConditioning
     )
 
+    sources = (*Generator.sources, Record)
     targets = (Array,)
 
     def __post_init__(self):
         ranges.check(self)
         source_space, target_space = self.source_space, self.target_space
-        aligned = isinstance(source_space, AlignedFeatures)
+        timed = gives_length(source_space, target_space)
         varies = isinstance(source_space, Array) and source_space.padded
-        if varies and not aligned:
-            raise ValueError(f"needs a source of constant length, not {source_space}")
-        if target_space.padded and not aligned:
+        if varies and not timed:
             raise ValueError(
-                f"needs a target of constant length, not {target_space}; for frames "
-                "from Tokens, make this the generator of 'duration_aligned'"
+                "needs a source of constant length, or one that keeps time with its "
+                f"target, not {source_space} for {target_space}"
+            )
+        if target_space.padded and not timed:
+            raise ValueError(
+                f"needs a target of constant length, not {target_space}, or a source that "
+                "keeps time with it; for frames from Tokens, make this the generator of "
+                "'duration_aligned'"
             )
         # Raises where network or conditioning do not fit the spaces.
         _ = self.module
@@ -67,5 +73,5 @@ class ArrayGenerator(Generator):
         x = jnp.clip(x, self.target_space.low, self.target_space.high)
         if not self.target_space.padded:
             return x
-        valid = length_mask(source.length, self.target_space.shape[0])
-        return Padded(jnp.where(valid[..., None], x, 0), source.length)
+        length = target_length(self.source_space, self.target_space, source)
+        return Padded(mask_padding(x, length), length)

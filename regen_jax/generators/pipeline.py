@@ -22,7 +22,7 @@ from regen_jax.interfaces import (
     Variables,
 )
 from regen_jax.random import split_keys
-from regen_jax.spaces import Array, Category, Space, Tokens, Value
+from regen_jax.spaces import Array, Category, Record, Space, Tokens, Value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Pipeline(Generator):
     prior: Generator
     decoder: Generator | None = None
 
+    sources = (*Generator.sources, Record)
     targets = (Category, Tokens, Array)
     nested = ("abstraction", "prior", "decoder")
 

@@ -63,10 +63,17 @@ def _pointer(options: TokenOptions, writer: OutputHead) -> Pointer:
     return Pointer(options.source_space, options.width, writer, dtype)
 
 
+def _aligned(options: TokenOptions) -> Aligned:
+    length, vectors = options.target_space.length, options.timed_vectors
+    if len(vectors) == options.num_vectors:
+        return Aligned(length)
+    return Aligned(length, vectors.start, len(vectors))
+
+
 _CONDITIONINGS: dict[str, Callable[[TokenOptions], Conditioning]] = {
     "prefix": lambda options: Prefix(),
     "cross": lambda options: CrossAttention(),
-    "aligned": lambda options: Aligned(options.target_space.length),
+    "aligned": _aligned,
 }
 _HEADS: dict[str, Callable[[TokenOptions], OutputHead]] = {
     "dense": _dense,

@@ -1,9 +1,11 @@
 """The options that generators of tokens by a transformer share."""
 
 import dataclasses
+import itertools
 from typing import Literal
 
-from regen_jax.networks.embeddings import source_length
+from regen_jax.networks.embeddings import field_lengths, source_length
+from regen_jax.networks.picture_embedding import is_picture
 from regen_jax.networks.transformer_options import TransformerOptions
 from regen_jax.ranges import (
     Count,
@@ -13,7 +15,7 @@ from regen_jax.ranges import (
     Rate,
     Temperature,
 )
-from regen_jax.spaces import Array, Tokens
+from regen_jax.spaces import Array, Record, Tokens
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +25,8 @@ class TokenOptions(TransformerOptions):
     Attributes:
       conditioning: how the source enters: `prefix` (before the tokens), `cross`
         (cross-attention in every block), or `aligned` (added to the target position by
-        position, where both keep time: the length of one divides that of the other).
+        position, where both keep time: the length of one divides that of the other; of a
+        Record it is one field, and the mean of the others is added to every position).
       head: what scores tokens: `dense` (a layer of its own), `tied` (the table that
         embeds source and target, which must share a vocabulary and be one deep),
         `pointer` (`dense`, and tokens of the source can be copied, see
@@ -65,15 +68,43 @@ class TokenOptions(TransformerOptions):
                 "without a source would never be trained"
             )
 
+    @property
+    def num_vectors(self) -> int:
+        """Number of vectors that the source is embedded as."""
+        return source_length(self.source_space, self.source_stride)
+
+    @property
+    def timed_vectors(self) -> range:
+        """The vectors of the source that keep time with the target.
+
+        Raises:
+          ValueError: there are none, or those of more than one field may do so.
+        """
+        source, target = self.source_space, self.target_space
+        counts = {"source": self.num_vectors}
+        if isinstance(source, Record):
+            counts = field_lengths(source, self.source_stride)
+        ends = itertools.accumulate(counts.values())
+        pictures = {n for n, s in getattr(source, "fields", ()) if is_picture(s)}
+        timed = [
+            range(end - number, end)
+            for (name, number), end in zip(counts.items(), ends, strict=True)
+            if name not in pictures and (len(counts) == 1 or number > 1)
+            if max(number, target.length) % min(number, target.length) == 0
+        ]
+        if len(timed) != 1:
+            numbers = " and ".join(map(str, counts.values()))
+            field = " in one field" if isinstance(source, Record) else ""
+            raise ValueError(
+                f"conditioning 'aligned' needs a source that keeps time{field} with the "
+                f"target: {source} has {numbers} positions for {target.length}"
+            )
+        return timed[0]
+
     def _check_source(self) -> None:
         source, target = self.source_space, self.target_space
-        number = source_length(source, self.source_stride)
-        longer, shorter = max(number, target.length), min(number, target.length)
-        if self.conditioning == "aligned" and longer % shorter:
-            raise ValueError(
-                "conditioning 'aligned' needs a source that keeps time with the target: "
-                f"{source} has {number} positions for {target.length}"
-            )
+        if self.conditioning == "aligned":
+            _ = self.timed_vectors
         copies = self.head in ("pointer", "tied_pointer")
         same_vocabulary = isinstance(source, Tokens) and (
             (source.depth, source.vocab, source.symbols)
@@ -92,7 +123,8 @@ class TokenOptions(TransformerOptions):
                 "rotary rotates pairs of numbers: width / num_heads must be even, not "
                 f"{self.width} / {self.num_heads}"
             )
-        frames = isinstance(source, Array) and len(source.shape) == 2
+        fields = source.spaces.values() if isinstance(source, Record) else (source,)
+        frames = [s for s in fields if isinstance(s, Array) and len(s.shape) == 2]
         if self.source_stride > 1 and not frames:
             raise ValueError(
                 f"source_stride {self.source_stride} needs a source Array(time, "

@@ -22,6 +22,9 @@ class PartBuilder(Protocol):
     def options(self, name: str, cls: type) -> Any:
         """Builds a dataclass of options from the section `name`, which may be missing."""
 
+    def option(self, cls: type, name: str) -> Any:
+        """Returns an option of the generator `cls` itself, by default that of its field."""
+
     def generator(
         self, name: str, source_space: Space, target_space: Space
     ) -> "Generator":
@@ -102,6 +105,18 @@ class Generator(abc.ABC):
     @abc.abstractmethod
     def sample(self, variables: Variables, keys: jax.Array, source: Value) -> Value:
         """Draws targets [B, *target_space.shape] given sources; one key per example."""
+
+    def sample_segment(
+        self, variables: Variables, keys: jax.Array, source: Value, first: jax.Array
+    ) -> Value:
+        """Draws segments, from positions `first` i32[B] on, of longer targets.
+
+        By default segments are independent. A generator that starts from noise draws that
+        of a position by its index in the longer target, so that segments agree where they
+        overlap.
+        """
+        keys = jax.vmap(jax.random.fold_in)(keys, first)
+        return self.sample(variables, keys, source)
 
     def resample(
         self,

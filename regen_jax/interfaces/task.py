@@ -86,6 +86,9 @@ class Task(abc.ABC):
     Kinds of the tasks of this package are flags of `sample`; those of a task of one's
     own are given as `--prompt=kind:value`.
     """
+    joint_kinds: ClassVar[tuple[str, ...]] = ()
+    """Kinds of which a prompt has one of each: `parse_prompt` returns a part of x for each,
+    some fields of a Record. Empty where each is a prompt of its own."""
 
     @property
     @abc.abstractmethod

@@ -1,4 +1,4 @@
-"""Mel-cepstral distortion of speech."""
+"""Mel-cepstral distortion of speech, and log-spectral distance of sounds."""
 
 import numpy as np
 
@@ -69,3 +69,46 @@ def mel_cepstrum(log_mel: np.ndarray, num_coefficients: int) -> np.ndarray:
     orders = np.arange(1, num_coefficients + 1)
     angles = np.pi / num_mels * np.outer(np.arange(num_mels) + 0.5, orders)
     return log_mel @ np.cos(angles) * (2 / num_mels)
+
+
+def log_spectral_distance(
+    reference: np.ndarray, other: np.ndarray, range_db: float = 60.0
+) -> float:
+    """Computes the log-spectral distance of two sounds after time warping.
+
+    The distance of two frames is the root mean square difference of their spectra in dB
+    over the bins (Gray and Markel, "Distance measures for speech processing", 1976, p = 2).
+    What is more than `range_db` below the loudest bin of the reference counts as equally
+    quiet, and quiet frames at the end of either sound are left out, but for its first
+    frame. Dynamic time warping pairs the frames, and the result is the mean over pairs.
+    Compare values only at equal frames, bins and range.
+
+    Args:
+      reference: STFT magnitudes float[T, F].
+      other: STFT magnitudes of the other sound, float[T', F].
+      range_db: above which spectra are compared.
+
+    Returns:
+      The distance in dB.
+
+    Raises:
+      ValueError: an array has another shape or is empty.
+    """
+    shapes = np.shape(reference), np.shape(other)
+    if any(len(s) != 2 or 0 in s for s in shapes) or shapes[0][1] != shapes[1][1]:
+        raise ValueError(
+            "the log-spectral distance needs magnitudes [T, F] and [T', F], not "
+            f"{list(shapes[0])} and {list(shapes[1])}"
+        )
+    magnitudes = [np.asarray(m, np.float64) for m in (reference, other)]
+    floor = max(magnitudes[0].max() * 10 ** (-range_db / 20), np.finfo(float).tiny)
+    a, b = (_sounding(20 * np.log10(np.maximum(m, floor) / floor)) for m in magnitudes)
+    squares = np.sum(a**2, axis=1)[:, None] + np.sum(b**2, axis=1) - 2 * a @ b.T
+    total, path = dtw(np.sqrt(np.maximum(squares, 0) / a.shape[1]))
+    return total / len(path)
+
+
+def _sounding(decibels: np.ndarray) -> np.ndarray:
+    """Returns the frames of dB f64[T, F] up to the last that is not 0 throughout."""
+    loud = np.flatnonzero(decibels.any(axis=1))
+    return decibels[: loud[-1] + 1] if loud.size else decibels[:1]

@@ -90,4 +90,6 @@ class ConditionalNetwork(nn.Module):
 
 
 def _mask_frames(x_BxTxC: jax.Array, mask_BxT: jax.Array) -> jax.Array:
-    return jnp.where(mask_BxT[..., None], x_BxTxC, 0)
+    """Returns x [B, T, ..., C] with 0 where the mask is false."""
+    mask = mask_BxT.reshape(*mask_BxT.shape, *[1] * (x_BxTxC.ndim - 2))
+    return jnp.where(mask, x_BxTxC, 0)

@@ -81,13 +81,19 @@ class CrossAttention(nn.Module):
 class Aligned(nn.Module):
     """Adds each vector of the source to the positions that it belongs to.
 
-    For a target that keeps time with its source. A learned vector precedes the tokens.
+    For a target that keeps time with its source, or with a field of it: the mean of all
+    other vectors is added to every position. A learned vector precedes the tokens.
 
     Attributes:
-      length: of the target; it divides the length of the source or is divided by it.
+      length: of the target; it divides the number of vectors that keep time, or is divided
+        by it.
+      start: first vector that keeps time.
+      number: of vectors that keep time; 0 for all.
     """
 
     length: int
+    start: int = 0
+    number: int = 0
 
     cross = False
 
@@ -98,17 +104,35 @@ class Aligned(nn.Module):
     def __call__(
         self, encoded: EncoderOutput, num_positions: int, first_prediction: int
     ) -> SourceInputs:
-        x = encoded.vectors
+        x, others = encoded.vectors, None
+        if self.number:
+            end = self.start + self.number
+            others = self._mean_of_others(encoded, end)
+            x = x[:, self.start : end]
         batch, number, width = x.shape
         if number > self.length:
             # Several vectors belong to one position.
             x = x.reshape(batch, self.length, number // self.length * width)
         x = Linear(width, dtype=x.dtype, name="project")(x)
         x = jnp.repeat(x, self.length // x.shape[1], axis=1)
+        if others is not None:
+            x = x + Linear(width, dtype=x.dtype, name="others")(others)
         # Positions after the target, which a delay adds, get nothing.
         after = num_positions - first_prediction - self.length
         x = jnp.pad(x, ((0, 0), (first_prediction, after), (0, 0)))
         return SourceInputs(_start(self, encoded.vectors), offsets=x)
+
+    def _mean_of_others(self, encoded: EncoderOutput, end: int) -> jax.Array:
+        """Returns the mean [B, 1, W] of the vectors before `start` and from `end` on."""
+        vectors, mask = encoded
+        batch, length, _ = vectors.shape
+        index = jnp.arange(length)
+        others = jnp.broadcast_to(
+            (index < self.start) | (index >= end), (batch, length)
+        )
+        others = others if mask is None else others & mask
+        total = jnp.where(others[..., None], vectors, 0).sum(axis=1, keepdims=True)
+        return total / jnp.maximum(others.sum(axis=1), 1)[:, None, None]
 
 
 def _start(module: nn.Module, vectors_BxSxW: jax.Array) -> jax.Array:

@@ -6,6 +6,8 @@ Arrays are [B, *axes, C] with any number of axes, none included.
 import dataclasses
 import functools
 import math
+from collections.abc import Callable
+from typing import ClassVar
 
 import flax.linen as nn
 import jax
@@ -72,10 +74,14 @@ def check_patch(patch: int, space: Array) -> None:
         )
 
 
+Branch = Callable[[jax.Array], jax.Array]
+"""Maps [B, L, W] to the same."""
+
+
 class Block(nn.Module):
     """Pre-norm attention and MLP, shifted, scaled and gated by a vector (adaLN-Zero).
 
-    All six modulations start at zero, so that a new block is the identity.
+    All modulations start at zero, so that a new block is the identity.
     """
 
     num_heads: int
@@ -92,20 +98,20 @@ class Block(nn.Module):
         keys: jax.Array | None,
         mask: jax.Array | None,
     ) -> tuple[jax.Array, None]:
-        width = x_BxLxW.shape[-1]
-        modulations = modulation(vector_BxW, 6, self.dtype)
+        branches = self.branches(x_BxLxW.shape[-1], mask)
+        modulations = modulation(vector_BxW, 3 * len(branches), self.dtype)
+        for number, branch in enumerate(branches):
+            shift, scale, gate = modulations[3 * number : 3 * number + 3]
+            y = branch(modulated_norm(x_BxLxW, shift, scale, self.dtype))
+            index = len(branches) * layer.index + number
+            x_BxLxW = x_BxLxW + gate * dropout(y, keys, self.dropout, index)
+        return x_BxLxW, None
 
-        shift, scale, gate = modulations[:3]
-        y = modulated_norm(x_BxLxW, shift, scale, self.dtype)
+    def branches(self, width: int, mask: jax.Array | None) -> list[Branch]:
+        """Returns what is applied in turn, each beside a residual connection."""
         attention = SelfAttention(self.num_heads, self.dtype, name="self_attention")
-        y, _ = attention(y, mask)
-        x_BxLxW = x_BxLxW + gate * dropout(y, keys, self.dropout, 2 * layer.index)
-
-        shift, scale, gate = modulations[3:]
-        y = modulated_norm(x_BxLxW, shift, scale, self.dtype)
-        y = MLP(width, self.mlp_ratio, self.dtype, name="mlp")(y)
-        y = gate * dropout(y, keys, self.dropout, 2 * layer.index + 1)
-        return x_BxLxW + y, None
+        mlp = MLP(width, self.mlp_ratio, self.dtype, name="mlp")
+        return [lambda y: attention(y, mask)[0], mlp]
 
 
 class DiT(nn.Module):
@@ -126,6 +132,12 @@ class DiT(nn.Module):
     dropout: float = 0.0
     dtype: jnp.dtype = jnp.float32
     remat: Remat = "none"
+
+    def block(self, grid: tuple[int, ...]) -> Callable[..., nn.Module]:
+        """Returns what makes a block of the `LayerStack`, for a grid of patches."""
+        return functools.partial(
+            Block, self.num_heads, self.mlp_ratio, self.dropout, self.dtype
+        )
 
     @nn.compact
     def __call__(
@@ -157,10 +169,9 @@ class DiT(nn.Module):
         if condition.tokens is not None:
             x = jnp.concatenate([condition.tokens.astype(self.dtype), x], axis=1)
 
-        block = functools.partial(
-            Block, self.num_heads, self.mlp_ratio, self.dropout, self.dtype
+        layers = LayerStack(
+            self.block(grid), self.num_layers, remat=self.remat, name="layers"
         )
-        layers = LayerStack(block, self.num_layers, remat=self.remat, name="layers")
         x, _ = layers(x, condition.vector, keys, mask)
 
         shift, scale = modulation(condition.vector, 2, self.dtype)
@@ -181,6 +192,7 @@ class DiT(nn.Module):
         if patch_mask is not None:
             # A last patch that is full in part counts.
             patch_mask = patch_mask[:, :: patch_sizes(self.patch, 1)[0]]
+            patch_mask = jnp.repeat(patch_mask, patches // patch_mask.shape[1], axis=1)
         masks = [
             jnp.ones((condition.vector.shape[0], size), bool) if mask is None else mask
             for mask, size in ((token_mask, num_tokens), (patch_mask, patches))
@@ -201,8 +213,10 @@ class DiTOptions(TransformerSize, Network):
     patch: Count = 1
     patch_time: Natural = 0
 
+    network: ClassVar[type[DiT]] = DiT
+
     def module(self, target_space: Array) -> DiT:
-        return DiT(
+        return self.network(
             shape=target_space.shape,
             patch=self._patch(target_space),
             width=self.width,

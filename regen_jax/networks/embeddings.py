@@ -1,16 +1,24 @@
 """Embeds sources of any space; dropout with one key per example."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from regen_jax.networks.linear import Linear
+from regen_jax.networks.picture_embedding import (
+    PictureEmbedding,
+    is_picture,
+    picture_length,
+)
 from regen_jax.spaces import (
     Array,
     Category,
     Padded,
+    Record,
     Space,
     Tokens,
     Value,
@@ -30,13 +38,39 @@ def source_length(space: Space, stride: int = 1) -> int:
             return space.length
         case Array():
             return -(-space.shape[0] // stride) * math.prod(space.shape[1:-1])
+        case Record():
+            return sum(field_lengths(space, stride).values())
 
 
-def source_mask(space: Space, source: Value, stride: int = 1) -> jax.Array | None:
+def field_lengths(space: Record, stride: int = 1) -> dict[str, int]:
+    """Returns the numbers of vectors that `SourceEmbedding` makes of each field."""
+    return {
+        name: picture_length(field)
+        if is_picture(field)
+        else source_length(field, _field_stride(field, stride))
+        for name, field in space.fields
+    }
+
+
+def _field_stride(field: Space, stride: int) -> int:
+    """Returns the stride of a field of a Record: only frames are folded."""
+    return stride if isinstance(field, Array) and len(field.shape) == 2 else 1
+
+
+def source_mask(space: Space, source: Any, stride: int = 1) -> jax.Array | None:
     """Returns bool[B, source_length], the vectors of `SourceEmbedding` before the end.
 
     None for a space without padding.
     """
+    if isinstance(space, Record):
+        batch_size = len(jax.tree.leaves(source)[0])
+        return join_masks(
+            [
+                source_mask(field, source[name], _field_stride(field, stride))
+                for name, field in space.fields
+            ],
+            [(batch_size, n) for n in field_lengths(space, stride).values()],
+        )
     if isinstance(space, Category) or not space.padded:
         return None
     # A last group of frames that is full in part is no padding.
@@ -47,12 +81,29 @@ def source_mask(space: Space, source: Value, stride: int = 1) -> jax.Array | Non
     )
 
 
+def join_masks(
+    masks: Sequence[jax.Array | None], shapes: Sequence[tuple[int, int]]
+) -> jax.Array | None:
+    """Joins masks of these shapes [B, N_i] to bool[B, sum of N_i].
+
+    None stands for a mask that is true everywhere, as an argument and as the result.
+    """
+    if all(mask is None for mask in masks):
+        return None
+    filled = [
+        jnp.ones(shape, bool) if mask is None else mask
+        for mask, shape in zip(masks, shapes, strict=True)
+    ]
+    return jnp.concatenate(filled, axis=1)
+
+
 class SourceEmbedding(nn.Module):
     """Embeds a source [B, *space.shape] as [B, source_length, width].
 
-    A dropped source becomes a learned null vector, the condition that classifier-free
-    guidance (Ho and Salimans, arXiv 2207.12598) extrapolates away from. Padding is
-    embedded as the same vector.
+    A Record is embedded field by field, its pictures by `PictureEmbedding`. A dropped
+    source becomes a learned null vector, the condition that classifier-free guidance (Ho
+    and Salimans, arXiv 2207.12598) extrapolates away from. Padding is embedded as the same
+    vector.
 
     Attributes:
       stride: number of frames of an Array [time, channels] that are folded into one
@@ -68,8 +119,14 @@ class SourceEmbedding(nn.Module):
     table: nn.Embed | None = None
 
     @nn.compact
-    def __call__(self, source: Value, drop: jax.Array) -> jax.Array:
+    def __call__(self, source: Any, drop: jax.Array) -> jax.Array:
         """Embeds a source [B, *space.shape], withheld where drop bool[B] is true."""
+        if isinstance(self.space, Record):
+            fields = [
+                self._field(name, field, source[name], drop)
+                for name, field in self.space.fields
+            ]
+            return jnp.concatenate(fields, axis=1)
         mask = source_mask(self.space, source, self.stride)
         match self.space:
             case Category(size):
@@ -109,6 +166,16 @@ class SourceEmbedding(nn.Module):
         hidden = drop[:, None] if mask is None else drop[:, None] | ~mask
         return jnp.where(hidden[..., None], null, x)
 
+    def _field(
+        self, name: str, field: Space, value: Value, drop: jax.Array
+    ) -> jax.Array:
+        """Embeds a field of a Record."""
+        if not is_picture(field):
+            stride = _field_stride(field, self.stride)
+            embed = SourceEmbedding(field, self.width, self.dtype, stride, name=name)
+            return embed(value, drop)
+        return PictureSource(field, self.width, self.dtype, name=name)(value, drop)
+
     def _stem(
         self, x_BxTxC: jax.Array, frames: jax.Array | None, mask: jax.Array | None
     ) -> jax.Array:
@@ -131,6 +198,22 @@ class SourceEmbedding(nn.Module):
         x = jnp.pad(silence(x, mask), ((0, 0), (1, 1), (0, 0)))
         x = jnp.concatenate([x[:, :-2], x[:, 1:-1], x[:, 2:]], axis=-1)
         return Linear(self.width, dtype=self.dtype, name="convolve")(x)
+
+
+class PictureSource(nn.Module):
+    """Embeds pictures [B, H, W, C] as [B, N, width], dropped as by `SourceEmbedding`."""
+
+    space: Array
+    width: int
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, pictures: jax.Array, drop: jax.Array) -> jax.Array:
+        embed = PictureEmbedding(self.space, self.width, self.dtype, name="embed")
+        x = embed(pictures)
+        x = x + self.param("positions", INIT, x.shape[1:]).astype(self.dtype)
+        null = self.param("null", INIT, (self.width,)).astype(self.dtype)
+        return jnp.where(drop[:, None, None], null, x)
 
 
 def source_dropouts(keys: jax.Array, rate: float, train: bool) -> jax.Array:

@@ -9,6 +9,7 @@ from regen_jax.spaces import (
     Array,
     Category,
     Padded,
+    Record,
     Space,
     Tokens,
     Value,
@@ -41,6 +42,11 @@ def add_noise(space: Space, keys: jax.Array, value: Value, level: float) -> Valu
 
 def check_noise(space: Space, level: float, name: str) -> None:
     """Raises a ValueError where a level of `add_noise` does not suit the space."""
+    if isinstance(space, Record) and level:
+        raise ValueError(
+            f"{name} must be 0, not {level}: fields of {space} that a prior copies have "
+            "no noise"
+        )
     if not isinstance(space, Array) and level > 1:
         raise ValueError(
             f"{name} must be at most 1, not {level}: of {space} it is a probability"

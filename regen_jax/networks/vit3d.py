@@ -40,13 +40,10 @@ class SpaceTimeBlock(nn.Module):
         x = x_BxNxW.reshape(-1, positions, width)
         x = x + self._attention("space", x)
 
-        x = x.reshape(-1, frames, positions, width).swapaxes(1, 2)
-        x = x.reshape(-1, frames, width)
         mask = jnp.tri(frames, dtype=bool) if self.causal else None
-        x = x + self._attention("time", x, mask)
-        x = x.reshape(-1, positions, frames, width).swapaxes(1, 2)
-
         x = x.reshape(x_BxNxW.shape)
+        x = x + over_time(lambda x: self._attention("time", x, mask), x, frames)
+
         h = nn.LayerNorm(dtype=self.dtype, name="norm_mlp")(x)
         return x + MLP(width, self.mlp_ratio, self.dtype, name="mlp")(h), None
 
@@ -55,6 +52,23 @@ class SpaceTimeBlock(nn.Module):
     ) -> jax.Array:
         h = nn.LayerNorm(dtype=self.dtype, name=f"norm_{name}")(x_BxLxW)
         return SelfAttention(self.num_heads, self.dtype, name=name)(h, mask)[0]
+
+
+def over_time(
+    attend: Callable[[jax.Array], jax.Array], x_BxNxW: jax.Array, frames: int
+) -> jax.Array:
+    """Returns what `attend` makes of the frames at each position, all [B, N, W].
+
+    Args:
+      attend: maps sequences [any, frames, W] to the same.
+      x_BxNxW: vectors of one frame after another.
+      frames: their number.
+    """
+    *_, number, width = x_BxNxW.shape
+    x = x_BxNxW.reshape(-1, frames, number // frames, width).swapaxes(1, 2)
+    y = attend(x.reshape(-1, frames, width))
+    y = y.reshape(-1, number // frames, frames, width).swapaxes(1, 2)
+    return y.reshape(x_BxNxW.shape)
 
 
 class SpaceTimeTransformer(GridTransformer):

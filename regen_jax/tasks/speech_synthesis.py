@@ -14,8 +14,8 @@ from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, Judge, Variables
 from regen_jax.interfaces.task import Generated, PromptKind, SampleMetrics
 from regen_jax.judges.speech_recognizer import SpeechRecognizer
-from regen_jax.media.heatmaps import render_spectrograms
 from regen_jax.media.media import Media
+from regen_jax.media.sounds import render_sounds
 from regen_jax.metrics.audio import mel_cepstral_distortion
 from regen_jax.ranges import Count
 from regen_jax.spaces import Array, Padded, Tokens
@@ -119,21 +119,12 @@ class SpeechSynthesis(TranscriptTask):
         self, name: str, versions: dict[str, Padded], texts: list[str]
     ) -> Media:
         """Renders each version as sounds, and the first ones in one picture."""
-        media, pictures, labels = Media(), [], []
+        waves, mels = {}, {}
         for version, y in versions.items():
-            for index, (wave, length) in enumerate(zip(*y, strict=True)):
-                sound = np.asarray(wave[:length], np.float32), self.sample_rate
-                media.audio[f"{version}_{index}"] = sound
-            pictures.append(
-                self._mels(Padded(*(part[: self.num_rendered] for part in y)))
-            )
-            labels.append([f"{version}: {text}" for text in texts[: self.num_rendered]])
-        media.images[name] = render_spectrograms(
-            [mel for example in zip(*pictures, strict=True) for mel in example],
-            [label for example in zip(*labels, strict=True) for label in example],
-            columns=len(versions),
-        )
-        return media
+            waves[version] = [wave[:length] for wave, length in zip(*y, strict=True)]
+            first = Padded(*(part[: self.num_rendered] for part in y))
+            mels[version] = self._mels(first)
+        return render_sounds(name, waves, mels, texts, self.sample_rate)
 
     def _mels(self, y: Padded) -> list[np.ndarray]:
         """Computes the log-mel spectrogram f32[T, 80] of each wave."""

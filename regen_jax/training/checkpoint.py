@@ -19,7 +19,7 @@ import orbax.checkpoint as ocp
 from regen_jax.errors import UserError
 from regen_jax.ranges import Checked, Count
 from regen_jax.training.checkpoint_errors import advice, first_line
-from regen_jax.training.named_leaves import Tree, named_leaves
+from regen_jax.training.named_leaves import Tree, first_difference, leaf_types
 from regen_jax.training.parallel import processes
 from regen_jax.training.step import TrainState
 
@@ -74,7 +74,7 @@ class Checkpoints:
         """
         metadata = {
             "fingerprint": int(fingerprint(state)),
-            "arrays": _arrays(state),
+            "arrays": leaf_types(state),
             "seconds": seconds,
         }
         if iterator is not None:
@@ -213,15 +213,11 @@ class Checkpoints:
 
     def _check_arrays(self, step: int, metadata: dict, abstract: TrainState) -> None:
         """Raises a UserError if the arrays of a checkpoint have other shapes or dtypes."""
-        there, here = metadata["arrays"], _arrays(abstract)
-        for name in sorted(there.keys() | here.keys()):
-            if there.get(name) != here.get(name):
-                raise UserError(
-                    f"checkpoint {step} of stage '{self.stage}' in {self.directory} is of "
-                    f"another model or optimizer: {name} is "
-                    f"{there.get(name, 'not there')}, and {here.get(name, 'not there')} "
-                    "in this config"
-                )
+        if difference := first_difference(metadata["arrays"], leaf_types(abstract)):
+            raise UserError(
+                f"checkpoint {step} of stage '{self.stage}' in {self.directory} is of "
+                f"another model or optimizer: {difference}"
+            )
 
     def _check_readable(self, step: int, reason: str) -> None:
         """Raises a UserError if memory or a permission, not damage, prevents reading."""
@@ -275,14 +271,6 @@ def on_one_device(abstract: Tree) -> Tree:
         return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
 
     return jax.tree.map(with_sharding, abstract)
-
-
-def _arrays(state: Tree) -> dict[str, str]:
-    """Returns dtype and shape of each array by its name, such as `float32[16, 64]`."""
-    return {
-        name: f"{leaf.dtype}{list(leaf.shape)}"
-        for name, leaf in named_leaves(state).items()
-    }
 
 
 def _checksum(metadata: dict[str, Any]) -> int:

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from regen_jax.evaluation.rate import num_bits
-from regen_jax.spaces import Array, Category, Tokens
+from regen_jax.spaces import Array, Category, Record, Tokens
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,8 @@ from regen_jax.spaces import Array, Category, Tokens
         (Array((2, 3), 0, 255), None),
         (Array((2, 3)), None),
         (Array((2, 3), 0, 255, padded=True, step=1.0), None),
+        (Record((("a", Category(8)), ("b", Tokens(2, 4)))), 7),
+        (Record((("a", Category(8)), ("b", Array((2,))))), None),
     ],
 )
 def test_bits_are_the_logarithm_of_the_number_of_values(space, bits):

@@ -2,7 +2,11 @@ import numpy as np
 import pytest
 import scipy.fft
 
-from regen_jax.metrics.audio import mel_cepstral_distortion, mel_cepstrum
+from regen_jax.metrics.audio import (
+    log_spectral_distance,
+    mel_cepstral_distortion,
+    mel_cepstrum,
+)
 from regen_jax.modalities.audio.mel import FLOOR
 
 
@@ -74,3 +78,41 @@ def test_distortion_is_the_mean_over_the_path():
 def test_invalid_arguments_raise_value_error(a, b, count, message):
     with pytest.raises(ValueError, match=message):
         mel_cepstral_distortion(a, b, count)
+
+
+def magnitudes(frames, seed=0, bins=9):
+    """Between 20 dB below the loudest, 1, and it."""
+    values = np.random.default_rng(seed).uniform(0.1, 1, (frames, bins))
+    values[0, 0] = 1
+    return values
+
+
+def test_distance_of_equal_frames_is_that_of_their_spectra_in_db():
+    a, b = magnitudes(1), magnitudes(1, seed=1)
+    expected = np.sqrt(np.mean((20 * np.log10(a / b)) ** 2))
+    assert log_spectral_distance(a, b) == pytest.approx(expected)
+    assert log_spectral_distance(a, a) == pytest.approx(0, abs=1e-5)
+    louder = log_spectral_distance(a, 2 * a)
+    assert louder == pytest.approx(20 * np.log10(2))
+
+
+def test_tempo_and_silence_at_the_end_are_ignored():
+    values = magnitudes(5)
+    silence = np.full((3, 9), 1e-4)
+    for other in (
+        np.repeat(values, [1, 3, 1, 2, 1], axis=0),
+        np.concatenate([values, silence]),
+    ):
+        assert log_spectral_distance(values, other) == pytest.approx(0, abs=1e-5)
+        assert log_spectral_distance(other, values) == pytest.approx(0, abs=1e-5)
+
+
+def test_silence_is_as_far_as_the_range_allows():
+    sound = np.ones((4, 9))
+    assert log_spectral_distance(sound, np.zeros((2, 9)), 40.0) == pytest.approx(40)
+    assert log_spectral_distance(np.zeros((2, 9)), np.zeros((5, 9))) == 0
+
+
+def test_magnitudes_of_other_bins_raise_value_error():
+    with pytest.raises(ValueError, match=r"not \[3, 9\] and \[3, 8\]"):
+        log_spectral_distance(magnitudes(3), magnitudes(3, bins=8))

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 import regen_jax as rj
 from regen_jax.errors import UserError
 from regen_jax.training.start import load_stage
+from regen_jax.training.step import create
 
 
 def with_network(toy, pretrained):
@@ -49,3 +51,16 @@ def test_weights_that_do_not_fit_are_refused_before_anything_is_written(
     with pytest.raises(UserError, match=r"absent.npz cannot be read"):
         rj.train_run(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_parts_of_params_that_are_not_pretrained_start_as_new(toy, tmp_path):
+    kernel = np.ones((8, 16), np.float32)
+    stage = dataclasses.replace(
+        toy.stage, pretrained=lambda frozen: {"params": {"kernel": kernel}}
+    )
+    params = create(
+        stage, toy.options(), jax.random.key(0), toy.batch(), stage.pretrained({})
+    ).variables["params"]
+    np.testing.assert_array_equal(params["kernel"], kernel)
+    new = create(toy.stage, toy.options(), jax.random.key(0), toy.batch())
+    np.testing.assert_array_equal(params["bias"], new.variables["params"]["bias"])

@@ -1,7 +1,7 @@
 """Reads the examples of a prepared TFDS set as they are stored, without TensorFlow."""
 
 import dataclasses
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -80,6 +80,27 @@ def open_source(
         stored, decoders=decoders, file_format=tfds.core.FileFormat.ARRAY_RECORD
     )
     return source if rows is None else _Rows(source, rows)
+
+
+@dataclasses.dataclass(frozen=True)
+class ParsedRecords:
+    """Examples that are read from their files on every access.
+
+    Attributes:
+      source: the records of a split.
+      rows: which of them are examples.
+      parse: makes an example of a record.
+    """
+
+    source: Sequence[dict[str, Any]]
+    rows: Sequence[int]
+    parse: Callable[[dict[str, Any]], Any]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.parse(self.source[int(self.rows[index])])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -9,16 +9,12 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from regen_jax.data.readers import raw_records
+from regen_jax.data.readers.sound_records import AUDIO_FEATURES, SoundParser
 from regen_jax.data.tfds import prepared
-from regen_jax.data.tfds.sound_feature import Sound
 from regen_jax.errors import UserError
-from regen_jax.modalities.audio import files
 from regen_jax.modalities.text.characters import ENGLISH, normalize
 
 _TEXT_FEATURES = ("text_normalized", "text")
-_AUDIO_FEATURES = ("speech", "audio")
-_MAX_AMPLITUDE = 2
-"""Peaks slightly above 1 are clipped; samples beyond this must have another unit."""
 logger = logging.getLogger("regen_jax")
 
 
@@ -87,7 +83,7 @@ def open_recordings(
         text = parser.text(record)
         if not text or not set(text) <= set(characters):
             unwritable.append(text)
-        elif len(record[parser.audio_feature]) > max_seconds * parser.stored_rate:
+        elif parser.sound.seconds(record) > max_seconds:
             too_long.append(text)
         else:
             example = parser.example(record)
@@ -104,9 +100,8 @@ def open_recordings(
     if too_long or unwritable:
         logger.info("%s (%s): left out are %s", name, split, left_out)
     if size > max_bytes:
-        examples = _RecordingsOnDisk(
-            raw_records.open_source(builder, split), rows, parser
-        )
+        source = raw_records.open_source(builder, split)
+        examples = raw_records.ParsedRecords(source, rows, parser.example)
     return Recordings(examples, sample_rate, tuple(too_long), tuple(unwritable))
 
 
@@ -115,18 +110,12 @@ class _Parser:
     """Parses the records of a set.
 
     Attributes:
-      name: of the set.
       text_feature: name of the feature with the text.
-      audio_feature: name of the feature with the samples.
-      stored_rate: of the stored samples, in Hz.
-      sample_rate: of the samples that are returned, in Hz.
+      sound: reads the samples.
     """
 
-    name: str
     text_feature: str
-    audio_feature: str
-    stored_rate: int
-    sample_rate: int
+    sound: SoundParser
 
     @classmethod
     def of(
@@ -134,77 +123,26 @@ class _Parser:
     ) -> "_Parser":
         """Returns the parser for the features of a set, or raises `UserError`."""
         features = builder.info.features
-        text, audio = (
-            next((name for name in names if name in features), None)
-            for names in (_TEXT_FEATURES, _AUDIO_FEATURES)
-        )
-        if text is None or audio is None:
+        text = next((name for name in _TEXT_FEATURES if name in features), None)
+        if text is None or not set(AUDIO_FEATURES) & set(features):
             raise UserError(
                 f"data set {name!r} has the features {', '.join(sorted(features))}: "
                 "needed are 'text' or 'text_normalized', and 'audio' or 'speech'"
             )
-        is_sound = isinstance(features[audio], Sound | tfds.features.Audio)
-        rate = (
-            features[audio].sample_rate
-            if is_sound
-            else (builder.info.metadata or {}).get("sample_rate")
-        )
-        if not rate:
-            raise UserError(
-                f"data set {name!r} does not say its sample rate: needed is a feature "
-                "Audio(sample_rate=...), or 'sample_rate' in its metadata"
-            )
-        return cls(name, text, audio, int(rate), sample_rate)
+        return cls(text, SoundParser.of(name, builder, sample_rate))
 
     def text(self, record: dict[str, Any]) -> str:
         return normalize(record[self.text_feature].decode())
 
     def example(self, record: dict[str, Any]) -> dict[str, Any]:
-        audio = self._to_int16(record[self.audio_feature])
+        audio = self.sound.wave(record)
         example = {"text": self.text(record), "audio": audio}
         if "phonemes" in record:
             example["phonemes"] = [phone.decode() for phone in record["phonemes"]]
         if "durations" in record:
-            ratio = self.sample_rate / self.stored_rate
+            ratio = self.sound.sample_rate / self.sound.stored_rate
             ends = np.cumsum(record["durations"]) * ratio
             edges = np.minimum(np.rint(ends), len(audio)).astype(np.int32)
             edges[-1] = len(audio)
             example["durations"] = np.diff(edges, prepend=np.int32(0))
         return example
-
-    def _to_int16(self, samples: np.ndarray) -> np.ndarray:
-        """Resamples [N] or [N, channels] to i16[M]; `UserError` for another unit."""
-        samples = np.asarray(samples)
-        if np.issubdtype(samples.dtype, np.integer):
-            if len(samples) and np.abs(samples.astype(np.int64)).max() > 2**15:
-                raise UserError(
-                    f"data set {self.name!r} has more than 16 bits per sample"
-                )
-            if self.stored_rate == self.sample_rate and samples.ndim == 1:
-                return samples.astype(np.int16)
-            samples = samples / 2**15
-        elif not np.abs(samples).max(initial=0) <= _MAX_AMPLITUDE:
-            raise UserError(
-                f"data set {self.name!r} has floating-point samples that are NaN or "
-                f"beyond {_MAX_AMPLITUDE}: needed are samples in [-1, 1]"
-            )
-        if samples.ndim == 2:
-            samples = samples.mean(axis=1)
-        return files.to_int16(
-            files.resample(samples, self.stored_rate, self.sample_rate)
-        )
-
-
-@dataclasses.dataclass(frozen=True)
-class _RecordingsOnDisk:
-    """Examples that are read from their files on every access."""
-
-    source: Sequence[dict[str, Any]]
-    rows: list[int]
-    parser: _Parser
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return self.parser.example(self.source[self.rows[index]])

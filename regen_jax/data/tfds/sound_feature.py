@@ -4,27 +4,19 @@ TFDS's own class asks TensorFlow for the name of a dtype when a prepared set is 
 though sound that is stored as numbers is read without it.
 """
 
-import importlib.util
-
 import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.features import audio_feature
 from tensorflow_datasets.core.proto import feature_pb2
 
+from regen_jax.data.tfds.feature_aliases import replaces
 from regen_jax.errors import UserError
-
-_WITHOUT_TENSORFLOW = importlib.util.find_spec("tensorflow") is None
 
 
 class Sound(tfds.features.Tensor):
     """Samples [N] or [N, channels] and their rate in Hz; replaces `Audio` in a set."""
 
-    # TFDS finds the class of a feature by the name that a prepared set stores.
-    ALIASES = (
-        [f"{audio_feature.__name__}.{audio_feature.Audio.__name__}"]
-        if _WITHOUT_TENSORFLOW
-        else []
-    )
+    ALIASES = replaces(audio_feature.Audio)
 
     def __init__(self, *, sample_rate: int | None, **options):
         super().__init__(**options)

@@ -4,25 +4,18 @@ TFDS's own class asks TensorFlow for a dtype when a prepared set is opened, thou
 that are stored as pictures are read without it.
 """
 
-import importlib.util
-
 import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.features import video_feature
 from tensorflow_datasets.core.proto import feature_pb2
 
-_WITHOUT_TENSORFLOW = importlib.util.find_spec("tensorflow") is None
+from regen_jax.data.tfds.feature_aliases import replaces
 
 
 class Frames(tfds.features.Sequence):
     """Pictures [H, W, C] of a video; replaces `Video` in a set."""
 
-    # TFDS finds the class of a feature by the name that a prepared set stores.
-    ALIASES = (
-        [f"{video_feature.__name__}.{video_feature.Video.__name__}"]
-        if _WITHOUT_TENSORFLOW
-        else []
-    )
+    ALIASES = replaces(video_feature.Video)
 
     @classmethod
     def from_json_content(cls, value: feature_pb2.VideoFeature) -> "Frames":

@@ -29,7 +29,7 @@ from regen_jax.networks.token_logits import (
     token_weights,
 )
 from regen_jax.networks.transformer import Predictions, Transformer
-from regen_jax.spaces import Tokens, Value, lengths, zeros
+from regen_jax.spaces import Record, Tokens, Value, lengths, zeros
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Autoregressive(AutoregressiveOptions, Generator):
     pattern of `delay.py`; if padded, its first level ends it and no level is 0 before.
     """
 
+    sources = (*Generator.sources, Record)
     targets = (Tokens,)
     has_log_prob = True
     sampling = frozenset(

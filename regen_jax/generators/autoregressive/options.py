@@ -7,6 +7,7 @@ from annotated_types import Ge, Le
 
 from regen_jax.generators.token_options import TokenOptions
 from regen_jax.ranges import Natural, Rate
+from regen_jax.spaces import Record
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +44,10 @@ class AutoregressiveOptions(TokenOptions):
             raise ValueError(
                 f"ctc {self.ctc} needs encoder_layers of at least 1 and a padded target "
                 f"one token deep, not {self.encoder_layers} and {target}"
+            )
+        if self.ctc and isinstance(self.source_space, Record):
+            raise ValueError(
+                f"ctc {self.ctc} needs a source of one field, not {self.source_space}"
             )
         if self.constraint_weight and target.constraints is None:
             raise ValueError(

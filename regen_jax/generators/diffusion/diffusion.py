@@ -155,8 +155,18 @@ class Diffusion(ArrayGenerator):
 
     def sample(self, variables: Variables, keys: jax.Array, source: Value) -> Value:
         """Solves the ODE from noise: one loop for each run of steps of equal config."""
+        return self._from_noise(variables, keys, source, self._noise(keys))
+
+    def sample_segment(
+        self, variables: Variables, keys: jax.Array, source: Value, first: jax.Array
+    ) -> Value:
+        return self._from_noise(variables, keys, source, self._noise_from(keys, first))
+
+    def _from_noise(
+        self, variables: Variables, keys: jax.Array, source: Value, noise: jax.Array
+    ) -> Value:
         times = self._shifted(self.process.times(self.num_steps))
-        x = self.process.scales(jnp.float32(times[0])).sigma * self._noise(keys)
+        x = self.process.scales(jnp.float32(times[0])).sigma * noise
         state = SolverState(x, fold_keys(keys, _SOLVER), self.solver.init(x))
 
         def config(step: int) -> tuple[Solver, float]:
@@ -181,6 +191,17 @@ class Diffusion(ArrayGenerator):
             return jax.random.normal(key, self.target_space.shape)
 
         return jax.vmap(draw)(fold_keys(keys, _NOISE))
+
+    def _noise_from(self, keys: jax.Array, first: jax.Array) -> jax.Array:
+        """Draws noise of which each position has a key, `first` i32[B] being the first."""
+        frames, *shape = self.target_space.shape
+
+        def draw(key: jax.Array, position: jax.Array) -> jax.Array:
+            return jax.random.normal(jax.random.fold_in(key, position), shape)
+
+        positions = first[:, None] + jnp.arange(frames)
+        draw_all = jax.vmap(jax.vmap(draw, (None, 0)))
+        return draw_all(fold_keys(keys, _NOISE), positions)
 
 
 def integrate(

@@ -27,7 +27,7 @@ from regen_jax.networks.token_logits import (
 from regen_jax.networks.transformer import Transformer
 from regen_jax.random import fold_keys
 from regen_jax.ranges import Count, Rate
-from regen_jax.spaces import Tokens, Value, zeros
+from regen_jax.spaces import Record, Tokens, Value, zeros
 
 _DROPOUT = 3
 """What an example's key is folded with; sources and masks are drawn from others."""
@@ -59,6 +59,7 @@ class Masked(TokenOptions, Generator):
     order: Order = dataclasses.field(default_factory=Confidence)
     ramp_guidance: bool = False
 
+    sources = (*Generator.sources, Record)
     targets = (Tokens,)
     sampling = frozenset(
         {

@@ -25,13 +25,13 @@ _SYNCHRONOUS = 2
 _PHONEME_EVENTS_IN_IPA = 0x1 | 0x2
 _NO_EXIT = 0x8000
 _UTF8 = 1
-_RATE = 1
+_RATE, _PITCH = 1, 3
 _PHONEME_EVENT = 7
 _lock = threading.Lock()
 
 
 def speak(
-    text: str, voice: str = "en-us", rate: int = 175
+    text: str, voice: str = "en-us", rate: int = 175, pitch: int = 50
 ) -> tuple[np.ndarray, list[tuple[str, int]]]:
     """Synthesizes speech.
 
@@ -41,8 +41,10 @@ def speak(
 
     Args:
       text: a text in the language of the voice.
-      voice: a voice of espeak-ng, such as `en-us` or `es`.
+      voice: a voice of espeak-ng, such as `en-us` or `es`, and after a plus sign one of
+        its variants, such as `en-us+f3`.
       rate: words per minute, from 80 to 450.
+      pitch: from 0 to 100, around the middle of the voice's range.
 
     Returns:
       The wave i16[N] at `SAMPLE_RATE`, and the phonemes in IPA, with stress marks before
@@ -50,14 +52,16 @@ def speak(
 
     Raises:
       UserError: the package `espeakng-loader` is missing or has no such voice, the rate
-        is out of range, or the text has nothing to speak.
+        or pitch is out of range, or the text has nothing to speak.
     """
     if not any(map(str.isalnum, text)):
         raise UserError(f"there is nothing to speak in the text {quote(text)}")
     if not 80 <= rate <= 450:
         raise UserError(f"{rate} words a minute cannot be spoken: choose 80 to 450")
+    if not 0 <= pitch <= 100:
+        raise UserError(f"a voice has no pitch {pitch}: choose 0 to 100")
     with _lock:
-        chunks, phones = _synthesize(text, voice, rate)
+        chunks, phones = _synthesize(text, voice, rate, pitch)
     return np.frombuffer(b"".join(chunks), np.int16), phones
 
 
@@ -94,7 +98,7 @@ _Callback = ctypes.CFUNCTYPE(
 
 
 def _synthesize(
-    text: str, voice: str, rate: int
+    text: str, voice: str, rate: int, pitch: int
 ) -> tuple[list[bytes], list[tuple[str, int]]]:
     library = _library()
     if library.espeak_SetVoiceByName(voice.encode()):
@@ -102,7 +106,15 @@ def _synthesize(
             f"espeak-ng has no voice {voice!r}: choose en-us, en-gb, es, de or another "
             "of its language codes"
         )
+    # A variant that the library does not have is ignored by it.
+    _, plus, variant = voice.partition("+")
+    if plus and not (data_folder() / "voices" / "!v" / variant).is_file():
+        raise UserError(
+            f"espeak-ng has no variant {variant!r} of its voices: choose f1 to f5, m1 to "
+            "m8 or another of its variants"
+        )
     library.espeak_SetParameter(_RATE, rate, 0)
+    library.espeak_SetParameter(_PITCH, pitch, 0)
     chunks, phones = [], []
     callback = _Callback(_make_callback(chunks, phones))
     library.espeak_SetSynthCallback(callback)
@@ -133,12 +145,18 @@ def _make_callback(chunks: list[bytes], phones: list[tuple[str, int]]) -> Callab
     return collect
 
 
+def data_folder() -> Path:
+    """Returns the folder of voices and dictionaries; `UserError` without the package."""
+    espeakng_loader = require("espeakng_loader", "speech", "espeak-ng")
+    return Path(espeakng_loader.get_data_path())
+
+
 @functools.cache
 def _library() -> ctypes.CDLL:
     espeakng_loader = require("espeakng_loader", "speech", "espeak-ng")
     try:
         library = ctypes.CDLL(espeakng_loader.get_library_path())
-        data = Path(espeakng_loader.get_data_path())
+        data = data_folder()
         # Without its data the library fails silently or ends the process.
         (data / "phontab").stat()
     except (OSError, RuntimeError) as error:

@@ -6,14 +6,23 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from regen_jax.networks.conditioning.interface import Conditioning, Estimate
-from regen_jax.networks.conditioning.spatial import SpatialConditioning, is_spatial
+from regen_jax.networks.conditioning.record import RecordConditioning
+from regen_jax.networks.conditioning.spatial import (
+    SpatialConditioning,
+    gives_length,
+    is_spatial,
+)
 from regen_jax.networks.conditioning.tokens import TokenConditioning
-from regen_jax.spaces import Array, Space, Value
+from regen_jax.spaces import Array, Record, Space, Value
 
 
 @dataclasses.dataclass(frozen=True)
 class AutomaticConditioning(Conditioning):
-    """Is `spatial` where the source can be resized to the target, else `tokens`."""
+    """Is `record` for a Record, else `spatial` where the source lies over the target.
+
+    That is a source that can be resized to the target, or whose length is the target's.
+    Otherwise it is `tokens`.
+    """
 
     def module(
         self, source_space: Space, target_space: Array, width: int, dtype: jnp.dtype
@@ -29,5 +38,9 @@ class AutomaticConditioning(Conditioning):
 
 
 def _chosen(source_space: Space, target_space: Array) -> Conditioning:
-    spatial = is_spatial(source_space, target_space)
-    return SpatialConditioning() if spatial else TokenConditioning()
+    if isinstance(source_space, Record):
+        return RecordConditioning()
+    spaces = source_space, target_space
+    if is_spatial(*spaces) or gives_length(*spaces):
+        return SpatialConditioning()
+    return TokenConditioning()

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from regen_jax import ranges
 from regen_jax.modalities.video.block_motion import block_motion, moved_on
 from regen_jax.networks.conditioning.interface import (
     Condition,
@@ -14,11 +15,9 @@ from regen_jax.networks.conditioning.interface import (
     Estimate,
 )
 from regen_jax.networks.embeddings import INIT
-from regen_jax.ranges import Count
+from regen_jax.ranges import Count, Natural
 from regen_jax.spaces import Array, Space, Value
 
-_WINDOW = 5
-"""Side of the neighborhood, in pixels, over which changes are averaged."""
 _FLOOR = 0.01
 """Least change, in units of half the range: a bit more than a gray level of 8 bits."""
 
@@ -39,22 +38,26 @@ def precedes(source_space: Space, target_space: Array) -> bool:
     )
 
 
-def change_scale(frames: jax.Array) -> jax.Array:
+def change_scale(frames: jax.Array, window: int) -> jax.Array:
     """Returns how much frames change from one to the next, near each pixel.
 
-    It is the root mean square over channels, frames and a window of `_WINDOW` x `_WINDOW`
-    pixels, and at least `_FLOOR`.
+    It is the root mean square over channels, frames and a window, and at least `_FLOOR`.
 
     Args:
       frames: normalized, f32[B, T, H, W, C].
+      window: side of the window in pixels, odd; 0 for the whole frame.
 
     Returns:
       f32[B, H, W, 1].
     """
     squares = jnp.mean(jnp.diff(frames, axis=1) ** 2, axis=(1, 4))[..., None]
-    side = _WINDOW // 2
-    padded = jnp.pad(squares, ((0, 0), (side, side), (side, side), (0, 0)), mode="edge")
-    return jnp.sqrt(nn.avg_pool(padded, (_WINDOW, _WINDOW)) + _FLOOR**2)
+    if window:
+        margin = (0, 0), *[(window // 2, window // 2)] * 2, (0, 0)
+        squares = nn.avg_pool(jnp.pad(squares, margin, mode="edge"), (window, window))
+    else:
+        mean = squares.mean(axis=(1, 2), keepdims=True)
+        squares = jnp.broadcast_to(mean, squares.shape)
+    return jnp.sqrt(squares + _FLOOR**2)
 
 
 def blocks(frames: jax.Array, rows: int, columns: int) -> jax.Array:
@@ -84,11 +87,12 @@ class FramesEncoder(nn.Module):
     width: int
     dtype: jnp.dtype
     frames_per_target: int = 1
+    window: int = 5
 
     @nn.compact
     def __call__(self, source: Value, drop: jax.Array | None) -> Condition:
         x = self.source_space.normalize(source)
-        scale, last = change_scale(x)[:, None], x[:, -1:]
+        scale, last = change_scale(x, self.window)[:, None], x[:, -1:]
         time, rows, columns, _ = self.target_space.shape
         motion = block_motion((x[:, -2] + 1) / 2, (x[:, -1] + 1) / 2)
         step = self.frames_per_target
@@ -126,14 +130,22 @@ class FramesConditioning(Conditioning):
 
     For regression of frames in the range of the source, the last frame, averaged over
     blocks, is the estimate of each target frame, and `change_scale` its scale: where
-    nothing moves, the prediction cannot go far from it.
+    nothing moves near a pixel, the prediction cannot go far from it.
 
     Attributes:
       frames_per_target: frames at the rate of the source that one of the target is for, as
         of latents or key frames.
+      window: side, odd, of the neighborhood of a pixel that is near to it; 0 for the whole
+        frame, where things move far within the target.
     """
 
     frames_per_target: Count = 1
+    window: Natural = 5
+
+    def __post_init__(self):
+        ranges.check(self)
+        if self.window and self.window % 2 == 0:
+            raise ValueError(f"window must be odd, or 0, not {self.window}")
 
     def module(
         self, source_space: Space, target_space: Array, width: int, dtype: jnp.dtype
@@ -144,9 +156,8 @@ class FramesConditioning(Conditioning):
                 "and a target [_, h, w, _] whose h and w divide H and W, not "
                 f"{source_space} and {target_space}"
             )
-        return FramesEncoder(
-            source_space, target_space, width, dtype, self.frames_per_target
-        )
+        options = self.frames_per_target, self.window
+        return FramesEncoder(source_space, target_space, width, dtype, *options)
 
     def estimate(
         self, source_space: Space, target_space: Array, source: Value
@@ -157,7 +168,7 @@ class FramesConditioning(Conditioning):
         time, rows, columns, _ = target_space.shape
         mean, scale = (
             blocks(frame, rows, columns).mean(axis=-2)
-            for frame in (x[:, -1:], change_scale(x)[:, None])
+            for frame in (x[:, -1:], change_scale(x, self.window)[:, None])
         )
         return Estimate(jnp.repeat(mean, time, axis=1), scale)
 

@@ -46,9 +46,9 @@ class TokenConditioning(Conditioning):
     def module(
         self, source_space: Space, target_space: Array, width: int, dtype: jnp.dtype
     ) -> TokenEncoder:
-        if isinstance(source_space, AlignedFeatures):
+        if target_space.padded or isinstance(source_space, AlignedFeatures):
             raise ValueError(
-                "features aligned to the target give its length: use 'spatial' "
-                "conditioning, not 'tokens'"
+                "a source that keeps time with the target gives its length: use "
+                "'automatic' or 'spatial' conditioning, not 'tokens'"
             )
         return TokenEncoder(source_space, width, dtype)

@@ -90,11 +90,13 @@ class ResidualBlock(nn.Module):
         return x_BxTxHxWxC + h, past
 
 
-class Encoder(nn.Module):
-    """[B, T, H, W, C] to [B, T / 2^m, H / 2^n, W / 2^n, out_dim] for n = len(widths).
+class _Levels(nn.Module):
+    """What encoders and decoders share: n levels, m of which change the frame rate.
 
     Attributes:
-      temporal: of each level, whether it halves the frame rate; m of them do.
+      widths: channels of each level of the encoder.
+      out_dim: channels of the result.
+      temporal: of each level of the encoder, whether it halves the frame rate.
     """
 
     widths: tuple[int, ...]
@@ -103,6 +105,19 @@ class Encoder(nn.Module):
     num_blocks: int = 1
     dtype: jnp.dtype = jnp.float32
     norm: Norm = "layer"
+
+    def blocks(
+        self, x: jax.Array, level: int, cache: Cache | None
+    ) -> tuple[jax.Array, list[jax.Array]]:
+        """Applies the residual blocks of a level, and returns their part of a cache."""
+        block = functools.partial(ResidualBlock, dtype=self.dtype, norm=self.norm)
+        layers = LayerStack(block, self.num_blocks, name=f"level_{level}")
+        return layers(x, per_layer=None if cache is None else cache[level])
+
+
+class Encoder(_Levels):
+    """[B, T, H, W, C] to [B, T / 2^m, H / 2^n, W / 2^n, out_dim]."""
+
     downsample: Downsample = "fold"
 
     def __call__(self, x_BxTxHxWxC: jax.Array) -> jax.Array:
@@ -117,36 +132,36 @@ class Encoder(nn.Module):
         Args:
           x_BxTxHxWxC: frames, whose number 2^m divides.
           cache: that of the part before; None for the first one.
+
+        Raises:
+          ValueError: 2^m does not divide the number of frames.
         """
+        multiple = 2 ** sum(self.temporal)
+        if x_BxTxHxWxC.shape[1] % multiple:
+            raise ValueError(
+                f"chunks must have a multiple of {multiple} frames, not "
+                f"{x_BxTxHxWxC.shape[1]}: see pad_front for the first one"
+            )
         x, batch, new_cache = x_BxTxHxWxC, x_BxTxHxWxC.shape[0], []
         for level, (width, halves) in enumerate(
             zip(self.widths, self.temporal, strict=True)
         ):
             x = fold_frames(time_to_depth(x) if halves else x)
             x = halved(x, width, self.dtype, self.downsample)
-            x, past = _blocks(unfold_frames(x, batch), self, level, cache)
+            x, past = self.blocks(unfold_frames(x, batch), level, cache)
             new_cache.append(past)
         x = NORMS[self.norm](x.shape[-1], self.dtype)(fold_frames(x))
         z = nn.Dense(self.out_dim, dtype=self.dtype)(x)
         return unfold_frames(z, batch), new_cache
 
 
-class Decoder(nn.Module):
-    """[B, t, h, w, D] to clips of n = len(widths) times twice the resolution.
-
-    The result is f32[B, t * 2^m - skip, h * 2^n, w * 2^n, out_dim].
+class Decoder(_Levels):
+    """[B, t, h, w, D] to f32[B, t * 2^m - skip, h * 2^n, w * 2^n, out_dim].
 
     Attributes:
-      temporal: as that of the encoder, level by level.
       skip: frames to leave out at the beginning of a clip.
     """
 
-    widths: tuple[int, ...]
-    out_dim: int
-    temporal: tuple[bool, ...]
-    num_blocks: int = 1
-    dtype: jnp.dtype = jnp.float32
-    norm: Norm = "layer"
     skip: int = 0
 
     def __call__(self, z_BxTxHxWxD: jax.Array) -> jax.Array:
@@ -170,7 +185,7 @@ class Decoder(nn.Module):
         for level, (next_width, doubles) in enumerate(
             zip(next_widths, self.temporal[::-1], strict=True)
         ):
-            x, past = _blocks(x, self, level, cache)
+            x, past = self.blocks(x, level, cache)
             new_cache.append(past)
             x = nn.silu(fold_frames(x))
             channels = (8 if doubles else 4) * next_width
@@ -179,15 +194,6 @@ class Decoder(nn.Module):
             x = depth_to_time(x) if doubles else x
         x = x.astype(jnp.float32)
         return x[:, self.skip :] if cache is None else x, new_cache
-
-
-def _blocks(
-    x: jax.Array, network: Encoder | Decoder, level: int, cache: Cache | None
-) -> tuple[jax.Array, list[jax.Array]]:
-    """Applies the residual blocks of a level, within the calling module."""
-    block = functools.partial(ResidualBlock, dtype=network.dtype, norm=network.norm)
-    layers = LayerStack(block, network.num_blocks, name=f"level_{level}")
-    return layers(x, per_layer=None if cache is None else cache[level])
 
 
 def inflate_encoder(params: Params, temporal: Sequence[bool], folds: bool) -> Params:

@@ -74,12 +74,12 @@ class UNet(nn.Module):
         condition: Condition,
         keys: jax.Array | None = None,
     ) -> jax.Array:
-        """Maps x [B, *axes, any channels] to f32[B, *shape], zero at the start.
+        """Maps x [B, T or none, H, W, any channels] to f32[B, *shape], zero at the start.
 
         Args:
-          x_BxAxC: the input; None where positions alone say what to generate.
+          x_BxAxC: the input, of any number of frames; None for positions alone.
           condition: its vector modulates every block. Its tokens are not attended to.
-          keys: a key per example for dropout; None outside training.
+          keys: one per example for dropout; None outside training.
         """
         batch = condition.vector.shape[0]
         *time, height, width, channels = self.shape

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from regen_jax.errors import UserError
+from regen_jax.modalities.audio.prosody import pitch
 from regen_jax.modalities.text import espeak
 
 
@@ -40,12 +41,36 @@ def test_rate_and_voice_change_the_speech():
     assert espeak.phonemize("hello world")[:3] == ("h", "ə", "l")
 
 
+def fundamental_frequency(wave):
+    frames = pitch(wave / 2**15, espeak.SAMPLE_RATE, 256, 60.0, 400.0)
+    return np.median(frames[frames > 0])
+
+
+def test_variant_and_pitch_change_the_fundamental_frequency():
+    male, female = (
+        [
+            fundamental_frequency(espeak.speak("nine", f"en-us+{v}", pitch=p)[0])
+            for p in (20, 50, 80)
+        ]
+        for v in ("m1", "f1")
+    )
+    assert male == sorted(male) and female == sorted(female)
+    assert all(1.5 * m < f for m, f in zip(male, female, strict=True))
+    # The next text has the pitch of its own arguments.
+    again = fundamental_frequency(espeak.speak("nine", "en-us+m1")[0])
+    assert again == pytest.approx(male[1], rel=0.05)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("",), "nothing to speak in the text ''"),
         ((" ... ",), "nothing to speak"),
         (("a", "klingon-xx"), "has no voice 'klingon-xx': choose en-us"),
+        (("a", "en-us+x9"), "no variant 'x9' of its voices: choose f1 to f5"),
+        (("a", "en-us+"), "no variant ''"),
+        (("a", "en-us", 175, 101), "no pitch 101: choose 0 to 100"),
+        (("a", "en-us", 175, -1), "no pitch -1"),
         (("a", "en-us", 79), "79 words a minute"),
         (("a", "en-us", 451), "451 words a minute"),
     ],

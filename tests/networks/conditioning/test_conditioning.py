@@ -111,5 +111,5 @@ def test_dropped_source_has_no_influence(source_space, conditioning):
 
 
 def test_aligned_features_as_tokens_raise_value_error():
-    with pytest.raises(ValueError, match="use 'spatial' conditioning, not 'tokens'"):
+    with pytest.raises(ValueError, match="'spatial' conditioning, not 'tokens'"):
         TokenConditioning().module(AlignedFeatures((4, 6)), TARGET, 8, jnp.float32)

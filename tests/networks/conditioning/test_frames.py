@@ -44,18 +44,20 @@ def test_all_frames_are_spread_over_the_target(num_given, num_targets, expected)
 def test_change_is_the_root_mean_square_of_a_window():
     x = clip()[:, :, :7] / 127.5 - 1
     squares = (np.diff(x, axis=1) ** 2).mean(axis=(1, 4))
-    scale = np.asarray(frames.change_scale(jnp.asarray(x)))
+    scale = np.asarray(frames.change_scale(jnp.asarray(x), 5))
     assert scale.shape == (1, 7, 8, 1)
     expected = np.sqrt(squares[0, 1:6, 2:7].mean() + 0.01**2)
     assert scale[0, 3, 4, 0] == pytest.approx(expected, rel=1e-5)
-    still = frames.change_scale(jnp.ones((1, 3, 7, 8, 2)))
+    still = frames.change_scale(jnp.ones((1, 3, 7, 8, 2)), 5)
     np.testing.assert_allclose(still, 0.01, rtol=1e-5)
+    whole = frames.change_scale(jnp.asarray(x), 0)
+    np.testing.assert_allclose(whole, np.sqrt(squares.mean() + 0.01**2), rtol=1e-5)
 
 
 def test_channels_are_the_last_frame_and_differences_from_it():
     source = clip()
     x = source / 127.5 - 1
-    scale = np.asarray(frames.change_scale(jnp.asarray(x)))
+    scale = np.asarray(frames.change_scale(jnp.asarray(x), 5))
     channels = np.asarray(condition(source, Y).channels)
     assert channels.shape == (1, 5, 8, 8, 5)
     for t, given in enumerate((0, 1, 2, 0, 1)):
@@ -71,7 +73,7 @@ def test_channels_have_the_last_frame_moved_on(step, times):
     channels = condition(source, space, step=step).channels
     motion = block_motion(*((x[:, i] + 1) / 2 for i in (-2, -1)))
     expected = moved_on(x[:, -1], motion, np.float32(times)) - x[:, -1:]
-    scale = frames.change_scale(jnp.asarray(x))[:, None]
+    scale = frames.change_scale(jnp.asarray(x), 5)[:, None]
     moved = channels[..., -3:-1] * scale
     np.testing.assert_allclose(moved, expected, atol=1e-4)
 
@@ -122,6 +124,11 @@ def test_target_in_other_units_has_no_estimate():
 def test_unsuitable_spaces_raise_value_error(source_space, target_space):
     with pytest.raises(ValueError, match="needs a source .* of two frames or more"):
         FramesConditioning().module(source_space, target_space, 4, jnp.float32)
+
+
+def test_even_window_raises_value_error():
+    with pytest.raises(ValueError, match="window must be odd, or 0, not 4"):
+        FramesConditioning(window=4)
 
 
 def test_regression_on_frames_starts_by_copying_the_last():

@@ -112,3 +112,11 @@ def test_still_clip_has_still_latents_and_frames():
     # Either frame of a pair has weights of its own.
     pairs = np.asarray(frames).reshape(2, 3, 2, *frames.shape[2:])
     np.testing.assert_allclose(pairs, pairs[:, :1].repeat(3, 1), atol=1e-6)
+
+
+def test_chunk_with_part_of_a_latent_raises_value_error():
+    message = (
+        "chunks must have a multiple of 2 frames, not 5: see pad_front for the first"
+    )
+    with pytest.raises(ValueError, match=message):
+        jax.eval_shape(ENCODER.init, jax.random.key(0), CLIPS[:, :5])

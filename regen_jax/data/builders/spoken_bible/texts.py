@@ -39,8 +39,9 @@ def draw_texts(
     seed: int,
     min_words: int = 1,
     excluded: Iterable[str] = (),
+    max_words: int = MAX_WORDS,
 ) -> Iterator[str]:
-    """Yields endless texts of up to 5 consecutive words of a phrase, none twice.
+    """Yields endless texts of some consecutive words of a phrase, none twice.
 
     Short texts become rarer, as frequent words are soon used up. NumPy promises never
     to change the stream of `RandomState`.
@@ -50,17 +51,18 @@ def draw_texts(
       seed: of the random choices.
       min_words: the fewest words of a text.
       excluded: texts that no yielded text contains or is contained in, word for word.
+      max_words: the most words of a text.
     """
     random = np.random.RandomState(seed)
     by_size = {
         size: [phrase for phrase in phrases if len(phrase) >= size]
-        for size in range(min_words, MAX_WORDS + 1)
+        for size in range(min_words, max_words + 1)
     }
     excluded = set(excluded)
     excluded_runs = {run for text in excluded for run in _runs(text)}
     drawn = set()
     while True:
-        size = random.randint(min_words, MAX_WORDS + 1)
+        size = random.randint(min_words, max_words + 1)
         choices = by_size[size]
         phrase = choices[random.randint(len(choices))]
         start = random.randint(len(phrase) - size + 1)

@@ -1,0 +1,91 @@
+"""Words → sound, by default a synthetic voice (espeak-ng) that says a digit or letter.
+
+`--config=configs/spoken_sounds.py:abstraction=codec` chooses; see CHOICES. The default is
+words such as `seven, female 3, high, fast` → log-mel spectrogram → wave of 1 s, which
+silence fills. `--config.data.name=speech_commands` takes human voices, whose words are
+the labels alone.
+"""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+CHOICES = {
+    "abstraction": ("mel", "latents", "codec", "wave_frames"),
+    "prior": ("diffusion", "regression", "autoregressive", "masked"),
+    "decoder": ("adversarial", "inverse"),
+    "size": ("demo", "base", "tiny"),
+}
+_ARRAYS = {"prior": ("diffusion", "regression"), "decoder": ("inverse",)}
+_CODES = {"prior": ("autoregressive", "masked"), "decoder": ("inverse",)}
+# What fits together, the default first.
+FITTING = common.fitting(
+    (_ARRAYS | {"decoder": ("adversarial", "inverse")}, ("mel",)),
+    (_ARRAYS, ("latents", "wave_frames")),
+    (_CODES, ("codec",)),
+)
+HOP = 256
+RULES = {"mel": {"num_mels": 80, "hop": HOP}, "wave_frames": {"size": HOP}}
+BOTTLENECKS = {
+    "latents": {"name": "identity", "dim": 32},
+    "codec": {"name": "rvq", "num_codes": 128, "depth": 4, "decay": 0.9},
+}
+# A weight above 0 turns the adversary on.
+LOSSES = ({"name": "spectral"}, {"name": "adversarial", "weight": 0.0})
+STAGES = {
+    "judge": common.Stage(700, 64, 2e-3),
+    "voice_judge": common.Stage(500, 64, 2e-3),
+    "abstraction": common.Stage(1200, 16, 2e-3),
+    "decoder": common.Stage(1000, 16, 2e-3),
+    "prior": common.Stage(4000, 32, 1.5e-3),
+}
+BASE = common.Scale(steps=20, batch_size=128, slower=2)
+
+
+def get_config(arg: str = "") -> ConfigDict:
+    """Returns the config of `arg`, `key=value` pairs of CHOICES separated by commas."""
+    chosen = common.parse_choices(arg, CHOICES, FITTING)
+    base, abstraction = chosen["size"] == "base", chosen["abstraction"]
+    vocos = {"width": 512 if base else 192, "num_layers": 8 if base else 4}
+    autoencoders = {
+        name: {
+            "name": "autoencoder",
+            "networks": {"name": "vocos", "hop": HOP, "stride": 2, **vocos},
+            "bottleneck": bottleneck,
+            "losses": LOSSES,
+        }
+        for name, bottleneck in BOTTLENECKS.items()
+    }
+    parts = {
+        "abstraction": RULES | autoencoders,
+        "prior": _priors(base, patch=1 if abstraction == "latents" else 2),
+        "decoder": {"adversarial": vocos | {"segment": 32, "losses": LOSSES}},
+    }
+    data = {"name": "spoken_sounds", "max_seconds": 1.024}
+    train = common.stages(STAGES, BASE if base else None)
+    return common.make_config(
+        chosen["size"],
+        common.sections(chosen, "sound_generation", data, parts, train),
+        evaluate={"every": 5000, "samples": 0, "loop_samples": 180, "batch_size": 90},
+        tiny={"samples": 12},
+    )
+
+
+def _priors(base: bool, patch: int) -> dict[str, Any]:
+    """Returns the options of each prior, by name."""
+    size = common.transformer(*(512, 8, 8) if base else (128, 4, 4)) | {"remat": "none"}
+    network = {"name": "dit", "patch": patch, **size}
+    # A patch has more values than the network is wide: it predicts data, not noise. The
+    # frames of a sound have a deviation of 0.3, so that less noise hides as much of them.
+    process = {"name": "flow_matching", "prediction": {"name": "x"}}
+    diffusion = common.diffusion(network, num_steps=12)
+    diffusion |= {"process": process, "time_shift": 0.4, "guidance": 2.0}
+    tokens = common.encoder_decoder(size, encoder_layers=1, dropout=0.1, top_p=0.9)
+    return {
+        "autoregressive": tokens,
+        "masked": {"dropout": 0.1, "num_steps": 12, "guidance": 2.0, **size},
+        "diffusion": diffusion,
+        "regression": {"network": network},
+    }

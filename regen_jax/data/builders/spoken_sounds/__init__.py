@@ -1,0 +1,1 @@
+"""The data set `spoken_sounds`."""

@@ -1,0 +1,1 @@
+"""A parametric face: its renderer, the inverse of it, and visemes that move it."""
