@@ -70,8 +70,6 @@ def film(frames: np.ndarray) -> Image.Image:
     return Image.fromarray(frames.reshape(-1, *frames.shape[2:]))
 
 
-
-
 @functools.cache
 def _render() -> Any:
     return jax.jit(render)
