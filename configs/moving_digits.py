@@ -43,14 +43,15 @@ BOTTLENECKS = {
     "fsq": {"name": "fsq", "levels": (8, 8, 5, 5)},
 }
 GRIDS = ("latents", "kl", "trajectory")  # Few positions, each of them a patch.
+# A clip has many pixels: small batches and more steps take less time to learn.
 STAGES = {
-    "judge": common.Stage(1200, 32, 3e-3),
-    "abstraction": common.Stage(1000, 32, 2e-3),
-    "decoder": common.Stage(2000, 32, 1e-3),
-    "prior": common.Stage(3500, 32, 1.5e-3),
+    "judge": common.Stage(2400, 16, 2e-3),
+    "abstraction": common.Stage(4000, 8, 2e-3),
+    "decoder": common.Stage(3000, 8, 1e-3),
+    "prior": common.Stage(7000, 16, 1.5e-3),
 }
 # Without an autoencoder to train, there is time for more.
-LONGER = {"trajectory": {"prior": common.Stage(4500, 32, 1.5e-3)}}
+LONGER = {"trajectory": {"prior": common.Stage(9000, 16, 1.5e-3)}}
 BASE = common.Scale(steps=10, batch_size=128, slower=2)
 
 
@@ -81,7 +82,7 @@ def get_config(arg: str = "") -> ConfigDict:
     return common.make_config(
         chosen["size"],
         common.sections(chosen, "video_generation", data, parts, train),
-        evaluate={"every": 5000, "samples": 0, "loop_samples": 60, "batch_size": 100},
+        evaluate={"every": 10_000, "samples": 0, "loop_samples": 60, "batch_size": 100},
         tiny={"samples": 12},
     )
 

@@ -2,7 +2,8 @@
 
 `--config=configs/talking_head.py:abstraction=frame_latents` chooses; see CHOICES. The
 default is speech → parameters of the face (jaw, lips, lids, pose) → frames: tracks that
-are aligned in time with the speech, and a renderer. Voice and faces are synthetic.
+are aligned in time with the speech, and a renderer. `frame_latents` learns as many tracks
+of as many bits from the frames alone. Voice and faces are synthetic.
 """
 
 from typing import Any
@@ -12,13 +13,16 @@ from ml_collections import ConfigDict
 from configs import common
 
 CHOICES = {
-    "abstraction": ("face_parameters",),
+    "abstraction": ("face_parameters", "frame_latents"),
     "prior": ("regression", "diffusion"),
     "decoder": ("inverse",),
     "size": ("demo", "base", "tiny"),
 }
+TRACKS, LEVELS = 7, 32  # Per frame: 35 bits of both abstractions.
+CHUNK, OVERLAP = 50, 10  # Frames that a prior generates at once, 2 s.
 STAGES = {
-    "judge": common.Stage(300, 32, 2e-3),
+    "judge": common.Stage(250, 32, 2e-3),
+    "abstraction": common.Stage(1200, 16, 2e-3),
     "prior": common.Stage(1500, 16, 1.5e-3),
 }
 BASE = common.Scale(steps=10, batch_size=64, slower=2)
@@ -27,24 +31,31 @@ BASE = common.Scale(steps=10, batch_size=64, slower=2)
 def get_config(arg: str = "") -> ConfigDict:
     """Returns the config of `arg`, `key=value` pairs of CHOICES separated by commas."""
     chosen = common.parse_choices(arg, CHOICES)
-    base = chosen["size"] == "base"
+    base, tiny = (chosen["size"] == size for size in ("base", "tiny"))
     chosen["source"] = "frame_mel"
     data = {"name": "talking_faces", "max_seconds": 4.0, "judge_width": 32}
+    latents = {
+        "bottleneck": {"name": "rounding", "dim": TRACKS, "levels": LEVELS},
+        "widths": (32, 64, 128) if base else (16, 32, 64),
+    }
     parts = {
         "source": {"frame_mel": {"num_mels": 40}},
-        "abstraction": {"face_parameters": {"levels": 256}},
-        "prior": _priors(base),
+        "abstraction": {
+            "face_parameters": {"levels": LEVELS},
+            "frame_latents": latents,
+        },
+        "prior": _priors(base, tiny),
     }
     train = common.stages(STAGES, BASE if base else None)
     return common.make_config(
         chosen["size"],
         common.sections(chosen, "talking_head", data, parts, train),
-        evaluate={"every": 1000, "samples": 0, "loop_samples": 20, "batch_size": 20},
-        tiny={"samples": 4, "batch_size": 4},
+        evaluate={"every": 1500, "samples": 0, "loop_samples": 20, "batch_size": 20},
+        tiny={"samples": 4},
     )
 
 
-def _priors(base: bool) -> dict[str, Any]:
+def _priors(base: bool, tiny: bool) -> dict[str, Any]:
     """Returns the section of each prior: tracks from speech, and the picture copied."""
     size = common.transformer(*(384, 8, 6) if base else (96, 3, 4)) | {"remat": "none"}
     network = {"name": "dit", "patch": 1, **size, "dropout": 0.1}
@@ -52,11 +63,13 @@ def _priors(base: bool) -> dict[str, Any]:
         "regression": {"network": network},
         "diffusion": common.diffusion(network, num_steps=8) | {"guidance": 1.0},
     }
+    chunks = {"length": 10, "overlap": 4} if tiny else {}
+    chunks = {"name": "chunked", "length": CHUNK, "overlap": OVERLAP} | chunks
     return {
         name: {
             "name": "pass_through",
             "reads": ("speech",),
-            "generator": {"name": name, **options},
+            "generator": chunks | {"generator": {"name": name, **options}},
         }
         for name, options in generators.items()
     }

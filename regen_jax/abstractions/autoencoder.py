@@ -1,8 +1,7 @@
 """A learned abstraction of any space: an autoencoder with a bottleneck."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -11,9 +10,10 @@ from regen_jax import ranges
 from regen_jax.abstractions.bottlenecks.code_noise import with_code_noise
 from regen_jax.abstractions.bottlenecks.interface import Bottleneck, Mask
 from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
+from regen_jax.abstractions.latent_abstraction import LatentAbstraction
 from regen_jax.abstractions.networks.conv2d import Conv2dNetworks
 from regen_jax.abstractions.networks.interface import Networks
-from regen_jax.interfaces import Abstraction, Generator, Key, LossOutput, Variables
+from regen_jax.interfaces import Generator, Key, LossOutput, Variables
 from regen_jax.losses.interface import (
     LossTerm,
     Params,
@@ -32,7 +32,7 @@ from regen_jax.spaces import Array, Category, Space, Tokens, Value, zeros
 
 
 @dataclasses.dataclass(frozen=True)
-class Autoencoder(Abstraction):
+class Autoencoder(LatentAbstraction):
     """Networks × bottleneck × losses, trained on Y alone.
 
     Y′ is what the bottleneck makes of the encoder's latents. Networks, bottleneck and
@@ -56,8 +56,6 @@ class Autoencoder(Abstraction):
     bottleneck: Bottleneck = dataclasses.field(default_factory=VectorQuantizer)
     losses: tuple[LossTerm, ...] = (SquaredError(),)
     code_noise: NonNegative = 0.0
-
-    learned = True
 
     def __post_init__(self):
         ranges.check(self)
@@ -192,28 +190,7 @@ class Autoencoder(Abstraction):
     def update(
         self, variables: Variables, rng: jax.Array, loss_output: LossOutput
     ) -> Variables:
-        state = self.bottleneck.update(
-            self._state(variables), rng, loss_output.sums, loss_output.per_example
-        )
-        return {**count_step(variables), self.bottleneck.collection: state}
-
-    def finalize(self, variables: Variables, batches: Iterable[Value]) -> Variables:
-        """Returns variables whose bottleneck has seen the latents of the train split.
-
-        Args:
-          variables: those after the last step.
-          batches: y [B, *input_space.shape] each, one pass over the train split.
-        """
-        latents = jax.jit(self._latents)
-        state = self.bottleneck.finalize(
-            self._state(variables), (latents(variables, y) for y in batches)
-        )
-        return {**variables, self.bottleneck.collection: state}
-
-    def summarize(
-        self, metrics: dict[str, float], sums: dict[str, Any]
-    ) -> dict[str, float]:
-        return self.bottleneck.summarize(metrics, sums)
+        return count_step(super().update(variables, rng, loss_output))
 
     def _network_shapes(self, space: Space, networks: Networks) -> Params:
         """Returns shapes of the encoder's and decoder's parameters, of other networks."""
@@ -221,9 +198,6 @@ class Autoencoder(Abstraction):
         other = dataclasses.replace(self, losses=(SquaredError(),), **options)
         init = jax.eval_shape(other.init, jax.random.key(0), zeros(space, 1))
         return _shapes({k: init["params"][k] for k in ("encoder", "decoder")})
-
-    def _state(self, variables: Variables) -> Variables:
-        return variables[self.bottleneck.collection]
 
     def _latents(
         self, variables: Variables, y: Value

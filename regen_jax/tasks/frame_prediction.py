@@ -19,6 +19,7 @@ from regen_jax.media.video import Video, film_strip, video_grid
 from regen_jax.metrics import frame_prediction as metrics
 from regen_jax.metrics.image import psnr
 from regen_jax.modalities.video import files
+from regen_jax.modalities.video.predictions import copy_last, linear_motion
 from regen_jax.ranges import Count, NonNegative
 from regen_jax.spaces import Array
 from regen_jax.tasks.pictured import ImageTask
@@ -134,7 +135,7 @@ class FramePrediction(ImageTask):
     @property
     def baselines(self) -> Mapping[str, Callable[[Example], np.ndarray]]:
         """Copying of the last frame, and linear motion of blocks."""
-        rules = {"copy": metrics.copy_last, "linear": metrics.linear_motion}
+        rules = {"copy": copy_last, "linear": linear_motion}
         return {
             name: functools.partial(_predict, rule, self.num_predicted)
             for name, rule in rules.items()

@@ -256,7 +256,7 @@ class TalkingHead(SetOptions, Task):
     def _mouths(
         self, prompts: Example, y: Padded
     ) -> list[tuple[np.ndarray, np.ndarray] | None]:
-        """Returns the jaw of clips, read off frames, with the true one where it is known."""
+        """Returns the jaw of clips, read off frames, with the true one where known."""
         pictures = np.asarray(prompts["x"]["picture"])
         read = _read_jaw(pictures, y)
         pairs = []

@@ -153,7 +153,7 @@ def test_options_reach_the_parts():
             [
                 "config.abstraction",
                 "'outline'",
-                "identity, mel",
+                "autoencoder, downsample",
                 "package.module:Class",
             ],
         ),

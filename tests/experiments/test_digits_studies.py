@@ -5,7 +5,8 @@ import math
 import pytest
 
 from experiments.digits.run import STUDIES
-from experiments.latent_diffusion.run import LATENT, PIXEL, training_flops
+from experiments.equal_flops import training_flops
+from experiments.latent_diffusion.run import LATENT, PIXEL
 from experiments.latent_diffusion.run import STUDY as LATENT_DIFFUSION
 from experiments.quantizers.run import STUDY as QUANTIZERS
 from experiments.study import Scale

@@ -24,6 +24,7 @@ class Conv3dNetworks(VideoNetworks, Conv2dNetworks):
 
     Attributes:
       temporal: of each level, whether it also halves the frame rate; m of the n levels do.
+        Early levels have the most pixels: where they do, a step costs less than half.
     """
 
     temporal: tuple[bool, ...] = (True, True)

@@ -1,6 +1,7 @@
 """The parameters of a drawn face: what moves in each frame, and one picture of it."""
 
 import dataclasses
+import functools
 from typing import Annotated, Any
 
 import jax
@@ -27,7 +28,8 @@ class FaceParameters(Abstraction):
 
     Attributes:
       input_space: clips of SIZE × SIZE pixels in RGB, padded.
-      levels: values that each track can take, evenly spaced.
+      levels: values that each track can take, evenly spaced; tracks of a prior are rounded
+        when they are decoded.
     """
 
     input_space: Array
@@ -57,18 +59,25 @@ class FaceParameters(Abstraction):
 
     def encode(self, variables: Variables, y: Any) -> Value:
         picture = y.values[:, 0]
-        tracks = read_tracks(read_identity(picture), y.values)
-        unit = (tracks - TRACK_LOW) / (1 - TRACK_LOW)
-        steps = self.levels - 1
-        values = 2 * jnp.round(steps * unit) / steps - 1
-        tracks = Padded(mask_padding(values, y.length), y.length)
-        return {"tracks": tracks, "picture": picture}
+        values = mask_padding(self.tracks(picture, y.values), y.length)
+        return {"tracks": Padded(values, y.length), "picture": picture}
+
+    def tracks(self, picture: jax.Array, clip: jax.Array) -> jax.Array:
+        """Returns f32[B, T, 7] of clips f32[B, T, H, W, 3] of faces in pictures."""
+        tracks = read_tracks(read_identity(picture), clip)
+        return self._round(2 * (tracks - TRACK_LOW) / (1 - TRACK_LOW) - 1)
 
     def decode(self, variables: Variables, y_prime: Any) -> Value:
         values, length = y_prime["tracks"]
-        tracks = TRACK_LOW + (1 - TRACK_LOW) * (values + 1) / 2
+        unit = (self._round(values) + 1) / 2
+        tracks = TRACK_LOW + (1 - TRACK_LOW) * unit
         clip = render(read_identity(y_prime["picture"]), tracks)
         return Padded(mask_padding(clip, length), length)
+
+    def _round(self, values: jax.Array) -> jax.Array:
+        """Rounds values in [-1, 1] to the levels."""
+        steps = (self.levels - 1) / 2
+        return jnp.round((values + 1) * steps) / steps - 1
 
     def code_metrics(self, y_prime: Any, reference: Any) -> dict[str, float]:
         """Returns `tracks_rmse`, and `jaw_rmse` of the jaw alone, in units of the range."""
@@ -85,15 +94,17 @@ class FaceParameters(Abstraction):
         self, variables: Variables, y: Any, y_prime: Any
     ) -> dict[str, float]:
         """Returns `code_metrics` of the tracks that are read off y [N, …]."""
-        return self.code_metrics(jax.device_get(_encoded(self, y)), y_prime)
+        encoded = _encoded(self, y_prime["picture"], y)
+        return self.code_metrics(jax.device_get(encoded), y_prime)
 
 
-def _encoded(abstraction: FaceParameters, y: Padded) -> Any:
-    """Returns y′ of clips [N, …] of any dtype, encoded one by one."""
+@functools.partial(jax.jit, static_argnums=0)
+def _encoded(abstraction: FaceParameters, picture: jax.Array, y: Padded) -> Any:
+    """Returns the tracks of clips [N, …] of any dtype, one by one, for their memory."""
 
-    def encode(clip: Padded) -> Any:
-        values = jnp.asarray(clip.values, jnp.float32)[None]
-        y_prime = abstraction.encode({}, Padded(values, clip.length[None]))
-        return jax.tree.map(lambda array: array[0], y_prime)
+    def encode(pair: tuple[jax.Array, jax.Array]) -> jax.Array:
+        picture, clip = (part.astype(jnp.float32)[None] for part in pair)
+        return abstraction.tracks(picture, clip)[0]
 
-    return jax.jit(lambda clips: jax.lax.map(encode, clips))(Padded(*y))
+    values = jax.lax.map(encode, (jnp.asarray(picture), jnp.asarray(y.values)))
+    return {"tracks": Padded(mask_padding(values, y.length), y.length)}

@@ -1,7 +1,7 @@
 """A clip as its first frame and a latent per frame, learned from frames alone."""
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from regen_jax import ranges
 from regen_jax.abstractions.bottlenecks.interface import Bottleneck
 from regen_jax.abstractions.bottlenecks.kl import KL
-from regen_jax.interfaces import Abstraction, LossOutput, Variables
+from regen_jax.abstractions.latent_abstraction import LatentAbstraction
+from regen_jax.interfaces import LossOutput, Variables
 from regen_jax.networks.frame_codec import FrameDecoder, FrameEncoder
 from regen_jax.random import fold_keys
 from regen_jax.ranges import Count, Dtype, Natural
@@ -29,7 +30,7 @@ _FRAMES, _NEXT = 1, 2
 
 
 @dataclasses.dataclass(frozen=True)
-class FrameLatents(Abstraction):
+class FrameLatents(LatentAbstraction):
     """Y′ is a Record of `picture`, the first frame, and `tracks`, a latent per frame.
 
     Encoder and decoder read the picture too, and latents pass a bottleneck, which leaves
@@ -54,8 +55,6 @@ class FrameLatents(Abstraction):
     frames_per_clip: Count = 4
     frames_at_once: Count = 16
     dtype: Dtype = "float32"
-
-    learned = True
 
     def __post_init__(self):
         ranges.check(self)
@@ -142,14 +141,6 @@ class FrameLatents(Abstraction):
             error + output.loss, output.metrics | terms, output.sums, output.per_example
         )
 
-    def update(
-        self, variables: Variables, rng: jax.Array, loss_output: LossOutput
-    ) -> Variables:
-        state = self.bottleneck.update(
-            self._state(variables), rng, loss_output.sums, loss_output.per_example
-        )
-        return {**variables, self.bottleneck.collection: state}
-
     def encode(self, variables: Variables, y: Value) -> Value:
         latents, mask = self._latents(variables, y)
         codes = self.bottleneck.encode(self._state(variables), latents, mask)
@@ -173,22 +164,6 @@ class FrameLatents(Abstraction):
             return frames
         length = mask.sum(axis=1, dtype=jnp.int32)
         return Padded(mask_padding(frames, length), length)
-
-    def finalize(self, variables: Variables, batches: Iterable[Value]) -> Variables:
-        """Returns variables whose bottleneck has seen all latents of the train split."""
-        latents = jax.jit(self._latents)
-        state = self.bottleneck.finalize(
-            self._state(variables), (latents(variables, y) for y in batches)
-        )
-        return {**variables, self.bottleneck.collection: state}
-
-    def summarize(
-        self, metrics: dict[str, float], sums: dict[str, Any]
-    ) -> dict[str, float]:
-        return self.bottleneck.summarize(metrics, sums)
-
-    def _state(self, variables: Variables) -> Any:
-        return variables[self.bottleneck.collection]
 
     def _params(self, variables: Variables, network: str) -> Variables:
         return {"params": variables["params"][network]}

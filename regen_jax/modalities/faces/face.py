@@ -36,7 +36,13 @@ head, `hairline` and `hair_length` are where hair ends in front and at the sides
 COLORS = ("background", "hair", "shirt", "skin", "iris", "lips")
 """Colors that distinguish faces. Brows, nose and neck are shades of them."""
 
-_SKIN = ((244, 212, 186), (232, 190, 158), (208, 160, 124), (170, 122, 90), (126, 86, 64))
+_SKIN = (
+    (244, 212, 186),
+    (232, 190, 158),
+    (208, 160, 124),
+    (170, 122, 90),
+    (126, 86, 64),
+)
 _HAIR = ((34, 28, 30), (62, 40, 30), (104, 66, 38), (168, 84, 44), (206, 168, 92))
 _IRIS = ((70, 110, 160), (74, 120, 80), (96, 64, 40), (56, 40, 36))
 _BACKGROUND = ((188, 214, 232), (204, 226, 204), (214, 206, 234), (176, 216, 214))

@@ -95,9 +95,9 @@ def _both_eyes(shares: jax.Array, pose: Pose) -> tuple[Region, Region]:
     """Measures the left and the right eye along the axes of the head."""
     x, y = pose.local(_EYE_ROWS)
     left, right = (
-        measure(
-            shares * window(x, y, sides, _EYE_HEIGHT), _EYE_ROWS, _COLUMNS
-        ).rotated(-pose.roll)
+        measure(shares * window(x, y, sides, _EYE_HEIGHT), _EYE_ROWS, _COLUMNS).rotated(
+            -pose.roll
+        )
         for sides in ((-8.8, -0.8), (0.8, 8.8))
     )
     return left, right
@@ -160,15 +160,19 @@ def _read_mouth(
     The opening of an area has half axes that are smaller than those of the lips by the
     thickness of a lip, which is the root of a quadratic equation.
     """
-    drop = jnp.zeros(frames.shape[:2])
-    for _ in range(2):
+
+    def read(_: jax.Array, estimate: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+        drop = renderer.CHIN_DROP * estimate[0]
         x_radius, y_radius, area = read_mouth(identity, frames, pose, drop)
         middle, difference = (x_radius + y_radius) / 2, (x_radius - y_radius) / 2
         lip = middle - jnp.sqrt(difference**2 + area / jnp.pi)
         lip = jnp.clip(lip, renderer.LIP, renderer.LIP * (1 + renderer.POUT))
         jaw = (y_radius - lip - renderer.CLOSED) / renderer.OPENING
-        jaw = jnp.clip(jaw, 0, 1)
-        drop = renderer.CHIN_DROP * jaw
+        return jnp.clip(jaw, 0, 1), x_radius, lip
+
+    # The second time with the chin where the jaw puts it.
+    start = jnp.zeros(frames.shape[:2])
+    jaw, x_radius, lip = jax.lax.fori_loop(0, 2, read, (start, start, start))
     rounding = (lip / renderer.LIP - 1) / renderer.POUT
     neutral = identity.length("mouth_size")[:, None] * renderer.MOUTH_X_RADIUS
     widened = (x_radius - lip) / (neutral * (1 - renderer.NARROWING * rounding))

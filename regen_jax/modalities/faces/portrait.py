@@ -32,6 +32,8 @@ _PLACES = {
 }
 """Rectangles (top, left, bottom, right) of pixels that one material covers, in a face that
 is seen from the front."""
+_PASSES = 2
+"""Each measures lengths with the colors of the one before."""
 _RIDGE = 1e-3
 """Weight that keeps a color as it is where a picture does not show it."""
 
@@ -44,15 +46,17 @@ def read_identity(picture: jax.Array) -> Identity:
     colors = _first_colors(picture)
     mean = jnp.array([(low + high) / 2 for low, high in GEOMETRY.values()])
     identity = Identity(jnp.broadcast_to(mean, (len(picture), len(mean))), colors)
-    for _ in range(2):
+
+    def refine(_: jax.Array, identity: Identity) -> Identity:
         pose = read_pose(identity, picture[:, None])
         identity = _measure_lengths(identity, picture, pose)
-        identity = _solve_colors(identity, picture, pose)
-    return identity
+        return _solve_colors(identity, picture, pose)
+
+    return jax.lax.fori_loop(0, _PASSES, refine, identity)
 
 
 def _first_colors(picture: jax.Array) -> jax.Array:
-    """Returns f32[B, 6, 3]: medians of places, and guesses where parts are too small."""
+    """Returns f32[B, 6, 3]: means of places, and guesses where parts are too small."""
 
     def color(name: str) -> jax.Array:
         if name == "lips":
@@ -63,7 +67,7 @@ def _first_colors(picture: jax.Array) -> jax.Array:
             picture[:, top:bottom, left:right].reshape(len(picture), -1, 3)
             for top, left, bottom, right in _PLACES[name]
         ]
-        return jnp.median(jnp.concatenate(parts, axis=1), axis=1)
+        return jnp.mean(jnp.concatenate(parts, axis=1), axis=1)
 
     return jnp.stack([color(name) for name in COLORS], axis=1)
 
@@ -71,11 +75,11 @@ def _first_colors(picture: jax.Array) -> jax.Array:
 def _measure_lengths(identity: Identity, picture: jax.Array, pose: Pose) -> Identity:
     """Measures the geometry of faces whose colors are about known."""
     color = renderer.materials(identity.colors)
-    column, row = jnp.arange(SIZE) - CENTER[0], jnp.arange(SIZE)[:, None] - CENTER[1]
+    x, y = abs(jnp.arange(SIZE) - CENTER[0]), jnp.arange(SIZE)[:, None] - CENTER[1]
 
-    def area(base: str, other: str, x_range, y_range, x=abs(column)) -> jax.Array:
+    def area(base: str, other: str, x_range, y_range) -> jax.Array:
         pair = (color[name][:, None, None] for name in (base, other))
-        weights = share(picture, *pair) * window(x, row, x_range, y_range)
+        weights = share(picture, *pair) * window(x, y, x_range, y_range)
         return jnp.sum(weights, axis=(1, 2))
 
     height = 10.5 + area("neck", "skin", (-1, 1.5), (10.5, 16.4)) / 3
@@ -110,24 +114,41 @@ def _clip(lengths: dict[str, jax.Array]) -> jax.Array:
 def _solve_colors(identity: Identity, picture: jax.Array, pose: Pose) -> Identity:
     """Solves for the colors that give the picture, by least squares over its pixels."""
     batch, number = len(picture), len(COLORS)
-    tracks = jnp.zeros((batch, 1, 7)).at[..., 4:].set(
-        jnp.stack(
-            [
-                pose.x / renderer.YAW,
-                pose.y / renderer.PITCH,
-                pose.roll / renderer.ROLL,
-            ],
-            axis=-1,
+    tracks = (
+        jnp.zeros((batch, 1, 7))
+        .at[..., 4:]
+        .set(
+            jnp.stack(
+                [
+                    pose.x / renderer.YAW,
+                    pose.y / renderer.PITCH,
+                    pose.roll / renderer.ROLL,
+                ],
+                axis=-1,
+            )
         )
     )
 
-    def draw(colors: jax.Array, fixed: float) -> jax.Array:
-        materials = renderer.materials(colors, fixed)
-        frame = renderer.composite(identity.geometry, tracks, materials)
-        return frame.reshape(batch, SIZE * SIZE, -1)
-
-    basis = draw(jnp.broadcast_to(jnp.eye(number), (batch, number, number)), 0.0)
-    residual = picture.reshape(batch, -1, 3) - draw(identity.colors, 1.0)
+    # What each color adds to a pixel, in as many channels, and the picture they give now.
+    units = jnp.broadcast_to(jnp.eye(number), (batch, number, number))
+    parts = (
+        renderer.materials(units, 0.0),
+        renderer.materials(identity.colors),
+    )
+    materials = {
+        name: jnp.concatenate(
+            [
+                jnp.broadcast_to(part[name], (batch, part[name].shape[-1]))
+                for part in parts
+            ],
+            axis=-1,
+        )
+        for name in parts[0]
+    }
+    frame = renderer.composite(identity.geometry, tracks, materials)
+    frame = frame.reshape(batch, SIZE * SIZE, -1)
+    basis, drawn = frame[..., :number], frame[..., number:]
+    residual = picture.reshape(batch, -1, 3) - drawn
     gram = jnp.einsum("bpk,bpl->bkl", basis, basis) + _RIDGE * jnp.eye(number)
     right = jnp.einsum("bpk,bpc->bkc", basis, residual)
     colors = identity.colors + jnp.linalg.solve(gram, right)

@@ -124,9 +124,7 @@ def composite(
     return frames
 
 
-def _layers(
-    geometry: jax.Array, tracks: jax.Array
-) -> Iterator[tuple[str, jax.Array]]:
+def _layers(geometry: jax.Array, tracks: jax.Array) -> Iterator[tuple[str, jax.Array]]:
     """Yields material and coverage f32[B, T, SIZE, SIZE] of each layer, back to front."""
     lengths = Identity(geometry[:, None, None, None], geometry).length
     track = {name: tracks[..., k, None, None] for k, name in enumerate(TRACKS)}
@@ -176,9 +174,7 @@ def _eyes(
     yield "glint", 0.8 * white * coverage(ellipse(glint_x, y + 0.6, 0.45, 0.45))
 
 
-def _mouth(
-    x: jax.Array, y: jax.Array, shape: Mouth
-) -> Iterator[tuple[str, jax.Array]]:
+def _mouth(x: jax.Array, y: jax.Array, shape: Mouth) -> Iterator[tuple[str, jax.Array]]:
     """Yields the layers of the mouth: lips, the opening, and teeth in it."""
     x_radius, y_radius, lip = shape
     y = y - LIP_DROP * y_radius

@@ -54,9 +54,7 @@ def _product(pixels: jax.Array, base: jax.Array, direction: jax.Array) -> jax.Ar
 
     Channel by channel, since sums over an axis of three are slow on CPUs.
     """
-    channels = (
-        (pixels[..., c] - base[..., c]) * direction[..., c] for c in range(3)
-    )
+    channels = ((pixels[..., c] - base[..., c]) * direction[..., c] for c in range(3))
     return sum(channels, start=jnp.float32(0))
 
 
@@ -115,7 +113,9 @@ def measure(weights: jax.Array, rows: slice, columns: slice) -> Region:
     flat = weights.reshape(*weights.shape[:-2], -1)
     sums = jnp.matmul(flat, matrix, precision=jax.lax.Precision.HIGHEST)
     area = sums[..., 0]
-    mean_x, mean_y, xx, yy, xy = jnp.moveaxis(sums / (area[..., None] + _EPSILON), -1, 0)[1:]
+    mean_x, mean_y, xx, yy, xy = jnp.moveaxis(
+        sums / (area[..., None] + _EPSILON), -1, 0
+    )[1:]
     return Region(
         area,
         mean_x,

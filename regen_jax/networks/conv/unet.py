@@ -8,7 +8,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from regen_jax.interfaces import Key
 from regen_jax.networks.conditional import Network
 from regen_jax.networks.conditioning.interface import Condition
 from regen_jax.networks.conv.conv2d import Conv, depth_to_space, halved
@@ -70,7 +69,10 @@ class UNet(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x_BxAxC: jax.Array | None, condition: Condition, keys: Key | None = None
+        self,
+        x_BxAxC: jax.Array | None,
+        condition: Condition,
+        keys: jax.Array | None = None,
     ) -> jax.Array:
         """Maps x [B, T or none, H, W, any channels] to f32[B, *shape], zero at the start.
 

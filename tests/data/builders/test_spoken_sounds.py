@@ -71,7 +71,7 @@ def test_prepared_sounds_say_their_words(sounds_dir):
         name: list(raw_records.load("spoken_sounds", name, sounds_dir))
         for name in ("train", "validation", "test")
     }
-    assert [len(split) for split in sounds.values()] == [144, 72, 72]
+    assert [len(split) for split in sounds.values()] == [96, 16, 16]
     seconds = [len(e["audio"]) / 16_000 for split in sounds.values() for e in split]
     assert 0.1 < min(seconds) and max(seconds) < 1
     rates = np.array([int(e["rate"]) for e in sounds["train"]])

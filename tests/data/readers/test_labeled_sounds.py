@@ -6,36 +6,12 @@ import tensorflow_datasets as tfds
 
 from regen_jax.data.readers.labeled_sounds import open_labeled_sounds
 from regen_jax.errors import UserError
+from tests.data.readers.talks import Talks
 
-
-class Commands(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Sounds at 8 kHz, of one to three words."""
-
-    VERSION = tfds.core.Version("1.0.0")
-    name = "commands"
-
-    def __init__(self, data_dir, sounds, features=None, rate=8_000):
-        self._sounds, self._rate = sounds, rate
-        self._features = features or {
-            "audio": tfds.features.Tensor(shape=(None,), dtype=np.int16),
-            "label": tfds.features.ClassLabel(names=["yes", "no", "_silence_"]),
-        }
-        super().__init__(data_dir=str(data_dir), file_format="array_record")
-
-    def _info(self):
-        metadata = {"sample_rate": self._rate} if self._rate else {}
-        return tfds.core.DatasetInfo(
-            builder=self,
-            features=tfds.features.FeaturesDict(self._features),
-            metadata=tfds.core.MetadataDict(metadata),
-        )
-
-    def _split_generators(self, dl_manager):
-        names = ("train", "validation", "test")
-        return {split: self._generate_examples() for split in names}
-
-    def _generate_examples(self):
-        yield from enumerate(self._sounds)
+COMMANDS = {
+    "audio": tfds.features.Tensor(shape=(None,), dtype=np.int16),
+    "label": tfds.features.ClassLabel(names=["yes", "no", "_silence_"]),
+}
 
 
 def sound(num_samples, label):
@@ -49,9 +25,9 @@ def sound(num_samples, label):
 @pytest.mark.parametrize("max_bytes", [2**31, 0], ids=["memory", "files"])
 def test_sounds_are_resampled_and_longer_ones_left_out(tmp_path, max_bytes):
     listed = [sound(4000, 1), sound(8000, 0), sound(8001, 2)]
-    Commands(tmp_path, listed).download_and_prepare()
+    Talks(tmp_path, listed, COMMANDS, 8_000).download_and_prepare()
     sounds = open_labeled_sounds(
-        "commands", "test", str(tmp_path), 16_000, 1.0, max_bytes=max_bytes
+        "talks", "test", str(tmp_path), 16_000, 1.0, max_bytes=max_bytes
     )
     assert sounds.names == {"label": ("yes", "no", "_silence_")}
     assert sorted(sounds.labels[:, 0].tolist()) == [0, 1]
@@ -68,8 +44,8 @@ def test_other_features_with_classes_follow_the_label(tmp_path):
         "speaker": tfds.features.Text(),
     }
     listed = [sound(40, 1) | {"accent": 0, "speaker": "A"}]
-    Commands(tmp_path, listed, features).download_and_prepare()
-    sounds = open_labeled_sounds("commands", "test", str(tmp_path))
+    Talks(tmp_path, listed, features, 8_000).download_and_prepare()
+    sounds = open_labeled_sounds("talks", "test", str(tmp_path))
     assert list(sounds.names) == ["label", "accent"]
     assert sounds.labels.tolist() == [[1, 0]]
 
@@ -90,7 +66,7 @@ def test_other_features_with_classes_follow_the_label(tmp_path):
             r"needed are 'audio' and 'label' \(ClassLabel\)",
         ),
         ([sound(9, 0)], None, 0, "does not say its sample rate"),
-        ([sound(9000, 0)], None, 8_000, "no sound of 'commands' .* is within 1 s"),
+        ([sound(9000, 0)], None, 8_000, "no sound of 'talks' .* is within 1 s"),
         ([sound(9, -1)], None, 8_000, "sounds without a label"),
     ],
     ids=["audio", "label", "rate", "long", "secret"],
@@ -98,7 +74,7 @@ def test_other_features_with_classes_follow_the_label(tmp_path):
 def test_unsuitable_set_raises_user_error(tmp_path, listed, features, rate, message):
     if features:
         listed = [{key: each[key] for key in features} for each in listed]
-    Commands(tmp_path, listed, features, rate).download_and_prepare()
+    Talks(tmp_path, listed, features or COMMANDS, rate).download_and_prepare()
     with pytest.raises(UserError, match=message) as caught:
-        open_labeled_sounds("commands", "test", str(tmp_path), max_seconds=1.0)
+        open_labeled_sounds("talks", "test", str(tmp_path), max_seconds=1.0)
     assert "\n" not in str(caught.value)

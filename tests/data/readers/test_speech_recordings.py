@@ -6,36 +6,9 @@ import pytest
 import tensorflow_datasets as tfds
 
 from regen_jax.data.readers.speech_recordings import open_recordings
-from regen_jax.data.tfds import splits
 from regen_jax.errors import UserError
 from regen_jax.modalities.text.characters import SPANISH
-
-
-class Talks(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """A set of any features, as a user may prepare it."""
-
-    VERSION = tfds.core.Version("1.0.0")
-    name = "talks"
-
-    _splits = splits.NAMES
-
-    def __init__(self, data_dir, examples, features, rate):
-        self._examples, self._features, self._rate = examples, features, rate
-        super().__init__(data_dir=str(data_dir), file_format="array_record")
-
-    def _info(self):
-        metadata = {"sample_rate": self._rate} if self._rate else {}
-        return tfds.core.DatasetInfo(
-            builder=self,
-            features=tfds.features.FeaturesDict(self._features),
-            metadata=tfds.core.MetadataDict(metadata),
-        )
-
-    def _split_generators(self, dl_manager):
-        return {split: self._generate_examples() for split in self._splits}
-
-    def _generate_examples(self):
-        yield from enumerate(self._examples)
+from tests.data.readers.talks import Talks
 
 
 def prepare_talks(

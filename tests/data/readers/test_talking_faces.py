@@ -1,0 +1,88 @@
+import logging
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from regen_jax.data.readers.talking_faces import (
+    open_talking_faces,
+    read_picture,
+    read_speech,
+)
+from regen_jax.errors import UserError
+from regen_jax.modalities.audio import files
+
+
+@pytest.fixture(scope="module")
+def clips(faces_dir):
+    return open_talking_faces("talking_faces", "test", 20, faces_dir)
+
+
+def test_longer_clips_are_cut_with_their_sound(clips):
+    assert (len(clips), clips.rate, clips.sample_rate) == (4, 25, 16_000)
+    clip = clips[0]
+    assert clip["clip"].values.shape == (20, 48, 48, 3) and clip["clip"].length == 20
+    assert clip["speech"].values.shape == (20, 640) and clip["speech"].length == 20
+    assert clip["tracks"].shape == (20, 7)
+    np.testing.assert_array_equal(clip["picture"], clip["clip"].values[0])
+    record = clips.records[0]
+    wave = record["audio"][: 20 * 640] / np.float32(2**15)
+    np.testing.assert_array_equal(clip["speech"].values.reshape(-1), wave)
+
+
+def test_shorter_clips_are_padded(faces_dir):
+    clip = open_talking_faces("talking_faces", "test", 120, faces_dir)[0]
+    length = len(clip["tracks"])
+    assert clip["clip"].length == clip["speech"].length == length < 120
+    assert not clip["clip"].values[length:].any()
+
+
+def test_set_without_frames_raises_user_error(digits_dir):
+    with pytest.raises(UserError, match="'digits' has the features .*needed are audio"):
+        open_talking_faces("digits", "test", 20, digits_dir)
+
+
+def test_speech_of_another_rate_is_resampled_and_filled_to_a_frame(tmp_path):
+    path = tmp_path / "speech.wav"
+    files.write(path, np.sin(np.arange(8000) / 9), 8000)
+    speech = read_speech(str(path), 30, 25, 16_000)
+    assert speech.values.shape == (30, 640) and speech.length == 25
+    with pytest.raises(UserError, match="lasts 1.00 s: at most 0.80 s fit"):
+        read_speech(str(path), 20, 25, 16_000)
+
+
+def test_picture_of_another_size_is_cropped_and_logged(tmp_path, caplog):
+    path = tmp_path / "face.png"
+    wide = np.zeros((60, 100, 3), np.uint8)
+    wide[:, 20:80] = 200
+    Image.fromarray(wide).save(path)
+    with caplog.at_level(logging.INFO, "regen_jax"):
+        picture = read_picture(str(path), 48)
+    assert picture.shape == (48, 48, 3) and picture.min() > 190
+    assert "100 × 60 pixels; cropped and resized to 48 × 48" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        (None, "there is no picture"),
+        (b"", "is no picture that can be read"),
+        (b"no picture at all", "is no picture that can be read"),
+        (b"\x89PNG\r\n\x1a\n" + 20 * b"\0", "can.* be read"),
+    ],
+)
+def test_missing_or_damaged_picture_raises_user_error(tmp_path, content, words):
+    path = tmp_path / "face.png"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=words):
+        read_picture(str(path), 48)
+
+
+def test_truncated_picture_raises_user_error(tmp_path):
+    path = tmp_path / "face.png"
+    noise = np.random.RandomState(0).randint(0, 256, (64, 64, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(UserError, match=r"face.png' cannot be read"):
+        read_picture(str(path), 48)

@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+
+from regen_jax.data.pipeline import stack
+from regen_jax.errors import UserError
+from regen_jax.interfaces import Generated
+from regen_jax.spaces import Padded
+from regen_jax.tasks.talking_head import TalkingHead
+
+
+@pytest.fixture(scope="module")
+def task(faces_dir):
+    return TalkingHead(dir=faces_dir, max_seconds=3.0, judge_width=8)
+
+
+@pytest.fixture(scope="module")
+def batch(task):
+    return stack([{k: e[k] for k in ("x", "y")} for e in task.prompts(0)])
+
+
+@pytest.fixture(scope="module")
+def variables(task, batch):
+    import jax
+
+    judge = task.judges["judge"]
+    return {"judge": judge.init(jax.random.key(0), batch["x"], batch["y"])}
+
+
+def metrics_of(task, variables, batch, values):
+    y = Padded(values, batch["y"].length)
+    return task.sample_metrics(variables)(Generated(batch, y))
+
+
+def test_real_clips_follow_the_true_tracks(task, variables, batch):
+    metrics = metrics_of(task, variables, batch, batch["y"].values)
+    assert metrics["mouth_correlation"] > 0.97
+    assert metrics["mouth_lag_ms"] < 4 and metrics["mouth_lag_clip_ms"] < 8
+    assert "psnr" not in metrics
+
+
+def test_late_frames_have_their_lag(task, variables, batch):
+    late = np.roll(batch["y"].values, 2, axis=1)
+    metrics = metrics_of(task, variables, batch, late)
+    assert metrics["mouth_lag_ms"] == pytest.approx(80, abs=8)
+    assert metrics["mouth_correlation"] < 0.8 and metrics["psnr"] > 10
+
+
+def test_face_of_another_clip_has_another_identity(task, variables, batch):
+    metrics = metrics_of(task, variables, batch, batch["y"].values[::-1])
+    assert metrics["identity_accuracy"] < 0.5
+
+
+def test_results_per_example_have_texts_and_correlations(task, variables, batch):
+    results = task.per_example(variables, Generated(batch, batch["y"]))
+    assert results["text"][0] == task.examples("test")[0]["text"]
+    assert results["mouth_correlation"].shape == (4, 2)
+    assert results["mouth_correlation"][:, 0].min() > 0.9
+
+
+def test_reconstructions_have_psnr_and_correlation(task, batch):
+    brighter = np.clip(batch["y"].values.astype(int) + 5, 0, 255).astype(np.uint8)
+    other = Padded(brighter, batch["y"].length)
+    metrics = task.reconstruction_metrics(batch["y"], other)
+    assert metrics["psnr"] > 34 and metrics["mouth_correlation"] > 0.9
+
+
+def test_media_are_videos_with_sound_frames_and_curves(task, batch):
+    media = task.render_samples(batch, batch["y"])
+    assert sorted(media.videos) == [f"sample_{i}" for i in range(4)]
+    video, length = media.videos["sample_0"], batch["y"].length[0]
+    assert video.frames.shape[0] == length and video.rate == 25
+    assert len(video.sound) == length * 640 and video.sample_rate == 16_000
+    assert sorted(media.images) == ["sample_frames", "sample_mouth"]
+
+
+def test_speed_is_per_second_of_video(task, batch):
+    seconds = batch["y"].length.sum() / 25
+    factor = task.speed_metrics(batch["y"], 2.0)["real_time_factor"]
+    assert factor == pytest.approx(2 / seconds)
+
+
+def test_unknown_kind_of_prompt_raises_user_error(task):
+    with pytest.raises(UserError, match="--audio=FILE and --image=FILE, not --text"):
+        task.parse_prompt("text", "hello")
+
+
+def test_clips_of_unknown_faces_have_no_true_track(task, variables, batch):
+    unknown = batch["x"]["picture"].copy()
+    unknown[:, 0, 0] ^= 1
+    prompts = {"x": batch["x"] | {"picture": unknown}}
+    metrics = task.sample_metrics(variables)(Generated(prompts, batch["y"]))
+    assert sorted(metrics) == ["identity_accuracy", "identity_cosine"]
