@@ -20,7 +20,7 @@ SPEECH = {
 """Seconds and characters of the longest example of a data set, and its alphabet."""
 
 TINY = {
-    **{"width": 16, "widths": (4, 8), "judge_width": 16},
+    **{"width": 16, "widths": (4, 8), "temporal": (True, True), "judge_width": 16},
     **{"num_layers": 1, "encoder_layers": 1, "judge_layers": 1},
     **{"num_heads": 2, "segment": 4, "start": 10},
 }

@@ -106,10 +106,8 @@ def test_commands_run_in_their_order(command, folder, digits_dir):
     assert {path.name for path in (folder / "runs").iterdir()} >= {"digits", "shared"}
 
 
-def test_other_configs_are_those_of_runs(
-    folder, digits_dir, speech_dir, text_dir, music_dir, emoji_dir, monkeypatch
-):
-    assert digits_dir == speech_dir == text_dir == music_dir == emoji_dir
+def test_other_configs_are_those_of_runs(folder, data_dir, speech_dir, monkeypatch):
+    assert data_dir == speech_dir
     monkeypatch.chdir(folder)
     lines = [line for line in commands() if "--config=" in line]
     others = [line for line in lines if not re.search(ON_DIGITS, line)]

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
@@ -55,6 +57,25 @@ def test_labels_are_captions_and_short_clips_are_left_out(tmp_path, max_bytes):
         np.testing.assert_array_equal(
             clip, np.broadcast_to(expected[:, None, None], clip.shape)
         )
+
+
+def test_feature_video_of_tfds_is_read_without_tensorflow(tmp_path):
+    """As `ucf101` stores it; only TensorFlow can make that feature."""
+    LabeledClips(str(tmp_path)).download_and_prepare()
+    (file,) = tmp_path.glob("labeled_clips/*/features.json")
+    features = json.loads(file.read_text())
+    video = {
+        "shape": {"dimensions": ["-1", "-1", "-1", "3"]},
+        "dtype": "uint8",
+        "encodingFormat": "png",
+    }
+    features["featuresDict"]["features"]["video"] = {
+        "pythonClassName": "tensorflow_datasets.core.features.video_feature.Video",
+        "video": video,
+    }
+    file.write_text(json.dumps(features))
+    source = open_captioned_clips("labeled_clips", "train", 4, 16, str(tmp_path))
+    assert len(source) == 3 and source.clips[0].shape == (4, 16, 16, 3)
 
 
 def test_captions_and_rate_are_those_of_the_set(moving_digits_dir):
