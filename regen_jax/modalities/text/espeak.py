@@ -182,4 +182,6 @@ def _library() -> ctypes.CDLL:
     rate = library.espeak_Initialize(_SYNCHRONOUS, 0, os.fsencode(data), options)
     if rate != SAMPLE_RATE:
         raise UserError(f"espeak-ng cannot use its data in {data}")
+    # It seeds the noise of breathy voices with the time.
+    library.espeak_ng_SetRandSeed(ctypes.c_long(1))
     return library
