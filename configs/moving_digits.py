@@ -5,7 +5,7 @@ default is caption → latents of a causal autoencoder in space and time → cli
 `abstraction=identity` is the direct model. The digits are real, their motion is
 procedural; see the README of the data set `moving_digits`.
 
-Expected of `abstraction=trajectory`, after 22 minutes of CPU time: 85 % of digits and 63 %
+Expected of `abstraction=trajectory`, after 26 minutes of CPU time: 85 % of digits and 63 %
 of their motions right, 93 % and 81 % in combinations that training lacks. The default was
 not measured yet.
 """
