@@ -25,7 +25,7 @@ class FaceIdentity(Judge):
 
     Trained on real clips by a contrastive loss in both directions (Radford et al., arXiv
     2103.00020, section 2.3) between the picture and a frame at random, so that mouth,
-    lids and pose tell nothing.
+    lids and pose do not help.
 
     Attributes:
       source_space: a Record with `picture`.

@@ -27,12 +27,7 @@ def mel_cepstral_distortion(
     Raises:
       ValueError: an array has another shape or is empty.
     """
-    shapes = np.shape(reference), np.shape(other)
-    if any(len(s) != 2 or 0 in s for s in shapes) or shapes[0][1] != shapes[1][1]:
-        raise ValueError(
-            "mel-cepstral distortion needs log-mel [T, num_mels] and [T', num_mels], "
-            f"not {list(shapes[0])} and {list(shapes[1])}"
-        )
+    _check_frames(reference, other, "mel-cepstral distortion needs log-mel")
     cepstrum, other_cepstrum = (
         mel_cepstrum(log_mel, num_coefficients) for log_mel in (reference, other)
     )
@@ -94,12 +89,7 @@ def log_spectral_distance(
     Raises:
       ValueError: an array has another shape or is empty.
     """
-    shapes = np.shape(reference), np.shape(other)
-    if any(len(s) != 2 or 0 in s for s in shapes) or shapes[0][1] != shapes[1][1]:
-        raise ValueError(
-            "the log-spectral distance needs magnitudes [T, F] and [T', F], not "
-            f"{list(shapes[0])} and {list(shapes[1])}"
-        )
+    _check_frames(reference, other, "the log-spectral distance needs magnitudes")
     magnitudes = [np.asarray(m, np.float64) for m in (reference, other)]
     floor = max(magnitudes[0].max() * 10 ** (-range_db / 20), np.finfo(float).tiny)
     a, b = (_sounding(20 * np.log10(np.maximum(m, floor) / floor)) for m in magnitudes)
@@ -112,3 +102,13 @@ def _sounding(decibels: np.ndarray) -> np.ndarray:
     """Returns the frames of dB f64[T, F] up to the last that is not 0 throughout."""
     loud = np.flatnonzero(decibels.any(axis=1))
     return decibels[: loud[-1] + 1] if loud.size else decibels[:1]
+
+
+def _check_frames(reference: np.ndarray, other: np.ndarray, needs: str) -> None:
+    """Raises a ValueError unless two sounds have frames [T, bands] of as many bands."""
+    shapes = np.shape(reference), np.shape(other)
+    if any(len(s) != 2 or 0 in s for s in shapes) or shapes[0][1] != shapes[1][1]:
+        raise ValueError(
+            f"{needs} [T, bands] and [T', bands], not {list(shapes[0])} and "
+            f"{list(shapes[1])}"
+        )

@@ -134,7 +134,7 @@ class SoundGeneration(SetOptions, Task):
         """Recognizers of the label, and if there are any of the other words.
 
         The former is trained in voices that are moved in frequency, the latter are not:
-        they tell voices apart.
+        they distinguish voices.
         """
         label, *others = enumerate(self.words.id_ranges)
         size = {"sample_rate": self.sample_rate, "width": self.judge_width}

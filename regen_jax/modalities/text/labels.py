@@ -28,7 +28,7 @@ class LabelWords:
         words = [word.lower() for word in (ANY, *itertools.chain(*self.names.values()))]
         if twice := {word for word in words if words.count(word) > 1}:
             raise ValueError(
-                f"{min(twice)!r} names two classes: a prompt could not tell them apart"
+                f"{min(twice)!r} names two classes: a prompt would be ambiguous"
             )
 
     @property
