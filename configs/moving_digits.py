@@ -1,9 +1,10 @@
 """Text → video: clips of moving digits from their captions.
 
 `--config=configs/moving_digits.py:abstraction=vq,size=base` chooses; see CHOICES. The
-default is caption → latents of a causal autoencoder in space and time → clip;
-`abstraction=identity` is the direct model. The digits are real, their motion is
-procedural; see the README of the data set `moving_digits`.
+default is caption → trajectories and pictures of the digits → clip, `abstraction=latents`
+has latents of a causal autoencoder in space and time, and `abstraction=identity` is the
+direct model. The digits are real, their motion is procedural; see the README of the data
+set `moving_digits`.
 """
 
 from typing import Any
