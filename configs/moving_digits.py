@@ -15,13 +15,7 @@ from configs import common
 
 CHOICES = {
     "abstraction": (
-        "latents",
-        "kl",
-        "vq",
-        "fsq",
-        "trajectory",
-        "keyframes",
-        "identity",
+        *("trajectory", "latents", "kl", "vq", "fsq", "keyframes", "identity"),
     ),
     "prior": ("diffusion", "regression", "autoregressive", "masked"),
     "decoder": ("inverse", "regression", "diffusion"),
