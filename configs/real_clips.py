@@ -2,6 +2,12 @@
 
 `--config=configs/real_clips.py:data=moving_digits,size=base` chooses; see CHOICES. The
 default predicts eight frames from four.
+
+Expected on the test clips of `real_clips`, a demonstration: a PSNR of 27.3 dB, where
+copying the last frame has 25.5 dB and linear motion of blocks 26.4 dB; measured after
+2,000 steps in place of 800, which take 9 minutes of processor time. On `moving_digits`:
+16.4 dB, where copying has 12.4 dB and linear motion 14.7 dB; measured with a `window` of 5
+and a dropout of 0.1. Linear motion, which is sharper, has the higher SSIM on both.
 """
 
 from typing import Any

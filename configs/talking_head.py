@@ -21,9 +21,9 @@ CHOICES = {
 TRACKS, LEVELS = 7, 32  # Per frame: 35 bits of both abstractions.
 CHUNK, OVERLAP = 50, 10  # Frames that a prior generates at once, 2 s.
 STAGES = {
-    "judge": common.Stage(250, 32, 2e-3),
+    "judge": common.Stage(150, 32, 2e-3),
     "abstraction": common.Stage(1200, 16, 2e-3),
-    "prior": common.Stage(1500, 16, 1.5e-3),
+    "prior": common.Stage(800, 16, 2e-3),
 }
 BASE = common.Scale(steps=10, batch_size=64, slower=2)
 
@@ -50,7 +50,7 @@ def get_config(arg: str = "") -> ConfigDict:
     return common.make_config(
         chosen["size"],
         common.sections(chosen, "talking_head", data, parts, train),
-        evaluate={"every": 1500, "samples": 0, "loop_samples": 20, "batch_size": 20},
+        evaluate={"every": 1000, "samples": 0, "loop_samples": 20, "batch_size": 20},
         tiny={"samples": 4},
     )
 

@@ -19,7 +19,7 @@ BAD_FLAGS = {
     ),
     "unknown-name": (
         ["--config.prior.name=gan"],
-        ["'gan'", "autoregressive, diffusion"],
+        ["'gan'", "autoregressive, chunked, diffusion"],
     ),
     "wrong-type": (["--config.prior.width=wide"], ["config.prior.width", "wide"]),
     "section-for-a-value": (["--config.prior=gan"], ["prior"]),

@@ -37,7 +37,11 @@ DATA = {
     "digits": "digits_dir",
     "harmony": "music_dir",
     "melody": "music_dir",
+    "moving_digits": "moving_digits_dir",
+    "real_clips": "clips_dir",
     "simplification": "text_dir",
+    "spoken_sounds": "sounds_dir",
+    "talking_head": "faces_dir",
 }
 """Fixtures of the configs that take no data of speech."""
 
@@ -84,6 +88,10 @@ CASES = {
     "simplification": Case("simplification", ("judge", "decoder", "prior")),
     "recognition": Case("speech_recognition", ("decoder", "prior")),
     "synthesis": Case("speech_synthesis", ("judge", "decoder", "prior")),
+    "video": Case("moving_digits", ("judge", "abstraction", "prior")),
+    "frames": Case("real_clips", ("prior",)),
+    "sounds": Case("spoken_sounds", ("judge", "prior")),
+    "head": Case("talking_head:abstraction=frame_latents", ("abstraction", "prior")),
     # Learned abstractions, by networks and bottleneck.
     "image_fsq": Case(
         "digits:abstraction=fsq",

@@ -1,9 +1,10 @@
 """Speech and phonemes by espeak-ng, from the library in `espeakng-loader`.
 
 The interface is that of `speak_lib.h`, revision 12. The library has global state, so
-calls are serialized.
+calls are serialized, and `restart` resets it.
 """
 
+import _ctypes
 import ctypes
 import functools
 import os
@@ -36,8 +37,8 @@ def speak(
     """Synthesizes speech.
 
     The phase and flutter of the synthesizer continue from text to text: the same texts
-    in the same order, from the start of a process, give the same samples, but a single
-    text may differ by a millisecond.
+    in the same order, after a `restart`, give the same samples, but a single text may
+    differ by a millisecond.
 
     Args:
       text: a text in the language of the voice.
@@ -63,6 +64,22 @@ def speak(
     with _lock:
         chunks, phones = _synthesize(text, voice, rate, pitch)
     return np.frombuffer(b"".join(chunks), np.int16), phones
+
+
+def restart() -> None:
+    """Resets the synthesizer to its state at the start of a process.
+
+    A data set is the same then, whatever was spoken before it.
+
+    Raises:
+      UserError: the package `espeakng-loader` is missing or damaged.
+    """
+    with _lock:
+        library = _library()
+        library.espeak_Terminate()
+        _library.cache_clear()
+        # Its variables keep their values until the library itself is unloaded.
+        _ctypes.dlclose(library._handle)
 
 
 @functools.lru_cache(maxsize=2**16)
@@ -165,4 +182,6 @@ def _library() -> ctypes.CDLL:
     rate = library.espeak_Initialize(_SYNCHRONOUS, 0, os.fsencode(data), options)
     if rate != SAMPLE_RATE:
         raise UserError(f"espeak-ng cannot use its data in {data}")
+    # It seeds the noise of breathy voices with the time.
+    library.espeak_ng_SetRandSeed(ctypes.c_long(1))
     return library

@@ -18,13 +18,15 @@ def clips():
     return Padded(values.astype(np.float32), np.array([6, 4], np.int32))
 
 
+@jax.jit
+def there_and_back(y):
+    y_prime = PART.encode({}, y)
+    return y_prime, PART.decode({}, y_prime)
+
+
 @pytest.fixture(scope="module")
 def regenerated(clips):
-    def there_and_back(y):
-        y_prime = PART.encode({}, y)
-        return y_prime, PART.decode({}, y_prime)
-
-    y_prime, y = jax.device_get(jax.jit(there_and_back)(clips))
+    y_prime, y = jax.device_get(there_and_back(clips))
     check(PART.output_space, y_prime, "y′")
     check(SPACE, y, "y")
     return y_prime, y
@@ -54,6 +56,13 @@ def test_code_metrics_are_errors_in_units_of_the_range(regenerated):
     metrics = PART.code_metrics({"tracks": moved}, y_prime)
     assert metrics["jaw_rmse"] == pytest.approx(0.1, abs=1e-5)
     assert metrics["tracks_rmse"] == pytest.approx(0.1 / np.sqrt(7), abs=1e-5)
+
+
+def test_pictures_without_a_face_give_finite_frames(clips):
+    noise = np.random.RandomState(0).uniform(0, 255, clips.values.shape)
+    for values in (noise, np.zeros_like(noise)):
+        _, y = there_and_back(Padded(values.astype(np.float32), clips.length))
+        assert np.isfinite(y.values).all()
 
 
 @pytest.mark.parametrize(

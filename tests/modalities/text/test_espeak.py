@@ -1,4 +1,5 @@
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -47,9 +48,12 @@ def fundamental_frequency(wave):
 
 
 def test_variant_and_pitch_change_the_fundamental_frequency():
+    espeak.restart()
     male, female = (
         [
-            fundamental_frequency(espeak.speak("nine", f"en-us+{v}", pitch=p)[0])
+            fundamental_frequency(
+                espeak.speak("nine nine nine", f"en-us+{v}", pitch=p)[0]
+            )
             for p in (20, 50, 80)
         ]
         for v in ("m1", "f1")
@@ -57,7 +61,7 @@ def test_variant_and_pitch_change_the_fundamental_frequency():
     assert male == sorted(male) and female == sorted(female)
     assert all(1.5 * m < f for m, f in zip(male, female, strict=True))
     # The next text has the pitch of its own arguments.
-    again = fundamental_frequency(espeak.speak("nine", "en-us+m1")[0])
+    again = fundamental_frequency(espeak.speak("nine nine nine", "en-us+m1")[0])
     assert again == pytest.approx(male[1], rel=0.05)
 
 
@@ -78,6 +82,17 @@ def test_variant_and_pitch_change_the_fundamental_frequency():
 def test_invalid_arguments_raise_user_error(arguments, message):
     with pytest.raises(UserError, match=message):
         espeak.speak(*arguments)
+
+
+def test_restart_forgets_what_was_spoken():
+    texts = [("in the beginning",), ("seven", "en-us+f3", 220, 80)]
+    espeak.restart()
+    first = [espeak.speak(*arguments)[0] for arguments in texts]
+    assert not np.array_equal(espeak.speak(*texts[0])[0], first[0])
+    time.sleep(1.01)  # The library would draw noise by the seconds of the clock.
+    espeak.restart()
+    for arguments, wave in zip(texts, first, strict=True):
+        np.testing.assert_array_equal(espeak.speak(*arguments)[0], wave)
 
 
 def test_missing_package_raises_user_error(monkeypatch):

@@ -11,6 +11,7 @@ from regen_jax.data.builders.embedded_builder import EmbeddedBuilder, Examples, 
 from regen_jax.data.builders.simple_bible.bibles import bible_file
 from regen_jax.data.builders.spoken_bible.texts import draw_texts, read_phrases
 from regen_jax.data.builders.spoken_bible.utterances import SAMPLE_RATE, synthesize
+from regen_jax.modalities.text import espeak
 
 TRAIN_SIZE = 8_000
 HELD_OUT_SIZE = 400
@@ -36,6 +37,7 @@ class SpokenBible(EmbeddedBuilder):
     }
 
     def splits(self) -> dict[str, Examples]:
+        espeak.restart()
         phrases = read_phrases(bible_file("bbe", extra="speech"))
         # Held-out texts come first: they stay the same if train is made larger. They
         # have at least two words, as a single one would keep that word out of train.

@@ -48,6 +48,7 @@ class SpokenSounds(EmbeddedBuilder):
     SUPERVISED_KEYS = ("label", "audio")
 
     def splits(self) -> dict[str, Examples]:
+        espeak.restart()
         # Held-out sounds come first: they stay the same if train is made larger.
         splits = combinations.split_combinations()
         order = ("test", "validation", "train")

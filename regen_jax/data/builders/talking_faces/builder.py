@@ -11,6 +11,7 @@ from regen_jax.data.builders.simple_bible.bibles import bible_file
 from regen_jax.data.builders.spoken_bible.texts import draw_texts, read_phrases
 from regen_jax.data.builders.talking_faces.clips import SAMPLE_RATE, make_clips
 from regen_jax.modalities.faces.face import COLORS, GEOMETRY, RATE, SIZE, TRACKS
+from regen_jax.modalities.text import espeak
 
 TRAIN_SIZE = 800
 HELD_OUT_SIZE = 60
@@ -34,6 +35,7 @@ class TalkingFaces(EmbeddedBuilder):
     }
 
     def splits(self) -> dict[str, Examples]:
+        espeak.restart()
         phrases = read_phrases(bible_file("bbe", extra="speech"))
         splits: dict[str, Examples] = {}
         excluded: list[str] = []
