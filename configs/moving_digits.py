@@ -5,6 +5,11 @@ default is caption → trajectories and pictures of the digits → clip, `abstra
 has latents of a causal autoencoder in space and time, and `abstraction=identity` is the
 direct model. The digits are real, their motion is procedural; see the README of the data
 set `moving_digits`.
+
+Expected of the default, after 22 minutes of CPU time: 85 % of digits and 63 % of their
+motions right, 93 % and 81 % in combinations that training lacks; of clips of one digit,
+99.5 % of both. It was measured with captions that name two digits in any order, in place
+of from left to right.
 """
 
 from typing import Any
