@@ -1,13 +1,15 @@
 """Text → video: clips of moving digits from their captions.
 
 `--config=configs/moving_digits.py:abstraction=vq,size=base` chooses; see CHOICES. The
-default is caption → latents of a causal autoencoder in space and time → clip;
-`abstraction=identity` is the direct model. The digits are real, their motion is
-procedural; see the README of the data set `moving_digits`.
+default is caption → trajectories and pictures of the digits → clip, `abstraction=latents`
+has latents of a causal autoencoder in space and time, and `abstraction=identity` is the
+direct model. The digits are real, their motion is procedural; see the README of the data
+set `moving_digits`.
 
-Expected of `abstraction=trajectory`, after 26 minutes of CPU time: 85 % of digits and 63 %
-of their motions right, 93 % and 81 % in combinations that training lacks. The default was
-not measured yet.
+Expected of the default, after 22 minutes of CPU time: 85 % of digits and 63 % of their
+motions right, 93 % and 81 % in combinations that training lacks; of clips of one digit,
+99.5 % of both. It was measured with captions that name two digits in any order, in place
+of from left to right.
 """
 
 from typing import Any
@@ -18,13 +20,7 @@ from configs import common
 
 CHOICES = {
     "abstraction": (
-        "latents",
-        "kl",
-        "vq",
-        "fsq",
-        "trajectory",
-        "keyframes",
-        "identity",
+        *("trajectory", "latents", "kl", "vq", "fsq", "keyframes", "identity"),
     ),
     "prior": ("diffusion", "regression", "autoregressive", "masked"),
     "decoder": ("inverse", "regression", "diffusion"),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from regen_jax.data.builders.digits.builder import digits_file, read_digits
 from regen_jax.data.builders.moving_digits import builder as moving_digits
@@ -99,6 +100,22 @@ def test_clips_show_digits_of_their_own_split_moved_by_the_rules(prepared, digit
             assert max(picture.shape) == 28
             assert picture.tobytes() in known, (name, caption, part)
         assert len(clips) == len(large)
+
+
+def test_caption_names_digits_from_left_to_right(prepared):
+    """Of two digits that are apart in the first frame, one of which is a 1: it is thin."""
+    checked = 0
+    for clips in prepared.values():
+        for caption, clip in zip(clips.captions, clips.clips, strict=True):
+            parts = parse(caption)
+            labels, number = ndimage.label(clip[0, ..., 0] >= 32, np.ones((3, 3)))
+            if len(parts) < 2 or number != 2 or 1 not in [p.digit for p in parts]:
+                continue
+            boxes = sorted(ndimage.find_objects(labels), key=lambda box: box[1].start)
+            ink = [np.mean(clip[0, ..., 0][box] >= 32) for box in boxes]
+            left_is_one = ink[0] > ink[1]
+            checked += left_is_one == (parts[0].digit == 1)
+    assert checked >= 5
 
 
 def test_half_the_size_is_the_mean_of_four_pixels(prepared, moving_digits_dir):

@@ -108,6 +108,8 @@ def _examples(
         sizes = [(p.shape[0] // SCALE, p.shape[1] // SCALE) for p in pictures]
         tracks = motion.draw_tracks([p.motion for p in parts], sizes, random)
         frames = motion.render(pictures, tracks, SCALE)
+        centers = [t[0, 1] + size[1] / 2 for t, size in zip(tracks, sizes, strict=True)]
+        parts = tuple(parts[i] for i in np.argsort(centers, kind="stable"))
         # TFDS encodes a PIL image by itself, but an array only through TensorFlow.
         video = [Image.fromarray(frame) for frame in frames]
         yield number, {"video": video, "caption": write(parts)}
