@@ -88,7 +88,10 @@ CASES = {
     "simplification": Case("simplification", ("judge", "decoder", "prior")),
     "recognition": Case("speech_recognition", ("decoder", "prior")),
     "synthesis": Case("speech_synthesis", ("judge", "decoder", "prior")),
-    "video": Case("moving_digits", ("judge", "abstraction", "prior")),
+    "video": Case(
+        "moving_digits:abstraction=latents", ("judge", "abstraction", "prior")
+    ),
+    "trajectory": Case("moving_digits", ("prior",)),
     "frames": Case("real_clips", ("prior",)),
     "sounds": Case("spoken_sounds", ("judge", "prior")),
     "head": Case("talking_head:abstraction=frame_latents", ("abstraction", "prior")),
