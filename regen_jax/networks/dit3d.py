@@ -39,6 +39,11 @@ class SpaceTimeBlock(Block):
         def split(y: jax.Array) -> tuple[jax.Array, jax.Array]:
             return y[:, :-num_patches], y[:, -num_patches:]
 
+        # [B, frames]: which frames are no padding.
+        valid = None
+        if mask is not None:
+            valid = mask[:, 0, 0, -num_patches :: num_patches // frames]
+
         def within_frames(y: jax.Array) -> jax.Array:
             tokens, patches = split(y)
             patches = patches.reshape(-1, num_patches // frames, width)
@@ -49,12 +54,16 @@ class SpaceTimeBlock(Block):
             y = space(y, seen)[0].reshape(-1, frames, y.shape[1], width)
             # Each frame reads the tokens in its own way, and they read each frame.
             patches = y[:, :, tokens.shape[1] :].reshape(-1, num_patches, width)
-            tokens = y[:, :, : tokens.shape[1]].mean(axis=1)
+            weights = None if valid is None else valid[:, :, None, None]
+            tokens = jnp.mean(y[:, :, : tokens.shape[1]], axis=1, where=weights)
             return jnp.concatenate([tokens, patches], axis=1)
 
         def between_frames(y: jax.Array) -> jax.Array:
             tokens, patches = split(y)
-            patches = over_time(lambda x: time(x)[0], patches, frames)
+            seen = None
+            if valid is not None:
+                seen = jnp.repeat(valid, num_patches // frames, axis=0)[:, None, None]
+            patches = over_time(lambda x: time(x, seen)[0], patches, frames)
             return jnp.concatenate([jnp.zeros_like(tokens), patches], axis=1)
 
         mlp = MLP(width, self.mlp_ratio, self.dtype, name="mlp")

@@ -44,6 +44,22 @@ def test_network_without_tokens_is_zero_at_the_start():
     assert {"space", "time"} < set(variables["params"]["layers"])
 
 
+def test_padded_frames_reach_no_other():
+    length = jnp.array([2, 4])
+    frames = jnp.arange(4) < length[:, None]
+    padded = Condition(jnp.ones((2, 12)), TOKENS, MASK, frame_mask=frames)
+    variables = random_variables(NET, X, padded)
+    apply = jax.jit(NET.apply)
+    y = apply(variables, X, padded)
+    other = np.where(frames[:, :, None, None, None], X, 7.0)
+    valid = np.asarray(frames)
+    changed = np.asarray(apply(variables, other, padded))
+    np.testing.assert_allclose(changed[valid], np.asarray(y)[valid], atol=1e-5)
+    # A clip without padding does not depend on there being a mask.
+    whole = apply(variables, X, padded._replace(frame_mask=jnp.ones((2, 4), bool)))
+    np.testing.assert_allclose(whole, apply(variables, X, condition()), atol=1e-5)
+
+
 def test_dropout_depends_on_the_example_key_alone():
     net = NET.clone(dropout=0.5)
     variables = random_variables(net, X, condition())
