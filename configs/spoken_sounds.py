@@ -39,7 +39,7 @@ STAGES = {
     "voice_judge": common.Stage(500, 64, 2e-3),
     "abstraction": common.Stage(1200, 16, 2e-3),
     "decoder": common.Stage(1000, 16, 2e-3),
-    "prior": common.Stage(4000, 32, 1.5e-3),
+    "prior": common.Stage(5500, 32, 1.5e-3),
 }
 BASE = common.Scale(steps=20, batch_size=128, slower=2)
 
@@ -77,11 +77,10 @@ def _priors(base: bool, patch: int) -> dict[str, Any]:
     """Returns the options of each prior, by name."""
     size = common.transformer(*(512, 8, 8) if base else (128, 4, 4)) | {"remat": "none"}
     network = {"name": "dit", "patch": patch, **size}
-    # A patch has more values than the network is wide: it predicts data, not noise. The
-    # frames of a sound have a deviation of 0.3, so that less noise hides as much of them.
+    # A patch has more values than the network is wide: it predicts data, not noise.
     process = {"name": "flow_matching", "prediction": {"name": "x"}}
     diffusion = common.diffusion(network, num_steps=12)
-    diffusion |= {"process": process, "time_shift": 0.4, "guidance": 2.0}
+    diffusion |= {"process": process, "guidance": 2.0}
     tokens = common.encoder_decoder(size, encoder_layers=1, dropout=0.1, top_p=0.9)
     return {
         "autoregressive": tokens,
