@@ -195,34 +195,6 @@ def _shrink_options(value: Any, name: str, keep: Sequence[str]) -> Any:
     }
 
 
-def transformer(width: int, num_layers: int, num_heads: int) -> dict[str, Any]:
-    """Returns the options of a transformer's size."""
-    return {
-        "width": width,
-        "num_layers": num_layers,
-        "num_heads": num_heads,
-        "dtype": "float32",
-    }
-
-
-def encoder_decoder(size: Mapping[str, Any], **options: Any) -> dict[str, Any]:
-    """Returns the options of an autoregressive generator that encodes its source.
-
-    Args:
-      size: of its decoder, as `transformer` returns it, and unless `options` have
-        `encoder_layers` of its encoder.
-      **options: further ones, or in place of those that are common.
-    """
-    return {
-        **size,
-        "encoder_layers": size["num_layers"],
-        "conditioning": "cross",
-        "source_dropout": 0.0,
-        "remat": "none",
-        **options,
-    }
-
-
 def chorales(base: bool) -> dict[str, Any]:
     """Returns the options of the data set `chorales`."""
     return {
@@ -261,7 +233,7 @@ def latent_queries(
     """Returns the section of an autoencoder of token sequences.
 
     Args:
-      size: of its transformers, as `transformer` returns it.
+      size: of its transformers, as `generators.transformer` returns it.
       num_latents: codes per sequence.
       bottleneck: the section of its bottleneck.
     """
@@ -318,18 +290,6 @@ def stages(
         if name in without_source:
             train[name]["split"] = "targets"
     return train
-
-
-def diffusion(network: dict[str, Any], num_steps: int) -> dict[str, Any]:
-    """Returns the options of a diffusion generator, whose parts flags exchange by name."""
-    return {
-        "network": network,
-        "num_steps": num_steps,
-        "process": {"name": "flow_matching"},
-        "time_sampling": {"name": "logit_normal"},
-        "solver": {"name": "heun"},
-        "guidance_method": {"name": "classifier_free"},
-    }
 
 
 def image_autoencoder(bottleneck: Any, base: bool, perceptual: bool) -> dict[str, Any]:

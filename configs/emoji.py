@@ -14,7 +14,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from configs import common
+from configs import common, generators
 
 CHOICES = {
     "abstraction": ("latents", "kl", "rvq", "vq", "palette", "grayscale", "identity"),
@@ -22,13 +22,11 @@ CHOICES = {
     "decoder": ("inverse", "regression", "diffusion"),
     "size": ("demo", "base", "tiny"),
 }
-_CODES = {"prior": ("autoregressive", "masked"), "decoder": ("inverse",)}
-_ARRAYS = {"prior": ("diffusion", "regression"), "decoder": ("inverse",)}
 # What fits together, the default first.
 FITTING = common.fitting(
-    (_ARRAYS, ("latents", "kl", "identity")),
-    (_CODES, ("rvq", "vq", "palette")),
-    (_ARRAYS | {"decoder": ("regression", "diffusion")}, ("grayscale",)),
+    (generators.ARRAYS, ("latents", "kl", "identity")),
+    (generators.CODES, ("rvq", "vq", "palette")),
+    (generators.ARRAYS | {"decoder": ("regression", "diffusion")}, ("grayscale",)),
 )
 RULES = {"palette": {"num_colors": 16}}
 BOTTLENECKS = {
@@ -90,12 +88,6 @@ def _autoencoder(bottleneck: Any, coarse: bool, base: bool) -> dict[str, Any]:
 
 def _generators(base: bool, patch: int) -> dict[str, Any]:
     """Returns the options of each generator, by name."""
-    size = common.transformer(*(512, 8, 8) if base else (128, 3, 4)) | {"remat": "none"}
-    network = {"name": "dit", "patch": patch, **size}
-    tokens = common.encoder_decoder(size, encoder_layers=1, dropout=0.1, top_p=0.8)
-    return {
-        "autoregressive": tokens | {"source_dropout": 0.1},
-        "masked": {"dropout": 0.1, "num_steps": 12, **size},
-        "diffusion": common.diffusion(network, num_steps=12),
-        "regression": {"network": network},
-    }
+    size = generators.transformer(*(512, 8, 8) if base else (128, 3, 4), remat="none")
+    tokens = generators.encoder_decoder(size, encoder_layers=1, dropout=0.1, top_p=0.8)
+    return generators.by_name(size, patch, tokens | {"source_dropout": 0.1})

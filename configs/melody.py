@@ -11,7 +11,7 @@ where the direct baseline has 2.49.
 
 from ml_collections import ConfigDict
 
-from configs import common
+from configs import common, generators
 
 CHOICES = {
     "abstraction": ("music_template", "fsq", "identity"),
@@ -36,8 +36,8 @@ def get_config(arg: str = "") -> ConfigDict:
     chosen = common.parse_choices(arg, CHOICES, FITTING)
     base, abstraction = chosen["size"] == "base", chosen["abstraction"]
     data = common.chorales(base) | {"folk_tunes": "folk_tunes"}
-    size = common.transformer(*(512, 8, 8) if base else (128, 3, 4))
-    prior = common.encoder_decoder(
+    size = generators.transformer(*(512, 8, 8) if base else (128, 3, 4))
+    prior = generators.encoder_decoder(
         size, encoder_layers=2, rotary=True, dropout=0.1, temperature=0.8, top_p=0.9
     )
     prior["constraint_weight"] = 0.0

@@ -16,7 +16,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from configs import common
+from configs import common, generators
 
 CHOICES = {
     "abstraction": (
@@ -26,15 +26,13 @@ CHOICES = {
     "decoder": ("inverse", "regression", "diffusion"),
     "size": ("demo", "base", "tiny"),
 }
-_CODES = {"prior": ("autoregressive", "masked"), "decoder": ("inverse",)}
-_ARRAYS = {"prior": ("diffusion", "regression"), "decoder": ("inverse",)}
 _DECODERS = ("regression", "diffusion")
 # What fits together, the default first.
 FITTING = common.fitting(
-    (_ARRAYS, ("latents", "kl", "identity")),
-    (_ARRAYS | {"decoder": ("inverse", *_DECODERS)}, ("trajectory",)),
-    (_CODES, ("vq", "fsq")),
-    (_ARRAYS | {"decoder": _DECODERS}, ("keyframes",)),
+    (generators.ARRAYS, ("latents", "kl", "identity")),
+    (generators.ARRAYS | {"decoder": ("inverse", *_DECODERS)}, ("trajectory",)),
+    (generators.CODES, ("vq", "fsq")),
+    (generators.ARRAYS | {"decoder": _DECODERS}, ("keyframes",)),
 )
 BOTTLENECKS = {
     "latents": {"name": "identity", "dim": 16},
@@ -71,12 +69,8 @@ def get_config(arg: str = "") -> ConfigDict:
         "prior": priors,
         "decoder": _generators(base, patch=4),
     }
-    data = {
-        "name": "moving_digits",
-        "size": 64 if base else 32,
-        "num_frames": 16,
-        "judge_width": 96 if base else 48,
-    }
+    data = {"name": "moving_digits", "size": 64 if base else 32, "num_frames": 16}
+    data["judge_width"] = 96 if base else 48
     stages = STAGES | LONGER.get(abstraction, {})
     train = common.stages(stages, BASE if base else None)
     return common.make_config(
@@ -94,21 +88,13 @@ def _autoencoder(bottleneck: Any, coarse: bool, base: bool) -> dict[str, Any]:
         widths = widths[:-1]
     # Early in time, as most of the computation is at the first level.
     temporal = [level < 2 for level in range(len(widths))]
-    networks = {"name": "conv3d", "widths": widths, "temporal": tuple(temporal)}
     section = common.image_autoencoder(bottleneck, base, perceptual=False)
-    return section | {
-        "networks": networks | {"num_blocks": 2 if base else 0, "dtype": "float32"}
-    }
+    networks = {"name": "conv3d", "widths": widths, "temporal": tuple(temporal)}
+    return section | {"networks": section["networks"] | networks}
 
 
 def _generators(base: bool, patch: int) -> dict[str, Any]:
     """Returns the options of each generator, by name."""
-    size = common.transformer(*(512, 8, 8) if base else (128, 4, 4)) | {"remat": "none"}
-    network = {"name": "dit", "patch": patch, **size}
-    tokens = common.encoder_decoder(size, encoder_layers=1, dropout=0.1, top_p=0.9)
-    return {
-        "autoregressive": tokens | {"source_dropout": 0.1},
-        "masked": {"dropout": 0.1, "num_steps": 12, **size},
-        "diffusion": common.diffusion(network, num_steps=12),
-        "regression": {"network": network},
-    }
+    size = generators.transformer(*(512, 8, 8) if base else (128, 4, 4), remat="none")
+    tokens = generators.encoder_decoder(size, encoder_layers=1, dropout=0.1, top_p=0.9)
+    return generators.by_name(size, patch, tokens | {"source_dropout": 0.1})

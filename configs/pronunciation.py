@@ -12,19 +12,19 @@ the test words wrong (G2P). Of `size=demo` on the former splits: 53.3 % (G2P) an
 
 from ml_collections import ConfigDict
 
-from configs import common
+from configs import common, generators
 
 CHOICES = {"direction": ("g2p", "p2g"), "size": ("demo", "long", "base", "tiny")}
 STEPS = {"demo": 1200, "long": 13_000, "base": 40_000}
 SIZES = {
-    "demo": {**common.transformer(128, 2, 4), "encoder_layers": 2},
+    "demo": {**generators.transformer(128, 2, 4), "encoder_layers": 2},
     "long": {
-        **common.transformer(128, 2, 4),
+        **generators.transformer(128, 2, 4),
         "encoder_layers": 3,
         "rotary": True,
         "dropout": 0.05,
     },
-    "base": {**common.transformer(512, 4, 8), "encoder_layers": 4},
+    "base": {**generators.transformer(512, 4, 8), "encoder_layers": 4},
 }
 
 

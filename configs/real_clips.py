@@ -13,7 +13,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from configs import common
+from configs import common, generators
 
 CHOICES = {
     "data": ("real_clips", "moving_digits"),
@@ -51,12 +51,10 @@ def get_config(arg: str = "") -> ConfigDict:
         **{"num_given": 4, "num_predicted": 8, **DATA[name]},
     }
     priors = _generators(base, 3 if is_direct else 2, DROPOUT[name])
-    frames = FRAMES.get(chosen["abstraction"], 1)
+    conditioning = {"name": "frames", "window": WINDOWS[name]}
+    conditioning["frames_per_target"] = FRAMES.get(chosen["abstraction"], 1)
     for prior in priors.values():
-        prior["conditioning"] = {
-            **{"name": "frames", "frames_per_target": frames},
-            "window": WINDOWS[name],
-        }
+        prior["conditioning"] = conditioning
     parts = {
         "abstraction": {"keyframes": KEYFRAMES, "kl": _codec(base)},
         "prior": priors,
@@ -81,14 +79,10 @@ def get_config(arg: str = "") -> ConfigDict:
 def _codec(base: bool) -> dict[str, Any]:
     """Returns the options of an autoencoder of clips, causal in time."""
     size = {"widths": (128, 256) if base else (32, 64), "num_blocks": 2 if base else 1}
+    size["temporal"] = TEMPORAL
     return {
         "name": "autoencoder",
-        "networks": {
-            "name": "conv3d",
-            **size,
-            "temporal": TEMPORAL,
-            "dtype": "float32",
-        },
+        "networks": {"name": "conv3d", "dtype": "float32", **size},
         "bottleneck": {"name": "kl", "dim": 16, "weight": 1e-6},
         "losses": ({"name": "squared_error"},),
     }
@@ -103,5 +97,5 @@ def _generators(base: bool, levels: int, dropout: float) -> dict[str, Any]:
     }
     return {
         "regression": {"network": network},
-        "diffusion": common.diffusion(network, num_steps=12),
+        "diffusion": generators.diffusion(network, num_steps=12),
     }

@@ -13,7 +13,7 @@ Expected of the default on the former splits, after 12 minutes on two CPU cores:
 
 from ml_collections import ConfigDict
 
-from configs import common
+from configs import common, generators
 
 CHOICES = {
     "abstraction": ("text_template", "word_skeleton", "vq", "fsq", "identity"),
@@ -49,9 +49,9 @@ def get_config(arg: str = "") -> ConfigDict:
     if abstraction == "text_template":
         # X′: a template of the verse too, so that both sides spell a word alike.
         chosen["source"] = "text_template"
-    size = common.transformer(*(512, 6, 8) if base else (128, 2, 4))
+    size = generators.transformer(*(512, 6, 8) if base else (128, 2, 4))
     codes = {k: common.latent_queries(size, 32, v) for k, v in BOTTLENECKS.items()}
-    generator = common.encoder_decoder(
+    generator = generators.encoder_decoder(
         size, rotary=True, dropout=0.2, beam_size=4, length_penalty=1.2
     )
     generator["head"] = HEADS.get(abstraction, "dense")

@@ -10,7 +10,7 @@ words wrong; of the direct baseline, after 6.5 minutes: 2.9 %.
 
 from ml_collections import ConfigDict
 
-from configs import common
+from configs import common, generators
 
 CHOICES = {
     "data": ("spoken_digits", "spoken_bible", "tuxpaint_spanish", "ljspeech"),
@@ -37,8 +37,10 @@ def get_config(arg: str = "") -> ConfigDict:
     chosen = common.parse_choices(arg, CHOICES, FITTING)
     base, data = chosen["size"] == "base", chosen["data"]
     chosen["source"] = SOURCES.get(data, "mel")
-    size = common.transformer(*(512, 6, 8) if base else (96, 2, 4))
-    decoder = common.encoder_decoder(size, dropout=0.1, beam_size=4, length_penalty=0.6)
+    size = generators.transformer(*(512, 6, 8) if base else (96, 2, 4))
+    decoder = generators.encoder_decoder(
+        size, dropout=0.1, beam_size=4, length_penalty=0.6
+    )
     prior = decoder | {
         "encoder_layers": 12 if base else 3,
         "source_stride": STRIDES[chosen["source"]],

@@ -13,7 +13,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from configs import common
+from configs import common, generators
 
 CHOICES = {
     "data": ("spoken_bible", "tuxpaint_spanish", "ljspeech"),
@@ -80,7 +80,7 @@ def get_config(arg: str = "") -> ConfigDict:
 
 def _priors(base: bool) -> dict[str, Any]:
     """Returns the options of each prior, by its choice."""
-    size = common.transformer(*(512, 10, 8) if base else (128, 4, 4))
+    size = generators.transformer(*(512, 10, 8) if base else (128, 4, 4))
     size |= {"remat": "none"}
     network = {"name": "dit", "patch": 2, **size}
     encoder = {"width": size["width"], "num_layers": 2}

@@ -10,7 +10,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from configs import common
+from configs import common, generators
 
 CHOICES = {
     "abstraction": ("mel", "latents", "codec", "wave_frames"),
@@ -18,13 +18,11 @@ CHOICES = {
     "decoder": ("adversarial", "inverse"),
     "size": ("demo", "base", "tiny"),
 }
-_ARRAYS = {"prior": ("diffusion", "regression"), "decoder": ("inverse",)}
-_CODES = {"prior": ("autoregressive", "masked"), "decoder": ("inverse",)}
 # What fits together, the default first.
 FITTING = common.fitting(
-    (_ARRAYS | {"decoder": ("adversarial", "inverse")}, ("mel",)),
-    (_ARRAYS, ("latents", "wave_frames")),
-    (_CODES, ("codec",)),
+    (generators.ARRAYS | {"decoder": ("adversarial", "inverse")}, ("mel",)),
+    (generators.ARRAYS, ("latents", "wave_frames")),
+    (generators.CODES, ("codec",)),
 )
 HOP = 256
 RULES = {"mel": {"num_mels": 80, "hop": HOP}, "wave_frames": {"size": HOP}}
@@ -75,16 +73,14 @@ def get_config(arg: str = "") -> ConfigDict:
 
 def _priors(base: bool, patch: int) -> dict[str, Any]:
     """Returns the options of each prior, by name."""
-    size = common.transformer(*(512, 8, 8) if base else (128, 4, 4)) | {"remat": "none"}
-    network = {"name": "dit", "patch": patch, **size}
+    size = generators.transformer(*(512, 8, 8) if base else (128, 4, 4), remat="none")
+    tokens = generators.encoder_decoder(size, encoder_layers=1, dropout=0.1, top_p=0.9)
+    priors = generators.by_name(size, patch, tokens)
+    for name in ("masked", "diffusion"):
+        priors[name]["guidance"] = 2.0
     # A patch has more values than the network is wide: it predicts data, not noise.
-    process = {"name": "flow_matching", "prediction": {"name": "x"}}
-    diffusion = common.diffusion(network, num_steps=12)
-    diffusion |= {"process": process, "guidance": 2.0}
-    tokens = common.encoder_decoder(size, encoder_layers=1, dropout=0.1, top_p=0.9)
-    return {
-        "autoregressive": tokens,
-        "masked": {"dropout": 0.1, "num_steps": 12, "guidance": 2.0, **size},
-        "diffusion": diffusion,
-        "regression": {"network": network},
+    priors["diffusion"]["process"] = {
+        "name": "flow_matching",
+        "prediction": {"name": "x"},
     }
+    return priors

@@ -13,7 +13,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from configs import common
+from configs import common, generators
 
 CHOICES = {
     "abstraction": ("face_parameters", "frame_latents"),
@@ -60,11 +60,11 @@ def get_config(arg: str = "") -> ConfigDict:
 
 def _priors(base: bool, tiny: bool) -> dict[str, Any]:
     """Returns the section of each prior: tracks from speech, and the picture copied."""
-    size = common.transformer(*(384, 8, 6) if base else (96, 3, 4)) | {"remat": "none"}
+    size = generators.transformer(*(384, 8, 6) if base else (96, 3, 4), remat="none")
     network = {"name": "dit", "patch": 1, **size, "dropout": 0.1}
-    generators = {
+    kinds = {
         "regression": {"network": network},
-        "diffusion": common.diffusion(network, num_steps=8) | {"guidance": 1.0},
+        "diffusion": generators.diffusion(network, num_steps=8) | {"guidance": 1.0},
     }
     chunks = {"length": 10, "overlap": 4} if tiny else {}
     chunks = {"name": "chunked", "length": CHUNK, "overlap": OVERLAP} | chunks
@@ -74,5 +74,5 @@ def _priors(base: bool, tiny: bool) -> dict[str, Any]:
             "reads": ("speech",),
             "generator": chunks | {"generator": {"name": name, **options}},
         }
-        for name, options in generators.items()
+        for name, options in kinds.items()
     }
