@@ -1,0 +1,41 @@
+"""Caption → clip, by Y′ or direct: python -m experiments.moving_digits.run --workdir=x.
+
+The steps of the direct model are chosen so that it trains for as many FLOPs as the prior
+of trajectories; the judge's are not counted.
+"""
+
+from experiments.equal_flops import with_equal_flops
+from experiments.study import Column, Row, Scale, Study, main
+
+TRAJECTORY = Row("trajectory", "moving_digits.py")
+LATENTS = Row("latents", "moving_digits.py:abstraction=latents")
+DIRECT = Row("direct", "moving_digits.py:abstraction=identity")
+
+
+def rows(scale: Scale) -> tuple[Row, ...]:
+    """Returns the rows, the direct one with the steps of equal FLOPs."""
+    return TRAJECTORY, LATENTS, with_equal_flops(DIRECT, TRAJECTORY, scale)
+
+
+_PARTS = (("", "samples"), ("real: ", "real"))
+_METRICS = (
+    ("digit", "digit_accuracy"),
+    ("motion", "motion_accuracy"),
+    ("held-out digit", "held_out_digit_accuracy"),
+    ("held-out motion", "held_out_motion_accuracy"),
+)
+COLUMNS = (
+    *(
+        Column(prefix + title, f"{part}/{metric}", "{:.1%}")
+        for prefix, part in _PARTS
+        for title, metric in _METRICS
+    ),
+    Column("Fréchet distance", "samples/frechet", "{:.1f}", "samples/frechet_std"),
+    Column("real: Fréchet", "real/frechet", "{:.1f}", "real/frechet_std"),
+    Column("warping error", "samples/warping_error"),
+    Column("real: warping", "real/warping_error"),
+)
+STUDY = Study("clips", rows, COLUMNS, shared=("judge",))
+
+if __name__ == "__main__":
+    main(STUDY)
