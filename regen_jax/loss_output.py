@@ -52,6 +52,18 @@ class LossOutput:
         }
 
 
+def masked_mean(x: jax.Array, mask: jax.Array | None) -> jax.Array:
+    """Returns f32[B], the mean of x [B, ...] where the mask is true; None is all.
+
+    The mean of nothing is 0.
+    """
+    axes = tuple(range(1, x.ndim))
+    if mask is None:
+        return x.mean(axis=axes)
+    # Not a product with the mask: 0 times infinity is NaN.
+    return jnp.where(mask, x, 0).sum(axes) / jnp.maximum(mask.sum(axes), 1)
+
+
 def global_mean(x: Any) -> Any:
     """Returns means over the global batch, for losses that are not means over examples.
 

@@ -13,6 +13,14 @@ _strata: contextvars.ContextVar[jax.Array | None] = contextvars.ContextVar(
 )
 
 
+def example_keys(rng: jax.Array, first: int, number: int) -> jax.Array:
+    """Returns keys of examples first … first + number - 1, one per example.
+
+    The key of an example depends on its index alone, not on the batch it is in.
+    """
+    return jax.vmap(jax.random.fold_in, (None, 0))(rng, jnp.arange(number) + first)
+
+
 def fold_keys(keys: jax.Array, number: int | jax.Array) -> jax.Array:
     """Returns one key per example, of the stream `number` of each of `keys` [B]."""
     return jax.vmap(jax.random.fold_in, (0, None))(keys, number)

@@ -18,8 +18,8 @@ from regen_jax.config.build import build
 from regen_jax.data.host_features import as_batch, open_examples
 from regen_jax.data.pipeline import first_batch
 from regen_jax.errors import UserError
-from regen_jax.evaluation.inference import example_keys
 from regen_jax.interfaces import Passes
+from regen_jax.random import example_keys
 from regen_jax.spaces import check
 from tests.steps import KEY, part, read_by, trace_stages
 
@@ -53,7 +53,11 @@ def examples(run):
     """Two examples to train on, and two prompts with their keys."""
     batch = first_batch(open_examples(run.task, run.regeneration, "train"), 2)
     prompts = as_batch(run.task.prompts(2), run.regeneration)
-    return batch, run.regeneration.prompt(prompts), example_keys(0, 0, 2)
+    return (
+        batch,
+        run.regeneration.prompt(prompts),
+        example_keys(jax.random.key(0), 0, 2),
+    )
 
 
 def generate(run, variables, keys, prompt):

@@ -18,7 +18,7 @@ from regen_jax.data.host_features import as_batch, open_examples
 from regen_jax.data.pipeline import first_batch
 from regen_jax.data.tfds import embedded
 from regen_jax.data.tfds.prepare import prepare
-from regen_jax.evaluation.inference import example_keys
+from regen_jax.random import example_keys
 from regen_jax.spaces import check
 from regen_jax.training.step import create
 from tests.steps import trace_stages
@@ -138,7 +138,10 @@ def test_combination_steps_and_generates(name, arg, config_of):
     stages = trace_stages(config, run, batch, TRACED)
     variables = {name: stage.variables for name, stage in stages.items()}
     prompts = as_batch(run.task.prompts(2), run.regeneration)
-    prompt, keys = run.regeneration.prompt(prompts), example_keys(0, 0, 2)
+    prompt, keys = (
+        run.regeneration.prompt(prompts),
+        example_keys(jax.random.key(0), 0, 2),
+    )
 
     def generate(variables, keys, prompt):
         y_prime, y = run.regeneration.generate(variables, keys, prompt)

@@ -10,10 +10,9 @@ import numpy as np
 from regen_jax.data.host_features import open_examples
 from regen_jax.data.pipeline import evaluation_batches
 from regen_jax.errors import UserError
-from regen_jax.evaluation import objective
 from regen_jax.evaluation.evaluator import concatenate, count
 from regen_jax.interfaces import Example, Task, Variables
-from regen_jax.random import split_keys
+from regen_jax.random import example_keys, split_keys
 from regen_jax.regeneration import Regeneration
 from regen_jax.spaces import Padded, Value
 
@@ -21,11 +20,6 @@ _generate = jax.jit(Regeneration.generate, static_argnums=0)
 _reconstruct = jax.jit(Regeneration.reconstruct, static_argnums=0)
 _encode = jax.jit(Regeneration.encode, static_argnums=0)
 _decode = jax.jit(Regeneration.decode, static_argnums=0)
-
-
-def example_keys(seed: int, first: int, number: int) -> jax.Array:
-    """Returns keys of examples first … first + number - 1; each depends on its index."""
-    return objective.example_keys(jax.random.key(seed), first, number)
 
 
 def sample(
@@ -101,7 +95,7 @@ def _in_batches(
         # Padded, so that the last batch does not compile another program.
         rows = np.minimum(np.arange(first, first + batch_size), number - 1)
         padded = jax.tree.map(lambda x, rows=rows: x[rows], inputs)
-        keys = example_keys(seed, first_index + first, batch_size)
+        keys = example_keys(jax.random.key(seed), first_index + first, batch_size)
         batch = jax.device_get(function(keys, padded))
         size = min(batch_size, number - first)
         outputs.append(jax.tree.map(lambda x, size=size: x[:size], batch))
@@ -120,7 +114,7 @@ def decode(
     Raises:
       UserError: a y is not finite.
     """
-    keys = example_keys(seed, 0, count(y_prime))
+    keys = example_keys(jax.random.key(seed), 0, count(y_prime))
     y = _decode(parts, variables, split_keys(keys)[1], y_prime)
     return _postprocessed(task, jax.device_get(y))
 
@@ -140,7 +134,7 @@ def reconstruct(
     originals, reconstructions = [], []
     first = 0
     for batch in evaluation_batches(open_examples(task, parts, split), batch_size):
-        keys = example_keys(0, first, count(batch))
+        keys = example_keys(jax.random.key(0), first, count(batch))
         first += count(batch)
         y = _reconstruct(parts, _decoding(variables), keys, parts.reference(batch))
         reconstructions.append(jax.device_get(y))

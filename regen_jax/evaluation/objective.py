@@ -6,21 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from regen_jax.data.pipeline import evaluation_batches
 from regen_jax.evaluation.evaluator import EvaluationData, Evaluator, count
 from regen_jax.interfaces import Variables
+from regen_jax.random import example_keys
 from regen_jax.training.stage import Report, Stage
-
-
-def example_keys(rng: jax.Array, first: int, number: int) -> jax.Array:
-    """Returns keys of examples first … first + number - 1, one per example.
-
-    The key of an example depends on its index alone, not on the batch it is in.
-    """
-    return jax.vmap(jax.random.fold_in, (None, 0))(rng, jnp.arange(number) + first)
 
 
 @dataclasses.dataclass(frozen=True)

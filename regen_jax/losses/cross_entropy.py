@@ -4,12 +4,12 @@ import dataclasses
 
 import jax
 
+from regen_jax.loss_output import masked_mean
 from regen_jax.losses.interface import LossTerm, Params, TermLoss
 from regen_jax.networks.token_logits import (
     accuracies,
     loss_mask,
     mask_invalid,
-    masked_mean,
     token_log_probs,
     token_weights,
 )

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import jax
 import jax.numpy as jnp
 
+from regen_jax.loss_output import masked_mean
 from regen_jax.spaces import Tokens, length_mask, lengths
 
 
@@ -70,17 +71,6 @@ def smoothed_log_probs(
     every = jnp.where(possible, jax.nn.log_softmax(logits), 0).sum(axis=-1)
     uniform = every / jnp.maximum(possible.sum(axis=-1), 1)
     return (1 - smoothing) * log_probs + smoothing * uniform
-
-
-def masked_mean(x: jax.Array, mask: jax.Array | None) -> jax.Array:
-    """Returns f32[B], the mean of x [B, ...] where the mask is true; None is all.
-
-    The mean of nothing is 0.
-    """
-    axes = tuple(range(1, x.ndim))
-    if mask is None:
-        return x.mean(axis=axes)
-    return jnp.where(mask, x, 0).sum(axes) / jnp.maximum(mask.sum(axes), 1)
 
 
 def token_weights(

@@ -4,13 +4,13 @@ import numpy as np
 import optax
 import pytest
 
+from regen_jax.loss_output import masked_mean
 from regen_jax.networks.token_logits import (
     accuracies,
     argmax_tokens,
     loss_mask,
     mask_after_end,
     mask_invalid,
-    masked_mean,
     smoothed_log_probs,
     token_log_probs,
     token_weights,

@@ -18,9 +18,9 @@ from regen_jax.abstractions.bottlenecks.interface import (
     Mask,
     State,
     full_mask,
-    masked_mean,
 )
 from regen_jax.abstractions.bottlenecks.quantizer import Quantizer
+from regen_jax.loss_output import masked_mean
 from regen_jax.ranges import NonNegative
 
 Levels = Annotated[int, Interval(ge=2, le=1000)]

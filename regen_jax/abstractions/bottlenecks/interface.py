@@ -127,11 +127,3 @@ class Bottleneck(Checked, abc.ABC):
 def full_mask(latents: jax.Array) -> jax.Array:
     """Returns the mask of latents [B, *latent_shape, D] without padding."""
     return jnp.ones(latents.shape[:-1], bool)
-
-
-def masked_mean(x: jax.Array, mask: jax.Array) -> jax.Array:
-    """Returns means f32[B] of x [B, *latent_shape] in the mask; 0 where it is empty."""
-    axes = tuple(range(1, mask.ndim))
-    number = jnp.maximum(mask.sum(axis=axes), 1)
-    # Not a product with the mask: 0 times infinity is NaN.
-    return jnp.where(mask, x, 0).sum(axis=axes) / number

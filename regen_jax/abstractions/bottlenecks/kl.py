@@ -17,8 +17,8 @@ from regen_jax.abstractions.bottlenecks.interface import (
     Mask,
     State,
     full_mask,
-    masked_mean,
 )
+from regen_jax.loss_output import masked_mean
 from regen_jax.ranges import Count, NonNegative
 
 _LOG_VARIANCE_RANGE = (-30.0, 20.0)

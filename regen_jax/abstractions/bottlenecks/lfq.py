@@ -17,10 +17,9 @@ from regen_jax.abstractions.bottlenecks.interface import (
     Mask,
     State,
     full_mask,
-    masked_mean,
 )
 from regen_jax.abstractions.bottlenecks.quantizer import Quantizer
-from regen_jax.loss_output import global_mean
+from regen_jax.loss_output import global_mean, masked_mean
 from regen_jax.ranges import NonNegative, Positive
 
 Bits = Annotated[int, Interval(ge=1, le=20)]

@@ -18,9 +18,9 @@ from regen_jax.abstractions.bottlenecks.interface import (
     State,
     Statistics,
     full_mask,
-    masked_mean,
 )
 from regen_jax.abstractions.bottlenecks.quantizer import Quantizer
+from regen_jax.loss_output import masked_mean
 from regen_jax.ranges import Count, Natural, NonNegative, Rate
 
 

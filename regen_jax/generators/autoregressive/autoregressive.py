@@ -17,6 +17,7 @@ from regen_jax.generators.sampling.logits import (
 )
 from regen_jax.generators.token_network import build_network
 from regen_jax.interfaces import Generator, Key, LossOutput, Variables
+from regen_jax.loss_output import masked_mean
 from regen_jax.networks.embeddings import source_dropouts
 from regen_jax.networks.perturbation import kept_positions, replace_tokens
 from regen_jax.networks.token_logits import (
@@ -24,7 +25,6 @@ from regen_jax.networks.token_logits import (
     loss_mask,
     mask_after_end,
     mask_invalid,
-    masked_mean,
     token_log_probs,
     token_weights,
 )

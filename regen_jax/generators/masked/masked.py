@@ -17,11 +17,11 @@ from regen_jax.generators.sampling.logits import (
 from regen_jax.generators.token_network import build_network
 from regen_jax.generators.token_options import TokenOptions
 from regen_jax.interfaces import Generator, Key, LossOutput, Variables
+from regen_jax.loss_output import masked_mean
 from regen_jax.networks.embeddings import source_dropouts
 from regen_jax.networks.perturbation import kept_positions, replace_tokens
 from regen_jax.networks.token_logits import (
     mask_after_end,
-    masked_mean,
     smoothed_log_probs,
 )
 from regen_jax.networks.transformer import Transformer
