@@ -40,7 +40,7 @@ class DecoderTraining:
 
 def make_stages(
     task: Task,
-    parts: Regeneration,
+    regeneration: Regeneration,
     data: EvaluationData | None = None,
     decoder_training: DecoderTraining = DecoderTraining(),
 ) -> list[Stage]:
@@ -51,29 +51,31 @@ def make_stages(
 
     Args:
       task: trains its judges as stages.
-      parts: the pipeline: source, abstraction, decoder and prior are stages if learned.
+      regeneration: whose source, abstraction, decoder and prior are stages if learned.
       data: what reports are on; None for stages that report nothing.
       decoder_training: how the decoder gets used to Y′ that is generated.
     """
     stages = [_with_report(_judge_stage(*judge), data) for judge in task.judges.items()]
-    if parts.source.learned:
-        stage = abstraction_stage("source", parts.source, "x")
+    if regeneration.source.learned:
+        stage = abstraction_stage("source", regeneration.source, "x")
         stages.append(_with_report(stage, data))
-    if parts.abstraction.learned:
-        stage = abstraction_stage("abstraction", parts.abstraction, "y")
+    if regeneration.abstraction.learned:
+        stage = abstraction_stage("abstraction", regeneration.abstraction, "y")
         # Where there is a decoder, it is what reconstructs.
-        inverse = parts.decoder is None
+        inverse = regeneration.decoder is None
         stages.append(_with_report(stage, data, _reconstructing if inverse else _none))
-    if parts.decoder is not None:
-        stage = _decoder_stage(parts, parts.decoder, decoder_training.noise)
+    if regeneration.decoder is not None:
+        stage = _decoder_stage(
+            regeneration, regeneration.decoder, decoder_training.noise
+        )
         stages.append(_with_report(stage, data, _reconstructing))
     finetune = decoder_training.finetune
     # The samples of a finished run are those of its last stage alone.
     finished = data is not None and data.whole
     samples = _none if finetune and finished else _sampling
-    stages.append(_with_report(_prior_stage(parts), data, samples))
+    stages.append(_with_report(_prior_stage(regeneration), data, samples))
     if finetune is not None:
-        stage = _finetune_stage(parts, finetune)
+        stage = _finetune_stage(regeneration, finetune)
         stages.append(_with_report(stage, data, _finetuned))
     return stages
 
@@ -120,19 +122,21 @@ def abstraction_stage(name: str, abstraction: Abstraction, field: str) -> Stage:
     )
 
 
-def _decoder_stage(parts: Regeneration, decoder: Generator, noise: float) -> Stage:
+def _decoder_stage(
+    regeneration: Regeneration, decoder: Generator, noise: float
+) -> Stage:
     def pair(frozen: Frozen, batch: Batch) -> tuple[Value, Value]:
-        y_prime = parts.encode(frozen, batch)
+        y_prime = regeneration.encode(frozen, batch)
         return y_prime, to_dtype(decoder.target_space, batch["y"])
 
     return _generator_stage("decoder", decoder, pair, noise)
 
 
-def _prior_stage(parts: Regeneration) -> Stage:
+def _prior_stage(regeneration: Regeneration) -> Stage:
     def pair(frozen: Frozen, batch: Batch) -> tuple[Value, Value]:
-        return parts.represent(frozen, batch), parts.encode(frozen, batch)
+        return regeneration.represent(frozen, batch), regeneration.encode(frozen, batch)
 
-    return _generator_stage("prior", parts.prior, pair)
+    return _generator_stage("prior", regeneration.prior, pair)
 
 
 def _generator_stage(
@@ -159,15 +163,15 @@ def _generator_stage(
     )
 
 
-def _finetune_stage(parts: Regeneration, options: FinetuneOptions) -> Stage:
+def _finetune_stage(regeneration: Regeneration, options: FinetuneOptions) -> Stage:
     """Returns the stage of a decoder that trains on, on Y′ of the prior.
 
     Raises:
       UserError: the decoder is a rule.
     """
-    decoder = parts.trainable_decoder
+    decoder = regeneration.trainable_decoder
     if decoder is None or not decoder.parametric:
-        kind = type(decoder or parts.abstraction).__name__
+        kind = type(decoder or regeneration.abstraction).__name__
         rule = kind if decoder else f"the inverse of {kind}"
         raise UserError(
             f"config.train.finetune trains a decoder further, but the decoder is {rule}, "
@@ -177,7 +181,7 @@ def _finetune_stage(parts: Regeneration, options: FinetuneOptions) -> Stage:
 
     def loss(variables, frozen, keys, batch, train):
         prior_keys, decoder_keys = split_keys(keys)
-        y_prime = parts.regenerate(frozen, prior_keys, batch, options.generated)
+        y_prime = regeneration.regenerate(frozen, prior_keys, batch, options.generated)
         y_prime = jax.lax.stop_gradient(y_prime)
         if train and options.source_noise:
             level = options.source_noise
@@ -186,9 +190,9 @@ def _finetune_stage(parts: Regeneration, options: FinetuneOptions) -> Stage:
         return decoder.loss(variables, decoder_keys, y_prime, y, train)
 
     def trained(frozen):
-        if parts.decoder is not None:
+        if regeneration.decoder is not None:
             return frozen["decoder"]
-        return parts.abstraction.decoder_variables(frozen["abstraction"])
+        return regeneration.abstraction.decoder_variables(frozen["abstraction"])
 
     return Stage(
         "finetune",

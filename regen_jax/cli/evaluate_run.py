@@ -119,7 +119,9 @@ def _baselines(
     """Returns the metrics of the rules of the task, for the prompts of the samples."""
     if not data.task.baselines:
         return {}
-    prompts = as_batch(data.task.prompts(data.num_samples, data.split), data.parts)
+    prompts = as_batch(
+        data.task.prompts(data.num_samples, data.split), data.regeneration
+    )
     sample_metrics = data.task.sample_metrics(variables)
     return {
         f"{name}_{metric}": value

@@ -40,10 +40,13 @@ def load_run(run: Run, directory: Path) -> dict[str, TrainedStage]:
     }
 
 
-def blank_batch(task: Task, parts: Regeneration) -> dict[str, Value]:
+def blank_batch(task: Task, regeneration: Regeneration) -> dict[str, Value]:
     """Returns two examples of zeros, by which the shapes of variables are inferred."""
     batch = {"x": zeros(task.x, 2), "y": zeros(task.y, 2)}
-    for name, part in (("x_prime", parts.source), ("y_prime", parts.abstraction)):
+    for name, part in (
+        ("x_prime", regeneration.source),
+        ("y_prime", regeneration.abstraction),
+    ):
         if part.runs_on_host:
             batch[name] = zeros(part.output_space, 2)
     return batch

@@ -66,19 +66,19 @@ def select(
 
 
 def decoder_training(
-    by_stage: Mapping[str, StageOptions], parts: Regeneration
+    by_stage: Mapping[str, StageOptions], regeneration: Regeneration
 ) -> DecoderTraining:
     """Returns how the decoder gets used to Y′ that is generated.
 
     Args:
       by_stage: as `parse` returns it.
-      parts: the pipeline.
+      regeneration: the parts of the pipeline.
 
     Raises:
       UserError: another stage has noise, there is no decoder stage to have it, or its
         level does not suit Y′.
     """
-    trained = parts.decoder is not None and parts.decoder.parametric
+    trained = regeneration.decoder is not None and regeneration.decoder.parametric
     noisy = ("decoder", "finetune") if trained else ("finetune",)
     for name, options in by_stage.items():
         where = f"config.train.{name}.source_noise"
@@ -89,7 +89,9 @@ def decoder_training(
                 "an abstraction 'autoencoder'"
             )
         try:
-            check_noise(parts.abstraction.output_space, options.source_noise, where)
+            check_noise(
+                regeneration.abstraction.output_space, options.source_noise, where
+            )
         except ValueError as error:
             raise UserError(str(error)) from error
     noise = by_stage["decoder"].source_noise if "decoder" in by_stage else 0.0

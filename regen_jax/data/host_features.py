@@ -42,7 +42,7 @@ class Origin:
 
 @functools.lru_cache(maxsize=8)
 def open_examples(
-    task: Task, parts: Regeneration, split: str
+    task: Task, regeneration: Regeneration, split: str
 ) -> Sequence[dict[str, Any]]:
     """Opens a split of a task, adds host features and drops metadata.
 
@@ -52,7 +52,7 @@ def open_examples(
 
     Args:
       task: gives the examples.
-      parts: the pipeline, whose source encoder and abstraction may run on the host.
+      regeneration: the pipeline, whose source encoder and abstraction may run on the host.
       split: `train`, `validation`, `test` or `targets`.
 
     Returns:
@@ -69,7 +69,7 @@ def open_examples(
     origin = getattr(examples, "origin", None)
     columns = {
         name: _make_column(examples, feature, name[0], origin)
-        for name, feature in _host_features(parts).items()
+        for name, feature in _host_features(regeneration).items()
         if name[0] in examples[0]
     }
     if not columns and set(examples[0]) <= set(VALUES):
@@ -77,22 +77,22 @@ def open_examples(
     return _WithHostFeatures(examples, columns)
 
 
-def add_host_features(example: Example, parts: Regeneration) -> dict[str, Any]:
+def add_host_features(example: Example, regeneration: Regeneration) -> dict[str, Any]:
     """Returns an example with its host features and without metadata.
 
     A host feature of a value that the example lacks is left out: a prompt has no y, and
     so no y′.
     """
     values = {name: example[name] for name in VALUES if name in example}
-    for name, feature in _host_features(parts).items():
+    for name, feature in _host_features(regeneration).items():
         if name[0] in example:
             values[name] = feature.extract(example[name[0]], example)
     return values
 
 
-def as_batch(examples: Iterable[Example], parts: Regeneration) -> Batch:
+def as_batch(examples: Iterable[Example], regeneration: Regeneration) -> Batch:
     """Adds host features to examples and stacks them to one batch."""
-    return stack([add_host_features(example, parts) for example in examples])
+    return stack([add_host_features(example, regeneration) for example in examples])
 
 
 def source_code(name: str) -> dict[str, str]:
@@ -119,9 +119,9 @@ def source_code(name: str) -> dict[str, str]:
     return code
 
 
-def _host_features(parts: Regeneration) -> dict[str, HostFeature]:
+def _host_features(regeneration: Regeneration) -> dict[str, HostFeature]:
     """Returns the parts that run on the host by the key of their output."""
-    pairs = {"x_prime": parts.source, "y_prime": parts.abstraction}
+    pairs = {"x_prime": regeneration.source, "y_prime": regeneration.abstraction}
     return {name: part for name, part in pairs.items() if part.runs_on_host}
 
 

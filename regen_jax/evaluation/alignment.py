@@ -39,16 +39,16 @@ class Alignment(Evaluator):
 
     @functools.cached_property
     def _align(self) -> Callable[..., Any]:
-        parts = self.data.parts
+        regeneration = self.data.regeneration
 
         @jax.jit
         def align(variables, batch):
-            x_prime = parts.represent(variables, batch)
-            y_prime = parts.encode(variables, batch)
-            weights = parts.prior.alignment(variables["prior"], x_prime, y_prime)
+            x_prime = regeneration.represent(variables, batch)
+            y_prime = regeneration.encode(variables, batch)
+            weights = regeneration.prior.alignment(variables["prior"], x_prime, y_prime)
             if weights is None:
                 return None
-            space = parts.abstraction.output_space
+            space = regeneration.abstraction.output_space
             if isinstance(space, Record | Category):
                 # Which field the rows are of, the generator knows.
                 return weights, jnp.full(len(weights), weights.shape[1])

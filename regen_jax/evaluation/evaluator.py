@@ -21,7 +21,7 @@ class EvaluationData:
 
     Attributes:
       task: reads the examples and computes metrics of samples.
-      parts: the pipeline.
+      regeneration: the parts of the pipeline.
       split: the held-out split.
       batch_size: of examples and samples; no metric depends on it.
       num_samples: samples of a report on the prior; 0 is one per example of the core list.
@@ -30,7 +30,7 @@ class EvaluationData:
     """
 
     task: Task
-    parts: Regeneration
+    regeneration: Regeneration
     split: str
     batch_size: int
     num_samples: int
@@ -39,7 +39,7 @@ class EvaluationData:
     @property
     def examples(self) -> DataSource:
         """Examples of the split that fit the options, with features made on the host."""
-        return open_examples(self.task, self.parts, self.split)
+        return open_examples(self.task, self.regeneration, self.split)
 
     @property
     def core_examples(self) -> DataSource:

@@ -38,14 +38,16 @@ class Gap(Evaluator):
 
     def __call__(self, variables: Mapping[str, Variables], report: Report) -> None:
         """Adds `true_y_prime/…` and `gap/…`; nothing where there are no samples."""
-        data, parts = self.data, self.data.parts
-        exact = parts.decoder is None and parts.abstraction.lossless
+        data, regeneration = self.data, self.data.regeneration
+        exact = regeneration.decoder is None and regeneration.abstraction.lossless
         if exact or "samples/number" not in report.scalars:
             return
         prompts = examples = self.samples.prompts()
         if "y" not in prompts:
             examples = first_batch(data.core_examples, count(prompts))
-        y = decode_true(data.task, parts, variables, examples, 0, data.batch_size)
+        y = decode_true(
+            data.task, regeneration, variables, examples, 0, data.batch_size
+        )
         examples = {name: examples[name] for name in prompts}
         generated = self.samples.generated(examples, y)
         for name, value in self.samples.sample_metrics(variables)(generated).items():

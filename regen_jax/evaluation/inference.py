@@ -24,7 +24,7 @@ _decode = jax.jit(Regeneration.decode, static_argnums=0)
 
 def sample(
     task: Task,
-    parts: Regeneration,
+    regeneration: Regeneration,
     variables: Mapping[str, Variables],
     prompts: Example,
     seed: int = 0,
@@ -39,9 +39,9 @@ def sample(
     Raises:
       UserError: a y′ or y is not finite.
     """
-    generate = functools.partial(_generate, parts, variables)
+    generate = functools.partial(_generate, regeneration, variables)
     y_prime, y = _in_batches(
-        generate, parts.prompt(prompts), seed, batch_size, first_index
+        generate, regeneration.prompt(prompts), seed, batch_size, first_index
     )
     _check_finite(y_prime, "samples of Y′")
     return y_prime, _postprocessed(task, y)
@@ -49,7 +49,7 @@ def sample(
 
 def decode_true(
     task: Task,
-    parts: Regeneration,
+    regeneration: Regeneration,
     variables: Mapping[str, Variables],
     examples: Example,
     seed: int = 0,
@@ -64,10 +64,12 @@ def decode_true(
     """
 
     def reconstruct_as_sampled(keys: jax.Array, batch: Any) -> Any:
-        return _reconstruct(parts, _decoding(variables), split_keys(keys)[1], batch)
+        return _reconstruct(
+            regeneration, _decoding(variables), split_keys(keys)[1], batch
+        )
 
     y = _in_batches(
-        reconstruct_as_sampled, parts.reference(examples), seed, batch_size, 0
+        reconstruct_as_sampled, regeneration.reference(examples), seed, batch_size, 0
     )
     return _postprocessed(task, y)
 
@@ -104,7 +106,7 @@ def _in_batches(
 
 def decode(
     task: Task,
-    parts: Regeneration,
+    regeneration: Regeneration,
     variables: Mapping[str, Variables],
     y_prime: Any,
     seed: int = 0,
@@ -115,13 +117,13 @@ def decode(
       UserError: a y is not finite.
     """
     keys = example_keys(jax.random.key(seed), 0, count(y_prime))
-    y = _decode(parts, variables, split_keys(keys)[1], y_prime)
+    y = _decode(regeneration, variables, split_keys(keys)[1], y_prime)
     return _postprocessed(task, jax.device_get(y))
 
 
 def reconstruct(
     task: Task,
-    parts: Regeneration,
+    regeneration: Regeneration,
     variables: Mapping[str, Variables],
     batch_size: int,
     split: str,
@@ -133,10 +135,14 @@ def reconstruct(
     """
     originals, reconstructions = [], []
     first = 0
-    for batch in evaluation_batches(open_examples(task, parts, split), batch_size):
+    for batch in evaluation_batches(
+        open_examples(task, regeneration, split), batch_size
+    ):
         keys = example_keys(jax.random.key(0), first, count(batch))
         first += count(batch)
-        y = _reconstruct(parts, _decoding(variables), keys, parts.reference(batch))
+        y = _reconstruct(
+            regeneration, _decoding(variables), keys, regeneration.reference(batch)
+        )
         reconstructions.append(jax.device_get(y))
         originals.append(batch["y"])
     y = _postprocessed(task, concatenate(reconstructions), "reconstructions")
@@ -144,7 +150,7 @@ def reconstruct(
 
 
 def encode(
-    parts: Regeneration,
+    regeneration: Regeneration,
     variables: Mapping[str, Variables],
     batch: Example,
     batch_size: int,
@@ -154,7 +160,7 @@ def encode(
     for first in range(0, count(batch), batch_size):
         rows = slice(first, first + batch_size)
         part = jax.tree.map(lambda x, rows=rows: x[rows], batch)
-        encoded.append(jax.device_get(_encode(parts, variables, part)))
+        encoded.append(jax.device_get(_encode(regeneration, variables, part)))
     return concatenate(encoded)
 
 

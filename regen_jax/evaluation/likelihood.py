@@ -39,19 +39,19 @@ class Likelihood(Evaluator):
 
     def __call__(self, variables: Mapping[str, Variables], report: Report) -> None:
         """Adds what of these metrics there is."""
-        task, parts = self.data.task, self.data.parts
-        if not parts.prior.has_log_prob:
+        task, regeneration = self.data.task, self.data.regeneration
+        if not regeneration.prior.has_log_prob:
             return
-        space = parts.abstraction.output_space
+        space = regeneration.abstraction.output_space
         nats, num_tokens, num_examples = 0.0, 0, 0
         bound, num_units, unit = 0.0, 0, ""
         for batch in evaluation_batches(self.data.core_examples, self.data.batch_size):
-            nats -= float(_log_prob(parts, variables, batch).sum())
-            if parts.has_bound and (units := task.likelihood_unit(batch["y"])):
+            nats -= float(_log_prob(regeneration, variables, batch).sum())
+            if regeneration.has_bound and (units := task.likelihood_unit(batch["y"])):
                 unit, counts = units
-                bound -= float(_bound(parts, variables, batch).sum())
+                bound -= float(_bound(regeneration, variables, batch).sum())
                 num_units += int(np.sum(counts))
-            y_prime = _encode(parts, variables, batch)
+            y_prime = _encode(regeneration, variables, batch)
             num_tokens += num_predictions(space, y_prime)
             num_examples += count(batch)
         if num_tokens:
@@ -60,7 +60,11 @@ class Likelihood(Evaluator):
             report.scalars["prior/bits"] = float(bits)
         if num_units:
             report.scalars[f"pipeline/nll_per_{unit}"] = bound / num_units
-        if num_examples and parts.abstraction.lossless and isinstance(task.y, Array):
+        if (
+            num_examples
+            and regeneration.abstraction.lossless
+            and isinstance(task.y, Array)
+        ):
             bits = float(bits_per_dim(nats / num_examples, task.y.size))
             report.scalars["prior/bits_per_dim"] = bits
 

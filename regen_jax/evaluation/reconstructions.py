@@ -27,7 +27,7 @@ class Reconstructions(Evaluator):
         """Adds the task's `reconstruction_metrics` and rendered reconstructions."""
         data = self.data
         y, reconstructed = reconstruct(
-            data.task, data.parts, variables, data.batch_size, data.split
+            data.task, data.regeneration, variables, data.batch_size, data.split
         )
         metrics = data.task.reconstruction_metrics(y, reconstructed)
         report.scalars |= {f"{self.stage}/{k}": v for k, v in metrics.items()}

@@ -30,10 +30,10 @@ class Samples(Evaluator):
 
     def __call__(self, variables: Mapping[str, Variables], report: Report) -> None:
         """Adds `samples/…`, `whole/…` for a whole split, and rendered samples."""
-        task, parts, data = self.data.task, self.data.parts, self.data
+        task, regeneration, data = self.data.task, self.data.regeneration, self.data
         core = task.core_list(data.split)
         prompts = self.prompts()
-        y_prime, y = sample(task, parts, variables, prompts, 0, data.batch_size)
+        y_prime, y = sample(task, regeneration, variables, prompts, 0, data.batch_size)
         generated = self.generated(prompts, y)
         metrics = self._metrics(variables, y_prime, generated)
         report.scalars |= {f"samples/{name}": value for name, value in metrics.items()}
@@ -44,8 +44,10 @@ class Samples(Evaluator):
         if not (data.whole and core.whole and all_sampled and len(others)):
             return
         examples = task.examples(data.split)
-        rest = as_batch([examples[int(row)] for row in others], parts)
-        drawn = sample(task, parts, variables, rest, 0, data.batch_size, count(y))
+        rest = as_batch([examples[int(row)] for row in others], regeneration)
+        drawn = sample(
+            task, regeneration, variables, rest, 0, data.batch_size, count(y)
+        )
         prompts, y_prime, y = concatenate([(prompts, y_prime, y), (rest, *drawn)])
         metrics = self._metrics(variables, y_prime, Generated(prompts, y))
         report.scalars |= {f"whole/{name}": value for name, value in metrics.items()}
@@ -62,7 +64,7 @@ class Samples(Evaluator):
                 f"no example of the core list of the split {self.data.split!r} fits "
                 "config.data: raise its limits"
             )
-        return as_batch(prompts, self.data.parts)
+        return as_batch(prompts, self.data.regeneration)
 
     def generated(self, prompts: Example, y: Any) -> Generated:
         """Returns samples with their fraction of the examples that are too long."""
@@ -88,13 +90,13 @@ class Samples(Evaluator):
         y_prime: Any,
         generated: Generated,
     ) -> dict[str, float]:
-        parts = self.data.parts
+        regeneration = self.data.regeneration
         prompts, y, _ = generated
         metrics = self.sample_metrics(variables)(generated)
         if "y" in prompts:
-            true = encode(parts, variables, prompts, self.data.batch_size)
-            metrics |= parts.abstraction.code_metrics(y_prime, true)
-        consistency = parts.abstraction.consistency_metrics(
+            true = encode(regeneration, variables, prompts, self.data.batch_size)
+            metrics |= regeneration.abstraction.code_metrics(y_prime, true)
+        consistency = regeneration.abstraction.consistency_metrics(
             variables.get("abstraction", {}), y, y_prime
         )
         metrics |= {f"adherence_{name}": value for name, value in consistency.items()}

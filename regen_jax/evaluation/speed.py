@@ -29,8 +29,8 @@ def sampling_speed(
 
     def timed(prompts: list) -> tuple[Any, float]:
         start = time.perf_counter()
-        batch = as_batch(prompts, data.parts)
-        _, y = sample(task, data.parts, variables, batch, 0, len(prompts))
+        batch = as_batch(prompts, data.regeneration)
+        _, y = sample(task, data.regeneration, variables, batch, 0, len(prompts))
         return y, time.perf_counter() - start
 
     timed(prompts[:1])
@@ -44,7 +44,7 @@ def sampling_speed(
     batch_y, batch_seconds = timed(prompts)
     throughput = {"per_second": len(prompts) / batch_seconds}
     throughput |= task.speed_metrics(batch_y, batch_seconds)
-    calls = data.parts.prior.num_calls
+    calls = data.regeneration.prior.num_calls
     return {
         **{f"latency_{name}": value for name, value in latency.items()},
         **{f"throughput_{name}": value for name, value in throughput.items()},
