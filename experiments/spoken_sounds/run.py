@@ -5,9 +5,10 @@ from experiments.study import Column, Row, Study, main
 ROWS = (Row("mel", "spoken_sounds.py"),)
 _PARTS = (("", "samples"), ("true Y′: ", "true_y_prime"), ("real: ", "real"))
 _METRICS = (
-    ("class", "accuracy"),
-    ("class, held out", "held_out_accuracy"),
+    ("label", "accuracy"),
+    ("label, held out", "held_out_accuracy"),
     ("voice", "voice_accuracy"),
+    ("rate", "rate_accuracy"),
 )
 COLUMNS = (
     *(

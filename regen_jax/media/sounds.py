@@ -7,6 +7,9 @@ import numpy as np
 from regen_jax.media.heatmaps import render_spectrograms
 from regen_jax.media.media import Media
 
+_FRAMES = 400
+"""Frames that a row of a picture holds, if a sound has fewer."""
+
 
 def render_sounds(
     name: str,
@@ -21,7 +24,8 @@ def render_sounds(
       name: of the picture.
       waves: float[T] each, by version; sound i of a version is named `version_i`.
       log_mels: float[T, num_mels] of the first sounds of each version, which are in the
-        picture: a row per sound, and a column per version.
+        picture, the versions of a sound beside one another: the first one has the text
+        as its caption, and the others the name of the version.
       texts: of the sounds.
       sample_rate: Hz.
     """
@@ -30,10 +34,13 @@ def render_sounds(
         for index, wave in enumerate(sounds):
             sound = np.asarray(wave, np.float32), sample_rate
             media.audio[f"{version}_{index}"] = sound
-    rows = range(min(map(len, log_mels.values())))
+    sounds = list(zip(*log_mels.values(), strict=False))
+    _, *others = log_mels
+    longest = max(len(log_mel) for versions in sounds for log_mel in versions)
+    per_row = max(1, _FRAMES // max(1, longest * len(log_mels)))
     media.images[name] = render_spectrograms(
-        [log_mels[version][row] for row in rows for version in log_mels],
-        [f"{version}: {texts[row]}" for row in rows for version in log_mels],
-        columns=len(log_mels),
+        [log_mel for versions in sounds for log_mel in versions],
+        [caption for text in texts[: len(sounds)] for caption in (text, *others)],
+        columns=len(log_mels) * min(per_row, len(sounds)),
     )
     return media
