@@ -18,8 +18,8 @@ from regen_jax.interfaces import (
 )
 from regen_jax.modalities.audio import segments
 from regen_jax.networks.conditioning.spatial import (
-    gives_length,
-    is_timed,
+    determines_length,
+    is_time_aligned,
     target_length,
 )
 from regen_jax.random import fold_keys
@@ -42,9 +42,9 @@ _SEGMENT, _NEXT = 1, 2
 class Chunked(Wrapper):
     """Trains the generator within on random segments, and samples overlapping chunks.
 
-    Of a source, what keeps time with the target is cut likewise; of a Record, the fields
-    that do. Where chunks overlap they are cross-faded linearly. A generator that starts
-    from noise has the same noise at a position in every chunk; see
+    Of a source, what is time-aligned with the target is cut likewise; of a Record, the
+    fields that are. Where chunks overlap they are cross-faded linearly. A generator that
+    starts from noise has the same noise at a position in every chunk; see
     `Generator.sample_segment`.
 
     The last chunk ends with the target, and overlaps by more where chunks do not fill it.
@@ -210,7 +210,7 @@ def _cut(value: Value, start: jax.Array, size: int) -> Value:
 
 def _steps_per_frame(field: Space, target_space: Array) -> int:
     """Returns how many steps of a field there are per frame; 0 for one that is not cut."""
-    if not is_timed(field, target_space):
+    if not is_time_aligned(field, target_space):
         return 0
     steps, frames = field.shape[0], target_space.shape[0]
     if 1 < steps < frames:
@@ -231,9 +231,9 @@ def _segment_spaces(
         raise ValueError(
             f"length must be at most the {frames} frames of {target_space}, not {length}"
         )
-    if target_space.padded and not gives_length(source_space, target_space):
+    if target_space.padded and not determines_length(source_space, target_space):
         raise ValueError(
-            f"needs a source that keeps time with {target_space}, to know its length, "
+            f"needs a source time-aligned with {target_space}, to know its length, "
             f"not {source_space}"
         )
 

@@ -138,8 +138,8 @@ class VideoGeneration(ImageTask):
     def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
         """Returns metrics of clips by the judge and the training clips.
 
-        As many digits are recognized in a clip as its caption has, those that the judge
-        is surest of, and matched to them in any order, see `match_parts`.
+        Of each clip the n digits with the highest presence are taken, n that of the
+        caption, and matched in any order, see `match_parts`.
         `digit_accuracy`: fraction of digits of captions that are recognized, for
         combinations of digit and motion that `train` has; `motion_accuracy`: of their
         motions; `both_accuracy`: of digits that are recognized and move as asked for.
@@ -197,7 +197,7 @@ class VideoGeneration(ImageTask):
     def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Media:
         """Renders clips, each above its reconstruction in the film strips."""
         pairs = np.stack([y, other], axis=1)[: self.num_rendered]
-        labels = ["real", "reconstructed"] * len(pairs)
+        labels = ["reference", "reconstruction"] * len(pairs)
         return self._render("reconstructions", np.concatenate(pairs), labels)
 
     def per_example(

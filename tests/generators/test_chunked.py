@@ -202,7 +202,7 @@ REGRESSION = {"name": "regression", "network": DIT}
         (
             {"length": 4},
             (Array((7, 1), padded=True), TRACKS),
-            "config.prior: needs a source that keeps time with Array(23, 1, padded), to "
+            "config.prior: needs a source time-aligned with Array(23, 1, padded), to "
             "know its length, not Array(7, 1, padded)",
         ),
         (

@@ -208,7 +208,7 @@ DIFFERENT = Record((("speech", SPEECH), ("picture", Array((12, 12, 3), 0, 1))))
             {"reads": ("picture",)},
             (SOURCE, TARGET),
             "config.prior.generator: needs a target of constant length, not Array(4, 2, "
-            "padded), or a source that keeps time with it",
+            "padded), or a source that is time-aligned with it",
         ),
         (
             {},
@@ -231,8 +231,8 @@ DIFFERENT = Record((("speech", SPEECH), ("picture", Array((12, 12, 3), 0, 1))))
         (
             {"generator": AUTOREGRESSIVE | {"conditioning": "aligned"}},
             (SOURCE, Record((("ids", Tokens(5, 3)), ("picture", PICTURE)))),
-            "config.prior.generator: conditioning 'aligned' needs a source that keeps time "
-            "in one field with the target: Record(speech: ",
+            "config.prior.generator: conditioning 'aligned' needs a source that is "
+            "time-aligned in one field with the target: Record(speech: ",
         ),
     ],
 )

@@ -114,3 +114,13 @@ def test_film_strip_shows_first_and_last_frame():
     np.testing.assert_array_equal(strip[4:19, 4:22], clips[0, 0])
     np.testing.assert_array_equal(strip[23:38, 48:66], clips[1, 5])
     assert film_strip(clips, 99, scale=1).shape == film_strip(clips, 6, scale=1).shape
+
+
+def test_film_strip_names_the_columns_of_source_frames():
+    clips = np.repeat(moving_square(6, 40, 48)[None], 2, axis=0)
+    plain, marked = (film_strip(clips, 3, scale=1, num_source=n) for n in (0, 3))
+    above = len(marked) - len(plain)
+    np.testing.assert_array_equal(marked[above + 3 :], plain[3:])
+    # Of frames 0, 2 and 5.
+    ink = [(marked[:above, x : x + 48] != 255).any() for x in (4, 56, 108)]
+    assert ink == [True, True, False]
