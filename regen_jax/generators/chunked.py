@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from regen_jax import ranges
 from regen_jax.generators.wrapper import Wrapper
@@ -16,6 +17,7 @@ from regen_jax.interfaces import (
     Passes,
     Variables,
 )
+from regen_jax.metrics.seams import seam_ratio
 from regen_jax.modalities.audio import segments
 from regen_jax.networks.conditioning.spatial import (
     determines_length,
@@ -145,6 +147,32 @@ class Chunked(Wrapper):
         weight = weight.reshape(*weight.shape, *[1] * (total.ndim - 2))
         values = total / jnp.where(weight > 0, weight, 1)
         return Padded(mask_padding(values, length), length) if space.padded else values
+
+    def target_metrics(self, target: Any) -> dict[str, float]:
+        """Computes `seam_ratio`, the mean over targets that have several chunks.
+
+        See `metrics.seams`: how much larger steps are where chunks are joined. Where true
+        targets move is not chance, so that theirs need not be 1.
+        """
+        values = target.values if isinstance(target, Padded) else target
+        pairs = zip(values, lengths(self.target_space, target), strict=True)
+        ratios = [
+            seam_ratio(frames, self._fades(int(length)), self.overlap, int(length))
+            for frames, length in pairs
+        ]
+        known = [ratio for ratio in ratios if ratio is not None]
+        return {"seam_ratio": float(np.mean(known))} if known else {}
+
+    def _fades(self, length: int) -> list[int]:
+        """Returns the first frames of the cross-fades in a target of `length` frames.
+
+        The last chunk may share more than the overlap with the one before: it fades in
+        where it begins, and that one fades out where it ends.
+        """
+        last = max(length - self.length, 0)
+        starts = sorted({min(start, last) for start in self.starts})
+        ends = [start + self.length - self.overlap for start in starts[:-1]]
+        return sorted({*starts[1:], *ends})
 
     def finalize(
         self, variables: Variables, pairs: Iterable[tuple[Value, Value]]

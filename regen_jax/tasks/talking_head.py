@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 import jax
@@ -22,15 +22,13 @@ from regen_jax.media.curves import render_curves
 from regen_jax.media.media import Media
 from regen_jax.media.video import Video, film_strip, video_grid
 from regen_jax.metrics.image import psnr
-from regen_jax.metrics.talking_head import correlation, cross_correlation, peak_lag
+from regen_jax.metrics.talking_head import mouth_correlation, mouth_metrics
 from regen_jax.modalities.faces.face import SIZE, TRACKS
 from regen_jax.modalities.faces.inverse import read_tracks
 from regen_jax.modalities.faces.portrait import read_identity
 from regen_jax.ranges import Count
 from regen_jax.spaces import Array, Padded, Record
 
-MAX_LAG = 6
-"""Frames by which a mouth is searched before and after the sound."""
 JUDGED_FRAMES = 4
 """Frames of a clip whose mean embedding the judge compares."""
 _SHOWN, _STRIP, _SCALE = 4, 10, 3
@@ -152,7 +150,7 @@ class TalkingHead(SetOptions, Task):
         def metrics(generated: Generated) -> dict[str, float]:
             prompts, y, _ = generated
             pairs = [pair for pair in self._mouths(prompts, y) if pair is not None]
-            values = _mouth_metrics(pairs, frame_ms)
+            values = mouth_metrics(pairs, frame_ms)
             if "y" in prompts:
                 values |= self._frame_metrics(prompts["y"], y)
             pictures = np.asarray(prompts["x"]["picture"])
@@ -178,7 +176,7 @@ class TalkingHead(SetOptions, Task):
         prompts, y, _ = generated
         known = [self._known(picture) for picture in prompts["x"]["picture"]]
         pairs = self._mouths(prompts, y)
-        values = [pair and correlation(*pair) for pair in pairs]
+        values = [pair and mouth_correlation(*pair) for pair in pairs]
         columns = [(value or 0.0, value is not None) for value in values]
         return {
             "text": ["" if clip is None else clip["text"] for clip in known],
@@ -189,7 +187,7 @@ class TalkingHead(SetOptions, Task):
         """Computes the `psnr` of frames, and the `mouth_correlation` of both clips."""
         jaws = [_read_jaw(y.values[:, 0], clips) for clips in (y, other)]
         pairs = [(b[:n], a[:n]) for a, b, n in zip(*jaws, y.length, strict=True)]
-        mouth = _mouth_metrics(pairs, 1000 / self.info["frame_rate"])
+        mouth = mouth_metrics(pairs, 1000 / self.info["frame_rate"])
         return self._frame_metrics(y, other) | {
             name: mouth[name] for name in ("mouth_correlation",) if name in mouth
         }
@@ -271,25 +269,6 @@ class TalkingHead(SetOptions, Task):
     def _known(self, picture: np.ndarray) -> Example | None:
         """Returns the held-out clip that begins with a picture; None for none."""
         return _held_out_clips(self).get(np.asarray(picture).tobytes())
-
-
-def _mouth_metrics(
-    pairs: Sequence[tuple[np.ndarray, np.ndarray]], frame_ms: float
-) -> dict[str, float]:
-    """Returns metrics of mouths f[T] beside true ones; see `TalkingHead`."""
-    values = [v for pair in pairs if (v := correlation(*pair)) is not None]
-    crossed = [
-        v
-        for pair in pairs
-        if len(pair[0]) > 2 * MAX_LAG + 2
-        and (v := cross_correlation(*pair, MAX_LAG)) is not None
-    ]
-    metrics = {"mouth_correlation": float(np.mean(values))} if values else {}
-    if crossed:
-        lags = [abs(peak_lag(clip)) for clip in crossed]
-        metrics["mouth_lag_ms"] = abs(peak_lag(np.mean(crossed, axis=0))) * frame_ms
-        metrics["mouth_lag_clip_ms"] = float(np.mean(lags)) * frame_ms
-    return metrics
 
 
 def _spread_frames(y: Padded, number: int) -> np.ndarray:

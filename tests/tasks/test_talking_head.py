@@ -45,6 +45,17 @@ def test_late_frames_have_their_lag(task, variables, batch):
     assert metrics["mouth_correlation"] < 0.8 and metrics["psnr"] > 10
 
 
+def test_clips_with_a_shut_mouth_count_as_correlation_zero(task, variables, batch):
+    values = batch["y"].values.copy()
+    values[0] = values[0, 0]  # The first frame stays.
+    y = Padded(values, batch["y"].length)
+    metrics = metrics_of(task, variables, batch, values)
+    assert metrics["mouth_correlation"] == pytest.approx(0.75, abs=0.02)
+    results = task.per_example(variables, Generated(batch, y))["mouth_correlation"]
+    np.testing.assert_array_equal(results[0], [0, 1])
+    assert results[:, 0].mean() == pytest.approx(metrics["mouth_correlation"])
+
+
 def test_face_of_another_clip_has_another_identity(task, variables, batch):
     metrics = metrics_of(task, variables, batch, batch["y"].values[::-1])
     assert metrics["identity_accuracy"] < 0.5

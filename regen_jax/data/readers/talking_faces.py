@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from regen_jax.data.readers import raw_records
 from regen_jax.data.readers.captioned_images import resize_and_crop
@@ -133,7 +133,7 @@ def read_speech(path: str, num_frames: int, rate: int, sample_rate: int) -> Padd
 
 
 def read_picture(path: str, size: int) -> np.ndarray:
-    """Reads the picture of a face, u8[size, size, 3].
+    """Reads a picture the way up that its EXIF data say, u8[size, size, 3].
 
     Another size is cropped to the central square and resized, which is logged.
 
@@ -145,8 +145,10 @@ def read_picture(path: str, size: int) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(Path(path).read_bytes())) as image:
             image.load()
-            shape = image.size
-            picture = resize_and_crop(image, size)
+            # Cameras store the way up beside the pixels.
+            upright = ImageOps.exif_transpose(image)
+            shape = upright.size
+            picture = resize_and_crop(upright, size)
     except UnidentifiedImageError as error:
         raise UserError(
             f"{path!r} is no picture that can be read: write it as PNG or JPEG"

@@ -62,6 +62,17 @@ def test_picture_of_another_size_is_cropped_and_logged(tmp_path, caplog):
     assert "100 × 60 pixels; cropped and resized to 48 × 48" in caplog.text
 
 
+def test_picture_of_a_camera_on_its_side_is_upright(tmp_path):
+    upright = np.zeros((48, 48, 3), np.uint8)
+    upright[:24] = 200
+    exif = Image.Exif()
+    exif[274] = 6  # The first column as stored is the top of the scene.
+    stored = Image.fromarray(np.rot90(upright).copy())
+    stored.save(tmp_path / "face.jpg", quality=95, exif=exif)
+    picture = read_picture(str(tmp_path / "face.jpg"), 48)
+    assert picture[:20].min() > 190 and picture[28:].max() < 10
+
+
 @pytest.mark.parametrize(
     "content, words",
     [
