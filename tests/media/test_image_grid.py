@@ -55,7 +55,7 @@ def test_long_caption_is_wrapped_between_words():
     images = random_images(3, 40, 40)
 
     def below(*captions):
-        return image_grid(images, columns=3, scale=1, captions=captions)[46:]
+        return image_grid(images, columns=3, scale=1, captions=captions)[47:]
 
     line = below("a very", "", "") != 255
     lines = below("a very long", "one", "") != 255
