@@ -61,9 +61,12 @@ def test_long_caption_is_wrapped_between_words():
     lines = below("a very long", "one", "") != 255
     height = 18
     assert len(lines) == len(line) + height
-    np.testing.assert_array_equal(lines[:height, :48], line[:height, :48])
     second = below("long", "", "") != 255
-    np.testing.assert_array_equal(lines[height:, :48], second[:, :48])
+    text = height - 1  # Below the frame of an image.
+    np.testing.assert_array_equal(lines[:text, :48], line[:text, :48])
+    np.testing.assert_array_equal(
+        lines[height : height + text, :48], second[:text, :48]
+    )
     assert not lines[height:, 52:].any()
     # No more than three lines, the last of which is truncated.
     assert len(below("a very long text for so small an image", "", "")) == len(
