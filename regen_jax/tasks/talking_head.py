@@ -126,7 +126,7 @@ class TalkingHead(SetOptions, Task):
             speech = talking_faces.read_speech(value, self._num_frames, *rates)
             return {"x": {"speech": speech}}
         if kind == "image":
-            return {"x": {"picture": talking_faces.read_picture(value, SIZE)}}
+            return {"x": {"picture": talking_faces.read_face(value)}}
         raise UserError(
             f"talking_head reads --audio=FILE and --image=FILE, not --{kind}"
         )

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from regen_jax.data.pipeline import stack
 from regen_jax.errors import UserError
@@ -115,6 +116,13 @@ def test_speed_is_per_second_of_video(task, batch):
 def test_unknown_kind_of_prompt_raises_user_error(task):
     with pytest.raises(UserError, match="--audio=FILE and --image=FILE, not --text"):
         task.parse_prompt("text", "hello")
+
+
+def test_picture_of_something_else_raises_user_error(task, tmp_path):
+    noise = np.random.RandomState(0).randint(0, 256, (96, 96, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(tmp_path / "street.png")
+    with pytest.raises(UserError, match="is not a face that the renderer draws"):
+        task.parse_prompt("image", str(tmp_path / "street.png"))
 
 
 def test_clips_of_unknown_faces_have_no_true_track(task, variables, batch):
