@@ -61,7 +61,9 @@ class TalkingHead(SetOptions, Task):
 
     Attributes:
       name: of a prepared set with the features of `talking_faces`.
-      max_seconds: of a clip; longer ones are cut.
+      max_seconds: of a clip. Longer ones of the data set are cut, longer speech that is
+        given as a prompt is refused: a run has one length that clips are padded to, also
+        where a prior joins chunks.
       judge_width: channels of the judge of identity.
     """
 

@@ -130,7 +130,8 @@ def read_speech(path: str, num_frames: int, rate: int, sample_rate: int) -> Padd
     if count > num_frames:
         raise UserError(
             f"{path} lasts {len(wave) / sample_rate:.2f} s: at most "
-            f"{num_frames / rate:.2f} s fit (config.data.max_seconds)"
+            f"{num_frames / rate:.2f} s of speech fit; train with a larger "
+            "config.data.max_seconds"
         )
     wave = np.pad(wave, (0, count * size - len(wave)))
     return pad(wave.reshape(count, size), num_frames)

@@ -49,7 +49,7 @@ def test_speech_of_another_rate_is_resampled_and_filled_to_a_frame(tmp_path):
     speech = read_speech(str(path), 30, 25, 16_000)
     assert speech.values.shape == (30, 640) and speech.length == 25
     with pytest.raises(
-        UserError, match="lasts 1.00 s: at most 0.80 s fit"
+        UserError, match="lasts 1.00 s: at most 0.80 s of speech fit; train"
     ):
         read_speech(str(path), 20, 25, 16_000)
 
