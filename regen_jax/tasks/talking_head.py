@@ -18,9 +18,9 @@ from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, Judge, Task, Variables
 from regen_jax.interfaces.task import Generated, PerExample, PromptKind, SampleMetrics
 from regen_jax.judges.face_identity import FaceIdentity
-from regen_jax.media.curves import render_curves
+from regen_jax.media.faces import render_clips
+from regen_jax.media.markdown import table
 from regen_jax.media.media import Media
-from regen_jax.media.video import Video, film_strip, video_grid
 from regen_jax.metrics.image import psnr
 from regen_jax.metrics.talking_head import mouth_correlation, mouth_metrics
 from regen_jax.modalities.faces.face import SIZE, TRACKS
@@ -31,7 +31,10 @@ from regen_jax.spaces import Array, Padded, Record
 
 JUDGED_FRAMES = 4
 """Frames of a clip whose mean embedding the judge compares."""
-_SHOWN, _STRIP, _SCALE = 4, 10, 3
+_SHOWN = 4
+_CREDIT = (
+    "Faces are drawn, and voices of the data set are synthetic: they are no person's."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +61,9 @@ class TalkingHead(SetOptions, Task):
 
     Attributes:
       name: of a prepared set with the features of `talking_faces`.
-      max_seconds: of a clip; longer ones are cut.
+      max_seconds: of a clip. Longer ones of the data set are cut, longer speech that is
+        given as a prompt is refused: a run has one length that clips are padded to, also
+        where a prior joins chunks.
       judge_width: channels of the judge of identity.
     """
 
@@ -123,14 +128,13 @@ class TalkingHead(SetOptions, Task):
             speech = talking_faces.read_speech(value, self._num_frames, *rates)
             return {"x": {"speech": speech}}
         if kind == "image":
-            return {"x": {"picture": talking_faces.read_picture(value, SIZE)}}
+            return {"x": {"picture": talking_faces.read_face(value)}}
         raise UserError(
             f"talking_head reads --audio=FILE and --image=FILE, not --{kind}"
         )
 
     def postprocess(self, y: Padded) -> Padded:
-        values = np.clip(np.round(y.values), 0, 255).astype(np.uint8)
-        return Padded(values, y.length)
+        return Padded(_pixels(y.values), y.length)
 
     def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
         """Returns metrics of clips by the renderer's inverse and the judge.
@@ -198,20 +202,32 @@ class TalkingHead(SetOptions, Task):
         return {"real_time_factor": seconds / shown} if shown else {}
 
     def render_samples(self, prompts: Example, y: Padded) -> Media:
-        """Renders clips with their sound, frames, and how far mouths are open."""
-        versions = {"generated": y}
+        """Renders clips with their sound, frames, curves of tracks, and prompts.
+
+        Prompts are files as `parse_prompt` reads them. The text has the credit line, and
+        sentences where they are known.
+        """
+        versions, texts = {"generated": y}, [_CREDIT]
+        pictures = np.asarray(prompts["x"]["picture"])
         if "y" in prompts:
             versions["real"] = prompts["y"]
-        x = prompts["x"]
-        media = self._render("sample", versions, np.asarray(x["picture"]))
-        for video, speech, length in zip(
-            media.videos, np.asarray(x["speech"].values), y.length, strict=False
+            known = [self._known(picture) for picture in pictures[:_SHOWN]]
+            columns = {"sentence": ["" if c is None else c["text"] for c in known]}
+            texts.insert(0, table({"clip": map(str, range(len(known)))} | columns))
+        media = self._render("sample", versions, pictures)
+        rate = self.info["sample_rate"]
+        speech = np.asarray(prompts["x"]["speech"].values)
+        for name, picture, wave, length in zip(
+            list(media.videos), pictures, speech, y.length, strict=False
         ):
-            media.videos[video] = dataclasses.replace(
-                media.videos[video],
-                sound=speech[:length].reshape(-1),
-                sample_rate=self.info["sample_rate"],
+            sound = wave[:length].reshape(-1)
+            video = media.videos[name]
+            media.videos[name] = dataclasses.replace(
+                video, sound=sound, sample_rate=rate
             )
+            media.audio[f"{name}_speech"] = sound, rate
+            media.images[f"{name}_face"] = _pixels(picture)
+        media.texts["samples"] = "\n\n".join(texts)
         return media
 
     def render_reconstructions(self, y: Padded, other: Padded) -> Media:
@@ -222,23 +238,10 @@ class TalkingHead(SetOptions, Task):
     def _render(
         self, name: str, versions: dict[str, Padded], pictures: np.ndarray
     ) -> Media:
-        """Renders the first clips of each version: videos, frames and curves."""
-        media, strips, panels = Media(), [], []
+        """Renders the first clips of each version."""
         shown = {k: Padded(*(part[:_SHOWN] for part in v)) for k, v in versions.items()}
-        labels = list(versions)
-        jaws = {k: _read_jaw(pictures[:_SHOWN], clips) for k, clips in shown.items()}
-        first = next(iter(shown.values()))
-        frames_of_strip = min(_STRIP, int(np.min(first.length)))
-        for index, length in enumerate(first.length):
-            clips = np.stack([clips.values[index, :length] for clips in shown.values()])
-            frames = video_grid(clips, len(clips), captions=labels, scale=_SCALE)
-            media.videos[f"{name}_{index}"] = Video(frames, self.info["frame_rate"])
-            strips.append(film_strip(clips, frames_of_strip, labels=labels))
-            panels.append({k: jaw[index, :length] for k, jaw in jaws.items()})
-        media.images[f"{name}_frames"] = np.concatenate(strips)
-        numbers = [f"clip {index}" for index in range(len(panels))]
-        media.images[f"{name}_mouth"] = render_curves(panels, numbers)
-        return media
+        tracks = {k: _read_tracks(pictures[:_SHOWN], v) for k, v in shown.items()}
+        return render_clips(name, shown, tracks, self.info["frame_rate"])
 
     def _frame_metrics(self, y: Padded, other: Padded) -> dict[str, float]:
         """Computes the `psnr` in dB of frames, where it is finite."""
@@ -271,6 +274,11 @@ class TalkingHead(SetOptions, Task):
         return _held_out_clips(self).get(np.asarray(picture).tobytes())
 
 
+def _pixels(values: np.ndarray) -> np.ndarray:
+    """Returns values as u8, rounded."""
+    return np.clip(np.round(values), 0, 255).astype(np.uint8)
+
+
 def _spread_frames(y: Padded, number: int) -> np.ndarray:
     """Returns frames [N, number, …] of clips, evenly spread from first to last."""
     share = np.linspace(0, 1, number)
@@ -281,15 +289,19 @@ def _spread_frames(y: Padded, number: int) -> np.ndarray:
 
 def _read_jaw(pictures: np.ndarray, y: Padded) -> np.ndarray:
     """Returns the opening of the mouth f32[N, T] in clips of faces in pictures."""
-    jaw = _jaws(jnp.asarray(pictures), jnp.asarray(y.values))
-    return np.asarray(jaw)
+    return _read_tracks(pictures, y)[..., TRACKS.index("jaw")]
+
+
+def _read_tracks(pictures: np.ndarray, y: Padded) -> np.ndarray:
+    """Returns the tracks f32[N, T, 7] of clips of faces in pictures."""
+    return np.asarray(_tracks(jnp.asarray(pictures), jnp.asarray(y.values)))
 
 
 @jax.jit
-def _jaws(pictures: jax.Array, clips: jax.Array) -> jax.Array:
+def _tracks(pictures: jax.Array, clips: jax.Array) -> jax.Array:
     def read(pair: tuple[jax.Array, jax.Array]) -> jax.Array:
         picture, clip = (part.astype(jnp.float32)[None] for part in pair)
-        return read_tracks(read_identity(picture), clip)[0, :, TRACKS.index("jaw")]
+        return read_tracks(read_identity(picture), clip)[0]
 
     # Clip by clip: all of them as floats would need four times the memory.
     return jax.lax.map(read, (pictures, clips))

@@ -38,6 +38,7 @@ MAX_SIMILAR = 100
 """The most clips whose structural similarity is computed, the first ones."""
 DEFAULT_RATE = 8.0
 """Frames per second of clips whose data set does not state it."""
+_CREDIT = "The digits of `moving_digits` are real, their motion is procedural."
 _COLUMNS = 6
 _STRIPS, _STRIP_FRAMES = 8, 8
 """Clips of a picture of film strips, one per row, and frames of each."""
@@ -191,7 +192,7 @@ class VideoGeneration(ImageTask):
         """Renders clips with their captions as a video and as film strips."""
         texts = _texts(prompts["x"])
         media = self._render("samples", y, texts)
-        media.texts["samples"] = table({"caption": texts})
+        media.texts["samples"] = f"{table({'caption': texts})}\n\n{_CREDIT}"
         return media
 
     def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Media:

@@ -17,9 +17,13 @@ from regen_jax.data.readers.captioned_images import resize_and_crop
 from regen_jax.data.tfds import prepared
 from regen_jax.errors import UserError, reason
 from regen_jax.modalities.audio import files
+from regen_jax.modalities.faces.face import SIZE
+from regen_jax.modalities.faces.likeness import drawn_snr
 from regen_jax.spaces import Padded
 
 FEATURES = ("audio", "frames", "text", "tracks")
+MIN_SNR = 4.5
+"""Decibels of `drawn_snr` below which a picture is taken for no face of the renderer."""
 logger = logging.getLogger("regen_jax")
 
 
@@ -126,10 +130,26 @@ def read_speech(path: str, num_frames: int, rate: int, sample_rate: int) -> Padd
     if count > num_frames:
         raise UserError(
             f"{path} lasts {len(wave) / sample_rate:.2f} s: at most "
-            f"{num_frames / rate:.2f} s fit (config.data.max_seconds)"
+            f"{num_frames / rate:.2f} s of speech fit; train with a larger "
+            "config.data.max_seconds"
         )
     wave = np.pad(wave, (0, count * size - len(wave)))
     return pad(wave.reshape(count, size), num_frames)
+
+
+def read_face(path: str) -> np.ndarray:
+    """Reads the picture of a face that the renderer draws, u8[SIZE, SIZE, 3].
+
+    Raises:
+      UserError: it cannot be read, see `read_picture`, or is no such face.
+    """
+    picture = read_picture(path, SIZE)
+    if (snr := drawn_snr(picture)) < MIN_SNR:
+        raise UserError(
+            f"picture {path!r} is not a face that the renderer draws (SNR {snr:.1f} dB, "
+            f"below {MIN_SNR:g}): use the first frame of a clip"
+        )
+    return picture
 
 
 def read_picture(path: str, size: int) -> np.ndarray:

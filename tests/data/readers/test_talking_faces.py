@@ -6,6 +6,7 @@ from PIL import Image
 
 from regen_jax.data.readers.talking_faces import (
     open_talking_faces,
+    read_face,
     read_picture,
     read_speech,
 )
@@ -47,7 +48,9 @@ def test_speech_of_another_rate_is_resampled_and_filled_to_a_frame(tmp_path):
     files.write(path, np.sin(np.arange(8000) / 9), 8000)
     speech = read_speech(str(path), 30, 25, 16_000)
     assert speech.values.shape == (30, 640) and speech.length == 25
-    with pytest.raises(UserError, match="lasts 1.00 s: at most 0.80 s fit"):
+    with pytest.raises(
+        UserError, match="lasts 1.00 s: at most 0.80 s of speech fit; train"
+    ):
         read_speech(str(path), 20, 25, 16_000)
 
 
@@ -71,6 +74,36 @@ def test_picture_of_a_camera_on_its_side_is_upright(tmp_path):
     stored.save(tmp_path / "face.jpg", quality=95, exif=exif)
     picture = read_picture(str(tmp_path / "face.jpg"), 48)
     assert picture[:20].min() > 190 and picture[28:].max() < 10
+
+
+def test_frames_pass_as_faces_however_they_are_stored(clips, tmp_path):
+    path = str(tmp_path / "face.jpg")
+    for clip in (clips[0], clips[1]):
+        first, open_mouth = clip["picture"], clip["tracks"][:, 0].argmax()
+        Image.fromarray(first).resize((96, 96)).save(path, quality=50)
+        assert read_face(path).shape == (48, 48, 3)
+        Image.fromarray(first).save(path, quality=75)
+        read_face(path)
+        Image.fromarray(clip["clip"].values[open_mouth]).save(path, quality=95)
+        read_face(path)
+
+
+@pytest.mark.parametrize("kind", ["noise", "flat", "low contrast", "upside down"])
+def test_picture_that_is_no_face_raises_user_error(clips, tmp_path, kind):
+    noise = np.random.RandomState(0).randint(0, 256, (48, 48, 3))
+    pictures = {
+        "noise": noise,
+        "flat": np.full((48, 48, 3), 120),
+        "low contrast": 120 + noise // 10,
+        "upside down": clips[0]["picture"][::-1],
+    }
+    path = str(tmp_path / "street.png")
+    Image.fromarray(pictures[kind].astype(np.uint8)).save(path)
+    words = (
+        r"street.png' is not a face that the renderer draws \(SNR .* dB.*first frame"
+    )
+    with pytest.raises(UserError, match=words):
+        read_face(path)
 
 
 @pytest.mark.parametrize(
