@@ -1,5 +1,3 @@
-import logging
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,7 +5,6 @@ from PIL import Image
 from regen_jax.data.readers.talking_faces import (
     open_talking_faces,
     read_face,
-    read_picture,
     read_speech,
 )
 from regen_jax.errors import UserError
@@ -49,31 +46,10 @@ def test_speech_of_another_rate_is_resampled_and_filled_to_a_frame(tmp_path):
     speech = read_speech(str(path), 30, 25, 16_000)
     assert speech.values.shape == (30, 640) and speech.length == 25
     with pytest.raises(
-        UserError, match="lasts 1.00 s: at most 0.80 s of speech fit; train"
+        UserError,
+        match="lasts 1.00 s in whole frames: at most 0.80 s of speech fit; train",
     ):
         read_speech(str(path), 20, 25, 16_000)
-
-
-def test_picture_of_another_size_is_cropped_and_logged(tmp_path, caplog):
-    path = tmp_path / "face.png"
-    wide = np.zeros((60, 100, 3), np.uint8)
-    wide[:, 20:80] = 200
-    Image.fromarray(wide).save(path)
-    with caplog.at_level(logging.INFO, "regen_jax"):
-        picture = read_picture(str(path), 48)
-    assert picture.shape == (48, 48, 3) and picture.min() > 190
-    assert "100 × 60 pixels; cropped and resized to 48 × 48" in caplog.text
-
-
-def test_picture_of_a_camera_on_its_side_is_upright(tmp_path):
-    upright = np.zeros((48, 48, 3), np.uint8)
-    upright[:24] = 200
-    exif = Image.Exif()
-    exif[274] = 6  # The first column as stored is the top of the scene.
-    stored = Image.fromarray(np.rot90(upright).copy())
-    stored.save(tmp_path / "face.jpg", quality=95, exif=exif)
-    picture = read_picture(str(tmp_path / "face.jpg"), 48)
-    assert picture[:20].min() > 190 and picture[28:].max() < 10
 
 
 def test_frames_pass_as_faces_however_they_are_stored(clips, tmp_path):
@@ -104,29 +80,3 @@ def test_picture_that_is_no_face_raises_user_error(clips, tmp_path, kind):
     )
     with pytest.raises(UserError, match=words):
         read_face(path)
-
-
-@pytest.mark.parametrize(
-    "content, words",
-    [
-        (None, "there is no picture"),
-        (b"", "is no picture that can be read"),
-        (b"no picture at all", "is no picture that can be read"),
-        (b"\x89PNG\r\n\x1a\n" + 20 * b"\0", "can.* be read"),
-    ],
-)
-def test_missing_or_damaged_picture_raises_user_error(tmp_path, content, words):
-    path = tmp_path / "face.png"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(UserError, match=words):
-        read_picture(str(path), 48)
-
-
-def test_truncated_picture_raises_user_error(tmp_path):
-    path = tmp_path / "face.png"
-    noise = np.random.RandomState(0).randint(0, 256, (64, 64, 3)).astype(np.uint8)
-    Image.fromarray(noise).save(path)
-    path.write_bytes(path.read_bytes()[:3000])
-    with pytest.raises(UserError, match=r"face.png' cannot be read"):
-        read_picture(str(path), 48)
