@@ -27,18 +27,21 @@ def render_clips(
       name: that of a video is `name_i`, those of the pictures `name_frames` and
         `name_mouth`.
       versions: clips u8[N, T, H, W, 3], of which the first version gives the lengths.
-      tracks: f32[N, T, 7] of each version, in the order of `TRACKS`. A panel shows the
-        range of a track.
+      tracks: f32[M, T, 7] of each version's first M clips, which the pictures show, in
+        the order of `TRACKS`. A panel shows the range of a track.
       rate: frames per second.
     """
     media, strips, curves = Media(), [], []
     labels = list(versions)
     lengths = next(iter(versions.values())).length
-    frames_of_strip = min(_STRIP, int(np.min(lengths)))
+    num_shown = min(map(len, tracks.values()))
+    frames_of_strip = min(_STRIP, int(np.min(lengths[:num_shown])))
     for index, length in enumerate(lengths):
         clips = np.stack([clips.values[index, :length] for clips in versions.values()])
         frames = video_grid(clips, len(clips), captions=labels, scale=_SCALE)
         media.videos[f"{name}_{index}"] = Video(frames, rate)
+        if index >= num_shown:
+            continue
         strips.append(film_strip(clips, frames_of_strip, labels=labels))
         unit = {
             version: (values[index, :length] - TRACK_LOW) / (1 - TRACK_LOW)

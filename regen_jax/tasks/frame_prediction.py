@@ -187,19 +187,15 @@ class FramePrediction(ImageTask):
 
     def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
         """Renders clips from the given frames on, the real one above each prediction."""
-        given = np.asarray(prompts["x"], np.uint8)[: self.num_rendered]
-        versions = {"sample": y[: self.num_rendered]}
+        versions = {"sample": y}
         if "y" in prompts:
-            versions = {
-                "reference": np.asarray(prompts["y"])[: self.num_rendered]
-            } | versions
-        return self._render("samples", given, versions)
+            versions = {"reference": np.asarray(prompts["y"])} | versions
+        return self._render("samples", np.asarray(prompts["x"], np.uint8), versions)
 
     def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Media:
         """Renders clips above their reconstructions."""
         versions = {"reference": y, "reconstruction": other}
-        versions = {name: y[: self.num_rendered] for name, y in versions.items()}
-        return self._render("reconstructions", y[: self.num_rendered, :0], versions)
+        return self._render("reconstructions", y[:, :0], versions)
 
     def _render(
         self, name: str, given: np.ndarray, versions: Mapping[str, np.ndarray]

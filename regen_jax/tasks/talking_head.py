@@ -207,11 +207,11 @@ class TalkingHead(SetOptions, Task):
         Prompts are files as `parse_prompt` reads them. The text has the credit line, and
         sentences where they are known.
         """
-        versions, texts = {"generated": y}, [_CREDIT]
+        versions, texts = {"sample": y}, [_CREDIT]
         pictures = np.asarray(prompts["x"]["picture"])
         if "y" in prompts:
-            versions["real"] = prompts["y"]
-            known = [self._known(picture) for picture in pictures[:_SHOWN]]
+            versions["reference"] = prompts["y"]
+            known = [self._known(picture) for picture in pictures]
             columns = {"sentence": ["" if c is None else c["text"] for c in known]}
             texts.insert(0, table({"clip": map(str, range(len(known)))} | columns))
         media = self._render("sample", versions, pictures)
@@ -232,16 +232,16 @@ class TalkingHead(SetOptions, Task):
 
     def render_reconstructions(self, y: Padded, other: Padded) -> Media:
         """Renders clips beside their reconstructions."""
-        versions = {"original": y, "reconstruction": other}
+        versions = {"reference": y, "reconstruction": other}
         return self._render("reconstruction", versions, y.values[:, 0])
 
     def _render(
         self, name: str, versions: dict[str, Padded], pictures: np.ndarray
     ) -> Media:
-        """Renders the first clips of each version."""
+        """Renders clips of each version, and the first ones in pictures."""
         shown = {k: Padded(*(part[:_SHOWN] for part in v)) for k, v in versions.items()}
         tracks = {k: _read_tracks(pictures[:_SHOWN], v) for k, v in shown.items()}
-        return render_clips(name, shown, tracks, self.info["frame_rate"])
+        return render_clips(name, versions, tracks, self.info["frame_rate"])
 
     def _frame_metrics(self, y: Padded, other: Padded) -> dict[str, float]:
         """Computes the `psnr` in dB of frames, where it is finite."""

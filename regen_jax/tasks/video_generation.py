@@ -197,7 +197,7 @@ class VideoGeneration(ImageTask):
 
     def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Media:
         """Renders clips, each above its reconstruction in the film strips."""
-        pairs = np.stack([y, other], axis=1)[: self.num_rendered]
+        pairs = np.stack([y, other], axis=1)
         labels = ["reference", "reconstruction"] * len(pairs)
         return self._render("reconstructions", np.concatenate(pairs), labels)
 
