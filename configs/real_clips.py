@@ -31,7 +31,8 @@ DATA = {
 }
 KEYFRAMES = {"every": 2, "factor": 2}
 TEMPORAL = (True, False)  # Which levels of the codec halve the frame rate.
-FRAMES = {"identity": 1, "kl": 2, "keyframes": KEYFRAMES["every"]}  # Of Y per frame of Y′.
+# Frames of Y per frame of Y′.
+FRAMES = {"identity": 1, "kl": 2, "keyframes": KEYFRAMES["every"]}
 # Three videos are overfitted quickly; digits move far within a clip.
 WINDOWS = {"real_clips": 5, "moving_digits": 0}
 DROPOUT = {"real_clips": 0.1, "moving_digits": 0.0}
