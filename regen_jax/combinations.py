@@ -6,10 +6,11 @@ A line for each abstraction × prior × decoder that the config offers, known fr
 spaces alone: nothing is compiled or written.
 """
 
+import itertools
 import sys
 
 from regen_jax.cli import commands
-from regen_jax.cli.combinations import combinations
+from regen_jax.cli.combinations import combinations, offered, print_table
 
 CONFIG = commands.define_config()
 
@@ -17,16 +18,11 @@ CONFIG = commands.define_config()
 def main() -> None:
     """Prints the combinations as a table, and how many fit."""
     commands.parsed_config(CONFIG)
-    rows = list(combinations(sys.argv[1:]))
-    widths = {
-        role: max(len(role), *(len(row.choices[role]) for row in rows))
-        for role in rows[0].choices
-    }
-    print("  ".join(role.ljust(width) for role, width in widths.items()))
-    for choices, misfit in rows:
-        cells = [choices[role].ljust(width) for role, width in widths.items()]
-        print("  ".join([*cells, misfit or "fits"]))
-    print(f"{sum(not row.misfit for row in rows)} of {len(rows)} combinations fit")
+    arguments = sys.argv[1:]
+    rows = combinations(arguments)
+    # Before anything is printed, it raises what is wrong with all combinations.
+    first = next(rows)
+    print_table(offered(arguments), itertools.chain([first], rows))
 
 
 if __name__ == "__main__":

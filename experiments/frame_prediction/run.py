@@ -2,28 +2,23 @@
 
 from experiments.study import Column, Row, Study, main
 
-_PARTS = (("", "samples"), ("copy: ", "baseline/copy"), ("linear: ", "baseline/linear"))
-
-
-def columns(*suffixes: str) -> tuple[Column, ...]:
-    """Returns columns of PSNR, of clips of each suffix, and of SSIM."""
-    names = [(s.replace("_", " "), f"psnr{s}", "{:.2f} dB") for s in ("", *suffixes)]
-    names = [(f"PSNR{s}", key, style) for s, key, style in names]
-    names.append(("SSIM", "ssim", "{:.3f}"))
-    return tuple(
-        Column(
-            f"{title}{name}", f"{part}{'/' if part == 'samples' else '_'}{key}", style
-        )
-        for name, key, style in names
-        for title, part in _PARTS
-    )
-
-
+RULES = {"copying": "baseline/copy_", "linear motion": "baseline/linear_"}
+COLUMNS = (
+    Column("PSNR", "samples/psnr", "{:.2f} dB"),
+    *(Column(f"{k}: PSNR", f"{v}psnr", "{:.2f} dB") for k, v in RULES.items()),
+    Column("from true Y′", "true_y_prime/psnr", "{:.2f} dB"),
+    Column("SSIM", "samples/ssim", "{:.3f}"),
+    *(Column(f"{k}: SSIM", f"{v}ssim", "{:.3f}") for k, v in RULES.items()),
+)
+FILES = tuple(
+    Column(f"PSNR, {name}", f"samples/psnr_{name}", "{:.2f} dB")
+    for name in ("carphone", "bikes", "bigbuckbunny")
+)
 STUDIES = (
     Study(
         "moving_digits",
         (Row("direct", "real_clips.py:data=moving_digits"),),
-        columns(),
+        COLUMNS,
     ),
     Study(
         "real_clips",
@@ -31,7 +26,7 @@ STUDIES = (
             Row("direct", "real_clips.py"),
             Row("key frames", "real_clips.py:abstraction=keyframes"),
         ),
-        columns("_carphone", "_bikes", "_bigbuckbunny"),
+        COLUMNS + FILES,
     ),
 )
 

@@ -104,8 +104,8 @@ class Autoencoder(LatentAbstraction):
         """Returns networks and bottleneck; networks of images inflate to those of clips."""
         params, collection = variables["params"], self.bottleneck.collection
         networks = {k: params[k] for k in ("encoder", "decoder") if k in params}
-        smaller = self.networks.smaller(self.input_space)
-        if smaller is not None and _shapes(networks) == self._network_shapes(*smaller):
+        of_images = self.networks.as_image_networks(self.input_space)
+        if of_images and _shapes(networks) == self._network_shapes(*of_images):
             networks = self.networks.inflate(self.input_space, networks)
         return {"params": networks, collection: variables.get(collection, {})}
 

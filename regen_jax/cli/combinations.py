@@ -4,7 +4,7 @@ import itertools
 import os
 import re
 import runpy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from regen_jax.cli.commands import read_config
@@ -42,10 +42,7 @@ def combinations(arguments: Sequence[str]) -> Iterator[Combination]:
     (path, arg), others = _split(arguments)
     # What is wrong with all combinations is an error, such as data that are not prepared.
     build(read_config([f"--config={path}:{arg}", *others]), reports=False)
-    offered = runpy.run_path(path).get("CHOICES", {})
-    values = {role: offered[role] for role in ROLES if role in offered}
-    if not values:
-        raise UserError(f"--config: {path} has no CHOICES of {', '.join(ROLES)}")
+    values = offered(arguments)
     for combined in itertools.product(*values.values()):
         choices = dict(zip(values, combined, strict=True))
         pairs = filter(None, [arg, *(f"{k}={v}" for k, v in choices.items())])
@@ -56,6 +53,39 @@ def combinations(arguments: Sequence[str]) -> Iterator[Combination]:
         except UserError as error:
             misfit = " ".join(str(error).split())
         yield Combination(choices, misfit)
+
+
+def offered(arguments: Sequence[str]) -> dict[str, Sequence[str]]:
+    """Returns the values of each of `ROLES` that a config offers.
+
+    Raises:
+      UserError: the config, which is there, has no such choices.
+    """
+    (path, _), _ = _split(arguments)
+    choices = runpy.run_path(path).get("CHOICES", {})
+    values = {role: choices[role] for role in ROLES if role in choices}
+    if not values:
+        raise UserError(f"--config: {path} has no CHOICES of {', '.join(ROLES)}")
+    return values
+
+
+def print_table(
+    values: Mapping[str, Sequence[str]], rows: Iterable[Combination]
+) -> None:
+    """Prints rows as they come, since each may take seconds, and then how many fit.
+
+    Args:
+      values: those of each role, which the columns are as wide as.
+      rows: combinations of these.
+    """
+    widths = {role: max(map(len, (role, *names))) for role, names in values.items()}
+    print("  ".join(role.ljust(width) for role, width in widths.items()), flush=True)
+    number = fitting = 0
+    for choices, misfit in rows:
+        cells = [choices[role].ljust(width) for role, width in widths.items()]
+        print("  ".join([*cells, misfit or "fits"]), flush=True)
+        number, fitting = number + 1, fitting + (not misfit)
+    print(f"{fitting} of {number} combinations fit")
 
 
 def _split(arguments: Sequence[str]) -> tuple[tuple[str, str], list[str]]:

@@ -92,10 +92,14 @@ class Samples(Evaluator):
     ) -> dict[str, float]:
         regeneration = self.data.regeneration
         prompts, y, _ = generated
+        prior = regeneration.prior
         metrics = self.sample_metrics(variables)(generated)
+        metrics |= prior.target_metrics(y_prime)
         if "y" in prompts:
             true = encode(regeneration, variables, prompts, self.data.batch_size)
             metrics |= regeneration.abstraction.code_metrics(y_prime, true)
+            baseline = prior.target_metrics(true)
+            metrics |= {f"true_{name}": value for name, value in baseline.items()}
         consistency = regeneration.abstraction.consistency_metrics(
             variables.get("abstraction", {}), y, y_prime
         )

@@ -10,7 +10,7 @@ from regen_jax.interfaces import Generator
 from regen_jax.networks.conditional import ConditionalNetwork, Network
 from regen_jax.networks.conditioning.automatic import AutomaticConditioning
 from regen_jax.networks.conditioning.interface import Conditioning
-from regen_jax.networks.conditioning.spatial import gives_length, target_length
+from regen_jax.networks.conditioning.spatial import determines_length, target_length
 from regen_jax.networks.dit import DiTOptions
 from regen_jax.spaces import Array, Padded, Record, Space, Value, mask_padding
 
@@ -22,7 +22,7 @@ class ArrayGenerator(Generator):
     Attributes:
       source_space: space of the source.
       target_space: space of the target; padded only where the source, or a field of it,
-        is padded and keeps time with the target.
+        is padded and time-aligned with the target.
       network: maps an input and a condition to the shape of the target.
       conditioning: how the source enters the network.
     """
@@ -40,18 +40,18 @@ class ArrayGenerator(Generator):
     def __post_init__(self):
         ranges.check(self)
         source_space, target_space = self.source_space, self.target_space
-        timed = gives_length(source_space, target_space)
+        timed = determines_length(source_space, target_space)
         varies = isinstance(source_space, Array) and source_space.padded
         if varies and not timed:
             raise ValueError(
-                "needs a source of constant length, or one that keeps time with its "
-                f"target, not {source_space} for {target_space}"
+                "needs a source of constant length, or one that is time-aligned with "
+                f"its target, not {source_space} for {target_space}"
             )
         if target_space.padded and not timed:
             raise ValueError(
                 f"needs a target of constant length, not {target_space}, or a source that "
-                "keeps time with it; for frames from Tokens, make this the generator of "
-                "'duration_aligned'"
+                "is time-aligned with it; for frames from Tokens, make this the generator "
+                "of 'duration_aligned'"
             )
         # Raises where network or conditioning do not fit the spaces.
         _ = self.module

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from regen_jax import ranges
 from regen_jax.generators.wrapper import Wrapper
@@ -16,10 +17,11 @@ from regen_jax.interfaces import (
     Passes,
     Variables,
 )
+from regen_jax.metrics.seams import seam_ratio
 from regen_jax.modalities.audio import segments
 from regen_jax.networks.conditioning.spatial import (
-    gives_length,
-    is_timed,
+    determines_length,
+    is_time_aligned,
     target_length,
 )
 from regen_jax.random import fold_keys
@@ -42,9 +44,9 @@ _SEGMENT, _NEXT = 1, 2
 class Chunked(Wrapper):
     """Trains the generator within on random segments, and samples overlapping chunks.
 
-    Of a source, what keeps time with the target is cut likewise; of a Record, the fields
-    that do. Where chunks overlap they are cross-faded linearly. A generator that starts
-    from noise has the same noise at a position in every chunk; see
+    Of a source, what is time-aligned with the target is cut likewise; of a Record, the
+    fields that are. Where chunks overlap they are cross-faded linearly. A generator that
+    starts from noise has the same noise at a position in every chunk; see
     `Generator.sample_segment`.
 
     The last chunk ends with the target, and overlaps by more where chunks do not fill it.
@@ -146,6 +148,32 @@ class Chunked(Wrapper):
         values = total / jnp.where(weight > 0, weight, 1)
         return Padded(mask_padding(values, length), length) if space.padded else values
 
+    def target_metrics(self, target: Any) -> dict[str, float]:
+        """Computes `seam_ratio`, the mean over targets that have several chunks.
+
+        See `metrics.seams`: how much larger steps are where chunks are joined. Where true
+        targets move is not chance, so that theirs need not be 1.
+        """
+        values = target.values if isinstance(target, Padded) else target
+        pairs = zip(values, lengths(self.target_space, target), strict=True)
+        ratios = [
+            seam_ratio(frames, self._fades(int(length)), self.overlap, int(length))
+            for frames, length in pairs
+        ]
+        known = [ratio for ratio in ratios if ratio is not None]
+        return {"seam_ratio": float(np.mean(known))} if known else {}
+
+    def _fades(self, length: int) -> list[int]:
+        """Returns the first frames of the cross-fades in a target of `length` frames.
+
+        The last chunk may share more than the overlap with the one before: it fades in
+        where it begins, and that one fades out where it ends.
+        """
+        last = max(length - self.length, 0)
+        starts = sorted({min(start, last) for start in self.starts})
+        ends = [start + self.length - self.overlap for start in starts[:-1]]
+        return sorted({*starts[1:], *ends})
+
     def finalize(
         self, variables: Variables, pairs: Iterable[tuple[Value, Value]]
     ) -> Variables:
@@ -210,7 +238,7 @@ def _cut(value: Value, start: jax.Array, size: int) -> Value:
 
 def _steps_per_frame(field: Space, target_space: Array) -> int:
     """Returns how many steps of a field there are per frame; 0 for one that is not cut."""
-    if not is_timed(field, target_space):
+    if not is_time_aligned(field, target_space):
         return 0
     steps, frames = field.shape[0], target_space.shape[0]
     if 1 < steps < frames:
@@ -231,9 +259,9 @@ def _segment_spaces(
         raise ValueError(
             f"length must be at most the {frames} frames of {target_space}, not {length}"
         )
-    if target_space.padded and not gives_length(source_space, target_space):
+    if target_space.padded and not determines_length(source_space, target_space):
         raise ValueError(
-            f"needs a source that keeps time with {target_space}, to know its length, "
+            f"needs a source time-aligned with {target_space}, to know its length, "
             f"not {source_space}"
         )
 

@@ -97,6 +97,10 @@ class PassThrough(Wrapper):
     ) -> jax.Array | None:
         return self.generator.alignment(variables, *self._pair(source, target))
 
+    def target_metrics(self, target: Any) -> dict[str, float]:
+        """Computes those of the generated field."""
+        return self.generator.target_metrics(target[self.generated])
+
     def finalize(
         self, variables: Variables, pairs: Iterable[tuple[Value, Value]]
     ) -> Variables:

@@ -64,7 +64,7 @@ def _pointer(options: TokenOptions, writer: OutputHead) -> Pointer:
 
 
 def _aligned(options: TokenOptions) -> Aligned:
-    length, vectors = options.target_space.length, options.timed_vectors
+    length, vectors = options.target_space.length, options.time_aligned_vectors
     if len(vectors) == options.num_vectors:
         return Aligned(length)
     return Aligned(length, vectors.start, len(vectors))

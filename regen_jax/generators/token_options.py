@@ -25,8 +25,8 @@ class TokenOptions(TransformerOptions):
     Attributes:
       conditioning: how the source enters: `prefix` (before the tokens), `cross`
         (cross-attention in every block), or `aligned` (added to the target position by
-        position, where both keep time: the length of one divides that of the other; of a
-        Record it is one field, and the mean of the others is added to every position).
+        position, where both are time-aligned: the length of one divides that of the other;
+        of a Record it is one field, and the mean of the others is added to every position).
       head: what scores tokens: `dense` (a layer of its own), `tied` (the table that
         embeds source and target, which must share a vocabulary and be one deep),
         `pointer` (`dense`, and tokens of the source can be copied, see
@@ -74,8 +74,8 @@ class TokenOptions(TransformerOptions):
         return source_length(self.source_space, self.source_stride)
 
     @property
-    def timed_vectors(self) -> range:
-        """The vectors of the source that keep time with the target.
+    def time_aligned_vectors(self) -> range:
+        """The vectors of the source that are time-aligned with the target.
 
         Raises:
           ValueError: there are none, or those of more than one field may do so.
@@ -96,15 +96,15 @@ class TokenOptions(TransformerOptions):
             numbers = " and ".join(map(str, counts.values()))
             field = " in one field" if isinstance(source, Record) else ""
             raise ValueError(
-                f"conditioning 'aligned' needs a source that keeps time{field} with the "
-                f"target: {source} has {numbers} positions for {target.length}"
+                f"conditioning 'aligned' needs a source that is time-aligned{field} with "
+                f"the target: {source} has {numbers} positions for {target.length}"
             )
         return timed[0]
 
     def _check_source(self) -> None:
         source, target = self.source_space, self.target_space
         if self.conditioning == "aligned":
-            _ = self.timed_vectors
+            _ = self.time_aligned_vectors
         copies = self.head in ("pointer", "tied_pointer")
         same_vocabulary = isinstance(source, Tokens) and (
             (source.depth, source.vocab, source.symbols)

@@ -150,6 +150,13 @@ class Generator(abc.ABC):
         """
         return None
 
+    def target_metrics(self, target: Any) -> dict[str, float]:
+        """Computes metrics of targets [N, *target_space.shape] that need no reference.
+
+        Samples report them, and those of true Y′ beside them.
+        """
+        return {}
+
     def update(
         self, variables: Variables, rng: jax.Array, loss_output: LossOutput
     ) -> Variables:

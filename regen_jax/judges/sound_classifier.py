@@ -17,6 +17,8 @@ from regen_jax.spaces import Array, Tokens
 
 MAX_SHIFT = 4
 """Frames by which training sounds are moved at most."""
+_MIN_WEIGHT = 1e-6
+"""Of an example without the word, so that a batch of such has a finite accuracy."""
 # Streams of an example's key; dropout takes the first ones.
 _TIME, _BAND = 10, 11
 
@@ -36,6 +38,7 @@ class SoundClassifier(Judge):
       width: of the network.
       max_band_shift: mel bands by which training sounds are moved at most, so that the
         words are recognized in voices that training has not heard them in.
+      names: of the positions, for their metrics; empty for a single one.
     """
 
     word_space: Tokens
@@ -44,6 +47,7 @@ class SoundClassifier(Judge):
     sample_rate: int
     width: Count = 48
     max_band_shift: Natural = 0
+    names: tuple[str, ...] = ()
 
     def init(self, rng: jax.Array, x: jax.Array, y: jax.Array) -> Variables:
         return self._network.init(rng, self._images(y))
@@ -51,7 +55,10 @@ class SoundClassifier(Judge):
     def loss(
         self, variables: Variables, keys: Key, x: jax.Array, y: jax.Array, train: bool
     ) -> LossOutput:
-        """Computes the sum of the cross-entropies in nats, and `accuracy` of the first.
+        """Computes the sum of the cross-entropies in nats, and the accuracy of each word.
+
+        Metrics are `<name>_accuracy` of each position by `names`, over the examples that
+        have that word; `accuracy` of a single one without a name.
 
         Args:
           variables: parameters of the network.
@@ -64,17 +71,21 @@ class SoundClassifier(Judge):
         if train:
             images = self._augment(keys, images)
         logits, _ = self._network.apply(variables, images, keys if train else None)
-        losses, hits = [], []
-        for (position, ids), part in zip(
-            self.positions, self._split(logits), strict=True
+        losses, metrics, weights = [], {}, {}
+        for (position, ids), name, part in zip(
+            self.positions, self.names or ("",), self._split(logits), strict=True
         ):
+            is_present = x[:, position] > 0
             labels = jnp.maximum(x[:, position] - ids.start, 0)
             log_probs = jax.nn.log_softmax(part)
             nats = -jnp.take_along_axis(log_probs, labels[:, None], axis=-1)[:, 0]
-            losses.append(jnp.where(x[:, position] > 0, nats, 0))
-            hits.append(jnp.argmax(part, axis=-1) == labels)
-        metrics = {"accuracy": hits[0].astype(jnp.float32)}
-        return LossOutput(loss=jnp.sum(jnp.stack(losses), axis=0), metrics=metrics)
+            losses.append(jnp.where(is_present, nats, 0))
+            metric = f"{name}_accuracy" if name else "accuracy"
+            is_right = is_present & (jnp.argmax(part, axis=-1) == labels)
+            metrics[metric] = is_right.astype(jnp.float32)
+            weights[metric] = jnp.maximum(is_present.astype(jnp.float32), _MIN_WEIGHT)
+        loss = jnp.sum(jnp.stack(losses), axis=0)
+        return LossOutput(loss=loss, metrics=metrics, weights=weights)
 
     def predict(
         self, variables: Variables, waves: np.ndarray, batch_size: int = 250

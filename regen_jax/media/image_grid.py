@@ -11,6 +11,8 @@ BACKGROUND = 255
 
 _INK, _FRAME = 40, 200
 _FONT_SIZE = 14
+_MAX_LINES = 3
+"""Of a caption; a long one names two digits of a clip, each with its motion."""
 
 
 def image_grid(
@@ -32,7 +34,8 @@ def image_grid(
       columns: images per row; the last row may be shorter.
       row_labels: text at the left of each row, or empty.
       column_labels: text above each column, or empty.
-      captions: text below each image, truncated to its width, or empty.
+      captions: text below each image, or empty. What is wider than an image is wrapped
+        into `_MAX_LINES` lines at most, and then truncated.
       scale: integer factor by which images are enlarged.
       gap: pixels between images and at the borders.
 
@@ -70,8 +73,9 @@ def image_grid(
         (math.ceil(font.getlength(label)) + gap for label in row_labels), default=0
     )
     top = gap + (line_height + 2 if column_labels else 0)
-    step_y = height + gap + (line_height if captions else 0)
     step_x = width + gap
+    wrapped = [_wrap(text, font, step_x - 2) for text in captions]
+    step_y = height + gap + line_height * max(map(len, wrapped), default=0)
 
     def corner(index: int) -> tuple[int, int]:
         return left + index % columns * step_x, top + index // columns * step_y
@@ -93,11 +97,25 @@ def image_grid(
     for column, text in enumerate(column_labels):
         x = corner(column)[0] + width / 2
         draw.text((x, top - gap / 2), text, ink, font, anchor="mb")
-    for index, text in enumerate(captions):
+    for index, lines in enumerate(wrapped):
         x, y = corner(index)
-        center = x + width / 2, y + height + line_height / 2
-        draw.text(center, _truncate(text, font, step_x - 2), ink, font, anchor="mm")
+        for number, line in enumerate(lines):
+            center = x + width / 2, y + height + (number + 0.5) * line_height
+            draw.text(center, line, ink, font, anchor="mm")
     return np.asarray(canvas).reshape(size[1], size[0], channels)
+
+
+def _wrap(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    """Breaks a text between words into lines of a width in pixels."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".lstrip()
+        is_full = lines[-1] and font.getlength(longer) > width
+        if is_full and len(lines) < _MAX_LINES:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return [_truncate(line, font, width) for line in lines]
 
 
 def _truncate(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:

@@ -25,7 +25,7 @@ def render_sounds(
       waves: float[T] each, by version; sound i of a version is named `version_i`.
       log_mels: float[T, num_mels] of the first sounds of each version, which are in the
         picture, the versions of a sound beside one another: the first one has the text
-        as its caption, and the others the name of the version.
+        as its caption, and the others the name of the version in the singular.
       texts: of the sounds.
       sample_rate: Hz.
     """
@@ -35,7 +35,7 @@ def render_sounds(
             sound = np.asarray(wave, np.float32), sample_rate
             media.audio[f"{version}_{index}"] = sound
     sounds = list(zip(*log_mels.values(), strict=False))
-    _, *others = log_mels
+    _, *others = (version.removesuffix("s") for version in log_mels)
     longest = max(len(log_mel) for versions in sounds for log_mel in versions)
     per_row = max(1, _FRAMES // max(1, longest * len(log_mels)))
     media.images[name] = render_spectrograms(

@@ -79,10 +79,14 @@ class SummaryWriter:
             self._add(step, proto.image, tag, image, dataformats="HWC")
 
     def write_media(self, step: int, media: Media) -> None:
-        """Writes images, sounds, videos and texts, but no files."""
+        """Writes images, sounds, videos and texts, but no files.
+
+        TensorBoard shows a video as an image, and one image per tag and step: the tag of a
+        video is its name and `_clip`, as an image may have the same name.
+        """
         self.write_images(step, media.images)
-        for tag, video in media.videos.items():
-            self._add(step, _animation, tag, video)
+        for name, video in media.videos.items():
+            self._add(step, _animation, f"{name}_clip", video)
         for tag, (wave, sample_rate) in media.audio.items():
             wave = np.clip(np.asarray(wave, np.float32), -1, 1)
             self._add(step, proto.audio, tag, wave, sample_rate=sample_rate)

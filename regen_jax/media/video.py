@@ -114,7 +114,12 @@ def video_grid(
 
 
 def film_strip(
-    clips: np.ndarray, num_frames: int, *, labels: Sequence[str] = (), scale: int = 2
+    clips: np.ndarray,
+    num_frames: int,
+    *,
+    labels: Sequence[str] = (),
+    scale: int = 2,
+    num_source: int = 0,
 ) -> np.ndarray:
     """Lays out frames of clips as a picture, one row per clip from left to right.
 
@@ -123,6 +128,8 @@ def film_strip(
       num_frames: the most frames of each clip, evenly spread from first to last.
       labels: text at the left of each row, or empty.
       scale: integer factor by which frames are enlarged.
+      num_source: first frames of each clip that are given, not generated: `source` stands
+        above their columns.
 
     Returns:
       u8[H', W', C].
@@ -131,7 +138,15 @@ def film_strip(
     count = min(num_frames, length)
     chosen = np.linspace(0, length - 1, count).round().astype(int)
     frames = clips[:, chosen].reshape(-1, *clips.shape[2:])
-    return image_grid(frames, count, row_labels=labels, scale=scale, gap=4)
+    above = ["source" if frame < num_source else "" for frame in chosen]
+    return image_grid(
+        frames,
+        count,
+        row_labels=labels,
+        column_labels=above if num_source else (),
+        scale=scale,
+        gap=4,
+    )
 
 
 def _with_even_sizes(frames: np.ndarray) -> np.ndarray:

@@ -1,6 +1,51 @@
 """How well a mouth moves with what is said."""
 
+from collections.abc import Sequence
+
 import numpy as np
+
+MAX_LAG = 6
+"""Frames by which a mouth is searched before and after the sound."""
+
+
+def mouth_metrics(
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]], frame_ms: float
+) -> dict[str, float]:
+    """Computes how well mouths follow the true ones.
+
+    Args:
+      pairs: openings f[T] that are generated, each beside the true one.
+      frame_ms: milliseconds per frame.
+
+    Returns:
+      `mouth_correlation`, the mean over clips; `mouth_lag_ms`, the distance from 0 of the
+      lag at which the mean of their cross-correlations peaks, and `mouth_lag_clip_ms`, the
+      mean of that of single clips. Clips without any are left out: the first where the true
+      opening is constant, the others where either is.
+    """
+    values = [v for pair in pairs if (v := mouth_correlation(*pair)) is not None]
+    crossed = [
+        v
+        for pair in pairs
+        if len(pair[0]) > 2 * MAX_LAG + 2
+        and (v := cross_correlation(*pair, MAX_LAG)) is not None
+    ]
+    metrics = {"mouth_correlation": float(np.mean(values))} if values else {}
+    if crossed:
+        lags = [abs(peak_lag(clip)) for clip in crossed]
+        metrics["mouth_lag_ms"] = abs(peak_lag(np.mean(crossed, axis=0))) * frame_ms
+        metrics["mouth_lag_clip_ms"] = float(np.mean(lags)) * frame_ms
+    return metrics
+
+
+def mouth_correlation(track: np.ndarray, true: np.ndarray) -> float | None:
+    """Computes the correlation of an opening f[T] with the true one.
+
+    0 where the mouth does not move though it should; None where the true one does not.
+    """
+    if correlation(true, true) is None:
+        return None
+    return correlation(track, true) or 0.0
 
 
 def correlation(track: np.ndarray, other: np.ndarray) -> float | None:

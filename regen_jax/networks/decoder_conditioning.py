@@ -81,14 +81,14 @@ class CrossAttention(nn.Module):
 class Aligned(nn.Module):
     """Adds each vector of the source to the positions that it belongs to.
 
-    For a target that keeps time with its source, or with a field of it: the mean of all
-    other vectors is added to every position. A learned vector precedes the tokens.
+    For a target that is time-aligned with its source, or with a field of it: the mean of
+    all other vectors is added to every position. A learned vector precedes the tokens.
 
     Attributes:
-      length: of the target; it divides the number of vectors that keep time, or is divided
+      length: of the target; it divides the number of time-aligned vectors, or is divided
         by it.
-      start: first vector that keeps time.
-      number: of vectors that keep time; 0 for all.
+      start: first time-aligned vector.
+      number: of time-aligned vectors; 0 for all.
     """
 
     length: int

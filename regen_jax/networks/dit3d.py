@@ -20,7 +20,7 @@ from regen_jax.networks.vit3d import over_time
 from regen_jax.spaces import Array
 
 
-class SpaceTimeBlock(Block):
+class DiTSpaceTimeBlock(Block):
     """Attention within each frame and to the tokens, attention over time, and an MLP.
 
     Attributes:
@@ -75,7 +75,7 @@ class SpaceTimeDiT(DiT):
 
     def block(self, grid: tuple[int, ...]) -> Callable[..., nn.Module]:
         return functools.partial(
-            SpaceTimeBlock,
+            DiTSpaceTimeBlock,
             self.num_heads,
             self.mlp_ratio,
             self.dropout,

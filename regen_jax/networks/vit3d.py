@@ -18,7 +18,7 @@ from regen_jax.networks.layer_stack import Layer, Params
 from regen_jax.networks.vit import GridTransformer
 
 
-class SpaceTimeBlock(nn.Module):
+class ViTSpaceTimeBlock(nn.Module):
     """Attention within each frame, attention over time, and an MLP, all pre-norm.
 
     Attributes:
@@ -82,7 +82,7 @@ class SpaceTimeTransformer(GridTransformer):
 
     def block(self) -> Callable[..., nn.Module]:
         return functools.partial(
-            SpaceTimeBlock,
+            ViTSpaceTimeBlock,
             self.grid,
             self.size.num_heads,
             self.size.mlp_ratio,
@@ -91,7 +91,7 @@ class SpaceTimeTransformer(GridTransformer):
         )
 
 
-def inflate_encoder(params: Params, num_latents: int, patch_time: int) -> Params:
+def inflate_vit_encoder(params: Params, num_latents: int, patch_time: int) -> Params:
     """Returns parameters of an encoder that reads the last frame of each patch.
 
     Of a still clip, its latents are those of the image.
@@ -108,10 +108,10 @@ def inflate_encoder(params: Params, num_latents: int, patch_time: int) -> Params
     return {**params, "transformer": {**transformer, "in": linear}}
 
 
-def inflate_decoder(params: Params, num_latents: int, patch_time: int) -> Params:
+def inflate_vit_decoder(params: Params, num_latents: int, patch_time: int) -> Params:
     """Returns parameters of a decoder that repeats the image of each latent.
 
-    Arguments are those of `inflate_encoder`.
+    Arguments are those of `inflate_vit_encoder`.
     """
     head = jax.tree.map(
         lambda leaf: jnp.tile(leaf, (*[1] * (leaf.ndim - 1), patch_time)),

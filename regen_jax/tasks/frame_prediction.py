@@ -58,7 +58,8 @@ class FramePrediction(ImageTask):
       num_given: frames of X.
       num_predicted: frames of Y.
       stride: frames between the starts of clips of a video in `train`.
-      zooms: for each, clips are cut from videos whose shorter side is that many sizes.
+      zooms: for each factor z, videos are resized to a shorter side of z · size before
+        cropping.
       flips: whether `train` has each clip mirrored, backward, and both, too.
       rate: frames per second of clips that are written, and of videos that are read as
         prompts; 0 for that of the set.
@@ -186,37 +187,50 @@ class FramePrediction(ImageTask):
 
     def render_samples(self, prompts: Example, y: np.ndarray) -> Media:
         """Renders clips from the given frames on, the real one above each prediction."""
-        given = np.asarray(prompts["x"], np.uint8)[: self.num_rendered]
-        versions = {"predicted": y[: self.num_rendered]}
+        versions = {"sample": y}
         if "y" in prompts:
-            versions = {
-                "real": np.asarray(prompts["y"])[: self.num_rendered]
-            } | versions
-        return self._render("samples", given, versions)
+            versions = {"reference": np.asarray(prompts["y"])} | versions
+        return self._render("samples", np.asarray(prompts["x"], np.uint8), versions)
 
     def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Media:
         """Renders clips above their reconstructions."""
-        versions = {"real": y, "reconstructed": other}
-        versions = {name: y[: self.num_rendered] for name, y in versions.items()}
-        return self._render("reconstructions", y[: self.num_rendered, :0], versions)
+        versions = {"reference": y, "reconstruction": other}
+        return self._render("reconstructions", y[:, :0], versions)
 
     def _render(
         self, name: str, given: np.ndarray, versions: Mapping[str, np.ndarray]
     ) -> Media:
-        """Renders versions of the frames after those given, beneath one another."""
+        """Renders versions of the frames after those given, beneath one another.
+
+        Those given are labeled as the source.
+        """
         clips = [np.concatenate([given, y], axis=1) for y in versions.values()]
         rows = np.stack(clips, axis=1).reshape(-1, *clips[0].shape[1:])
         labels = [*versions] * len(given)
+        num_source = given.shape[1]
         strip = film_strip(
-            rows, rows.shape[1], labels=labels, scale=max(1, self.shown_scale)
+            rows,
+            rows.shape[1],
+            labels=labels,
+            scale=max(1, self.shown_scale),
+            num_source=num_source,
         )
-        grid = video_grid(
-            np.concatenate(clips),
-            min(_COLUMNS, len(given)),
-            captions=np.repeat([*versions], len(given)).tolist(),
-            scale=2 * self.shown_scale,
-        )
-        videos = {name: Video(grid, self.info["rate"])}
+        captions = np.repeat([*versions], len(given)).tolist()
+        grids = [
+            video_grid(
+                part,
+                min(_COLUMNS, len(given)),
+                captions=texts,
+                scale=2 * self.shown_scale,
+            )
+            for part, texts in zip(
+                np.split(np.concatenate(clips), [num_source], axis=1),
+                (["source"] * len(captions), captions),
+                strict=True,
+            )
+            if part.shape[1]
+        ]
+        videos = {name: Video(np.concatenate(grids), self.info["rate"])}
         return Media(images={name: strip}, videos=videos)
 
     def _space(self, num_frames: int) -> Array:

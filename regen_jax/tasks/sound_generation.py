@@ -137,14 +137,17 @@ class SoundGeneration(SetOptions, Task):
         they distinguish voices.
         """
         label, *others = enumerate(self.words.id_ranges)
+        names = tuple(self.words.names)[1:]
         size = {"sample_rate": self.sample_rate, "width": self.judge_width}
         judge = functools.partial(SoundClassifier, self.x, self.y, **size)
         judges = {"judge": judge((label,), max_band_shift=MAX_BAND_SHIFT)}
-        return judges | ({"voice_judge": judge(tuple(others))} if others else {})
+        if others:
+            judges["voice_judge"] = judge(tuple(others), names=names)
+        return judges
 
     def parse_prompt(self, kind: str, value: str) -> Example:
         if kind != "text":
-            raise UserError(f"sound generation reads --text=WORDS, not --{kind}")
+            raise UserError(f"sound_generation reads --text=WORDS, not --{kind}")
         return {"x": self.words.parse(value)}
 
     def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:

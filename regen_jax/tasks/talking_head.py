@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 import jax
@@ -18,22 +18,23 @@ from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, Judge, Task, Variables
 from regen_jax.interfaces.task import Generated, PerExample, PromptKind, SampleMetrics
 from regen_jax.judges.face_identity import FaceIdentity
-from regen_jax.media.curves import render_curves
+from regen_jax.media.faces import render_clips
+from regen_jax.media.markdown import table
 from regen_jax.media.media import Media
-from regen_jax.media.video import Video, film_strip, video_grid
 from regen_jax.metrics.image import psnr
-from regen_jax.metrics.talking_head import correlation, cross_correlation, peak_lag
+from regen_jax.metrics.talking_head import mouth_correlation, mouth_metrics
 from regen_jax.modalities.faces.face import SIZE, TRACKS
 from regen_jax.modalities.faces.inverse import read_tracks
 from regen_jax.modalities.faces.portrait import read_identity
 from regen_jax.ranges import Count
 from regen_jax.spaces import Array, Padded, Record
 
-MAX_LAG = 6
-"""Frames by which a mouth is searched before and after the sound."""
 JUDGED_FRAMES = 4
 """Frames of a clip whose mean embedding the judge compares."""
-_SHOWN, _STRIP, _SCALE = 4, 10, 3
+_SHOWN = 4
+_CREDIT = (
+    "Faces are drawn, and voices of the data set are synthetic: they are no person's."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +61,9 @@ class TalkingHead(SetOptions, Task):
 
     Attributes:
       name: of a prepared set with the features of `talking_faces`.
-      max_seconds: of a clip; longer ones are cut.
+      max_seconds: of a clip. Longer ones of the data set are cut, longer speech that is
+        given as a prompt is refused: a run has one length that clips are padded to, also
+        where a prior joins chunks.
       judge_width: channels of the judge of identity.
     """
 
@@ -125,14 +128,13 @@ class TalkingHead(SetOptions, Task):
             speech = talking_faces.read_speech(value, self._num_frames, *rates)
             return {"x": {"speech": speech}}
         if kind == "image":
-            return {"x": {"picture": talking_faces.read_picture(value, SIZE)}}
+            return {"x": {"picture": talking_faces.read_face(value)}}
         raise UserError(
             f"talking_head reads --audio=FILE and --image=FILE, not --{kind}"
         )
 
     def postprocess(self, y: Padded) -> Padded:
-        values = np.clip(np.round(y.values), 0, 255).astype(np.uint8)
-        return Padded(values, y.length)
+        return Padded(_pixels(y.values), y.length)
 
     def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
         """Returns metrics of clips by the renderer's inverse and the judge.
@@ -152,7 +154,7 @@ class TalkingHead(SetOptions, Task):
         def metrics(generated: Generated) -> dict[str, float]:
             prompts, y, _ = generated
             pairs = [pair for pair in self._mouths(prompts, y) if pair is not None]
-            values = _mouth_metrics(pairs, frame_ms)
+            values = mouth_metrics(pairs, frame_ms)
             if "y" in prompts:
                 values |= self._frame_metrics(prompts["y"], y)
             pictures = np.asarray(prompts["x"]["picture"])
@@ -178,7 +180,7 @@ class TalkingHead(SetOptions, Task):
         prompts, y, _ = generated
         known = [self._known(picture) for picture in prompts["x"]["picture"]]
         pairs = self._mouths(prompts, y)
-        values = [pair and correlation(*pair) for pair in pairs]
+        values = [pair and mouth_correlation(*pair) for pair in pairs]
         columns = [(value or 0.0, value is not None) for value in values]
         return {
             "text": ["" if clip is None else clip["text"] for clip in known],
@@ -189,7 +191,7 @@ class TalkingHead(SetOptions, Task):
         """Computes the `psnr` of frames, and the `mouth_correlation` of both clips."""
         jaws = [_read_jaw(y.values[:, 0], clips) for clips in (y, other)]
         pairs = [(b[:n], a[:n]) for a, b, n in zip(*jaws, y.length, strict=True)]
-        mouth = _mouth_metrics(pairs, 1000 / self.info["frame_rate"])
+        mouth = mouth_metrics(pairs, 1000 / self.info["frame_rate"])
         return self._frame_metrics(y, other) | {
             name: mouth[name] for name in ("mouth_correlation",) if name in mouth
         }
@@ -200,47 +202,46 @@ class TalkingHead(SetOptions, Task):
         return {"real_time_factor": seconds / shown} if shown else {}
 
     def render_samples(self, prompts: Example, y: Padded) -> Media:
-        """Renders clips with their sound, frames, and how far mouths are open."""
-        versions = {"generated": y}
+        """Renders clips with their sound, frames, curves of tracks, and prompts.
+
+        Prompts are files as `parse_prompt` reads them. The text has the credit line, and
+        sentences where they are known.
+        """
+        versions, texts = {"sample": y}, [_CREDIT]
+        pictures = np.asarray(prompts["x"]["picture"])
         if "y" in prompts:
-            versions["real"] = prompts["y"]
-        x = prompts["x"]
-        media = self._render("sample", versions, np.asarray(x["picture"]))
-        for video, speech, length in zip(
-            media.videos, np.asarray(x["speech"].values), y.length, strict=False
+            versions["reference"] = prompts["y"]
+            known = [self._known(picture) for picture in pictures]
+            columns = {"sentence": ["" if c is None else c["text"] for c in known]}
+            texts.insert(0, table({"clip": map(str, range(len(known)))} | columns))
+        media = self._render("sample", versions, pictures)
+        rate = self.info["sample_rate"]
+        speech = np.asarray(prompts["x"]["speech"].values)
+        for name, picture, wave, length in zip(
+            list(media.videos), pictures, speech, y.length, strict=False
         ):
-            media.videos[video] = dataclasses.replace(
-                media.videos[video],
-                sound=speech[:length].reshape(-1),
-                sample_rate=self.info["sample_rate"],
+            sound = wave[:length].reshape(-1)
+            video = media.videos[name]
+            media.videos[name] = dataclasses.replace(
+                video, sound=sound, sample_rate=rate
             )
+            media.audio[f"{name}_speech"] = sound, rate
+            media.images[f"{name}_face"] = _pixels(picture)
+        media.texts["samples"] = "\n\n".join(texts)
         return media
 
     def render_reconstructions(self, y: Padded, other: Padded) -> Media:
         """Renders clips beside their reconstructions."""
-        versions = {"original": y, "reconstruction": other}
+        versions = {"reference": y, "reconstruction": other}
         return self._render("reconstruction", versions, y.values[:, 0])
 
     def _render(
         self, name: str, versions: dict[str, Padded], pictures: np.ndarray
     ) -> Media:
-        """Renders the first clips of each version: videos, frames and curves."""
-        media, strips, panels = Media(), [], []
+        """Renders clips of each version, and the first ones in pictures."""
         shown = {k: Padded(*(part[:_SHOWN] for part in v)) for k, v in versions.items()}
-        labels = list(versions)
-        jaws = {k: _read_jaw(pictures[:_SHOWN], clips) for k, clips in shown.items()}
-        first = next(iter(shown.values()))
-        frames_of_strip = min(_STRIP, int(np.min(first.length)))
-        for index, length in enumerate(first.length):
-            clips = np.stack([clips.values[index, :length] for clips in shown.values()])
-            frames = video_grid(clips, len(clips), captions=labels, scale=_SCALE)
-            media.videos[f"{name}_{index}"] = Video(frames, self.info["frame_rate"])
-            strips.append(film_strip(clips, frames_of_strip, labels=labels))
-            panels.append({k: jaw[index, :length] for k, jaw in jaws.items()})
-        media.images[f"{name}_frames"] = np.concatenate(strips)
-        numbers = [f"clip {index}" for index in range(len(panels))]
-        media.images[f"{name}_mouth"] = render_curves(panels, numbers)
-        return media
+        tracks = {k: _read_tracks(pictures[:_SHOWN], v) for k, v in shown.items()}
+        return render_clips(name, versions, tracks, self.info["frame_rate"])
 
     def _frame_metrics(self, y: Padded, other: Padded) -> dict[str, float]:
         """Computes the `psnr` in dB of frames, where it is finite."""
@@ -273,23 +274,9 @@ class TalkingHead(SetOptions, Task):
         return _held_out_clips(self).get(np.asarray(picture).tobytes())
 
 
-def _mouth_metrics(
-    pairs: Sequence[tuple[np.ndarray, np.ndarray]], frame_ms: float
-) -> dict[str, float]:
-    """Returns metrics of mouths f[T] beside true ones; see `TalkingHead`."""
-    values = [v for pair in pairs if (v := correlation(*pair)) is not None]
-    crossed = [
-        v
-        for pair in pairs
-        if len(pair[0]) > 2 * MAX_LAG + 2
-        and (v := cross_correlation(*pair, MAX_LAG)) is not None
-    ]
-    metrics = {"mouth_correlation": float(np.mean(values))} if values else {}
-    if crossed:
-        lags = [abs(peak_lag(clip)) for clip in crossed]
-        metrics["mouth_lag_ms"] = abs(peak_lag(np.mean(crossed, axis=0))) * frame_ms
-        metrics["mouth_lag_clip_ms"] = float(np.mean(lags)) * frame_ms
-    return metrics
+def _pixels(values: np.ndarray) -> np.ndarray:
+    """Returns values as u8, rounded."""
+    return np.clip(np.round(values), 0, 255).astype(np.uint8)
 
 
 def _spread_frames(y: Padded, number: int) -> np.ndarray:
@@ -302,15 +289,19 @@ def _spread_frames(y: Padded, number: int) -> np.ndarray:
 
 def _read_jaw(pictures: np.ndarray, y: Padded) -> np.ndarray:
     """Returns the opening of the mouth f32[N, T] in clips of faces in pictures."""
-    jaw = _jaws(jnp.asarray(pictures), jnp.asarray(y.values))
-    return np.asarray(jaw)
+    return _read_tracks(pictures, y)[..., TRACKS.index("jaw")]
+
+
+def _read_tracks(pictures: np.ndarray, y: Padded) -> np.ndarray:
+    """Returns the tracks f32[N, T, 7] of clips of faces in pictures."""
+    return np.asarray(_tracks(jnp.asarray(pictures), jnp.asarray(y.values)))
 
 
 @jax.jit
-def _jaws(pictures: jax.Array, clips: jax.Array) -> jax.Array:
+def _tracks(pictures: jax.Array, clips: jax.Array) -> jax.Array:
     def read(pair: tuple[jax.Array, jax.Array]) -> jax.Array:
         picture, clip = (part.astype(jnp.float32)[None] for part in pair)
-        return read_tracks(read_identity(picture), clip)[0, :, TRACKS.index("jaw")]
+        return read_tracks(read_identity(picture), clip)[0]
 
     # Clip by clip: all of them as floats would need four times the memory.
     return jax.lax.map(read, (pictures, clips))

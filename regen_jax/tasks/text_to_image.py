@@ -190,11 +190,11 @@ class TextToImage(ImageTask):
             row = slice(start, start + columns)
             pictures.append(y[row])
             captions += texts[row]
-            labels.append("generated")
+            labels.append("sample")
             if "y" in prompts:
                 pictures.append(np.asarray(prompts["y"])[row])
                 captions += texts[row]
-                labels.append("real")
+                labels.append("reference")
         grid = image_grid(
             np.concatenate(pictures),
             columns,

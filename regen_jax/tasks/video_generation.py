@@ -38,6 +38,7 @@ MAX_SIMILAR = 100
 """The most clips whose structural similarity is computed, the first ones."""
 DEFAULT_RATE = 8.0
 """Frames per second of clips whose data set does not state it."""
+_CREDIT = "The digits of `moving_digits` are real, their motion is procedural."
 _COLUMNS = 6
 _STRIPS, _STRIP_FRAMES = 8, 8
 """Clips of a picture of film strips, one per row, and frames of each."""
@@ -138,8 +139,8 @@ class VideoGeneration(ImageTask):
     def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
         """Returns metrics of clips by the judge and the training clips.
 
-        As many digits are recognized in a clip as its caption has, those that the judge
-        is surest of, and matched to them in any order, see `match_parts`.
+        Of each clip the n digits with the highest presence are taken, n that of the
+        caption, and matched in any order, see `match_parts`.
         `digit_accuracy`: fraction of digits of captions that are recognized, for
         combinations of digit and motion that `train` has; `motion_accuracy`: of their
         motions; `both_accuracy`: of digits that are recognized and move as asked for.
@@ -191,13 +192,13 @@ class VideoGeneration(ImageTask):
         """Renders clips with their captions as a video and as film strips."""
         texts = _texts(prompts["x"])
         media = self._render("samples", y, texts)
-        media.texts["samples"] = table({"caption": texts})
+        media.texts["samples"] = f"{table({'caption': texts})}\n\n{_CREDIT}"
         return media
 
     def render_reconstructions(self, y: np.ndarray, other: np.ndarray) -> Media:
         """Renders clips, each above its reconstruction in the film strips."""
-        pairs = np.stack([y, other], axis=1)[: self.num_rendered]
-        labels = ["real", "reconstructed"] * len(pairs)
+        pairs = np.stack([y, other], axis=1)
+        labels = ["reference", "reconstruction"] * len(pairs)
         return self._render("reconstructions", np.concatenate(pairs), labels)
 
     def per_example(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from regen_jax.cli.combinations import combinations
+from regen_jax.cli.combinations import Combination, combinations, print_table
 from regen_jax.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -70,6 +70,22 @@ def test_config_without_such_choices_raises_user_error(tmp_path, digits_dir):
         UserError, match="has no CHOICES of abstraction, prior, decoder"
     ):
         next(combinations(arguments))
+
+
+def test_row_is_printed_before_the_next_one_is_known(capsys):
+    def rows():
+        yield Combination({"prior": "masked", "decoder": "inverse"}, "")
+        head, row = capsys.readouterr().out.splitlines()
+        assert head.split() == ["prior", "decoder"]
+        assert row == "masked          inverse  fits"
+        yield Combination({"prior": "autoregressive", "decoder": "inverse"}, "why not")
+
+    values = {"prior": ("autoregressive", "masked"), "decoder": ("inverse",)}
+    print_table(values, rows())
+    assert capsys.readouterr().out.splitlines() == [
+        "autoregressive  inverse  why not",
+        "1 of 2 combinations fit",
+    ]
 
 
 def test_command_prints_the_table(command, tmp_path, digits_dir):

@@ -90,10 +90,10 @@ PARTS = Regeneration(
 )
 
 
-def report(task, split="test", samples=0, batch_size=5, whole=True):
+def report(task, split="test", samples=0, batch_size=5, whole=True, parts=PARTS):
     """Makes the report of the prior of a task."""
-    data = EvaluationData(task, PARTS, split, batch_size, samples, whole)
-    *_, prior = make_stages(task, PARTS, data)
+    data = EvaluationData(task, parts, split, batch_size, samples, whole)
+    *_, prior = make_stages(task, parts, data)
     frozen = {name: v for name, v in VARIABLES.items() if name != "prior"}
     return prior.report(VARIABLES["prior"], frozen)
 
@@ -117,6 +117,21 @@ def test_part_of_the_core_list_has_its_part_of_what_is_too_long():
     # Each report calls for its samples first, and then for their gap.
     assert [len(too_long) for *_, too_long in task.calls] == [1, 1, 2, 2]
     assert task.calls[0][1] == pytest.approx(task.calls[2][1][:2])
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured(Noise):
+    """Noise whose mean is a metric of its own."""
+
+    def target_metrics(self, target):
+        return {"level": float(np.mean(target))}
+
+
+def test_metrics_of_the_prior_are_reported_beside_those_of_true_y_prime():
+    prior = Measured(Numbers.x, SPACE)
+    found = report(Numbers(), parts=dataclasses.replace(PARTS, prior=prior)).scalars
+    assert abs(found["samples/level"]) < 5
+    assert found["samples/true_level"] == np.mean([45, 41, 47, 42])
 
 
 def test_whole_split_is_reported_where_nothing_is_left_out():

@@ -130,6 +130,25 @@ def test_seams_of_chunks_that_disagree_are_bounded():
     assert ratios[0] < 1.5 < 2 < ratios[1]
 
 
+def test_seam_ratio_is_that_of_the_frames_where_chunks_meet():
+    model = chunked(9, 2)
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(3, FRAMES, 1)).cumsum(axis=1).astype(np.float32)
+    values[2, 9:] = np.nan  # One chunk has no seams.
+    target = Padded(values, np.array([FRAMES, 20, 9]))
+    # Starts are 7 and 14; with 20 frames 7 and 11, where the chunk before ends at 16.
+    steps = [np.diff(clip[:n, 0]) for clip, n in zip(*target, strict=True)]
+    joined = np.zeros((2, FRAMES - 1), bool)
+    joined[0, [6, 7, 8, 13, 14, 15]] = joined[1, [6, 7, 8, 10, 11, 12, 13, 14, 15]] = 1
+    expected = [
+        np.sqrt(np.mean(s[j[: len(s)]] ** 2) / np.mean(s[~j[: len(s)]] ** 2))
+        for s, j in zip(steps[:2], joined, strict=True)
+    ]
+    metrics = model.target_metrics(target)
+    assert metrics == {"seam_ratio": pytest.approx(np.mean(expected), rel=1e-5)}
+    assert model.target_metrics(Padded(values[2:], np.array([9]))) == {}
+
+
 def test_segments_of_source_and_target_begin_at_the_same_frame():
     model = chunked(8, 3)
     source, target = smooth(LENGTHS * 8)
@@ -202,7 +221,7 @@ REGRESSION = {"name": "regression", "network": DIT}
         (
             {"length": 4},
             (Array((7, 1), padded=True), TRACKS),
-            "config.prior: needs a source that keeps time with Array(23, 1, padded), to "
+            "config.prior: needs a source time-aligned with Array(23, 1, padded), to "
             "know its length, not Array(7, 1, padded)",
         ),
         (

@@ -59,6 +59,9 @@ class Shift(Generator):
     def alignment(self, variables, source, target):
         return jnp.ones((len(target.length), 4, 8))
 
+    def target_metrics(self, target):
+        return {"length": float(target.length.mean())}
+
     def update(self, variables, rng, loss_output):
         return {**variables, "seen": variables["seen"] + loss_output.sums["number"]}
 
@@ -103,6 +106,7 @@ def test_generator_within_sees_its_fields_alone(reads):
         model.log_prob(variables, source, target), -alone.loss
     )
     assert model.alignment(variables, source, target).shape == (2, 4, 8)
+    assert model.target_metrics(target) == {"length": 3.5}
     assert model.update(variables, None, output)["seen"] == 2
     finalized = model.finalize(variables, [(source, target)])
     total = 2 * float(target["tracks"].values.sum())
@@ -208,7 +212,7 @@ DIFFERENT = Record((("speech", SPEECH), ("picture", Array((12, 12, 3), 0, 1))))
             {"reads": ("picture",)},
             (SOURCE, TARGET),
             "config.prior.generator: needs a target of constant length, not Array(4, 2, "
-            "padded), or a source that keeps time with it",
+            "padded), or a source that is time-aligned with it",
         ),
         (
             {},
@@ -231,8 +235,8 @@ DIFFERENT = Record((("speech", SPEECH), ("picture", Array((12, 12, 3), 0, 1))))
         (
             {"generator": AUTOREGRESSIVE | {"conditioning": "aligned"}},
             (SOURCE, Record((("ids", Tokens(5, 3)), ("picture", PICTURE)))),
-            "config.prior.generator: conditioning 'aligned' needs a source that keeps time "
-            "in one field with the target: Record(speech: ",
+            "config.prior.generator: conditioning 'aligned' needs a source that is "
+            "time-aligned in one field with the target: Record(speech: ",
         ),
     ],
 )

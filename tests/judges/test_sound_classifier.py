@@ -7,7 +7,10 @@ from regen_jax.judges.sound_classifier import SoundClassifier, shift
 from regen_jax.spaces import Array, Tokens
 
 WORDS, WAVES = Tokens(2, 6), Array((4096,), -1.0, 1.0)
-JUDGE = SoundClassifier(WORDS, WAVES, ((0, range(1, 4)), (1, range(4, 6))), 16_000, 8)
+JUDGE = SoundClassifier(
+    *(WORDS, WAVES, ((0, range(1, 4)), (1, range(4, 6))), 16_000, 8),
+    names=("color", "shape"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +42,24 @@ def test_loss_is_the_sum_over_words_that_are_there(sounds, variables):
     np.testing.assert_allclose(loss(0 * both), 0)
     # At the start the words are about equally likely.
     assert loss(first).mean() == pytest.approx(np.log(3), abs=0.5)
+
+
+def test_accuracy_is_of_each_word_where_it_is_there(sounds, variables):
+    keys = jax.random.split(jax.random.key(0), 6)
+    x, _ = JUDGE.predict(variables, sounds)
+    x[:2, 0] = x[:2, 0] % 3 + 1
+    x[:3, 1] = 0
+
+    def metrics(judge, x):
+        sums = judge.loss(variables, keys, x, sounds, False).weighted_sums()
+        return {k: float(v / n) for k, (v, n) in sums.items() if k != "loss"}
+
+    values = metrics(JUDGE, x)
+    expected = {"color_accuracy": 4 / 6, "shape_accuracy": 1}
+    assert values == pytest.approx(expected, abs=1e-5)
+    assert metrics(JUDGE, 0 * x) == {"color_accuracy": 0, "shape_accuracy": 0}
+    alone = SoundClassifier(WORDS, WAVES, ((0, range(1, 6)),), 16_000, 8)
+    assert metrics(alone, x).keys() == {"accuracy"}
 
 
 @pytest.mark.parametrize("axis", [1, 2])

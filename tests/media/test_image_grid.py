@@ -51,10 +51,33 @@ def test_labels_and_captions_add_margins_only():
         np.testing.assert_array_equal(captions[y : y + 20, x : x + 40], image)
 
 
-def test_long_caption_is_truncated_to_its_image():
+def test_long_caption_is_wrapped_between_words():
+    images = random_images(3, 40, 40)
+
+    def below(*captions):
+        return image_grid(images, columns=3, scale=1, captions=captions)[47:]
+
+    line = below("a very", "", "") != 255
+    lines = below("a very long", "one", "") != 255
+    height = 18
+    assert len(lines) == len(line) + height
+    second = below("long", "", "") != 255
+    text = height - 1  # Below the frame of an image.
+    np.testing.assert_array_equal(lines[:text, :48], line[:text, :48])
+    np.testing.assert_array_equal(
+        lines[height : height + text, :48], second[:text, :48]
+    )
+    assert not lines[height:, 52:].any()
+    # No more than three lines, the last of which is truncated.
+    assert len(below("a very long text for so small an image", "", "")) == len(
+        below("one two three", "", "")
+    )
+
+
+def test_long_word_is_truncated_to_its_image():
     images = random_images(3, 40, 40)
     canvas = image_grid(
-        images, columns=3, scale=1, captions=["", "a very long caption", ""]
+        images, columns=3, scale=1, captions=["", "averylongcaption", ""]
     )
     below = canvas[48:]
     assert (

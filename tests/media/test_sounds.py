@@ -21,7 +21,7 @@ def test_short_sounds_share_a_row_with_all_their_versions(frames, columns):
     pairs = zip(*log_mels.values(), strict=True)
     expected = render_spectrograms(
         [log_mel for pair in pairs for log_mel in pair],
-        ["a", "references", "b", "references", "c", "references"],
+        ["a", "reference", "b", "reference", "c", "reference"],
         columns=columns,
     )
     np.testing.assert_array_equal(media.images["sounds"], expected)

@@ -84,11 +84,21 @@ def test_media_saves_gif_and_mp4(tmp_path):
 def test_tensorboard_shows_an_animated_gif(tmp_path):
     video = Video(moving_square(), 25)
     with SummaryWriter(tmp_path) as writer:
-        writer.write_media(3, Media(videos={"samples/clip": video}))
+        writer.write_media(3, Media(videos={"samples/digits": video}))
     events = EventAccumulator(str(tmp_path)).Reload()
-    (event,) = events.Images("samples/clip")
+    (event,) = events.Images("samples/digits_clip")
     assert (event.step, event.height, event.width) == (3, 15, 18)
     assert event.encoded_image_string == encode_gif(video)
+
+
+def test_image_and_video_of_one_name_have_two_tags(tmp_path):
+    frames = moving_square()
+    media = Media({"samples": frames[0]}, videos={"samples": Video(frames, 25)})
+    with SummaryWriter(tmp_path) as writer:
+        writer.write_media(3, media)
+    events = EventAccumulator(str(tmp_path)).Reload()
+    assert sorted(events.Tags()["images"]) == ["samples", "samples_clip"]
+    assert all(len(events.Images(tag)) == 1 for tag in ("samples", "samples_clip"))
 
 
 @pytest.mark.parametrize("shape", [(0, 8, 8, 3), (4, 8, 8, 1), (8, 8, 3)])
@@ -114,3 +124,13 @@ def test_film_strip_shows_first_and_last_frame():
     np.testing.assert_array_equal(strip[4:19, 4:22], clips[0, 0])
     np.testing.assert_array_equal(strip[23:38, 48:66], clips[1, 5])
     assert film_strip(clips, 99, scale=1).shape == film_strip(clips, 6, scale=1).shape
+
+
+def test_film_strip_names_the_columns_of_source_frames():
+    clips = np.repeat(moving_square(6, 40, 48)[None], 2, axis=0)
+    plain, marked = (film_strip(clips, 3, scale=1, num_source=n) for n in (0, 3))
+    above = len(marked) - len(plain)
+    np.testing.assert_array_equal(marked[above + 3 :], plain[3:])
+    # Of frames 0, 2 and 5.
+    ink = [(marked[:above, x : x + 48] != 255).any() for x in (4, 56, 108)]
+    assert ink == [True, True, False]

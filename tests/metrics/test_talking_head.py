@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from regen_jax.metrics.talking_head import correlation, cross_correlation, peak_lag
+from regen_jax.metrics.talking_head import (
+    correlation,
+    cross_correlation,
+    mouth_correlation,
+    mouth_metrics,
+    peak_lag,
+)
 
 TRACK = np.random.RandomState(0).normal(size=60).cumsum()
 
@@ -15,6 +21,15 @@ def test_correlation_equals_numpy():
 def test_constant_track_has_no_correlation():
     assert correlation(TRACK, np.ones(60)) is None
     assert cross_correlation(TRACK, np.ones(60), 3) is None
+
+
+def test_mouth_that_does_not_move_has_correlation_zero():
+    shut = np.zeros(60)
+    assert mouth_correlation(shut, TRACK) == 0
+    assert mouth_correlation(TRACK, shut) is mouth_correlation(shut, shut) is None
+    metrics = mouth_metrics([(TRACK, TRACK), (shut, TRACK), (TRACK, shut)], 40)
+    expected = {"mouth_correlation": 0.5, "mouth_lag_ms": 0, "mouth_lag_clip_ms": 0}
+    assert metrics == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("frames", [-3, 0, 2])

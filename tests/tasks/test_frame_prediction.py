@@ -93,6 +93,13 @@ def test_samples_are_rendered_from_the_given_frames_on(task):
     media = task.render_samples(batch, batch["y"])
     assert media.videos["samples"].frames.shape[0] == 12
     assert media.videos["samples"].rate == 25
+    frames = media.videos["samples"].frames
+    cell = 32 * 2 * task.shown_scale
+    # Captions change where the source ends.
+    captions = frames[:, 6 + cell + 1 : 6 + cell + 17]
+    assert not np.array_equal(captions[3], captions[4])
+    for part in (captions[:4], captions[4:]):
+        np.testing.assert_array_equal(part, np.repeat(part[:1], len(part), axis=0))
     alone = task.render_samples({"x": batch["x"]}, batch["y"])
     assert alone.images["samples"].shape[0] < media.images["samples"].shape[0]
     shown = task.render_reconstructions(batch["y"], batch["y"])

@@ -149,6 +149,9 @@ def test_run_is_evaluated_beside_real_sounds(run):
         *metrics
     }
     assert all(math.isfinite(value) for value in metrics.values())
+    judges = {name for name in metrics if "judge/" in name and "accuracy" in name}
+    words = {f"voice_judge/{name}_accuracy" for name in ("accent", "pitch", "rate")}
+    assert judges == words | {"judge/accuracy", "voice_judge/voice_accuracy"}
     assert metrics["real/log_spectral_distance"] == pytest.approx(0, abs=1e-5)
     assert metrics["decoder/log_spectral_distance"] > 0
 

@@ -138,6 +138,7 @@ def test_rendered_clips_run_beside_their_captions(task):
     assert media.videos["samples"].frames.shape[0] == 4
     assert media.videos["samples"].rate == 8.0
     assert f"a {KNOWN}" in media.texts["samples"]
+    assert "motion is procedural" in media.texts["samples"]
     assert media.images["samples"].shape[2] == 3
     media = task.render_reconstructions(y, y)
     assert media.images.keys() == media.videos.keys() == {"reconstructions"}

@@ -20,9 +20,9 @@ MEAN, SCALE = -6.0, 3.0
 class FrameMel(Abstraction):
     """Turns sound that is cut into frames of a clip into log-mel features of each.
 
-    A frame has the spectra of `parts` windows, centered from its beginning on; they
-    reach into neighboring frames. Of a Record, each field of sound is turned, and the
-    others stay.
+    A frame has `parts` spectra, whose windows are centered at equal distances from its
+    beginning on and reach into neighboring frames. Of a Record, each field of sound is
+    turned, and the others stay.
 
     Attributes:
       input_space: padded frames of samples in [-1, 1], or a Record with such a field.

@@ -9,8 +9,8 @@ from regen_jax.abstractions.networks.video_networks import VideoNetworks
 from regen_jax.networks.conv.conv3d import (
     Decoder,
     Encoder,
-    inflate_decoder,
-    inflate_encoder,
+    inflate_conv_decoder,
+    inflate_conv_encoder,
 )
 from regen_jax.networks.layer_stack import Params
 from regen_jax.spaces import Array
@@ -37,7 +37,7 @@ class Conv3dNetworks(VideoNetworks, Conv2dNetworks):
                 f"widths, not {self.temporal}"
             )
 
-    of_images = Conv2dNetworks
+    image_networks = Conv2dNetworks
 
     @property
     def frames_per_latent(self) -> int:
@@ -71,6 +71,6 @@ class Conv3dNetworks(VideoNetworks, Conv2dNetworks):
     def inflate(self, space: Array, params: Params) -> Params:
         folds = self.downsample == "fold"
         return {
-            "encoder": inflate_encoder(params["encoder"], self.temporal, folds),
-            "decoder": inflate_decoder(params["decoder"], self.temporal),
+            "encoder": inflate_conv_encoder(params["encoder"], self.temporal, folds),
+            "decoder": inflate_conv_decoder(params["decoder"], self.temporal),
         }

@@ -67,7 +67,7 @@ class Networks(Checked, abc.ABC):
         """Returns the mask of the latents of y, None where they are not padded."""
         return None
 
-    def smaller(self, space: Space) -> tuple[Space, "Networks"] | None:
+    def as_image_networks(self, space: Space) -> tuple[Space, "Networks"] | None:
         """Returns the space and networks whose parameters `inflate` takes; None for none.
 
         Those of clips are inflated from those of images.
@@ -75,7 +75,7 @@ class Networks(Checked, abc.ABC):
         return None
 
     def inflate(self, space: Space, params: Params) -> Params:
-        """Returns parameters made from those of `smaller`.
+        """Returns parameters made from those of `as_image_networks`.
 
         Args:
           space: that these networks encode.

@@ -21,7 +21,7 @@ class VideoNetworks(ImageNetworks):
     first f.
     """
 
-    of_images: ClassVar[type[ImageNetworks]]
+    image_networks: ClassVar[type[ImageNetworks]]
     """Networks of images, whose options these have and whose parameters inflate."""
     kind: ClassVar[str] = "clips"
     axes: ClassVar[tuple[str, ...]] = ("frames", "height", "width", "channels")
@@ -31,10 +31,10 @@ class VideoNetworks(ImageNetworks):
     def frames_per_latent(self) -> int:
         """Number of frames that a latent stands for."""
 
-    def smaller(self, space: Array) -> tuple[Array, ImageNetworks]:
-        fields = dataclasses.fields(self.of_images)
+    def as_image_networks(self, space: Array) -> tuple[Array, ImageNetworks]:
+        fields = dataclasses.fields(self.image_networks)
         options = {field.name: getattr(self, field.name) for field in fields}
-        return frame_space(space), self.of_images(**options)
+        return frame_space(space), self.image_networks(**options)
 
     def num_latent_frames(self, space: Array) -> int:
         """Returns the number of latents of a clip in time."""

@@ -7,8 +7,8 @@ from regen_jax.abstractions.networks.vit import VitNetworks
 from regen_jax.networks.layer_stack import Params
 from regen_jax.networks.vit3d import (
     SpaceTimeTransformer,
-    inflate_decoder,
-    inflate_encoder,
+    inflate_vit_decoder,
+    inflate_vit_encoder,
 )
 from regen_jax.ranges import Count
 from regen_jax.spaces import Array
@@ -28,7 +28,7 @@ class Vit3dNetworks(VideoNetworks, VitNetworks):
     patch_time: Count = 4
     causal: bool = True
 
-    of_images = VitNetworks
+    image_networks = VitNetworks
 
     @property
     def frames_per_latent(self) -> int:
@@ -48,6 +48,6 @@ class Vit3dNetworks(VideoNetworks, VitNetworks):
     def inflate(self, space: Array, params: Params) -> Params:
         num_frames, frames = self.num_latent_frames(space), self.patch_time
         return {
-            "encoder": inflate_encoder(params["encoder"], num_frames, frames),
-            "decoder": inflate_decoder(params["decoder"], num_frames, frames),
+            "encoder": inflate_vit_encoder(params["encoder"], num_frames, frames),
+            "decoder": inflate_vit_decoder(params["decoder"], num_frames, frames),
         }

@@ -35,8 +35,8 @@ class FrameLatents(LatentAbstraction):
 
     Encoder and decoder read the picture too, and latents pass a bottleneck, which leaves
     room for little but what moves. Steps train on a few frames of each clip. Bits per
-    frame are those of a quantizer, such as `fsq` with `standardize=False`, since what a
-    few frames share is not what all do.
+    frame are those of a quantizer, such as `fsq`. Its `standardize` must be off: a few
+    frames per step do not give the moments of a clip.
 
     Attributes:
       input_space: clips [T, H, W, C] with bounds.

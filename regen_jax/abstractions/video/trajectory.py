@@ -32,9 +32,12 @@ class Trajectory(HostFeature):
     Parts are bright on black, and ordered from left to right in the first frame; see
     `modalities.video.tracking` for how they are found. A rule draws them again, so that Y′
     determines a clip exactly whose parts are rigid, move by whole pixels, fit into the
-    picture, and do not overlap in the frame that the pictures are taken from. What is lost
-    of others: changes of the picture but for its size, parts beyond the number, and
-    what is dimmer than the threshold where two parts are near each other.
+    picture, and do not overlap in the frame that the pictures are taken from. Of other
+    clips, Y′ loses
+
+    - changes of a part's picture other than those of its size,
+    - parts beyond the number `parts`, and
+    - pixels below the threshold where two parts are near each other.
 
     Attributes:
       input_space: clips [T, H, W, 1] with bounds.

@@ -1,4 +1,8 @@
-"""Reads clips with captions of any prepared TFDS set, without TensorFlow."""
+"""Reads clips with captions of any prepared TFDS set, without TensorFlow.
+
+Captions are any texts here; a task may refuse those outside of its grammar, as
+`video_generation` does.
+"""
 
 import dataclasses
 import io

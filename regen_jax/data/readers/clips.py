@@ -26,7 +26,8 @@ class Cut(NamedTuple):
       num_frames: of a clip.
       size: height and width of a clip.
       stride: frames between the starts of clips of a video.
-      zooms: for each, videos are resized so that the shorter side is that many sizes.
+      zooms: for each factor z, videos are resized to a shorter side of z · size before
+        cropping.
       step: pixels between crops on either axis; as many as fit lie about the center. With
         0 it is the center alone.
       flips: whether there is each clip four times: also mirrored, backward, and both.

@@ -5,21 +5,24 @@ import functools
 import io
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from regen_jax.data.readers import raw_records
-from regen_jax.data.readers.captioned_images import resize_and_crop
 from regen_jax.data.tfds import prepared
-from regen_jax.errors import UserError, reason
+from regen_jax.errors import UserError
 from regen_jax.modalities.audio import files
+from regen_jax.modalities.faces.face import SIZE
+from regen_jax.modalities.faces.likeness import drawn_snr
+from regen_jax.modalities.image.files import read_picture
 from regen_jax.spaces import Padded
 
 FEATURES = ("audio", "frames", "text", "tracks")
+MIN_SNR = 4.5
+"""Decibels of `drawn_snr` below which a picture is taken for no face of the renderer."""
 logger = logging.getLogger("regen_jax")
 
 
@@ -125,39 +128,25 @@ def read_speech(path: str, num_frames: int, rate: int, sample_rate: int) -> Padd
     count = -(-len(wave) // size)
     if count > num_frames:
         raise UserError(
-            f"{path} lasts {len(wave) / sample_rate:.2f} s: at most "
-            f"{num_frames / rate:.2f} s fit (config.data.max_seconds)"
+            f"{path} lasts {count / rate:.2f} s in whole frames: at most "
+            f"{num_frames / rate:.2f} s of speech fit; train with a larger "
+            "config.data.max_seconds"
         )
     wave = np.pad(wave, (0, count * size - len(wave)))
     return pad(wave.reshape(count, size), num_frames)
 
 
-def read_picture(path: str, size: int) -> np.ndarray:
-    """Reads the picture of a face, u8[size, size, 3].
-
-    Another size is cropped to the central square and resized, which is logged.
+def read_face(path: str) -> np.ndarray:
+    """Reads the picture of a face that the renderer draws, u8[SIZE, SIZE, 3].
 
     Raises:
-      UserError: the file is missing, damaged, or no picture.
+      UserError: it cannot be read, see `read_picture`, or is no such face.
     """
-    if not Path(path).is_file():
-        raise UserError(f"there is no picture {path!r}")
-    try:
-        with Image.open(io.BytesIO(Path(path).read_bytes())) as image:
-            image.load()
-            shape = image.size
-            picture = resize_and_crop(image, size)
-    except UnidentifiedImageError as error:
+    picture = read_picture(path, SIZE)
+    if (snr := drawn_snr(picture)) < MIN_SNR:
         raise UserError(
-            f"{path!r} is no picture that can be read: write it as PNG or JPEG"
-        ) from error
-    # Damage shows as almost any exception of Pillow.
-    except Exception as error:
-        raise UserError(f"picture {path!r} cannot be read: {reason(error)}") from error
-    if shape != (size, size):
-        logger.info(
-            "picture %s: %d × %d pixels; cropped and resized to %d × %d",
-            *(path, *shape, size, size),
+            f"picture {path!r} is not a face that the renderer draws (SNR {snr:.1f} dB, "
+            f"below {MIN_SNR:g}): use the first frame of a clip"
         )
     return picture
 

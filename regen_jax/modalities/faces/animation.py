@@ -13,7 +13,7 @@ _CLOSING, _OPENING = 0.08, 0.16
 _POSE = (0.4, 0.3, 0.35)
 """Standard deviations of yaw, pitch and roll about which the head wanders."""
 _POSE_TIME = 0.6
-"""Time in seconds over which a pose forgets where it was."""
+"""Correlation time of the pose in seconds."""
 
 
 def frame_times(num_frames: int) -> np.ndarray:

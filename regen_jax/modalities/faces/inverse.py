@@ -1,7 +1,7 @@
 """Reads the tracks of a face off its frames: the analytic inverse of the renderer.
 
 Colors of neighboring materials are known, so each pixel of an anti-aliased edge says how
-much of it each material covers. Areas and moments of such shares give positions and half
+much of it each material covers. Areas and moments of such fractions give positions and half
 axes to fractions of a pixel, from which the formulas of the renderer are solved.
 """
 
@@ -16,9 +16,9 @@ from regen_jax.modalities.faces.shapes import coverage, ellipse
 from regen_jax.modalities.faces.unmixing import (
     Region,
     fill_columns,
-    firm,
+    material_fractions,
     measure,
-    shares,
+    snap_fractions,
     window,
 )
 
@@ -69,7 +69,7 @@ def read_tracks(identity: Identity, frames: jax.Array) -> jax.Array:
 
 def read_pose(identity: Identity, frames: jax.Array) -> Pose:
     """Finds the pose by the eyes, whose window follows them from the front view."""
-    eyes = _eye_shares(identity, frames)
+    eyes = _eye_fractions(identity, frames)
     still = jnp.zeros(frames.shape[:2])
 
     def step(pose: Pose, _: None) -> tuple[Pose, None]:
@@ -87,17 +87,17 @@ def read_pose(identity: Identity, frames: jax.Array) -> Pose:
 
 def read_eye_distance(identity: Identity, frames: jax.Array, pose: Pose) -> jax.Array:
     """Measures the distance of the eyes from the middle of the face, f32[B, T]."""
-    left, right = _both_eyes(_eye_shares(identity, frames), pose)
+    left, right = _both_eyes(_eye_fractions(identity, frames), pose)
     return (right.x - left.x) / 2
 
 
-def _both_eyes(shares: jax.Array, pose: Pose) -> tuple[Region, Region]:
+def _both_eyes(fractions: jax.Array, pose: Pose) -> tuple[Region, Region]:
     """Measures the left and the right eye along the axes of the head."""
     x, y = pose.local(_EYE_ROWS)
     left, right = (
-        measure(shares * window(x, y, sides, _EYE_HEIGHT), _EYE_ROWS, _COLUMNS).rotated(
-            -pose.roll
-        )
+        measure(
+            fractions * window(x, y, sides, _EYE_HEIGHT), _EYE_ROWS, _COLUMNS
+        ).rotated(-pose.roll)
         for sides in ((-8.8, -0.8), (0.8, 8.8))
     )
     return left, right
@@ -107,17 +107,17 @@ def _read_blink(identity: Identity, frames: jax.Array, pose: Pose) -> jax.Array:
     """Finds how far eyes are closed, f32[B, T], by the area that is not skin."""
     x, y = pose.local(_EYE_ROWS)
     inside = window(x, y, (-8.8, 8.8), _EYE_HEIGHT)
-    eyes = fill_columns(_eye_shares(identity, frames) * inside)
+    eyes = fill_columns(_eye_fractions(identity, frames) * inside)
     area = measure(eyes, _EYE_ROWS, _COLUMNS).area / 2
     height = area / _CLOSED_AREA - renderer.LASH
     return 1 - jnp.clip(height / renderer.EYE_Y_RADIUS, 0, 1)
 
 
-def _eye_shares(identity: Identity, frames: jax.Array) -> jax.Array:
+def _eye_fractions(identity: Identity, frames: jax.Array) -> jax.Array:
     """Returns how much of the pixels around the eyes is not skin."""
     pixels = frames[:, :, _EYE_ROWS, _COLUMNS]
     colors = _colors(identity, "skin", "lashes", "white")
-    return firm(sum(shares(pixels, *colors)))
+    return snap_fractions(sum(material_fractions(pixels, *colors)))
 
 
 def read_mouth(
@@ -132,7 +132,9 @@ def read_mouth(
       chin_drop: f32[B, T], by which the chin is lower than where the mouth is closed.
     """
     pixels = frames[:, :, _MOUTH_ROWS, _COLUMNS]
-    lips, opening = shares(pixels, *_colors(identity, "skin", "lips", "inside"))
+    lips, opening = material_fractions(
+        pixels, *_colors(identity, "skin", "lips", "inside")
+    )
     width, height = (
         identity.length(name)[:, None, None, None]
         for name in ("head_width", "head_height")
@@ -141,9 +143,9 @@ def read_mouth(
     face = ellipse(x, y, width - 1.2, height - 1.2 + chin_drop[..., None, None])
     x, y = pose.local(_MOUTH_ROWS)
     inside = coverage(face) * window(x, y, (-7.6, 7.6), (4.9, 18.0))
-    covered = fill_columns(inside * firm(lips + opening))
+    covered = fill_columns(inside * snap_fractions(lips + opening))
     outer = measure(covered, _MOUTH_ROWS, _COLUMNS).rotated(-pose.roll)
-    area = outer.area - jnp.sum(inside * firm(lips), axis=(-2, -1))
+    area = outer.area - jnp.sum(inside * snap_fractions(lips), axis=(-2, -1))
     return _half_axis(outer.xx), _half_axis(outer.yy), jnp.maximum(area, 0)
 
 

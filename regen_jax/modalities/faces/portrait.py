@@ -1,7 +1,7 @@
 """Reads the identity of a face off one picture of it, with the mouth closed.
 
 Colors are first those of places that each material covers in any face, lengths are areas
-of shares along strips that an edge crosses, and colors are then solved for exactly: a
+of fractions along strips that an edge crosses, and colors are then solved for exactly: a
 picture is affine in them where the lengths are known.
 """
 
@@ -22,7 +22,7 @@ from regen_jax.modalities.faces.inverse import (
     read_mouth,
     read_pose,
 )
-from regen_jax.modalities.faces.unmixing import share, window
+from regen_jax.modalities.faces.unmixing import material_fraction, window
 
 _PLACES = {
     "background": ((0, 0, 4, 4), (0, 44, 4, 48)),
@@ -79,7 +79,7 @@ def _measure_lengths(identity: Identity, picture: jax.Array, pose: Pose) -> Iden
 
     def area(base: str, other: str, x_range, y_range) -> jax.Array:
         pair = (color[name][:, None, None] for name in (base, other))
-        weights = share(picture, *pair) * window(x, y, x_range, y_range)
+        weights = material_fraction(picture, *pair) * window(x, y, x_range, y_range)
         return jnp.sum(weights, axis=(1, 2))
 
     height = 10.5 + area("neck", "skin", (-1, 1.5), (10.5, 16.4)) / 3

@@ -1,4 +1,4 @@
-"""Soft measurements in frames: shares of materials in pixels, and sums within windows."""
+"""Soft measurements in frames: fractions of materials in pixels, sums within windows."""
 
 from typing import NamedTuple
 
@@ -10,11 +10,13 @@ from regen_jax.modalities.faces.face import CENTER, rotate
 from regen_jax.modalities.faces.shapes import coverage
 
 _EPSILON = 1e-6
-_SLACK = 0.03
+_STRETCH = 0.03
 
 
-def share(pixels: jax.Array, base: jax.Array, other: jax.Array) -> jax.Array:
-    """Returns the share of a material in pixels of two, f32[...] in [0, 1].
+def material_fraction(
+    pixels: jax.Array, base: jax.Array, other: jax.Array
+) -> jax.Array:
+    """Returns the fraction of a material in pixels of two, f32[...] in [0, 1].
 
     Args:
       pixels: f32[..., 3].
@@ -23,15 +25,22 @@ def share(pixels: jax.Array, base: jax.Array, other: jax.Array) -> jax.Array:
     """
     direction = other - base
     length = jnp.sum(direction**2, axis=-1, keepdims=True) + _EPSILON
-    return firm(_product(pixels, base, direction / length))
+    return snap_fractions(_product(pixels, base, direction / length))
 
 
-def shares(
+def material_fractions(
     pixels: jax.Array, base: jax.Array, first: jax.Array, second: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Returns the shares of two materials in pixels of three, f32[...], by least squares.
+    """Returns the fractions of two materials in pixels of three, by least squares.
 
-    They are not clipped. Colors broadcast to the pixels f32[..., 3].
+    Args:
+      pixels: f32[..., 3].
+      base: color of the third material; colors broadcast to the pixels.
+      first: color of one material that is measured.
+      second: color of the other.
+
+    Returns:
+      A fraction f32[...] of each, not clipped to [0, 1].
     """
     u, v = first - base, second - base
     uu, vv, uv = (jnp.sum(a * b, axis=-1) for a, b in ((u, u), (v, v), (u, v)))
@@ -41,12 +50,13 @@ def shares(
     return _product(pixels, base, of_first), _product(pixels, base, of_second)
 
 
-def firm(share: jax.Array) -> jax.Array:
-    """Clips shares to [0, 1], where the nearest to 0 and 1 count as these.
+def snap_fractions(fractions: jax.Array) -> jax.Array:
+    """Clips fractions to [0, 1] after stretching them by 3% at both ends.
 
-    Rounding of colors would add up over many pixels. Areas stay, as half a pixel does.
+    So the rounding of colors does not accumulate over pixels that one material covers; the
+    mean area of edge pixels is preserved.
     """
-    return jnp.clip((share - _SLACK) / (1 - 2 * _SLACK), 0, 1)
+    return jnp.clip((fractions - _STRETCH) / (1 - 2 * _STRETCH), 0, 1)
 
 
 def _product(pixels: jax.Array, base: jax.Array, direction: jax.Array) -> jax.Array:
@@ -58,12 +68,12 @@ def _product(pixels: jax.Array, base: jax.Array, direction: jax.Array) -> jax.Ar
     return sum(channels, start=jnp.float32(0))
 
 
-def fill_columns(shares_HxW: jax.Array) -> jax.Array:
-    """Returns shares [..., H, W] with what lies between the ends of a column filled.
+def fill_columns(fractions_HxW: jax.Array) -> jax.Array:
+    """Returns fractions [..., H, W] with what lies between the ends of a column filled.
 
     The shape of a convex region is exact, whatever is drawn within it.
     """
-    rows = jnp.moveaxis(shares_HxW, -2, 0)
+    rows = jnp.moveaxis(fractions_HxW, -2, 0)
 
     def grow(largest: jax.Array, row: jax.Array) -> tuple[jax.Array, jax.Array]:
         largest = jnp.maximum(largest, row)

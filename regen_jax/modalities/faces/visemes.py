@@ -15,7 +15,7 @@ from regen_jax.modalities.text.espeak import PAUSE
 
 
 class Viseme(NamedTuple):
-    """A mouth shape and how much it insists on it.
+    """A mouth shape and its dominance.
 
     Attributes:
       jaw: opening, in [0, 1].

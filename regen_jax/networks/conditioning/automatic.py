@@ -9,7 +9,7 @@ from regen_jax.networks.conditioning.interface import Conditioning, Estimate
 from regen_jax.networks.conditioning.record import RecordConditioning
 from regen_jax.networks.conditioning.spatial import (
     SpatialConditioning,
-    gives_length,
+    determines_length,
     is_spatial,
 )
 from regen_jax.networks.conditioning.tokens import TokenConditioning
@@ -41,6 +41,6 @@ def _chosen(source_space: Space, target_space: Array) -> Conditioning:
     if isinstance(source_space, Record):
         return RecordConditioning()
     spaces = source_space, target_space
-    if is_spatial(*spaces) or gives_length(*spaces):
+    if is_spatial(*spaces) or determines_length(*spaces):
         return SpatialConditioning()
     return TokenConditioning()

@@ -68,11 +68,10 @@ def blocks(frames: jax.Array, rows: int, columns: int) -> jax.Array:
     return x.reshape(batch, time, rows, columns, -1, channels)
 
 
-def spread(num_given: int, num_targets: int) -> np.ndarray:
-    """Returns the frames of the source that each target frame is given, i64[T, n].
+def assign_source_frames(num_given: int, num_targets: int) -> np.ndarray:
+    """Returns the source frames concatenated to each target frame, cyclically: i64[T, n].
 
-    Frame after frame, and again from the first one, so that all are given to as many
-    target frames as there are of the source.
+    Each target frame has one, or as many as are needed for all to be used.
     """
     number = -(-num_given // num_targets)
     frames = np.arange(num_targets)[:, None] + num_targets * np.arange(number)
@@ -99,7 +98,7 @@ class FramesEncoder(nn.Module):
         times = step * jnp.arange(time) + (step + 1) / 2
         moved = (moved_on(x[:, -1], motion, times) - last) / scale
         given = jnp.concatenate([(x[:, :-1] - last) / scale, last], axis=1)
-        given = blocks(given, rows, columns)[:, spread(x.shape[1], time)]
+        given = blocks(given, rows, columns)[:, assign_source_frames(x.shape[1], time)]
         given = given.transpose(0, 1, 3, 4, 2, 5, 6)
         level = blocks(jnp.log(scale), rows, columns).mean(axis=-2)
         channels = jnp.concatenate(
@@ -123,10 +122,11 @@ class FramesConditioning(Conditioning):
     """Concatenates the frames of the source to the input channels of the target frames.
 
     They are the last frame, and the differences of the others from it in units of
-    `change_scale`. Each target frame has one of them, or as many as needed, see `spread`:
-    a network joins them, by patches, attention or channels. Each also has the last frame
-    moved on to its time by the motion of blocks (`regen_jax.modalities.video`). Where the
-    target has a lower resolution, as latents have, the pixels of a block are channels.
+    `change_scale`. Each target frame has one of them, or as many as needed, see
+    `assign_source_frames`: a network joins them, by patches, attention or channels. Each
+    also has the last frame moved on to its time by the motion of blocks
+    (`regen_jax.modalities.video`). Where the target has a lower resolution, as latents
+    have, the pixels of a block are channels.
 
     For regression of frames in the range of the source, the last frame, averaged over
     blocks, is the estimate of each target frame, and `change_scale` its scale: where

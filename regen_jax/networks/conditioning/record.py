@@ -13,8 +13,8 @@ from regen_jax.networks.conditioning.interface import Condition, Conditioning, E
 from regen_jax.networks.conditioning.spatial import (
     SpatialEncoder,
     is_spatial,
-    is_still,
-    is_timed,
+    is_spatial_per_frame,
+    is_time_aligned,
     target_estimate,
 )
 from regen_jax.networks.conditioning.tokens import TokenEncoder
@@ -80,8 +80,8 @@ class RecordEncoder(nn.Module):
 class RecordConditioning(Conditioning):
     """Has each field of a Record enter by the mechanism that its space allows.
 
-    Fields that keep time with the target, that can be resized to it or to each of its
-    frames join the input channels. Pictures that do neither are embedded by convolutions,
+    Fields that are time-aligned with the target, or can be resized to it or to each of its
+    frames, join the input channels. Pictures that do neither are embedded by convolutions,
     all other fields as by `tokens`. Vectors are summed, tokens and channels joined.
 
     Attributes:
@@ -111,8 +111,9 @@ def mechanism(
     field: Field, target_space: Array
 ) -> Literal["spatial", "picture", "tokens"]:
     """Returns how a field enters a network of a target."""
-    resized = is_spatial(field, target_space) and not field.padded
-    if resized or is_timed(field, target_space) or is_still(field, target_space):
+    spaces = field, target_space
+    resized = is_spatial(*spaces) and not field.padded
+    if resized or is_time_aligned(*spaces) or is_spatial_per_frame(*spaces):
         return "spatial"
     return "picture" if is_picture(field) else "tokens"
 

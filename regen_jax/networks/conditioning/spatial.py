@@ -46,8 +46,8 @@ def is_spatial(source_space: Space, target_space: Array) -> bool:
     )
 
 
-def is_timed(source_space: Space, target_space: Array) -> bool:
-    """Returns whether a source keeps time with the target.
+def is_time_aligned(source_space: Space, target_space: Array) -> bool:
+    """Returns whether a source is time-aligned with the target.
 
     The first axis of one divides that of the other. What the source has at each time is a
     vector, or can be resized to what the target has.
@@ -63,7 +63,7 @@ def is_timed(source_space: Space, target_space: Array) -> bool:
     )
 
 
-def is_still(source_space: Space, target_space: Array) -> bool:
+def is_spatial_per_frame(source_space: Space, target_space: Array) -> bool:
     """Returns whether a source can be resized to each frame of the target."""
     return (
         isinstance(source_space, Array)
@@ -88,8 +88,8 @@ def resize_condition(
 ) -> jax.Array:
     """Normalizes a source and resizes it, linearly, to the axes of the target.
 
-    A source that keeps time is not resized along the first axis: of several of its steps
-    per frame, the channels are joined. A still one is repeated for each frame.
+    A time-aligned source is not resized along the first axis: of several of its steps per
+    frame, the channels are joined. One without time is repeated for each frame.
 
     Returns:
       f32[B, *target axes, channels].
@@ -102,7 +102,7 @@ def resize_condition(
         shape = (len(values), *target_space.shape[:-1], values.shape[-1])
         return jax.image.resize(values, shape, "linear")
     frames, *axes = target_space.shape[:-1]
-    if is_timed(source_space, target_space):
+    if is_time_aligned(source_space, target_space):
         values = _fold_steps(values, frames)
     else:
         values = values[:, None]
@@ -123,25 +123,25 @@ def _fold_steps(values: jax.Array, frames: int) -> jax.Array:
     return jnp.moveaxis(values, 2, -2).reshape(batch, frames, *axes, -1)
 
 
-def gives_length(source_space: Space, target_space: Array) -> bool:
+def determines_length(source_space: Space, target_space: Array) -> bool:
     """Returns whether the length of a target is that of its source, or of a field."""
     if isinstance(source_space, Record):
         return any(
-            gives_length(field, target_space) for _, field in source_space.fields
+            determines_length(field, target_space) for _, field in source_space.fields
         )
-    return is_timed(source_space, target_space) and source_space.padded
+    return is_time_aligned(source_space, target_space) and source_space.padded
 
 
 def target_length(source_space: Space, target_space: Array, source: Any) -> jax.Array:
     """Returns i32[B], the frames of the target that a source covers, in part at least.
 
-    Only where `gives_length`; of several fields of a Record, the shortest counts.
+    Only where `determines_length`; of several fields of a Record, the shortest counts.
     """
     if isinstance(source_space, Record):
         by_field = [
             target_length(field, target_space, source[name])
             for name, field in source_space.fields
-            if gives_length(field, target_space)
+            if determines_length(field, target_space)
         ]
         return functools.reduce(jnp.minimum, by_field)
     steps, frames = source_space.shape[0], target_space.shape[0]
@@ -166,8 +166,9 @@ def target_estimate(
                 if estimate is not None:
                     return estimate
         return None
-    is_frame = is_still(source_space, target_space) and len(source_space.shape) == 3
-    if not (is_frame or is_spatial(source_space, target_space)):
+    spaces = source_space, target_space
+    is_frame = is_spatial_per_frame(*spaces) and len(source_space.shape) == 3
+    if not (is_frame or is_spatial(*spaces)):
         return None
     if source_space.shape[-1] != target_space.shape[-1]:
         return None
@@ -192,7 +193,7 @@ class SpatialEncoder(nn.Module):
             dropped = drop.reshape(-1, *[1] * (channels.ndim - 1))
             channels = jnp.where(dropped, 0, channels)
         frame_mask = None
-        if gives_length(self.source_space, self.target_space):
+        if determines_length(self.source_space, self.target_space):
             length = target_length(self.source_space, self.target_space, source)
             frame_mask = length_mask(length, self.target_space.shape[0])
         return Condition(vector_BxW, channels=channels, frame_mask=frame_mask)
@@ -205,7 +206,7 @@ class SpatialConditioning(Conditioning):
     def module(
         self, source_space: Space, target_space: Array, width: int, dtype: jnp.dtype
     ) -> SpatialEncoder:
-        kinds = (is_spatial, is_timed, is_still)
+        kinds = (is_spatial, is_time_aligned, is_spatial_per_frame)
         if not any(fits(source_space, target_space) for fits in kinds):
             raise ValueError(
                 "spatial conditioning needs an Array whose axes divide those of "

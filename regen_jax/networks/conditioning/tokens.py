@@ -48,7 +48,7 @@ class TokenConditioning(Conditioning):
     ) -> TokenEncoder:
         if target_space.padded or isinstance(source_space, AlignedFeatures):
             raise ValueError(
-                "a source that keeps time with the target gives its length: use "
+                "a source that is time-aligned with the target gives its length: use "
                 "'automatic' or 'spatial' conditioning, not 'tokens'"
             )
         return TokenEncoder(source_space, width, dtype)

@@ -196,7 +196,9 @@ class Decoder(_Levels):
         return x[:, self.skip :] if cache is None else x, new_cache
 
 
-def inflate_encoder(params: Params, temporal: Sequence[bool], folds: bool) -> Params:
+def inflate_conv_encoder(
+    params: Params, temporal: Sequence[bool], folds: bool
+) -> Params:
     """Returns parameters of an `Encoder` that reads the last of each group of frames.
 
     Of a still clip, its latents are those of the image: kernels are 0 on earlier frames
@@ -220,7 +222,7 @@ def inflate_encoder(params: Params, temporal: Sequence[bool], folds: bool) -> Pa
     return _inflate_blocks(new)
 
 
-def inflate_decoder(params: Params, temporal: Sequence[bool]) -> Params:
+def inflate_conv_decoder(params: Params, temporal: Sequence[bool]) -> Params:
     """Returns parameters of a `Decoder` that repeats the image of each latent.
 
     Args:

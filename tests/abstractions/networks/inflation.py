@@ -13,7 +13,7 @@ from tests.abstractions.networks.clips import clips
 
 def assert_still_clip_equals_image(networks: VideoNetworks, num_frames: int) -> None:
     model = Autoencoder(clips(num_frames), networks, Identity(3))
-    space, image_networks = networks.smaller(model.input_space)
+    space, image_networks = networks.as_image_networks(model.input_space)
     image_model = dataclasses.replace(model, input_space=space, networks=image_networks)
     rng = np.random.default_rng(0)
     images = rng.uniform(0, 255, (2, *space.shape)).astype(np.float32)

@@ -29,7 +29,10 @@ def test_bottlenecks_fit():
 
 @functools.cache
 def influence(causal: bool, decodes: bool) -> np.ndarray:
-    """Which steps of inputs reach which steps of outputs: bool[outputs, inputs]."""
+    """Which steps of inputs reach which steps of outputs: bool[outputs, inputs].
+
+    A patch reaches an output if any of its frames does.
+    """
     networks = Vit3dNetworks(4, patch_time=2, causal=causal, **SMALL)
     module = networks.decoder(SPACE) if decodes else networks.encoder(SPACE, 3)
     x = LATENTS if decodes else X
@@ -50,7 +53,7 @@ def influence(causal: bool, decodes: bool) -> np.ndarray:
         weights = np.zeros(5 if decodes else 3, np.float32)
         weights[step] = 1
         reached = np.asarray(gradient(weights))
-        rows.append(reached if decodes else reached.reshape(3, 2).all(axis=1))
+        rows.append(reached if decodes else reached.reshape(3, 2).any(axis=1))
     return np.stack(rows)
 
 

