@@ -24,6 +24,7 @@ from regen_jax.metrics.frame_prediction import structural_similarities
 from regen_jax.metrics.frechet import distance_metrics
 from regen_jax.metrics.video import Hits, match_parts, warping_error
 from regen_jax.modalities.video import captions as captions_of
+from regen_jax.modalities.video import files
 from regen_jax.ranges import Count
 from regen_jax.spaces import Array, Tokens
 from regen_jax.tasks.pictured import ImageTask
@@ -102,10 +103,12 @@ class VideoGeneration(ImageTask):
 
     def read_info(self) -> dict[str, Any]:
         clips = self._clips("train")
+        rate = clips.rate or DEFAULT_RATE
+        files.check_rate(rate, f"data set {self.name!r}")
         parts = {part for caption in clips.captions for part in _parse(self, caption)}
         return {
             "channels": clips.channels,
-            "rate": clips.rate or DEFAULT_RATE,
+            "rate": rate,
             "combinations": sorted(map(list, parts)),
         }
 

@@ -1,5 +1,7 @@
 """Prompts, errors and metrics of clips, by a judge whose predictions are given."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -65,6 +67,13 @@ def test_examples_are_captions_in_words_with_their_clip(task):
         parts = captions.parse(train.clips.captions[index])
         assert captions.decode(train[index]["x"]) == parts
         assert train[index]["y"].shape == task.y.shape
+
+
+def test_rate_that_cannot_be_written_raises_user_error(task, monkeypatch):
+    clips = dataclasses.replace(task.examples("train").clips, rate=1e9)
+    monkeypatch.setattr(VideoGeneration, "_clips", lambda self, split: clips)
+    with pytest.raises(UserError, match="has 1e\\+09 frames/s: 0.01 to 1000"):
+        task.read_info()
 
 
 def test_prompts_are_of_learned_and_of_held_out_combinations_in_turn(task):

@@ -14,8 +14,8 @@ from regen_jax.errors import UserError
 from regen_jax.extras import require
 from regen_jax.modalities.image.resize import resize_and_crop, resize_short_side
 
-MAX_RATE = 1000.0
-"""The most frames per second that a file can be read at."""
+MIN_RATE, MAX_RATE = 0.01, 1000.0
+"""The least and the most frames per second of clips that are read and written."""
 
 logger = logging.getLogger("regen_jax")
 
@@ -105,6 +105,19 @@ def read(
         )
     clip = _at_constant_rate(np.stack(frames), np.array(times), declared, rate, label)
     return clip._replace(frames=clip.frames[:num_frames])
+
+
+def check_rate(rate: float, origin: str) -> None:
+    """Raises a UserError where clips of that many frames per second cannot be written.
+
+    Args:
+      rate: frames per second.
+      origin: what has that rate, the subject of the error.
+    """
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise UserError(
+            f"{origin} has {rate:g} frames/s: {MIN_RATE:g} to {MAX_RATE:g} can be written"
+        )
 
 
 def _covers(times: list[float], rate: float, num_frames: int) -> bool:
