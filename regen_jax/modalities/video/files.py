@@ -17,6 +17,9 @@ from regen_jax.modalities.image.resize import resize_and_crop, resize_short_side
 MIN_RATE, MAX_RATE = 0.01, 1000.0
 """The least and the most frames per second of clips that are read and written."""
 
+_MAX_REPEATS = 1000
+"""The most times that a frame is repeated on average, to reach a constant rate."""
+
 logger = logging.getLogger("regen_jax")
 
 
@@ -103,8 +106,9 @@ def read(
         raise UserError(
             f"{label} changes the size of its frames: {sorted(shapes)}; convert it to one"
         )
-    clip = _at_constant_rate(np.stack(frames), np.array(times), declared, rate, label)
-    return clip._replace(frames=clip.frames[:num_frames])
+    return _at_constant_rate(
+        np.stack(frames), np.array(times), declared, rate, num_frames, label
+    )
 
 
 def check_rate(rate: float, origin: str) -> None:
@@ -165,6 +169,7 @@ def _at_constant_rate(
     times: np.ndarray,
     declared: float,
     rate: float | None,
+    num_frames: int | None,
     label: str,
 ) -> Clip:
     """Returns frames [T, …], shown from times [T] in seconds on, at a constant rate.
@@ -174,10 +179,13 @@ def _at_constant_rate(
       times: of the file, or multiples of the declared rate.
       declared: frames per second that the file declares; 0 for none.
       rate: that of the clip; None for the average rate.
+      num_frames: the most frames of the clip; None for all.
       label: of the file, for messages.
 
     Raises:
-      UserError: the file declares no rate and has no times, or a rate above `MAX_RATE`.
+      UserError: the file declares no rate and has no times, or a rate above `MAX_RATE`,
+        or all frames of a clip are asked for that has more than `_MAX_REPEATS` times as
+        many as the file.
     """
     times = np.maximum.accumulate(times - times[0])
     average = (len(times) - 1) / times[-1] if times[-1] > 0 else declared
@@ -192,9 +200,18 @@ def _at_constant_rate(
     if is_constant and unchanged:
         # What a file declares is more exact than its times.
         is_declared = abs(declared / average - 1) < 0.005
-        return Clip(frames, rate or (declared if is_declared else average))
+        kept_rate = rate or (declared if is_declared else average)
+        return Clip(frames[:num_frames], kept_rate)
     new_rate = rate or average
     number = max(1, round((times[-1] + 1 / average) * new_rate))
+    if num_frames:
+        number = min(number, num_frames)
+    elif number > _MAX_REPEATS * len(times):
+        gap = np.diff(times).max()
+        raise UserError(
+            f"{label} shows one frame for {gap:.6g} s: {len(times)} frames would become "
+            f"{number} at {new_rate:g} frames/s; convert it to a constant rate first"
+        )
     shown = np.searchsorted(times, np.arange(number) / new_rate + 1e-6, "right") - 1
     logger.info(
         "%s: %s rate of %.4g frames/s; converted to %.4g frames/s by the frames shown",

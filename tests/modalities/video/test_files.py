@@ -127,6 +127,15 @@ def test_another_rate_repeats_or_drops_frames(tmp_path, rate, expected):
     assert clip.rate == rate and numbers(clip) == expected
 
 
+def test_first_frames_before_a_jump_of_the_times_need_no_others(tmp_path):
+    """All frames at that rate would be 10 million."""
+    path = write(tmp_path / "clip.mkv", [0, 100, 200, 10**9, 10**9 + 100])
+    clip = files.read(path, rate=10, num_frames=4)
+    assert clip.rate == 10 and numbers(clip) == [0, 1, 2, 2]
+    with pytest.raises(UserError, match="one frame for 1e.06 s: 5 frames would become"):
+        files.read(path, rate=10)
+
+
 def test_first_frames_alone_are_those_of_the_whole(tmp_path):
     path = write(tmp_path / "clip.mp4", STEADY)
     for rate in (None, 5):
