@@ -45,11 +45,11 @@ def read(
 ) -> Clip:
     """Reads the video of a file by PyAV; its sound, if it has any, is ignored.
 
-    Frames are converted to RGB from any pixel format, turned as the file says they are to
-    be shown, and widened or narrowed to square pixels. Where `rate` is another one than
-    that of the file, or the file has a variable rate, the frame at each time is the one
-    that is shown then. A file that is damaged after some frames is read up to there. Each
-    of these but the colors is logged in one line.
+    Frames are converted to RGB from any pixel format, turned and flipped as the file says
+    they are to be shown, and widened or narrowed to square pixels. Where `rate` is another
+    one than that of the file, or the file has a variable rate, the frame at each time is
+    the one that is shown then. A file that is damaged after some frames is read up to
+    there. Each of these but the colors is logged in one line.
 
     Args:
       path: `~` is expanded.
@@ -61,7 +61,8 @@ def read(
 
     Raises:
       UserError: the file is missing, empty, damaged or of an unknown format, has no
-        video or no frames, or the package `av` is missing.
+        video or no frames, is to be shown turned by another angle than multiples of 90
+        degrees, or the package `av` is missing.
     """
     av = require("av", "video", "video")
     file, label = os.path.expanduser(path), f"video file {str(path)!r}"
@@ -150,18 +151,55 @@ def _images(
     is_first = True
     for frame in container.decode(stream):
         width = max(1, round(frame.width * aspect))
-        image = Image.fromarray(
-            frame.reformat(width=width, format="rgb24").to_ndarray()
-        )
-        angle = frame.rotation
-        if is_first and (angle or aspect != 1):
+        pixels = frame.reformat(width=width, format="rgb24").to_ndarray()
+        signs = _display_signs(frame, label)
+        is_unchanged = np.array_equal(signs, np.eye(2))
+        if is_first and not (is_unchanged and aspect == 1):
             logger.info(
-                "%s: turned by %d degrees, pixels of %s made square",
-                *(label, angle % 360, aspect),
+                "%s: %s, pixels of %s made square", label, _in_words(signs), aspect
             )
         is_first = False
-        # Both turn counterclockwise.
-        yield frame.time, image.rotate(angle, expand=True) if angle else image
+        if not is_unchanged:
+            # Points (column, row) are rows, which `signs` multiplies from the right.
+            pixels = pixels if signs[0, 0] else pixels.swapaxes(0, 1)
+            columns, rows = signs.sum(axis=0)
+            pixels = np.ascontiguousarray(pixels[::rows, ::columns])
+        yield frame.time, Image.fromarray(pixels)
+
+
+def _display_signs(frame: Any, label: str) -> np.ndarray:
+    """Returns where a frame is to be shown, as a signed permutation matrix i64[2, 2].
+
+    Its side data have a matrix that maps points (column, row) as rows, in 16.16 fixed
+    point (ISO/IEC 14496-12). Scales are ignored; one that is singular counts as none.
+
+    Raises:
+      UserError: it is another one than of turns by 90 degrees and flips.
+    """
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return np.eye(2, dtype=int)
+    matrix = np.frombuffer(bytes(data), "=i4").reshape(3, 3)[:2, :2] / 2**16
+    scales = np.linalg.norm(matrix, axis=1, keepdims=True)
+    if abs(np.linalg.det(matrix)) <= 1e-3 * scales.prod():
+        return np.eye(2, dtype=int)
+    matrix /= scales
+    signs = np.rint(matrix).astype(int)
+    if not np.allclose(matrix, signs, atol=0.01):
+        raise UserError(
+            f"{label} is to be shown by the matrix {matrix.round(3).tolist()}: turns by "
+            "multiples of 90 degrees and flips can be read; convert it, for example by "
+            "`ffmpeg -i FILE clip.mp4`"
+        )
+    return signs
+
+
+def _in_words(signs: np.ndarray) -> str:
+    """Describes a signed permutation matrix as a flip and a turn counterclockwise."""
+    is_flipped = np.linalg.det(signs) < 0
+    columns, rows = -signs[0] if is_flipped else signs[0]
+    angle = round(math.degrees(math.atan2(-rows, columns))) % 360
+    return f"{'flipped left to right, ' if is_flipped else ''}turned by {angle} degrees"
 
 
 def _at_constant_rate(
