@@ -122,16 +122,9 @@ def test_black_clip_has_no_parts():
         (Array((4, 8, 8, 1)), {}, "needs an Array of clips with bounds"),
         (SPACE, {"side": 5}, "side must be at least 6, the values of a state, not 5"),
         (SPACE, {"parts": 0}, "parts must be at least 1"),
+        (SPACE, {"threshold": 300.0}, "at most the range 255 of pixels, not 300$"),
     ],
 )
 def test_invalid_option_raises_value_error(space, options, message):
     with pytest.raises(ValueError, match=message):
         Trajectory(space, **options)
-
-
-def test_threshold_above_all_pixels_raises_value_error():
-    assert Trajectory(SPACE, threshold=255.0).threshold == 255
-    with pytest.raises(ValueError) as caught:
-        Trajectory(SPACE, threshold=300.0)
-    words = "threshold must be at most the range 255 of pixels, not 300"
-    assert str(caught.value) == words
