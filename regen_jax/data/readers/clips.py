@@ -168,7 +168,7 @@ def open_clips(
                 raise UserError(
                     f"data set {name!r}: the split {split!r} needs more than "
                     f"{max_bytes / 2**30:.3g} GiB of memory at this size: choose a part "
-                    "of it, such as --config.data.splits.train='train[:10%]'"
+                    f"of it, such as --config.data.splits=\"{{'train': 'train[:10%]'}}\""
                 )
             index += [(len(videos), *place) for place in _places(resized.shape, cut)]
             videos.append(resized)
