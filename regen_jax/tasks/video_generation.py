@@ -272,8 +272,7 @@ def _examples(task: VideoGeneration, split: str) -> CaptionedExamples:
         Path(clips.folder),
         f"{task.splits.stored(split)} in {task.num_frames} frames of {task.size} pixels",
     )
-    empty = np.zeros((0, captions_of.SPACE.length), np.int32)
-    return CaptionedExamples(np.stack(words) if words else empty, clips, origin)
+    return CaptionedExamples(np.stack(words), clips, origin)
 
 
 def _parts(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
