@@ -151,7 +151,7 @@ class VideoGeneration(ImageTask):
         clips whose captions have combinations of `train` alone, and `MAX_REFERENCES`
         training clips, and `frechet_std` its deviation, from `FRECHET_DRAWS` random halves;
         for real clips, see `distance_metrics`. `warping_error`: mean of that of
-        `metrics.video`, of at most `MAX_WARPED` clips.
+        `metrics.video`, of at most `MAX_WARPED` clips; there is none of single frames.
         """
         train = self.examples("train")
         rows = np.linspace(0, len(train) - 1, min(len(train), MAX_REFERENCES))
@@ -173,7 +173,8 @@ class VideoGeneration(ImageTask):
                             (hits.digits & hits.motions)[rows].mean()
                         ),
                     }
-            values["warping_error"] = float(warping_error(y[:MAX_WARPED]).mean())
+            if self.num_frames > 1:
+                values["warping_error"] = float(warping_error(y[:MAX_WARPED]).mean())
             is_learned = np.all(is_known | ~is_part, axis=1)
             is_real = "y" in prompts and np.array_equal(y, prompts["y"])
             return values | distance_metrics(

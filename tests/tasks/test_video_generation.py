@@ -123,6 +123,9 @@ def test_metrics_without_a_value_are_left_out(task, judged):
     assert set(values) == {
         *("digit_accuracy", "motion_accuracy", "both_accuracy", "warping_error")
     }
+    single = dataclasses.replace(task, num_frames=1).with_info(task.info)
+    values = metrics(single, prompts_of((KNOWN,)), clips_of((KNOWN,))[:, :1])
+    assert set(values) == {"digit_accuracy", "motion_accuracy", "both_accuracy"}
 
 
 def test_distance_is_that_of_captions_of_learned_combinations(task, judged):
