@@ -1,7 +1,9 @@
 """Writes files that other processes may read at any moment, and reads JSON."""
 
+import contextlib
 import json
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +13,23 @@ from regen_jax.errors import UserError
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Writes a file, text as UTF-8, so that a kill or a reader never meets half of it.
 
-    The content is written to a file of its own beside `path`, which then replaces it.
-
     Raises:
       OSError: it cannot be written; the former file is unchanged.
     """
-    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.new")
     content = content.encode() if isinstance(content, str) else content
-    try:
+    with replaced(path) as partial:
         partial.write_bytes(content)
+
+
+@contextlib.contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """Yields the path of a file to write beside `path`, which then replaces that one.
+
+    Where an error is raised, what is written is removed, and the former file unchanged.
+    """
+    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.new")
+    try:
+        yield partial
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import re
+import resource
 import runpy
 import shutil
 import subprocess
@@ -200,3 +201,19 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
     """Runs `regen_jax.train` and the others, as (name, *flags, **environment)."""
     with Commands(tmp_path_factory.mktemp("commands")) as commands:
         yield commands
+
+
+@pytest.fixture
+def full_disk() -> Callable[[int], contextlib.AbstractContextManager[None]]:
+    """By a number of bytes, a context in which no file of this process grows beyond it."""
+
+    @contextlib.contextmanager
+    def limited(size: int) -> Iterator[None]:
+        former = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, former[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, former)
+
+    return limited

@@ -19,6 +19,7 @@ from regen_jax.data.host_features import as_batch
 from regen_jax.errors import UserError
 from regen_jax.evaluation.evaluator import count
 from regen_jax.evaluation.inference import decode, sample
+from regen_jax.files import replaced
 from regen_jax.interfaces import Example
 from regen_jax.media.media import Media
 
@@ -162,7 +163,8 @@ def save_samples(samples: Samples, out: str | Path, seed: int) -> list[str]:
       Names of the files.
 
     Raises:
-      UserError: the folder cannot be written.
+      UserError: the folder cannot be written; each file there is whole, a new or a
+        former one.
     """
     out = paths.local(out, "--out")
     arrays = {"x": samples.x, "y_prime": samples.y_prime, "y": samples.y, "seed": seed}
@@ -170,7 +172,8 @@ def save_samples(samples: Samples, out: str | Path, seed: int) -> list[str]:
         del arrays["x"]
     try:
         out.mkdir(parents=True, exist_ok=True)
-        np.savez(out / "samples.npz", **stored_task.flat(arrays))
+        with replaced(out / "samples.npz") as partial, partial.open("wb") as file:
+            np.savez(file, **stored_task.flat(arrays))
         return ["samples.npz", *(path.name for path in samples.media.save(out))]
     except OSError as error:
         raise UserError(f"--out={out} cannot be written: {error}") from error

@@ -43,6 +43,10 @@ def join_arrows(
     y_prime = abstraction.output_space
     named = f"abstraction {config['abstraction']['name']!r}"
     prior = make_generator(config, where, "prior", named, source, y_prime, y)
+    try:
+        prior.check_abstracted(y)
+    except ValueError as error:
+        raise UserError(f"{where}.prior: {error}") from error
     name = config["decoder"].get("name", "")
     if name == "inverse":
         if not abstraction.invertible:

@@ -67,6 +67,9 @@ class ArrayGenerator(Generator):
             dtype,
         )
 
+    def check_abstracted(self, y_space: Space) -> None:
+        self.conditioning.check_abstracted(self.target_space, y_space)
+
     def to_data_space(self, x: jax.Array, source: Value) -> Value:
         """Maps normalized samples [B, *target.shape] to the space of the target."""
         x = self.target_space.denormalize(x)

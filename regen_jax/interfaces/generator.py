@@ -75,6 +75,14 @@ class Generator(abc.ABC):
         """
         return {}
 
+    def check_abstracted(self, y_space: Space) -> None:
+        """Checks options of a prior that depend on the space that its target abstracts.
+
+        Raises:
+          ValueError: an option does not fit.
+        """
+        return
+
     @property
     def num_calls(self) -> int | None:
         """Calls of its network that a sample takes, one after another.

@@ -1,6 +1,7 @@
 """Images, sounds, videos and texts that a report or `sample` shows."""
 
 import dataclasses
+import io
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from regen_jax.errors import UserError
+from regen_jax.files import replaced, write_atomically
 from regen_jax.media.video import Video, encode_gif, write_mp4
 from regen_jax.modalities.audio import files
 
@@ -48,7 +50,8 @@ class Media:
         """Writes each entry to a file in `folder`, which is made, named after it.
 
         Images become PNG, sounds WAV, videos GIF and MP4, texts Markdown. Without PyAV a
-        video becomes a GIF alone, and a warning says so.
+        video becomes a GIF alone, and a warning says so. A file of that name is replaced
+        by a whole one, or unchanged.
 
         Returns:
           The paths of the files.
@@ -64,7 +67,7 @@ class Media:
             files.write(paths[-1], wave, sample_rate)
         for name, video in self.videos.items():
             paths.append(folder / f"{name}.gif")
-            paths[-1].write_bytes(encode_gif(video))
+            write_atomically(paths[-1], encode_gif(video))
             try:
                 write_mp4(folder / f"{name}.mp4", video)
                 paths.append(folder / f"{name}.mp4")
@@ -72,14 +75,17 @@ class Media:
                 logger.warning("wrote %s.gif alone: %s", name, error)
         for name, text in self.texts.items():
             paths.append(folder / f"{name}.md")
-            paths[-1].write_text(text + "\n", encoding="utf-8")
+            write_atomically(paths[-1], text + "\n")
         for name, write in self.files.items():
             paths.append(folder / name)
-            write(paths[-1])
+            with replaced(paths[-1]) as partial:
+                write(partial)
         return paths
 
 
-def write_png(path: str | Path, image: np.ndarray) -> None:
+def write_png(path: Path, image: np.ndarray) -> None:
     """Writes u8[H, W, C] with 1, 3 or 4 channels as an optimized PNG file."""
     image = image.squeeze(-1) if image.shape[-1] == 1 else image
-    Image.fromarray(image).save(path, format="PNG", optimize=True)
+    content = io.BytesIO()
+    Image.fromarray(image).save(content, format="PNG", optimize=True)
+    write_atomically(path, content.getvalue())

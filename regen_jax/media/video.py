@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from regen_jax import extras
+from regen_jax import extras, files
 from regen_jax.media.image_grid import image_grid
 
 _PERIOD = 10
@@ -69,19 +69,27 @@ def encode_gif(video: Video) -> bytes:
 def write_mp4(path: str | Path, video: Video) -> None:
     """Writes frames as H.264 and the sound as AAC; odd sizes gain a row or column.
 
+    A sound is resampled to the nearest sample rate that AAC has, if its own is none.
+
     Raises:
       UserError: PyAV is not installed.
+      OSError: the file cannot be written; the former one is unchanged.
     """
     av = extras.require("av", "video", "an MP4 file")
     frames = _with_even_sizes(video.frames)
-    with av.open(str(path), "w", format="mp4") as container:
+    with (
+        files.replaced(Path(path)) as partial,
+        av.open(str(partial), "w", format="mp4") as container,
+    ):
         rate = Fraction(video.rate).limit_denominator(1001)
         stream = container.add_stream("libx264", rate=rate, options={"crf": "16"})
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
         sound = None
         if video.sound is not None:
-            sound = container.add_stream("aac", rate=video.sample_rate, layout="mono")
+            rates = av.Codec("aac", "w").audio_rates
+            nearest = min(rates, key=lambda rate: abs(rate - video.sample_rate))
+            sound = container.add_stream("aac", rate=nearest, layout="mono")
         for index, array in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(array))
             frame.pts = round(index * _TIME_BASE / rate)
@@ -158,12 +166,24 @@ def _with_even_sizes(frames: np.ndarray) -> np.ndarray:
 def _mux_sound(av: Any, container: Any, stream: Any, video: Video) -> None:
     """Encodes the sound of a video into a stream of an open file."""
     wave = np.clip(np.asarray(video.sound, np.float32), -1, 1)
+    rate = stream.codec_context.sample_rate
+    if rate != video.sample_rate and len(wave):
+        resampler = av.AudioResampler("fltp", "mono", rate)
+        whole = _audio_frame(av, wave, video.sample_rate)
+        frames = [*resampler.resample(whole), *resampler.resample(None)]
+        wave = np.concatenate([frame.to_ndarray()[0] for frame in frames])
     size = stream.codec_context.frame_size or 1024
     for start in range(0, len(wave), size):
-        part = np.ascontiguousarray(wave[None, start : start + size])
-        frame = av.AudioFrame.from_ndarray(part, format="fltp", layout="mono")
-        frame.sample_rate = video.sample_rate
+        frame = _audio_frame(av, wave[start : start + size], rate)
         frame.pts = start
-        frame.time_base = Fraction(1, video.sample_rate)
         container.mux(stream.encode(frame))
     container.mux(stream.encode(None))
+
+
+def _audio_frame(av: Any, wave: np.ndarray, rate: int) -> Any:
+    """Returns a wave f32[N] as a frame of PyAV, from time 0 on."""
+    wave = np.ascontiguousarray(wave[None])
+    frame = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
+    frame.sample_rate, frame.pts = rate, 0
+    frame.time_base = Fraction(1, rate)
+    return frame

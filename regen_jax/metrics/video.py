@@ -63,7 +63,7 @@ def warping_error(
     flickers, or whose objects change shape, has a large one; a still clip has 0.
 
     Args:
-      clips: [N, T, H, W, C]; `block` divides H and W.
+      clips: [N, T, H, W, C] of two frames or more; `block` divides H and W.
       block: side of the blocks in pixels.
       radius: the largest displacement on each axis in pixels.
       peak: width of the range of values.

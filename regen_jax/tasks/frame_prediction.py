@@ -61,8 +61,8 @@ class FramePrediction(ImageTask):
       zooms: for each factor z, videos are resized to a shorter side of z · size before
         cropping.
       flips: whether `train` has each clip mirrored, backward, and both, too.
-      rate: frames per second of clips that are written, and of videos that are read as
-        prompts; 0 for that of the set.
+      rate: frames per second, 0.01 to 1000, of clips that are written, and of videos that
+        are read as prompts; 0 for that of the set.
     """
 
     num_rendered = 2 * _COLUMNS
@@ -84,6 +84,11 @@ class FramePrediction(ImageTask):
         ranges.check(self)
         if not self.zooms:
             raise ValueError("zooms must be one number or more, not none")
+        if self.rate and not files.MIN_RATE <= self.rate <= files.MAX_RATE:
+            raise ValueError(
+                f"rate must be 0, or {files.MIN_RATE:g} to {files.MAX_RATE:g} frames per "
+                f"second, not {self.rate:g}"
+            )
 
     @property
     def x(self) -> Array:
@@ -102,6 +107,7 @@ class FramePrediction(ImageTask):
                 f"data set {self.name!r} does not state its frames per second: set "
                 "config.data.rate"
             )
+        files.check_rate(rate, f"data set {self.name!r}")
         return {"channels": info.channels, "rate": rate}
 
     def examples(self, split: str) -> GivenAndFollowing:

@@ -24,6 +24,7 @@ from regen_jax.metrics.frame_prediction import structural_similarities
 from regen_jax.metrics.frechet import distance_metrics
 from regen_jax.metrics.video import Hits, match_parts, warping_error
 from regen_jax.modalities.video import captions as captions_of
+from regen_jax.modalities.video import files
 from regen_jax.ranges import Count
 from regen_jax.spaces import Array, Tokens
 from regen_jax.tasks.pictured import ImageTask
@@ -103,10 +104,12 @@ class VideoGeneration(ImageTask):
 
     def read_info(self) -> dict[str, Any]:
         clips = self._clips("train")
+        rate = clips.rate or DEFAULT_RATE
+        files.check_rate(rate, f"data set {self.name!r}")
         parts = {part for caption in clips.captions for part in _parse(self, caption)}
         return {
             "channels": clips.channels,
-            "rate": clips.rate or DEFAULT_RATE,
+            "rate": rate,
             "combinations": sorted(map(list, parts)),
         }
 
@@ -149,7 +152,7 @@ class VideoGeneration(ImageTask):
         clips whose captions have combinations of `train` alone, and `MAX_REFERENCES`
         training clips, and `frechet_std` its deviation, from `FRECHET_DRAWS` random halves;
         for real clips, see `distance_metrics`. `warping_error`: mean of that of
-        `metrics.video`, of at most `MAX_WARPED` clips.
+        `metrics.video`, of at most `MAX_WARPED` clips; there is none of single frames.
         """
         train = self.examples("train")
         rows = np.linspace(0, len(train) - 1, min(len(train), MAX_REFERENCES))
@@ -171,7 +174,8 @@ class VideoGeneration(ImageTask):
                             (hits.digits & hits.motions)[rows].mean()
                         ),
                     }
-            values["warping_error"] = float(warping_error(y[:MAX_WARPED]).mean())
+            if self.num_frames > 1:
+                values["warping_error"] = float(warping_error(y[:MAX_WARPED]).mean())
             is_learned = np.all(is_known | ~is_part, axis=1)
             is_real = "y" in prompts and np.array_equal(y, prompts["y"])
             return values | distance_metrics(
@@ -270,8 +274,7 @@ def _examples(task: VideoGeneration, split: str) -> CaptionedExamples:
         Path(clips.folder),
         f"{task.splits.stored(split)} in {task.num_frames} frames of {task.size} pixels",
     )
-    empty = np.zeros((0, captions_of.SPACE.length), np.int32)
-    return CaptionedExamples(np.stack(words) if words else empty, clips, origin)
+    return CaptionedExamples(np.stack(words), clips, origin)
 
 
 def _parts(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

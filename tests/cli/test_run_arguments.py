@@ -2,6 +2,7 @@
 
 import functools
 
+import numpy as np
 import pytest
 
 from regen_jax.cli.evaluate_run import evaluate_run
@@ -69,3 +70,13 @@ def test_samples_are_saved_in_a_folder_named_by_text(tmp_path):
     assert files == ["samples.npz", "verse.md"]
     (path,) = media.save(f"{tmp_path}/other/folder")
     assert path.read_text() == "a\n"
+
+
+def test_full_disk_leaves_former_samples_whole(tmp_path, full_disk):
+    save_samples(Samples(None, [1], [2], Media()), tmp_path, 0)
+    former = (tmp_path / "samples.npz").read_bytes()
+    large = Samples(None, [1], np.zeros(10_000), Media())
+    with full_disk(2000), pytest.raises(UserError, match="--out=.* cannot be written"):
+        save_samples(large, tmp_path, 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["samples.npz"]
+    assert (tmp_path / "samples.npz").read_bytes() == former

@@ -7,8 +7,10 @@ import jax
 import numpy as np
 import pytest
 
+from regen_jax.abstractions.autoencoder import Autoencoder
 from regen_jax.abstractions.networks.conv3d import Conv3dNetworks
-from regen_jax.cli import stored_task
+from regen_jax.abstractions.networks.vit3d import Vit3dNetworks
+from regen_jax.cli import stored_task, warm_start
 from regen_jax.cli.load_run import load_run, read_config
 from regen_jax.cli.train_run import train_run
 from regen_jax.cli.warm_start import with_warm_starts
@@ -44,10 +46,38 @@ def first_variables(run):
     return warm["abstraction"].pretrained({})
 
 
-def test_stage_starts_with_parameters_of_another_run(config, variables):
+def test_stage_starts_with_parameters_of_another_run(config, variables, caplog):
     started = first_variables(build(config))
     expected = {name: variables[name] for name in ("params", "codebook")}
     jax.tree.map(np.testing.assert_array_equal, started, expected)
+    assert not caplog.text
+
+
+def test_options_that_shapes_do_not_show_are_logged(config, caplog):
+    config.abstraction["code_noise"] = 0.25
+    first_variables(build(config))
+    assert caplog.text.endswith(
+        "fits, but has other options: abstraction.code_noise is 0.0 there and 0.25 here\n"
+    )
+
+
+def test_causal_and_other_networks_of_clips_differ():
+    space = Array((8, 16, 16, 1), 0, 255)
+    runs = [
+        types.SimpleNamespace(
+            regeneration=types.SimpleNamespace(abstraction=abstraction)
+        )
+        for abstraction in (
+            Autoencoder(space, Vit3dNetworks(causal=False)),
+            Autoencoder(space, Vit3dNetworks()),
+            Autoencoder(space, Conv3dNetworks()),
+        )
+    ]
+    differing = warm_start._differing_options
+    words = "abstraction.networks.causal is False there and True here"
+    assert differing(*runs[:2], "abstraction") == words
+    # What only one of two classes has is not compared.
+    assert "causal" not in differing(*runs[1:], "abstraction")
 
 
 def test_autoencoder_of_clips_starts_with_that_of_images(config, variables):
@@ -83,9 +113,12 @@ def test_stage_that_does_not_fit_raises_before_anything_is_written(
 
     where = "config.train.abstraction.start_from"
     config.abstraction.bottleneck["dim"] = 3
-    assert message().startswith(
+    words = message()
+    assert words.startswith(
         f"{where}: stage 'abstraction' in {trained} does not fit: codebook/codes is float32"
     )
+    assert "; options differ: abstraction.bottleneck.dim is " in words
+    assert words.endswith(" there and 3 here")
     config.train.abstraction["start_from"] = str(tmp_path / "other")
     assert message().startswith(f"{where}: {tmp_path}/other holds no run: train one")
     config.train.abstraction["init_from"] = str(trained)

@@ -69,6 +69,32 @@ def test_mp4_holds_frames_times_and_sound(tmp_path):
     assert len(sound) == pytest.approx(0.48 * RATE, abs=2048)
 
 
+def test_full_disk_leaves_former_mp4_whole(tmp_path, full_disk):
+    path, noise = tmp_path / "a.mp4", np.random.default_rng(0)
+    write_mp4(path, Video(moving_square(), 25))
+    former = path.read_bytes()
+    frames = noise.integers(256, size=(12, 64, 64, 3), dtype=np.uint8)
+    with full_disk(3000), pytest.raises(OSError):
+        write_mp4(path, Video(frames, 25))
+    assert path.read_bytes() == former and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "rate, nearest", [(1000, 7350), (12345, 12000), (10**6, 96000)]
+)
+def test_sound_at_a_rate_that_aac_lacks_is_resampled(tmp_path, rate, nearest):
+    times = np.arange(rate) / rate
+    wave = np.sin(2 * np.pi * 300 * times).astype(np.float32)
+    write_mp4(tmp_path / "a.mp4", Video(moving_square(25), 25, wave, rate))
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        assert container.streams.audio[0].sample_rate == nearest
+        sound = np.concatenate([f.to_ndarray()[0] for f in container.decode(audio=0)])
+    assert len(sound) == pytest.approx(nearest, abs=2048)
+    middle = sound[nearest // 4 : nearest // 4 + nearest // 2]
+    spectrum = np.abs(np.fft.rfft(middle))
+    assert 2 * np.argmax(spectrum) == pytest.approx(300, abs=4)
+
+
 def test_media_without_pyav_saves_gif_alone(tmp_path, monkeypatch, caplog):
     monkeypatch.setitem(sys.modules, "av", None)
     paths = Media(videos={"clip": Video(moving_square(), 25)}).save(tmp_path)

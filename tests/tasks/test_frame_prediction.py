@@ -4,6 +4,7 @@ import av
 import numpy as np
 import pytest
 
+from regen_jax.data.readers.clips import VideoInfo
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Generated
 from regen_jax.spaces import Array
@@ -147,8 +148,6 @@ def test_unusable_prompts_raise_user_error(task, tmp_path):
 
 
 def test_set_without_rate_raises_user_error(clips_dir, monkeypatch):
-    from regen_jax.data.readers.clips import VideoInfo
-
     monkeypatch.setattr(
         "regen_jax.tasks.frame_prediction.video_info",
         lambda *a: VideoInfo("video", 3, 0),
@@ -156,6 +155,19 @@ def test_set_without_rate_raises_user_error(clips_dir, monkeypatch):
     with pytest.raises(UserError, match=r"set config\.data\.rate"):
         _ = FramePrediction(dir=clips_dir).info
     assert FramePrediction(dir=clips_dir, rate=10.0).info["rate"] == 10
+
+
+@pytest.mark.parametrize("rate", [1e-9, 1e9, float("nan")])
+def test_rate_that_cannot_be_written_raises(clips_dir, monkeypatch, rate):
+    with pytest.raises(ValueError, match="rate must be 0, or 0.01 to 1000|finite"):
+        FramePrediction(rate=rate)
+    monkeypatch.setattr(
+        "regen_jax.tasks.frame_prediction.video_info",
+        lambda *a: VideoInfo("video", 3, rate),
+    )
+    with pytest.raises(UserError, match="frames/s: 0.01 to 1000 can be written"):
+        _ = FramePrediction(dir=clips_dir).info
+    assert FramePrediction(dir=clips_dir, rate=0.01).info["rate"] == 0.01
 
 
 def test_task_without_zooms_raises_value_error():

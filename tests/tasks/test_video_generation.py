@@ -1,5 +1,7 @@
 """Prompts, errors and metrics of clips, by a judge whose predictions are given."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -67,6 +69,13 @@ def test_examples_are_captions_in_words_with_their_clip(task):
         assert train[index]["y"].shape == task.y.shape
 
 
+def test_rate_that_cannot_be_written_raises_user_error(task, monkeypatch):
+    clips = dataclasses.replace(task.examples("train").clips, rate=1e9)
+    monkeypatch.setattr(VideoGeneration, "_clips", lambda self, split: clips)
+    with pytest.raises(UserError, match="has 1e\\+09 frames/s: 0.01 to 1000"):
+        task.read_info()
+
+
 def test_prompts_are_of_learned_and_of_held_out_combinations_in_turn(task):
     for split in ("validation", "test"):
         prompts = task.prompts(12, split)
@@ -114,6 +123,9 @@ def test_metrics_without_a_value_are_left_out(task, judged):
     assert set(values) == {
         *("digit_accuracy", "motion_accuracy", "both_accuracy", "warping_error")
     }
+    single = dataclasses.replace(task, num_frames=1).with_info(task.info)
+    values = metrics(single, prompts_of((KNOWN,)), clips_of((KNOWN,))[:, :1])
+    assert set(values) == {"digit_accuracy", "motion_accuracy", "both_accuracy"}
 
 
 def test_distance_is_that_of_captions_of_learned_combinations(task, judged):

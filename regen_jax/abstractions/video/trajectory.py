@@ -68,6 +68,11 @@ class Trajectory(HostFeature):
                 f"side must be at least {_STATES}, the values of a state, not "
                 f"{self.picture_side}"
             )
+        if self.threshold > space.peak:
+            raise ValueError(
+                f"threshold must be at most the range {space.peak:g} of pixels, not "
+                f"{self.threshold:g}"
+            )
 
     @property
     def picture_side(self) -> int:

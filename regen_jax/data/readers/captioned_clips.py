@@ -67,8 +67,8 @@ def open_captioned_clips(
         held in memory; of a larger one, each clip is decoded whenever it is read.
 
     Raises:
-      UserError: the set is not prepared in that folder, lacks the split, is damaged, or
-        its examples are not clips with a caption or label.
+      UserError: the set is not prepared in that folder, lacks the split, is damaged, its
+        examples are not clips with a caption or label, or none is as long as a clip.
     """
     builder = prepared.require(name, split, data_dir)
     features = dict(builder.info.features.items())
@@ -78,11 +78,12 @@ def open_captioned_clips(
     try:
         decoders = {"video": _EncodedFrames()}
         source = raw_records.open_source(builder, split, decoders)
-        captions, rows, clips = [], [], []
+        captions, rows, clips, longest = [], [], [], 0
         in_memory = len(source) * int(np.prod(shape)) <= max_bytes
         for start in range(0, len(source), _CHUNK):
             numbers = range(start, min(start + _CHUNK, len(source)))
             for row, record in zip(numbers, source.__getitems__(numbers), strict=True):
+                longest = max(longest, len(record["video"]))
                 if len(record["video"]) < num_frames:
                     continue
                 rows.append(row)
@@ -91,6 +92,11 @@ def open_captioned_clips(
                     clips.append(decode_clip(record["video"], shape))
     except (OSError, RuntimeError) as error:
         raise prepared.damaged(name, builder.data_dir, data_dir) from error
+    if not rows:
+        raise UserError(
+            f"data set {name!r} has no clip of {num_frames} frames or more in the split "
+            f"{split!r}: lower config.data.num_frames to {longest}"
+        )
     return CaptionedClips(
         tuple(captions),
         clips if in_memory else _ClipsInFiles(source, tuple(rows), shape),

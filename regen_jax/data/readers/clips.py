@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -13,6 +14,8 @@ from regen_jax.data.readers import raw_records
 from regen_jax.data.tfds import prepared
 from regen_jax.errors import UserError
 from regen_jax.modalities.image.resize import resize_short_side
+
+logger = logging.getLogger("regen_jax")
 
 CHANNELS = (1, 3)
 _NAMES = "video", "image_sequence"
@@ -109,11 +112,14 @@ def video_info(
     chosen = feature or next((key for key in _NAMES if key in shapes), "")
     if not chosen and len(shapes) == 1:
         (chosen,) = shapes
+    if not shapes:
+        listed = ", ".join(sorted(features))
+        raise UserError(f"data set {name!r} has no video; its features are {listed}")
     if chosen not in shapes:
-        listed = ", ".join(sorted(shapes)) or "none of " + ", ".join(sorted(features))
         raise UserError(
-            f"data set {name!r} has {repr(feature) if feature else 'no one feature'} "
-            f"with uint8 frames of 1 or 3 channels: set config.data.feature to {listed}"
+            f"data set {name!r} has {f'no feature {feature!r}' if feature else 'several'} "
+            "with uint8 frames of 1 or 3 channels: set config.data.feature to "
+            f"{', '.join(sorted(shapes))}"
         )
     metadata = info.metadata or {}
     return VideoInfo(chosen, shapes[chosen][-1], float(metadata.get("rate", 0)))
@@ -142,14 +148,15 @@ def open_clips(
 
     Raises:
       UserError: as `video_info`, or the set is damaged, its frames are smaller than a
-        clip's, no video is as long as a clip, or they need more memory.
+        clip's, no video is as long as a clip, no zoom fits one that is, or they need more
+        memory.
     """
     key = video_info(name, split, data_dir, feature).feature
     builder = prepared.require(name, split, data_dir)
     videos: list[np.ndarray] = []
     sources: list[str] = []
     index: list[tuple[int, ...]] = []
-    total = 0
+    total = largest = 0
     for record in raw_records.read(builder, name, split, data_dir):
         frames = np.asarray(record[key])
         if len(frames) < cut.num_frames:
@@ -160,6 +167,7 @@ def open_clips(
                 f"pixels, which are not enlarged: set config.data.size to at most "
                 f"{min(frames.shape[1:3])}"
             )
+        largest = max(largest, min(frames.shape[1:3]) // cut.size)
         for zoom in cut.zooms:
             if zoom * cut.size > min(frames.shape[1:3]):
                 continue
@@ -169,16 +177,25 @@ def open_clips(
                 raise UserError(
                     f"data set {name!r}: the split {split!r} needs more than "
                     f"{max_bytes / 2**30:.3g} GiB of memory at this size: choose a part "
-                    "of it, such as --config.data.splits.train='train[:10%]'"
+                    f"of it, such as --config.data.splits=\"{{'train': 'train[:10%]'}}\""
                 )
             index += [(len(videos), *place) for place in _places(resized.shape, cut)]
             videos.append(resized)
             sources.append(_source(record))
-    if not index:
+    if not largest:
         raise UserError(
             f"data set {name!r} has no video of {cut.num_frames} frames or more in the "
             f"split {split!r}: predict fewer frames, or from fewer"
         )
+    if too_large := [zoom for zoom in cut.zooms if zoom > largest]:
+        words = (
+            f"data set {name!r}: the zoom {too_large[0]} of config.data.zooms fits no "
+            f"video of the split {split!r}; the largest that fits clips of {cut.size} "
+            f"pixels is {largest}"
+        )
+        if not index:
+            raise UserError(words)
+        logger.warning("%s: it is left out", words)
     order = np.random.RandomState(0).permutation(len(index))
     return Clips(
         tuple(videos),

@@ -6,6 +6,8 @@ import io
 import logging
 import sys
 import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
 
 import requests
 import tensorflow_datasets as tfds
@@ -30,7 +32,7 @@ def prepare(name: str, data_dir: str = "") -> tfds.core.DatasetBuilder:
       A builder that reads the prepared set.
 
     Raises:
-      UserError: the set is unknown or could not be prepared.
+      UserError: the set is unknown or could not be prepared; no folder is left empty.
     """
     if builder := prepared.find(name, data_dir):
         return builder
@@ -41,7 +43,10 @@ def prepare(name: str, data_dir: str = "") -> tfds.core.DatasetBuilder:
         tfds.disable_progress_bar()
     try:
         # TFDS prints sizes, which are unknown or wrong for embedded sets.
-        with contextlib.redirect_stdout(io.StringIO()):
+        with (
+            _removing_empty_folders(name, data_dir),
+            contextlib.redirect_stdout(io.StringIO()),
+        ):
             builder = _make_builder(name, data_dir)
             builder.download_and_prepare()
     except UserError:
@@ -66,6 +71,23 @@ def prepare(name: str, data_dir: str = "") -> tfds.core.DatasetBuilder:
             f"preparing {name!r} in {prepared.data_root(data_dir)} failed: {reason}"
         ) from error
     return prepared.find(name, data_dir)
+
+
+@contextlib.contextmanager
+def _removing_empty_folders(name: str, data_dir: str) -> Iterator[None]:
+    """Removes the folders that TFDS has made by then, if it fails and they are empty."""
+    root = Path(prepared.data_root(data_dir))
+    paths = root / "downloads" / "extracted", root / prepared.parse(name).path
+    folders = [folder for path in paths for folder in (path, *path.parents)]
+    new = [folder for folder in folders if not folder.exists()]
+    try:
+        yield
+    except BaseException:
+        # Deepest first; those that hold something cannot be removed, and stay.
+        for folder in sorted(new, key=lambda path: len(path.parts), reverse=True):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 def _make_builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:

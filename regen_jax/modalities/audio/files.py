@@ -10,6 +10,7 @@ import numpy as np
 
 from regen_jax.errors import UserError
 from regen_jax.extras import require
+from regen_jax.files import write_atomically
 from regen_jax.modalities.audio import containers
 
 _BLOCK_SIZE = 1024
@@ -168,13 +169,16 @@ def write(path: str | os.PathLike, wave: np.ndarray, sample_rate: int) -> None:
       sample_rate: Hz.
 
     Raises:
-      UserError: the folder does not exist, or the package `soundfile` is missing.
+      UserError: the folder does not exist or its disk is full, where a former file is
+        unchanged, or the package `soundfile` is missing.
     """
     soundfile = require("soundfile", *_NEEDED_FOR)
+    content = io.BytesIO()
     try:
         soundfile.write(
-            path, to_int16(wave), sample_rate, format="WAV", subtype="PCM_16"
+            content, to_int16(wave), sample_rate, format="WAV", subtype="PCM_16"
         )
+        write_atomically(Path(path), content.getvalue())
     except (soundfile.LibsndfileError, OSError) as error:
         raise UserError(
             f"cannot write the sound file {str(path)!r}: {' '.join(str(error).split())}"

@@ -14,8 +14,11 @@ from regen_jax.errors import UserError
 from regen_jax.extras import require
 from regen_jax.modalities.image.resize import resize_and_crop, resize_short_side
 
-MAX_RATE = 1000.0
-"""The most frames per second that a file can be read at."""
+MIN_RATE, MAX_RATE = 0.01, 1000.0
+"""The least and the most frames per second of clips that are read and written."""
+
+_MAX_REPEATS = 1000
+"""The most times that a frame is repeated on average, to reach a constant rate."""
 
 logger = logging.getLogger("regen_jax")
 
@@ -42,11 +45,11 @@ def read(
 ) -> Clip:
     """Reads the video of a file by PyAV; its sound, if it has any, is ignored.
 
-    Frames are converted to RGB from any pixel format, turned as the file says they are to
-    be shown, and widened or narrowed to square pixels. Where `rate` is another one than
-    that of the file, or the file has a variable rate, the frame at each time is the one
-    that is shown then. A file that is damaged after some frames is read up to there. Each
-    of these but the colors is logged in one line.
+    Frames are converted to RGB from any pixel format, turned and flipped as the file says
+    they are to be shown, and widened or narrowed to square pixels. Where `rate` is another
+    one than that of the file, or the file has a variable rate, the frame at each time is
+    the one that is shown then. A file that is damaged after some frames is read up to
+    there. Each of these but the colors is logged in one line.
 
     Args:
       path: `~` is expanded.
@@ -58,7 +61,8 @@ def read(
 
     Raises:
       UserError: the file is missing, empty, damaged or of an unknown format, has no
-        video or no frames, or the package `av` is missing.
+        video or no frames, is to be shown turned by another angle than multiples of 90
+        degrees, or the package `av` is missing.
     """
     av = require("av", "video", "video")
     file, label = os.path.expanduser(path), f"video file {str(path)!r}"
@@ -103,8 +107,22 @@ def read(
         raise UserError(
             f"{label} changes the size of its frames: {sorted(shapes)}; convert it to one"
         )
-    clip = _at_constant_rate(np.stack(frames), np.array(times), declared, rate, label)
-    return clip._replace(frames=clip.frames[:num_frames])
+    return _at_constant_rate(
+        np.stack(frames), np.array(times), declared, rate, num_frames, label
+    )
+
+
+def check_rate(rate: float, origin: str) -> None:
+    """Raises a UserError where clips of that many frames per second cannot be written.
+
+    Args:
+      rate: frames per second.
+      origin: what has that rate, the subject of the error.
+    """
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise UserError(
+            f"{origin} has {rate:g} frames/s: {MIN_RATE:g} to {MAX_RATE:g} can be written"
+        )
 
 
 def _covers(times: list[float], rate: float, num_frames: int) -> bool:
@@ -133,18 +151,55 @@ def _images(
     is_first = True
     for frame in container.decode(stream):
         width = max(1, round(frame.width * aspect))
-        image = Image.fromarray(
-            frame.reformat(width=width, format="rgb24").to_ndarray()
-        )
-        angle = frame.rotation
-        if is_first and (angle or aspect != 1):
+        pixels = frame.reformat(width=width, format="rgb24").to_ndarray()
+        signs = _display_signs(frame, label)
+        is_unchanged = np.array_equal(signs, np.eye(2))
+        if is_first and not (is_unchanged and aspect == 1):
             logger.info(
-                "%s: turned by %d degrees, pixels of %s made square",
-                *(label, angle % 360, aspect),
+                "%s: %s, pixels of %s made square", label, _in_words(signs), aspect
             )
         is_first = False
-        # Both turn counterclockwise.
-        yield frame.time, image.rotate(angle, expand=True) if angle else image
+        if not is_unchanged:
+            # Points (column, row) are rows, which `signs` multiplies from the right.
+            pixels = pixels if signs[0, 0] else pixels.swapaxes(0, 1)
+            columns, rows = signs.sum(axis=0)
+            pixels = np.ascontiguousarray(pixels[::rows, ::columns])
+        yield frame.time, Image.fromarray(pixels)
+
+
+def _display_signs(frame: Any, label: str) -> np.ndarray:
+    """Returns where a frame is to be shown, as a signed permutation matrix i64[2, 2].
+
+    Its side data have a matrix that maps points (column, row) as rows, in 16.16 fixed
+    point (ISO/IEC 14496-12). Scales are ignored; one that is singular counts as none.
+
+    Raises:
+      UserError: it is another one than of turns by 90 degrees and flips.
+    """
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return np.eye(2, dtype=int)
+    matrix = np.frombuffer(bytes(data), "=i4").reshape(3, 3)[:2, :2] / 2**16
+    scales = np.linalg.norm(matrix, axis=1, keepdims=True)
+    if abs(np.linalg.det(matrix)) <= 1e-3 * scales.prod():
+        return np.eye(2, dtype=int)
+    matrix /= scales
+    signs = np.rint(matrix).astype(int)
+    if not np.allclose(matrix, signs, atol=0.01):
+        raise UserError(
+            f"{label} is to be shown by the matrix {matrix.round(3).tolist()}: turns by "
+            "multiples of 90 degrees and flips can be read; convert it, for example by "
+            "`ffmpeg -i FILE clip.mp4`"
+        )
+    return signs
+
+
+def _in_words(signs: np.ndarray) -> str:
+    """Describes a signed permutation matrix as a flip and a turn counterclockwise."""
+    is_flipped = np.linalg.det(signs) < 0
+    columns, rows = -signs[0] if is_flipped else signs[0]
+    angle = round(math.degrees(math.atan2(-rows, columns))) % 360
+    return f"{'flipped left to right, ' if is_flipped else ''}turned by {angle} degrees"
 
 
 def _at_constant_rate(
@@ -152,6 +207,7 @@ def _at_constant_rate(
     times: np.ndarray,
     declared: float,
     rate: float | None,
+    num_frames: int | None,
     label: str,
 ) -> Clip:
     """Returns frames [T, …], shown from times [T] in seconds on, at a constant rate.
@@ -161,10 +217,13 @@ def _at_constant_rate(
       times: of the file, or multiples of the declared rate.
       declared: frames per second that the file declares; 0 for none.
       rate: that of the clip; None for the average rate.
+      num_frames: the most frames of the clip; None for all.
       label: of the file, for messages.
 
     Raises:
-      UserError: the file declares no rate and has no times, or a rate above `MAX_RATE`.
+      UserError: the file declares no rate and has no times, or a rate above `MAX_RATE`,
+        or all frames of a clip are asked for that has more than `_MAX_REPEATS` times as
+        many as the file.
     """
     times = np.maximum.accumulate(times - times[0])
     average = (len(times) - 1) / times[-1] if times[-1] > 0 else declared
@@ -179,9 +238,18 @@ def _at_constant_rate(
     if is_constant and unchanged:
         # What a file declares is more exact than its times.
         is_declared = abs(declared / average - 1) < 0.005
-        return Clip(frames, rate or (declared if is_declared else average))
+        kept_rate = rate or (declared if is_declared else average)
+        return Clip(frames[:num_frames], kept_rate)
     new_rate = rate or average
     number = max(1, round((times[-1] + 1 / average) * new_rate))
+    if num_frames:
+        number = min(number, num_frames)
+    elif number > _MAX_REPEATS * len(times):
+        gap = np.diff(times).max()
+        raise UserError(
+            f"{label} shows one frame for {gap:.6g} s: {len(times)} frames would become "
+            f"{number} at {new_rate:g} frames/s; convert it to a constant rate first"
+        )
     shown = np.searchsorted(times, np.arange(number) / new_rate + 1e-6, "right") - 1
     logger.info(
         "%s: %s rate of %.4g frames/s; converted to %.4g frames/s by the frames shown",

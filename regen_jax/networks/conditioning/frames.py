@@ -1,6 +1,7 @@
 """The first frames of a clip as the source of those that follow."""
 
 import dataclasses
+import logging
 
 import flax.linen as nn
 import jax
@@ -17,6 +18,8 @@ from regen_jax.networks.conditioning.interface import (
 from regen_jax.networks.embeddings import INIT
 from regen_jax.ranges import Count, Natural
 from regen_jax.spaces import Array, Space, Value
+
+logger = logging.getLogger("regen_jax")
 
 _FLOOR = 0.01
 """Least change, in units of half the range: a bit more than a gray level of 8 bits."""
@@ -158,6 +161,21 @@ class FramesConditioning(Conditioning):
             )
         options = self.frames_per_target, self.window
         return FramesEncoder(source_space, target_space, width, dtype, *options)
+
+    def check_abstracted(self, target_space: Array, y_space: Space) -> None:
+        if not isinstance(y_space, Array) or len(y_space.shape) != 4:
+            return
+        frames, targets = y_space.shape[0], target_space.shape[0]
+        # Abstractions of clips may pad them to a multiple.
+        covering = -(-frames // self.frames_per_target)
+        words = (
+            f"conditioning.frames_per_target must be {-(-frames // targets)}, for Y′ of "
+            f"{targets} frames and Y of {frames}, not {self.frames_per_target}"
+        )
+        if covering < targets <= frames:
+            raise ValueError(words)
+        if covering > targets:
+            logger.warning("%s: the last frame is moved on too little", words)
 
     def estimate(
         self, source_space: Space, target_space: Array, source: Value

@@ -66,6 +66,14 @@ class Conditioning(abc.ABC):
           ValueError: sources of that space cannot enter in this way.
         """
 
+    def check_abstracted(self, target_space: Array, y_space: Space) -> None:
+        """Checks options that depend on the space which the target of a prior abstracts.
+
+        Raises:
+          ValueError: an option does not fit.
+        """
+        return
+
     def estimate(
         self, source_space: Space, target_space: Array, source: Value
     ) -> Estimate | None:

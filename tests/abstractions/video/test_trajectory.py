@@ -122,6 +122,7 @@ def test_black_clip_has_no_parts():
         (Array((4, 8, 8, 1)), {}, "needs an Array of clips with bounds"),
         (SPACE, {"side": 5}, "side must be at least 6, the values of a state, not 5"),
         (SPACE, {"parts": 0}, "parts must be at least 1"),
+        (SPACE, {"threshold": 300.0}, "at most the range 255 of pixels, not 300$"),
     ],
 )
 def test_invalid_option_raises_value_error(space, options, message):

@@ -59,6 +59,16 @@ def test_labels_are_captions_and_short_clips_are_left_out(tmp_path, max_bytes):
         )
 
 
+def test_clips_that_are_all_too_short_raise_user_error(tmp_path):
+    LabeledClips(str(tmp_path)).download_and_prepare()
+    with pytest.raises(UserError) as caught:
+        open_captioned_clips("labeled_clips", "train", 17, 16, str(tmp_path))
+    assert str(caught.value) == (
+        "data set 'labeled_clips' has no clip of 17 frames or more in the split 'train': "
+        "lower config.data.num_frames to 6"
+    )
+
+
 def test_feature_video_of_tfds_is_read_without_tensorflow(tmp_path):
     """As `ucf101` stores it; only TensorFlow can make that feature."""
     LabeledClips(str(tmp_path)).download_and_prepare()

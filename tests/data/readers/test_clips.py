@@ -105,10 +105,11 @@ def flipped(clip):
     return clip, clip[::-1], clip[:, :, ::-1], clip[::-1, :, ::-1]
 
 
-def test_zooms_cut_from_resized_videos(videos):
+def test_zooms_cut_from_resized_videos(videos, caplog):
     cut = Cut(num_frames=5, size=8, zooms=(1, 2, 3))
     clips = open_clips("videos", "train", cut, videos)
     # Three times the size is more than the videos have.
+    assert "the zoom 3 of config.data.zooms fits no video" in caplog.text
     assert {v.shape[1:] for v in clips.videos} == {(8, 12, 3), (16, 24, 3)}
     assert len(clips) == 8
 
@@ -133,7 +134,9 @@ def test_sequences_of_pictures_are_read_as_videos(tmp_path):
         for frames in pictures
     ]
     Videos(str(tmp_path), steps, examples, name="steps").download_and_prepare()
-    with pytest.raises(UserError, match="config.data.feature to aux, main"):
+    with pytest.raises(
+        UserError, match="has several .* config.data.feature to aux, main"
+    ):
         video_info("steps", "train", str(tmp_path))
     clips = open_clips("steps", "train", Cut(5, 16), str(tmp_path), "main")
     assert sorted(int(clips[i][0, 0, 0, 0]) for i in range(len(clips)))[-1] == 12
@@ -159,8 +162,24 @@ def test_rate_and_channels_are_those_of_the_set(videos):
     [
         (Cut(8, 16), {}, "no video of 8 frames or more"),
         (Cut(5, 17), {}, "frames of 16 x 24 pixels, which are not enlarged"),
-        (Cut(5, 16), {"max_bytes": 10_000}, "more than .* GiB of memory"),
-        (Cut(5, 16), {"feature": "source"}, "set config.data.feature to video"),
+        (
+            Cut(5, 16),
+            {"max_bytes": 10_000},
+            "more than .* GiB of memory .* "
+            r"""--config.data.splits="\{'train': 'train\[:10%\]'\}"$""",
+        ),
+        (
+            Cut(5, 16),
+            {"feature": "nope"},
+            "'videos' has no feature 'nope' with uint8 frames of 1 or 3 channels: set "
+            "config.data.feature to video$",
+        ),
+        (
+            Cut(5, 8, zooms=(5,)),
+            {},
+            "the zoom 5 of config.data.zooms fits no video of the split 'train'; the "
+            "largest that fits clips of 8 pixels is 2$",
+        ),
     ],
 )
 def test_unsuitable_options_raise_user_error(videos, cut, options, words):
@@ -172,7 +191,7 @@ def test_unsuitable_options_raise_user_error(videos, cut, options, words):
 def test_set_without_frames_raises_user_error(tmp_path):
     features = tfds.features.FeaturesDict({"text": tfds.features.Text()})
     Videos(str(tmp_path), features, [{"text": "a"}] * 3).download_and_prepare()
-    with pytest.raises(UserError, match="no one feature with uint8 frames"):
+    with pytest.raises(UserError, match="has no video; its features are text$"):
         video_info("videos", "train", str(tmp_path))
 
 

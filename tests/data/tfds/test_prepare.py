@@ -109,10 +109,11 @@ def test_failing_builder_raises_user_error_and_leaves_nothing(
         "builder",
         lambda name, **options: Failing(error, **options),
     )
+    folder = tmp_path / "new" / "data"
     with pytest.raises(UserError) as caught:
-        prepare("failing", str(tmp_path))
-    assert str(caught.value) == message.format(tmp_path)
-    assert not list(tmp_path.glob("failing/*"))
+        prepare("failing", str(folder))
+    assert str(caught.value) == message.format(folder)
+    assert not list(tmp_path.iterdir())
 
 
 def test_data_folder_that_is_a_file_raises_user_error(tmp_path):

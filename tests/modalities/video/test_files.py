@@ -1,6 +1,7 @@
 """Video files of all kinds, written by PyAV for these tests."""
 
 import logging
+import struct
 from fractions import Fraction
 
 import av
@@ -91,6 +92,42 @@ def test_rotation_of_the_file_is_applied(tmp_path, angle, caplog):
     assert f"turned by {angle % 360} degrees" in caplog.text
 
 
+def with_matrix(path, *values):
+    """Writes the display matrix ((a, b), (c, d)) into the header of an MP4 file."""
+    data = bytearray(path.read_bytes())
+    # Of version 0: the matrix is 44 bytes after the name of the box.
+    start = data.index(b"tkhd") + 44
+    a, b, c, d = (round(value * 2**16) for value in values)
+    data[start : start + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 2**30)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    "matrix, expected, words",
+    [
+        ((-1, 0, 0, 1), lambda x: x[:, ::-1], "flipped left to right, turned by 0 d"),
+        ((1, 0, 0, -1), lambda x: x[::-1], "flipped left to right, turned by 180 d"),
+        ((0, 1, 1, 0), lambda x: x.swapaxes(0, 1), "right, turned by 90 d"),
+        ((0, -1, -1, 0), lambda x: x[::-1, ::-1].swapaxes(0, 1), "turned by 270 d"),
+        ((0, 2, -2, 0), lambda x: np.rot90(x, -1), ": turned by 270 d"),
+        ((0, 0, 0, 0), lambda x: x, ""),
+    ],
+)
+def test_display_matrix_flips_and_turns(tmp_path, caplog, matrix, expected, words):
+    path = with_matrix(write(tmp_path / "clip.mp4", STEADY), *matrix)
+    with caplog.at_level(logging.INFO, "regen_jax"):
+        clip = files.read(path)
+    np.testing.assert_allclose(clip.frames[2], expected(frame(2)) * 1.0, atol=12)
+    assert words in caplog.text and bool(words) == ("turned" in caplog.text)
+
+
+def test_other_angle_raises_user_error(tmp_path):
+    path = write(tmp_path / "clip.mp4", STEADY)
+    with_matrix(path, 0.7071, 0.7071, -0.7071, 0.7071)
+    assert "multiples of 90 degrees and flips can be read" in error_of(path)
+
+
 @pytest.mark.parametrize(
     "codec, pixel_format, suffix",
     [
@@ -125,6 +162,15 @@ def test_variable_rate_becomes_constant_by_the_frames_shown(tmp_path, caplog):
 def test_another_rate_repeats_or_drops_frames(tmp_path, rate, expected):
     clip = files.read(write(tmp_path / "clip.mp4", STEADY), rate=rate)
     assert clip.rate == rate and numbers(clip) == expected
+
+
+def test_first_frames_before_a_jump_of_the_times_need_no_others(tmp_path):
+    """All frames at that rate would be 10 million."""
+    path = write(tmp_path / "clip.mkv", [0, 100, 200, 10**9, 10**9 + 100])
+    clip = files.read(path, rate=10, num_frames=4)
+    assert clip.rate == 10 and numbers(clip) == [0, 1, 2, 2]
+    with pytest.raises(UserError, match="one frame for 1e.06 s: 5 frames would become"):
+        files.read(path, rate=10)
 
 
 def test_first_frames_alone_are_those_of_the_whole(tmp_path):

@@ -5,6 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from regen_jax.config.assembly import join_arrows
+from regen_jax.errors import UserError
 from regen_jax.generators.regression import Regression
 from regen_jax.modalities.video.block_motion import block_motion, moved_on
 from regen_jax.networks.conditioning import frames
@@ -130,6 +132,42 @@ def test_unsuitable_spaces_raise_value_error(source_space, target_space):
 def test_even_window_raises_value_error():
     with pytest.raises(ValueError, match="window must be odd, or 0, not 4"):
         FramesConditioning(window=4)
+
+
+@pytest.mark.parametrize(
+    "frames, targets, fitting, large",
+    [(8, 8, 1, 2), (8, 2, 4, 8), (7, 4, 2, 3), (9, 3, 4, 5)],
+)
+def test_frames_per_target_must_fit_those_of_y(frames, targets, fitting, large, caplog):
+    y_space, target_space = (Array((t, 8, 8, 2), 0, 255) for t in (frames, targets))
+    FramesConditioning(fitting).check_abstracted(target_space, y_space)
+    assert not caplog.text
+    with pytest.raises(ValueError, match="conditioning.frames_per_target must be"):
+        FramesConditioning(large).check_abstracted(target_space, y_space)
+
+
+def test_frames_per_target_that_leaves_frames_out_is_logged(caplog):
+    FramesConditioning(2).check_abstracted(Array((2, 8, 8, 2), 0, 255), Y)
+    words = (
+        "must be 3, for Y′ of 2 frames and Y of 5, not 2: the last frame is moved on"
+    )
+    assert words in caplog.text
+
+
+def test_config_of_other_frames_per_target_raises_user_error():
+    prior = {"name": "regression", "network": {"name": "unet", "widths": (4,)}}
+    prior["conditioning"] = {"name": "frames", "frames_per_target": 9}
+    parts = {"abstraction": "keyframes", "decoder": "regression"}
+    config = {"prior": prior} | {part: {"name": name} for part, name in parts.items()}
+    y = Array((8, 8, 8, 2), 0, 255)
+    with pytest.raises(UserError) as caught:
+        join_arrows(config, "config", X, y, "the task")
+    assert str(caught.value) == (
+        "config.prior: conditioning.frames_per_target must be 4, for Y′ of 2 frames and "
+        "Y of 8, not 9"
+    )
+    prior["conditioning"]["frames_per_target"] = 4
+    join_arrows(config, "config", X, y, "the task")
 
 
 def test_regression_on_frames_starts_by_copying_the_last():
