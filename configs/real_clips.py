@@ -31,8 +31,7 @@ DATA = {
 }
 KEYFRAMES = {"every": 2, "factor": 2}
 TEMPORAL = (True, False)  # Which levels of the codec halve the frame rate.
-# Frames of Y per frame of Y′.
-FRAMES = {"identity": 1, "kl": 2, "keyframes": KEYFRAMES["every"]}
+FRAMES = {"kl": 2, "keyframes": KEYFRAMES["every"]}  # Of Y per frame of Y′; else 1.
 # Three videos are overfitted quickly; digits move far within a clip.
 WINDOWS = {"real_clips": 5, "moving_digits": 0}
 DROPOUT = {"real_clips": 0.1, "moving_digits": 0.0}
