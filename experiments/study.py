@@ -98,6 +98,22 @@ class Column:
         return " ± ".join(map(self.style.format, parts))
 
 
+def fractions(
+    parts: Mapping[str, str], metrics: Mapping[str, str]
+) -> tuple[Column, ...]:
+    """Returns columns of metrics in percent, for each part of `metrics.json`.
+
+    Args:
+      parts: what comes before the titles by part, such as `real: ` of `real`.
+      metrics: titles by metric.
+    """
+    return tuple(
+        Column(prefix + title, f"{part}/{metric}", "{:.1%}")
+        for part, prefix in parts.items()
+        for metric, title in metrics.items()
+    )
+
+
 COSTS = (
     Column("parameters", "train/parameters", "{:,.0f}"),
     Column("training FLOPs", "train/flops", "{:.2g}"),

@@ -148,28 +148,39 @@ def swept(
 
 
 @pytest.fixture(scope="session")
+def train_config(command: Commands) -> Callable[..., Path]:
+    """Runs `train` on a config (config, data_dir, workdir, *flags): the workdir."""
+
+    def train(config: str, data_dir: str, workdir: Path, *flags: str) -> Path:
+        done = command(
+            "train",
+            f"--config={ROOT}/configs/{config}",
+            f"--config.data.dir={data_dir}",
+            f"--workdir={workdir}",
+            *flags,
+        )
+        assert done.returncode == 0, done.stderr
+        return workdir
+
+    return train
+
+
+@pytest.fixture(scope="session")
 def speech_run(
     speech_dir: str,
-    command: Commands,
+    train_config: Callable[..., Path],
     shared: Callable[[str], contextlib.AbstractContextManager[Path]],
 ) -> Callable[..., Path]:
     """Runs `train` on a config (config, *flags), once for all workers: the workdir."""
 
-    def trained(config: str, *flags: str) -> Path:
+    def train(config: str, *flags: str) -> Path:
         with shared(re.sub(r"\W", "_", config)) as folder:
             if not (folder / "done").exists():
-                done = command(
-                    "train",
-                    f"--config={ROOT}/configs/{config}",
-                    f"--config.data.dir={speech_dir}",
-                    f"--workdir={folder}/run",
-                    *flags,
-                )
-                assert done.returncode == 0, done.stderr
+                train_config(config, speech_dir, folder / "run", *flags)
                 (folder / "done").touch()
         return folder / "run"
 
-    return trained
+    return train
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import json
 import math
-from pathlib import Path
 
 import av
 import numpy as np
@@ -13,23 +12,13 @@ from regen_jax.cli.evaluate_run import evaluate_run
 from regen_jax.cli.sample_run import sample_run, save_samples
 from regen_jax.errors import UserError
 
-ROOT = Path(__file__).parent.parent.parent
-
 
 @pytest.fixture(scope="module")
-def workdir(clips_dir, command, tmp_path_factory):
+def workdir(clips_dir, train_config, tmp_path_factory):
     """A run of two steps."""
+    flags = "--config.data.zooms=(1,)", "--config.train.prior.steps=2"
     folder = tmp_path_factory.mktemp("frames") / "run"
-    done = command(
-        "train",
-        f"--config={ROOT}/configs/real_clips.py:size=tiny",
-        f"--config.data.dir={clips_dir}",
-        "--config.data.zooms=(1,)",
-        "--config.train.prior.steps=2",
-        f"--workdir={folder}",
-    )
-    assert done.returncode == 0, done.stderr
-    return folder
+    return train_config("real_clips.py:size=tiny", clips_dir, folder, *flags)
 
 
 def test_metrics_stand_beside_those_of_rules(workdir):

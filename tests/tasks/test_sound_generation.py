@@ -111,18 +111,15 @@ def test_words_left_out_have_no_accuracy(task, judged):
 
 
 @pytest.fixture(scope="module")
-def run(command, sounds_dir, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sounds") / "run"
-    done = command(
-        "train",
-        f"--config={ROOT}/configs/spoken_sounds.py:prior=regression,size=tiny",
+def run(train_config, sounds_dir, tmp_path_factory):
+    flags = [f"--config.train.{stage}.steps=4" for stage in STAGES]
+    return train_config(
+        "spoken_sounds.py:prior=regression,size=tiny",
+        sounds_dir,
+        tmp_path_factory.mktemp("sounds") / "run",
         "--config.data.max_seconds=0.512",
-        *(f"--config.train.{stage}.steps=4" for stage in STAGES),
-        f"--config.data.dir={sounds_dir}",
-        f"--workdir={folder}",
+        *flags,
     )
-    assert done.returncode == 0, done.stderr
-    return folder
 
 
 def test_run_samples_wav_files_that_say_they_are_synthetic(run, without_data, tmp_path):

@@ -1,7 +1,5 @@
 """Text → video from its config to files, and what bad input gets."""
 
-from pathlib import Path
-
 import av
 import numpy as np
 import pytest
@@ -10,23 +8,15 @@ from PIL import Image
 from regen_jax.cli.sample_run import sample_run, save_samples
 from regen_jax.errors import UserError
 
-ROOT = Path(__file__).parent.parent.parent
 CAPTIONS = ("a 3 moves left and bounces", "a 7 falls; a 1 stands still")
 
 
 @pytest.fixture(scope="module")
-def workdir(moving_digits_dir, command, tmp_path_factory):
+def workdir(moving_digits_dir, train_config, tmp_path_factory):
     """A run of two steps of each stage, with the default abstraction, trajectories."""
     folder = tmp_path_factory.mktemp("video") / "run"
-    done = command(
-        "train",
-        f"--config={ROOT}/configs/moving_digits.py:size=tiny",
-        f"--config.data.dir={moving_digits_dir}",
-        *(f"--config.train.{stage}.steps=2" for stage in ("judge", "prior")),
-        f"--workdir={folder}",
-    )
-    assert done.returncode == 0, done.stderr
-    return folder
+    steps = [f"--config.train.{stage}.steps=2" for stage in ("judge", "prior")]
+    return train_config("moving_digits.py:size=tiny", moving_digits_dir, folder, *steps)
 
 
 def test_captions_become_clips_without_the_data(workdir, without_data, tmp_path):
