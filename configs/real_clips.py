@@ -70,7 +70,7 @@ def get_config(arg: str = "") -> ConfigDict:
         chosen["size"],
         common.sections(chosen, "frame_prediction", data, parts, train),
         evaluate=report,
-        tiny={"samples": 4},
+        tiny={"samples": 4, "keep": ("networks.temporal",)},
         checkpoint_every=500,
     )
 

@@ -1,7 +1,6 @@
 """The first frames of a clip as the source of those that follow."""
 
 import dataclasses
-import logging
 
 import flax.linen as nn
 import jax
@@ -18,8 +17,6 @@ from regen_jax.networks.conditioning.interface import (
 from regen_jax.networks.embeddings import INIT
 from regen_jax.ranges import Count, Natural
 from regen_jax.spaces import Array, Space, Value
-
-logger = logging.getLogger("regen_jax")
 
 _FLOOR = 0.01
 """Least change, in units of half the range: a bit more than a gray level of 8 bits."""
@@ -168,14 +165,12 @@ class FramesConditioning(Conditioning):
         frames, targets = y_space.shape[0], target_space.shape[0]
         # Abstractions of clips may pad them to a multiple.
         covering = -(-frames // self.frames_per_target)
-        words = (
-            f"conditioning.frames_per_target must be {-(-frames // targets)}, for Y′ of "
-            f"{targets} frames and Y of {frames}, not {self.frames_per_target}"
-        )
-        if covering < targets <= frames:
-            raise ValueError(words)
-        if covering > targets:
-            logger.warning("%s: the last frame is moved on too little", words)
+        if targets <= frames and covering != targets:
+            raise ValueError(
+                "conditioning.frames_per_target must be "
+                f"{-(-frames // targets)}, for Y′ of {targets} frames and Y of {frames}, "
+                f"not {self.frames_per_target}"
+            )
 
     def estimate(
         self, source_space: Space, target_space: Array, source: Value
