@@ -7,7 +7,8 @@ of as many bits from the frames alone. `identity` is the direct baseline, speech
 as differences from the picture. Voice and faces are synthetic.
 
 Expected of the default, after 4 minutes of CPU time: the opening of the mouth has a
-correlation of 0.94 with the true track of unheard sentences, and a lag of 1 ms.
+correlation of 0.94 with the true track of unheard sentences, and a lag of 1 ms. It is 0.92
+of `frame_latents` after 19 minutes, and 0.85 of `identity` after 8.
 """
 
 from typing import Any

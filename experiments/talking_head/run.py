@@ -1,6 +1,6 @@
 """Speech → a talking face: python -m experiments.talking_head.run --workdir=runs/x.
 
-Handcrafted and learned Y′ have as many bits per frame.
+Handcrafted and learned Y′ have as many bits per frame; the direct model has no Y′.
 """
 
 from experiments.study import Column, Row, Study, main
@@ -8,6 +8,7 @@ from experiments.study import Column, Row, Study, main
 ROWS = (
     Row("face parameters", "talking_head.py"),
     Row("learned latents", "talking_head.py:abstraction=frame_latents"),
+    Row("direct", "talking_head.py:abstraction=identity"),
 )
 COLUMNS = (
     Column("mouth correlation", "samples/mouth_correlation", "{:.3f}"),
