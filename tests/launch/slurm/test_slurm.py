@@ -264,6 +264,9 @@ def test_two_nodes_equal_one_process_and_end_with_killed_worker(
     on_loopback(monkeypatch)
     [second] = submit([Job("killed", [trains(tiny_flags, killed)])], options, tmp_path)
     until(lambda: "judge 7/20" in logged(tmp_path, second), 150)
+    # It is saved while training goes on.
+    saved = killed / "judge" / "checkpoints"
+    until(lambda: any(path.name.isdigit() for path in saved.glob("*")), 60)
     os.kill(worker(killed), signal.SIGKILL)
     state, code = until_over(second, 40)
     assert state == "FAILED" and code not in (0, 75)
