@@ -1,8 +1,23 @@
-"""The one exception that a command prints as a single line."""
+"""The exceptions that a command prints as a single line."""
+
+from collections.abc import Mapping
+from typing import Any
 
 
 class UserError(Exception):
     """Something the user can mend: one line that says what, where, what would be right."""
+
+
+class LimitError(UserError):
+    """A prompt is beyond a limit that the options of the data set.
+
+    Attributes:
+      options: of the section `data`, by which the prompt would fit.
+    """
+
+    def __init__(self, message: str, options: Mapping[str, Any]):
+        super().__init__(message)
+        self.options = options
 
 
 LONGEST = 2000

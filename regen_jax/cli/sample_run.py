@@ -8,15 +8,16 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from regen_jax import paths, ranges
 from regen_jax.cli import edited_y_prime, stored_task
-from regen_jax.cli.load_run import load_run, read_config
+from regen_jax.cli.load_run import blank_batch, load_run, read_config
 from regen_jax.cli.prompts import requested
 from regen_jax.config.build import Run, build
 from regen_jax.data.host_features import as_batch
-from regen_jax.errors import UserError
+from regen_jax.errors import LimitError, UserError
 from regen_jax.evaluation.evaluator import count
 from regen_jax.evaluation.inference import decode, sample
 from regen_jax.files import replaced
@@ -80,7 +81,11 @@ def sample_run(
         run = build(config, reports=False, info=info)
     abstraction = run.regeneration.abstraction
     edited = [edited_y_prime.read(abstraction, path) for path in y_prime]
-    batch = _prompts(run, directory, prompts, num, len(edited))
+    run, batch = fit_to_prompts(
+        run,
+        config,
+        lambda run: _prompts(run, directory, prompts, num, len(edited)),
+    )
     stages = load_run(run, directory)
     variables = {name: stage.variables for name, stage in stages.items()}
     if edited:
@@ -201,6 +206,40 @@ def _prompts(
     if not (pairs or num_edited) and len(examples) < number:
         logger.info("the task has %d prompts of its own, not %d", len(examples), number)
     return as_batch(examples, run.regeneration)
+
+
+def fit_to_prompts(
+    run: Run, config: Mapping[str, Any], read: Callable[[Run], Example]
+) -> tuple[Run, Example]:
+    """Returns a run, and the prompts that `read` returns of it.
+
+    Where a prompt is beyond a limit of the data, it is the run of a larger limit, if its
+    variables have the same shapes: those of a prior that joins chunks do.
+
+    Raises:
+      UserError: a prompt cannot be read, or does not fit.
+    """
+    while True:
+        try:
+            return run, read(run)
+        except LimitError as error:
+            config = {**config, "data": {**config["data"], **error.options}}
+            try:
+                larger = build(config, reports=False, info=run.task.info)
+            except UserError as beyond:
+                raise error from beyond
+            if _shapes(larger) != _shapes(run):
+                raise
+            run = larger
+
+
+def _shapes(run: Run) -> dict[str, Any]:
+    """Returns shapes and dtypes of the variables of each stage."""
+    batch = blank_batch(run.task, run.regeneration)
+    return {
+        stage.name: jax.eval_shape(stage.init, jax.random.key(0), batch)
+        for stage in run.stages
+    }
 
 
 def _has_data(run: Run) -> bool:

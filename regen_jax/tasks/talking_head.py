@@ -61,9 +61,8 @@ class TalkingHead(SetOptions, Task):
 
     Attributes:
       name: of a prepared set with the features of `talking_faces`.
-      max_seconds: of a clip. Longer ones of the data set are cut, longer speech that is
-        given as a prompt is refused: a run has one length that clips are padded to, also
-        where a prior joins chunks.
+      max_seconds: of a clip. Longer ones of the data set are cut. Longer speech that is
+        given as a prompt, up to 60 s, needs a prior that joins chunks.
       judge_width: channels of the judge of identity.
     """
 

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from configs.talking_head import get_config
+from regen_jax.cli.sample_run import fit_to_prompts, sample_run
+from regen_jax.config.build import build
 from regen_jax.data.readers.talking_faces import open_talking_faces
+from regen_jax.errors import LimitError, UserError
 from regen_jax.modalities.audio import files
 
 
@@ -47,6 +51,30 @@ def test_speech_and_face_become_a_clip_with_sound(workdir, given, command, tmp_p
         assert samples["y_prime/tracks"].shape == (1, 30, 7)
 
 
+def test_speech_longer_than_in_training_is_generated_in_chunks(workdir, given):
+    wave = files.read(str(given / "speech.wav"), 16_000)
+    files.write(given / "long.wav", np.tile(wave, 3), 16_000)
+    prompts = [("audio", str(given / name)) for name in ("long.wav", "speech.wav")]
+    face = ("image", str(given / "face.png"))
+    samples = sample_run(workdir, prompts=[*prompts, face])
+    assert samples.y.values.shape == (2, 75, 48, 48, 3)
+    assert samples.y.length.tolist() == [75, 25]
+    # What is short is generated as it is alone.
+    alone = sample_run(workdir, prompts=[*prompts[1:], face])
+    assert alone.y.values.shape[1] == 30
+    difference = np.int16(alone.y.values[0, :25]) - samples.y.values[1, :25]
+    assert np.abs(difference).max() <= 2
+
+
+def test_speech_beyond_all_limits_raises_user_error(workdir, given):
+    files.write(given / "hour.wav", np.zeros(61 * 8000, np.float32), 8000)
+    prompts = [("audio", str(given / "hour.wav")), ("image", str(given / "face.png"))]
+    with pytest.raises(
+        UserError, match="lasts 61.00 s in whole frames: at most 1.20 s"
+    ):
+        sample_run(workdir, prompts=prompts)
+
+
 def test_speech_without_a_face_writes_nothing(workdir, given, command, tmp_path):
     done = command(
         "sample",
@@ -57,3 +85,24 @@ def test_speech_without_a_face_writes_nothing(workdir, given, command, tmp_path)
     assert done.returncode == 2
     assert "one --audio and one --image, and given are" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("is_chunked", [True, False])
+def test_run_gets_a_larger_limit_if_its_prior_joins_chunks(faces_dir, is_chunked):
+    config = get_config("size=tiny").to_dict()
+    config["data"] |= {"dir": faces_dir, "max_seconds": 1.2}
+    if not is_chunked:
+        config["prior"]["generator"] = config["prior"]["generator"]["generator"]
+
+    def read(run):
+        if run.task.max_seconds < 2:
+            raise LimitError("2 s do not fit", {"max_seconds": 2.0})
+        return "read"
+
+    run = build(config, reports=False)
+    if is_chunked:
+        larger, value = fit_to_prompts(run, config, read)
+        assert larger.task.y.shape[0] == 50 and value == "read"
+    else:
+        with pytest.raises(LimitError, match="2 s do not fit"):
+            fit_to_prompts(run, config, read)

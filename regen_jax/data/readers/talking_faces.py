@@ -13,7 +13,7 @@ from PIL import Image
 
 from regen_jax.data.readers import raw_records
 from regen_jax.data.tfds import prepared
-from regen_jax.errors import UserError
+from regen_jax.errors import LimitError, UserError
 from regen_jax.modalities.audio import files
 from regen_jax.modalities.faces.face import SIZE
 from regen_jax.modalities.faces.likeness import drawn_snr
@@ -121,16 +121,18 @@ def read_speech(path: str, num_frames: int, rate: int, sample_rate: int) -> Padd
       f32[num_frames, samples per frame].
 
     Raises:
-      UserError: it cannot be read, or lasts longer than the frames.
+      UserError: it cannot be read.
+      LimitError: it lasts longer than the frames.
     """
     wave = files.read(path, sample_rate)
     size = sample_rate // rate
     count = -(-len(wave) // size)
     if count > num_frames:
-        raise UserError(
+        raise LimitError(
             f"{path} lasts {count / rate:.2f} s in whole frames: at most "
             f"{num_frames / rate:.2f} s of speech fit; train with a larger "
-            "config.data.max_seconds"
+            "config.data.max_seconds, or with a prior that joins chunks",
+            {"max_seconds": count / rate},
         )
     wave = np.pad(wave, (0, count * size - len(wave)))
     return pad(wave.reshape(count, size), num_frames)
