@@ -9,7 +9,7 @@ class UserError(Exception):
 
 
 class LimitError(UserError):
-    """A prompt is beyond a limit that the options of the data set.
+    """A prompt is larger than the options of the data set allow.
 
     Attributes:
       options: of the section `data`, by which the prompt would fit.

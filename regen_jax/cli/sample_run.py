@@ -227,7 +227,7 @@ def fit_to_prompts(
             try:
                 larger = build(config, reports=False, info=run.task.info)
             except UserError as beyond:
-                raise error from beyond
+                raise UserError(f"{error}; {beyond}") from beyond
             if _shapes(larger) != _shapes(run):
                 raise
             run = larger

@@ -69,9 +69,7 @@ def test_speech_longer_than_in_training_is_generated_in_chunks(workdir, given):
 def test_speech_beyond_all_limits_raises_user_error(workdir, given):
     files.write(given / "hour.wav", np.zeros(61 * 8000, np.float32), 8000)
     prompts = [("audio", str(given / "hour.wav")), ("image", str(given / "face.png"))]
-    with pytest.raises(
-        UserError, match="lasts 61.00 s in whole frames: at most 1.20 s"
-    ):
+    with pytest.raises(UserError, match=r"lasts 61.00 s .*; .*max_seconds.* 60"):
         sample_run(workdir, prompts=prompts)
 
 
