@@ -48,6 +48,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(prepared)
 
 
+def pytest_sessionfinish() -> None:
+    # pytest collects five times after the last test: once is enough for the programs.
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def shared(
     tmp_path_factory: pytest.TempPathFactory,
@@ -212,6 +218,15 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
     """Runs `regen_jax.train` and the others, as (name, *flags, **environment)."""
     with Commands(tmp_path_factory.mktemp("commands")) as commands:
         yield commands
+
+
+@pytest.fixture
+def collected() -> Iterator[None]:
+    """Collects what a test leaves, within it: coroutines of Orbax after a failure."""
+    gc.freeze()  # Programs of other tests are millions of objects to look through.
+    yield
+    gc.collect()
+    gc.unfreeze()
 
 
 @pytest.fixture

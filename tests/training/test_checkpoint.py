@@ -1,4 +1,3 @@
-import gc
 import logging
 import os
 import shutil
@@ -27,12 +26,7 @@ PMAP = ParallelOptions("pmap", MeshAxes(data=4))
 ONE = ParallelOptions(axes=MeshAxes(data=1))
 
 
-@pytest.fixture(autouse=True)
-def swept():
-    """Collects coroutines that Orbax leaves after a failure, within the same test."""
-    yield
-    gc.collect()
-
+pytestmark = pytest.mark.usefixtures("collected")
 
 unraisable = pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning"

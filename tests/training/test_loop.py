@@ -1,7 +1,6 @@
 import contextlib
 import dataclasses
 import functools
-import gc
 import shutil
 from unittest import mock
 
@@ -167,13 +166,13 @@ def test_init_from_a_folder_without_the_stage_raises_user_error(toy, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("collected")
 def test_stage_whose_last_step_is_damaged_is_not_imported(toy, whole, tmp_path):
     source = shutil.copytree(whole, tmp_path / "source")
     (source / "toy/checkpoints/6/state/_METADATA").write_text("{")
     options = toy.options(init_from=str(source))
     with pytest.raises(UserError, match="cannot give the last step of stage 'toy'"):
         toy.train(tmp_path / "run", options=options)
-    gc.collect()
     assert not (tmp_path / "run/toy/checkpoints").exists()
     assert not (source / "toy/damaged").exists()
 
