@@ -14,6 +14,7 @@ from regen_jax.judges.image_classifier import ConvNet
 from regen_jax.loss_output import global_batch
 from regen_jax.modalities.image.affine import random_affine
 from regen_jax.networks.embeddings import SourceEmbedding, source_mask
+from regen_jax.networks.layers import Dense
 from regen_jax.networks.linear import Head
 from regen_jax.spaces import Array, Tokens
 
@@ -119,7 +120,7 @@ class TwoTowers(nn.Module):
 
     def setup(self):
         self.embedding = SourceEmbedding(self.caption_space, 2 * self.width)
-        self.piece_layer = nn.Dense(2 * self.width)
+        self.piece_layer = Dense(2 * self.width)
         self.caption_head = Head(self.dim)
         self.image_encoder = ConvNet(self.dim, self.width)
         self.scale = self.param(

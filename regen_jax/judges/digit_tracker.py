@@ -12,6 +12,7 @@ import numpy as np
 from regen_jax.interfaces import Judge, Key, LossOutput, Variables
 from regen_jax.modalities.video.captions import MOTIONS, NUM_DIGITS, parts_of
 from regen_jax.networks.conv.convnet import conv_maps
+from regen_jax.networks.layers import Dense
 from regen_jax.networks.linear import Head
 from regen_jax.spaces import Array, Tokens
 
@@ -181,8 +182,8 @@ class Tracker(nn.Module):
         weights = jax.nn.softmax(evidence_BxTxNxD, axis=2)
         track_BxDxTx2 = jnp.einsum("btnd,nc->bdtc", weights, cells_Nx2)
         track = track_BxDxTx2.reshape(batch, NUM_DIGITS, -1)
-        h = nn.gelu(nn.Dense(2 * self.motion_dim, name="track")(track))
-        motion_BxDxF = nn.Dense(self.motion_dim, name="motion")(h)
+        h = nn.gelu(Dense(2 * self.motion_dim, name="track")(track))
+        motion_BxDxF = Dense(self.motion_dim, name="motion")(h)
         motions = Head(len(MOTIONS), name="motions")(nn.gelu(motion_BxDxF))
 
         share = jax.nn.softmax(presence_BxD, axis=-1)

@@ -14,6 +14,7 @@ from regen_jax.networks.attention import (
 )
 from regen_jax.networks.embeddings import dropout
 from regen_jax.networks.layer_stack import Layer
+from regen_jax.networks.layers import LayerNorm
 
 
 class BlockInputs(NamedTuple):
@@ -84,7 +85,7 @@ class Block(nn.Module):
         first_key = 3 * layer.index + 1
 
         x = x_BxQxW
-        h = nn.LayerNorm(dtype=self.dtype, name="norm_self")(x)
+        h = LayerNorm(dtype=self.dtype, name="norm_self")(x)
         attention = SelfAttention(
             self.num_heads, self.dtype, self.rotary, name="self_attention"
         )
@@ -93,7 +94,7 @@ class Block(nn.Module):
 
         queries, source = None, inputs.source
         if self.cross:
-            h = nn.LayerNorm(dtype=self.dtype, name="norm_cross")(x)
+            h = LayerNorm(dtype=self.dtype, name="norm_cross")(x)
             attention = CrossAttention(
                 self.num_heads, self.dtype, name="cross_attention"
             )
@@ -102,7 +103,7 @@ class Block(nn.Module):
             h, queries, source = attention(h, source, mask)
             x = x + dropout(h, keys, self.dropout, first_key + 1)
 
-        h = nn.LayerNorm(dtype=self.dtype, name="norm_mlp")(x)
+        h = LayerNorm(dtype=self.dtype, name="norm_mlp")(x)
         h = MLP(x.shape[-1], self.mlp_ratio, self.dtype, name="mlp")(h)
         x = x + dropout(h, keys, self.dropout, first_key + 2)
         return x, BlockOutputs(cache, source, queries)

@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from regen_jax.networks.layers import Dense
 from regen_jax.networks.sinusoids import sinusoids
 from regen_jax.ranges import Dtype
 from regen_jax.spaces import Array, Value
@@ -77,8 +78,8 @@ class ConditionalNetwork(nn.Module):
         if time_B is not None:
             # In thousandths, so that the shortest wavelengths tell nearby times apart.
             y = sinusoids(1000 * time_B, TIME_FEATURES).astype(self.dtype)
-            y = nn.Dense(self.width, dtype=self.dtype, name="time_in")(y)
-            y = nn.Dense(self.width, dtype=self.dtype, name="time_out")(nn.silu(y))
+            y = Dense(self.width, dtype=self.dtype, name="time_in")(y)
+            y = Dense(self.width, dtype=self.dtype, name="time_out")(nn.silu(y))
             condition = condition._replace(vector=condition.vector + y)
         inputs = [x for x in (x_BxAxC, condition.channels) if x is not None]
         x_BxAxC = jnp.concatenate(inputs, axis=-1) if inputs else None

@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from regen_jax.networks.embeddings import INIT
+from regen_jax.networks.layers import normal
 from regen_jax.networks.linear import Linear
 from regen_jax.networks.source_encoder import EncoderOutput
 
@@ -138,5 +138,5 @@ class Aligned(nn.Module):
 def _start(module: nn.Module, vectors_BxSxW: jax.Array) -> jax.Array:
     """Returns a learned vector of the calling module, [B, 1, W]."""
     batch, _, width = vectors_BxSxW.shape
-    start = module.param("start", INIT, (1, width)).astype(vectors_BxSxW.dtype)
+    start = module.param("start", normal, (1, width)).astype(vectors_BxSxW.dtype)
     return jnp.broadcast_to(start, (batch, 1, width))

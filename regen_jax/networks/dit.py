@@ -18,6 +18,7 @@ from regen_jax.networks.conditional import Network
 from regen_jax.networks.conditioning.interface import Condition
 from regen_jax.networks.embeddings import dropout
 from regen_jax.networks.layer_stack import Layer, LayerStack
+from regen_jax.networks.layers import Dense, LayerNorm, zeros
 from regen_jax.networks.linear import Head, Linear
 from regen_jax.networks.sinusoids import grid_positions
 from regen_jax.networks.transformer_options import TransformerSize
@@ -177,7 +178,7 @@ class DiT(nn.Module):
         shift, scale = modulation(condition.vector, 2, self.dtype)
         x = modulated_norm(x[:, -patches:], shift, scale, self.dtype)
         size = math.prod(sizes) * channels
-        x = Head(size, self.dtype, nn.initializers.zeros, name="head")(x)
+        x = Head(size, self.dtype, zeros, name="head")(x)
         return unpatchify(x, self.shape, self.patch)
 
     def _mask(self, condition: Condition, patches: int) -> jax.Array | None:
@@ -249,9 +250,9 @@ class DiTOptions(TransformerSize, Network):
 
 def modulation(vector_BxW: jax.Array, count: int, dtype: jnp.dtype) -> list[jax.Array]:
     """Returns `count` vectors [B, 1, W], zero at the start, within the calling module."""
-    y = nn.Dense(
+    y = Dense(
         count * vector_BxW.shape[-1],
-        kernel_init=nn.initializers.zeros,
+        kernel_init=zeros,
         dtype=dtype,
         name="modulation",
     )(nn.silu(vector_BxW))
@@ -262,5 +263,5 @@ def modulated_norm(
     x: jax.Array, shift: jax.Array, scale: jax.Array, dtype: jnp.dtype
 ) -> jax.Array:
     """Normalizes x [B, L, W] by layer, with an affine map [B, 1, W] of each example."""
-    y = nn.LayerNorm(epsilon=1e-6, use_bias=False, use_scale=False, dtype=dtype)(x)
+    y = LayerNorm(epsilon=1e-6, use_bias=False, use_scale=False, dtype=dtype)(x)
     return y * (1 + scale) + shift

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from regen_jax.networks.embeddings import SourceEmbedding, dropout
 from regen_jax.networks.layer_stack import Layer, LayerStack
+from regen_jax.networks.layers import LayerNorm, zeros
 from regen_jax.networks.linear import Linear
 from regen_jax.networks.monotonic_alignment import (
     monotonic_path,
@@ -55,7 +56,7 @@ class Convolution(nn.Module):
     @nn.compact
     def __call__(self, x_BxSxW: jax.Array, mask_BxS: jax.Array) -> jax.Array:
         width, size = x_BxSxW.shape[-1], x_BxSxW.shape[1]
-        h = nn.LayerNorm(dtype=self.dtype, name="norm")(x_BxSxW)
+        h = LayerNorm(dtype=self.dtype, name="norm")(x_BxSxW)
         h = jnp.pad(jnp.where(mask_BxS[..., None], h, 0), ((0, 0), (2, 2), (0, 0)))
         # One matrix product, which CPUs do several times as fast as a convolution.
         h = jnp.concatenate([h[:, i : i + size] for i in range(5)], axis=-1)
@@ -125,9 +126,8 @@ class DurationEncoder(nn.Module):
             block = functools.partial(ResidualBlock, options.dropout, dtype)
             layers = LayerStack(block, options.num_layers, _STREAM, name="layers")
             x, _ = layers(x, mask, keys)
-        x = nn.LayerNorm(dtype=dtype, name="norm")(x)
+        x = LayerNorm(dtype=dtype, name="norm")(x)
         # Means start equal, so that the diagonal decides on the first alignment.
-        zeros = nn.initializers.zeros
         mean = Linear(self.target_space.shape[-1], kernel_init=zeros, name="mean")(
             x.astype(jnp.float32)
         )

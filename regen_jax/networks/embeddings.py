@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from regen_jax.networks.layers import Dense, Embed, LayerNorm, normal
 from regen_jax.networks.linear import Linear
 from regen_jax.networks.picture_embedding import (
     PictureEmbedding,
@@ -25,8 +26,6 @@ from regen_jax.spaces import (
     length_mask,
     lengths,
 )
-
-INIT = nn.initializers.normal(0.02)
 
 
 def source_length(space: Space, stride: int = 1) -> int:
@@ -130,20 +129,18 @@ class SourceEmbedding(nn.Module):
         mask = source_mask(self.space, source, self.stride)
         match self.space:
             case Category(size):
-                x = nn.Embed(
+                x = Embed(
                     size,
                     self.width,
-                    embedding_init=INIT,
                     dtype=self.dtype,
                     name="category",
                 )(source)[:, None]
             case Tokens() if self.table is not None:
                 x = self.table(source).astype(self.dtype)
             case Tokens(vocab=vocab, depth=depth):
-                x = nn.Embed(
+                x = Embed(
                     vocab * depth,
                     self.width,
-                    embedding_init=INIT,
                     dtype=self.dtype,
                     name="tokens",
                 )(source if depth == 1 else source + vocab * jnp.arange(depth))
@@ -156,13 +153,13 @@ class SourceEmbedding(nn.Module):
                     frames = source_mask(self.space, source)
                     x = self._stem(x, frames, mask)
                 else:
-                    x = nn.Dense(self.width, dtype=self.dtype, name="values")(x)
+                    x = Dense(self.width, dtype=self.dtype, name="values")(x)
         length = source_length(self.space, self.stride)
         if length > 1:
-            x = x + self.param("positions", INIT, (length, self.width)).astype(
+            x = x + self.param("positions", normal, (length, self.width)).astype(
                 self.dtype
             )
-        null = self.param("null", INIT, (self.width,)).astype(self.dtype)
+        null = self.param("null", normal, (self.width,)).astype(self.dtype)
         hidden = drop[:, None] if mask is None else drop[:, None] | ~mask
         return jnp.where(hidden[..., None], null, x)
 
@@ -194,7 +191,7 @@ class SourceEmbedding(nn.Module):
         x = x.reshape(batch, rows, self.stride * channels)
         x = Linear(self.width, dtype=self.dtype, name="values")(x)
         # The scale of an unbounded space is not known.
-        x = nn.gelu(nn.LayerNorm(dtype=self.dtype, name="norm")(x))
+        x = nn.gelu(LayerNorm(dtype=self.dtype, name="norm")(x))
         x = jnp.pad(silence(x, mask), ((0, 0), (1, 1), (0, 0)))
         x = jnp.concatenate([x[:, :-2], x[:, 1:-1], x[:, 2:]], axis=-1)
         return Linear(self.width, dtype=self.dtype, name="convolve")(x)
@@ -211,8 +208,8 @@ class PictureSource(nn.Module):
     def __call__(self, pictures: jax.Array, drop: jax.Array) -> jax.Array:
         embed = PictureEmbedding(self.space, self.width, self.dtype, name="embed")
         x = embed(pictures)
-        x = x + self.param("positions", INIT, x.shape[1:]).astype(self.dtype)
-        null = self.param("null", INIT, (self.width,)).astype(self.dtype)
+        x = x + self.param("positions", normal, x.shape[1:]).astype(self.dtype)
+        null = self.param("null", normal, (self.width,)).astype(self.dtype)
         return jnp.where(drop[:, None, None], null, x)
 
 

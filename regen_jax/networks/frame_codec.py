@@ -8,7 +8,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from regen_jax.networks.conv.conv2d import Conv, Encoder, depth_to_space, halved
+from regen_jax.networks.conv.conv2d import Encoder, depth_to_space, halved
+from regen_jax.networks.layers import Conv, Dense, LayerNorm, zeros
 
 _GRID_CHANNELS = 8
 """Channels of the grid that the encoder reduces to a vector."""
@@ -38,7 +39,7 @@ class FrameEncoder(nn.Module):
             self.widths, _GRID_CHANNELS, self.num_blocks, self.dtype, name="encoder"
         )
         x = nn.silu(grid(x)).reshape(*frames.shape[:2], -1)
-        return nn.Dense(self.out_dim, dtype=self.dtype, name="head")(x)
+        return Dense(self.out_dim, dtype=self.dtype, name="head")(x)
 
 
 class FrameDecoder(nn.Module):
@@ -63,10 +64,10 @@ class FrameDecoder(nn.Module):
             maps.append(nn.silu(halved(maps[-1], width, self.dtype, "fold")))
         maps = [jnp.repeat(x, number, axis=0) for x in maps]
         z = vectors.reshape(batch * number, -1).astype(self.dtype)
-        z = nn.silu(nn.Dense(2 * self.widths[-1], dtype=self.dtype, name="vector")(z))
+        z = nn.silu(Dense(2 * self.widths[-1], dtype=self.dtype, name="vector")(z))
         grid = maps[-1].shape[1:]
         grid_size = grid[0] * grid[1] * grid[2]
-        place = nn.Dense(grid_size, dtype=self.dtype, name="grid")(z)
+        place = Dense(grid_size, dtype=self.dtype, name="grid")(z)
         x = place.reshape(-1, *grid)
         for level in reversed(range(len(self.widths))):
             x = jnp.concatenate([x, maps[level + 1]], axis=-1)
@@ -74,17 +75,17 @@ class FrameDecoder(nn.Module):
                 x
             )
             shift, scale = jnp.split(
-                nn.Dense(2 * x.shape[-1], dtype=self.dtype, name=f"affine_{level}")(z)[
+                Dense(2 * x.shape[-1], dtype=self.dtype, name=f"affine_{level}")(z)[
                     :, None, None
                 ],
                 2,
                 axis=-1,
             )
-            x = nn.LayerNorm(dtype=self.dtype, name=f"norm_{level}")(x)
+            x = LayerNorm(dtype=self.dtype, name=f"norm_{level}")(x)
             x = nn.silu(x * (1 + scale) + shift)
             is_last = level == 0
             channels = pictures.shape[-1] if is_last else self.widths[level - 1]
-            kernel = {"kernel_init": nn.initializers.zeros} if is_last else {}
+            kernel = {"kernel_init": zeros} if is_last else {}
             conv = Conv(
                 4 * channels, (3, 3), dtype=self.dtype, name=f"out_{level}", **kernel
             )

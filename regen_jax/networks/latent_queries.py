@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from regen_jax.networks.block import Block
-from regen_jax.networks.embeddings import INIT
 from regen_jax.networks.layer_stack import LayerStack
+from regen_jax.networks.layers import Embed, LayerNorm, normal
 from regen_jax.networks.linear import Head, Linear
 from regen_jax.networks.token_logits import mask_after_end
 from regen_jax.networks.transformer_options import TransformerShape
@@ -40,7 +40,7 @@ class PerceiverResampler(nn.Module):
         """Returns [B, num_queries, W] of a memory [B, S, W] within its mask."""
         dtype = jnp.dtype(self.size.dtype)
         _, length, width = memory_BxSxW.shape
-        queries = self.param("queries", INIT, (self.num_queries, width))
+        queries = self.param("queries", normal, (self.num_queries, width))
         shape = self.num_queries, length
         mixture_QxS = self.param("mixture", segment_mixture, shape)
         valid = memory_BxSxW
@@ -48,7 +48,7 @@ class PerceiverResampler(nn.Module):
             valid = jnp.where(mask_BxS[..., None], valid, 0)
         x = mixture_QxS.astype(dtype) @ valid + queries.astype(dtype)
         x, _ = _layers(self.size, cross=True)(x, None, memory_BxSxW, mask_BxS)
-        return nn.LayerNorm(dtype=dtype, name="norm")(x)
+        return LayerNorm(dtype=dtype, name="norm")(x)
 
 
 def _layers(size: TransformerShape, cross: bool = False) -> LayerStack:
@@ -96,14 +96,12 @@ class Encoder(nn.Module):
         )
         ids = mask_after_end(space, y).reshape(-1, space.length, space.depth)
         ids = ids + space.vocab * jnp.arange(space.depth)
-        embed = nn.Embed(
-            space.vocab * space.depth, width, embedding_init=INIT, name="embed"
-        )
-        positions = self.param("positions", INIT, (space.length, width))
+        embed = Embed(space.vocab * space.depth, width, name="embed")
+        positions = self.param("positions", normal, (space.length, width))
         x = (embed(ids).sum(axis=-2) + positions).astype(dtype)
         attention_mask = None if mask is None else mask[:, None, None]
         x, _ = _layers(self.size)(x, attention_mask)
-        x = nn.LayerNorm(dtype=dtype, name="norm")(x)
+        x = LayerNorm(dtype=dtype, name="norm")(x)
         x = PerceiverResampler(self.num_latents, self.size, name="latents")(x, mask)
         return Linear(self.latent_dim, dtype=dtype, name="out")(x)
 
@@ -119,9 +117,9 @@ class Decoder(nn.Module):
         """Returns logits f32[B, *space.shape, vocab]."""
         space, dtype = self.space, jnp.dtype(self.size.dtype)
         x = Linear(self.size.width, dtype=dtype, name="in")(latents_BxMxD)
-        positions = self.param("positions", INIT, x.shape[1:])
+        positions = self.param("positions", normal, x.shape[1:])
         x = x + positions.astype(dtype)
-        x = nn.LayerNorm(dtype=dtype, name="norm")(x)
+        x = LayerNorm(dtype=dtype, name="norm")(x)
         x = PerceiverResampler(space.length, self.size, name="tokens")(x)
         logits = Head(space.depth * space.vocab, dtype, name="head")(x)
         return logits.reshape(-1, *space.shape, space.vocab)

@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 
+from regen_jax.networks.layers import lecun_normal, zeros
+
 
 class Linear(nn.Module):
     """Dense layer: [..., *inputs] to [..., *features], each of one or more axes.
@@ -25,7 +27,7 @@ class Linear(nn.Module):
     features: int | Sequence[int]
     num_inputs: int = 1
     dtype: jnp.dtype | None = None
-    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
+    kernel_init: nn.initializers.Initializer = lecun_normal
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -38,7 +40,7 @@ class Linear(nn.Module):
             return matrix.reshape(*inputs, *features)
 
         kernel = self.param("kernel", init)
-        bias = self.param("bias", nn.initializers.zeros, features)
+        bias = self.param("bias", zeros, features)
         x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
         kernel = kernel.reshape(math.prod(inputs), math.prod(features))
         y = x.reshape(-1, math.prod(inputs)) @ kernel + bias.reshape(-1)
@@ -54,8 +56,8 @@ class Head(nn.Module):
 
     features: int
     dtype: jnp.dtype = jnp.float32
-    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
-    bias_init: nn.initializers.Initializer = nn.initializers.zeros
+    kernel_init: nn.initializers.Initializer = lecun_normal
+    bias_init: nn.initializers.Initializer = zeros
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:

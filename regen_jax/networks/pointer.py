@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from regen_jax.networks.heads import OutputHead
+from regen_jax.networks.layers import ones
 from regen_jax.networks.linear import Head, Linear
 from regen_jax.spaces import Tokens, length_mask, lengths
 
@@ -48,7 +49,7 @@ class Pointer(nn.Module):
         self.query = Linear(self.width, dtype=self.dtype)
         self.key = Linear(self.width, dtype=self.dtype)
         # At the start most tokens are written, not copied.
-        self.gate = Head(1, self.dtype, bias_init=nn.initializers.ones)
+        self.gate = Head(1, self.dtype, bias_init=ones)
 
     @property
     def ties_embeddings(self) -> bool:

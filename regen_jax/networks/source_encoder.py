@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from regen_jax.networks.embeddings import SourceEmbedding, source_mask
 from regen_jax.networks.layer_stack import LayerStack
+from regen_jax.networks.layers import LayerNorm
 from regen_jax.ranges import Remat
 from regen_jax.spaces import Space, Value
 
@@ -71,5 +72,5 @@ class SourceEncoder(nn.Module):
             x, _ = layers(
                 x, None if mask is None else mask[:, None, None], None, None, keys
             )
-            x = nn.LayerNorm(dtype=self.dtype, name="norm")(x)
+            x = LayerNorm(dtype=self.dtype, name="norm")(x)
         return EncoderOutput(x, mask)

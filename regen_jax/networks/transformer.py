@@ -14,9 +14,10 @@ import jax.numpy as jnp
 from regen_jax.networks.attention import KeysValues, attention_weights
 from regen_jax.networks.block import Block, BlockInputs, BlockOutputs
 from regen_jax.networks.decoder_conditioning import Conditioning, SourceInputs
-from regen_jax.networks.embeddings import INIT, source_length
+from regen_jax.networks.embeddings import source_length
 from regen_jax.networks.heads import OutputHead
 from regen_jax.networks.layer_stack import LayerStack, Params
+from regen_jax.networks.layers import Embed, LayerNorm, normal
 from regen_jax.networks.linear import Head
 from regen_jax.networks.source_encoder import EncoderOutput, SourceEncoder
 from regen_jax.ranges import Remat
@@ -111,7 +112,7 @@ class Transformer(nn.Module):
     def setup(self):
         reads_vocab = self.depth > 1 or not self.causal
         num_ids = (self.vocab + reads_vocab) * self.depth
-        self.embed = nn.Embed(num_ids, self.width, embedding_init=INIT)
+        self.embed = Embed(num_ids, self.width)
         block = functools.partial(
             Block,
             num_heads=self.num_heads,
@@ -131,13 +132,15 @@ class Transformer(nn.Module):
             remat=self.remat,
             dtype=self.dtype,
         )
-        self.positions = self.param("positions", INIT, (self.num_positions, self.width))
+        self.positions = self.param(
+            "positions", normal, (self.num_positions, self.width)
+        )
         self.layers = LayerStack(
             functools.partial(block, cross=self.conditioning.cross),
             self.num_layers,
             remat=self.remat,
         )
-        self.norm = nn.LayerNorm(dtype=self.dtype)
+        self.norm = LayerNorm(dtype=self.dtype)
         if self.ctc:
             self.ctc_head = Head(self.vocab, self.dtype)
 

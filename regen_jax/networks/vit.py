@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from regen_jax.networks.block import Block
 from regen_jax.networks.dit import PatchSize, patch_sizes, patchify, unpatchify
 from regen_jax.networks.layer_stack import LayerStack
+from regen_jax.networks.layers import LayerNorm
 from regen_jax.networks.linear import Head, Linear
 from regen_jax.networks.sinusoids import grid_positions
 from regen_jax.networks.transformer_options import TransformerShape
@@ -57,7 +58,7 @@ class GridTransformer(nn.Module):
             self.block(), size.num_layers, remat=self.remat, name="layers"
         )
         x, _ = layers(x)
-        return nn.LayerNorm(dtype=dtype, name="norm")(x)
+        return LayerNorm(dtype=dtype, name="norm")(x)
 
 
 class Encoder(nn.Module):

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from regen_jax.networks.attention import MLP, SelfAttention
 from regen_jax.networks.layer_stack import Layer, Params
+from regen_jax.networks.layers import LayerNorm
 from regen_jax.networks.vit import GridTransformer
 
 
@@ -44,13 +45,13 @@ class ViTSpaceTimeBlock(nn.Module):
         x = x.reshape(x_BxNxW.shape)
         x = x + over_time(lambda x: self._attention("time", x, mask), x, frames)
 
-        h = nn.LayerNorm(dtype=self.dtype, name="norm_mlp")(x)
+        h = LayerNorm(dtype=self.dtype, name="norm_mlp")(x)
         return x + MLP(width, self.mlp_ratio, self.dtype, name="mlp")(h), None
 
     def _attention(
         self, name: str, x_BxLxW: jax.Array, mask: jax.Array | None = None
     ) -> jax.Array:
-        h = nn.LayerNorm(dtype=self.dtype, name=f"norm_{name}")(x_BxLxW)
+        h = LayerNorm(dtype=self.dtype, name=f"norm_{name}")(x_BxLxW)
         return SelfAttention(self.num_heads, self.dtype, name=name)(h, mask)[0]
 
 

@@ -17,14 +17,13 @@ import numpy as np
 
 from regen_jax.modalities.audio.stft import istft
 from regen_jax.networks.layer_stack import Layer, LayerStack
+from regen_jax.networks.layers import LayerNorm, truncated_normal, zeros
 from regen_jax.networks.linear import Linear
 from regen_jax.ranges import Count, Dtype, Natural
 
 KERNEL = 7
 """Frames that a convolution sees."""
 MAX_LOG_MAGNITUDE = math.log(100)
-
-_INIT = nn.initializers.truncated_normal(0.02)
 
 
 def neighbors(x_BxTxC: jax.Array) -> list[jax.Array]:
@@ -54,13 +53,17 @@ class ConvNeXtBlock(nn.Module):
         self, x_BxTxW: jax.Array, layer: Layer, mask_BxT: jax.Array
     ) -> tuple[jax.Array, None]:
         width = x_BxTxW.shape[-1]
-        kernel = self.param("kernel", _INIT, (KERNEL, width)).astype(self.dtype)
-        bias = self.param("bias", nn.initializers.zeros, (width,)).astype(self.dtype)
+        kernel = self.param("kernel", truncated_normal, (KERNEL, width)).astype(
+            self.dtype
+        )
+        bias = self.param("bias", zeros, (width,)).astype(self.dtype)
         shifted = neighbors(jnp.where(mask_BxT[..., None], x_BxTxW, 0))
         h = sum(x * w for x, w in zip(shifted, kernel, strict=True)) + bias
-        h = nn.LayerNorm(dtype=self.dtype)(h)
-        h = Linear(self.expansion * width, dtype=self.dtype, kernel_init=_INIT)(h)
-        h = Linear(width, dtype=self.dtype, kernel_init=_INIT)(nn.gelu(h))
+        h = LayerNorm(dtype=self.dtype)(h)
+        h = Linear(
+            self.expansion * width, dtype=self.dtype, kernel_init=truncated_normal
+        )(h)
+        h = Linear(width, dtype=self.dtype, kernel_init=truncated_normal)(nn.gelu(h))
         init = nn.initializers.constant(self.scale)
         scale = self.param("scale", init, (width,)).astype(self.dtype)
         return x_BxTxW + scale * h, None
@@ -82,12 +85,12 @@ class ConvNeXt(nn.Module):
         x = jnp.where(mask_BxT[..., None], x_BxTxC, 0).astype(self.dtype)
         x = jnp.concatenate(neighbors(x), axis=-1)
         x = Linear(self.width, dtype=self.dtype, name="embed")(x)
-        x = nn.LayerNorm(dtype=self.dtype)(x)
+        x = LayerNorm(dtype=self.dtype)(x)
         block = functools.partial(
             ConvNeXtBlock, scale=1 / self.num_layers, dtype=self.dtype
         )
         x, _ = LayerStack(block, self.num_layers, name="layers")(x, mask_BxT)
-        return nn.LayerNorm(dtype=self.dtype)(x)
+        return LayerNorm(dtype=self.dtype)(x)
 
 
 class InverseSTFT(nn.Module):
@@ -110,7 +113,7 @@ class InverseSTFT(nn.Module):
     ) -> jax.Array:
         """Synthesizes a wave; predicted log-magnitudes are relative to the envelope."""
         # In float32: phases are angles of any size, and their errors are audible.
-        head = Linear(self.n_fft + 2, kernel_init=_INIT, name="spectrum")
+        head = Linear(self.n_fft + 2, kernel_init=truncated_normal, name="spectrum")
         log_magnitude, phase = jnp.split(head(x_BxTxW.astype(jnp.float32)), 2, axis=-1)
         log_magnitude += envelope_BxTxF
         magnitude = jnp.exp(jnp.minimum(log_magnitude, MAX_LOG_MAGNITUDE))

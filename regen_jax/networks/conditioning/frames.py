@@ -14,7 +14,7 @@ from regen_jax.networks.conditioning.interface import (
     Conditioning,
     Estimate,
 )
-from regen_jax.networks.embeddings import INIT
+from regen_jax.networks.layers import normal
 from regen_jax.ranges import Count, Natural
 from regen_jax.spaces import Array, Space, Value
 
@@ -111,7 +111,7 @@ class FramesEncoder(nn.Module):
         )
         vector_BxW = jnp.zeros((len(channels), self.width), self.dtype)
         if drop is not None:
-            null = self.param("null", INIT, (self.width,)).astype(self.dtype)
+            null = self.param("null", normal, (self.width,)).astype(self.dtype)
             vector_BxW = jnp.where(drop[:, None], null, vector_BxW)
             channels = jnp.where(drop[:, None, None, None, None], 0, channels)
         return Condition(vector_BxW, channels=channels)

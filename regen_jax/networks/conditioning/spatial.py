@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from regen_jax.networks.conditioning.interface import Condition, Conditioning, Estimate
-from regen_jax.networks.embeddings import INIT
+from regen_jax.networks.layers import normal
 from regen_jax.spaces import (
     Array,
     Padded,
@@ -188,7 +188,7 @@ class SpatialEncoder(nn.Module):
         channels = resize_condition(self.source_space, self.target_space, source)
         vector_BxW = jnp.zeros((channels.shape[0], self.width), self.dtype)
         if drop is not None:
-            null = self.param("null", INIT, (self.width,)).astype(self.dtype)
+            null = self.param("null", normal, (self.width,)).astype(self.dtype)
             vector_BxW = jnp.where(drop[:, None], null, vector_BxW)
             dropped = drop.reshape(-1, *[1] * (channels.ndim - 1))
             channels = jnp.where(dropped, 0, channels)

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Literal
 
 import flax.linen as nn
@@ -10,20 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from regen_jax.networks.layer_stack import Layer, LayerStack
-
-
-def lecun_normal(
-    rng: jax.Array, shape: Sequence[int], dtype: jnp.dtype = jnp.float32
-) -> jax.Array:
-    """Initializes kernels as Flax does, drawn as a matrix of fan-in by channels.
-
-    The numbers are the same; XLA takes seconds to compile draws of four axes on a CPU.
-    """
-    matrix = (math.prod(shape[:-1]), shape[-1])
-    return nn.initializers.lecun_normal()(rng, matrix, dtype).reshape(shape)
-
-
-Conv = functools.partial(nn.Conv, kernel_init=lecun_normal)
+from regen_jax.networks.layers import Conv, Dense, GroupNorm, LayerNorm
 
 Norm = Literal["layer", "group"]
 """Over the channels of a position, or over an image in groups of channels."""
@@ -31,9 +18,9 @@ Downsample = Literal["fold", "stride"]
 """Folds 2 x 2 pixels into channels before a convolution, or strides over them."""
 
 NORMS: dict[Norm, Callable[[int, jnp.dtype], nn.Module]] = {
-    "layer": lambda width, dtype: nn.LayerNorm(dtype=dtype),
+    "layer": lambda width, dtype: LayerNorm(dtype=dtype),
     # As in latent diffusion models, whose epsilon is not the default of PyTorch.
-    "group": lambda width, dtype: nn.GroupNorm(
+    "group": lambda width, dtype: GroupNorm(
         math.gcd(32, width), epsilon=1e-6, dtype=dtype
     ),
 }
@@ -78,7 +65,7 @@ class Encoder(nn.Module):
                 x, self.num_blocks, self.dtype, self.norm, f"level_{level}"
             )
         x = NORMS[self.norm](x.shape[-1], self.dtype)(x)
-        return nn.Dense(self.out_dim, dtype=self.dtype)(x)
+        return Dense(self.out_dim, dtype=self.dtype)(x)
 
 
 class Decoder(nn.Module):

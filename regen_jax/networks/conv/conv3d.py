@@ -18,7 +18,6 @@ import jax.numpy as jnp
 
 from regen_jax.networks.conv.conv2d import (
     NORMS,
-    Conv,
     Downsample,
     Norm,
     depth_to_space,
@@ -31,6 +30,7 @@ from regen_jax.networks.frames import (
     unfold_frames,
 )
 from regen_jax.networks.layer_stack import Layer, LayerStack, Params
+from regen_jax.networks.layers import Conv, Dense
 from regen_jax.networks.linear import Linear
 
 TAPS = 3
@@ -151,7 +151,7 @@ class Encoder(_Levels):
             x, past = self.blocks(unfold_frames(x, batch), level, cache)
             new_cache.append(past)
         x = NORMS[self.norm](x.shape[-1], self.dtype)(fold_frames(x))
-        z = nn.Dense(self.out_dim, dtype=self.dtype)(x)
+        z = Dense(self.out_dim, dtype=self.dtype)(x)
         return unfold_frames(z, batch), new_cache
 
 

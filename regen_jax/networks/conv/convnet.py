@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from regen_jax.networks.embeddings import dropout
+from regen_jax.networks.layers import Conv, Dense, he_normal
 from regen_jax.networks.linear import Head
 
 _GRID = 8
@@ -21,11 +22,11 @@ def conv_maps(
     """
 
     def conv(x, width, kernel=3, stride=1):
-        layer = nn.Conv(
+        layer = Conv(
             width,
             (kernel, kernel),
             (stride, stride),
-            kernel_init=nn.initializers.he_normal(),
+            kernel_init=he_normal,
             dtype=dtype,
         )
         return nn.gelu(layer(x))
@@ -84,7 +85,7 @@ class ConvNet(nn.Module):
         """
         x = conv_maps(images, self.width, self.num_blocks, self.dtype)[-1]
         x = dropout(x.reshape(len(x), -1), keys, self.dropout_rate, index=1)
-        features = nn.Dense(self.feature_dim, dtype=self.dtype, name="features")(x)
+        features = Dense(self.feature_dim, dtype=self.dtype, name="features")(x)
         h = dropout(nn.gelu(features), keys, self.dropout_rate, index=2)
         logits = Head(self.num_classes, self.dtype, name="logits")(h)
         return logits, features.astype(jnp.float32)

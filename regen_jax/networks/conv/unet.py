@@ -10,9 +10,10 @@ import jax.numpy as jnp
 
 from regen_jax.networks.conditional import Network
 from regen_jax.networks.conditioning.interface import Condition
-from regen_jax.networks.conv.conv2d import Conv, depth_to_space, halved
+from regen_jax.networks.conv.conv2d import depth_to_space, halved
 from regen_jax.networks.embeddings import dropout
 from regen_jax.networks.layer_stack import Layer, LayerStack
+from regen_jax.networks.layers import Conv, Dense, LayerNorm, zeros
 from regen_jax.networks.sinusoids import grid_positions
 from regen_jax.ranges import Checked, Count, Dropout, Dtype
 from regen_jax.spaces import Array, check_constant_length
@@ -36,16 +37,13 @@ class ModulatedBlock(nn.Module):
         keys: jax.Array | None,
     ) -> tuple[jax.Array, None]:
         width = x_BxHxWxC.shape[-1]
-        zeros = nn.initializers.zeros
         y = nn.silu(vector_BxW)
-        y = nn.Dense(2 * width, kernel_init=zeros, dtype=self.dtype, name="modulation")(
-            y
-        )
+        y = Dense(2 * width, kernel_init=zeros, dtype=self.dtype, name="modulation")(y)
         shift, scale = jnp.split(y[:, None, None], 2, axis=-1)
-        h = nn.LayerNorm(use_bias=False, use_scale=False, dtype=self.dtype)(x_BxHxWxC)
+        h = LayerNorm(use_bias=False, use_scale=False, dtype=self.dtype)(x_BxHxWxC)
         h = Conv(width, (3, 3), dtype=self.dtype)(h * (1 + scale) + shift)
         h = dropout(nn.silu(h), keys, self.dropout, layer.index)
-        h = nn.Dense(width, kernel_init=zeros, dtype=self.dtype, name="out")(h)
+        h = Dense(width, kernel_init=zeros, dtype=self.dtype, name="out")(h)
         return x_BxHxWxC + h, None
 
 
@@ -108,14 +106,14 @@ class UNet(nn.Module):
             x = nn.silu(x)
             x = Conv(4 * self.widths[level], (3, 3), dtype=self.dtype)(x)
             x = jnp.concatenate([depth_to_space(x), skips[level]], axis=-1)
-            x = nn.Dense(self.widths[level], dtype=self.dtype)(x)
+            x = Dense(self.widths[level], dtype=self.dtype)(x)
             x = blocks(x, f"up_{level}")
         frames = math.prod(time)
-        x = nn.LayerNorm(dtype=self.dtype, name="norm")(x)
-        x = nn.Conv(
+        x = LayerNorm(dtype=self.dtype, name="norm")(x)
+        x = Conv(
             4 * frames * channels,
             (3, 3),
-            kernel_init=nn.initializers.zeros,
+            kernel_init=zeros,
             dtype=self.dtype,
             name="head",
         )(x)

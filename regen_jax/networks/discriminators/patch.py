@@ -13,14 +13,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from regen_jax.networks.conv.conv2d import Conv
 from regen_jax.networks.discriminators.interface import Discriminator, Judgement
 from regen_jax.networks.frames import fold_frames, frame_space, unfold_frames
+from regen_jax.networks.layers import Conv, GroupNorm, normal
 from regen_jax.networks.sample_network import Params
 from regen_jax.ranges import Count
 from regen_jax.spaces import Array, Space, zeros
-
-_INIT = nn.initializers.normal(0.02)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,13 +77,13 @@ class PatchDiscriminator(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> list[jax.Array]:
-        conv = functools.partial(Conv, kernel_size=(4, 4), kernel_init=_INIT)
+        conv = functools.partial(Conv, kernel_size=(4, 4), kernel_init=normal)
         features = []
         for layer, width in enumerate(self.widths):
             stride = 2 if layer < len(self.widths) - 1 else 1
             x = conv(width, strides=stride)(x)
             if layer > 0:
-                x = nn.GroupNorm(math.gcd(32, width), epsilon=1e-6)(x)
+                x = GroupNorm(math.gcd(32, width), epsilon=1e-6)(x)
             x = nn.leaky_relu(x, 0.2)
             features.append(x)
         return [conv(1, name="logits")(x), *features]

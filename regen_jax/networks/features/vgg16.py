@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from regen_jax.networks.features.interface import FeatureNetwork
+from regen_jax.networks.layers import Conv
 from regen_jax.networks.sample_network import Params
 from regen_jax.spaces import Array, Space, zeros
 
@@ -57,7 +58,7 @@ class _Layers(nn.Module):
             if block > 1:
                 x = nn.max_pool(x, (2, 2), (2, 2))
             for layer in range(1, number + 1):
-                conv = nn.Conv(width, (3, 3), padding=1, name=f"conv{block}_{layer}")
+                conv = Conv(width, (3, 3), padding=1, name=f"conv{block}_{layer}")
                 x = nn.relu(conv(x))
             maps.append(x)
         return maps

@@ -10,7 +10,6 @@ from regen_jax.networks.conv.conv2d import (
     ResidualBlock,
     depth_to_space,
     halved,
-    lecun_normal,
     space_to_depth,
 )
 from regen_jax.networks.layer_stack import Layer
@@ -40,13 +39,6 @@ def test_shapes_follow_widths_and_dtype(widths, num_blocks, dtype):
     assert output.dtype == jnp.float32
     variables = jax.tree.leaves((encoder_variables, decoder_variables))
     assert {x.dtype for x in variables} == {np.dtype(np.float32)}
-
-
-def test_kernel_initializer_equals_that_of_flax():
-    rng, shape = jax.random.key(0), (3, 3, 2, 4)
-    np.testing.assert_array_equal(
-        lecun_normal(rng, shape), nn.initializers.lecun_normal()(rng, shape)
-    )
 
 
 class Halved(nn.Module):
