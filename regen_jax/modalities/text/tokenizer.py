@@ -208,11 +208,28 @@ def load_or_train(path: Path, train_fn: Callable[[], Sequence[str]]) -> tuple[st
     return pieces
 
 
+_WordTokenizer = tuple[Callable[[str], list[int]], frozenset[str]]
+"""A function from a word to its ids, and the known characters."""
+_by_identity: dict[int, tuple[tuple[str, ...], _WordTokenizer]] = {}
+
+
+def _word_tokenizer(pieces: tuple[str, ...]) -> _WordTokenizer:
+    """Returns the tokenizer of pieces, which are not hashed for each text.
+
+    To hash and compare 8,192 pieces takes longer than to tokenize a sentence.
+    """
+    _, tokenizer = _by_identity.get(id(pieces), (pieces, None))
+    if tokenizer is None:
+        tokenizer = _build_word_tokenizer(pieces)
+        if len(_by_identity) >= 8:
+            _by_identity.clear()
+        # The id is that of these pieces as long as they are kept.
+        _by_identity[id(pieces)] = pieces, tokenizer
+    return tokenizer
+
+
 @functools.lru_cache(maxsize=8)
-def _word_tokenizer(
-    pieces: tuple[str, ...],
-) -> tuple[Callable[[str], list[int]], frozenset[str]]:
-    """Returns a function from a word to its ids, and the known characters."""
+def _build_word_tokenizer(pieces: tuple[str, ...]) -> _WordTokenizer:
     tokenizer = _build_tokenizer(pieces)
     characters = {piece for piece in pieces if len(piece) == 1}
     characters -= {WORD_START, CAPITAL[1:]}

@@ -15,6 +15,7 @@ from regen_jax.modalities.text import tokenizer
 from regen_jax.modalities.text.characters import character_space
 from regen_jax.modalities.text.tokenizer import (
     CAPITAL,
+    WORD_START,
     decode,
     encode,
     is_subword_space,
@@ -239,3 +240,20 @@ def test_damaged_file_raises_user_error(tmp_path, content):
         UserError, match=r"tokenizer\.json is not a tokenizer: delete it"
     ):
         load_or_train(path, pytest.fail)
+
+
+def test_spaces_in_turn_have_their_own_tokenizers():
+    def tokenized(number):
+        # A new tuple each time, whose address another may have had.
+        pieces = (
+            "",
+            tokenizer.WORD_START,
+            *(chr(97 + (i + number) % 26) for i in range(26)),
+        )
+        return tokenize(subword_space(pieces, 8), "abz")
+
+    letters = [
+        [2 + (letter - number) % 26 for letter in (0, 1, 25)] for number in range(26)
+    ]
+    for number in [*range(26), *range(26)]:
+        assert [i for i in tokenized(number) if i != 1] == letters[number]
