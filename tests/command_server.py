@@ -18,6 +18,7 @@ import regen_jax.cli.sample_run
 import regen_jax.cli.train_run
 import regen_jax.data.tfds.prepare  # noqa: F401
 from regen_jax.config import options_table
+from tests import faster_jax
 
 
 def become(
@@ -48,8 +49,7 @@ if __name__ == "__main__":
     # JAX warns of forks; nothing of it has started here.
     warnings.simplefilter("ignore", RuntimeWarning)
     options_table.parts()  # Imports them all.
-    # Tracing makes many small objects: looking through them takes a tenth of the time.
-    gc.set_threshold(100_000)
+    faster_jax.install()
     gc.freeze()
     for line in sys.stdin:
         child = os.fork()

@@ -33,14 +33,13 @@ os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
 def pytest_configure(config: pytest.Config) -> None:
     import jax
 
-    # Tracing makes many small objects: looking through them takes a tenth of the time.
-    gc.set_threshold(100_000)
     # Not by a variable of the environment: commands that tests start see one device.
     jax.config.update("jax_num_cpu_devices", 8)
 
-    from tests import prepared, shapes
+    from tests import faster_jax, prepared, shapes
     from tests.file_order import LongestFilesFirst
 
+    faster_jax.install()
     # Before any part is imported, so that the methods of all of them are checked.
     shapes.install()
     seconds = _cache / "regen_jax" / "test_seconds.json"

@@ -15,7 +15,6 @@ from regen_jax.modalities.text import tokenizer
 from regen_jax.modalities.text.characters import character_space
 from regen_jax.modalities.text.tokenizer import (
     CAPITAL,
-    WORD_START,
     decode,
     encode,
     is_subword_space,

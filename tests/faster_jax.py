@@ -1,0 +1,15 @@
+"""What makes the many small programs of tests cheaper to trace and lower."""
+
+import functools
+import gc
+
+from jax._src.interpreters import mlir
+
+
+def install() -> None:
+    """Changes this process and its forks."""
+    # Tracing makes many small objects: looking through them takes a tenth of the time.
+    gc.set_threshold(100_000)
+    # Each program has a context of its own otherwise: a quarter of the time that it takes
+    # to lower, and half of the memory of a process that keeps thousands of them.
+    mlir.make_ir_context = functools.cache(mlir.make_ir_context)
