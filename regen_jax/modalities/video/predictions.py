@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-from scipy import ndimage
 
 from regen_jax.modalities.video.block_motion import BLOCK, block_motion
 
@@ -62,6 +61,9 @@ def _moved(frame: np.ndarray, velocity: np.ndarray, time: int) -> np.ndarray:
             covered[place] = True
     if covered.all():
         return result
+    # Here, as it takes a fifth of a second, and all commands import this module.
+    from scipy import ndimage
+
     nearest = ndimage.distance_transform_edt(
         ~covered, return_distances=False, return_indices=True
     )

@@ -1,10 +1,13 @@
-"""Finds the parts of a clip and follows them, by connected components and moments."""
+"""Finds the parts of a clip and follows them, by connected components and moments.
+
+Functions import SciPy's images themselves: that takes a fifth of a second, and all
+commands import this module.
+"""
 
 import itertools
 from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage
 
 _GAP = 1
 """Pixels by which masks are dilated: parts of a broken stroke belong together."""
@@ -119,6 +122,8 @@ def moments(pixels: np.ndarray) -> tuple[float, np.ndarray, float]:
 
 def _components(frame: np.ndarray, most: int, threshold: float) -> list[_Blob]:
     """Returns the components of a frame f32[H, W]."""
+    from scipy import ndimage
+
     mask = frame >= threshold
     labels, number = ndimage.label(
         ndimage.binary_dilation(mask, np.ones((3, 3)), _GAP), np.ones((3, 3))
@@ -142,6 +147,8 @@ def _blob(frame: np.ndarray, mask: np.ndarray) -> _Blob:
 
 def _gap(blobs: list[_Blob]) -> float:
     """Returns the least distance in pixels between parts; infinite for one part."""
+    from scipy import ndimage
+
     gaps = [
         float(ndimage.distance_transform_edt(a.pixels == 0)[b.pixels > 0].min())
         for a, b in itertools.combinations(blobs, 2)
@@ -151,6 +158,8 @@ def _gap(blobs: list[_Blob]) -> float:
 
 def _window(frame: np.ndarray, blobs: list[_Blob], index: int, side: int) -> np.ndarray:
     """Returns the picture f32[side, side] of a part: its pixels and those nearest to it."""
+    from scipy import ndimage
+
     distances = [ndimage.distance_transform_edt(b.pixels == 0) for b in blobs]
     own = np.argmin(distances, axis=0) == index
     pixels = np.pad(np.where(own, frame, 0), side)
