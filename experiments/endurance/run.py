@@ -32,6 +32,7 @@ import regen_jax.media.image_grid  # noqa: F401  before the forks, as they take 
 from experiments.equality import differences
 from regen_jax import ranges, train
 from regen_jax.cli import commands
+from regen_jax.config import options_table
 from regen_jax.errors import UserError
 
 KILLS = flags.DEFINE_integer("kills", 100, "how often", lower_bound=1)
@@ -167,6 +168,7 @@ def main() -> None:
     seed = random.randrange(2**31) if SEED.value is None else SEED.value
     print(f"moments are drawn with --seed={seed}", flush=True)
 
+    options_table.parts()  # Imports them, which takes long, before the forks.
     whole = live(folder / "whole", lambda _: None)
     if whole.status:
         raise UserError(f"training ended with {whole.status}: {whole.log[-1:]}")
