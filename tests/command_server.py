@@ -1,16 +1,22 @@
 """Runs commands as forks of an interpreter that has imported what they need.
 
-A request a line on stdin, as JSON; the exit status of each on stdout. Commands start in
-milliseconds so, and each is still a process of its own.
+`command_server.py descriptor python` serves `command_client.py` until its stdin ends.
+Commands start in milliseconds so, and each is still a process of its own.
 """
 
+import contextlib
 import gc
 import json
 import os
 import runpy
+import selectors
+import signal
+import socket
 import sys
 import traceback
 import warnings
+
+import jax
 
 import launch.report  # noqa: F401
 import regen_jax.cli.evaluate_run
@@ -22,22 +28,26 @@ from tests import faster_jax
 
 
 def become(
-    module: str, arguments: list[str], environment: dict, folder: str, output: str
+    module: str, arguments: list[str], environment: dict[str, str], folder: str
 ) -> None:
     """`python -m module arguments` in this process, in that folder."""
     os.chdir(folder)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    for number, name in ((1, "stdout"), (2, "stderr")):
-        os.dup2(os.open(f"{output}/{name}", os.O_CREAT | os.O_WRONLY), number)
+    os.environ.clear()
     os.environ.update(environment)
+    if devices := environment.get("JAX_NUM_CPU_DEVICES"):
+        # JAX has read its variables.
+        jax.config.update("jax_num_cpu_devices", int(devices))
     sys.argv = [module, *arguments]
     paths = environment.get("PYTHONPATH", "").split(os.pathsep)
-    sys.path[:0] = [os.path.abspath(path) for path in paths if path]
+    sys.path[:1] = [folder, *(os.path.abspath(path) for path in paths if path)]
     status = 0
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     except SystemExit as exit:
         status = exit.code or 0
+        if isinstance(status, str):
+            print(status, file=sys.stderr)
+            status = 1
     except BaseException:
         traceback.print_exc()
         status = 1
@@ -45,15 +55,89 @@ def become(
     os._exit(status)
 
 
+class Server:
+    """Forks at a request of a client, and kills the fork when the client dies."""
+
+    def __init__(self, descriptor: int):
+        self._listener = socket.socket(fileno=descriptor)
+        self._clients: dict[int, socket.socket] = {}
+        # Signals of forks that end wake the loop.
+        self._wake, self._signals = socket.socketpair()
+        for end in (self._wake, self._signals):
+            end.setblocking(False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._signals.fileno(), warn_on_full_buffer=False)
+        self._selector = selectors.DefaultSelector()
+        for source in (self._listener, self._wake, sys.stdin):
+            self._selector.register(source, selectors.EVENT_READ)
+
+    def run(self) -> None:
+        """Serves until stdin ends."""
+        while True:
+            ready = [key.fileobj for key, _ in self._selector.select()]
+            if sys.stdin in ready:
+                for pid in self._clients:
+                    os.kill(pid, signal.SIGKILL)
+                return
+            # Before new ones start: they may use the same folder.
+            for pid, client in list(self._clients.items()):
+                if client in ready:
+                    os.kill(pid, signal.SIGKILL)
+                    self._ended(*os.waitpid(pid, 0))
+            if self._wake in ready:
+                self._wake.recv(1000)
+                while self._clients:
+                    pid, status = os.waitpid(-1, os.WNOHANG)
+                    if not pid:
+                        break
+                    self._ended(pid, status)
+            if self._listener in ready:
+                self._start(self._listener.accept()[0])
+
+    def _start(self, client: socket.socket) -> None:
+        _, files, _, _ = socket.recv_fds(client, 1, 3)
+        with client.makefile() as lines:
+            request = json.loads(lines.readline())
+        pid = os.fork()
+        if pid == 0:
+            self._leave()
+            for number, file in enumerate(files):
+                os.dup2(file, number)
+            for file in (*files, client.detach()):
+                os.close(file)
+            become(**request)
+        for file in files:
+            os.close(file)
+        client.sendall(b"%d\n" % pid)
+        self._clients[pid] = client
+        self._selector.register(client, selectors.EVENT_READ)
+
+    def _ended(self, pid: int, status: int) -> None:
+        client = self._clients.pop(pid)
+        self._selector.unregister(client)
+        with client:
+            with contextlib.suppress(BrokenPipeError):
+                client.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
+
+    def _leave(self) -> None:
+        """Makes a fork a process of its own."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        # Signals of a terminal reach the client, which passes them on.
+        os.setsid()
+        self._selector.close()
+        for end in (self._listener, self._wake, self._signals):
+            end.close()
+        for client in self._clients.values():
+            client.close()
+
+
 if __name__ == "__main__":
+    server = Server(int(sys.argv[1]))
+    sys.executable = sys.argv[2]
     # JAX warns of forks; nothing of it has started here.
     warnings.simplefilter("ignore", RuntimeWarning)
     options_table.parts()  # Imports them all.
     faster_jax.install()
     gc.freeze()
-    for line in sys.stdin:
-        child = os.fork()
-        if child == 0:
-            become(**json.loads(line))
-        _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+    server.run()

@@ -121,11 +121,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_flags: list[str]) -> 
 def swept(
     shared: Callable[[str], contextlib.AbstractContextManager[Path]],
     tiny_flags: list[str],
+    command: Commands,
 ) -> Callable[[], contextlib.AbstractContextManager[Path]]:
     """The folder of a sweep of three runs, whose last fails: for one worker at a time.
 
-    Its `runs` is the sweep's workdir. What the sweep wrote is in `stderr`, and how it is
-    started again in `command`, a JSON list.
+    Its `runs` is the sweep's workdir. What the sweep wrote is in `stderr`, and its module
+    and flags are in `command`, a JSON list.
     """
 
     @contextlib.contextmanager
@@ -138,13 +139,10 @@ def swept(
                     "get_sweep = lambda: grid(field, 1e-3, 2e-3, 1e20)\n"
                 )
                 config, *extra = tiny_flags
-                command = [sys.executable, "-m", "launch.sweep", config]
-                command += [f"--sweep={folder}/sweep.py", f"--workdir={folder}/runs"]
-                command += ["--parallel=2", "--", *extra]
-                (folder / "command").write_text(json.dumps(command))
-                done = subprocess.run(
-                    command, cwd=ROOT, capture_output=True, text=True, check=False
-                )
+                flags = ["launch.sweep", config, f"--sweep={folder}/sweep.py"]
+                flags += [f"--workdir={folder}/runs", "--parallel=2", "--", *extra]
+                (folder / "command").write_text(json.dumps(flags))
+                done = command.run(*flags)
                 assert done.returncode == 1, done.stderr
                 (folder / "stderr").write_text(done.stderr)
             yield folder

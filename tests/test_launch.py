@@ -3,7 +3,6 @@ import os
 import shutil
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +13,12 @@ ROOT = Path(__file__).parent.parent
 SCRIPTS = ("launch/demo", "launch/test", "launch/environment", ".ci/run")
 
 
-def test_demo_goes_from_nothing_to_measured_samples(tmp_path, digits_dir):
+def test_demo_goes_from_nothing_to_measured_samples(command, tmp_path, digits_dir):
     """The whole script at a tiny size; only pip is left out of it."""
     python = tmp_path / "bin" / "python"
     python.parent.mkdir()
     python.write_text(
-        f'#!/bin/sh\n[ "$2" = pip ] && exit 0\nexec {sys.executable} "$@"\n'
+        f'#!/bin/sh\n[ "$2" = pip ] && exit 0\nexec {command.python} "$@"\n'
     )
     python.chmod(python.stat().st_mode | stat.S_IEXEC)
     environment = os.environ | {
@@ -27,9 +26,8 @@ def test_demo_goes_from_nothing_to_measured_samples(tmp_path, digits_dir):
         "VIRTUAL_ENV": str(tmp_path),
         "TFDS_DATA_DIR": str(digits_dir),
     }
-    command = [ROOT / "launch/demo", "out/run", "configs/digits.py:size=tiny"]
     done = subprocess.run(
-        command,
+        [ROOT / "launch/demo", "out/run", "configs/digits.py:size=tiny"],
         cwd=tmp_path,
         env=environment,
         check=False,

@@ -52,7 +52,7 @@ def dry_run(capsys, jobs, options, **more):
     return capsys.readouterr().out
 
 
-def test_dry_run_prints_script_and_writes_nothing(no_slurm, launch, tmp_path):
+def test_dry_run_prints_script_and_writes_nothing(no_slurm, command, launch, tmp_path):
     run = ["--", "--config=configs/digits.py", f"--workdir={tmp_path}/run"]
     done = launch(
         "--dry_run",
@@ -91,7 +91,7 @@ def test_dry_run_prints_script_and_writes_nothing(no_slurm, launch, tmp_path):
     for word in ("--kill-on-bad-exit=1", "--open-mode=append", "--cpus-per-task=8"):
         assert word in srun.split()
     assert done.stdout.splitlines()[-1] == (
-        f"# run [0], every task: {sys.executable} -m regen_jax.train {' '.join(run[1:])}"
+        f"# run [0], every task: {command.python} -m regen_jax.train {' '.join(run[1:])}"
     )
     subprocess.run(["/bin/bash", "-n"], input=done.stdout, text=True, check=True)
     assert not (tmp_path / "run").exists()

@@ -2,15 +2,11 @@
 
 import json
 import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
 
 from regen_jax.cli.workdir import read_metrics
-
-ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture
@@ -33,7 +29,7 @@ def test_run_of_sweep_equals_run_alone_bit_for_bit(sweep, trained, command, tmp_
     assert "prior 20/20" in log and "abstraction 20/20" not in log
 
 
-def test_failed_run_is_logged_and_can_be_rerun_alone(sweep):
+def test_failed_run_is_logged_and_can_be_rerun_alone(sweep, command):
     first = (sweep / "stderr").read_text()
     failures = [line for line in first.splitlines() if "failed" in line]
     assert "learning_rate=1e+20 failed: error: stage 'prior': loss" in failures[-1]
@@ -41,11 +37,9 @@ def test_failed_run_is_logged_and_can_be_rerun_alone(sweep):
     assert only in first
     log = sweep / "runs/shared/abstraction/log"
     before = log.stat().st_mtime_ns
-    command = json.loads((sweep / "command").read_text())
-    command.insert(command.index("--"), only)
-    rerun = subprocess.run(
-        command, cwd=ROOT, check=False, capture_output=True, text=True
-    )
+    flags = json.loads((sweep / "command").read_text())
+    flags.insert(flags.index("--"), only)
+    rerun = command.run(*flags)
     assert rerun.returncode == 1
     assert "1 runs, 0 of them finished, 0 trainings shared" in rerun.stderr
     assert log.stat().st_mtime_ns == before

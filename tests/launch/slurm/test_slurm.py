@@ -234,13 +234,19 @@ def losses(workdir, stage="judge"):
     return np.array([found[step] for step in sorted(found)])
 
 
-def trains(flags, workdir, last="judge"):
-    command = [sys.executable, "-m", "regen_jax.train", *flags]
-    return [*command, f"--stop_after={last}", f"--workdir={workdir}"]
+@pytest.fixture
+def trains(command, tiny_flags):
+    """The command of a run in (workdir) that ends with its judge, or another stage."""
+
+    def trains(workdir, last="judge"):
+        flags = [*tiny_flags, f"--stop_after={last}", f"--workdir={workdir}"]
+        return [command.python, "-m", "regen_jax.train", *flags]
+
+    return trains
 
 
-def test_preempted_run_resumes_bit_for_bit(trained, tiny_flags, tmp_path):
-    work = trains(tiny_flags, tmp_path / "run", "abstraction")
+def test_preempted_run_resumes_bit_for_bit(trained, trains, tmp_path):
+    work = trains(tmp_path / "run", "abstraction")
     [job] = submit([Job("low", [work])], {"partition": "low"}, tmp_path)
     until(lambda: "judge 1/20" in logged(tmp_path, job), 150)
     options = {"partition": "high", "directive": ["exclusive="]}
@@ -255,14 +261,14 @@ def test_preempted_run_resumes_bit_for_bit(trained, tiny_flags, tmp_path):
 
 
 def test_two_nodes_equal_one_process_and_end_with_killed_worker(
-    trained, tiny_flags, tmp_path, monkeypatch
+    trained, trains, tmp_path, monkeypatch
 ):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     options = {"nodes": 2}
     on_loopback(monkeypatch)
-    [first] = submit([Job("whole", [trains(tiny_flags, whole)])], options, tmp_path)
+    [first] = submit([Job("whole", [trains(whole)])], options, tmp_path)
     on_loopback(monkeypatch)
-    [second] = submit([Job("killed", [trains(tiny_flags, killed)])], options, tmp_path)
+    [second] = submit([Job("killed", [trains(killed)])], options, tmp_path)
     until(lambda: "judge 7/20" in logged(tmp_path, second), 150)
     # It is saved while training goes on.
     saved = killed / "judge" / "checkpoints"
@@ -273,7 +279,7 @@ def test_two_nodes_equal_one_process_and_end_with_killed_worker(
     assert restarts(second) == 0
 
     # What is left goes on in another number of processes.
-    work = trains(tiny_flags, killed)
+    work = trains(killed)
     [third] = submit([Job("restored", [work])], {}, tmp_path)
     assert until_over(third, 150) == ("COMPLETED", 0), logged(tmp_path, third)
     assert until_over(first, 150) == ("COMPLETED", 0), logged(tmp_path, first)

@@ -1,15 +1,10 @@
 """A sweep on a real cluster: what runs share, and then an array of them."""
 
 import json
-import os
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
 SWEEP = """
 from launch.algebra import grid
 get_sweep = lambda: grid("prior.guidance", 1.0, 3.0)
@@ -18,22 +13,17 @@ get_sweep = lambda: grid("prior.guidance", 1.0, 3.0)
 pytestmark = pytest.mark.usefixtures("cluster")
 
 
-def test_sweep_is_an_array_after_what_its_runs_share(tmp_path, tiny_flags, trained):
+def test_sweep_is_an_array_after_what_its_runs_share(
+    command, tmp_path, tiny_flags, trained
+):
     (tmp_path / "sweep.py").write_text(SWEEP)
     config, *flags = tiny_flags
     flags += [f"--config.train.judge.init_from={trained}"]
     flags += [f"--config.train.{s}.steps=3" for s in ("abstraction", "prior")]
     workdir = tmp_path / "run"
-    command = [sys.executable, "-m", "launch.sweep", "--on=slurm", config]
-    command += [f"--sweep={tmp_path}/sweep.py", f"--workdir={workdir}"]
-    done = subprocess.run(
-        [*command, "--", *flags],
-        cwd=ROOT,
-        env=os.environ,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+    sweep = ["launch.sweep", "--on=slurm", config]
+    sweep += [f"--sweep={tmp_path}/sweep.py", f"--workdir={workdir}"]
+    done = command.run(*sweep, "--", *flags)
     assert done.returncode == 0, done.stderr
     names = ["shared/abstraction", "guidance=1.0", "guidance=3.0"]
     submitted = [x for x in done.stderr.splitlines() if x.startswith("submitted")]
