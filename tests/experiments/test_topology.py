@@ -1,36 +1,26 @@
 """What any devices trained, any others use: the study on runs of a few steps."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from experiments.topology.run import wrong
 
-ROOT = Path(__file__).parent.parent.parent
 
-
-def test_runs_of_any_devices_are_used_on_any_others(trained, tiny_flags, tmp_path):
+def test_runs_of_any_devices_are_used_on_any_others(
+    command, trained, tiny_flags, tmp_path
+):
     shutil.copytree(trained, tmp_path / "written" / "one")
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "experiments.topology.run", "--quick"),
-            *("--devices=1", "--devices=8"),
-            *(f"--workdir={tmp_path}", *tiny_flags),
-            *(
-                f"--config.train.{s}.steps=10"
-                for s in ("judge", "abstraction", "prior")
-            ),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=False,
-        capture_output=True,
-        text=True,
+    done = command.run(
+        "experiments.topology.run",
+        *("--quick", "--devices=1", "--devices=8", f"--workdir={tmp_path}"),
+        *tiny_flags,
+        # They are still saved, read and taken as each strategy lays them out.
+        *(f"--config.train.{s}.init_from={trained}" for s in ("judge", "abstraction")),
+        "--config.train.prior.steps=10",
+        # As many as the study draws, so that one program draws all.
+        "--config.evaluate.samples=8",
     )
     assert done.returncode == 0, done.stdout + done.stderr
     table = json.loads((tmp_path / "topology.json").read_text())
