@@ -34,11 +34,11 @@ def get_config():
 """
 
 
-def test_run_killed_twenty_times_ends_with_the_same_bits(tmp_path):
+def test_run_killed_twenty_times_ends_with_the_same_bits(command, tmp_path):
     config = tmp_path / "config.py"
     config.write_text(CONFIG)
     flags = ["--kills=20", f"--config={config}", f"--workdir={tmp_path}/study"]
-    done = run_study("endurance", *flags)
+    done = run_study(command, "endurance", *flags)
     # The seed is among it, and where each kill struck.
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.endswith("equal bit for bit\n")

@@ -53,9 +53,9 @@ def test_missing_scalars_and_steps_are_found(copy, trained):
     assert found == ["judge: scalars", "prior: step 15 is not 20"]
 
 
-def test_a_folder_with_another_study_is_refused(tmp_path):
+def test_a_folder_with_another_study_is_refused(command, tmp_path):
     (tmp_path / "whole").mkdir()
-    done = run_study("endurance", f"--workdir={tmp_path}")
+    done = run_study(command, "endurance", f"--workdir={tmp_path}")
     assert done.returncode == 2
     assert done.stderr == (
         f"error: --workdir={tmp_path} is not empty: a study needs a new one\n"

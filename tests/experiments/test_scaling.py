@@ -29,13 +29,19 @@ def get_config():
 """
 
 
-def study(workdir, *arguments):
-    done = run_study("scaling", f"--workdir={workdir}", *arguments)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.fixture
+def study(command):
+    """Runs the study in (workdir, *flags): what it prints."""
+
+    def study(workdir, *arguments):
+        done = run_study(command, "scaling", f"--workdir={workdir}", *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return study
 
 
-def test_a_stage_on_one_and_four_devices(tmp_path):
+def test_a_stage_on_one_and_four_devices(study, tmp_path):
     config = tmp_path / "config.py"
     config.write_text(CONFIG)
     output = study(tmp_path, f"--config={config}", "--devices=4", "--devices=1")
@@ -54,7 +60,7 @@ def test_a_stage_on_one_and_four_devices(tmp_path):
     assert fsdp["sent"] > 0 and fsdp["arguments"] < data["arguments"] / 2
 
 
-def test_a_plan_for_more_chips_than_are_compiled(tmp_path):
+def test_a_plan_for_more_chips_than_are_compiled(study, tmp_path):
     small = ["--width=128", "--layers=1", "--batch=1"]
     output = study(
         tmp_path, "--plan", *small, "--chips=16", "--chips=64", "--most=16"

@@ -5,13 +5,13 @@ from PIL import Image
 from tests.studies import run_study
 
 
-def test_the_study_runs_and_goes_on(speech_dir, tmp_path):
+def test_the_study_runs_and_goes_on(command, speech_dir, tmp_path):
     flags = [f"--workdir={tmp_path}", f"--data_dir={speech_dir}"]
     flags += ["--seeds=1", "--size=tiny", "--share=0.2"]
     flags += [f"--{stage}_steps=5" for stage in ("prior", "decoder", "direct")]
     outputs = []
     for _ in range(2):
-        done = run_study("unpaired", *flags)
+        done = run_study(command, "unpaired", *flags)
         assert done.returncode == 0, done.stderr
         outputs.append(done.stdout)
     assert outputs[0] == outputs[1]
