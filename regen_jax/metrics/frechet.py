@@ -5,6 +5,8 @@ Dowson and Landau, "The Fréchet distance between multivariate normal distributi
 equals the FID of the literature only with the features and sample counts of that paper.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 
@@ -81,15 +83,13 @@ def half_sample_distances(
     Returns:
       f64[num_halves].
     """
-    features, reference = np.asarray(features), moments(other)
+    features, distance = np.asarray(features), _distance_to(*moments(other))
     rng = np.random.default_rng(seed)
     halves = [
         features[rng.permutation(len(features))[: len(features) // 2]]
         for _ in range(num_halves)
     ]
-    return np.array(
-        [frechet_distance_of_moments(*moments(half), *reference) for half in halves]
-    )
+    return np.array([distance(*moments(half)) for half in halves])
 
 
 def distance_metrics(
@@ -154,16 +154,29 @@ def frechet_distance_of_moments(
     Returns:
       The distance; NaN if an argument is not finite.
     """
-    arrays = [
-        np.asarray(x, np.float64)
-        for x in (mean, covariance, other_mean, other_covariance)
-    ]
-    if not all(np.isfinite(x).all() for x in arrays):
-        return float("nan")
-    m1, c1, m2, c2 = arrays
-    overlap = np.linalg.svd(_sqrtm(c1) @ _sqrtm(c2), compute_uv=False).sum()
-    distance = np.sum((m1 - m2) ** 2) + np.trace(c1 + c2) - 2 * overlap
-    return max(float(distance), 0.0)
+    return _distance_to(other_mean, other_covariance)(mean, covariance)
+
+
+def _distance_to(
+    mean: np.ndarray, covariance: np.ndarray
+) -> Callable[[np.ndarray, np.ndarray], float]:
+    """Returns a function of `frechet_distance_of_moments` to this Gaussian.
+
+    Its root is computed once for all calls.
+    """
+    m2, c2 = (np.asarray(x, np.float64) for x in (mean, covariance))
+    finite = np.isfinite(m2).all() and np.isfinite(c2).all()
+    root = _sqrtm(c2) if finite else c2
+
+    def distance(mean: np.ndarray, covariance: np.ndarray) -> float:
+        m1, c1 = (np.asarray(x, np.float64) for x in (mean, covariance))
+        if not (finite and np.isfinite(m1).all() and np.isfinite(c1).all()):
+            return float("nan")
+        overlap = np.linalg.svd(_sqrtm(c1) @ root, compute_uv=False).sum()
+        squared = np.sum((m1 - m2) ** 2) + np.trace(c1 + c2) - 2 * overlap
+        return max(float(squared), 0.0)
+
+    return distance
 
 
 def _sqrtm(covariance: np.ndarray) -> np.ndarray:
