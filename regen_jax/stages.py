@@ -1,6 +1,7 @@
 """From a task and its pipeline to the stages of a run, in the order they train."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import jax
@@ -13,7 +14,7 @@ from regen_jax.evaluation.likelihood import Likelihood
 from regen_jax.evaluation.reconstructions import Reconstructions
 from regen_jax.evaluation.reporter import Reporter
 from regen_jax.evaluation.samples import Samples
-from regen_jax.interfaces import Abstraction, Generator, Judge, Passes, Task
+from regen_jax.interfaces import Abstraction, Generator, Judge, Passes, Task, Variables
 from regen_jax.networks.perturbation import add_noise
 from regen_jax.random import split_keys
 from regen_jax.regeneration import Regeneration
@@ -23,6 +24,12 @@ from regen_jax.training.stage import Batch, FinetuneOptions, Frozen, Stage
 Pair = Callable[[Frozen, Batch], tuple[Value, Value]]
 """Source and target of a generator, from the variables of finished stages and a batch."""
 MakeEvaluators = Callable[[EvaluationData, Stage], Sequence[Evaluator]]
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _init(generator: Generator, rng: jax.Array) -> Variables:
+    """Returns variables; traced once however often shapes are asked for."""
+    return generator.init(rng)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,7 +162,7 @@ def _generator_stage(
 
     return Stage(
         name,
-        lambda rng, batch: generator.init(rng),
+        lambda rng, batch: _init(generator, rng),
         loss,
         generator.update,
         finalize=finalize,
@@ -196,7 +203,7 @@ def _finetune_stage(regeneration: Regeneration, options: FinetuneOptions) -> Sta
 
     return Stage(
         "finetune",
-        lambda rng, batch: decoder.init(rng),
+        lambda rng, batch: _init(decoder, rng),
         loss,
         decoder.update,
         pretrained=trained,

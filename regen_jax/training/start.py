@@ -80,11 +80,12 @@ def start_stage(
     iterator = None if options.init_from else batches()
     restored = checkpoints.restore(abstract, iterator)
     if restored is None:
-        pretrained = {}
+        # Without an argument, `init` is not traced again: its shapes are known.
+        pretrained: tuple[Tree, ...] = ()
         if stage.pretrained is not None:
             own_copy = jax.device_get(strategy.to_host_copy(frozen))
-            pretrained = stage.pretrained(own_copy)
-        state = strategy.create(init, pretrained)
+            pretrained = (stage.pretrained(own_copy),)
+        state = strategy.create(init, *pretrained)
         return Start(state, 0.0, iterator, is_new=True)
     return Start(*restored, iterator, is_new=False)
 

@@ -69,6 +69,18 @@ def snapshot(folder):
     }
 
 
+def test_start_of_a_new_stage_is_traced_once(toy, tmp_path):
+    starts = []
+
+    def init(rng, batch):
+        starts.append(rng)
+        return toy.stage.init(rng, batch)
+
+    stage = dataclasses.replace(toy.stage, init=init)
+    toy.train(tmp_path, stage, toy.options(steps=1))
+    assert len(starts) == 1
+
+
 def test_run_takes_its_steps_and_logs_their_losses(toy, whole):
     options = toy.options()
     rng = stage_rng(5, "toy")
