@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import json
+import shutil
 
 import jax
 import numpy as np
@@ -254,9 +256,13 @@ def config(tiny_config, trained):
 
 
 @pytest.fixture(scope="module")
-def finished(config, tmp_path_factory):
-    """The workdir of that run."""
-    workdir = tmp_path_factory.mktemp("finetune") / "run"
+def finished(tiny_config, trained, tmp_path_factory):
+    """The workdir of a run of all stages, which finds all but `finetune` trained."""
+    workdir = shutil.copytree(trained, tmp_path_factory.mktemp("finetune") / "run")
+    config = tiny_config("finetune=yes")
+    stored = json.loads((workdir / "config.json").read_text())
+    stored["train"]["finetune"] = config.train.finetune.to_dict()
+    (workdir / "config.json").write_text(json.dumps(stored))
     train_run(config, workdir)
     return workdir
 
@@ -275,7 +281,9 @@ def test_run_evaluates_and_samples_with_the_finetuned_decoder(finished, trained)
     assert 0 < parameters.pop("finetune") < parameters["abstraction"]
     assert metrics["train/parameters"] == sum(parameters.values())
     assert metrics["train/finetune_flops"] > 0
-    tuned, untuned = (sample_run(workdir, num=4) for workdir in (finished, trained))
+    # As many as `evaluate_run` draws: the same program.
+    number = int(metrics["samples/number"])
+    tuned, untuned = (sample_run(workdir, number) for workdir in (finished, trained))
     np.testing.assert_array_equal(tuned.y_prime, untuned.y_prime)
     assert (tuned.y != untuned.y).any()
 
