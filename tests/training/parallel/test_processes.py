@@ -17,7 +17,7 @@ SCRIPT = Path(__file__).parent / "process_group.py"
 ROOT = SCRIPT.parents[3]
 ENVIRONMENT = {
     "JAX_COMPILATION_CACHE_DIR": os.environ["JAX_COMPILATION_CACHE_DIR"],
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.03",
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     "PATH": os.environ["PATH"],
     "PYTHONPATH": str(ROOT),
