@@ -172,15 +172,17 @@ def data_folder() -> Path:
 def _library() -> ctypes.CDLL:
     espeakng_loader = require("espeakng_loader", "speech", "espeak-ng")
     try:
-        library = ctypes.CDLL(espeakng_loader.get_library_path())
         data = data_folder()
         # Without its data the library fails silently or ends the process.
         (data / "phontab").stat()
+        # Last: what stays open here is never unloaded, and `restart` changes nothing.
+        library = ctypes.CDLL(espeakng_loader.get_library_path())
     except (OSError, RuntimeError) as error:
         raise UserError(f"the package espeakng-loader is damaged: {error}") from error
     options = _PHONEME_EVENTS_IN_IPA | _NO_EXIT
     rate = library.espeak_Initialize(_SYNCHRONOUS, 0, os.fsencode(data), options)
     if rate != SAMPLE_RATE:
+        _ctypes.dlclose(library._handle)
         raise UserError(f"espeak-ng cannot use its data in {data}")
     # It seeds the noise of breathy voices with the time.
     library.espeak_ng_SetRandSeed(ctypes.c_long(1))

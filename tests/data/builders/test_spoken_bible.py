@@ -151,12 +151,12 @@ def test_missing_package_raises_user_error(monkeypatch, tmp_path, package, missi
     def find_others(name):
         return find(name) if name != missing else None
 
+    espeak.restart()  # What is loaded already would do.
     # Reading the whole Bible takes seconds.
     phrases = {name: [["a", "b", "c", "d", "e"]] for name in SPLITS}
     monkeypatch.setattr(spoken_bible, "read_phrases", lambda path: phrases)
     monkeypatch.setattr(importlib.util, "find_spec", find_others)
     monkeypatch.setitem(sys.modules, missing, None)
-    espeak._library.cache_clear()
     with pytest.raises(UserError, match=rf"{package}.*\[speech\]"):
         prepare("spoken_bible", str(tmp_path))
     assert not list(tmp_path.glob("spoken_bible/*"))

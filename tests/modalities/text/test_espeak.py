@@ -96,7 +96,7 @@ def test_restart_forgets_what_was_spoken():
 
 
 def test_missing_package_raises_user_error(monkeypatch):
-    espeak._library.cache_clear()
+    espeak.restart()
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
     with pytest.raises(UserError, match="needs the package espeakng_loader: .*speech"):
         espeak.speak("hello")
@@ -106,7 +106,7 @@ def test_missing_package_raises_user_error(monkeypatch):
 def test_damaged_package_raises_user_error(monkeypatch, tmp_path, part):
     import espeakng_loader
 
-    espeak._library.cache_clear()
+    espeak.restart()
     if part == "library":
         (tmp_path / "lib.so").write_bytes(b"not a library")
         monkeypatch.setattr(
@@ -117,4 +117,6 @@ def test_damaged_package_raises_user_error(monkeypatch, tmp_path, part):
     with pytest.raises(UserError, match="espeak") as caught:
         espeak.speak("hello")
     assert "\n" not in str(caught.value)
-    espeak._library.cache_clear()
+    monkeypatch.undo()
+    # Nothing of the damaged one stays open, so that it is unloaded then.
+    test_restart_forgets_what_was_spoken()
