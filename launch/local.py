@@ -61,6 +61,9 @@ def environments(processes: int, per_process: int | None) -> list[dict[str, str]
     inherited = {n: value for n, value in os.environ.items() if n not in _VARIABLES}
     if per_process:
         inherited["JAX_NUM_CPU_DEVICES"] = str(per_process)
+        # XLA has a thread for each core by default, and devices that wait for a reduction
+        # may hold them all: the process aborts in time.
+        inherited.setdefault("NPROC", "64")
     if processes == 1:
         return [inherited]
     gpus = len(visible_gpus(inherited))

@@ -271,7 +271,8 @@ def _shown(value: Any) -> str:
 def _run(command: list[str], devices: int) -> None:
     done = subprocess.run(
         [sys.executable, "-m", *command],
-        env={**os.environ, "JAX_NUM_CPU_DEVICES": str(devices)},
+        # Threads for devices that wait for one another, however few cores there are.
+        env={"NPROC": "64", **os.environ, "JAX_NUM_CPU_DEVICES": str(devices)},
         check=False,
         capture_output=True,
         text=True,

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from launch import supervisor
-from launch.local import run_processes
+from launch.local import environments, run_processes
 from regen_jax.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -74,6 +74,14 @@ def test_single_process_gets_no_distributed_environment(variables, monkeypatch):
     monkeypatch.setenv("JAX_NUM_PROCESSES", "4")
     assert variables(1) == {"": {}}
     assert variables(1, devices_per_process=3) == {"": {"JAX_NUM_CPU_DEVICES": "3"}}
+
+
+def test_simulated_devices_get_threads_to_wait_for_one_another(monkeypatch):
+    monkeypatch.delenv("NPROC", raising=False)
+    assert "NPROC" not in environments(1, None)[0]
+    assert [each["NPROC"] for each in environments(2, 4)] == ["64", "64"]
+    monkeypatch.setenv("NPROC", "7")
+    assert environments(1, 4)[0]["NPROC"] == "7"
 
 
 def test_each_process_gets_its_index_and_a_free_loopback_port(variables):
