@@ -29,7 +29,7 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 # As many threads as XLA takes a machine to have. With one to a core, those that wait for a
 # reduction over eight simulated devices hold them all, and the process aborts in time.
-os.environ.setdefault("NPROC", "64")
+os.environ.setdefault("NPROC", "32")
 # Programs without the lines that they come from are lowered in a twentieth less time.
 os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
 
