@@ -13,13 +13,14 @@ import jax.numpy as jnp
 
 from regen_jax.networks.attention import KeysValues, attention_weights
 from regen_jax.networks.block import Block, BlockInputs, BlockOutputs
-from regen_jax.networks.decoder_conditioning import Conditioning, SourceInputs
+from regen_jax.networks.decoder_conditioning import Conditioning
 from regen_jax.networks.embeddings import source_length
 from regen_jax.networks.heads import OutputHead
 from regen_jax.networks.layer_stack import LayerStack, Params
 from regen_jax.networks.layers import Embed, LayerNorm, normal
 from regen_jax.networks.linear import Head
-from regen_jax.networks.source_encoder import EncoderOutput, SourceEncoder
+from regen_jax.networks.source_encoder import SourceEncoder
+from regen_jax.networks.source_reading import SourceReading, SourceState
 from regen_jax.ranges import Remat
 from regen_jax.spaces import Space, Value
 
@@ -36,37 +37,6 @@ class Predictions(NamedTuple):
     logits: jax.Array
     source_logits: jax.Array | None = None
     source_mask: jax.Array | None = None
-
-
-class SourceState(NamedTuple):
-    """What steps of decoding read of a source.
-
-    Attributes:
-      keys_values: of each layer's cross-attention; None without it.
-      mask: bool[B, S], the vectors that cross-attention attends to; None for all.
-      prefix_mask, offsets: as in `SourceInputs`.
-      head: what the head has read of the source.
-    """
-
-    keys_values: list[KeysValues | None]
-    mask: jax.Array | None
-    prefix_mask: jax.Array | None
-    offsets: jax.Array | None
-    head: Any
-
-
-class SourceReading(NamedTuple):
-    """What the predictions of a whole target read of a source.
-
-    Attributes:
-      encoded: the vectors of the source.
-      inputs: what `conditioning` makes of it.
-      head: what the head has read of it.
-    """
-
-    encoded: EncoderOutput
-    inputs: SourceInputs
-    head: Any
 
 
 class Transformer(nn.Module):
