@@ -84,7 +84,7 @@ def test_invalid_arguments_raise_user_error(arguments, message):
         espeak.speak(*arguments)
 
 
-def test_restart_forgets_what_was_spoken():
+def assert_restart_forgets():
     texts = [("in the beginning",), ("seven", "en-us+f3", 220, 80)]
     espeak.restart()
     first = [espeak.speak(*arguments)[0] for arguments in texts]
@@ -93,6 +93,10 @@ def test_restart_forgets_what_was_spoken():
     espeak.restart()
     for arguments, wave in zip(texts, first, strict=True):
         np.testing.assert_array_equal(espeak.speak(*arguments)[0], wave)
+
+
+def test_restart_forgets_what_was_spoken():
+    assert_restart_forgets()
 
 
 def test_missing_package_raises_user_error(monkeypatch):
@@ -119,4 +123,4 @@ def test_damaged_package_raises_user_error(monkeypatch, tmp_path, part):
     assert "\n" not in str(caught.value)
     monkeypatch.undo()
     # Nothing of the damaged one stays open, so that it is unloaded then.
-    test_restart_forgets_what_was_spoken()
+    assert_restart_forgets()
