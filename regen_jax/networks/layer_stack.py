@@ -6,6 +6,7 @@ layers are laid out, looped over, recomputed and read.
 
 import contextlib
 import contextvars
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -19,8 +20,8 @@ Params = Any
 ReadParams = Callable[[tuple[str, ...], Params], Params]
 """Called as (path of the stack in the network, parameters of one of its layers)."""
 
-_read_params: contextvars.ContextVar[ReadParams] = contextvars.ContextVar(
-    "read_params", default=lambda path, params: params
+_read_params: contextvars.ContextVar[ReadParams | None] = contextvars.ContextVar(
+    "read_params", default=None
 )
 
 
@@ -44,13 +45,31 @@ class Layer(NamedTuple):
     """Tells a block which layer of its stack it is.
 
     Attributes:
-      index: number of the layer, by which its dropout keys differ from those of other
-        layers: an int, or i32[] within `remat`.
+      index: i32[], number of the layer, by which its dropout keys differ from those of
+        other layers.
       inputs: a tree of arrays for this layer alone, such as its cache, or None.
     """
 
-    index: int | jax.Array
+    index: jax.Array | int
     inputs: Any = None
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _init(block: nn.Module, keys: jax.Array, *inputs: Any) -> Params:
+    """Returns the parameters of a block by each key, stacked."""
+    return jax.vmap(lambda key: block.init(key, *inputs))(keys)["params"]
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _apply(
+    block: nn.Module,
+    read: Callable[[Params], Params] | None,
+    params: Params,
+    x: Any,
+    *inputs: Any,
+) -> tuple[Any, Any]:
+    """Returns what a block returns, with its parameters as `read` gives them."""
+    return block.apply({"params": read(params) if read else params}, x, *inputs)
 
 
 _RECOMPUTING: dict[Remat, Callable] = {"none": lambda run: run, "full": jax.checkpoint}
@@ -62,7 +81,8 @@ class LayerStack(nn.Module):
 
     A block is a Linen module that is called as `block(x, layer, *shared)`, with a `Layer`,
     and returns (x, outputs); outputs are None where there are none. It may have
-    parameters, but no other variables.
+    parameters, but no other variables. It is traced and lowered once for all layers, and
+    for all stacks of equal blocks and shapes, so that its fields must be hashable.
 
     The parameters of the stack are those of a block with a leading axis of layers: what
     is [D, F] in a block is [num_layers, D, F] here. Each layer is initialized from a key
@@ -108,15 +128,14 @@ class LayerStack(nn.Module):
         if self.is_initializing() and not self.variables.get("params"):
             first = Layer(self.first_index, per_layer[0])
             keys = jax.random.split(self.make_rng("params"), self.num_layers)
-            created = jax.vmap(lambda key: block.init(key, x, first, *shared))(keys)
-            for name, params in created["params"].items():
+            created = _init(block, keys, x, first, *shared)
+            for name, params in created.items():
                 self.put_variable("params", name, params)
 
-        def run(params: Params, x: Any, layer: Layer, *shared: Any) -> tuple[Any, Any]:
-            params = _read_params.get()(self.path, params)
-            return block.apply({"params": params}, x, layer, *shared)
-
-        run = _RECOMPUTING[self.remat](run)
+        read = _read_params.get()
+        if read is not None:
+            read = functools.partial(read, self.path)
+        run = _RECOMPUTING[self.remat](functools.partial(_apply, block, read))
         layers = self.unstack() if unstacked is None else unstacked
         outputs = []
         for index, (params, inputs) in enumerate(zip(layers, per_layer, strict=True)):

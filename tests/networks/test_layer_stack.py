@@ -144,6 +144,24 @@ def test_params_are_read_layer_by_layer_through_the_bound_function(variables, re
     assert_close(network.apply(variables, X), loop(variables, X))
 
 
+def test_block_is_traced_once_for_all_layers_and_stacks():
+    traced = []
+
+    class Traced(Block):
+        def __call__(self, *inputs):
+            traced.append(inputs)
+            return super().__call__(*inputs)
+
+    def two_stacks(x):
+        for first in (0, LAYERS):
+            stack = LayerStack(functools.partial(Traced, WIDTH), LAYERS, first)
+            (x, _), _ = stack.init_with_output(jax.random.key(0), x, SHIFT, None)
+        return x
+
+    jax.eval_shape(two_stacks, X)
+    assert len(traced) == 2  # Once for `init`, and once for what it returns.
+
+
 def test_stack_of_no_layers_has_no_parameters():
     stack = LayerStack(functools.partial(Block, WIDTH), num_layers=0)
     (x, outputs), variables = stack.init_with_output(jax.random.key(0), X, SHIFT, None)
