@@ -27,9 +27,11 @@ MakeEvaluators = Callable[[EvaluationData, Stage], Sequence[Evaluator]]
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _init(generator: Generator, rng: jax.Array) -> Variables:
+def _init(
+    part: Judge | Abstraction | Generator, rng: jax.Array, *examples: Value
+) -> Variables:
     """Returns variables; traced once however often shapes are asked for."""
-    return generator.init(rng)
+    return part.init(rng, *examples)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,14 +93,18 @@ def _judge_stage(name: str, judge: Judge) -> Stage:
     def loss(variables, frozen, keys, batch, train):
         return judge.loss(variables, keys, batch["x"], batch["y"], train)
 
-    return Stage(name, lambda rng, batch: judge.init(rng, batch["x"], batch["y"]), loss)
+    def init(rng, batch):
+        return _init(judge, rng, batch["x"], batch["y"])
+
+    return Stage(name, init, loss)
 
 
 def abstraction_stage(name: str, abstraction: Abstraction, field: str) -> Stage:
     """Returns the stage of that name, which trains on `field` of a batch, `x` or `y`."""
 
     def init(rng, batch):
-        return abstraction.init(rng, to_dtype(abstraction.input_space, batch[field]))
+        y = to_dtype(abstraction.input_space, batch[field])
+        return _init(abstraction, rng, y)
 
     def loss(variables, frozen, keys, batch, train):
         y = to_dtype(abstraction.input_space, batch[field])

@@ -8,6 +8,7 @@ import jax
 
 from regen_jax import paths
 from regen_jax.cli import workdir
+from regen_jax.cli.load_run import blank_batch
 from regen_jax.config.build import Run
 from regen_jax.config.registry import instantiate
 from regen_jax.data.pipeline import first_batch
@@ -29,12 +30,13 @@ def training_costs(run: Run, trained: Mapping[str, TrainedStage]) -> dict[str, f
     """
     costs: dict[str, float] = {}
     frozen: dict[str, Variables] = {}
+    blank = blank_batch(run.task, run.regeneration)
     for stage in run.stages:
         variables = trained[stage.name].variables
         options = _trained_with(stage.name, run.train[stage.name])
         batch = first_batch(run.examples(stage.name), options.batch_size)
-        key = jax.random.key(0)
-        shapes = jax.eval_shape(functools.partial(create, stage, options, key, batch))
+        init = functools.partial(create, stage, options, jax.random.key(0))
+        shapes = jax.eval_shape(init, blank)
         steps = trained[stage.name].steps
         costs |= {
             f"train/{stage.name}_parameters": num_parameters(variables["params"]),
