@@ -1,6 +1,7 @@
 """Who may import whom: no module imports one of a higher layer, and none forms a cycle."""
 
 import ast
+import functools
 import graphlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,10 +48,13 @@ def imported_names(source: str) -> Iterator[str]:
             yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
-IMPORTS = {
-    module: set(imported_names(path.read_text(encoding="utf-8")))
-    for module, path in SOURCES.items()
-}
+@functools.cache
+def imports() -> dict[str, set[str]]:
+    """The names that each module imports."""
+    return {
+        module: set(imported_names(path.read_text(encoding="utf-8")))
+        for module, path in SOURCES.items()
+    }
 
 
 def package_part(name: str) -> str | None:
@@ -80,7 +84,7 @@ def test_each_folder_and_module_has_a_layer():
 
 
 def test_modules_import_lower_layers_alone():
-    assert upward_imports(IMPORTS) == []
+    assert upward_imports(imports()) == []
 
 
 @pytest.mark.parametrize(
@@ -107,7 +111,7 @@ def test_modules_import_each_other_without_cycle():
             for target in (name, name.rpartition(".")[0])
             if target in SOURCES and target != module
         }
-        for module, names in IMPORTS.items()
+        for module, names in imports().items()
     }
     order = list(graphlib.TopologicalSorter(graph).static_order())
     assert len(order) == len(set(order))
@@ -117,7 +121,7 @@ def test_package_imports_no_config_experiment_or_launcher():
     outside = ("configs", "experiments", "launch", "tests")
     found = [
         f"{module} imports {name}"
-        for module, names in IMPORTS.items()
+        for module, names in imports().items()
         for name in names
         if module.startswith("regen_jax") and name.partition(".")[0] in outside
     ]
@@ -127,7 +131,7 @@ def test_package_imports_no_config_experiment_or_launcher():
 def test_config_imports_what_configs_share_alone():
     found = [
         f"{module} imports {name}"
-        for module, names in IMPORTS.items()
+        for module, names in imports().items()
         for name in names
         if module.startswith("configs.")
         and not module.startswith("configs.sweeps.")
@@ -138,5 +142,5 @@ def test_config_imports_what_configs_share_alone():
 
 
 def test_imports_are_absolute():
-    relative = [m for m, names in IMPORTS.items() for n in names if n.startswith(".")]
+    relative = [m for m, names in imports().items() for n in names if n.startswith(".")]
     assert relative == []

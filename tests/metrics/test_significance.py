@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-import scipy.stats
+import scipy
 
 from regen_jax.metrics import text as text_metrics
 from regen_jax.metrics.significance import compare_texts, paired_bootstrap

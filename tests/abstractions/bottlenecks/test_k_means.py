@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from sklearn.cluster import KMeans
 
 from regen_jax.abstractions.bottlenecks.k_means import k_means, lloyd, nearest_center
 
@@ -18,10 +17,16 @@ def inertia(centers) -> float:
     return float(WEIGHTS @ squares.min(axis=1))
 
 
+def fitted(**options):
+    """Scikit-learn's five clusters of the points."""
+    from sklearn.cluster import KMeans  # Here, since it takes longer than JAX.
+
+    return KMeans(5, **options).fit(POINTS, sample_weight=WEIGHTS)
+
+
 def test_iterations_from_the_same_centers_equal_those_of_scikit_learn():
     start = POINTS[:5]
-    expected = KMeans(5, init=start, n_init=1, tol=0, algorithm="lloyd")
-    expected.fit(POINTS, sample_weight=WEIGHTS)
+    expected = fitted(init=start, n_init=1, tol=0, algorithm="lloyd")
     centers = jax.jit(lloyd)(POINTS, WEIGHTS, start, 100)
     np.testing.assert_allclose(centers, expected.cluster_centers_, rtol=1e-4, atol=1e-5)
     labels = nearest_center(jnp.asarray(POINTS), centers)
@@ -29,7 +34,7 @@ def test_iterations_from_the_same_centers_equal_those_of_scikit_learn():
 
 
 def test_result_is_a_function_of_the_key_and_near_the_best_of_many():
-    best = KMeans(5, n_init=20, random_state=0).fit(POINTS, sample_weight=WEIGHTS)
+    best = fitted(n_init=20, random_state=0)
     keys = jax.random.split(jax.random.key(0), 4)
     centers = [k_means(key, POINTS, WEIGHTS, 5) for key in keys]
     np.testing.assert_array_equal(centers[0], k_means(keys[0], POINTS, WEIGHTS, 5))

@@ -3,8 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from scipy.integrate import quad
-from scipy.stats import norm
+import scipy
 
 from regen_jax.abstractions.bottlenecks.kl import KL, kl_divergence
 from regen_jax.spaces import Array
@@ -18,12 +17,13 @@ LATENTS = RNG.normal([3, -1, -2, 1], [2, 0.1, 0.5, 0.5], (6, 5, 4)).astype(np.fl
 
 def integral(mean: float, log_variance: float) -> float:
     """∫ p log(p / q) for p = N(mean, exp(log_variance)) and q = N(0, 1)."""
+    norm = scipy.stats.norm
     p = norm(mean, np.exp(log_variance / 2))
 
     def integrand(x: float) -> float:
         return p.pdf(x) * (p.logpdf(x) - norm.logpdf(x))
 
-    return quad(integrand, *p.interval(1 - 1e-14))[0]
+    return scipy.integrate.quad(integrand, *p.interval(1 - 1e-14))[0]
 
 
 def test_divergence_equals_its_integral():

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.stats import qmc
+import scipy
 
 from regen_jax.generators.masked.masked import Masked
 from regen_jax.generators.masked.orders.confidence import Confidence
@@ -17,7 +17,7 @@ KEYS = jax.random.split(jax.random.key(0), 3)
 
 def visited_cells(grid: tuple[int, ...]) -> list[int]:
     """Cells in order of their first visit by SciPy's Halton points, the origin left out."""
-    points = qmc.Halton(len(grid), scramble=False).random(5000)[1:]
+    points = scipy.stats.qmc.Halton(len(grid), scramble=False).random(5000)[1:]
     cells = np.ravel_multi_index(np.int64(points * grid).T, grid).tolist()
     return list(dict.fromkeys(cells))
 

@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import scipy.optimize
+import scipy
 
 from regen_jax.losses.spectral import spectral_convergence_loss
 from regen_jax.modalities.audio.griffin_lim import griffin_lim, mel_to_magnitude
