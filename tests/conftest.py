@@ -122,6 +122,30 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_flags: list[str]) -> 
 
 
 @pytest.fixture(scope="session")
+def evaluated(
+    trained: Path,
+    shared: Callable[[str], contextlib.AbstractContextManager[Path]],
+    command: Commands,
+) -> Path:
+    """A copy of that run after `evaluate` on both splits, for all workers: to be read.
+
+    The folder above has what `evaluate` wrote on the test split, and on its outputs.
+    """
+    with shared("evaluated") as folder:
+        run = folder / "run"
+        if not (folder / "stdout").exists():
+            shutil.copytree(trained, run)
+            done = command("evaluate", f"--workdir={run}")
+            assert done.returncode == 0, done.stderr
+            shutil.copy(run / "metrics.json", folder)
+            (folder / "stderr").write_text(done.stderr)
+            validated = command("evaluate", f"--workdir={run}", "--split=validation")
+            assert validated.returncode == 0, validated.stderr
+            (folder / "stdout").write_text(done.stdout)
+    return run
+
+
+@pytest.fixture(scope="session")
 def swept(
     shared: Callable[[str], contextlib.AbstractContextManager[Path]],
     tiny_flags: list[str],

@@ -2,7 +2,6 @@ import io
 import json
 import math
 import re
-import shutil
 import subprocess
 import sys
 
@@ -13,28 +12,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams import metadata
 from tensorboard.util import tensor_util
 
+from regen_jax.cli.sample_run import sample_run
 from tests.cli.outcomes import snapshot
 
 PARTS = ("judge", "abstraction", "prior")
-
-
-@pytest.fixture(scope="module")
-def measured(trained, tmp_path_factory):
-    """A finished run after `evaluate`, and the output of that command."""
-    workdir = shutil.copytree(trained, tmp_path_factory.mktemp("measured") / "run")
-    return workdir, python("evaluate", f"--workdir={workdir}")
-
-
-def python(name, *flags):
-    """Runs `python -m regen_jax.name` in a new process."""
-    done = subprocess.run(
-        [sys.executable, "-m", f"regen_jax.{name}", *flags],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return done
 
 
 def events(folder):
@@ -102,7 +83,14 @@ def test_train_again_trains_nothing(command, workdir, tiny_flags):
 
 
 def test_sample_writes_arrays_and_an_image(workdir):
-    done = python("sample", f"--workdir={workdir}", "--num=25", "--seed=3")
+    flags = [f"--workdir={workdir}", "--num=25", "--seed=3"]
+    done = subprocess.run(
+        [sys.executable, "-m", "regen_jax.sample", *flags],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
     assert done.stderr == f"25 samples in {workdir}: samples.npz, samples.png\n"
     found = samples(workdir)
     assert set(found) == {"x", "y_prime", "y", "seed"}
@@ -117,23 +105,27 @@ def test_sample_writes_arrays_and_an_image(workdir):
 
 
 def test_samples_are_a_function_of_seed_and_options(command, trained, tmp_path):
-    def draw(*flags):
-        out = tmp_path / f"out{len(list(tmp_path.iterdir()))}" / "deep"
-        done = command("sample", f"--workdir={trained}", f"--out={out}", *flags)
-        assert done.returncode == 0, done.stderr
-        assert {path.name for path in out.iterdir()} == {"samples.npz", "samples.png"}
-        return samples(out)
+    def draw(num, seed, **options):
+        return sample_run(trained, num, seed, options=options)
 
     before = snapshot(trained)
-    first = draw("--num=12", "--seed=5")
+    first = draw(12, 5)
     # The same examples, however many are drawn.
-    for name, value in draw("--num=20", "--seed=5").items():
-        np.testing.assert_array_equal(value[:12] if value.ndim else value, first[name])
-    for flag in ("--seed=6", "--guidance=0"):
-        other = draw("--num=12", "--seed=5", flag)
-        assert np.mean(other["y_prime"] != first["y_prime"]) > 0.1
-    greedy = [draw("--num=12", f"--seed={s}", "--temperature=0") for s in (5, 6)]
-    np.testing.assert_array_equal(greedy[0]["y_prime"], greedy[1]["y_prime"])
+    more = draw(20, 5)
+    for name in ("x", "y_prime", "y"):
+        np.testing.assert_array_equal(getattr(more, name)[:12], getattr(first, name))
+    free = draw(12, 5, guidance=0.0)
+    for other in (draw(12, 6), free):
+        assert np.mean(other.y_prime != first.y_prime) > 0.1
+    greedy = [draw(12, seed, temperature=0.0).y_prime for seed in (5, 6)]
+    np.testing.assert_array_equal(*greedy)
+
+    out = tmp_path / "new" / "deep"
+    flags = ["--num=12", "--seed=5", "--guidance=0", f"--out={out}"]
+    done = command("sample", f"--workdir={trained}", *flags)
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in out.iterdir()} == {"samples.npz", "samples.png"}
+    np.testing.assert_array_equal(samples(out)["y_prime"], free.y_prime)
     assert snapshot(trained) == before
 
 
@@ -159,20 +151,20 @@ def strict(path):
     return json.loads(path.read_text(), parse_constant=fail)
 
 
-def test_evaluate_writes_and_prints_every_metric(measured):
-    workdir, done = measured
-    metrics = strict(workdir / "metrics.json")
-    lines = dict(line.split() for line in done.stdout.splitlines())
+def test_evaluate_writes_and_prints_every_metric(evaluated):
+    metrics = strict(evaluated / "metrics.json")
+    printed = (evaluated.parent / "stdout").read_text()
+    lines = dict(line.split() for line in printed.splitlines())
     assert list(lines) == list(metrics)
     for name, value in metrics.items():
         assert re.fullmatch(r"[a-z_]+/[a-z_]+", name)
         assert math.isfinite(value)
         assert float(lines[name]) == pytest.approx(value, rel=1e-3)
-    few, written = done.stderr.splitlines()
+    few, written = (evaluated.parent / "stderr").read_text().splitlines()
     assert few.startswith(
         "samples on 20 of 500 examples that the core list of the test"
     )
-    assert written == f"test split, 500 examples: written to {workdir}/metrics.json"
+    assert written == f"test split, 500 examples: written to {evaluated}/metrics.json"
     assert set(metrics) >= {
         "test/too_long",
         "samples/latency_seconds",
@@ -203,32 +195,26 @@ def test_evaluate_writes_and_prints_every_metric(measured):
     assert all(metrics[f"train/{stage}_steps"] == 20 for stage in PARTS)
 
 
-def test_evaluate_on_validation_equals_last_report_of_training(
-    command, measured, tmp_path
-):
-    workdir, _ = measured
-    before = (workdir / "metrics.json").read_bytes()
-    done = command("evaluate", f"--workdir={workdir}", "--split=validation")
-    assert done.returncode == 0, done.stderr
-    assert (workdir / "metrics.json").read_bytes() == before
-    metrics = strict(workdir / "metrics_validation.json")
+def test_evaluate_on_validation_equals_last_report_of_training(evaluated):
+    before = (evaluated.parent / "metrics.json").read_bytes()
+    assert (evaluated / "metrics.json").read_bytes() == before
+    metrics = strict(evaluated / "metrics_validation.json")
     assert "validation/too_long" in metrics and "test/too_long" not in metrics
     for stage in PARTS:
-        found = events(workdir / stage)
+        found = events(evaluated / stage)
         for tag in found.Tags()["scalars"]:
             if not tag.startswith("train/"):
                 value = found.Scalars(tag)[-1].value
                 assert metrics[tag] == pytest.approx(value, rel=1e-4), tag
 
 
-def test_evaluate_adds_a_row_to_the_hparams(measured):
-    workdir, _ = measured
-    found = events(workdir)
+def test_evaluate_adds_a_row_to_the_hparams(evaluated):
+    found = events(evaluated)
     content = found.SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
     hparams = metadata.parse_session_start_info_plugin_data(content).hparams
     assert hparams["prior.name"].string_value == "autoregressive"
     assert hparams["train.prior.steps"].number_value == 20
-    metrics = json.loads((workdir / "metrics.json").read_text())
+    metrics = json.loads((evaluated / "metrics.json").read_text())
     for tag, value in metrics.items():
         event = found.Scalars(tag)[-1]
         assert event.value == pytest.approx(value, rel=1e-6)

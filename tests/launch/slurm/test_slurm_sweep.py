@@ -7,25 +7,23 @@ import pytest
 
 SWEEP = """
 from launch.algebra import grid
-get_sweep = lambda: grid("prior.guidance", 1.0, 3.0)
+get_sweep = lambda: grid("train.prior.steps", 2, 3)
 """
 
 pytestmark = pytest.mark.usefixtures("cluster")
 
 
-def test_sweep_is_an_array_after_what_its_runs_share(
-    command, tmp_path, tiny_flags, trained
-):
+def test_sweep_is_an_array_after_what_its_runs_share(command, tmp_path, tiny_flags):
     (tmp_path / "sweep.py").write_text(SWEEP)
     config, *flags = tiny_flags
-    flags += [f"--config.train.judge.init_from={trained}"]
-    flags += [f"--config.train.{s}.steps=3" for s in ("abstraction", "prior")]
+    config += ",abstraction=identity,prior=regression"
+    flags += ["--config.train.judge.steps=3"]
     workdir = tmp_path / "run"
     sweep = ["launch.sweep", "--on=slurm", config]
     sweep += [f"--sweep={tmp_path}/sweep.py", f"--workdir={workdir}"]
     done = command.run(*sweep, "--", *flags)
     assert done.returncode == 0, done.stderr
-    names = ["shared/abstraction", "guidance=1.0", "guidance=3.0"]
+    names = ["shared/judge", "steps=2", "steps=3"]
     submitted = [x for x in done.stderr.splitlines() if x.startswith("submitted")]
     assert [line.split()[1] for line in submitted] == names
     shared, first, second = (line.split()[-1] for line in submitted)
@@ -40,5 +38,5 @@ def test_sweep_is_an_array_after_what_its_runs_share(
     for path in results:
         assert "samples/accuracy" in json.loads(path.read_text())
         # It was taken, and not trained again.
-        assert not list((path.parent / "abstraction").glob("events*"))
-    assert list((workdir / "shared/abstraction/abstraction").glob("events*"))
+        assert not list((path.parent / "judge").glob("events*"))
+    assert list((workdir / "shared/judge/judge").glob("events*"))
