@@ -21,8 +21,15 @@ from tests.prepared import shared_folder
 
 ROOT = Path(__file__).parent.parent
 
-_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_cache / "regen_jax" / "jax"))
+_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "regen_jax"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_cache / "jax"))
+# Here and in processes that tests start: bytecode is kept, and none of it in the sources.
+# Each worker takes seconds to rewrite the assertions of all tests.
+sys.dont_write_bytecode = False
+sys.pycache_prefix = os.environ.setdefault(
+    "PYTHONPYCACHEPREFIX", str(_cache / "bytecode")
+)
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # To compile even a tiny program takes ten times as long as to read it.
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 # The same XLA program, but less work on its machine code: compiling is most of the time.
@@ -46,7 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
     faster_jax.install()
     # Before any part is imported, so that the methods of all of them are checked.
     shapes.install()
-    seconds = _cache / "regen_jax" / "test_seconds.json"
+    seconds = _cache / "test_seconds.json"
     config.pluginmanager.register(LongestFilesFirst(config, seconds))
     config.pluginmanager.register(prepared)
 
