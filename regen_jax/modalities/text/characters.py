@@ -30,10 +30,13 @@ def normalize(text: str) -> str:
     unknown ones. Full-width letters and ligatures are normalized (NFKC), and invisible
     characters such as a byte-order mark removed.
     """
-    text = _QUOTE_IN_WORD.sub("'", text.translate(_MARKS))
-    text = unicodedata.normalize("NFKC", text).lower()
-    text = "".join(map(_normalize_character, text))
-    return " ".join(_LONE_APOSTROPHES.sub(" ", text).split())
+    text = text.translate(_MARKS)
+    if "‘" in text:
+        text = _QUOTE_IN_WORD.sub("'", text)
+    text = unicodedata.normalize("NFKC", text).lower().translate(_NORMALIZED)
+    if "'" in text:
+        text = _LONE_APOSTROPHES.sub(" ", text)
+    return " ".join(text.split())
 
 
 def encode(space: Tokens, text: Sequence[str]) -> np.ndarray:
@@ -101,9 +104,18 @@ def _ids(space: Tokens) -> dict[str, int]:
     return ids
 
 
-@functools.lru_cache(maxsize=2**12)
+class _NormalizedCharacters(dict[int, str]):
+    """By code point, the character; a space if it separates; nothing if invisible."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = _normalize_character(chr(code))
+        return self[code]
+
+
+_NORMALIZED = _NormalizedCharacters()
+
+
 def _normalize_character(character: str) -> str:
-    """Returns the character, a space if it separates, or nothing if it is invisible."""
     category = unicodedata.category(character)
     if category == "Cf" and character != "\u200b":
         return ""
