@@ -14,7 +14,7 @@ from regen_jax.judges.image_classifier import ConvNet
 from regen_jax.loss_output import global_batch
 from regen_jax.modalities.image.affine import random_affine
 from regen_jax.networks.embeddings import SourceEmbedding, source_mask
-from regen_jax.networks.layers import Dense
+from regen_jax.networks.layers import Dense, Module
 from regen_jax.networks.linear import Head
 from regen_jax.spaces import Array, Tokens
 
@@ -111,7 +111,7 @@ class Contrastive(Judge):
         return TwoTowers(self.caption_space, self.width, self.dim)
 
 
-class TwoTowers(nn.Module):
+class TwoTowers(Module):
     """Encoders of captions and of images to unit vectors of one space."""
 
     caption_space: Tokens

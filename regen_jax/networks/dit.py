@@ -18,7 +18,7 @@ from regen_jax.networks.conditional import Network
 from regen_jax.networks.conditioning.interface import Condition
 from regen_jax.networks.embeddings import dropout
 from regen_jax.networks.layer_stack import Layer, LayerStack
-from regen_jax.networks.layers import Dense, LayerNorm, zeros
+from regen_jax.networks.layers import Dense, LayerNorm, Module, zeros
 from regen_jax.networks.linear import Head, Linear
 from regen_jax.networks.sinusoids import grid_positions
 from regen_jax.networks.transformer_options import TransformerSize
@@ -115,7 +115,7 @@ class Block(nn.Module):
         return [lambda y: attention(y, mask)[0], mlp]
 
 
-class DiT(nn.Module):
+class DiT(Module):
     """Maps an array to one of `shape` under a condition.
 
     Attributes:
@@ -159,9 +159,12 @@ class DiT(nn.Module):
         sizes = patch_sizes(self.patch, len(axes))
         grid = tuple(n // size for n, size in zip(axes, sizes, strict=True))
         patches = math.prod(grid)
-        x = self.param("positions", lambda _: grid_positions(grid, self.width)).astype(
-            self.dtype
+        positions = self.param(
+            "positions",
+            lambda _, shape: grid_positions(grid, self.width),
+            (patches, self.width),
         )
+        x = positions.astype(self.dtype)
         x = jnp.broadcast_to(x, (condition.vector.shape[0], patches, self.width))
         if x_BxAxC is not None:
             embed = Linear(self.width, dtype=self.dtype, name="patches")

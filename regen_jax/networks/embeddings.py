@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from regen_jax.networks.layers import Dense, Embed, LayerNorm, normal
+from regen_jax.networks.layers import Dense, Embed, LayerNorm, Module, normal
 from regen_jax.networks.linear import Linear
 from regen_jax.networks.picture_embedding import (
     PictureEmbedding,
@@ -96,7 +96,7 @@ def join_masks(
     return jnp.concatenate(filled, axis=1)
 
 
-class SourceEmbedding(nn.Module):
+class SourceEmbedding(Module):
     """Embeds a source [B, *space.shape] as [B, source_length, width].
 
     A Record is embedded field by field, its pictures by `PictureEmbedding`. A dropped
@@ -197,7 +197,7 @@ class SourceEmbedding(nn.Module):
         return Linear(self.width, dtype=self.dtype, name="convolve")(x)
 
 
-class PictureSource(nn.Module):
+class PictureSource(Module):
     """Embeds pictures [B, H, W, C] as [B, N, width], dropped as by `SourceEmbedding`."""
 
     space: Array

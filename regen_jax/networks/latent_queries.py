@@ -15,14 +15,14 @@ import numpy as np
 
 from regen_jax.networks.block import Block
 from regen_jax.networks.layer_stack import LayerStack
-from regen_jax.networks.layers import Embed, LayerNorm, normal
+from regen_jax.networks.layers import Embed, LayerNorm, Module, normal
 from regen_jax.networks.linear import Head, Linear
 from regen_jax.networks.token_logits import mask_after_end
 from regen_jax.networks.transformer_options import TransformerShape
 from regen_jax.spaces import Tokens, length_mask, lengths
 
 
-class PerceiverResampler(nn.Module):
+class PerceiverResampler(Module):
     """Learned queries that attend to a memory and to each other.
 
     Each query starts with a learned mixture of the memory, initialized to a segment of
@@ -75,7 +75,7 @@ def segment_mixture(
     return jnp.asarray(overlap / np.linalg.norm(overlap, axis=1, keepdims=True), dtype)
 
 
-class Encoder(nn.Module):
+class Encoder(Module):
     """Tokens to latents: blocks over the tokens, then queries that attend to them.
 
     The first 0 of a padded sequence is not masked, so that latents know where the
@@ -106,7 +106,7 @@ class Encoder(nn.Module):
         return Linear(self.latent_dim, dtype=dtype, name="out")(x)
 
 
-class Decoder(nn.Module):
+class Decoder(Module):
     """Latents to logits of all tokens at once, by one query per position."""
 
     space: Tokens

@@ -1,12 +1,9 @@
-"""Flax's layers with initializers that are traced once for each shape.
-
-Flax traces the initializer of each parameter wherever a model is applied, not only where it
-is initialized, to check shapes: a tenth of the time that it takes to trace a step.
-"""
+"""Flax's layers, faster to trace: initializers run where a model is initialized alone."""
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -46,8 +43,60 @@ truncated_normal = traced_once(nn.initializers.truncated_normal(0.02))
 zeros = traced_once(nn.initializers.zeros)
 ones = traced_once(nn.initializers.ones)
 
-Conv = functools.partial(nn.Conv, kernel_init=lecun_normal, bias_init=zeros)
-Dense = functools.partial(nn.Dense, kernel_init=lecun_normal, bias_init=zeros)
-Embed = functools.partial(nn.Embed, embedding_init=normal)
-GroupNorm = functools.partial(nn.GroupNorm, scale_init=ones, bias_init=zeros)
-LayerNorm = functools.partial(nn.LayerNorm, scale_init=ones, bias_init=zeros)
+
+class Module(nn.Module):
+    """A Linen module that does not trace initializers of parameters that it has.
+
+    Flax traces them wherever a model is applied, to compare shapes: a tenth of the time
+    that it takes to trace a step.
+    """
+
+    @nn.nowrap
+    def param(
+        self,
+        name: str,
+        init_fn: Callable[..., Any],
+        *init_args: Any,
+        unbox: bool = True,
+        **init_kwargs: Any,
+    ) -> Any:
+        """Creates or reads a parameter; the first of `init_args`, if any, is its shape."""
+        if init_args and self.has_variable("params", name):
+            value = self.get_variable("params", name)
+            if jnp.shape(value) == tuple(init_args[0]):
+                return value
+        return super().param(name, init_fn, *init_args, unbox=unbox, **init_kwargs)
+
+
+class Conv(Module, nn.Conv):
+    """`flax.linen.Conv`."""
+
+    kernel_init: Initializer = lecun_normal
+    bias_init: Initializer = zeros
+
+
+class Dense(Module, nn.Dense):
+    """`flax.linen.Dense`."""
+
+    kernel_init: Initializer = lecun_normal
+    bias_init: Initializer = zeros
+
+
+class Embed(Module, nn.Embed):
+    """`flax.linen.Embed`, with a deviation of 0.02."""
+
+    embedding_init: Initializer = normal
+
+
+class GroupNorm(Module, nn.GroupNorm):
+    """`flax.linen.GroupNorm`."""
+
+    scale_init: Initializer = ones
+    bias_init: Initializer = zeros
+
+
+class LayerNorm(Module, nn.LayerNorm):
+    """`flax.linen.LayerNorm`."""
+
+    scale_init: Initializer = ones
+    bias_init: Initializer = zeros

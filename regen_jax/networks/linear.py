@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 
-from regen_jax.networks.layers import lecun_normal, zeros
+from regen_jax.networks.layers import Module, lecun_normal, zeros
 
 
-class Linear(nn.Module):
+class Linear(Module):
     """Dense layer: [..., *inputs] to [..., *features], each of one or more axes.
 
     The kernel is [*inputs, *features]. The product is one of matrices: with more axes it
@@ -35,11 +35,11 @@ class Linear(nn.Module):
         features = (features,) if isinstance(features, int) else tuple(features)
         leading, inputs = x.shape[: -self.num_inputs], x.shape[-self.num_inputs :]
 
-        def init(rng: jax.Array) -> jax.Array:
+        def init(rng: jax.Array, shape: tuple[int, ...]) -> jax.Array:
             matrix = self.kernel_init(rng, (math.prod(inputs), math.prod(features)))
-            return matrix.reshape(*inputs, *features)
+            return matrix.reshape(shape)
 
-        kernel = self.param("kernel", init)
+        kernel = self.param("kernel", init, (*inputs, *features))
         bias = self.param("bias", zeros, features)
         x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
         kernel = kernel.reshape(math.prod(inputs), math.prod(features))
@@ -47,7 +47,7 @@ class Linear(nn.Module):
         return y.reshape(*leading, *features)
 
 
-class Head(nn.Module):
+class Head(Module):
     """The last layer of a network: [..., D] to f32[..., features].
 
     Operands are of `dtype`; sums, the bias and the result are float32. In bfloat16 a

@@ -7,7 +7,6 @@ Vaswani et al., "Attention Is All You Need" (arXiv 1706.03762), with pre-norm bl
 import functools
 from typing import Any, NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
@@ -17,7 +16,7 @@ from regen_jax.networks.decoder_conditioning import Conditioning
 from regen_jax.networks.embeddings import source_length
 from regen_jax.networks.heads import OutputHead
 from regen_jax.networks.layer_stack import LayerStack, Params
-from regen_jax.networks.layers import Embed, LayerNorm, normal
+from regen_jax.networks.layers import Embed, LayerNorm, Module, normal
 from regen_jax.networks.linear import Head
 from regen_jax.networks.source_encoder import SourceEncoder
 from regen_jax.networks.source_reading import SourceReading, SourceState
@@ -39,7 +38,7 @@ class Predictions(NamedTuple):
     source_mask: jax.Array | None = None
 
 
-class Transformer(nn.Module):
+class Transformer(Module):
     """Predicts tokens from a source and from other tokens.
 
     The sequence is a prefix, which `conditioning` makes of the source, and the tokens.

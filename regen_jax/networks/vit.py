@@ -16,14 +16,14 @@ import jax.numpy as jnp
 from regen_jax.networks.block import Block
 from regen_jax.networks.dit import PatchSize, patch_sizes, patchify, unpatchify
 from regen_jax.networks.layer_stack import LayerStack
-from regen_jax.networks.layers import LayerNorm
+from regen_jax.networks.layers import LayerNorm, Module
 from regen_jax.networks.linear import Head, Linear
 from regen_jax.networks.sinusoids import grid_positions
 from regen_jax.networks.transformer_options import TransformerShape
 from regen_jax.ranges import Remat
 
 
-class GridTransformer(nn.Module):
+class GridTransformer(Module):
     """Vectors [B, prod(grid), any] to [B, prod(grid), size.width], each attending to all.
 
     Attributes:
@@ -52,8 +52,12 @@ class GridTransformer(nn.Module):
     def __call__(self, x_BxNxC: jax.Array) -> jax.Array:
         size, dtype = self.size, self.dtype
         x = Linear(size.width, dtype=dtype, name="in")(x_BxNxC)
-        start = grid_positions(self.grid, size.width)
-        x = x + self.param("positions", lambda _: start).astype(dtype)
+        positions = self.param(
+            "positions",
+            lambda _, shape: grid_positions(self.grid, size.width),
+            (math.prod(self.grid), size.width),
+        )
+        x = x + positions.astype(dtype)
         layers = LayerStack(
             self.block(), size.num_layers, remat=self.remat, name="layers"
         )

@@ -17,7 +17,7 @@ import numpy as np
 
 from regen_jax.modalities.audio.stft import istft
 from regen_jax.networks.layer_stack import Layer, LayerStack
-from regen_jax.networks.layers import LayerNorm, truncated_normal, zeros
+from regen_jax.networks.layers import LayerNorm, Module, truncated_normal, zeros
 from regen_jax.networks.linear import Linear
 from regen_jax.ranges import Count, Dtype, Natural
 
@@ -33,7 +33,7 @@ def neighbors(x_BxTxC: jax.Array) -> list[jax.Array]:
     return [padded[:, k : k + frames] for k in range(KERNEL)]
 
 
-class ConvNeXtBlock(nn.Module):
+class ConvNeXtBlock(Module):
     """x + scale · MLP(LayerNorm(depthwise conv(x))): [B, T, width] to the same.
 
     The depthwise convolution is a sum of shifted products: XLA's grouped convolutions

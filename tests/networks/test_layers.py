@@ -2,6 +2,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
+from flax.errors import ScopeParamNotFoundError, ScopeParamShapeError
 
 from regen_jax.networks.layers import Conv, Dense, lecun_normal, traced_once
 
@@ -19,6 +21,27 @@ def test_layers_start_as_those_of_flax():
         jax.tree.map(
             np.testing.assert_array_equal, own.init(rng, x), other.init(rng, x)
         )
+
+
+def test_initializers_are_not_traced_where_a_layer_is_applied():
+    x = jnp.ones((2, 3))
+    variables = Dense(4).init(jax.random.key(0), x)
+
+    def fails(*_):
+        raise AssertionError("called")
+
+    layer = Dense(4, kernel_init=fails, bias_init=fails)
+    np.testing.assert_array_equal(
+        layer.apply(variables, x), Dense(4).apply(variables, x)
+    )
+
+
+def test_parameter_of_another_shape_raises():
+    variables = Dense(4).init(jax.random.key(0), jnp.ones((2, 3)))
+    with pytest.raises(ScopeParamShapeError):
+        Dense(4).apply(variables, jnp.ones((2, 5)))
+    with pytest.raises(ScopeParamNotFoundError):
+        Dense(4).apply({"params": {"bias": jnp.ones(4)}}, jnp.ones((2, 3)))
 
 
 def test_initializer_is_traced_once_for_each_shape_and_dtype():

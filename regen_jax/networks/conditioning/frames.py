@@ -7,14 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from regen_jax import ranges
 from regen_jax.modalities.video.block_motion import block_motion, moved_on
 from regen_jax.networks.conditioning.interface import (
     Condition,
     Conditioning,
     Estimate,
 )
-from regen_jax.networks.layers import normal
+from regen_jax.networks.layers import Module, normal
 from regen_jax.ranges import Count, Natural
 from regen_jax.spaces import Array, Space, Value
 
@@ -78,7 +77,7 @@ def assign_source_frames(num_given: int, num_targets: int) -> np.ndarray:
     return frames % num_given
 
 
-class FramesEncoder(nn.Module):
+class FramesEncoder(Module):
     """Maps frames to channels over the target, zeros where they are dropped."""
 
     source_space: Array
@@ -143,7 +142,7 @@ class FramesConditioning(Conditioning):
     window: Natural = 5
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         if self.window and self.window % 2 == 0:
             raise ValueError(f"window must be odd, or 0, not {self.window}")
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from regen_jax.networks.conditioning.interface import Condition, Conditioning, Estimate
-from regen_jax.networks.layers import normal
+from regen_jax.networks.layers import Module, normal
 from regen_jax.spaces import (
     Array,
     Padded,
@@ -175,7 +175,7 @@ def target_estimate(
     return resize_condition(source_space, target_space, source)
 
 
-class SpatialEncoder(nn.Module):
+class SpatialEncoder(Module):
     """Maps a spatial source to channels over the target, zeros where it is dropped."""
 
     source_space: Array
