@@ -9,6 +9,7 @@ generate:   X ──prior──▶ Y′ ──decoder──▶ Y
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 
 import jax
@@ -63,10 +64,10 @@ class Regeneration:
         """Maps y′ [B, …] to y [B, …], by the decoder or the inverse of the abstraction."""
         if "finetune" in variables and self.trainable_decoder is not None:
             decoder_variables = variables["finetune"]
-            return self.trainable_decoder.sample(decoder_variables, keys, y_prime)
+            return _sample(self.trainable_decoder, decoder_variables, keys, y_prime)
         if self.decoder is None:
-            return self.abstraction.decode(variables.get("abstraction", {}), y_prime)
-        return self.decoder.sample(variables["decoder"], keys, y_prime)
+            return _decode(self.abstraction, variables.get("abstraction", {}), y_prime)
+        return _sample(self.decoder, variables["decoder"], keys, y_prime)
 
     @property
     def trainable_decoder(self) -> Generator | None:
@@ -85,7 +86,7 @@ class Regeneration:
         """Draws y′ and then y, [B, …] each, for the x of a batch; one key per example."""
         prior_keys, decoder_keys = split_keys(keys)
         x_prime = self.represent(variables, batch)
-        y_prime = self.prior.sample(variables["prior"], prior_keys, x_prime)
+        y_prime = _sample(self.prior, variables["prior"], prior_keys, x_prime)
         check(self.abstraction.output_space, y_prime, "Y′ of the prior")
         return y_prime, self.decode(variables, decoder_keys, y_prime)
 
@@ -103,7 +104,7 @@ class Regeneration:
         """
         prior, x_prime = self.prior, self.represent(variables, batch)
         if fraction == 1:
-            return prior.sample(variables["prior"], keys, x_prime)
+            return _sample(prior, variables["prior"], keys, x_prime)
         y_prime = self.encode(variables, batch)
         return prior.resample(variables["prior"], keys, x_prime, y_prime, fraction)
 
@@ -139,6 +140,27 @@ class Regeneration:
         return bound
 
 
+# Each is traced once, and then shared by training, evaluation and every pipeline of the
+# part.
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _encode(abstraction: Abstraction, variables: Variables, y: Value) -> Value:
+    return abstraction.encode(variables, y)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _decode(abstraction: Abstraction, variables: Variables, y_prime: Value) -> Value:
+    return abstraction.decode(variables, y_prime)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _sample(
+    generator: Generator, variables: Variables, keys: jax.Array, source: Value
+) -> Value:
+    return generator.sample(variables, keys, source)
+
+
 def _abstracted(
     abstraction: Abstraction, variables: Variables, batch: Example, name: str
 ) -> Value:
@@ -146,7 +168,6 @@ def _abstracted(
     if abstraction.runs_on_host:
         value = to_dtype(space, batch[f"{name}_prime"])
     else:
-        value = abstraction.encode(
-            variables, to_dtype(abstraction.input_space, batch[name])
-        )
+        y = to_dtype(abstraction.input_space, batch[name])
+        value = _encode(abstraction, variables, y)
     return check(space, value, f"{name}′ of {type(abstraction).__name__}")
