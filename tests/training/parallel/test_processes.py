@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -15,14 +16,10 @@ from tests.training.parallel.process_group import STRATEGIES, run
 
 SCRIPT = Path(__file__).parent / "process_group.py"
 ROOT = SCRIPT.parents[3]
-ENVIRONMENT = {
-    "JAX_COMPILATION_CACHE_DIR": os.environ["JAX_COMPILATION_CACHE_DIR"],
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-    "NPROC": os.environ["NPROC"],
-    "PATH": os.environ["PATH"],
-    "PYTHONPATH": str(ROOT),
-}
+SHARED = re.compile("JAX_|XLA_|NPROC$|PATH$|PYTHON")
+ENVIRONMENT = {name: value for name, value in os.environ.items() if SHARED.match(name)}
+ENVIRONMENT |= {"PYTHONPATH": str(ROOT)}
+"""Without variables of Slurm and others, by which processes find one another."""
 
 
 def free_port() -> int:
