@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import jax
 
@@ -28,7 +29,7 @@ MakeEvaluators = Callable[[EvaluationData, Stage], Sequence[Evaluator]]
 
 @functools.partial(jax.jit, static_argnums=0)
 def _init(
-    part: Judge | Abstraction | Generator, rng: jax.Array, *examples: Value
+    part: Judge | Abstraction | Generator, rng: jax.Array, *examples: Any
 ) -> Variables:
     """Returns variables; traced once however often shapes are asked for."""
     return part.init(rng, *examples)

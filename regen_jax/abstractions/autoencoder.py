@@ -6,7 +6,6 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 
-from regen_jax import ranges
 from regen_jax.abstractions.bottlenecks.code_noise import with_code_noise
 from regen_jax.abstractions.bottlenecks.interface import Bottleneck, Mask
 from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
@@ -58,7 +57,7 @@ class Autoencoder(LatentAbstraction):
     code_noise: NonNegative = 0.0
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         self.networks.check(self.input_space)
         check_terms(self.losses, self.input_space, self.networks.last_layer)
         check_noise(self.output_space, self.code_noise, "code_noise")

@@ -5,7 +5,6 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from regen_jax import ranges
 from regen_jax.interfaces import Generator, Key, LossOutput, Variables
 from regen_jax.losses.interface import (
     LossTerm,
@@ -50,7 +49,7 @@ class AdversarialVocoder(VocosSize, Generator):
     targets = (Array,)
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         if len(self.source_space.shape) != 2:
             raise ValueError(
                 f"needs a source of frames and bands, not {self.source_space}"

@@ -5,7 +5,6 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from regen_jax import ranges
 from regen_jax.interfaces import Generator
 from regen_jax.networks.conditional import ConditionalNetwork, Network
 from regen_jax.networks.conditioning.automatic import AutomaticConditioning
@@ -38,7 +37,7 @@ class ArrayGenerator(Generator):
     targets = (Array,)
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         source_space, target_space = self.source_space, self.target_space
         timed = determines_length(source_space, target_space)
         varies = isinstance(source_space, Array) and source_space.padded

@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from regen_jax import ranges
 from regen_jax.generators.wrapper import Wrapper
 from regen_jax.interfaces import (
     Key,
@@ -68,7 +67,7 @@ class Chunked(Wrapper):
     targets = (Array,)
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         _segment_spaces(self.source_space, self.target_space, self.length)
         if self.overlap >= self.length:
             raise ValueError(

@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from regen_jax import ranges
 from regen_jax.generators.composite import (
     merge_outputs,
     merge_variables,
@@ -67,7 +66,7 @@ class DurationAligned(Generator):
     nested = ("generator",)
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         _check_spaces(self.source_space, self.target_space)
 
     @classmethod

@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from regen_jax import ranges
 from regen_jax.interfaces import Generator, Key, LossOutput, Variables
 from regen_jax.losses.squared_error import normalize_target
 from regen_jax.networks.conditioning.spatial import AlignedFeatures
@@ -63,7 +62,7 @@ class Nearest(Generator):
     sampling = frozenset({"num_neighbors"})
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         if isinstance(self.source_space, AlignedFeatures):
             raise ValueError(
                 "needs a source that stays as it is while other parts train, not the "

@@ -6,7 +6,6 @@ from typing import Any
 
 import jax
 
-from regen_jax import ranges
 from regen_jax.generators.wrapper import Wrapper
 from regen_jax.interfaces import (
     Key,
@@ -41,7 +40,7 @@ class PassThrough(Wrapper):
     targets = (Record,)
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         _read_space(self.source_space, self.reads)
         _generated_field(self.source_space, self.target_space)
 

@@ -10,10 +10,11 @@ import numpy as np
 from regen_jax.interfaces.generator import Generator
 from regen_jax.interfaces.types import Example, Variables
 from regen_jax.loss_output import LossOutput
+from regen_jax.ranges import Checked
 from regen_jax.spaces import Padded, Space, Value
 
 
-class Abstraction(abc.ABC):
+class Abstraction(Checked, abc.ABC):
     """The arrow Y → Y′, and its inverse where it has one.
 
     A subclass is a frozen dataclass whose first field is `input_space`, the space of Y;

@@ -9,6 +9,7 @@ import jax
 from regen_jax.interfaces.types import Key, Variables
 from regen_jax.loss_output import LossOutput
 from regen_jax.networks.perturbation import kept_positions, replace_kept
+from regen_jax.ranges import Checked
 from regen_jax.spaces import Array, Category, Space, Tokens, Value
 
 
@@ -38,7 +39,7 @@ class PartBuilder(Protocol):
         """
 
 
-class Generator(abc.ABC):
+class Generator(Checked, abc.ABC):
     """A conditional generator p(target | source): the prior X → Y′ or decoder Y′ → Y.
 
     A subclass is a frozen dataclass whose first fields are `source_space` and

@@ -12,6 +12,7 @@ from regen_jax.errors import UserError
 from regen_jax.interfaces.judge import Judge
 from regen_jax.interfaces.types import Example, Variables
 from regen_jax.media.media import Media
+from regen_jax.ranges import Checked
 from regen_jax.spaces import Space
 
 PerExample = Mapping[str, Sequence[str] | np.ndarray]
@@ -71,7 +72,7 @@ class PromptKind(NamedTuple):
 SampleMetrics = Callable[[Generated], dict[str, float]]
 
 
-class Task(abc.ABC):
+class Task(Checked, abc.ABC):
     """What X and Y are, where examples come from, and how samples are evaluated.
 
     A subclass is a frozen dataclass whose fields are the options of `config.data`.

@@ -9,13 +9,13 @@ import jax.numpy as jnp
 
 from regen_jax.networks.layers import Dense
 from regen_jax.networks.sinusoids import sinusoids
-from regen_jax.ranges import Dtype
+from regen_jax.ranges import Checked, Dtype
 from regen_jax.spaces import Array, Value
 
 TIME_FEATURES = 256
 
 
-class Network(abc.ABC):
+class Network(Checked, abc.ABC):
     """Options of a network of arrays; subclasses are frozen dataclasses.
 
     Attributes:

@@ -2,13 +2,12 @@
 
 import dataclasses
 
-from regen_jax import ranges
-from regen_jax.ranges import Count, Dropout, Dtype, Positive, Remat
+from regen_jax.ranges import Checked, Count, Dropout, Dtype, Positive, Remat
 from regen_jax.spaces import Space
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TransformerShape:
+class TransformerShape(Checked):
     """The size of a transformer and the type it computes in.
 
     Attributes:
@@ -26,7 +25,7 @@ class TransformerShape:
     dtype: Dtype = "float32"
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         check_size(self.width, self.num_layers, self.num_heads, self.mlp_ratio)
 
 

@@ -8,7 +8,6 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from annotated_types import Ge
 
-from regen_jax import ranges
 from regen_jax.abstractions.image.grayscale import LUMA
 from regen_jax.data.readers.clips import Clips, Cut, open_clips, video_info
 from regen_jax.errors import UserError
@@ -81,7 +80,7 @@ class FramePrediction(ImageTask):
     rate: NonNegative = 0.0
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         if not self.zooms:
             raise ValueError("zooms must be one number or more, not none")
         if self.rate and not files.MIN_RATE <= self.rate <= files.MAX_RATE:

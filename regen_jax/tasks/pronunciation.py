@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from regen_jax import ranges
 from regen_jax.data.readers.pronunciations import open_pronunciations
 from regen_jax.data.tfds.splits import SetOptions
 from regen_jax.errors import UserError
@@ -44,9 +43,6 @@ class Pronunciation(SetOptions, Task):
     direction: Literal["g2p", "p2g"] = "g2p"
     stress: bool = False
     max_length: Count = 20
-
-    def __post_init__(self):
-        ranges.check(self)
 
     @property
     def x(self) -> Tokens:

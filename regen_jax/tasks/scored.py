@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from regen_jax import ranges
 from regen_jax.data.host_features import Origin
 from regen_jax.data.readers import raw_records
 from regen_jax.data.readers.in_memory import InMemoryExamples
@@ -56,9 +55,6 @@ class ScoreTask(SetOptions, Task):
     division: Division = 2
     max_beats: Count = 64
     transpose: Natural = 5
-
-    def __post_init__(self):
-        ranges.check(self)
 
     @property
     def steps(self) -> int:

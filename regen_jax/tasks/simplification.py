@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from regen_jax import ranges
 from regen_jax.data.host_features import Origin
 from regen_jax.data.readers.in_memory import InMemoryExamples
 from regen_jax.data.readers.verses import Verse, in_core_list, open_verses
@@ -45,9 +44,6 @@ class Simplification(SetOptions, Task):
     vocab: Count = 2000
     max_length: Count = 48
     judge_width: Count = 96
-
-    def __post_init__(self):
-        ranges.check(self)
 
     @property
     def x(self) -> Tokens:

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 from annotated_types import Interval
 
-from regen_jax import ranges
 from regen_jax.abstractions.audio.mel import Mel
 from regen_jax.data.readers.labeled_sounds import LabeledSounds, open_labeled_sounds
 from regen_jax.data.tfds.splits import SetOptions
@@ -86,9 +85,6 @@ class SoundGeneration(SetOptions, Task):
     sample_rate: Annotated[int, Interval(ge=files.RATES[0], le=files.RATES[1])] = 16_000
     unspecified: Rate = 0.1
     judge_width: Count = 48
-
-    def __post_init__(self):
-        ranges.check(self)
 
     @property
     def x(self) -> Tokens:

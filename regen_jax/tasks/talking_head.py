@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 from annotated_types import Interval
 
-from regen_jax import ranges
 from regen_jax.data.readers import talking_faces
 from regen_jax.data.tfds import prepared
 from regen_jax.data.tfds.splits import SetOptions
@@ -76,9 +75,6 @@ class TalkingHead(SetOptions, Task):
     name: str = "talking_faces"
     max_seconds: Annotated[float, Interval(ge=0.6, le=60)] = 4.0
     judge_width: Count = 32
-
-    def __post_init__(self):
-        ranges.check(self)
 
     @property
     def x(self) -> Record:

@@ -9,7 +9,6 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from annotated_types import Ge
 
-from regen_jax import ranges
 from regen_jax.data.readers.captioned_images import (
     CaptionedImages,
     open_captioned_images,
@@ -84,9 +83,6 @@ class TextToImage(ImageTask):
     vocab: Count = 4000
     max_length: Count = 24
     judge_width: Count = 48
-
-    def __post_init__(self):
-        ranges.check(self)
 
     @property
     def x(self) -> Tokens:

@@ -10,7 +10,6 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from annotated_types import Interval
 
-from regen_jax import ranges
 from regen_jax.data.host_features import Origin
 from regen_jax.data.readers.captioned_clips import CaptionedClips, open_captioned_clips
 from regen_jax.errors import UserError
@@ -89,9 +88,6 @@ class VideoGeneration(ImageTask):
     size: Annotated[int, Interval(ge=16, le=512)] = 32
     num_frames: Count = 16
     judge_width: Count = 48
-
-    def __post_init__(self):
-        ranges.check(self)
 
     @property
     def x(self) -> Tokens:

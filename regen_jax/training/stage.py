@@ -6,10 +6,16 @@ from typing import Any, Literal
 
 import jax
 
-from regen_jax import ranges
 from regen_jax.interfaces import PerExample
 from regen_jax.media.media import Media
-from regen_jax.ranges import Count, Natural, NonNegative, PositiveFraction, Rate
+from regen_jax.ranges import (
+    Checked,
+    Count,
+    Natural,
+    NonNegative,
+    PositiveFraction,
+    Rate,
+)
 from regen_jax.training.named_leaves import Tree
 from regen_jax.training.optimizers.adamw import AdamW
 from regen_jax.training.optimizers.interface import Optimizer
@@ -83,7 +89,7 @@ class Stage:
 
 
 @dataclasses.dataclass(frozen=True)
-class StageOptions:
+class StageOptions(Checked):
     """`config.train.<stage>`.
 
     Attributes:
@@ -121,7 +127,7 @@ class StageOptions:
     start_from: str = ""
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         if self.batch_size % self.accumulate:
             raise ValueError(
                 f"accumulate {self.accumulate} does not divide batch_size {self.batch_size}"

@@ -5,7 +5,6 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from regen_jax import ranges
 from regen_jax.interfaces import Abstraction, Variables
 from regen_jax.modalities.audio.mel import log_mel, mel_filters
 from regen_jax.modalities.audio.stft import check_sizes
@@ -41,7 +40,7 @@ class FrameMel(Abstraction):
     invertible = False
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         sounds = [space for space in self._fields.values() if _is_sound(space)]
         if not sounds:
             raise ValueError(

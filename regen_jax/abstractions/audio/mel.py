@@ -6,7 +6,6 @@ import math
 import jax.numpy as jnp
 import numpy as np
 
-from regen_jax import ranges
 from regen_jax.interfaces import Abstraction, Variables
 from regen_jax.modalities.audio.frame_options import FrameOptions, check_wave
 from regen_jax.modalities.audio.griffin_lim import griffin_lim, mel_to_magnitude
@@ -36,7 +35,7 @@ class Mel(FrameOptions, Abstraction):
     momentum: Rate = 0.99
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         check_wave(self.input_space, bounded=True)
         check_sizes(self.n_fft, self.hop)
         num_samples = self.input_space.shape[0]

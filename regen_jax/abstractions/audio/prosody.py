@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 
-from regen_jax import ranges
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, HostFeature
 from regen_jax.modalities.audio import prosody
@@ -83,7 +82,7 @@ class Prosody(FrameOptions, HostFeature):
     range_db: Positive = 80.0
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         check_wave(self.input_space)
         object.__setattr__(self, "symbols", tuple(self.symbols))
         if not self.symbols or len(set(self.symbols)) < len(self.symbols):

@@ -4,7 +4,6 @@ import dataclasses
 
 import jax.numpy as jnp
 
-from regen_jax import ranges
 from regen_jax.interfaces import Abstraction, Variables
 from regen_jax.ranges import Count
 from regen_jax.spaces import Array, Padded, Value, length_mask
@@ -27,7 +26,7 @@ class WaveFrames(Abstraction):
     lossless = True
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         if not isinstance(self.input_space, Array) or len(self.input_space.shape) != 1:
             raise ValueError(
                 f"needs a wave, an Array of samples, not {self.input_space}"

@@ -4,7 +4,6 @@ import dataclasses
 
 import jax
 
-from regen_jax import ranges
 from regen_jax.abstractions.image.consistency import ComparedBySquares
 from regen_jax.interfaces import Variables
 from regen_jax.ranges import Count
@@ -28,7 +27,7 @@ class Downsample(ComparedBySquares):
     invertible = False
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         check_constant_length(self.input_space)
         if not isinstance(self.input_space, Array) or len(self.input_space.shape) < 2:
             raise ValueError(

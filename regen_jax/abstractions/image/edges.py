@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from regen_jax import ranges
 from regen_jax.abstractions.image.consistency import encoded
 from regen_jax.errors import UserError, quote
 from regen_jax.interfaces import Abstraction, Variables
@@ -56,7 +55,7 @@ class Edges(Abstraction):
 
     def __post_init__(self):
         check_constant_length(self.input_space)
-        ranges.check(self)
+        super().__post_init__()
         space = self.input_space
         if not (isinstance(space, Array) and space.bounded and len(space.shape) == 3):
             raise ValueError(

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 from annotated_types import Interval
 
-from regen_jax import ranges
 from regen_jax.abstractions.bottlenecks.k_means import k_means, nearest_center
 from regen_jax.abstractions.image.consistency import encoded
 from regen_jax.errors import UserError
@@ -42,7 +41,7 @@ class Palette(Abstraction):
     parametric = False
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         space = self.input_space
         check_constant_length(space)
         if not (isinstance(space, Array) and space.bounded) or (

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 from annotated_types import Ge
 
-from regen_jax import ranges
 from regen_jax.interfaces import Abstraction, Variables
 from regen_jax.spaces import Array, Tokens, check_constant_length
 
@@ -28,7 +27,7 @@ class PixelTokens(Abstraction):
     levels: Annotated[int, Ge(2)] = 256
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         check_constant_length(self.input_space)
         if not isinstance(self.input_space, Array) or not self.input_space.bounded:
             raise ValueError(f"needs an Array with bounds, not {self.input_space}")

@@ -8,7 +8,6 @@ from typing import Annotated, Literal, get_args
 import numpy as np
 from annotated_types import Interval
 
-from regen_jax import ranges
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, HostFeature, Variables
 from regen_jax.metrics.music import in_chord_fraction
@@ -64,7 +63,7 @@ class MusicTemplate(HostFeature):
     human_editable = True
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         if not events.is_space(self.input_space):
             raise ValueError(
                 f"a music template is one of scores, not of {self.input_space}"

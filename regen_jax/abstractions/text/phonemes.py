@@ -5,7 +5,6 @@ import functools
 
 import numpy as np
 
-from regen_jax import ranges
 from regen_jax.errors import UserError, quote
 from regen_jax.interfaces import Example, HostFeature
 from regen_jax.metrics.error_rates import token_error_rate
@@ -31,7 +30,7 @@ class Phonemes(HostFeature):
     stress: bool = True
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         if not (
             isinstance(self.input_space, Tokens)
             and self.input_space.padded

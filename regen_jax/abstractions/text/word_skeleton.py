@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from regen_jax import ranges
 from regen_jax.errors import UserError, quote
 from regen_jax.interfaces import Example, HostFeature, Variables
 from regen_jax.metrics.error_rates import token_error_rate
@@ -68,7 +67,7 @@ class WordSkeleton(HostFeature):
     length: Natural = 0
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         tokenizer.check_subword_space(self.input_space, "a skeleton")
 
     @property

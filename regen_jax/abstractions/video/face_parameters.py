@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 from annotated_types import Ge
 
-from regen_jax import ranges
 from regen_jax.interfaces import Abstraction, Variables
 from regen_jax.modalities.faces.face import SIZE, TRACK_LOW, TRACKS
 from regen_jax.modalities.faces.inverse import read_tracks
@@ -36,7 +35,7 @@ class FaceParameters(Abstraction):
     levels: Annotated[int, Ge(2)] = 256
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         space = self.input_space
         if (
             not isinstance(space, Array)

@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from regen_jax import ranges
 from regen_jax.abstractions.bottlenecks.interface import Bottleneck
 from regen_jax.abstractions.bottlenecks.kl import KL
 from regen_jax.abstractions.latent_abstraction import LatentAbstraction
@@ -57,7 +56,7 @@ class FrameLatents(LatentAbstraction):
     dtype: Dtype = "float32"
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         space = self.input_space
         if not (isinstance(space, Array) and len(space.shape) == 4 and space.bounded):
             raise ValueError(

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 from annotated_types import Ge
 
-from regen_jax import ranges
 from regen_jax.abstractions.image.consistency import ComparedBySquares
 from regen_jax.interfaces import Variables
 from regen_jax.ranges import Count
@@ -34,7 +33,7 @@ class Keyframes(ComparedBySquares):
     factor: Count = 2
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         check_constant_length(self.input_space)
         if not isinstance(self.input_space, Array) or len(self.input_space.shape) != 4:
             raise ValueError(

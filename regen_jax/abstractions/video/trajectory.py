@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 from annotated_types import Ge
 
-from regen_jax import ranges
 from regen_jax.interfaces import Example, HostFeature, Variables
 from regen_jax.modalities.video import tracking
 from regen_jax.ranges import Count, Natural
@@ -54,7 +53,7 @@ class Trajectory(HostFeature):
     invertible = True
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         space = self.input_space
         check_constant_length(space)
         if not (

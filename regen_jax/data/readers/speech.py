@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from annotated_types import Interval
 
-from regen_jax import ranges
 from regen_jax.data.host_features import Origin
 from regen_jax.data.readers import digit_strings
 from regen_jax.data.readers.digit_strings import DigitStrings, open_digit_strings
@@ -52,7 +51,7 @@ class SpeechOptions(SetOptions):
     max_digits: Count = 5
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         if not round(self.max_seconds * self.sample_rate):
             raise ValueError(
                 f"max_seconds must be at least a sample, {1 / self.sample_rate:.1e}, "

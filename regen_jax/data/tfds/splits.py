@@ -23,6 +23,7 @@ import tensorflow_datasets as tfds
 
 from regen_jax.data.tfds import embedded, split_keys
 from regen_jax.errors import UserError
+from regen_jax.ranges import Checked
 
 NAMES = ("train", "validation", "test")
 
@@ -78,7 +79,7 @@ DEFAULT_SPLITS = SplitOptions()
 
 
 @dataclasses.dataclass(frozen=True)
-class SetOptions:
+class SetOptions(Checked):
     """Which data set a task reads, in `config.data`.
 
     Attributes:

@@ -10,10 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from regen_jax.ranges import Checked
 from regen_jax.spaces import Tokens
 
 
-class MaskSchedule(abc.ABC):
+class MaskSchedule(Checked, abc.ABC):
     """The fraction of tokens that are masked, by progress.
 
     In training the progress of an example is uniform in [0, 1).
@@ -45,7 +46,7 @@ class MaskSchedule(abc.ABC):
         return np.array(counts, np.int32)
 
 
-class Order(abc.ABC):
+class Order(Checked, abc.ABC):
     """Which of the masked tokens are revealed first."""
 
     registry: ClassVar[str] = "regen_jax.generators.masked.orders"

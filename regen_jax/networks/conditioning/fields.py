@@ -6,7 +6,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from regen_jax import ranges
 from regen_jax.networks.conditioning.interface import Condition, Conditioning, Estimate
 from regen_jax.networks.conditioning.record import join_conditions, mechanism
 from regen_jax.networks.conditioning.spatial import SpatialEncoder, target_estimate
@@ -83,9 +82,6 @@ class FieldsConditioning(Conditioning):
     """
 
     channels: Count = 16
-
-    def __post_init__(self):
-        ranges.check(self)
 
     def module(
         self, source_space: Space, target_space: Array, width: int, dtype: jnp.dtype

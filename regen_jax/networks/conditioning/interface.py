@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from regen_jax.ranges import Checked
 from regen_jax.spaces import Array, Space, Value
 
 
@@ -42,7 +43,7 @@ class Estimate(NamedTuple):
     scale: jax.Array | float = 1.0
 
 
-class Conditioning(abc.ABC):
+class Conditioning(Checked, abc.ABC):
     """A way for a source to enter a network; subclasses are frozen dataclasses."""
 
     registry: ClassVar[str] = "regen_jax.networks.conditioning"

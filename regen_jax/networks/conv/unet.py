@@ -15,7 +15,7 @@ from regen_jax.networks.embeddings import dropout
 from regen_jax.networks.layer_stack import Layer, LayerStack
 from regen_jax.networks.layers import Conv, Dense, LayerNorm, zeros
 from regen_jax.networks.sinusoids import grid_positions
-from regen_jax.ranges import Checked, Count, Dropout, Dtype
+from regen_jax.ranges import Count, Dropout, Dtype
 from regen_jax.spaces import Array, check_constant_length
 
 
@@ -126,7 +126,7 @@ class UNet(nn.Module):
 
 
 @dataclasses.dataclass(frozen=True)
-class UNetOptions(Checked, Network):
+class UNetOptions(Network):
     """Options of a `UNet`.
 
     Attributes:

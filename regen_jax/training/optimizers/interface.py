@@ -7,11 +7,11 @@ from typing import ClassVar
 import optax
 
 from regen_jax import ranges
-from regen_jax.ranges import NonNegative, Positive
+from regen_jax.ranges import Checked, NonNegative, Positive
 
 
 @dataclasses.dataclass(frozen=True)
-class Optimizer(abc.ABC):
+class Optimizer(Checked, abc.ABC):
     """A rule from gradients to updates of parameters.
 
     A subclass is a frozen dataclass whose other fields are its options, in
@@ -30,7 +30,7 @@ class Optimizer(abc.ABC):
     groups: tuple["ParameterGroup", ...] = ()
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         for index, group in enumerate(self.groups):
             if group.optimizer is not None and group.optimizer.groups:
                 raise ValueError(
@@ -50,7 +50,7 @@ class Optimizer(abc.ABC):
 
 
 @dataclasses.dataclass(frozen=True)
-class ParameterGroup:
+class ParameterGroup(Checked):
     """Parameters of a stage that are updated apart from the others.
 
     Attributes:
@@ -65,5 +65,5 @@ class ParameterGroup:
     optimizer: Optimizer | None = None
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         ranges.check_pattern("pattern", self.pattern)

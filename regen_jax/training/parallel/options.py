@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 from annotated_types import Ge
 
 from regen_jax import ranges
-from regen_jax.ranges import Count, Natural
+from regen_jax.ranges import Checked, Count, Natural
 
 
 @dataclasses.dataclass(frozen=True)
-class MeshAxes:
+class MeshAxes(Checked):
     """Numbers of devices along the axes of the mesh, by name of the axis.
 
     Attributes:
@@ -22,13 +22,13 @@ class MeshAxes:
     fsdp: Count = 1
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         if self.data == 0:
             raise ValueError("data must be at least 1, or -1, not 0")
 
 
 @dataclasses.dataclass(frozen=True)
-class ParallelOptions:
+class ParallelOptions(Checked):
     """`config.parallel`.
 
     Attributes:
@@ -46,7 +46,7 @@ class ParallelOptions:
     min_size: Natural = 1024
 
     def __post_init__(self):
-        ranges.check(self)
+        super().__post_init__()
         for index, (pattern, _) in enumerate(self.rules):
             ranges.check_pattern(f"rules[{index}][0]", pattern)
         if self.strategy == "pmap" and self.axes.fsdp != 1:

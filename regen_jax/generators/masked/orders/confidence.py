@@ -4,7 +4,6 @@ import dataclasses
 
 import jax
 
-from regen_jax import ranges
 from regen_jax.generators.masked.interfaces import Order
 from regen_jax.ranges import NonNegative
 from regen_jax.spaces import Tokens
@@ -22,9 +21,6 @@ class Confidence(Order):
     """
 
     noise: NonNegative = 4.5
-
-    def __post_init__(self):
-        ranges.check(self)
 
     def scores(
         self, space: Tokens, keys: jax.Array, log_probs: jax.Array, progress: jax.Array

@@ -4,7 +4,6 @@ import dataclasses
 
 import jax
 
-from regen_jax import ranges
 from regen_jax.generators.masked.interfaces import MaskSchedule
 from regen_jax.ranges import Positive
 
@@ -19,9 +18,6 @@ class Power(MaskSchedule):
     """
 
     exponent: Positive = 1.0
-
-    def __post_init__(self):
-        ranges.check(self)
 
     def masked_fraction(self, progress: jax.Array) -> jax.Array:
         return 1 - progress**self.exponent
