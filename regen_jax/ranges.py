@@ -67,16 +67,20 @@ class Checked:
 
     def __post_init__(self):
         check(self)
+        # Another base may have one too.
+        getattr(super(), "__post_init__", lambda: None)()
 
 
 def check(options: Any) -> None:
-    """Checks the constraints of all fields of a dataclass; meant for its `__post_init__`.
+    """Checks the constraints of a dataclass's fields, those that its `__init__` takes.
 
     Raises:
       ValueError: names the first field that violates one.
     """
     types = typing.get_type_hints(type(options), include_extras=True)
     for field in dataclasses.fields(options):
+        if not field.init:
+            continue
         for where, kind, value in _parts(
             field.name, types[field.name], getattr(options, field.name)
         ):

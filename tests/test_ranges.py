@@ -111,6 +111,21 @@ def test_constraint_that_is_no_range_raises_type_error():
         ranges.fault(Annotated[int, "more"], 3)
 
 
+def test_checked_base_leaves_other_bases_and_fields_of_no_argument():
+    class Mixin:
+        def __post_init__(self):
+            object.__setattr__(self, "derived", self.size + 1)
+
+    @dataclasses.dataclass(frozen=True)
+    class Part(ranges.Checked, Mixin):
+        size: ranges.Count = 1
+        derived: int = dataclasses.field(init=False)
+
+    assert Part(3).derived == 4
+    with pytest.raises(ValueError, match="size must be at least 1, not 0"):
+        Part(0)
+
+
 def test_number_flag_is_in_the_help_of_the_module_that_defines_it():
     commands.define_number("test_ranges_number", 1, ranges.Count, "a number")
     own = {flag.name for flag in flags.FLAGS.get_key_flags_for_module(__name__)}
