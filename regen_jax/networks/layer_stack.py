@@ -82,7 +82,8 @@ class LayerStack(nn.Module):
     A block is a Linen module that is called as `block(x, layer, *shared)`, with a `Layer`,
     and returns (x, outputs); outputs are None where there are none. It may have
     parameters, but no other variables. It is traced and lowered once for all layers, and
-    for all stacks of equal blocks and shapes, so that its fields must be hashable.
+    for all stacks of equal blocks and shapes: what it computes is a function of its fields,
+    which are hashable, and of arrays.
 
     The parameters of the stack are those of a block with a leading axis of layers: what
     is [D, F] in a block is [num_layers, D, F] here. Each layer is initialized from a key
@@ -118,6 +119,9 @@ class LayerStack(nn.Module):
           *shared: trees of arrays that all layers take.
           per_layer: `Layer.inputs` of each layer.
           unstacked: what `unstack` returns, for calls within a compiled loop.
+
+        Raises:
+          TypeError: a field of the block is not hashable.
         """
         if self.num_layers == 0:
             return x, []
@@ -125,6 +129,14 @@ class LayerStack(nn.Module):
             per_layer = [None] * self.num_layers
         # A detached block has no variables: they are passed to it, layer by layer.
         block = self.block(parent=None)
+        try:
+            hash(block)
+        except TypeError as error:
+            name = type(block).__name__
+            raise TypeError(
+                f"fields of {name} must be hashable, such as tuples in place of lists: "
+                f"{error}"
+            ) from None
         if self.is_initializing() and not self.variables.get("params"):
             first = Layer(self.first_index, per_layer[0])
             keys = jax.random.split(self.make_rng("params"), self.num_layers)

@@ -61,7 +61,13 @@ class Module(nn.Module):
         **init_kwargs: Any,
     ) -> Any:
         """Creates or reads a parameter; the first of `init_args`, if any, is its shape."""
-        if init_args and self.has_variable("params", name):
+        has_shape = init_args and isinstance(init_args[0], tuple | list)
+        # While a module is initialized, Flax looks for names that are used twice.
+        if (
+            has_shape
+            and not self.is_initializing()
+            and self.has_variable("params", name)
+        ):
             value = self.get_variable("params", name)
             if jnp.shape(value) == tuple(init_args[0]):
                 return value

@@ -162,6 +162,14 @@ def test_block_is_traced_once_for_all_layers_and_stacks():
     assert len(traced) == 2  # Once for `init`, and once for what it returns.
 
 
+def test_block_whose_fields_are_not_hashable_raises():
+    stack = LayerStack(functools.partial(Block, [WIDTH]), LAYERS)
+    with pytest.raises(
+        TypeError, match="fields of Block must be hashable, such as tup"
+    ):
+        stack.init(jax.random.key(0), X, SHIFT, None)
+
+
 def test_stack_of_no_layers_has_no_parameters():
     stack = LayerStack(functools.partial(Block, WIDTH), num_layers=0)
     (x, outputs), variables = stack.init_with_output(jax.random.key(0), X, SHIFT, None)

@@ -3,9 +3,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax.errors import ScopeParamNotFoundError, ScopeParamShapeError
+from flax.errors import NameInUseError, ScopeParamNotFoundError, ScopeParamShapeError
 
-from regen_jax.networks.layers import Conv, Dense, lecun_normal, traced_once
+from regen_jax.networks.layers import (
+    Conv,
+    Dense,
+    Module,
+    lecun_normal,
+    ones,
+    traced_once,
+)
 
 
 def test_kernel_initializer_equals_that_of_flax():
@@ -42,6 +49,16 @@ def test_parameter_of_another_shape_raises():
         Dense(4).apply(variables, jnp.ones((2, 5)))
     with pytest.raises(ScopeParamNotFoundError):
         Dense(4).apply({"params": {"bias": jnp.ones(4)}}, jnp.ones((2, 3)))
+
+
+def test_name_that_is_used_twice_raises():
+    class Twice(Module):
+        @nn.compact
+        def __call__(self):
+            return [self.param("a", ones, (3,)) for _ in range(2)]
+
+    with pytest.raises(NameInUseError):
+        Twice().init(jax.random.key(0))
 
 
 def test_initializer_is_traced_once_for_each_shape_and_dtype():
