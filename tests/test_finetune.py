@@ -256,15 +256,15 @@ def config(tiny_config, trained):
 
 
 @pytest.fixture(scope="module")
-def finished(tiny_config, trained, tmp_path_factory):
+def finished(tiny_config, trained, train_config, digits_dir, tmp_path_factory):
     """The workdir of a run of all stages, which finds all but `finetune` trained."""
     workdir = shutil.copytree(trained, tmp_path_factory.mktemp("finetune") / "run")
     config = tiny_config("finetune=yes")
     stored = json.loads((workdir / "config.json").read_text())
     stored["train"]["finetune"] = config.train.finetune.to_dict()
     (workdir / "config.json").write_text(json.dumps(stored))
-    train_run(config, workdir)
-    return workdir
+    # On one device, as a command: each of the eight of this process would sample.
+    return train_config("digits.py:size=tiny,finetune=yes", digits_dir, workdir)
 
 
 def test_run_evaluates_and_samples_with_the_finetuned_decoder(finished, trained):
