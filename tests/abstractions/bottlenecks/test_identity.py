@@ -73,6 +73,7 @@ def test_dim_of_0_raises_value_error():
 
 def test_trained_latents_have_zero_mean_and_unit_variance(tiny_config, tmp_path):
     config = tiny_config("abstraction=latents")
+    config.parallel.axes.data = 1
     trained = rj.train_run(config, tmp_path / "run", stop_after="abstraction")
     variables = trained["abstraction"].variables
     run = rj.build(config)
