@@ -85,12 +85,10 @@ def get_config(arg: str = "") -> ConfigDict:
         for name in train.keys() & ({"abstraction"} | tuned):
             train[name]["optimizer"]["groups"] = ({"pattern": "^losses/"},)
     report = {"every": 1000, "samples": 1000, "loop_samples": 200, "batch_size": 250}
-    return common.make_config(
-        chosen["size"],
-        common.sections(chosen, "class_to_image", {"name": "digits"}, parts, train),
-        evaluate=report,
-        tiny={"samples": 20, "batch_size": 16, "keep": ("evaluate.batch_size",)},
-    )
+    data = {"name": "digits"}
+    sections = common.sections(chosen, "class_to_image", data, parts, train)
+    tiny = {"samples": 20, "batch_size": 16, "keep": ("evaluate.batch_size",)}
+    return common.make_config(chosen["size"], sections, report, tiny)
 
 
 def _generators(base: bool, patch: int) -> dict[str, Any]:

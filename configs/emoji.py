@@ -70,12 +70,9 @@ def get_config(arg: str = "") -> ConfigDict:
         "judge_width": 96 if base else 48,
     }
     train = common.stages(STAGES, BASE if base else None)
-    return common.make_config(
-        chosen["size"],
-        common.sections(chosen, "text_to_image", data, parts, train),
-        evaluate={"every": 5000, "samples": 0, "loop_samples": 120, "batch_size": 250},
-        tiny={"samples": 12},
-    )
+    sections = common.sections(chosen, "text_to_image", data, parts, train)
+    report = {"every": 5000, "samples": 0, "loop_samples": 120, "batch_size": 250}
+    return common.make_config(chosen["size"], sections, report, tiny={"samples": 12})
 
 
 def _autoencoder(bottleneck: Any, coarse: bool, base: bool) -> dict[str, Any]:

@@ -57,9 +57,6 @@ def get_config(arg: str = "") -> ConfigDict:
     # Tunes without words teach them too.
     without_source = "abstraction", "decoder"
     train = common.stages(table, BASE if base else None, without_source)
-    return common.make_config(
-        chosen["size"],
-        common.sections(chosen, "melody", data, parts, train),
-        evaluate={"every": 4000, "samples": 0, "loop_samples": 0, "batch_size": 42},
-        tiny={"samples": 4},
-    )
+    sections = common.sections(chosen, "melody", data, parts, train)
+    report = {"every": 4000, "samples": 0, "loop_samples": 0, "batch_size": 42}
+    return common.make_config(chosen["size"], sections, report, tiny={"samples": 4})

@@ -71,12 +71,9 @@ def get_config(arg: str = "") -> ConfigDict:
     data["judge_width"] = 96 if base else 48
     stages = STAGES | LONGER.get(abstraction, {})
     train = common.stages(stages, BASE if base else None)
-    return common.make_config(
-        chosen["size"],
-        common.sections(chosen, "video_generation", data, parts, train),
-        evaluate={"every": 10_000, "samples": 0, "loop_samples": 60, "batch_size": 100},
-        tiny={"samples": 12},
-    )
+    sections = common.sections(chosen, "video_generation", data, parts, train)
+    report = {"every": 10_000, "samples": 0, "loop_samples": 60, "batch_size": 100}
+    return common.make_config(chosen["size"], sections, report, tiny={"samples": 12})
 
 
 def _autoencoder(bottleneck: Any, coarse: bool, base: bool) -> dict[str, Any]:

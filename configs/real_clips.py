@@ -66,12 +66,10 @@ def get_config(arg: str = "") -> ConfigDict:
     }
     train = common.stages(stages, BASE if base else None)
     report = {"every": 400, "samples": 0, "loop_samples": 64, "batch_size": 64}
+    sections = common.sections(chosen, "frame_prediction", data, parts, train)
+    tiny = {"samples": 4, "keep": ("networks.temporal",)}
     return common.make_config(
-        chosen["size"],
-        common.sections(chosen, "frame_prediction", data, parts, train),
-        evaluate=report,
-        tiny={"samples": 4, "keep": ("networks.temporal",)},
-        checkpoint_every=500,
+        chosen["size"], sections, report, tiny, checkpoint_every=500
     )
 
 

@@ -77,9 +77,6 @@ def get_config(arg: str = "") -> ConfigDict:
         "max_length": 104 if base else 32,
         "judge_width": 96,
     }
-    return common.make_config(
-        chosen["size"],
-        common.sections(chosen, "simplification", data, parts, train),
-        evaluate={"every": 4000, "samples": 0, "loop_samples": 100, "batch_size": 100},
-        tiny={"samples": 10},
-    )
+    sections = common.sections(chosen, "simplification", data, parts, train)
+    report = {"every": 4000, "samples": 0, "loop_samples": 100, "batch_size": 100}
+    return common.make_config(chosen["size"], sections, report, tiny={"samples": 10})

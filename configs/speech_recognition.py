@@ -58,11 +58,7 @@ def get_config(arg: str = "") -> ConfigDict:
     }
     table = common.equal_stages(32, 2e-3, **steps)
     train = common.stages(table, BASE if base else None)
-    return common.make_config(
-        chosen["size"],
-        common.sections(
-            chosen, "speech_recognition", common.speech(data), parts, train
-        ),
-        evaluate={"every": 2000, "samples": 0, "loop_samples": 100, "batch_size": 100},
-        tiny={"samples": 10},
-    )
+    options = common.speech(data)
+    sections = common.sections(chosen, "speech_recognition", options, parts, train)
+    report = {"every": 2000, "samples": 0, "loop_samples": 100, "batch_size": 100}
+    return common.make_config(chosen["size"], sections, report, tiny={"samples": 10})

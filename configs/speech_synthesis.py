@@ -70,12 +70,10 @@ def get_config(arg: str = "") -> ConfigDict:
     }
     data = common.speech(chosen["data"]) | {"judge_width": 144, "judge_layers": 3}
     train = common.stages(STAGES, BASE if base else None)
-    return common.make_config(
-        chosen["size"],
-        common.sections(chosen, "speech_synthesis", data, parts, train),
-        evaluate={"every": 1000, "samples": 0, "loop_samples": 100, "batch_size": 50},
-        tiny={"samples": 10, "keep": ("duration_encoder.num_layers",)},
-    )
+    sections = common.sections(chosen, "speech_synthesis", data, parts, train)
+    report = {"every": 1000, "samples": 0, "loop_samples": 100, "batch_size": 50}
+    tiny = {"samples": 10, "keep": ("duration_encoder.num_layers",)}
+    return common.make_config(chosen["size"], sections, report, tiny)
 
 
 def _priors(base: bool) -> dict[str, Any]:

@@ -66,12 +66,9 @@ def get_config(arg: str = "") -> ConfigDict:
     }
     data = {"name": "spoken_sounds", "max_seconds": 1.024}
     train = common.stages(STAGES, BASE if base else None)
-    return common.make_config(
-        chosen["size"],
-        common.sections(chosen, "sound_generation", data, parts, train),
-        evaluate={"every": 5000, "samples": 0, "loop_samples": 180, "batch_size": 90},
-        tiny={"samples": 12},
-    )
+    sections = common.sections(chosen, "sound_generation", data, parts, train)
+    report = {"every": 5000, "samples": 0, "loop_samples": 180, "batch_size": 90}
+    return common.make_config(chosen["size"], sections, report, tiny={"samples": 12})
 
 
 def _priors(base: bool, patch: int) -> dict[str, Any]:

@@ -55,12 +55,9 @@ def get_config(arg: str = "") -> ConfigDict:
     }
     stages = STAGES | DIRECT if is_direct else STAGES
     train = common.stages(stages, BASE if base else None)
-    return common.make_config(
-        chosen["size"],
-        common.sections(chosen, "talking_head", data, parts, train),
-        evaluate={"every": 1000, "samples": 0, "loop_samples": 20, "batch_size": 20},
-        tiny={"samples": 4},
-    )
+    sections = common.sections(chosen, "talking_head", data, parts, train)
+    report = {"every": 1000, "samples": 0, "loop_samples": 20, "batch_size": 20}
+    return common.make_config(chosen["size"], sections, report, tiny={"samples": 4})
 
 
 def _priors(base: bool, tiny: bool, is_direct: bool) -> dict[str, Any]:
