@@ -38,9 +38,7 @@ MEL = {"name": "mel", "num_mels": 80, "hop": HOP}
 WAVE_LOSSES = ({"name": "spectral"}, {"name": "adversarial", "weight": 0.0})
 STAGES = {
     "judge": common.Stage(1800, 32, 1.5e-3),
-    "abstraction": common.Stage(1500, 16, 2e-3),
-    "decoder": common.Stage(1000, 16, 2e-3),
-    "prior": common.Stage(2000, 16, 2e-3),
+    **common.equal_stages(16, 2e-3, abstraction=1500, decoder=1000, prior=2000),
 }
 BASE = common.Scale(steps=20, batch_size=64, slower=2)
 

@@ -36,10 +36,8 @@ BOTTLENECKS = {
 # A weight above 0 turns the adversary on.
 LOSSES = ({"name": "spectral"}, {"name": "adversarial", "weight": 0.0})
 STAGES = {
-    "judge": common.Stage(700, 64, 2e-3),
-    "voice_judge": common.Stage(500, 64, 2e-3),
-    "abstraction": common.Stage(1200, 16, 2e-3),
-    "decoder": common.Stage(1000, 16, 2e-3),
+    **common.equal_stages(64, 2e-3, judge=700, voice_judge=500),
+    **common.equal_stages(16, 2e-3, abstraction=1200, decoder=1000),
     "prior": common.Stage(5500, 32, 1.5e-3),
 }
 BASE = common.Scale(steps=20, batch_size=128, slower=2)
