@@ -26,6 +26,9 @@ TINY = {
 }
 """Options of any section at `size=tiny`."""
 
+WAVE_LOSSES = ({"name": "spectral"}, {"name": "adversarial", "weight": 0.0})
+"""Of a sound; a weight above 0 turns the adversary on."""
+
 
 class Stage(NamedTuple):
     """Numbers of a stage's training."""
@@ -308,3 +311,23 @@ def image_autoencoder(bottleneck: Any, base: bool, perceptual: bool) -> dict[str
         "bottleneck": bottleneck,
         "losses": ({"name": "squared_error"}, *losses),
     }
+
+
+def wave_autoencoder(bottleneck: Any, base: bool, hop: int) -> dict[str, Any]:
+    """Returns the options of an autoencoder of sound in frames of `hop` samples."""
+    return {
+        "name": "autoencoder",
+        "networks": {"name": "vocos", **_vocos(base), "hop": hop, "stride": 2},
+        "bottleneck": bottleneck,
+        "losses": WAVE_LOSSES,
+    }
+
+
+def vocoder(base: bool) -> dict[str, Any]:
+    """Returns the options of a generator of sound from its spectrogram."""
+    return {"name": "adversarial", **_vocos(base), "segment": 32, "losses": WAVE_LOSSES}
+
+
+def _vocos(base: bool) -> dict[str, int]:
+    """Returns the size of networks of sound."""
+    return {"width": 512, "num_layers": 8} if base else {"width": 192, "num_layers": 4}

@@ -34,8 +34,7 @@ FITTING = {
 }
 HOP = 256
 MEL = {"name": "mel", "num_mels": 80, "hop": HOP}
-# A weight above 0 turns the adversary on.
-WAVE_LOSSES = ({"name": "spectral"}, {"name": "adversarial", "weight": 0.0})
+BOTTLENECK = {"name": "rvq", "num_codes": 64, "depth": 4, "decay": 0.9}
 STAGES = {
     "judge": common.Stage(1800, 32, 1.5e-3),
     **common.equal_stages(16, 2e-3, abstraction=1500, decoder=1000, prior=2000),
@@ -47,14 +46,8 @@ def get_config(arg: str = "") -> ConfigDict:
     """Returns the config of `arg`, `key=value` pairs of CHOICES separated by commas."""
     chosen = common.parse_choices(arg, CHOICES, FITTING)
     base = chosen["size"] == "base"
-    vocos = {"width": 512 if base else 192, "num_layers": 8 if base else 4}
-    codec = {
-        "name": "autoencoder",
-        "networks": {"name": "vocos", **vocos, "hop": HOP, "stride": 2},
-        "bottleneck": {"name": "rvq", "num_codes": 64, "depth": 4, "decay": 0.9},
-        "losses": WAVE_LOSSES,
-    }
-    vocoder = {"name": "adversarial", **vocos, "segment": 32, "losses": WAVE_LOSSES}
+    codec = common.wave_autoencoder(BOTTLENECK, base, HOP)
+    vocoder = common.vocoder(base)
     priors = _priors(base)
     mel_pipeline = {
         "abstraction": MEL,

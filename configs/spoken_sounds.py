@@ -33,8 +33,6 @@ BOTTLENECKS = {
     "latents": {"name": "identity", "dim": 32},
     "codec": {"name": "rvq", "num_codes": 128, "depth": 4, "decay": 0.9},
 }
-# A weight above 0 turns the adversary on.
-LOSSES = ({"name": "spectral"}, {"name": "adversarial", "weight": 0.0})
 STAGES = {
     **common.equal_stages(64, 2e-3, judge=700, voice_judge=500),
     **common.equal_stages(16, 2e-3, abstraction=1200, decoder=1000),
@@ -47,20 +45,14 @@ def get_config(arg: str = "") -> ConfigDict:
     """Returns the config of `arg`, `key=value` pairs of CHOICES separated by commas."""
     chosen = common.parse_choices(arg, CHOICES, FITTING)
     base, abstraction = chosen["size"] == "base", chosen["abstraction"]
-    vocos = {"width": 512 if base else 192, "num_layers": 8 if base else 4}
     autoencoders = {
-        name: {
-            "name": "autoencoder",
-            "networks": {"name": "vocos", "hop": HOP, "stride": 2, **vocos},
-            "bottleneck": bottleneck,
-            "losses": LOSSES,
-        }
+        name: common.wave_autoencoder(bottleneck, base, HOP)
         for name, bottleneck in BOTTLENECKS.items()
     }
     parts = {
         "abstraction": RULES | autoencoders,
         "prior": _priors(base, patch=1 if abstraction == "latents" else 2),
-        "decoder": {"adversarial": vocos | {"segment": 32, "losses": LOSSES}},
+        "decoder": {"adversarial": common.vocoder(base)},
     }
     data = {"name": "spoken_sounds", "max_seconds": 1.024}
     train = common.stages(STAGES, BASE if base else None)
