@@ -295,8 +295,13 @@ def stages(
     return train
 
 
-def image_autoencoder(bottleneck: Any, base: bool, perceptual: bool) -> dict[str, Any]:
-    """Returns the options of an autoencoder, with the losses of VQGAN if `perceptual`."""
+def image_autoencoder(
+    bottleneck: Any, base: bool, perceptual: bool = False, **networks: Any
+) -> dict[str, Any]:
+    """Returns the options of an autoencoder, with the losses of VQGAN if `perceptual`.
+
+    `networks` are options of its networks, in place of those that are common.
+    """
     size = {"widths": (128, 256) if base else (32, 64), "num_blocks": 2 if base else 0}
     adversarial = {
         **{"name": "adversarial", "weight": 0.5},
@@ -307,7 +312,7 @@ def image_autoencoder(bottleneck: Any, base: bool, perceptual: bool) -> dict[str
     losses = ({"name": "perceptual"}, adversarial) if perceptual else ()
     return {
         "name": "autoencoder",
-        "networks": {"name": "conv2d", **size, "dtype": "float32"},
+        "networks": {"name": "conv2d", **size, "dtype": "float32", **networks},
         "bottleneck": bottleneck,
         "losses": ({"name": "squared_error"}, *losses),
     }

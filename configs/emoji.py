@@ -50,8 +50,13 @@ def get_config(arg: str = "") -> ConfigDict:
     """Returns the config of `arg`, `key=value` pairs of CHOICES separated by commas."""
     chosen = common.parse_choices(arg, CHOICES, FITTING)
     base, abstraction = chosen["size"] == "base", chosen["abstraction"]
+    # To a grid of an 8th of the size, or of a 4th.
+    coarse = (64, 128, 256) if base else (32, 64, 128)
+    fine = coarse[:2]
     autoencoders = {
-        name: _autoencoder(bottleneck, name in COARSE, base)
+        name: common.image_autoencoder(
+            bottleneck, base, widths=coarse if name in COARSE else fine
+        )
         for name, bottleneck in BOTTLENECKS.items()
     }
     priors = _generators(base, patch=4 if abstraction in PIXELS else 1)
@@ -75,16 +80,10 @@ def get_config(arg: str = "") -> ConfigDict:
     return common.make_config(chosen["size"], sections, report, tiny={"samples": 12})
 
 
-def _autoencoder(bottleneck: Any, coarse: bool, base: bool) -> dict[str, Any]:
-    """Returns the options of an autoencoder to a grid of an 8th or 4th of the size."""
-    section = common.image_autoencoder(bottleneck, base, perceptual=False)
-    widths = (64, 128, 256) if base else (32, 64, 128)
-    section["networks"]["widths"] = widths if coarse else widths[:2]
-    return section
-
-
 def _generators(base: bool, patch: int) -> dict[str, Any]:
     """Returns the options of each generator, by name."""
     size = generators.transformer(*(512, 8, 8) if base else (128, 3, 4), remat="none")
-    tokens = generators.encoder_decoder(size, encoder_layers=1, dropout=0.1, top_p=0.8)
-    return generators.by_name(size, patch, tokens | {"source_dropout": 0.1})
+    tokens = generators.encoder_decoder(
+        size, encoder_layers=1, dropout=0.1, source_dropout=0.1, top_p=0.8
+    )
+    return generators.by_name(size, patch, tokens)

@@ -83,13 +83,14 @@ def _autoencoder(bottleneck: Any, coarse: bool, base: bool) -> dict[str, Any]:
         widths = widths[:-1]
     # Early in time, as most of the computation is at the first level.
     temporal = [level < 2 for level in range(len(widths))]
-    section = common.image_autoencoder(bottleneck, base, perceptual=False)
     networks = {"name": "conv3d", "widths": widths, "temporal": tuple(temporal)}
-    return section | {"networks": section["networks"] | networks}
+    return common.image_autoencoder(bottleneck, base, **networks)
 
 
 def _generators(base: bool, patch: int) -> dict[str, Any]:
     """Returns the options of each generator, by name."""
     size = generators.transformer(*(512, 8, 8) if base else (128, 4, 4), remat="none")
-    tokens = generators.encoder_decoder(size, encoder_layers=1, dropout=0.1, top_p=0.9)
-    return generators.by_name(size, patch, tokens | {"source_dropout": 0.1})
+    tokens = generators.encoder_decoder(
+        size, encoder_layers=1, dropout=0.1, source_dropout=0.1, top_p=0.9
+    )
+    return generators.by_name(size, patch, tokens)
