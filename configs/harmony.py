@@ -20,14 +20,11 @@ CHOICES = {
     "size": ("demo", "base", "tiny"),
 }
 # What fits together, the default first.
-FITTING = {
-    "abstraction=music_template": {"decoder": ("autoregressive",)},
-    "abstraction=fsq": {"decoder": ("autoregressive", "inverse")},
-    "abstraction=identity": {"decoder": ("inverse",)},
-}
-STAGES = common.equal_stages(16, 2e-3, abstraction=1000, decoder=850, prior=750)
-# Without a decoder to train, the prior has the time of both.
-DIRECT = STAGES | common.equal_stages(16, 2e-3, prior=1400)
+FITTING = common.fitting(
+    ({"decoder": ("autoregressive",)}, ("music_template",)),
+    ({"decoder": ("autoregressive", "inverse")}, ("fsq",)),
+    ({"decoder": ("inverse",)}, ("identity",)),
+)
 BASE = common.Scale(steps=10, batch_size=64, slower=3)
 
 
@@ -55,8 +52,11 @@ def get_config(arg: str = "") -> ConfigDict:
         "prior": {"autoregressive": prior},
         "decoder": {"autoregressive": decoder},
     }
-    table = DIRECT if abstraction == "identity" else STAGES
-    train = common.stages(table, BASE if base else None)
+    steps = {"abstraction": 1000, "decoder": 850}
+    # Without a decoder to train, the prior has the time of both.
+    steps["prior"] = 1400 if abstraction == "identity" else 750
+    stages = common.equal_stages(16, 2e-3, **steps)
+    train = common.stages(stages, BASE if base else None)
     sections = common.sections(chosen, "harmony", data, parts, train)
     report = {"every": 4000, "samples": 0, "loop_samples": 0, "batch_size": 42}
     return common.make_config(chosen["size"], sections, report, tiny={"samples": 4})

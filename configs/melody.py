@@ -20,14 +20,10 @@ CHOICES = {
     "size": ("demo", "base", "tiny"),
 }
 # What fits together, the default first.
-FITTING = {
-    "abstraction=music_template": {"decoder": ("autoregressive",)},
-    "abstraction=fsq": {"decoder": ("autoregressive",)},
-    "abstraction=identity": {"decoder": ("inverse",)},
-}
-STAGES = common.equal_stages(16, 2e-3, abstraction=1000, decoder=800, prior=500)
-# Without a decoder to train, the prior has the time of both.
-DIRECT = STAGES | common.equal_stages(16, 2e-3, prior=900)
+FITTING = common.fitting(
+    ({"decoder": ("autoregressive",)}, ("music_template", "fsq")),
+    ({"decoder": ("inverse",)}, ("identity",)),
+)
 BASE = common.Scale(steps=10, batch_size=64, slower=3)
 
 
@@ -53,10 +49,13 @@ def get_config(arg: str = "") -> ConfigDict:
         "prior": {"autoregressive": prior},
         "decoder": {"autoregressive": decoder},
     }
-    table = DIRECT if abstraction == "identity" else STAGES
+    steps = {"abstraction": 1000, "decoder": 800}
+    # Without a decoder to train, the prior has the time of both.
+    steps["prior"] = 900 if abstraction == "identity" else 500
+    stages = common.equal_stages(16, 2e-3, **steps)
     # Tunes without words teach them too.
     without_source = "abstraction", "decoder"
-    train = common.stages(table, BASE if base else None, without_source)
+    train = common.stages(stages, BASE if base else None, without_source)
     sections = common.sections(chosen, "melody", data, parts, train)
     report = {"every": 4000, "samples": 0, "loop_samples": 0, "batch_size": 42}
     return common.make_config(chosen["size"], sections, report, tiny={"samples": 4})

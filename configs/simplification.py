@@ -22,13 +22,11 @@ CHOICES = {
     "size": ("demo", "base", "tiny"),
 }
 # What fits together, the default first.
-FITTING = {
-    "abstraction=text_template": {"decoder": ("autoregressive",)},
-    "abstraction=word_skeleton": {"decoder": ("autoregressive",)},
-    "abstraction=vq": {"decoder": ("autoregressive", "inverse")},
-    "abstraction=fsq": {"decoder": ("autoregressive", "inverse")},
-    "abstraction=identity": {"decoder": ("inverse",)},
-}
+FITTING = common.fitting(
+    ({"decoder": ("autoregressive",)}, ("text_template", "word_skeleton")),
+    ({"decoder": ("autoregressive", "inverse")}, ("vq", "fsq")),
+    ({"decoder": ("inverse",)}, ("identity",)),
+)
 # All words with their marks, without the capitals that those explain.
 WHOLE = {"name": "text_template", "keep": 1.0, "function_words": True, "marks": True}
 BOTTLENECKS = {

@@ -20,10 +20,10 @@ CHOICES = {
     "size": ("demo", "base", "tiny"),
 }
 # What fits together, the default first.
-FITTING = {
-    "abstraction=phonemes": {"decoder": ("autoregressive",)},
-    "abstraction=identity": {"decoder": ("inverse",)},
-}
+FITTING = common.fitting(
+    ({"decoder": ("autoregressive",)}, ("phonemes",)),
+    ({"decoder": ("inverse",)}, ("identity",)),
+)
 # Features are read as they are, and waves through their spectrogram.
 SOURCES = {"spoken_digits": "identity"}
 STRIDES = {"identity": 2, "mel": 4}
