@@ -10,11 +10,16 @@ generate:   X ──prior──▶ Y′ ──decoder──▶ Y
 
 import dataclasses
 import functools
-from collections.abc import Mapping
 
 import jax
 
-from regen_jax.interfaces import Abstraction, Example, Generator, Variables
+from regen_jax.interfaces import (
+    Abstraction,
+    Example,
+    Generator,
+    RunVariables,
+    Variables,
+)
 from regen_jax.random import split_keys
 from regen_jax.spaces import Value, check, to_dtype
 
@@ -39,11 +44,11 @@ class Regeneration:
     prior: Generator
     decoder: Generator | None = None
 
-    def represent(self, variables: Mapping[str, Variables], batch: Example) -> Value:
+    def represent(self, variables: RunVariables, batch: Example) -> Value:
         """Computes x′ [B, …] of a batch."""
         return _abstracted(self.source, variables.get("source", {}), batch, "x")
 
-    def encode(self, variables: Mapping[str, Variables], batch: Example) -> Value:
+    def encode(self, variables: RunVariables, batch: Example) -> Value:
         """Computes y′ [B, …] of a batch."""
         abstraction_variables = variables.get("abstraction", {})
         return _abstracted(self.abstraction, abstraction_variables, batch, "y")
@@ -58,9 +63,7 @@ class Regeneration:
         name = "y_prime" if self.abstraction.runs_on_host else "y"
         return {name: batch[name]}
 
-    def decode(
-        self, variables: Mapping[str, Variables], keys: jax.Array, y_prime: Value
-    ) -> Value:
+    def decode(self, variables: RunVariables, keys: jax.Array, y_prime: Value) -> Value:
         """Maps y′ [B, …] to y [B, …], by the decoder or the inverse of the abstraction."""
         if "finetune" in variables and self.trainable_decoder is not None:
             decoder_variables = variables["finetune"]
@@ -75,13 +78,13 @@ class Regeneration:
         return self.abstraction.decoder if self.decoder is None else self.decoder
 
     def reconstruct(
-        self, variables: Mapping[str, Variables], keys: jax.Array, batch: Example
+        self, variables: RunVariables, keys: jax.Array, batch: Example
     ) -> Value:
         """Maps y [B, …] to y′ and back."""
         return self.decode(variables, keys, self.encode(variables, batch))
 
     def generate(
-        self, variables: Mapping[str, Variables], keys: jax.Array, batch: Example
+        self, variables: RunVariables, keys: jax.Array, batch: Example
     ) -> tuple[Value, Value]:
         """Draws y′ and then y, [B, …] each, for the x of a batch; one key per example."""
         prior_keys, decoder_keys = split_keys(keys)
@@ -92,7 +95,7 @@ class Regeneration:
 
     def regenerate(
         self,
-        variables: Mapping[str, Variables],
+        variables: RunVariables,
         keys: jax.Array,
         batch: Example,
         fraction: float,
@@ -108,7 +111,7 @@ class Regeneration:
         y_prime = self.encode(variables, batch)
         return prior.resample(variables["prior"], keys, x_prime, y_prime, fraction)
 
-    def log_prob(self, variables: Mapping[str, Variables], batch: Example) -> jax.Array:
+    def log_prob(self, variables: RunVariables, batch: Example) -> jax.Array:
         """Computes log p(y′ | x) in nats, f32[B]; only where the prior has it.
 
         It is log p(y | x) where the abstraction is lossless.
@@ -124,7 +127,7 @@ class Regeneration:
             return self.prior.has_log_prob and self.abstraction.lossless
         return self.prior.has_log_prob and self.decoder.has_log_prob
 
-    def bound(self, variables: Mapping[str, Variables], batch: Example) -> jax.Array:
+    def bound(self, variables: RunVariables, batch: Example) -> jax.Array:
         """Computes log p(y′ | x) + log p(y | y′) in nats, f32[B], for the y′ of y.
 
         By the chain rule it is log p(y, y′ | x), where y′ is a function of y: at most

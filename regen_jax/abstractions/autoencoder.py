@@ -1,7 +1,6 @@
 """A learned abstraction of any space: an autoencoder with a bottleneck."""
 
 import dataclasses
-from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +11,7 @@ from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
 from regen_jax.abstractions.latent_abstraction import LatentAbstraction
 from regen_jax.abstractions.networks.conv2d import Conv2dNetworks
 from regen_jax.abstractions.networks.interface import Networks
-from regen_jax.interfaces import Generator, Key, LossOutput, Variables
+from regen_jax.interfaces import Generator, Key, LossOutput, RunVariables, Variables
 from regen_jax.losses.interface import (
     LossTerm,
     Params,
@@ -96,7 +95,7 @@ class Autoencoder(LatentAbstraction):
         state = self.bottleneck.init(bottleneck_rng, _valid_latents(latents, mask))
         return {**variables, "params": params, self.bottleneck.collection: state}
 
-    def pretrained(self, stages: Mapping[str, Variables]) -> Variables:
+    def pretrained(self, stages: RunVariables) -> Variables:
         return pretrained_terms(self.losses, self.input_space, stages)
 
     def start_from(self, variables: Variables) -> Variables:

@@ -3,7 +3,6 @@
 import json
 import logging
 import math
-from collections.abc import Mapping
 from pathlib import Path
 
 from regen_jax import files, paths, ranges
@@ -19,7 +18,7 @@ from regen_jax.evaluation.evaluator import EvaluationData
 from regen_jax.evaluation.rate import num_bits
 from regen_jax.evaluation.reporter import attempt, finite
 from regen_jax.evaluation.speed import sampling_speed
-from regen_jax.interfaces import Generated, Variables
+from regen_jax.interfaces import Generated, RunVariables, Variables
 from regen_jax.media.tensorboard import SummaryWriter
 
 logger = logging.getLogger("regen_jax")
@@ -105,7 +104,7 @@ def evaluate_run(
     return metrics, failed
 
 
-def _real(data: EvaluationData, variables: Mapping[str, Variables]) -> dict[str, float]:
+def _real(data: EvaluationData, variables: RunVariables) -> dict[str, float]:
     """Returns the metrics of real Y, the baseline for samples."""
     examples = data.task.real_examples(data.split)
     batch = stack([{k: e[k] for k in ("x", "y") if k in e} for e in examples])
@@ -113,9 +112,7 @@ def _real(data: EvaluationData, variables: Mapping[str, Variables]) -> dict[str,
     return data.task.sample_metrics(variables)(Generated(batch, y))
 
 
-def _baselines(
-    data: EvaluationData, variables: Mapping[str, Variables]
-) -> dict[str, float]:
+def _baselines(data: EvaluationData, variables: RunVariables) -> dict[str, float]:
     """Returns the metrics of the rules of the task, for the prompts of the samples."""
     if not data.task.baselines:
         return {}

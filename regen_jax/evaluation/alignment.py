@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,7 +11,7 @@ import numpy as np
 
 from regen_jax.data.pipeline import first_batch
 from regen_jax.evaluation.evaluator import EvaluationData, Evaluator
-from regen_jax.interfaces import Variables
+from regen_jax.interfaces import RunVariables
 from regen_jax.media.heatmaps import render_alignment
 from regen_jax.spaces import Category, Record, lengths
 from regen_jax.training.stage import Report
@@ -25,7 +25,7 @@ class Alignment(Evaluator):
 
     name = "alignment"
 
-    def __call__(self, variables: Mapping[str, Variables], report: Report) -> None:
+    def __call__(self, variables: RunVariables, report: Report) -> None:
         """Adds the image `alignment`."""
         batch = first_batch(self.data.examples, 1)
         aligned = jax.device_get(self._align(variables, batch))

@@ -2,7 +2,6 @@
 
 import abc
 import dataclasses
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import jax
@@ -10,7 +9,7 @@ import numpy as np
 
 from regen_jax.data.host_features import open_examples
 from regen_jax.data.pipeline import DataSource, select
-from regen_jax.interfaces import Task, Variables
+from regen_jax.interfaces import RunVariables, Task
 from regen_jax.regeneration import Regeneration
 from regen_jax.training.stage import Report
 
@@ -67,7 +66,7 @@ class Evaluator(abc.ABC):
     data: EvaluationData
 
     @abc.abstractmethod
-    def __call__(self, variables: Mapping[str, Variables], report: Report) -> None:
+    def __call__(self, variables: RunVariables, report: Report) -> None:
         """Adds to the report.
 
         Args:

@@ -2,13 +2,12 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
 
 from regen_jax.data.pipeline import first_batch
 from regen_jax.evaluation.evaluator import EvaluationData, Evaluator, count
 from regen_jax.evaluation.inference import decode_true
 from regen_jax.evaluation.samples import Samples
-from regen_jax.interfaces import Variables
+from regen_jax.interfaces import RunVariables
 from regen_jax.training.stage import Report
 
 
@@ -36,7 +35,7 @@ class Gap(Evaluator):
 
     name = "gap"
 
-    def __call__(self, variables: Mapping[str, Variables], report: Report) -> None:
+    def __call__(self, variables: RunVariables, report: Report) -> None:
         """Adds `true_y_prime/…` and `gap/…`; nothing where there are no samples."""
         data, regeneration = self.data, self.data.regeneration
         exact = regeneration.decoder is None and regeneration.abstraction.lossless

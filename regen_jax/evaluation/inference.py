@@ -11,7 +11,7 @@ from regen_jax.data.host_features import open_examples
 from regen_jax.data.pipeline import evaluation_batches
 from regen_jax.errors import UserError
 from regen_jax.evaluation.evaluator import concatenate, count
-from regen_jax.interfaces import Example, Task, Variables
+from regen_jax.interfaces import Example, RunVariables, Task, Variables
 from regen_jax.random import example_keys, split_keys
 from regen_jax.regeneration import Regeneration
 from regen_jax.spaces import Padded, Value
@@ -25,7 +25,7 @@ _decode = jax.jit(Regeneration.decode, static_argnums=0)
 def sample(
     task: Task,
     regeneration: Regeneration,
-    variables: Mapping[str, Variables],
+    variables: RunVariables,
     prompts: Example,
     seed: int = 0,
     batch_size: int = 250,
@@ -50,7 +50,7 @@ def sample(
 def decode_true(
     task: Task,
     regeneration: Regeneration,
-    variables: Mapping[str, Variables],
+    variables: RunVariables,
     examples: Example,
     seed: int = 0,
     batch_size: int = 250,
@@ -107,7 +107,7 @@ def _in_batches(
 def decode(
     task: Task,
     regeneration: Regeneration,
-    variables: Mapping[str, Variables],
+    variables: RunVariables,
     y_prime: Any,
     seed: int = 0,
 ) -> Any:
@@ -124,7 +124,7 @@ def decode(
 def reconstruct(
     task: Task,
     regeneration: Regeneration,
-    variables: Mapping[str, Variables],
+    variables: RunVariables,
     batch_size: int,
     split: str,
 ) -> tuple[Any, Any]:
@@ -151,7 +151,7 @@ def reconstruct(
 
 def encode(
     regeneration: Regeneration,
-    variables: Mapping[str, Variables],
+    variables: RunVariables,
     batch: Example,
     batch_size: int,
 ) -> Any:
@@ -198,7 +198,7 @@ def _check_finite(value: Value, name: str) -> None:
         )
 
 
-def _decoding(variables: Mapping[str, Variables]) -> dict[str, Variables]:
+def _decoding(variables: RunVariables) -> dict[str, Variables]:
     """Returns the variables of Y → Y′ → Y alone, so that stages share one program."""
     names = ("abstraction", "decoder", "finetune")
     return {name: variables[name] for name in names if name in variables}

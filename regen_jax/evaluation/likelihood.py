@@ -2,14 +2,13 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
 
 import jax
 import numpy as np
 
 from regen_jax.data.pipeline import evaluation_batches
 from regen_jax.evaluation.evaluator import EvaluationData, Evaluator, count
-from regen_jax.interfaces import Variables
+from regen_jax.interfaces import RunVariables
 from regen_jax.metrics.likelihood import bits_per_dim, nats_per_token
 from regen_jax.networks.token_logits import loss_mask
 from regen_jax.regeneration import Regeneration
@@ -37,7 +36,7 @@ class Likelihood(Evaluator):
 
     name = "likelihood"
 
-    def __call__(self, variables: Mapping[str, Variables], report: Report) -> None:
+    def __call__(self, variables: RunVariables, report: Report) -> None:
         """Adds what of these metrics there is."""
         task, regeneration = self.data.task, self.data.regeneration
         if not regeneration.prior.has_log_prob:

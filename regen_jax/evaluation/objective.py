@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -10,7 +10,7 @@ import numpy as np
 
 from regen_jax.data.pipeline import evaluation_batches
 from regen_jax.evaluation.evaluator import EvaluationData, Evaluator, count
-from regen_jax.interfaces import Variables
+from regen_jax.interfaces import RunVariables
 from regen_jax.random import example_keys
 from regen_jax.training.stage import Report, Stage
 
@@ -32,7 +32,7 @@ class Objective(Evaluator):
 
     name = "objective"
 
-    def __call__(self, variables: Mapping[str, Variables], report: Report) -> None:
+    def __call__(self, variables: RunVariables, report: Report) -> None:
         """Adds `<stage>/loss` and other metrics of the stage."""
         parts = []
         first = 0

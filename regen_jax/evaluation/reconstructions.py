@@ -1,11 +1,10 @@
 """Y → Y′ → Y of held-out examples."""
 
 import dataclasses
-from collections.abc import Mapping
 
 from regen_jax.evaluation.evaluator import EvaluationData, Evaluator
 from regen_jax.evaluation.inference import reconstruct
-from regen_jax.interfaces import Variables
+from regen_jax.interfaces import RunVariables
 from regen_jax.training.stage import Report
 
 
@@ -23,7 +22,7 @@ class Reconstructions(Evaluator):
 
     name = "reconstructions"
 
-    def __call__(self, variables: Mapping[str, Variables], report: Report) -> None:
+    def __call__(self, variables: RunVariables, report: Report) -> None:
         """Adds the task's `reconstruction_metrics` and rendered reconstructions."""
         data = self.data
         y, reconstructed = reconstruct(

@@ -14,7 +14,7 @@ import numpy as np
 from regen_jax.errors import UserError
 from regen_jax.evaluation.evaluator import EvaluationData, Evaluator
 from regen_jax.evaluation.objective import Objective
-from regen_jax.interfaces import Variables
+from regen_jax.interfaces import RunVariables, Variables
 from regen_jax.training.stage import Report, Stage
 
 logger = logging.getLogger("regen_jax")
@@ -34,7 +34,7 @@ class Reporter:
     stage: Stage
     make_evaluators: Callable[[EvaluationData, Stage], Sequence[Evaluator]]
 
-    def __call__(self, variables: Variables, frozen: Mapping[str, Variables]) -> Report:
+    def __call__(self, variables: Variables, frozen: RunVariables) -> Report:
         """Returns the report on a stage.
 
         If an evaluator raises, the report names it and the others still run.

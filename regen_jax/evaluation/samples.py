@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,12 @@ from regen_jax.evaluation.evaluator import (
     count,
 )
 from regen_jax.evaluation.inference import encode, sample
-from regen_jax.interfaces import Example, Generated, SampleMetrics, Variables
+from regen_jax.interfaces import (
+    Example,
+    Generated,
+    RunVariables,
+    SampleMetrics,
+)
 from regen_jax.training.stage import Report
 
 
@@ -28,7 +32,7 @@ class Samples(Evaluator):
 
     name = "samples"
 
-    def __call__(self, variables: Mapping[str, Variables], report: Report) -> None:
+    def __call__(self, variables: RunVariables, report: Report) -> None:
         """Adds `samples/…`, `whole/…` for a whole split, and rendered samples."""
         task, regeneration, data = self.data.task, self.data.regeneration, self.data
         core = task.core_list(data.split)
@@ -74,7 +78,7 @@ class Samples(Evaluator):
         too_long = core.too_long[: round(fraction * len(core.too_long))]
         return Generated(prompts, y, too_long)
 
-    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
+    def sample_metrics(self, variables: RunVariables) -> SampleMetrics:
         """Returns `Task.sample_metrics`, made once: it may read the training split."""
         if "sample_metrics" not in self._cache:
             self._cache["sample_metrics"] = self.data.task.sample_metrics(variables)
@@ -86,7 +90,7 @@ class Samples(Evaluator):
 
     def _metrics(
         self,
-        variables: Mapping[str, Variables],
+        variables: RunVariables,
         y_prime: Any,
         generated: Generated,
     ) -> dict[str, float]:

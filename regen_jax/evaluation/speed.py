@@ -1,21 +1,18 @@
 """How fast a trained pipeline generates."""
 
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from regen_jax.data.host_features import as_batch
 from regen_jax.evaluation.evaluator import EvaluationData, concatenate
 from regen_jax.evaluation.inference import sample
-from regen_jax.interfaces import Variables
+from regen_jax.interfaces import RunVariables
 
 NUM_SINGLES = 3
 """Number of single examples over which the latency is averaged."""
 
 
-def sampling_speed(
-    data: EvaluationData, variables: Mapping[str, Variables]
-) -> dict[str, float]:
+def sampling_speed(data: EvaluationData, variables: RunVariables) -> dict[str, float]:
     """Returns the latency of single examples and the throughput of batches.
 
     Compilation is excluded. `latency_seconds` is a mean over `NUM_SINGLES` examples;

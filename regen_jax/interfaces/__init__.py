@@ -18,7 +18,7 @@ from regen_jax.interfaces.task import (
     SampleMetrics,
     Task,
 )
-from regen_jax.interfaces.types import Example, Key, Passes, Variables
+from regen_jax.interfaces.types import Example, Key, Passes, RunVariables, Variables
 from regen_jax.loss_output import LossOutput
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "Passes",
     "PerExample",
     "PromptKind",
+    "RunVariables",
     "SampleMetrics",
     "Task",
     "Variables",

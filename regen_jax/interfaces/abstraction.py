@@ -1,14 +1,14 @@
 """The arrow Y → Y′."""
 
 import abc
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import jax
 import numpy as np
 
 from regen_jax.interfaces.generator import Generator
-from regen_jax.interfaces.types import Example, Variables
+from regen_jax.interfaces.types import Example, RunVariables, Variables
 from regen_jax.loss_output import LossOutput
 from regen_jax.ranges import Checked
 from regen_jax.spaces import Padded, Space, Value
@@ -55,7 +55,7 @@ class Abstraction(Checked, abc.ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} is not learned")
 
-    def pretrained(self, stages: Mapping[str, Variables]) -> Variables:
+    def pretrained(self, stages: RunVariables) -> Variables:
         """Returns collections that training starts with, in place of those of `init`.
 
         They hold networks that were trained before and stay as they are, such as those by

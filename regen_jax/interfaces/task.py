@@ -10,7 +10,7 @@ import numpy as np
 
 from regen_jax.errors import UserError
 from regen_jax.interfaces.judge import Judge
-from regen_jax.interfaces.types import Example, Variables
+from regen_jax.interfaces.types import Example, RunVariables
 from regen_jax.media.media import Media
 from regen_jax.ranges import Checked
 from regen_jax.spaces import Space
@@ -171,7 +171,7 @@ class Task(Checked, abc.ABC):
         """Converts values of the space of Y to the range and dtype of the data."""
         return y
 
-    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
+    def sample_metrics(self, variables: RunVariables) -> SampleMetrics:
         """Returns a function of `Generated` to metrics by name.
 
         A metric that has no value, of one sample for example, is left out.
@@ -189,9 +189,7 @@ class Task(Checked, abc.ABC):
         """
         return {}
 
-    def per_example(
-        self, variables: Mapping[str, Variables], generated: Generated
-    ) -> PerExample:
+    def per_example(self, variables: RunVariables, generated: Generated) -> PerExample:
         """Returns results per example, by which `launch.compare` compares two runs.
 
         Args:

@@ -8,6 +8,8 @@ import jax
 
 Variables = Mapping[str, Any]
 """Flax collections by name: `params`, and what else a model keeps."""
+RunVariables = Mapping[str, Variables]
+"""Variables of stages of a run, by the names of the stages."""
 Example = Mapping[str, Any]
 """`x`, `y` where it is known, `x_prime` and `y_prime` where a feature for the host made
 them, and metadata: whatever else a data set has. A batch of examples has no metadata."""

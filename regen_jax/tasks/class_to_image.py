@@ -2,13 +2,12 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from regen_jax.data.readers.images import LabeledImages, open_images
-from regen_jax.interfaces import Example, Judge, Variables
+from regen_jax.interfaces import Example, Judge, RunVariables
 from regen_jax.interfaces.task import Generated, PerExample, SampleMetrics
 from regen_jax.judges.image_classifier import ImageClassifier
 from regen_jax.media.image_grid import image_grid
@@ -60,7 +59,7 @@ class ClassToImage(ImageTask):
         number = number or len(self.examples(split))
         return [{"x": np.int32(i % self.x.size)} for i in range(number)]
 
-    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
+    def sample_metrics(self, variables: RunVariables) -> SampleMetrics:
         """Returns metrics of images y [N, H, W, C] by the judge and the training images.
 
         `accuracy`: fraction whose class the judge recognizes. `frechet`: Fréchet distance
@@ -110,9 +109,7 @@ class ClassToImage(ImageTask):
 
         return metrics
 
-    def per_example(
-        self, variables: Mapping[str, Variables], generated: Generated
-    ) -> PerExample:
+    def per_example(self, variables: RunVariables, generated: Generated) -> PerExample:
         """Returns the class of each prompt, and whether the judge recognizes it."""
         prompts, y, _ = generated
         predicted, _ = self.judges["judge"].predict(variables["judge"], y)

@@ -11,7 +11,7 @@ from annotated_types import Ge
 from regen_jax.abstractions.image.grayscale import LUMA
 from regen_jax.data.readers.clips import Clips, Cut, open_clips, video_info
 from regen_jax.errors import UserError
-from regen_jax.interfaces import Example, Variables
+from regen_jax.interfaces import Example, RunVariables
 from regen_jax.interfaces.task import Generated, PerExample, PromptKind, SampleMetrics
 from regen_jax.media.media import Media
 from regen_jax.media.video import Video, film_strip, video_grid
@@ -147,7 +147,7 @@ class FramePrediction(ImageTask):
             for name, rule in rules.items()
         }
 
-    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
+    def sample_metrics(self, variables: RunVariables) -> SampleMetrics:
         """Returns metrics of predicted frames.
 
         `mse`: mean squared error in units of the range, `psnr`: that in dB, and `ssim`:
@@ -175,9 +175,7 @@ class FramePrediction(ImageTask):
 
         return values
 
-    def per_example(
-        self, variables: Mapping[str, Variables], generated: Generated
-    ) -> PerExample:
+    def per_example(self, variables: RunVariables, generated: Generated) -> PerExample:
         """Returns where each clip is, and its squared error and similarity."""
         prompts, y, _ = generated
         labels = self._labels("validation") | self._labels("test")

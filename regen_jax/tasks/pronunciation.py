@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from regen_jax.data.readers.pronunciations import open_pronunciations
 from regen_jax.data.tfds.splits import SetOptions
 from regen_jax.errors import UserError
-from regen_jax.interfaces import CoreList, Example, Task, Variables
+from regen_jax.interfaces import CoreList, Example, RunVariables, Task
 from regen_jax.interfaces.task import Generated, PerExample, PromptKind, SampleMetrics
 from regen_jax.media.markdown import table
 from regen_jax.media.media import Media
@@ -72,7 +72,7 @@ class Pronunciation(SetOptions, Task):
         sequence = characters.normalize(value) if g2p else value.upper().split()
         return {"x": characters.encode(self.x, sequence)}
 
-    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
+    def sample_metrics(self, variables: RunVariables) -> SampleMetrics:
         """Computes `symbol_error_rate`, edits per symbol (PER of G2P), `word_error_rate`.
 
         Any pronunciation that the data set lists for the word is right, and so is any
@@ -91,9 +91,7 @@ class Pronunciation(SetOptions, Task):
 
         return metrics
 
-    def per_example(
-        self, variables: Mapping[str, Variables], generated: Generated
-    ) -> PerExample:
+    def per_example(self, variables: RunVariables, generated: Generated) -> PerExample:
         """Returns each `source` and `output`, and the parts of the metrics of each."""
         prompts, y, too_long = generated
         sources, edits = self._judged(prompts, y, too_long)

@@ -1,7 +1,7 @@
 """What tasks share whose Y is a score."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from regen_jax.data.readers.scores import (
 from regen_jax.data.tfds import prepared
 from regen_jax.data.tfds.splits import SetOptions
 from regen_jax.errors import UserError
-from regen_jax.interfaces import CoreList, Example, Task, Variables
+from regen_jax.interfaces import CoreList, Example, RunVariables, Task
 from regen_jax.interfaces.task import Generated, SampleMetrics
 from regen_jax.media.media import Media
 from regen_jax.media.piano_roll import render_piano_roll
@@ -90,7 +90,7 @@ class ScoreTask(SetOptions, Task):
         too_long = [record for i, record in enumerate(stored) if i in missing]
         return CoreList(np.array(rows, int), tuple(too_long), held == pairs)
 
-    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
+    def sample_metrics(self, variables: RunVariables) -> SampleMetrics:
         """Compares scores with real pieces.
 
         `in_key`: fraction of the notes in the piece's key, that of X or, where X has

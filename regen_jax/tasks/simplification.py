@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,7 +14,7 @@ from regen_jax.data.readers.verses import Verse, in_core_list, open_verses
 from regen_jax.data.tfds import prepared
 from regen_jax.data.tfds.splits import SetOptions
 from regen_jax.errors import UserError
-from regen_jax.interfaces import CoreList, Example, Judge, Task, Variables
+from regen_jax.interfaces import CoreList, Example, Judge, RunVariables, Task
 from regen_jax.interfaces.task import Generated, PerExample, PromptKind, SampleMetrics
 from regen_jax.judges.language_model import LanguageModel
 from regen_jax.media.markdown import table
@@ -86,7 +86,7 @@ class Simplification(SetOptions, Task):
         ]
         return "word", np.maximum(1, np.array(begins)[np.asarray(y)].sum(axis=1))
 
-    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
+    def sample_metrics(self, variables: RunVariables) -> SampleMetrics:
         """Computes BLEU, chrF, SARI and PINC of pairs, perplexity and novelty.
 
         `bleu`, `chrf` and `sari`, 0 to 100, against the true texts, and `pinc` against
@@ -124,9 +124,7 @@ class Simplification(SetOptions, Task):
 
         return metrics
 
-    def per_example(
-        self, variables: Mapping[str, Variables], generated: Generated
-    ) -> PerExample:
+    def per_example(self, variables: RunVariables, generated: Generated) -> PerExample:
         """Returns source, reference, output and SARI of each pair."""
         prompts, y, too_long = generated
         sources, true, outputs = self._columns(prompts, y, too_long)

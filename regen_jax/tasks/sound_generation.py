@@ -14,7 +14,7 @@ from regen_jax.abstractions.audio.mel import Mel
 from regen_jax.data.readers.labeled_sounds import LabeledSounds, open_labeled_sounds
 from regen_jax.data.tfds.splits import SetOptions
 from regen_jax.errors import UserError
-from regen_jax.interfaces import CoreList, Example, Judge, Task, Variables
+from regen_jax.interfaces import CoreList, Example, Judge, RunVariables, Task
 from regen_jax.interfaces.task import Generated, PerExample, PromptKind, SampleMetrics
 from regen_jax.judges.sound_classifier import SoundClassifier
 from regen_jax.media.media import Media
@@ -146,7 +146,7 @@ class SoundGeneration(SetOptions, Task):
             raise UserError(f"sound_generation reads --text=WORDS, not --{kind}")
         return {"x": self.words.parse(value)}
 
-    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
+    def sample_metrics(self, variables: RunVariables) -> SampleMetrics:
         """Returns metrics of sounds by the judge and the training sounds.
 
         `accuracy`: fraction whose label the judge recognizes; `held_out_accuracy` of those
@@ -184,9 +184,7 @@ class SoundGeneration(SetOptions, Task):
 
         return metrics
 
-    def per_example(
-        self, variables: Mapping[str, Variables], generated: Generated
-    ) -> PerExample:
+    def per_example(self, variables: RunVariables, generated: Generated) -> PerExample:
         """Returns the words of each prompt, and whether the judge recognizes the label."""
         prompts, y, too_long = generated
         words, _ = self._predict(variables, y)
@@ -223,7 +221,7 @@ class SoundGeneration(SetOptions, Task):
         return self._beside("reconstructions", versions, [*map(str, range(len(y)))])
 
     def _predict(
-        self, variables: Mapping[str, Variables], y: np.ndarray
+        self, variables: RunVariables, y: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Returns recognized words i32[N, A], and features f32[N, D] of the label judge."""
         outputs = [

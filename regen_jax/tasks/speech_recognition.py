@@ -1,14 +1,14 @@
 """Speech → text."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from regen_jax.data.readers.speech import Pairs, open_speech
 from regen_jax.errors import UserError
-from regen_jax.interfaces import Example, Variables
+from regen_jax.interfaces import Example, RunVariables
 from regen_jax.interfaces.task import PromptKind
 from regen_jax.media.markdown import table
 from regen_jax.media.media import Media
@@ -54,7 +54,7 @@ class SpeechRecognition(TranscriptTask):
         return {"x": self.read_wave(value)}
 
     def transcripts(
-        self, variables: Mapping[str, Variables], prompts: Example, y: np.ndarray
+        self, variables: RunVariables, prompts: Example, y: np.ndarray
     ) -> tuple[list[str], list[str]]:
         return self.decode(prompts["y"]), self.decode(y)
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 import jax
@@ -11,7 +11,7 @@ import numpy as np
 from regen_jax.abstractions.audio.mel import Mel
 from regen_jax.data.readers.speech import Pairs, open_speech
 from regen_jax.errors import UserError
-from regen_jax.interfaces import Example, Judge, Variables
+from regen_jax.interfaces import Example, Judge, RunVariables
 from regen_jax.interfaces.task import Generated, PromptKind, SampleMetrics
 from regen_jax.judges.speech_recognizer import SpeechRecognizer
 from regen_jax.media.media import Media
@@ -65,12 +65,12 @@ class SpeechSynthesis(TranscriptTask):
         return {"x": self.encode(value)}
 
     def transcripts(
-        self, variables: Mapping[str, Variables], prompts: Example, y: Padded
+        self, variables: RunVariables, prompts: Example, y: Padded
     ) -> tuple[list[str], list[str]]:
         heard = self.judges["judge"].transcribe(variables["judge"], y)
         return self.decode(prompts["x"]), self.decode(heard)
 
-    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
+    def sample_metrics(self, variables: RunVariables) -> SampleMetrics:
         """Adds the distance to references to the error rates of a recognizer.
 
         `mcd`: mel-cepstral distortion in dB after warping, where there is a reference.

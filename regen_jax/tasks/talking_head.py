@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 import jax
@@ -14,7 +13,7 @@ from regen_jax.data.readers import talking_faces
 from regen_jax.data.tfds import prepared
 from regen_jax.data.tfds.splits import SetOptions
 from regen_jax.errors import UserError
-from regen_jax.interfaces import Example, Judge, Task, Variables
+from regen_jax.interfaces import Example, Judge, RunVariables, Task
 from regen_jax.interfaces.task import Generated, PerExample, PromptKind, SampleMetrics
 from regen_jax.judges.face_identity import FaceIdentity
 from regen_jax.media.faces import render_clips
@@ -131,7 +130,7 @@ class TalkingHead(SetOptions, Task):
     def postprocess(self, y: Padded) -> Padded:
         return Padded(_pixels(y.values), y.length)
 
-    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
+    def sample_metrics(self, variables: RunVariables) -> SampleMetrics:
         """Returns metrics of clips by the renderer's inverse and the judge.
 
         `mouth_correlation`: mean over clips of the correlation of the mouth's opening, read
@@ -168,9 +167,7 @@ class TalkingHead(SetOptions, Task):
 
         return metrics
 
-    def per_example(
-        self, variables: Mapping[str, Variables], generated: Generated
-    ) -> PerExample:
+    def per_example(self, variables: RunVariables, generated: Generated) -> PerExample:
         """Returns the text of each clip, and the correlation of its mouth."""
         prompts, y, _ = generated
         known = [self._known(picture) for picture in prompts["x"]["picture"]]

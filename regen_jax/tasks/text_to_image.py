@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -15,7 +15,7 @@ from regen_jax.data.readers.captioned_images import (
 )
 from regen_jax.data.tfds import prepared
 from regen_jax.errors import UserError
-from regen_jax.interfaces import Example, Judge, Variables
+from regen_jax.interfaces import Example, Judge, RunVariables
 from regen_jax.interfaces.task import Generated, PerExample, PromptKind, SampleMetrics
 from regen_jax.judges.contrastive import Contrastive
 from regen_jax.media.image_grid import image_grid
@@ -136,7 +136,7 @@ class TextToImage(ImageTask):
         captions_of.check_words(caption, self.info["words"])
         return {"x": tokenizer.encode(self.x, caption)}
 
-    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
+    def sample_metrics(self, variables: RunVariables) -> SampleMetrics:
         """Returns metrics of pictures by the judge and the training pictures.
 
         `caption_top1`, `caption_top5`: fraction of pictures whose caption is the nearest,
@@ -203,9 +203,7 @@ class TextToImage(ImageTask):
             text += f"\n\nReal pictures: {self.info['credit']}"
         return Media({"samples": grid}, texts={"samples": text})
 
-    def per_example(
-        self, variables: Mapping[str, Variables], generated: Generated
-    ) -> PerExample:
+    def per_example(self, variables: RunVariables, generated: Generated) -> PerExample:
         """Returns each caption, and whether it is among the five nearest."""
         prompts, y, _ = generated
         rank, _ = self._ranking(variables)
@@ -226,7 +224,7 @@ class TextToImage(ImageTask):
         return _open(self.name, self.splits.stored(split), self.size, self.dir)
 
     def _ranking(
-        self, variables: Mapping[str, Variables]
+        self, variables: RunVariables
     ) -> tuple[Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]], int]:
         """Returns a function that ranks captions, and the number of candidates.
 

@@ -2,14 +2,14 @@
 
 import abc
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from regen_jax import extras
 from regen_jax.data.readers.speech import SpeechOptions
-from regen_jax.interfaces import Example, Task, Variables
+from regen_jax.interfaces import Example, RunVariables, Task
 from regen_jax.interfaces.task import Generated, PerExample, SampleMetrics
 from regen_jax.metrics.error_rates import (
     character_edits,
@@ -26,11 +26,11 @@ class TranscriptTask(SpeechOptions, Task):
 
     @abc.abstractmethod
     def transcripts(
-        self, variables: Mapping[str, Variables], prompts: Example, y: Any
+        self, variables: RunVariables, prompts: Example, y: Any
     ) -> tuple[list[str], list[str]]:
         """Returns what was said, and the transcripts, for samples y of the prompts."""
 
-    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
+    def sample_metrics(self, variables: RunVariables) -> SampleMetrics:
         """Computes `wer`, `cer` and `sentence_accuracy` of the transcripts."""
 
         def metrics(generated: Generated) -> dict[str, float]:
@@ -39,9 +39,7 @@ class TranscriptTask(SpeechOptions, Task):
 
         return metrics
 
-    def per_example(
-        self, variables: Mapping[str, Variables], generated: Generated
-    ) -> PerExample:
+    def per_example(self, variables: RunVariables, generated: Generated) -> PerExample:
         """Returns what was said, transcripts, and their error counts."""
         prompts, y, too_long = generated
         return per_example(*self.transcripts(variables, prompts, y), too_long)

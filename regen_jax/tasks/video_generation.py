@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -13,7 +13,7 @@ from annotated_types import Interval
 from regen_jax.data.host_features import Origin
 from regen_jax.data.readers.captioned_clips import CaptionedClips, open_captioned_clips
 from regen_jax.errors import UserError
-from regen_jax.interfaces import Example, Judge, Variables
+from regen_jax.interfaces import Example, Judge, RunVariables
 from regen_jax.interfaces.task import Generated, PerExample, PromptKind, SampleMetrics
 from regen_jax.judges.digit_tracker import DigitTracker, top_parts
 from regen_jax.media.markdown import table
@@ -135,7 +135,7 @@ class VideoGeneration(ImageTask):
             raise UserError(f"video_generation reads --text=CAPTION, not --{kind}")
         return {"x": captions_of.encode(captions_of.parse(value))}
 
-    def sample_metrics(self, variables: Mapping[str, Variables]) -> SampleMetrics:
+    def sample_metrics(self, variables: RunVariables) -> SampleMetrics:
         """Returns metrics of clips by the judge and the training clips.
 
         Of each clip the n digits with the highest presence are taken, n that of the
@@ -201,9 +201,7 @@ class VideoGeneration(ImageTask):
         labels = ["reference", "reconstruction"] * len(pairs)
         return self._render("reconstructions", np.concatenate(pairs), labels)
 
-    def per_example(
-        self, variables: Mapping[str, Variables], generated: Generated
-    ) -> PerExample:
+    def per_example(self, variables: RunVariables, generated: Generated) -> PerExample:
         """Returns each caption, and how many of its digits and motions are right."""
         prompts, y, _ = generated
         hits, _ = self._hits(variables, prompts["x"], y)
@@ -233,7 +231,7 @@ class VideoGeneration(ImageTask):
         return DigitTracker(self.x, self.y, self.judge_width)
 
     def _hits(
-        self, variables: Mapping[str, Variables], x: np.ndarray, y: np.ndarray
+        self, variables: RunVariables, x: np.ndarray, y: np.ndarray
     ) -> tuple[Hits, np.ndarray]:
         """Returns which parts of captions are in clips, and the judge's features."""
         presence, motions, features = self._judge.predict(variables["judge"], y)
