@@ -99,21 +99,23 @@ class Column:
 
 
 def fractions(
-    parts: Mapping[str, str], metrics: Mapping[str, str]
+    metrics: Mapping[str, str], parts: Mapping[str, str] | None = None
 ) -> tuple[Column, ...]:
     """Returns columns of metrics in percent, for each part of `metrics.json`.
 
     Args:
-      parts: what comes before the titles by part, such as `real: ` of `real`.
       metrics: titles by metric.
+      parts: what comes before the titles by part, such as `real: ` of `real`; None takes
+        the samples alone, and the titles as they are.
     """
     return tuple(
         Column(prefix + title, f"{part}/{metric}", "{:.1%}")
-        for part, prefix in parts.items()
+        for part, prefix in (parts or {"samples": ""}).items()
         for metric, title in metrics.items()
     )
 
 
+FRECHET = Column("Fréchet distance", "samples/frechet", "{:.1f}", "samples/frechet_std")
 COSTS = (
     Column("parameters", "train/parameters", "{:,.0f}"),
     Column("training FLOPs", "train/flops", "{:.2g}"),

@@ -3,7 +3,7 @@
 Table `abstractions` compares kinds of Y′, and `generators` kinds of X → Y′.
 """
 
-from experiments.study import Column, Row, Study, main
+from experiments.study import FRECHET, Column, Row, Study, main
 
 ROWS = (
     Row("VQ codes", "digits.py"),
@@ -13,9 +13,6 @@ ROWS = (
     Row("direct", "digits.py:abstraction=identity"),
 )
 ACCURACY = Column("judge's accuracy", "samples/accuracy", "{:.1%}")
-FRECHET = Column(
-    "Fréchet distance", "samples/frechet", "{:.1f}", spread="samples/frechet_std"
-)
 REAL = Column("real images", "real/frechet", "{:.1f}", spread="real/frechet_std")
 PSNR = Column("PSNR", "abstraction/psnr", "{:.1f} dB")
 BITS = Column("bits of Y′", "abstraction/bits", "{:.0f}")

@@ -1,18 +1,16 @@
 """Caption → latents → image: python -m experiments.emoji.run --workdir=runs/x."""
 
-from experiments.study import Column, Row, Study, fractions, main
+from experiments.study import FRECHET, Column, Row, Study, fractions, main
 
 ROWS = (Row("diffusion", "emoji.py"),)
-_PARTS = {"samples": "", "real": "real: "}
-_METRICS = {
-    "caption_top5": "top 5, learned",
-    "caption_top1": "top 1, learned",
-    "held_out_caption_top5": "top 5, held out",
-    "held_out_caption_top1": "top 1, held out",
+RANKS = {
+    f"{prefix}caption_top{k}": f"top {k}, {captions}"
+    for prefix, captions in {"": "learned", "held_out_": "held out"}.items()
+    for k in (5, 1)
 }
 COLUMNS = (
-    *fractions(_PARTS, _METRICS),
-    Column("Fréchet distance", "samples/frechet", "{:.1f}", "samples/frechet_std"),
+    *fractions(RANKS, {"samples": "", "real": "real: "}),
+    FRECHET,
     Column("nearest training image", "samples/nearest_training"),
     Column("PSNR", "abstraction/psnr", "{:.1f} dB"),
 )

@@ -5,9 +5,9 @@ pixels are chosen so that all training, but for the judge's, takes as many FLOPs
 the autoencoder and the diffusion on its latents.
 """
 
-from experiments.digits.run import ACCURACY, BITS, FRECHET, PSNR, SECONDS
+from experiments.digits.run import ACCURACY, BITS, PSNR, SECONDS
 from experiments.equal_flops import with_equal_flops
-from experiments.study import Column, Row, Scale, Study, main
+from experiments.study import FRECHET, Column, Row, Scale, Study, main
 
 LATENT = Row("latent diffusion", "digits.py:abstraction=kl")
 PIXEL = Row("pixel diffusion", "digits.py:abstraction=identity")

@@ -5,7 +5,7 @@ of trajectories; the judge's are not counted.
 """
 
 from experiments.equal_flops import with_equal_flops
-from experiments.study import Column, Row, Scale, Study, fractions, main
+from experiments.study import FRECHET, Column, Row, Scale, Study, fractions, main
 
 TRAJECTORY = Row("trajectory", "moving_digits.py")
 LATENTS = Row("latents", "moving_digits.py:abstraction=latents")
@@ -17,16 +17,15 @@ def rows(scale: Scale) -> tuple[Row, ...]:
     return TRAJECTORY, LATENTS, with_equal_flops(DIRECT, TRAJECTORY, scale)
 
 
-_PARTS = {"samples": "", "real": "real: "}
-_METRICS = {
+ACCURACIES = {
     "digit_accuracy": "digit",
     "motion_accuracy": "motion",
     "held_out_digit_accuracy": "held-out digit",
     "held_out_motion_accuracy": "held-out motion",
 }
 COLUMNS = (
-    *fractions(_PARTS, _METRICS),
-    Column("Fréchet distance", "samples/frechet", "{:.1f}", "samples/frechet_std"),
+    *fractions(ACCURACIES, {"samples": "", "real": "real: "}),
+    FRECHET,
     Column("real: Fréchet", "real/frechet", "{:.1f}", "real/frechet_std"),
     Column("warping error", "samples/warping_error"),
     Column("real: warping", "real/warping_error"),

@@ -8,8 +8,8 @@ likelihood is exact, and latents a diffusion prior, which has none and trains fo
 long as theirs.
 """
 
-from experiments.digits.run import ACCURACY, BITS, FRECHET, PSNR, REAL
-from experiments.study import Column, Row, Study, main
+from experiments.digits.run import ACCURACY, BITS, PSNR, REAL
+from experiments.study import FRECHET, Column, Row, Study, main
 
 ROWS = (
     Row("VQ", "digits.py"),

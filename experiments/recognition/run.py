@@ -1,15 +1,13 @@
 """Speech → phonemes → text: python -m experiments.recognition.run --workdir=runs/x."""
 
-from experiments.study import Column, Row, Study, main
+from experiments.study import Column, Row, Study, fractions, main
 
 ROWS = (
     Row("through phonemes", "speech_recognition.py"),
     Row("direct, as many steps as both", "speech_recognition.py:abstraction=identity"),
 )
 COLUMNS = (
-    Column("WER", "samples/wer", "{:.1%}"),
-    Column("CER", "samples/cer", "{:.1%}"),
-    Column("phonemes (PER)", "samples/per", "{:.1%}"),
+    *fractions({"wer": "WER", "cer": "CER", "per": "phonemes (PER)"}),
     Column("P2G fed true phonemes (WER)", "decoder/wer", "{:.1%}"),
 )
 

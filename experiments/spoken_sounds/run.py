@@ -1,18 +1,18 @@
 """Words → mel spectrogram → sound: python -m experiments.spoken_sounds.run --workdir=x."""
 
-from experiments.study import Column, Row, Study, fractions, main
+from experiments.study import FRECHET, Column, Row, Study, fractions, main
 
 ROWS = (Row("mel", "spoken_sounds.py"),)
-_PARTS = {"samples": "", "true_y_prime": "true Y′: ", "real": "real: "}
-_METRICS = {
+PARTS = {"samples": "", "true_y_prime": "true Y′: ", "real": "real: "}
+ACCURACIES = {
     "accuracy": "label",
     "held_out_accuracy": "label, held out",
     "voice_accuracy": "voice",
     "rate_accuracy": "rate",
 }
 COLUMNS = (
-    *fractions(_PARTS, _METRICS),
-    Column("Fréchet distance", "samples/frechet", "{:.1f}", "samples/frechet_std"),
+    *fractions(ACCURACIES, PARTS),
+    FRECHET,
     Column("real sounds", "real/frechet", "{:.1f}", "real/frechet_std"),
     Column("log-spectral distance", "samples/log_spectral_distance", "{:.1f} dB"),
     Column("of true Y′", "true_y_prime/log_spectral_distance", "{:.1f} dB"),

@@ -3,6 +3,7 @@
 The same runs as `launch.sweep` with `configs/sweeps/digits_learning_rate.py`, one by one.
 """
 
+from experiments.digits.run import ACCURACY
 from experiments.study import Column, Row, Study, main
 
 SHORT = {"train.prior.steps": 300, "evaluate.every": 100}
@@ -17,7 +18,7 @@ ROWS = tuple(
 )
 COLUMNS = (
     Column("nats per token", "prior/nll", "{:.3f}"),
-    Column("judge's accuracy", "samples/accuracy", "{:.1%}"),
+    ACCURACY,
     Column("Fréchet distance", "samples/frechet", "{:.1f}"),
 )
 

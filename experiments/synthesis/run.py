@@ -1,6 +1,6 @@
 """Text → mel → wave: python -m experiments.synthesis.run --workdir=runs/x."""
 
-from experiments.study import Column, Row, Study, main
+from experiments.study import Column, Row, Study, fractions, main
 
 VOCODER = "mel prior and vocoder"
 ROWS = (
@@ -15,8 +15,7 @@ ROWS = (
     ),
 )
 COLUMNS = (
-    Column("CER", "samples/cer", "{:.1%}"),
-    Column("WER", "samples/wer", "{:.1%}"),
+    *fractions({"cer": "CER", "wer": "WER"}),
     Column("CER of references", "real/cer", "{:.1%}"),
     Column("MCD", "samples/mcd", "{:.2f} dB"),
     Column("real-time factor", "samples/throughput_real_time_factor"),

@@ -11,9 +11,7 @@ ROWS = tuple(
     for seed in range(3)
 )
 COLUMNS = (
-    Column("BLEU", "samples/bleu", "{:.1f}"),
-    Column("chrF", "samples/chrf", "{:.1f}"),
-    Column("SARI", "samples/sari", "{:.1f}"),
+    *(Column(k, f"samples/{k.lower()}", "{:.1f}") for k in ("BLEU", "chrF", "SARI")),
     Column("nats per word", "pipeline/nll_per_word", "{:.2f}"),
     Column("perplexity per piece", "samples/perplexity", "{:.1f}"),
     Column("new 4-grams", "samples/novelty", "{:.0%}"),
