@@ -1,7 +1,8 @@
 """Constraints of options, given by the type of a field and checked in one place.
 
 A field says `Annotated[int, Ge(1)]`, `Annotated[float, Interval(ge=0, lt=1)]` or
-`Literal["train", "targets"]`, or holds such types in a tuple; `X | None` also takes None.
+`Literal["train", "targets"]`, or holds such types in a tuple, of one element or more where
+it says `Annotated[tuple[…, ...], MinLen(1)]`; `X | None` also takes None.
 Floats must also be finite in float32, the type of all computation, and ints must fit in 32
 bits.
 """
@@ -13,12 +14,13 @@ import typing
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Interval, Le, Lt
+from annotated_types import Ge, Gt, Interval, Le, Lt, MinLen
 
 Dtype = Literal["float32", "bfloat16"]
 Remat = Literal["none", "full"]
 """Policies: activations of a layer that the backward pass recomputes."""
 Count = Annotated[int, Ge(1)]
+Counts = Annotated[tuple[Count, ...], MinLen(1)]
 SampleCount = Annotated[int, Interval(ge=1, le=1_000_000)]
 """Of samples that one call draws and holds in memory."""
 Natural = Annotated[int, Ge(0)]
@@ -54,6 +56,8 @@ def fault(kind: Any, value: Any) -> str | None:
     if value is not None and typing.get_origin(kind) is Literal:
         choices = typing.get_args(kind)
         return None if value in choices else f"must be {either(choices)}, not {value!r}"
+    if isinstance(value, tuple) and not value and unsized(kind) is not kind:
+        return "must be one number or more, not none"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     for words, holds in _requirements(kind, value):
@@ -105,6 +109,13 @@ def required(kind: Any) -> Any:
     return parts[0] if union and len(parts) == 1 else kind
 
 
+def unsized(kind: Any) -> Any:
+    """Returns the tuple of a type `Annotated[tuple[…], …]`, and other types as they are."""
+    inner = typing.get_args(kind)[:1]
+    is_sized = typing.get_origin(kind) is Annotated
+    return inner[0] if is_sized and typing.get_origin(inner[0]) is tuple else kind
+
+
 def either(choices: tuple[Any, ...]) -> str:
     """Returns choices in words: `'fast', 'slow' or 'exact'`."""
     *others, last = map(repr, choices)
@@ -113,7 +124,7 @@ def either(choices: tuple[Any, ...]) -> str:
 
 def describe(kind: Any) -> str:
     """Returns the constraints of a type, or of a tuple's elements, in words."""
-    kind = required(kind)
+    kind = unsized(required(kind))
     inner = [part for part in typing.get_args(kind) if part is not ...]
     if typing.get_origin(kind) is tuple:
         return ", ".join(dict.fromkeys(filter(None, map(describe, inner))))
@@ -176,11 +187,14 @@ def _side(constraint: Any, value: float) -> tuple[str, bool]:
 
 
 def _parts(where: str, kind: Any, value: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Yields a value, or each element of a tuple, with its name and type."""
-    if typing.get_origin(kind) is not tuple or not isinstance(value, tuple):
+    """Yields a value, or each element of a tuple that has some, with its name and type."""
+    elements = unsized(kind)
+    if typing.get_origin(elements) is not tuple or not isinstance(value, tuple):
         yield where, kind, value
         return
-    kinds = typing.get_args(kind)
+    if not value:
+        yield where, kind, value
+    kinds = typing.get_args(elements)
     if kinds[-1:] == (...,):
         kinds = kinds[:1] * len(value)
     for index, (inner, part) in enumerate(zip(kinds, value, strict=False)):

@@ -23,6 +23,7 @@ class Options:
     below: Annotated[float, Lt(2)] = 1.0
     rate: Annotated[float, Interval(ge=0, lt=1)] = 0.0
     sizes: tuple[Annotated[int, Ge(1)], ...] = (1,)
+    some: ranges.Counts = (1,)
     pair: tuple[str, Annotated[float, Interval(gt=0, le=1)]] = ("", 1.0)
     mode: Literal["fast", "slow", "exact"] = "fast"
     only: Literal["one"] = "one"
@@ -79,6 +80,19 @@ def test_values_at_the_ends_of_their_ranges_are_valid():
     assert options.above > 0 and options.pair == ("a", 1.0)
     assert isinstance(options.rate, float)
     assert options.mode == "exact" and options.modes == ("slow",)
+
+
+def test_tuple_of_a_number_or_more_raises_an_error_without_one():
+    message = "some must be one number or more, not none"
+    with pytest.raises(ValueError, match=message):
+        Options(some=())
+    with pytest.raises(UserError, match=f"config.part: {message}"):
+        instantiate(Options, {"some": []}, "config.part")
+    with pytest.raises(UserError, match=re.escape("config.part.some[1] must be at")):
+        instantiate(Options, {"some": [1, 0]}, "config.part")
+    assert instantiate(Options, {"some": [2, 1]}, "config.part").some == (2, 1)
+    assert ranges.describe(ranges.Counts) == "at least 1"
+    assert ranges.bare(ranges.Counts) == tuple[int, ...]
 
 
 def test_optional_value_may_be_none():

@@ -68,7 +68,7 @@ def options(cls: type, where: str = "") -> Iterator[Option]:
     kinds = typing.get_type_hints(cls, include_extras=True)
     meanings = _meanings(cls)
     for field in dataclasses.fields(cls):
-        kind = ranges.required(kinds[field.name])
+        kind = ranges.unsized(ranges.required(kinds[field.name]))
         element = _element(kind)
         if _is_space(kind):
             continue

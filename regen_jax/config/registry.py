@@ -203,7 +203,7 @@ def _value(kind: Any, value: Any, where: str) -> Any:
     """Returns `value` as a field of type `kind` holds it."""
     if value is None and ranges.required(kind) is not kind:
         return None
-    kind = ranges.required(kind)
+    kind = ranges.unsized(ranges.required(kind))
     if hasattr(kind, "registry"):
         if not isinstance(value, Mapping) or "name" not in value:
             raise UserError(

@@ -19,7 +19,7 @@ from regen_jax.metrics import frame_prediction as metrics
 from regen_jax.metrics.image import psnr
 from regen_jax.modalities.video import files
 from regen_jax.modalities.video.predictions import copy_last, linear_motion
-from regen_jax.ranges import Count, NonNegative
+from regen_jax.ranges import Count, Counts, NonNegative
 from regen_jax.spaces import Array
 from regen_jax.tasks.pictured import ImageTask
 
@@ -75,14 +75,12 @@ class FramePrediction(ImageTask):
     num_given: Count = 4
     num_predicted: Count = 8
     stride: Count = 1
-    zooms: tuple[Count, ...] = (1,)
+    zooms: Counts = (1,)
     flips: bool = False
     rate: NonNegative = 0.0
 
     def __post_init__(self):
         super().__post_init__()
-        if not self.zooms:
-            raise ValueError("zooms must be one number or more, not none")
         if self.rate and not files.MIN_RATE <= self.rate <= files.MAX_RATE:
             raise ValueError(
                 f"rate must be 0, or {files.MIN_RATE:g} to {files.MAX_RATE:g} frames per "

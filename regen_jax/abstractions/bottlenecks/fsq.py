@@ -11,7 +11,7 @@ from typing import Annotated
 import jax
 import jax.numpy as jnp
 import numpy as np
-from annotated_types import Interval
+from annotated_types import Interval, MinLen
 
 from regen_jax.abstractions.bottlenecks.interface import (
     BottleneckOutput,
@@ -54,14 +54,12 @@ class FiniteScalarQuantizer(Quantizer):
         exceed [-2, 2], where the slope of tanh is 0.07.
     """
 
-    levels: tuple[Levels, ...] = (8, 4, 4)
+    levels: Annotated[tuple[Levels, ...], MinLen(1)] = (8, 4, 4)
     standardize: bool = True
     range_penalty: NonNegative = 0.0
 
     def __post_init__(self):
         super().__post_init__()
-        if not self.levels:
-            raise ValueError("levels must be one number or more, not none")
         if self.vocab >= 2**31 - 1:
             raise ValueError(
                 f"levels give {self.vocab} codes: use a product below 2**31 - 1, since "

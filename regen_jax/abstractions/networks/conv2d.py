@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from regen_jax.abstractions.networks.image_networks import ImageNetworks
 from regen_jax.networks.conv.conv2d import Decoder, Downsample, Encoder, Norm
-from regen_jax.ranges import Count, Dtype, Natural
+from regen_jax.ranges import Counts, Dtype, Natural
 from regen_jax.spaces import Array, Space
 
 
@@ -25,16 +25,11 @@ class Conv2dNetworks(ImageNetworks):
         channels before a convolution, `stride` strides over them.
     """
 
-    widths: tuple[Count, ...] = (32, 64)
+    widths: Counts = (32, 64)
     num_blocks: Natural = 1
     dtype: Dtype = "float32"
     norm: Norm = "layer"
     downsample: Downsample = "fold"
-
-    def __post_init__(self):
-        super().__post_init__()
-        if not self.widths:
-            raise ValueError("widths must be one number or more, not none")
 
     def check(self, space: Space) -> None:
         super().check(space)

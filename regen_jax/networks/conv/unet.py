@@ -15,7 +15,7 @@ from regen_jax.networks.embeddings import dropout
 from regen_jax.networks.layer_stack import Layer, LayerStack
 from regen_jax.networks.layers import Conv, Dense, LayerNorm, zeros
 from regen_jax.networks.sinusoids import grid_positions
-from regen_jax.ranges import Count, Dropout, Dtype
+from regen_jax.ranges import Count, Counts, Dropout, Dtype
 from regen_jax.spaces import Array, check_constant_length
 
 
@@ -137,16 +137,11 @@ class UNetOptions(Network):
       dtype: compute dtype.
     """
 
-    widths: tuple[Count, ...] = (64, 128)
+    widths: Counts = (64, 128)
     num_blocks: Count = 1
     dropout: Dropout = 0.0
     width: Count = 128
     dtype: Dtype = "float32"
-
-    def __post_init__(self):
-        super().__post_init__()
-        if not self.widths:
-            raise ValueError("widths must be one number or more, not none")
 
     def module(self, target_space: Array) -> UNet:
         check_constant_length(target_space)

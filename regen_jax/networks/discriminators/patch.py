@@ -17,7 +17,7 @@ from regen_jax.networks.discriminators.interface import Discriminator, Judgement
 from regen_jax.networks.frames import fold_frames, frame_space, unfold_frames
 from regen_jax.networks.layers import Conv, GroupNorm, normal
 from regen_jax.networks.sample_network import Params
-from regen_jax.ranges import Count
+from regen_jax.ranges import Counts
 from regen_jax.spaces import Array, Space, zeros
 
 
@@ -31,12 +31,7 @@ class Patch(Discriminator):
       widths: channels of each layer.
     """
 
-    widths: tuple[Count, ...] = (64, 128, 256, 512)
-
-    def __post_init__(self):
-        super().__post_init__()
-        if not self.widths:
-            raise ValueError("widths must be one number or more, not none")
+    widths: Counts = (64, 128, 256, 512)
 
     def check(self, space: Space) -> None:
         space = frame_space(space)
