@@ -63,22 +63,33 @@ class Prefix(nn.Module):
         return SourceInputs(encoded.vectors, encoded.mask)
 
 
-class CrossAttention(nn.Module):
-    """Has every block attend to the source; a learned vector precedes the tokens."""
-
-    cross = True
+class _AfterStart(nn.Module):
+    """A conditioning of which a learned vector precedes the tokens."""
 
     def prefix_length(self, source_length: int) -> int:
         return 1
+
+    @nn.nowrap
+    def start_vector(self, vectors_BxSxW: jax.Array) -> jax.Array:
+        """Returns the learned vector for each example, [B, 1, W]."""
+        batch, _, width = vectors_BxSxW.shape
+        start = self.param("start", normal, (1, width)).astype(vectors_BxSxW.dtype)
+        return jnp.broadcast_to(start, (batch, 1, width))
+
+
+class CrossAttention(_AfterStart):
+    """Has every block attend to the source; a learned vector precedes the tokens."""
+
+    cross = True
 
     @nn.compact
     def __call__(
         self, encoded: EncoderOutput, num_positions: int, first_prediction: int
     ) -> SourceInputs:
-        return SourceInputs(_start(self, encoded.vectors))
+        return SourceInputs(self.start_vector(encoded.vectors))
 
 
-class Aligned(nn.Module):
+class Aligned(_AfterStart):
     """Adds each vector of the source to the positions that it belongs to.
 
     For a target that is time-aligned with its source, or with a field of it: the mean of
@@ -96,9 +107,6 @@ class Aligned(nn.Module):
     number: int = 0
 
     cross = False
-
-    def prefix_length(self, source_length: int) -> int:
-        return 1
 
     @nn.compact
     def __call__(
@@ -120,7 +128,7 @@ class Aligned(nn.Module):
         # Positions after the target, which a delay adds, get nothing.
         after = num_positions - first_prediction - self.length
         x = jnp.pad(x, ((0, 0), (first_prediction, after), (0, 0)))
-        return SourceInputs(_start(self, encoded.vectors), offsets=x)
+        return SourceInputs(self.start_vector(encoded.vectors), offsets=x)
 
     def _mean_of_others(self, encoded: EncoderOutput, end: int) -> jax.Array:
         """Returns the mean [B, 1, W] of the vectors before `start` and from `end` on."""
@@ -133,10 +141,3 @@ class Aligned(nn.Module):
         others = others if mask is None else others & mask
         total = jnp.where(others[..., None], vectors, 0).sum(axis=1, keepdims=True)
         return total / jnp.maximum(others.sum(axis=1), 1)[:, None, None]
-
-
-def _start(module: nn.Module, vectors_BxSxW: jax.Array) -> jax.Array:
-    """Returns a learned vector of the calling module, [B, 1, W]."""
-    batch, _, width = vectors_BxSxW.shape
-    start = module.param("start", normal, (1, width)).astype(vectors_BxSxW.dtype)
-    return jnp.broadcast_to(start, (batch, 1, width))
