@@ -103,5 +103,4 @@ class FieldsConditioning(Conditioning):
     def estimate(
         self, source_space: Space, target_space: Array, source: Value
     ) -> Estimate | None:
-        mean = target_estimate(source_space, target_space, source)
-        return None if mean is None else Estimate(mean)
+        return target_estimate(source_space, target_space, source)

@@ -150,15 +150,15 @@ def target_length(source_space: Space, target_space: Array, source: Any) -> jax.
 
 def target_estimate(
     source_space: Space, target_space: Array, source: Any
-) -> jax.Array | None:
-    """Returns what a spatial source says of the normalized target: f32[B, *target.shape].
+) -> Estimate | None:
+    """Returns what a spatial source says of the normalized target.
 
     It is the estimate in `AlignedFeatures`, and else a source itself, resized, that has as
     many channels as the target; of a Record, the first field that is a picture or clip and
     gives one. None where there is none.
     """
     if isinstance(source_space, AlignedFeatures):
-        return source.values[..., : target_space.shape[-1]]
+        return Estimate(source.values[..., : target_space.shape[-1]])
     if isinstance(source_space, Record):
         for name, field in source_space.fields:
             if isinstance(field, Array) and len(field.shape) > 2:
@@ -172,7 +172,7 @@ def target_estimate(
         return None
     if source_space.shape[-1] != target_space.shape[-1]:
         return None
-    return resize_condition(source_space, target_space, source)
+    return Estimate(resize_condition(source_space, target_space, source))
 
 
 class SpatialEncoder(Module):
@@ -217,5 +217,4 @@ class SpatialConditioning(Conditioning):
     def estimate(
         self, source_space: Space, target_space: Array, source: Value
     ) -> Estimate | None:
-        mean = target_estimate(source_space, target_space, source)
-        return None if mean is None else Estimate(mean)
+        return target_estimate(source_space, target_space, source)

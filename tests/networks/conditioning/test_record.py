@@ -89,7 +89,7 @@ def test_picture_beside_a_clip_is_its_estimate_in_each_frame():
     estimate = target_estimate(space, CLIP, source)
     expected = jax.image.resize(picture - 1, (1, 6, 6, 1), "linear")
     for frame in range(4):
-        np.testing.assert_allclose(estimate[:, frame], expected, atol=1e-6)
+        np.testing.assert_allclose(estimate.mean[:, frame], expected, atol=1e-6)
     assert target_estimate(SOURCE, TRACKS, zeros(SOURCE, 1)) is None
 
 
