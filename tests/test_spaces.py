@@ -19,6 +19,7 @@ from regen_jax.spaces import (
     to_dtype,
     zeros,
 )
+from tests.errors import value_error
 
 
 @pytest.mark.parametrize(
@@ -68,9 +69,7 @@ def test_space_has_shape_dtype_and_description(space, shape, dtype, text):
     ],
 )
 def test_invalid_space_raises_value_error(make, message):
-    with pytest.raises(ValueError) as error:
-        make()
-    assert str(error.value) == message
+    assert value_error(make) == message
 
 
 def test_equal_spaces_are_equal_and_hash_alike():
@@ -245,6 +244,4 @@ def test_check_of_a_value_outside_its_record_raises_assertion_error(change, word
     ],
 )
 def test_invalid_record_raises_value_error(fields, message):
-    with pytest.raises(ValueError) as error:
-        Record(fields)
-    assert str(error.value) == message
+    assert value_error(Record, fields) == message

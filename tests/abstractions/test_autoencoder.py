@@ -20,6 +20,7 @@ from regen_jax.metrics.codebook import code_counts
 from regen_jax.networks.conv.conv2d import Encoder
 from regen_jax.networks.perturbation import add_noise
 from regen_jax.spaces import Array, Category, Tokens
+from tests.errors import value_error
 
 IMAGES = Array((8, 4, 1), 0.0, 255.0, step=1.0)
 VQ = Autoencoder(
@@ -267,9 +268,7 @@ def test_finalize_of_a_quantizer_reads_no_batch():
     ],
 )
 def test_parts_that_do_not_fit_raise_value_error(space, options, message):
-    with pytest.raises(ValueError) as error:
-        Autoencoder(space, **options)
-    assert str(error.value) == message
+    assert value_error(Autoencoder, space, **options) == message
 
 
 RVQ = dataclasses.replace(

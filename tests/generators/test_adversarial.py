@@ -15,6 +15,7 @@ from regen_jax.modalities.audio import segments
 from regen_jax.modalities.audio.mel import log_mel
 from regen_jax.networks.discriminators.spectrum import Spectrum
 from regen_jax.spaces import Array, Padded, zeros
+from tests.errors import value_error
 
 FRAMES, HOP = 12, 32
 MEL = Array((FRAMES, 8), -11.6, 2.5, padded=True)
@@ -268,6 +269,4 @@ def test_samples_and_losses_fit_the_spaces(padded):
     ],
 )
 def test_option_that_does_not_fit_raises_value_error(options, message):
-    with pytest.raises(ValueError) as error:
-        dataclasses.replace(WHOLE, **options)
-    assert str(error.value) == message
+    assert value_error(dataclasses.replace, WHOLE, **options) == message

@@ -18,6 +18,7 @@ from regen_jax.abstractions.networks.vocos import VocosNetworks
 from regen_jax.losses.interface import check_terms
 from regen_jax.losses.squared_error import SquaredError
 from regen_jax.spaces import Array, Tokens
+from tests.errors import value_error
 from tests.losses.vqgan import ADVERSARY
 
 SPACE = Array((8, 8, 1), 0.0, 255.0)
@@ -150,6 +151,4 @@ def test_last_layer_has_the_outputs_of_the_prediction(networks, space):
 def test_adaptive_weight_without_what_it_needs_raises_value_error(
     terms, last_layer, message
 ):
-    with pytest.raises(ValueError) as error:
-        check_terms(terms, SPACE, last_layer)
-    assert str(error.value).startswith(message)
+    assert value_error(check_terms, terms, SPACE, last_layer).startswith(message)

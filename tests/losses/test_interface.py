@@ -17,6 +17,7 @@ from regen_jax.losses.interface import (
 )
 from regen_jax.losses.squared_error import SquaredError
 from regen_jax.spaces import Array
+from tests.errors import value_error
 
 SPACE = Array((3,))
 PREDICTION = np.array([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]], np.float32)
@@ -88,9 +89,7 @@ def test_term_of_weight_0_has_no_parameters():
     ],
 )
 def test_terms_that_do_not_fit_raise_value_error(terms, message):
-    with pytest.raises(ValueError) as error:
-        check_terms(terms, Array((2,)))
-    assert str(error.value).startswith(message)
+    assert value_error(check_terms, terms, Array((2,))).startswith(message)
 
 
 @pytest.mark.parametrize(
@@ -101,6 +100,4 @@ def test_terms_that_do_not_fit_raise_value_error(terms, message):
     ],
 )
 def test_option_out_of_range_raises_value_error(options, message):
-    with pytest.raises(ValueError) as error:
-        SquaredError(**options)
-    assert str(error.value) == message
+    assert value_error(SquaredError, **options) == message

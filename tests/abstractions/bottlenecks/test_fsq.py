@@ -8,6 +8,7 @@ import pytest
 
 from regen_jax.abstractions.bottlenecks.fsq import FiniteScalarQuantizer
 from regen_jax.metrics import codebook
+from tests.errors import value_error
 
 encode = jax.jit(FiniteScalarQuantizer.encode, static_argnums=0)
 decode = jax.jit(FiniteScalarQuantizer.decode, static_argnums=0)
@@ -232,6 +233,4 @@ def test_standardized_codes_stay_in_use_where_plain_ones_collapse():
     ],
 )
 def test_option_out_of_range_raises_value_error(options, message):
-    with pytest.raises(ValueError) as error:
-        FiniteScalarQuantizer(**options)
-    assert str(error.value).startswith(message)
+    assert value_error(FiniteScalarQuantizer, **options).startswith(message)

@@ -7,6 +7,7 @@ import scipy
 
 from regen_jax.abstractions.bottlenecks.kl import KL, kl_divergence
 from regen_jax.spaces import Array
+from tests.errors import value_error
 
 BOTTLENECK = KL(2, weight=0.5)
 START = BOTTLENECK.init(None, None)
@@ -94,6 +95,4 @@ def test_latents_to_moments_to_latents_gives_the_means_back():
     ],
 )
 def test_option_out_of_range_raises_value_error(options, message):
-    with pytest.raises(ValueError) as error:
-        KL(**options)
-    assert str(error.value) == message
+    assert value_error(KL, **options) == message

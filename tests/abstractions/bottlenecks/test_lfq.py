@@ -7,6 +7,7 @@ import pytest
 
 from regen_jax.abstractions.bottlenecks.lfq import LookupFreeQuantizer
 from regen_jax.loss_output import LossOutput
+from tests.errors import value_error
 from tests.training.descent_step import descend, on_one_and_eight_devices
 
 RNG = np.random.default_rng(0)
@@ -145,6 +146,4 @@ def test_entropy_and_gradient_are_those_of_the_global_batch(parallel):
     ],
 )
 def test_option_out_of_range_raises_value_error(options, message):
-    with pytest.raises(ValueError) as error:
-        LookupFreeQuantizer(**options)
-    assert str(error.value) == message
+    assert value_error(LookupFreeQuantizer, **options) == message

@@ -10,6 +10,7 @@ import pytest
 from regen_jax.abstractions.bottlenecks.fsq import FiniteScalarQuantizer
 from regen_jax.abstractions.bottlenecks.rvq import ResidualVectorQuantizer
 from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
+from tests.errors import value_error
 
 LEVEL = VectorQuantizer(num_codes=6, dim=2, decay=0.8, commitment=0.6, num_candidates=2)
 RVQ = ResidualVectorQuantizer(**dataclasses.asdict(LEVEL), depth=3, dropout=0.0)
@@ -222,6 +223,4 @@ def test_masked_positions_change_nothing(quantizer, book, garbage):
     ],
 )
 def test_option_out_of_range_raises_value_error(options, message):
-    with pytest.raises(ValueError) as error:
-        ResidualVectorQuantizer(**options)
-    assert str(error.value) == message
+    assert value_error(ResidualVectorQuantizer, **options) == message

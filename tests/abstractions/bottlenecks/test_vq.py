@@ -7,6 +7,7 @@ import pytest
 
 from regen_jax.abstractions.bottlenecks.vq import VectorQuantizer
 from regen_jax.metrics.codebook import code_counts
+from tests.errors import value_error
 
 SMALL = VectorQuantizer(
     num_codes=6,
@@ -247,9 +248,7 @@ def test_unused_code_without_revival_stays_put():
     ],
 )
 def test_option_out_of_range_raises_value_error(options, message):
-    with pytest.raises(ValueError) as error:
-        VectorQuantizer(**options)
-    assert str(error.value) == message
+    assert value_error(VectorQuantizer, **options) == message
 
 
 def test_normalized_codes_are_compared_by_their_angle():

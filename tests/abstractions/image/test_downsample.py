@@ -3,6 +3,7 @@ import pytest
 
 from regen_jax.abstractions.image.downsample import Downsample
 from regen_jax.spaces import Array, Category, to_dtype
+from tests.errors import value_error
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,4 @@ def test_consistency_is_the_error_at_the_lower_resolution():
     ],
 )
 def test_invalid_option_raises_value_error(space, factor, message):
-    with pytest.raises(ValueError) as error:
-        Downsample(space, factor)
-    assert str(error.value) == message
+    assert value_error(Downsample, space, factor) == message

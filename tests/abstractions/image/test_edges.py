@@ -8,6 +8,7 @@ from scipy import ndimage
 from regen_jax.abstractions.image.edges import Edges
 from regen_jax.errors import UserError
 from regen_jax.spaces import Array, Tokens, to_dtype
+from tests.errors import value_error
 
 GRAY = Array((9, 12, 1), 0.0, 255.0, step=1.0)
 COLOR = Array((17, 16, 3), -1.0, 1.0)
@@ -125,6 +126,4 @@ def test_images_with_their_own_edges_are_consistent():
     ],
 )
 def test_invalid_option_raises_value_error(space, options, message):
-    with pytest.raises(ValueError) as error:
-        Edges(space, **options)
-    assert message in str(error.value)
+    assert message in value_error(Edges, space, **options)

@@ -4,6 +4,7 @@ from PIL import Image
 
 from regen_jax.abstractions.image.grayscale import Grayscale
 from regen_jax.spaces import Array, Category, to_dtype
+from tests.errors import value_error
 
 SPACE = Array((5, 7, 3), 0.0, 255.0, step=1.0)
 
@@ -59,6 +60,4 @@ def test_consistency_is_the_error_of_the_luma():
     ],
 )
 def test_image_without_colors_raises_value_error(space, message):
-    with pytest.raises(ValueError) as error:
-        Grayscale(space)
-    assert str(error.value) == message
+    assert value_error(Grayscale, space) == message

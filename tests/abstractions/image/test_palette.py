@@ -8,6 +8,7 @@ from regen_jax.cli.train_run import train_run
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Passes
 from regen_jax.spaces import Array, Tokens, to_dtype
+from tests.errors import value_error
 
 SPACE = Array((6, 5, 3), 0.0, 255.0, step=1.0)
 COLORS = np.array([[0, 0, 8], [250, 16, 0], [0, 100, 255], [255, 255, 255]], np.uint8)
@@ -117,9 +118,7 @@ def test_check_of_data_stops_once_there_are_enough_colors():
     ],
 )
 def test_invalid_option_raises_value_error(space, num_colors, message):
-    with pytest.raises(ValueError) as error:
-        Palette(space, num_colors)
-    assert message in str(error.value)
+    assert message in value_error(Palette, space, num_colors)
 
 
 def test_run_whose_palette_is_too_large_writes_nothing(tiny_config, tmp_path):

@@ -3,6 +3,7 @@ import pytest
 
 from regen_jax.abstractions.image.pixel_tokens import PixelTokens
 from regen_jax.spaces import Array, Category, Tokens, to_dtype
+from tests.errors import value_error
 
 IMAGES = Array((2, 3, 2), 0.0, 255.0, step=1.0)
 
@@ -83,6 +84,4 @@ def test_lossless_is_whether_every_value_has_a_level(space, levels, lossless):
     ],
 )
 def test_invalid_option_raises_value_error(space, levels, message):
-    with pytest.raises(ValueError) as error:
-        PixelTokens(space, levels)
-    assert str(error.value) == message
+    assert value_error(PixelTokens, space, levels) == message

@@ -1,6 +1,7 @@
 import pytest
 
 from regen_jax.abstractions.networks.conv2d import Conv2dNetworks
+from tests.errors import value_error
 
 
 @pytest.mark.parametrize(
@@ -12,6 +13,4 @@ from regen_jax.abstractions.networks.conv2d import Conv2dNetworks
     ],
 )
 def test_option_out_of_range_raises_value_error(options, message):
-    with pytest.raises(ValueError) as error:
-        Conv2dNetworks(**options)
-    assert str(error.value) == message
+    assert value_error(Conv2dNetworks, **options) == message

@@ -11,6 +11,7 @@ from tests.abstractions.networks.clips import (
     clips,
 )
 from tests.abstractions.networks.inflation import assert_still_clip_equals_image
+from tests.errors import value_error
 from tests.networks.parameters import random_variables
 
 NETWORKS = Conv3dNetworks((4, 6), temporal=(True, False))
@@ -70,9 +71,7 @@ def test_image_equals_first_frame_of_clip():
     ],
 )
 def test_space_that_does_not_fit_raises_value_error(space, message):
-    with pytest.raises(ValueError) as error:
-        NETWORKS.check(space)
-    assert str(error.value) == message
+    assert value_error(NETWORKS.check, space) == message
 
 
 def test_temporal_of_another_length_raises_value_error():

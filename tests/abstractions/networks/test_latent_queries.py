@@ -18,6 +18,7 @@ from regen_jax.errors import UserError
 from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.losses.cross_entropy import CrossEntropy
 from regen_jax.spaces import Array, Category, Tokens
+from tests.errors import value_error
 
 NETWORKS = LatentQueriesNetworks(num_latents=4, width=16, num_layers=1, num_heads=2)
 VQ = Autoencoder(
@@ -208,9 +209,7 @@ def test_config_builds_either_decoder():
     ],
 )
 def test_option_out_of_range_raises_value_error(options, message):
-    with pytest.raises(ValueError) as error:
-        dataclasses.replace(NETWORKS, **options)
-    assert str(error.value) == message
+    assert value_error(dataclasses.replace, NETWORKS, **options) == message
 
 
 @pytest.mark.parametrize(
@@ -222,10 +221,8 @@ def test_option_out_of_range_raises_value_error(options, message):
     ],
 )
 def test_space_without_tokens_to_choose_from_raises_value_error(space, name):
-    with pytest.raises(ValueError) as error:
-        dataclasses.replace(VQ, input_space=space)
     message = "networks 'latent_queries' need Tokens of two ids or more, not "
-    assert str(error.value) == message + name
+    assert value_error(dataclasses.replace, VQ, input_space=space) == message + name
 
 
 def test_network_of_images_on_tokens_raises_user_error():

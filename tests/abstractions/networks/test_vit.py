@@ -9,6 +9,7 @@ import pytest
 
 from regen_jax.abstractions.networks.vit import VitNetworks
 from regen_jax.spaces import Array, Tokens
+from tests.errors import value_error
 
 SPACE = Array((8, 12, 3), 0.0, 255.0)
 SMALL = {"width": 16, "num_layers": 1, "num_heads": 2}
@@ -83,9 +84,7 @@ def test_positions_tell_equal_patches_apart():
     ],
 )
 def test_space_that_does_not_fit_raises_value_error(space, patch, message):
-    with pytest.raises(ValueError) as error:
-        VitNetworks(patch, **SMALL).check(space)
-    assert str(error.value).startswith(message)
+    assert value_error(VitNetworks(patch, **SMALL).check, space).startswith(message)
 
 
 @pytest.mark.parametrize(
@@ -97,6 +96,4 @@ def test_space_that_does_not_fit_raises_value_error(space, patch, message):
     ],
 )
 def test_option_out_of_range_raises_value_error(options, message):
-    with pytest.raises(ValueError) as error:
-        VitNetworks(**SMALL | options)
-    assert str(error.value) == message
+    assert value_error(VitNetworks, **SMALL | options) == message

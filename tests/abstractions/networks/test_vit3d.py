@@ -14,6 +14,7 @@ from tests.abstractions.networks.clips import (
     clips,
 )
 from tests.abstractions.networks.inflation import assert_still_clip_equals_image
+from tests.errors import value_error
 from tests.networks.parameters import random_variables
 
 SMALL = {"width": 16, "num_layers": 1, "num_heads": 2}
@@ -87,9 +88,7 @@ def test_image_equals_first_frame_of_clip():
     ],
 )
 def test_space_that_does_not_fit_raises_value_error(space, message):
-    with pytest.raises(ValueError) as error:
-        NETWORKS.check(space)
-    assert str(error.value).startswith(message)
+    assert value_error(NETWORKS.check, space).startswith(message)
 
 
 def test_inflated_model_gives_the_image_models_output_on_a_still_clip():

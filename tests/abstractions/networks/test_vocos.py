@@ -18,6 +18,7 @@ from regen_jax.losses.adversarial import Adversarial
 from regen_jax.losses.spectral import Spectral, spectral_losses
 from regen_jax.networks.discriminators.spectrum import Spectrum
 from regen_jax.spaces import Array, Padded, Tokens
+from tests.errors import value_error
 
 CODE = 64  # samples
 WAVES = Array((6 * CODE,), -1.0, 1.0, padded=True)
@@ -238,9 +239,7 @@ def test_bottleneck_and_losses_are_float32_under_bfloat16():
     ],
 )
 def test_option_out_of_range_raises_value_error(options, message):
-    with pytest.raises(ValueError) as error:
-        dataclasses.replace(NETWORKS, **options)
-    assert str(error.value) == message
+    assert value_error(dataclasses.replace, NETWORKS, **options) == message
 
 
 @pytest.mark.parametrize(
@@ -257,6 +256,4 @@ def test_option_out_of_range_raises_value_error(options, message):
     ],
 )
 def test_networks_that_do_not_fit_raise_value_error(options, message):
-    with pytest.raises(ValueError) as error:
-        dataclasses.replace(CODEC, **options)
-    assert str(error.value) == message
+    assert value_error(dataclasses.replace, CODEC, **options) == message

@@ -4,6 +4,7 @@ import pytest
 
 from regen_jax.generators.autoregressive.autoregressive import Autoregressive
 from regen_jax.spaces import Tokens
+from tests.errors import value_error
 
 MODEL = Autoregressive(Tokens(2, 5), Tokens(4, 3), width=8, num_layers=1, num_heads=2)
 
@@ -75,9 +76,7 @@ MODEL = Autoregressive(Tokens(2, 5), Tokens(4, 3), width=8, num_layers=1, num_he
     ],
 )
 def test_unfit_option_raises(options, message):
-    with pytest.raises(ValueError) as error:
-        dataclasses.replace(MODEL, **options)
-    assert str(error.value) == message
+    assert value_error(dataclasses.replace, MODEL, **options) == message
 
 
 def test_options_of_sampling_leave_network():

@@ -6,6 +6,7 @@ import pytest
 
 from regen_jax.networks.discriminators.patch import Patch
 from regen_jax.spaces import Array
+from tests.errors import value_error
 
 SPACE = Array((16, 24, 3), 0.0, 255.0)
 SMALL = Patch((4, 8, 8))
@@ -56,9 +57,7 @@ def test_frames_of_clips_are_judged_by_themselves():
     ],
 )
 def test_space_that_does_not_fit_raises_value_error(space, message):
-    with pytest.raises(ValueError) as error:
-        SMALL.check(space)
-    assert str(error.value).startswith(message)
+    assert value_error(SMALL.check, space).startswith(message)
 
 
 def test_no_widths_raise_value_error():
