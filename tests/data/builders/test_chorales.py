@@ -7,13 +7,12 @@ import pytest
 from regen_jax.data.builders import tune_similarity
 from regen_jax.data.builders.chorales import pieces, tunes
 from regen_jax.data.builders.music21_corpus import Voice
-from regen_jax.data.readers import raw_records
 from regen_jax.data.tfds import prepared
 from regen_jax.data.tfds.prepare import prepare
 from regen_jax.errors import UserError
 from regen_jax.modalities.music import events
+from tests.data.stored import SPLITS, stored_splits
 
-SPLITS = ("train", "validation", "test")
 SIZES = {"train": 267, "validation": 36, "test": 53}
 
 
@@ -26,9 +25,7 @@ def all_examples(splits):
 @pytest.fixture(scope="module")
 def splits(music_dir):
     """10 chorales of train, 4 of validation and 4 of test."""
-    return {
-        name: list(raw_records.load("chorales", name, music_dir)) for name in SPLITS
-    }
+    return stored_splits("chorales", music_dir)
 
 
 @pytest.fixture(scope="module")
@@ -119,9 +116,7 @@ def test_no_melody_in_any_key_is_in_two_splits(music_dir):
     """Checks the whole set if it is prepared, else the small one."""
     whole = prepared.find("chorales")
     data_dir = "" if whole else music_dir
-    examples = {
-        name: list(raw_records.load("chorales", name, data_dir)) for name in SPLITS
-    }
+    examples = stored_splits("chorales", data_dir)
     if whole:
         assert {name: len(split) for name, split in examples.items()} == SIZES
     for first, second in itertools.combinations(SPLITS, 2):

@@ -7,12 +7,10 @@ import pytest
 
 from regen_jax.data.builders.real_clips import builder as real_clips
 from regen_jax.data.builders.real_clips.shots import shots, split_by_time
-from regen_jax.data.readers import raw_records
 from regen_jax.data.tfds import embedded
 from regen_jax.data.tfds.prepare import prepare
 from regen_jax.errors import UserError
-
-SPLITS = ("train", "validation", "test")
+from tests.data.stored import SPLITS, stored_splits
 
 
 def test_noise_is_no_cut():
@@ -39,10 +37,7 @@ def test_splits_are_in_order_with_gaps_between(num_frames):
 
 @pytest.fixture(scope="module")
 def prepared(clips_dir):
-    return {
-        split: list(raw_records.load("real_clips", split, clips_dir))
-        for split in SPLITS
-    }
+    return stored_splits("real_clips", clips_dir)
 
 
 def test_prepared_videos_are_resized_frames_of_the_file(prepared):

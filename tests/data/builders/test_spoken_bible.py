@@ -13,22 +13,17 @@ from regen_jax.data.builders.simple_bible.bibles import (
 from regen_jax.data.builders.spoken_bible import builder as spoken_bible
 from regen_jax.data.builders.spoken_bible.texts import draw_texts, read_phrases
 from regen_jax.data.builders.spoken_bible.utterances import SAMPLE_RATE, align
-from regen_jax.data.readers import raw_records
 from regen_jax.data.tfds.prepare import prepare
 from regen_jax.errors import UserError
 from regen_jax.modalities.text import espeak
 from regen_jax.modalities.text.characters import ENGLISH, normalize
-
-SPLITS = ("train", "validation", "test")
+from tests.data.stored import SPLITS, stored_splits
 
 
 @pytest.fixture(scope="module")
 def splits(speech_dir):
     """120 utterances of train, 40 of validation and 40 of test."""
-    return {
-        name: list(raw_records.load("spoken_bible", name, speech_dir))
-        for name in SPLITS
-    }
+    return stored_splits("spoken_bible", speech_dir)
 
 
 @pytest.fixture(scope="module")

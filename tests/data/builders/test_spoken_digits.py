@@ -8,14 +8,12 @@ from regen_jax.data.builders.spoken_digits import builder as spoken_digits
 from regen_jax.data.readers import raw_records
 from regen_jax.data.tfds.prepare import prepare
 from regen_jax.errors import UserError
+from tests.data.stored import stored_splits
 
 
 @pytest.fixture(scope="module")
 def splits(speech_dir):
-    return {
-        name: list(raw_records.load("spoken_digits", name, speech_dir))
-        for name in ("train", "validation", "test")
-    }
+    return stored_splits("spoken_digits", speech_dir)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 
 from regen_jax.data import builders
 from regen_jax.data.builders.spoken_sounds import builder, combinations
-from regen_jax.data.readers import raw_records
 from regen_jax.modalities.text import espeak
+from tests.data.stored import stored_splits
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +67,7 @@ def test_held_out_combinations_equal_recorded_ones(splits):
 
 
 def test_prepared_sounds_say_their_words(sounds_dir):
-    sounds = {
-        name: list(raw_records.load("spoken_sounds", name, sounds_dir))
-        for name in ("train", "validation", "test")
-    }
+    sounds = stored_splits("spoken_sounds", sounds_dir)
     assert [len(split) for split in sounds.values()] == [96, 16, 16]
     seconds = [len(e["audio"]) / 16_000 for split in sounds.values() for e in split]
     assert 0.1 < min(seconds) and max(seconds) < 1

@@ -10,19 +10,14 @@ from regen_jax.data.builders.talking_faces.clips import (
     draw_clip,
     make_clips,
 )
-from regen_jax.data.readers import raw_records
 from regen_jax.modalities.faces.face import Identity
-
-SPLITS = ("train", "validation", "test")
+from tests.data.stored import SPLITS, stored_splits
 
 
 @pytest.fixture(scope="module")
 def splits(faces_dir):
     """12 clips of train, 4 of validation and 4 of test."""
-    return {
-        name: list(raw_records.load("talking_faces", name, faces_dir))
-        for name in SPLITS
-    }
+    return stored_splits("talking_faces", faces_dir)
 
 
 @pytest.fixture(scope="module")

@@ -17,11 +17,11 @@ from regen_jax.data.builders.tuxpaint_spanish.stamps import (
     VARIABLE,
     read_clips,
 )
-from regen_jax.data.readers import raw_records
 from regen_jax.data.readers.speech_recordings import open_recordings
 from regen_jax.data.tfds.prepare import prepare
 from regen_jax.errors import UserError
 from regen_jax.modalities.text.characters import SPANISH
+from tests.data.stored import stored_splits
 
 FOLDER = "./usr/share/tuxpaint/stamps/"
 TEXTS = [
@@ -139,10 +139,7 @@ def test_clips_of_one_text_are_in_one_split():
 
 def test_prepared_set_has_every_text_in_a_split(tmp_path, deb):
     prepare("tuxpaint_spanish", str(tmp_path))
-    stored = {
-        name: list(raw_records.load("tuxpaint_spanish", name, str(tmp_path)))
-        for name in ("train", "validation", "test")
-    }
+    stored = stored_splits("tuxpaint_spanish", str(tmp_path))
     texts = [e["text"].decode() for split in stored.values() for e in split]
     assert sorted(texts) == sorted(TEXTS)
     assert [len(split) for split in stored.values()] == [8, 1, 1]

@@ -3,21 +3,19 @@
 import numpy as np
 import pytest
 
-from regen_jax.data.readers import digit_strings, raw_records
+from regen_jax.data.readers import digit_strings
 from regen_jax.data.readers.digit_strings import DigitStrings, open_digit_strings
 from regen_jax.data.tfds.splits import SplitOptions
 from regen_jax.errors import UserError
 from regen_jax.modalities.text import characters
+from tests.data.stored import stored_splits
 
 NAME = "spoken_digits"
 
 
 @pytest.fixture(scope="module")
 def splits(speech_dir):
-    return {
-        name: list(raw_records.load(NAME, name, speech_dir))
-        for name in ("train", "validation", "test")
-    }
+    return stored_splits(NAME, speech_dir)
 
 
 @pytest.fixture(scope="module")
