@@ -33,14 +33,16 @@ def given(faces_dir, tmp_path_factory):
     return folder
 
 
-def test_speech_and_face_become_a_clip_with_sound(workdir, given, command, tmp_path):
-    done = command(
-        "sample",
-        f"--workdir={workdir}",
-        f"--audio={given}/speech.wav",
-        f"--image={given}/face.png",
-        f"--out={tmp_path}/out",
-    )
+@pytest.fixture
+def sample_speech(workdir, given, command, tmp_path):
+    """Runs `sample` on the speech and with further flags; it writes to the folder `out`."""
+    speech = f"--audio={given}/speech.wav"
+    flags = f"--workdir={workdir}", speech, f"--out={tmp_path}/out"
+    return lambda *further: command("sample", *flags, *further)
+
+
+def test_speech_and_face_become_a_clip_with_sound(sample_speech, given, tmp_path):
+    done = sample_speech(f"--image={given}/face.png")
     assert done.returncode == 0, done.stderr
     assert "96 × 96 pixels; cropped and resized to 48 × 48" in done.stderr
     names = {path.name for path in (tmp_path / "out").iterdir()}
@@ -73,13 +75,8 @@ def test_speech_beyond_all_limits_raises_user_error(workdir, given):
         sample_run(workdir, prompts=prompts)
 
 
-def test_speech_without_a_face_writes_nothing(workdir, given, command, tmp_path):
-    done = command(
-        "sample",
-        f"--workdir={workdir}",
-        f"--audio={given}/speech.wav",
-        f"--out={tmp_path}/out",
-    )
+def test_speech_without_a_face_writes_nothing(sample_speech, tmp_path):
+    done = sample_speech()
     assert done.returncode == 2
     assert "one --audio and one --image, and given are" in done.stderr
     assert not (tmp_path / "out").exists()
