@@ -209,18 +209,23 @@ def test_printed_numbers_are_read_and_marks_removed(tmp_path):
 
 
 def test_lost_and_leaking_verses_are_in_no_split():
+    chapters = {
+        (1, 1): [
+            "And he said,",
+            "Lost ... here.",
+            "***",
+            "Kept.",
+            "Then it was night.",
+        ],
+        (1, 2): ["One.", "Too many."],
+        (2, 1): ["and he said:"],
+        (3, 1): ["then it was night"],
+        (3, 2): ["Has no pair.", "Is one too many."],
+    }
     basic = {
-        (1, 1, 1): "And he said,",
-        (1, 1, 2): "Lost ... here.",
-        (1, 1, 3): "***",
-        (1, 1, 4): "Kept.",
-        (1, 1, 5): "Then it was night.",
-        (1, 2, 1): "One.",
-        (1, 2, 2): "Too many.",
-        (2, 1, 1): "and he said:",
-        (3, 1, 1): "then it was night",
-        (3, 2, 1): "Has no pair.",
-        (3, 2, 2): "Is one too many.",
+        (*chapter, number): verse
+        for chapter, verses in chapters.items()
+        for number, verse in enumerate(verses, 1)
     }
     king_james = {
         place: f"Source {letter}."
