@@ -7,25 +7,21 @@ from PIL import Image
 
 from regen_jax.data.readers.captioned_clips import open_captioned_clips
 from regen_jax.errors import UserError
+from tests.data.readers.user_set import UserSet
 
 FRAME = tfds.features.Image(shape=(None, None, 3), encoding_format="png")
 VIDEO = tfds.features.Sequence(FRAME)
 LABEL = tfds.features.ClassLabel(names=["apply_lipstick", "biking"])
 
 
-class LabeledClips(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class LabeledClips(UserSet, skip_registration=True):
     """A few clips of one color per frame, with the features of TFDS's `ucf101`."""
 
     VERSION = tfds.core.Version("2.0.0")
 
     def __init__(self, data_dir, features=None):
-        self.name = "labeled_clips"
-        self._features = features or {"video": VIDEO, "label": LABEL}
-        super().__init__(data_dir=data_dir, file_format="array_record")
-
-    def _info(self):
-        features = tfds.features.FeaturesDict(self._features)
-        return tfds.core.DatasetInfo(builder=self, features=features)
+        features = features or {"video": VIDEO, "label": LABEL}
+        super().__init__(data_dir, "labeled_clips", features)
 
     def _split_generators(self, dl_manager):
         return {"train": self._generate_examples(4), "test": self._generate_examples(1)}

@@ -10,24 +10,20 @@ from regen_jax.data.readers.captioned_images import (
     resize_and_crop,
 )
 from regen_jax.errors import UserError
+from tests.data.readers.user_set import UserSet
 
 CAPTIONS = tfds.features.Sequence({"text": np.str_, "id": np.int64})
 IMAGE = tfds.features.Image(shape=(None, None, 3), encoding_format="png")
 
 
-class CocoCaptions(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class CocoCaptions(UserSet, skip_registration=True):
     """A few random pictures with the features and splits of TFDS's `coco_captions`."""
 
     VERSION = tfds.core.Version("1.1.0")
 
-    def __init__(self, data_dir, features=None, name="coco_captions"):
-        self.name = name
-        self._features = features or {"image": IMAGE, "captions": CAPTIONS}
-        super().__init__(data_dir=data_dir, file_format="array_record")
-
-    def _info(self):
-        features = tfds.features.FeaturesDict(self._features)
-        return tfds.core.DatasetInfo(builder=self, features=features)
+    def __init__(self, data_dir, features=None):
+        features = features or {"image": IMAGE, "captions": CAPTIONS}
+        super().__init__(data_dir, "coco_captions", features)
 
     def _split_generators(self, dl_manager):
         sizes = {"train": 3, "restval": 2, "val": 2, "test": 1}

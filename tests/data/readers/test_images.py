@@ -11,14 +11,13 @@ from regen_jax.data.readers.images import open_images
 from regen_jax.data.tfds import splits
 from regen_jax.data.tfds.prepare import prepare
 from regen_jax.errors import UserError
+from tests.data.readers.user_set import UserSet
 
 LABEL = tfds.features.ClassLabel(names=["cat", "dog", "eel"])
 
 
-class Pictures(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """A set of any features, as a user may prepare it."""
-
-    VERSION = tfds.core.Version("1.0.0")
+class Pictures(UserSet, skip_registration=True):
+    """A set whose splits all have the same examples."""
 
     def __init__(
         self,
@@ -29,14 +28,9 @@ class Pictures(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         version="1.0.0",
         splits=splits.NAMES,
     ):
-        self.name, self._splits = name, splits
+        self._examples, self._splits = examples, splits
         self.VERSION = tfds.core.Version(version)
-        self._examples, self._features = examples, features
-        super().__init__(data_dir=data_dir, file_format="array_record")
-
-    def _info(self):
-        features = tfds.features.FeaturesDict(self._features)
-        return tfds.core.DatasetInfo(builder=self, features=features)
+        super().__init__(data_dir, name, features)
 
     def _split_generators(self, dl_manager):
         return {split: self._generate_examples() for split in self._splits}
