@@ -8,6 +8,8 @@ import numpy as np
 from regen_jax.interfaces import Abstraction, Task
 from regen_jax.spaces import Array, Padded, Record, length_mask
 
+PICTURE = Array((2, 2, 1), 0.0, 255.0, step=1.0)
+
 
 @dataclasses.dataclass(frozen=True)
 class Lamps(Task):
@@ -19,16 +21,12 @@ class Lamps(Task):
     @property
     def x(self) -> Record:
         level = Array((self.frames, 1), 0.0, 1.0, padded=True)
-        return Record((("level", level), ("picture", self._picture)))
+        return Record((("level", level), ("picture", PICTURE)))
 
     @property
     def y(self) -> Array:
-        shape = (self.frames, *self._picture.shape)
-        return dataclasses.replace(self._picture, shape=shape, padded=True)
-
-    @property
-    def _picture(self) -> Array:
-        return Array((2, 2, 1), 0.0, 255.0, step=1.0)
+        shape = (self.frames, *PICTURE.shape)
+        return dataclasses.replace(PICTURE, shape=shape, padded=True)
 
     def examples(self, split: str) -> list[dict]:
         return [self._example(index) for index in range(self.number)]
@@ -39,7 +37,7 @@ class Lamps(Task):
         valid = np.arange(self.frames)[:, None] < length
         level = np.where(valid, rng.uniform(size=(self.frames, 1)), 0)
         level[0] = 1
-        picture = rng.integers(0, 256, self._picture.shape).astype(np.uint8)
+        picture = rng.integers(0, 256, PICTURE.shape).astype(np.uint8)
         clip = (level[..., None, None] * picture).astype(np.uint8)
         x = {"level": Padded(level.astype(np.float32), length), "picture": picture}
         return {"x": x, "y": Padded(clip, length)}
