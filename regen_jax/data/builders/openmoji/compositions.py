@@ -10,52 +10,27 @@ TONES = ("light", "medium-light", "medium", "medium-dark", "dark")
 GENDERS = ("woman", "man", "")
 """As captions say them: a person of either gender is named by the profession alone."""
 
-HELD_OUT_TONES = {
-    "validation": {
-        "artist": ("medium-light", "medium-dark", "medium-dark"),
-        "astronaut": ("medium", "dark", "dark"),
-        "construction worker": ("medium-dark", "light", "light"),
-        "cook": ("dark", "medium-light", "medium-light"),
-        "detective": ("light", "medium", "medium"),
-        "factory worker": ("medium-light", "medium-dark", "medium-dark"),
-        "farmer": ("medium", "dark", "dark"),
-        "firefighter": ("medium-dark", "light", "light"),
-        "guard": ("dark", "medium-light", "medium-light"),
-        "health worker": ("light", "medium", "medium"),
-        "judge": ("medium-light", "medium-dark", "medium-dark"),
-        "mechanic": ("medium", "dark", "dark"),
-        "office worker": ("medium-dark", "light", "light"),
-        "pilot": ("dark", "medium-light", "medium-light"),
-        "police officer": ("light", "medium", "medium"),
-        "scientist": ("medium-light", "medium-dark", "medium-dark"),
-        "singer": ("medium", "dark", "dark"),
-        "student": ("medium-dark", "light", "light"),
-        "teacher": ("dark", "medium-light", "medium-light"),
-        "technologist": ("light", "medium", "medium"),
-    },
-    "test": {
-        "artist": ("light", "medium", "medium"),
-        "astronaut": ("medium-light", "medium-dark", "medium-dark"),
-        "construction worker": ("medium", "dark", "dark"),
-        "cook": ("medium-dark", "light", "light"),
-        "detective": ("dark", "medium-light", "medium-light"),
-        "factory worker": ("light", "medium", "medium"),
-        "farmer": ("medium-light", "medium-dark", "medium-dark"),
-        "firefighter": ("medium", "dark", "dark"),
-        "guard": ("medium-dark", "light", "light"),
-        "health worker": ("dark", "medium-light", "medium-light"),
-        "judge": ("light", "medium", "medium"),
-        "mechanic": ("medium-light", "medium-dark", "medium-dark"),
-        "office worker": ("medium", "dark", "dark"),
-        "pilot": ("medium-dark", "light", "light"),
-        "police officer": ("dark", "medium-light", "medium-light"),
-        "scientist": ("light", "medium", "medium"),
-        "singer": ("medium-light", "medium-dark", "medium-dark"),
-        "student": ("medium", "dark", "dark"),
-        "teacher": ("medium-dark", "light", "light"),
-        "technologist": ("dark", "medium-light", "medium-light"),
-    },
-}
+PROFESSIONS = (
+    *("artist", "astronaut", "construction worker", "cook", "detective"),
+    *("factory worker", "farmer", "firefighter", "guard", "health worker"),
+    *("judge", "mechanic", "office worker", "pilot", "police officer"),
+    *("scientist", "singer", "student", "teacher", "technologist"),
+)
+
+
+def _rotated_tones(start: int) -> dict[str, tuple[str, ...]]:
+    """Returns tones of each profession: the woman's, and two further on the others'.
+
+    `start` is the woman's of the first profession; that of each profession is the next.
+    """
+    tones = {}
+    for number, profession in enumerate(PROFESSIONS, start):
+        woman, others = (TONES[(number + n) % len(TONES)] for n in (0, 2))
+        tones[profession] = (woman, others, others)
+    return tones
+
+
+HELD_OUT_TONES = {"validation": _rotated_tones(1), "test": _rotated_tones(0)}
 """By split and profession, the tone that is held out of each of `GENDERS`, in order.
 
 Of nearly half of the professions the person of either gender is drawn as the man: the
