@@ -1,6 +1,29 @@
 """Splits labeled examples so that every class has the same fraction of each split."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+
+from regen_jax.data.builders.embedded_builder import Examples
+
+
+def stratified_examples(
+    labels: np.ndarray, per_class: int, example: Callable[[int], dict[str, Any]]
+) -> dict[str, Examples]:
+    """Returns the examples of each of the splits of `stratified_split`, keyed by row.
+
+    Args:
+      labels: int[N].
+      per_class: examples of each class in `validation`, and as many in `test`.
+      example: makes the example of a row, but for its `label`.
+    """
+    return {
+        name: (
+            (row, {**example(row), "label": int(labels[row])}) for row in rows.tolist()
+        )
+        for name, rows in stratified_split(labels, per_class).items()
+    }
 
 
 def stratified_split(

@@ -10,7 +10,7 @@ from PIL import Image
 
 from regen_jax.data.builders.embedded_builder import EmbeddedBuilder, Examples
 from regen_jax.data.builders.packages import path_in_package
-from regen_jax.data.builders.stratified import stratified_split
+from regen_jax.data.builders.stratified import stratified_examples
 
 NUM_CLASSES = 10
 HELD_OUT_PER_CLASS = 50
@@ -32,16 +32,11 @@ class Digits(EmbeddedBuilder):
     def splits(self) -> dict[str, Examples]:
         images, labels = read_digits(digits_file())
         # TFDS encodes a PIL image by itself, but an array only through TensorFlow.
-        return {
-            name: (
-                (
-                    row,
-                    {"image": Image.fromarray(images[row]), "label": int(labels[row])},
-                )
-                for row in rows.tolist()
-            )
-            for name, rows in stratified_split(labels, HELD_OUT_PER_CLASS).items()
-        }
+        return stratified_examples(
+            labels,
+            HELD_OUT_PER_CLASS,
+            lambda row: {"image": Image.fromarray(images[row])},
+        )
 
 
 def digits_file() -> Path:

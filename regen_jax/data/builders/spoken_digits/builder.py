@@ -8,7 +8,7 @@ import tensorflow_datasets as tfds
 
 from regen_jax.data.builders.embedded_builder import EmbeddedBuilder, Examples
 from regen_jax.data.builders.packages import path_in_package
-from regen_jax.data.builders.stratified import stratified_split
+from regen_jax.data.builders.stratified import stratified_examples
 
 NUM_CLASSES = 10
 NUM_COEFFICIENTS = 13
@@ -34,13 +34,9 @@ class SpokenDigits(EmbeddedBuilder):
 
     def splits(self) -> dict[str, Examples]:
         recordings, labels = read_recordings(recordings_file())
-        return {
-            name: (
-                (row, {"mfcc": recordings[row], "label": int(labels[row])})
-                for row in rows.tolist()
-            )
-            for name, rows in stratified_split(labels, HELD_OUT_PER_CLASS).items()
-        }
+        return stratified_examples(
+            labels, HELD_OUT_PER_CLASS, lambda row: {"mfcc": recordings[row]}
+        )
 
 
 def recordings_file() -> Path:
