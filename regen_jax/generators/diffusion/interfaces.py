@@ -38,10 +38,8 @@ class Scales(NamedTuple):
     sigma: jax.Array
 
 
-class Process(Checked, abc.ABC):
-    """How data become noise, and what the network predicts of it."""
-
-    registry: ClassVar[str] = "regen_jax.generators.diffusion.processes"
+class Noising(Checked, abc.ABC):
+    """How much of the data and of the noise there is in x_t, from time 0 to 1."""
 
     @abc.abstractmethod
     def scales(self, time: jax.Array) -> Scales:
@@ -50,6 +48,12 @@ class Process(Checked, abc.ABC):
     @abc.abstractmethod
     def time_at(self, noise_level: jax.Array) -> jax.Array:
         """Returns the times at which sigma / alpha has those values."""
+
+
+class Process(Noising):
+    """How data become noise, and what the network predicts of it."""
+
+    registry: ClassVar[str] = "regen_jax.generators.diffusion.processes"
 
     @abc.abstractmethod
     def error(
@@ -99,18 +103,10 @@ class Prediction(Checked, abc.ABC):
         """Converts a prediction at x_t, as `Process.estimate`."""
 
 
-class NoiseSchedule(Checked, abc.ABC):
-    """Scales of a process that preserves variance: alpha² + sigma² = 1."""
+class NoiseSchedule(Noising):
+    """Scales of a process that preserves variance: alpha² + sigma² = 1, alpha above 0."""
 
     registry: ClassVar[str] = "regen_jax.generators.diffusion.noise_schedules"
-
-    @abc.abstractmethod
-    def scales(self, time: jax.Array) -> Scales:
-        """Returns alpha, above 0, and sigma, 0 at time 1, at times of any shape."""
-
-    @abc.abstractmethod
-    def time_at(self, noise_level: jax.Array) -> jax.Array:
-        """Returns the times at which sigma / alpha has those values."""
 
 
 class TimeSampling(Checked, abc.ABC):
