@@ -25,7 +25,7 @@ from regen_jax.metrics.video import Hits, match_parts, warping_error
 from regen_jax.modalities.video import captions as captions_of
 from regen_jax.modalities.video import files
 from regen_jax.ranges import Count
-from regen_jax.spaces import Array, Tokens
+from regen_jax.spaces import Array
 from regen_jax.tasks.pictured import ImageTask
 
 FRECHET_DRAWS = 20
@@ -89,9 +89,7 @@ class VideoGeneration(ImageTask):
     num_frames: Count = 16
     judge_width: Count = 48
 
-    @property
-    def x(self) -> Tokens:
-        return captions_of.SPACE
+    x = captions_of.SPACE
 
     @property
     def y(self) -> Array:
