@@ -12,15 +12,13 @@ from tests.data.readers.user_set import UserSet
 FRAME = tfds.features.Image(shape=(None, None, 3), encoding_format="png")
 VIDEO = tfds.features.Sequence(FRAME)
 LABEL = tfds.features.ClassLabel(names=["apply_lipstick", "biking"])
+FEATURES = {"video": VIDEO, "label": LABEL}
 
 
 class LabeledClips(UserSet, skip_registration=True):
     """A few clips of one color per frame, with the features of TFDS's `ucf101`."""
 
-    VERSION = tfds.core.Version("2.0.0")
-
-    def __init__(self, data_dir, features=None):
-        features = features or {"video": VIDEO, "label": LABEL}
+    def __init__(self, data_dir, features=FEATURES):
         super().__init__(data_dir, "labeled_clips", features)
 
     def _split_generators(self, dl_manager):

@@ -14,15 +14,13 @@ from tests.data.readers.user_set import UserSet
 
 CAPTIONS = tfds.features.Sequence({"text": np.str_, "id": np.int64})
 IMAGE = tfds.features.Image(shape=(None, None, 3), encoding_format="png")
+FEATURES = {"image": IMAGE, "captions": CAPTIONS}
 
 
 class CocoCaptions(UserSet, skip_registration=True):
     """A few random pictures with the features and splits of TFDS's `coco_captions`."""
 
-    VERSION = tfds.core.Version("1.1.0")
-
-    def __init__(self, data_dir, features=None):
-        features = features or {"image": IMAGE, "captions": CAPTIONS}
+    def __init__(self, data_dir, features=FEATURES):
         super().__init__(data_dir, "coco_captions", features)
 
     def _split_generators(self, dl_manager):
