@@ -16,7 +16,7 @@ from regen_jax.config.registry import registered_names, resolve_class
 from regen_jax.data.host_features import as_batch
 from regen_jax.data.pipeline import first_batch
 from regen_jax.errors import UserError
-from regen_jax.evaluation.inference import sample
+from regen_jax.evaluation.inference import TrainedPipeline
 from regen_jax.interfaces import Abstraction
 from regen_jax.media.media import Media
 from regen_jax.spaces import Array, Category, Padded, Record, check
@@ -71,7 +71,8 @@ def test_run_of_records_trains_reports_samples_and_stores(tmp_path):
 
     prompts = as_batch(run.task.prompts(3), run.regeneration)
     variables = {"prior": state.averaged}
-    y_prime, y = sample(run.task, run.regeneration, variables, prompts, batch_size=3)
+    trained = TrainedPipeline(run.task, run.regeneration, variables)
+    y_prime, y = trained.sample(prompts, batch_size=3)
     check(run.regeneration.abstraction.output_space, y_prime, "Y′")
     np.testing.assert_array_equal(y_prime["picture"], prompts["x"]["picture"])
     np.testing.assert_array_equal(y.length, [1, 2, 3])
@@ -108,8 +109,9 @@ def test_sample_that_is_not_finite_names_its_field():
     shapes = jax.eval_shape(run.stages[0].init, jax.random.key(0), {})
     variables = jax.tree.map(lambda p: np.full(p.shape, np.nan, p.dtype), shapes)
     prompts = as_batch(run.task.prompts(3), run.regeneration)
+    trained = TrainedPipeline(run.task, run.regeneration, {"prior": variables})
     with pytest.raises(UserError, match="3 of 3 samples of Y′, tracks are not finite"):
-        sample(run.task, run.regeneration, {"prior": variables}, prompts)
+        trained.sample(prompts)
 
 
 @pytest.mark.parametrize(

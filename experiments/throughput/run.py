@@ -22,7 +22,7 @@ from regen_jax.cli import commands
 from regen_jax.config.build import Run, build
 from regen_jax.data.host_features import as_batch, open_examples
 from regen_jax.data.pipeline import first_batch
-from regen_jax.evaluation.inference import sample
+from regen_jax.evaluation.inference import TrainedPipeline
 from regen_jax.training.inspect.flops import model_flops
 from regen_jax.training.parallel.strategies import make_strategy
 from regen_jax.training.parallel.strategy import Strategy
@@ -104,12 +104,11 @@ def main() -> None:
     print(f"a 2048 x 2048 matrix product in float32: {peak / 1e9:.0f} GFLOP/s")
 
     length = int(np.prod(run.regeneration.abstraction.output_space.shape))
+    trained = TrainedPipeline(run.task, run.regeneration, variables)
     for number in SAMPLES.value:
         prompts = as_batch(run.task.prompts(number), run.regeneration)
         seconds = median_seconds(
-            lambda prompts=prompts, number=number: sample(
-                run.task, run.regeneration, variables, prompts, batch_size=number
-            ),
+            functools.partial(trained.sample, prompts, batch_size=number),
             REPEATS.value,
         )
         print(

@@ -36,7 +36,7 @@ from regen_jax.cli.train_run import train_run
 from regen_jax.config.build import build
 from regen_jax.data.host_features import as_batch
 from regen_jax.errors import UserError
-from regen_jax.evaluation.inference import sample
+from regen_jax.evaluation.inference import TrainedPipeline
 
 DEVICES = flags.DEFINE_multi_integer(
     "devices", [1, 2, 8], "numbers of devices on which runs are read"
@@ -107,7 +107,8 @@ def read(folder: Path, written: Path, number: int) -> dict[str, Any]:
         run = build(config)
         prompts = as_batch(run.task.prompts(SAMPLES), run.regeneration)
         variables = {n: stage.variables for n, stage in load_run(run, path).items()}
-        y_prime, y = sample(run.task, run.regeneration, variables, prompts)
+        trained = TrainedPipeline(run.task, run.regeneration, variables)
+        y_prime, y = trained.sample(prompts)
         place.mkdir(parents=True)
         np.savez(place / "samples.npz", y_prime=y_prime, y=y)
         parameters = digests(variables)

@@ -19,7 +19,7 @@ from regen_jax.config.build import Run, build
 from regen_jax.data.host_features import as_batch
 from regen_jax.errors import LimitError, UserError
 from regen_jax.evaluation.evaluator import count
-from regen_jax.evaluation.inference import decode, sample
+from regen_jax.evaluation.inference import TrainedPipeline
 from regen_jax.files import replaced
 from regen_jax.interfaces import Example
 from regen_jax.media.media import Media
@@ -88,12 +88,12 @@ def sample_run(
     )
     stages = load_run(run, directory)
     variables = {name: stage.variables for name, stage in stages.items()}
+    trained = TrainedPipeline(run.task, run.regeneration, variables)
     if edited:
         drawn = np.stack(edited)
-        y = decode(run.task, run.regeneration, variables, drawn, seed)
+        y = trained.decode(drawn, seed)
     else:
-        size = run.evaluation.batch_size
-        drawn, y = sample(run.task, run.regeneration, variables, batch, seed, size)
+        drawn, y = trained.sample(batch, seed, run.evaluation.batch_size)
     media = run.task.render_samples(batch, y)
     if abstraction.human_editable:
         texts = [edited_y_prime.to_text(abstraction, sampled) for sampled in drawn]

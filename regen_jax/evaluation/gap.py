@@ -5,7 +5,7 @@ import math
 
 from regen_jax.data.pipeline import first_batch
 from regen_jax.evaluation.evaluator import EvaluationData, Evaluator, count
-from regen_jax.evaluation.inference import decode_true
+from regen_jax.evaluation.inference import TrainedPipeline
 from regen_jax.evaluation.samples import Samples
 from regen_jax.interfaces import RunVariables
 from regen_jax.training.stage import Report
@@ -44,9 +44,8 @@ class Gap(Evaluator):
         prompts = examples = self.samples.prompts()
         if "y" not in prompts:
             examples = first_batch(data.core_examples, count(prompts))
-        y = decode_true(
-            data.task, regeneration, variables, examples, 0, data.batch_size
-        )
+        trained = TrainedPipeline(data.task, regeneration, variables)
+        y = trained.decode_true(examples, batch_size=data.batch_size)
         examples = {name: examples[name] for name in prompts}
         generated = self.samples.generated(examples, y)
         for name, value in self.samples.sample_metrics(variables)(generated).items():

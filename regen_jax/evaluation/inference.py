@@ -1,5 +1,6 @@
 """The pipeline applied to any number of examples: samples, Y′ and reconstructions."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,7 +12,7 @@ from regen_jax.data.host_features import open_examples
 from regen_jax.data.pipeline import evaluation_batches
 from regen_jax.errors import UserError
 from regen_jax.evaluation.evaluator import concatenate, count
-from regen_jax.interfaces import Example, RunVariables, Task, Variables
+from regen_jax.interfaces import Example, RunVariables, Task
 from regen_jax.random import example_keys, split_keys
 from regen_jax.regeneration import Regeneration
 from regen_jax.spaces import Padded, Value
@@ -22,56 +23,102 @@ _encode = jax.jit(Regeneration.encode, static_argnums=0)
 _decode = jax.jit(Regeneration.decode, static_argnums=0)
 
 
-def sample(
-    task: Task,
-    regeneration: Regeneration,
-    variables: RunVariables,
-    prompts: Example,
-    seed: int = 0,
-    batch_size: int = 250,
-    first_index: int = 0,
-) -> tuple[Any, Any]:
-    """Draws y′ [N, …] and postprocessed y [N, …] for a batch of prompts.
+@dataclasses.dataclass(frozen=True)
+class TrainedPipeline:
+    """A pipeline with the variables of its stages.
 
-    Example i of a seed is the same however many are drawn, in whatever batches. The
-    prompts are examples first_index … first_index + N - 1.
-
-    Raises:
-      UserError: a y′ or y is not finite.
-    """
-    generate = functools.partial(_generate, regeneration, variables)
-    y_prime, y = _in_batches(
-        generate, regeneration.prompt(prompts), seed, batch_size, first_index
-    )
-    _check_finite(y_prime, "samples of Y′")
-    return y_prime, _postprocessed(task, y)
-
-
-def decode_true(
-    task: Task,
-    regeneration: Regeneration,
-    variables: RunVariables,
-    examples: Example,
-    seed: int = 0,
-    batch_size: int = 250,
-) -> Any:
-    """Draws postprocessed y [N, …] from the true y′ of a batch of examples.
-
-    The decoder has the keys of `sample` for the same examples as prompts.
-
-    Raises:
-      UserError: a y is not finite.
+    Attributes:
+      task: postprocesses y.
+      regeneration: the pipeline.
+      variables: of all its stages.
     """
 
-    def reconstruct_as_sampled(keys: jax.Array, batch: Any) -> Any:
-        return _reconstruct(
-            regeneration, _decoding(variables), split_keys(keys)[1], batch
-        )
+    task: Task
+    regeneration: Regeneration
+    variables: RunVariables
 
-    y = _in_batches(
-        reconstruct_as_sampled, regeneration.reference(examples), seed, batch_size, 0
-    )
-    return _postprocessed(task, y)
+    def sample(
+        self,
+        prompts: Example,
+        seed: int = 0,
+        batch_size: int = 250,
+        first_index: int = 0,
+    ) -> tuple[Any, Any]:
+        """Draws y′ [N, …] and postprocessed y [N, …] for a batch of prompts.
+
+        Example i of a seed is the same however many are drawn, in whatever batches. The
+        prompts are examples first_index … first_index + N - 1.
+
+        Raises:
+          UserError: a y′ or y is not finite.
+        """
+        generate = functools.partial(_generate, self.regeneration, self.variables)
+        inputs = self.regeneration.prompt(prompts)
+        y_prime, y = _in_batches(generate, inputs, seed, batch_size, first_index)
+        _check_finite(y_prime, "samples of Y′")
+        return y_prime, _postprocessed(self.task, y)
+
+    def decode_true(
+        self, examples: Example, seed: int = 0, batch_size: int = 250
+    ) -> Any:
+        """Draws postprocessed y [N, …] from the true y′ of a batch of examples.
+
+        The decoder has the keys of `sample` for the same examples as prompts.
+
+        Raises:
+          UserError: a y is not finite.
+        """
+
+        def reconstruct_as_sampled(keys: jax.Array, batch: Any) -> Any:
+            return self._reconstruct(split_keys(keys)[1], batch)
+
+        inputs = self.regeneration.reference(examples)
+        y = _in_batches(reconstruct_as_sampled, inputs, seed, batch_size, 0)
+        return _postprocessed(self.task, y)
+
+    def decode(self, y_prime: Any, seed: int = 0) -> Any:
+        """Returns postprocessed y [N, …] of y′ [N, …], with the decoder's keys of `sample`.
+
+        Raises:
+          UserError: a y is not finite.
+        """
+        keys = example_keys(jax.random.key(seed), 0, count(y_prime))
+        y = _decode(self.regeneration, self.variables, split_keys(keys)[1], y_prime)
+        return _postprocessed(self.task, jax.device_get(y))
+
+    def reconstruct(self, batch_size: int, split: str) -> tuple[Any, Any]:
+        """Returns postprocessed y [N, …] of a split, and Y → Y′ → Y of each.
+
+        Raises:
+          UserError: a reconstruction is not finite.
+        """
+        originals, reconstructions = [], []
+        first = 0
+        examples = open_examples(self.task, self.regeneration, split)
+        for batch in evaluation_batches(examples, batch_size):
+            keys = example_keys(jax.random.key(0), first, count(batch))
+            first += count(batch)
+            y = self._reconstruct(keys, self.regeneration.reference(batch))
+            reconstructions.append(jax.device_get(y))
+            originals.append(batch["y"])
+        y = _postprocessed(self.task, concatenate(reconstructions), "reconstructions")
+        return concatenate(originals), y
+
+    def encode(self, batch: Example, batch_size: int) -> Any:
+        """Returns y′ [N, …] of a batch [N, …], computed in smaller ones."""
+        encoded = []
+        for first in range(0, count(batch), batch_size):
+            rows = slice(first, first + batch_size)
+            part = jax.tree.map(lambda x, rows=rows: x[rows], batch)
+            y_prime = _encode(self.regeneration, self.variables, part)
+            encoded.append(jax.device_get(y_prime))
+        return concatenate(encoded)
+
+    def _reconstruct(self, keys: jax.Array, batch: Example) -> Value:
+        """Maps Y → Y′ → Y; variables are those alone, so that stages share one program."""
+        names = ("abstraction", "decoder", "finetune")
+        variables = {n: self.variables[n] for n in names if n in self.variables}
+        return _reconstruct(self.regeneration, variables, keys, batch)
 
 
 def _in_batches(
@@ -102,66 +149,6 @@ def _in_batches(
         size = min(batch_size, number - first)
         outputs.append(jax.tree.map(lambda x, size=size: x[:size], batch))
     return concatenate(outputs)
-
-
-def decode(
-    task: Task,
-    regeneration: Regeneration,
-    variables: RunVariables,
-    y_prime: Any,
-    seed: int = 0,
-) -> Any:
-    """Returns postprocessed y [N, …] of y′ [N, …], with the decoder's keys of `sample`.
-
-    Raises:
-      UserError: a y is not finite.
-    """
-    keys = example_keys(jax.random.key(seed), 0, count(y_prime))
-    y = _decode(regeneration, variables, split_keys(keys)[1], y_prime)
-    return _postprocessed(task, jax.device_get(y))
-
-
-def reconstruct(
-    task: Task,
-    regeneration: Regeneration,
-    variables: RunVariables,
-    batch_size: int,
-    split: str,
-) -> tuple[Any, Any]:
-    """Returns postprocessed y [N, …] of a split, and Y → Y′ → Y of each.
-
-    Raises:
-      UserError: a reconstruction is not finite.
-    """
-    originals, reconstructions = [], []
-    first = 0
-    for batch in evaluation_batches(
-        open_examples(task, regeneration, split), batch_size
-    ):
-        keys = example_keys(jax.random.key(0), first, count(batch))
-        first += count(batch)
-        y = _reconstruct(
-            regeneration, _decoding(variables), keys, regeneration.reference(batch)
-        )
-        reconstructions.append(jax.device_get(y))
-        originals.append(batch["y"])
-    y = _postprocessed(task, concatenate(reconstructions), "reconstructions")
-    return concatenate(originals), y
-
-
-def encode(
-    regeneration: Regeneration,
-    variables: RunVariables,
-    batch: Example,
-    batch_size: int,
-) -> Any:
-    """Returns y′ [N, …] of a batch [N, …], computed in smaller ones."""
-    encoded = []
-    for first in range(0, count(batch), batch_size):
-        rows = slice(first, first + batch_size)
-        part = jax.tree.map(lambda x, rows=rows: x[rows], batch)
-        encoded.append(jax.device_get(_encode(regeneration, variables, part)))
-    return concatenate(encoded)
 
 
 def _postprocessed(task: Task, y: Value, name: str = "samples of Y") -> Value:
@@ -196,9 +183,3 @@ def _check_finite(value: Value, name: str) -> None:
             f"{number} of {len(values)} {name} are not finite: train with a lower "
             "learning rate, or sample by another solver or in more steps"
         )
-
-
-def _decoding(variables: RunVariables) -> dict[str, Variables]:
-    """Returns the variables of Y → Y′ → Y alone, so that stages share one program."""
-    names = ("abstraction", "decoder", "finetune")
-    return {name: variables[name] for name in names if name in variables}

@@ -3,7 +3,7 @@
 import dataclasses
 
 from regen_jax.evaluation.evaluator import EvaluationData, Evaluator
-from regen_jax.evaluation.inference import reconstruct
+from regen_jax.evaluation.inference import TrainedPipeline
 from regen_jax.interfaces import RunVariables
 from regen_jax.training.stage import Report
 
@@ -25,9 +25,8 @@ class Reconstructions(Evaluator):
     def __call__(self, variables: RunVariables, report: Report) -> None:
         """Adds the task's `reconstruction_metrics` and rendered reconstructions."""
         data = self.data
-        y, reconstructed = reconstruct(
-            data.task, data.regeneration, variables, data.batch_size, data.split
-        )
+        trained = TrainedPipeline(data.task, data.regeneration, variables)
+        y, reconstructed = trained.reconstruct(data.batch_size, data.split)
         metrics = data.task.reconstruction_metrics(y, reconstructed)
         report.scalars |= {f"{self.stage}/{k}": v for k, v in metrics.items()}
         pairs = data.rendered((y, reconstructed))

@@ -14,7 +14,7 @@ from regen_jax.evaluation.evaluator import (
     concatenate,
     count,
 )
-from regen_jax.evaluation.inference import encode, sample
+from regen_jax.evaluation.inference import TrainedPipeline
 from regen_jax.interfaces import (
     Example,
     Generated,
@@ -37,7 +37,8 @@ class Samples(Evaluator):
         task, regeneration, data = self.data.task, self.data.regeneration, self.data
         core = task.core_list(data.split)
         prompts = self.prompts()
-        y_prime, y = sample(task, regeneration, variables, prompts, 0, data.batch_size)
+        trained = TrainedPipeline(task, regeneration, variables)
+        y_prime, y = trained.sample(prompts, batch_size=data.batch_size)
         generated = self.generated(prompts, y)
         metrics = self._metrics(variables, y_prime, generated)
         report.scalars |= {f"samples/{name}": value for name, value in metrics.items()}
@@ -49,9 +50,7 @@ class Samples(Evaluator):
             return
         examples = task.examples(data.split)
         rest = as_batch([examples[int(row)] for row in others], regeneration)
-        drawn = sample(
-            task, regeneration, variables, rest, 0, data.batch_size, count(y)
-        )
+        drawn = trained.sample(rest, 0, data.batch_size, first_index=count(y))
         prompts, y_prime, y = concatenate([(prompts, y_prime, y), (rest, *drawn)])
         metrics = self._metrics(variables, y_prime, Generated(prompts, y))
         report.scalars |= {f"whole/{name}": value for name, value in metrics.items()}
@@ -100,7 +99,8 @@ class Samples(Evaluator):
         metrics = self.sample_metrics(variables)(generated)
         metrics |= prior.target_metrics(y_prime)
         if "y" in prompts:
-            true = encode(regeneration, variables, prompts, self.data.batch_size)
+            trained = TrainedPipeline(self.data.task, regeneration, variables)
+            true = trained.encode(prompts, self.data.batch_size)
             metrics |= regeneration.abstraction.code_metrics(y_prime, true)
             baseline = prior.target_metrics(true)
             metrics |= {f"true_{name}": value for name, value in baseline.items()}

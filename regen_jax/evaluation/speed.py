@@ -5,7 +5,7 @@ from typing import Any
 
 from regen_jax.data.host_features import as_batch
 from regen_jax.evaluation.evaluator import EvaluationData, concatenate
-from regen_jax.evaluation.inference import sample
+from regen_jax.evaluation.inference import TrainedPipeline
 from regen_jax.interfaces import RunVariables
 
 NUM_SINGLES = 3
@@ -23,11 +23,12 @@ def sampling_speed(data: EvaluationData, variables: RunVariables) -> dict[str, f
     task = data.task
     number = min(data.num_samples or data.batch_size, data.batch_size)
     prompts = task.prompts(number, data.split)
+    trained = TrainedPipeline(task, data.regeneration, variables)
 
     def timed(prompts: list) -> tuple[Any, float]:
         start = time.perf_counter()
         batch = as_batch(prompts, data.regeneration)
-        _, y = sample(task, data.regeneration, variables, batch, 0, len(prompts))
+        _, y = trained.sample(batch, batch_size=len(prompts))
         return y, time.perf_counter() - start
 
     timed(prompts[:1])

@@ -14,7 +14,7 @@ from regen_jax.config.build import build
 from regen_jax.data.host_features import as_batch
 from regen_jax.data.pipeline import first_batch
 from regen_jax.errors import UserError
-from regen_jax.evaluation.inference import sample
+from regen_jax.evaluation.inference import TrainedPipeline
 from regen_jax.training.parallel.reductions import Reduction
 from regen_jax.training.schedules.warmup_cosine import WarmupCosine
 from regen_jax.training.stage import StageOptions
@@ -89,7 +89,8 @@ def test_parts_from_outside_train_and_generate():
         assert np.isfinite(metrics["loss"]) and metrics["grad_norm"] > 0
         frozen[stage.name] = state.averaged
     x = as_batch(run.task.prompts(5), run.regeneration)
-    y_prime, y = sample(run.task, run.regeneration, frozen, x, batch_size=2)
+    trained = TrainedPipeline(run.task, run.regeneration, frozen)
+    y_prime, y = trained.sample(x, batch_size=2)
     assert y_prime.shape == (5, 4, 1) and y.shape == (5, 4, 4, 1)
     report = run.stages[-1].report(frozen["prior"], frozen)
     assert set(report.scalars) == {"prior/loss", "samples/number"}

@@ -9,6 +9,7 @@ import pytest
 from regen_jax.abstractions.identity import Identity
 from regen_jax.errors import UserError
 from regen_jax.evaluation import inference
+from regen_jax.evaluation.inference import TrainedPipeline
 from regen_jax.interfaces import Generator
 from regen_jax.regeneration import Regeneration
 from regen_jax.spaces import Array, Padded
@@ -55,20 +56,21 @@ def pipeline(prior, decoder) -> Regeneration:
 
 
 def test_y_prime_that_is_not_finite_raises_user_error():
-    parts = pipeline(Quotient, Copy)
+    trained = TrainedPipeline(BYTES, pipeline(Quotient, Copy), VARIABLES)
     message = "^1 of 3 samples of Y′ are not finite: train with a lower learning rate"
     with pytest.raises(UserError, match=message):
-        inference.sample(BYTES, parts, VARIABLES, {"x": VALUES})
-    _, y = inference.sample(BYTES, parts, VARIABLES, {"x": VALUES[[0, 2]]})
+        trained.sample({"x": VALUES})
+    _, y = trained.sample({"x": VALUES[[0, 2]]})
     assert y.tolist() == [[1, 1], [1, 1]]
 
 
 def test_y_that_is_not_finite_raises_user_error():
-    parts, message = pipeline(Copy, Quotient), "^1 of 3 samples of Y are not finite: "
+    trained = TrainedPipeline(BYTES, pipeline(Copy, Quotient), VARIABLES)
+    message = "^1 of 3 samples of Y are not finite: "
     calls = (
-        lambda: inference.sample(BYTES, parts, VARIABLES, {"x": VALUES}),
-        lambda: inference.decode(BYTES, parts, VARIABLES, VALUES),
-        lambda: inference.decode_true(BYTES, parts, VARIABLES, {"y": VALUES}),
+        lambda: trained.sample({"x": VALUES}),
+        lambda: trained.decode(VALUES),
+        lambda: trained.decode_true({"y": VALUES}),
     )
     for call in calls:
         with pytest.raises(UserError, match=message):

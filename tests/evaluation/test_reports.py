@@ -19,7 +19,7 @@ from regen_jax.data.host_features import open_examples
 from regen_jax.errors import UserError
 from regen_jax.evaluation import speed
 from regen_jax.evaluation.evaluator import EvaluationData
-from regen_jax.evaluation.inference import reconstruct
+from regen_jax.evaluation.inference import TrainedPipeline
 from regen_jax.evaluation.likelihood import num_predictions
 from regen_jax.evaluation.reporter import attempt, finite
 from regen_jax.interfaces import CoreList, Generator, LossOutput, Task
@@ -154,9 +154,8 @@ def test_no_metric_depends_on_the_batch_size():
     assert {"prior/loss", "prior/squared", "samples/mean"} <= set(found[0])
     for other in found[1:]:
         assert other == pytest.approx(found[0], rel=1e-5)
-    drawn = [
-        reconstruct(Numbers(), PARTS, VARIABLES, size, "test")[1] for size in (5, 12)
-    ]
+    trained = TrainedPipeline(Numbers(), PARTS, VARIABLES)
+    drawn = [trained.reconstruct(size, "test")[1] for size in (5, 12)]
     np.testing.assert_allclose(*drawn, rtol=1e-6)
     assert len(np.unique(drawn[0])) == 12
 
@@ -250,14 +249,14 @@ def test_latency_is_of_one_example_and_throughput_of_a_batch(monkeypatch):
 
     clock, compiled = [0.0], set()
 
-    def sample(task, parts, variables, prompts, seed, batch_size):
+    def sample(self, prompts, batch_size):
         number = len(prompts["x"])
         # Of a shape that is new, a minute to compile.
         clock[0] += 60.0 if number not in compiled else 1 + 0.5 * number
         compiled.add(number)
         return None, prompts["y"]
 
-    monkeypatch.setattr(speed, "sample", sample)
+    monkeypatch.setattr(TrainedPipeline, "sample", sample)
     timer = types.SimpleNamespace(perf_counter=lambda: clock[0])
     monkeypatch.setattr(speed, "time", timer)
     data = EvaluationData(Spoken(), PARTS, "test", batch_size=10, num_samples=0)
