@@ -89,16 +89,12 @@ def _forward(jaxpr: Jaxpr, trained: Marks) -> set[Var]:
     depends = _real(jaxpr.invars, trained)
     for eqn in jaxpr.eqns:
         inputs = _marks(eqn.invars, depends)
-        if not any(inputs) or eqn.primitive.name == "stop_gradient":
-            continue
-        outputs = [True] * len(eqn.outvars)
-        if not _is_loop(eqn):
-            of_parts = [
+        if any(inputs) and eqn.primitive.name != "stop_gradient":
+            outputs = [
                 _marks(part.outvars, _forward(part, inputs[skipped:]))
-                for part, _, skipped in _parts(eqn)
+                for part, skipped in _branches(eqn)
             ]
-            outputs = list(map(any, zip(*of_parts, strict=True))) or outputs
-        depends |= _real(eqn.outvars, outputs)
+            depends |= _real(eqn.outvars, _any_branch(outputs, len(eqn.outvars)))
     return depends
 
 
@@ -107,17 +103,24 @@ def _backward(jaxpr: Jaxpr, needed: Marks) -> set[Var]:
     wanted = _real(jaxpr.outvars, needed)
     for eqn in reversed(jaxpr.eqns):
         outputs = _marks(eqn.outvars, wanted)
-        if not any(outputs) or eqn.primitive.name == "stop_gradient":
-            continue
-        inputs = [True] * len(eqn.invars)
-        if not _is_loop(eqn):
-            of_parts = [
+        if any(outputs) and eqn.primitive.name != "stop_gradient":
+            inputs = [
                 [False] * skipped + _marks(part.invars, _backward(part, outputs))
-                for part, _, skipped in _parts(eqn)
+                for part, skipped in _branches(eqn)
             ]
-            inputs = list(map(any, zip(*of_parts, strict=True))) or inputs
-        wanted |= _real(eqn.invars, inputs)
+            wanted |= _real(eqn.invars, _any_branch(inputs, len(eqn.invars)))
     return wanted
+
+
+def _branches(eqn: JaxprEqn) -> list[tuple[Jaxpr, int]]:
+    """Returns programs that pass values on one by one, and the inputs each skips."""
+    # Inputs and outputs of a loop depend on one another as they go round.
+    return [] if _is_loop(eqn) else [(part, n) for part, _, n in _parts(eqn)]
+
+
+def _any_branch(marks: list[Marks], number: int) -> Marks:
+    """Returns which of a number of variables any branch marks; all without branches."""
+    return list(map(any, zip(*marks, strict=True))) or [True] * number
 
 
 def _parts(eqn: JaxprEqn) -> list[tuple[Jaxpr, int, int]]:
@@ -165,7 +168,6 @@ def _operations(eqn: JaxprEqn) -> float:
 
 
 def _is_loop(eqn: JaxprEqn) -> bool:
-    # Their inputs and outputs depend on one another as they go round.
     return eqn.primitive.name in ("scan", "while")
 
 
