@@ -7,7 +7,11 @@ import jax
 import jax.numpy as jnp
 
 from regen_jax.networks.conditioning.interface import Condition, Conditioning, Estimate
-from regen_jax.networks.conditioning.record import join_conditions, mechanism
+from regen_jax.networks.conditioning.record import (
+    check_record,
+    join_conditions,
+    mechanism,
+)
 from regen_jax.networks.conditioning.spatial import SpatialEncoder, target_estimate
 from regen_jax.networks.linear import Linear
 from regen_jax.ranges import Count
@@ -86,11 +90,7 @@ class FieldsConditioning(Conditioning):
     def module(
         self, source_space: Space, target_space: Array, width: int, dtype: jnp.dtype
     ) -> FieldsEncoder:
-        if not isinstance(source_space, Record):
-            raise ValueError(
-                f"conditioning on fields needs a Record, not {source_space}: use "
-                "'automatic'"
-            )
+        check_record("conditioning on fields", source_space)
         for name, field in source_space.fields:
             if mechanism(field, target_space) != "spatial":
                 raise ValueError(

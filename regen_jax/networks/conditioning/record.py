@@ -94,16 +94,19 @@ class RecordConditioning(Conditioning):
     def module(
         self, source_space: Space, target_space: Array, width: int, dtype: jnp.dtype
     ) -> RecordEncoder:
-        if not isinstance(source_space, Record):
-            raise ValueError(
-                f"record conditioning needs a Record, not {source_space}: use 'automatic'"
-            )
+        check_record("record conditioning", source_space)
         return RecordEncoder(source_space, target_space, width, dtype, self.pictures)
 
     def estimate(
         self, source_space: Space, target_space: Array, source: Value
     ) -> Estimate | None:
         return target_estimate(source_space, target_space, source)
+
+
+def check_record(kind: str, source_space: Space) -> None:
+    """Raises a ValueError where a kind of conditioning is given no Record."""
+    if not isinstance(source_space, Record):
+        raise ValueError(f"{kind} needs a Record, not {source_space}: use 'automatic'")
 
 
 def mechanism(
