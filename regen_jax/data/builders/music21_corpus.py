@@ -35,6 +35,11 @@ FEATURES = {
     "title": tfds.features.Text(),
 }
 """Of a score that `readers.scores` reads."""
+RELEASE_NOTES = {
+    "2.1.0": "The feature `metre` is called `meter`; nothing else changed.",
+    "1.0.0": "The corpus of music21 10.5.1.",
+}
+"""Of every set from the corpus; each has its own of 2.0.0."""
 
 
 class UnsuitablePiece(Exception):

@@ -12,9 +12,8 @@ class Chorales(EmbeddedBuilder):
     """267 chorales for training; of other tunes, 36 for validation, 53 for testing."""
 
     RELEASE_NOTES: ClassVar = {
-        "2.1.0": "The feature `metre` is called `meter`; nothing else changed.",
+        **music21_corpus.RELEASE_NOTES,
         "2.0.0": "36 chorales of `train` are `validation`; `test` is as it was.",
-        "1.0.0": "The corpus of music21 10.5.1.",
     }
     FEATURES: ClassVar = music21_corpus.FEATURES
 

@@ -20,9 +20,8 @@ class FolkTunes(EmbeddedBuilder):
     """
 
     RELEASE_NOTES: ClassVar = {
-        "2.1.0": "The feature `metre` is called `meter`; nothing else changed.",
+        **music21_corpus.RELEASE_NOTES,
         "2.0.0": "Without tunes of chorales for validation.",
-        "1.0.0": "The corpus of music21 10.5.1.",
     }
     FEATURES: ClassVar = music21_corpus.FEATURES
 
