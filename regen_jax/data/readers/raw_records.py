@@ -84,7 +84,7 @@ def open_source(
 
 @dataclasses.dataclass(frozen=True)
 class ParsedRecords:
-    """Examples that are read from their files on every access.
+    """Examples that are made of their records on every access.
 
     Attributes:
       source: the records of a split.

@@ -12,7 +12,8 @@ from annotated_types import Interval
 
 from regen_jax.data.host_features import Origin
 from regen_jax.data.readers import digit_strings
-from regen_jax.data.readers.digit_strings import DigitStrings, open_digit_strings
+from regen_jax.data.readers.digit_strings import open_digit_strings
+from regen_jax.data.readers.raw_records import ParsedRecords
 from regen_jax.data.readers.speech_recordings import open_recordings
 from regen_jax.data.tfds import prepared
 from regen_jax.data.tfds.splits import SetOptions
@@ -203,7 +204,7 @@ def _open_recordings(options: SpeechOptions, split: str) -> Speech:
     left_out = [*recordings.too_long, *filter(None, recordings.unwritable), *longer]
     folder = prepared.require(options.name, split, options.dir).data_dir
     return Speech(
-        _RecordingPairs(recordings, rows, options),
+        ParsedRecords(recordings, rows, functools.partial(_recording_pair, options)),
         options.wave,
         tuple(left_out),
         Origin(Path(folder), f"{options} {split}"),
@@ -229,40 +230,25 @@ def _open_digit_strings(options: SpeechOptions, split: str) -> Speech:
             "%s (%s): left out are %d strings of more than %d digits",
             *(options.name, split, len(strings.too_long), options.max_digits),
         )
-    examples = _StringPairs(strings, options.max_characters)
+    parse = functools.partial(_string_pair, options.max_characters)
+    examples = ParsedRecords(strings, range(len(strings)), parse)
     return Speech(examples, strings.x, strings.too_long)
 
 
-@dataclasses.dataclass(frozen=True)
-class _RecordingPairs:
-    recordings: Sequence[dict[str, Any]]
-    rows: list[int]
-    options: SpeechOptions
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        example = dict(self.recordings[self.rows[index]])
-        wave = example.pop("audio").astype(np.float32) / 32768
-        return example | {
-            "speech": _pad(wave, self.options.wave.shape[0]),
-            "text": characters.encode(self.options.text, example["text"]),
-        }
+def _recording_pair(
+    options: SpeechOptions, recording: dict[str, Any]
+) -> dict[str, Any]:
+    example = dict(recording)
+    wave = example.pop("audio").astype(np.float32) / 32768
+    return example | {
+        "speech": _pad(wave, options.wave.shape[0]),
+        "text": characters.encode(options.text, example["text"]),
+    }
 
 
-@dataclasses.dataclass(frozen=True)
-class _StringPairs:
-    strings: DigitStrings
-    max_characters: int
-
-    def __len__(self) -> int:
-        return len(self.strings)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        example = self.strings[index]
-        text = np.pad(example["y"], (0, self.max_characters - len(example["y"])))
-        return {"speech": example["x"], "text": text}
+def _string_pair(max_characters: int, string: dict[str, Any]) -> dict[str, Any]:
+    text = np.pad(string["y"], (0, max_characters - len(string["y"])))
+    return {"speech": string["x"], "text": text}
 
 
 def _pad(wave: np.ndarray, size: int) -> Padded:
