@@ -9,8 +9,6 @@ Expected of the default, after 20 minutes of CPU time with the judges: 96 % of l
 recognized, 99 % of real sounds. The voices are synthetic.
 """
 
-from typing import Any
-
 from ml_collections import ConfigDict
 
 from configs import common, generators
@@ -49,23 +47,9 @@ def get_config(arg: str = "") -> ConfigDict:
         name: common.wave_autoencoder(bottleneck, base, HOP)
         for name, bottleneck in BOTTLENECKS.items()
     }
-    parts = {
-        "abstraction": RULES | autoencoders,
-        "prior": _priors(base, patch=1 if abstraction == "latents" else 2),
-        "decoder": {"adversarial": common.vocoder(base)},
-    }
-    data = {"name": "spoken_sounds", "max_seconds": 1.024}
-    train = common.stages(STAGES, BASE if base else None)
-    sections = common.sections(chosen, "sound_generation", data, parts, train)
-    report = {"every": 5000, "samples": 0, "loop_samples": 180, "batch_size": 90}
-    return common.make_config(chosen["size"], sections, report, tiny={"samples": 12})
-
-
-def _priors(base: bool, patch: int) -> dict[str, Any]:
-    """Returns the options of each prior, by name."""
     size = generators.transformer(*(512, 8, 8) if base else (128, 4, 4), remat="none")
     tokens = generators.encoder_decoder(size, encoder_layers=1, dropout=0.1, top_p=0.9)
-    priors = generators.by_name(size, patch, tokens)
+    priors = generators.by_name(size, 1 if abstraction == "latents" else 2, tokens)
     for name in ("masked", "diffusion"):
         priors[name]["guidance"] = 2.0
     # A patch has more values than the network is wide: it predicts data, not noise.
@@ -73,4 +57,13 @@ def _priors(base: bool, patch: int) -> dict[str, Any]:
         "name": "flow_matching",
         "prediction": {"name": "x"},
     }
-    return priors
+    parts = {
+        "abstraction": RULES | autoencoders,
+        "prior": priors,
+        "decoder": {"adversarial": common.vocoder(base)},
+    }
+    data = {"name": "spoken_sounds", "max_seconds": 1.024}
+    train = common.stages(STAGES, BASE if base else None)
+    sections = common.sections(chosen, "sound_generation", data, parts, train)
+    report = {"every": 5000, "samples": 0, "loop_samples": 180, "batch_size": 90}
+    return common.make_config(chosen["size"], sections, report, tiny={"samples": 12})
