@@ -8,6 +8,8 @@ import numpy as np
 from regen_jax.interfaces import Abstraction, Task
 from regen_jax.spaces import Array, Padded, Record, length_mask
 
+NUMBER, FRAMES = 8, 4
+LEVEL = Array((FRAMES, 1), 0.0, 1.0, padded=True)
 PICTURE = Array((2, 2, 1), 0.0, 255.0, step=1.0)
 
 
@@ -15,27 +17,17 @@ PICTURE = Array((2, 2, 1), 0.0, 255.0, step=1.0)
 class Lamps(Task):
     """X is a picture and how bright it is in each frame, Y the clip that this makes."""
 
-    number: int = 8
-    frames: int = 4
-
-    @property
-    def x(self) -> Record:
-        level = Array((self.frames, 1), 0.0, 1.0, padded=True)
-        return Record((("level", level), ("picture", PICTURE)))
-
-    @property
-    def y(self) -> Array:
-        shape = (self.frames, *PICTURE.shape)
-        return dataclasses.replace(PICTURE, shape=shape, padded=True)
+    x = Record((("level", LEVEL), ("picture", PICTURE)))
+    y = dataclasses.replace(PICTURE, shape=(FRAMES, *PICTURE.shape), padded=True)
 
     def examples(self, split: str) -> list[dict]:
-        return [self._example(index) for index in range(self.number)]
+        return [self._example(index) for index in range(NUMBER)]
 
     def _example(self, index: int) -> dict:
         rng = np.random.default_rng(index)
-        length = np.int32(1 + index % self.frames)
-        valid = np.arange(self.frames)[:, None] < length
-        level = np.where(valid, rng.uniform(size=(self.frames, 1)), 0)
+        length = np.int32(1 + index % FRAMES)
+        valid = np.arange(FRAMES)[:, None] < length
+        level = np.where(valid, rng.uniform(size=LEVEL.shape), 0)
         level[0] = 1
         picture = rng.integers(0, 256, PICTURE.shape).astype(np.uint8)
         clip = (level[..., None, None] * picture).astype(np.uint8)
