@@ -114,7 +114,8 @@ def train(
         checkpoints.quarantine_after(start)
 
         shapes = jax.eval_shape(init)
-        flops = model_flops(stage, shapes, frozen, data.first_batch)
+        # Laid out as in the step, whose trace then finds that of the same parts.
+        flops = model_flops(stage, state, frozen, data.first_batch)
         step_fn = strategy.compile(
             functools.partial(train_step, stage, options), shapes
         )

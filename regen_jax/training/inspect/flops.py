@@ -49,10 +49,7 @@ def model_flops(stage: Stage, shapes: Tree, frozen: Frozen, batch: Batch) -> flo
         return stage.loss(variables, frozen, keys, batch, True).loss
 
     params = shapes.variables["params"]
-    arguments = jax.eval_shape(
-        lambda *trees: trees, params, shapes.variables, frozen, keys, batch
-    )
-    jaxpr = jax.make_jaxpr(loss)(*arguments).jaxpr
+    jaxpr = jax.make_jaxpr(loss)(params, shapes.variables, frozen, keys, batch).jaxpr
     number = len(jax.tree.leaves(params))
     trained = [index < number for index in range(len(jaxpr.invars))]
     return _flops(jaxpr, trained, [True])
