@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 
@@ -24,14 +25,47 @@ def shared_folder(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture(scope="session")
-def digits_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A data folder that holds the digits, prepared once for all workers."""
+def _prepared(
+    tmp_path_factory: pytest.TempPathFactory,
+    name: str,
+    replaced: dict[tuple[Any, str], Any],
+) -> str:
+    """Prepares a set in the shared folder, with attributes of its builder replaced."""
     from regen_jax.data.tfds.prepare import prepare
 
-    with shared_folder(tmp_path_factory, "data") as folder:
+    with (
+        shared_folder(tmp_path_factory, "data") as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for (owner, attribute), value in replaced.items():
+            patch.setattr(owner, attribute, value)
+        prepare(name, str(folder))
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def all_digits_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A data folder that holds all digits: to read them takes a second."""
+    from regen_jax.data.tfds.prepare import prepare
+
+    with shared_folder(tmp_path_factory, "all_digits") as folder:
         prepare("digits", str(folder))
     return str(folder)
+
+
+@pytest.fixture(scope="session")
+def digits_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A data folder that holds a digit in ten, as many of each class."""
+    from regen_jax.data.builders import stratified
+
+    split = stratified.stratified_split
+
+    def few(*arguments: Any) -> dict[str, np.ndarray]:
+        return {name: rows[::10] for name, rows in split(*arguments).items()}
+
+    return _prepared(
+        tmp_path_factory, "digits", {(stratified, "stratified_split"): few}
+    )
 
 
 @pytest.fixture(scope="session")
@@ -90,24 +124,6 @@ def music_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
         m.setattr(folk_tunes, "MAX_TUNES", 15)
         for name in ("chorales", "folk_tunes"):
             prepare(name, str(folder))
-    return str(folder)
-
-
-def _prepared(
-    tmp_path_factory: pytest.TempPathFactory,
-    name: str,
-    replaced: dict[tuple[Any, str], Any],
-) -> str:
-    """Prepares a set in the shared folder, with attributes of its builder replaced."""
-    from regen_jax.data.tfds.prepare import prepare
-
-    with (
-        shared_folder(tmp_path_factory, "data") as folder,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        for (owner, attribute), value in replaced.items():
-            patch.setattr(owner, attribute, value)
-        prepare(name, str(folder))
     return str(folder)
 
 

@@ -26,7 +26,7 @@ MISTAKES = {
     "batch-larger-than-data": (
         "train.judge.batch_size",
         5000,
-        "config.train.judge.batch_size: a batch of 5000 cannot be drawn from 4000",
+        "config.train.judge.batch_size: a batch of 5000 cannot be drawn from 400",
     ),
     "group-that-is-no-section": (
         "train.prior.optimizer.groups",

@@ -37,7 +37,7 @@ BAD_FLAGS = {
     ),
     "batch-larger-than-data": (
         ["--config.train.judge.batch_size=5000"],
-        ["5000", "4000"],
+        ["5000", "400"],
     ),
     "too-many-devices": (["--config.parallel.axes.data=2"], ["data 2", "there are 1"]),
     "unknown-flag": (["--wokdir=there"], ["wokdir"]),

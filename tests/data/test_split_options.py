@@ -17,7 +17,7 @@ def test_section_of_a_config_sets_the_splits(digits_dir):
     task = instantiate(ClassToImage, section, "config.data")
     assert task.splits == SplitOptions(validation="test[:7]")
     assert len(task.examples("validation")) == 7
-    assert len(task.examples("test")) == 500
+    assert len(task.examples("test")) == 50
     with pytest.raises(UserError, match="config.data.splits.dev is not an option"):
         instantiate(ClassToImage, {"splits": {"dev": "test"}}, "config.data")
 

@@ -34,7 +34,7 @@ LEAVES = HERE / "golden_leaves.json"
 
 BATCH_SIZE = 4
 DATA = {
-    "digits": "digits_dir",
+    "digits": "all_digits_dir",
     "harmony": "music_dir",
     "melody": "music_dir",
     "moving_digits": "moving_digits_dir",

@@ -125,7 +125,7 @@ def test_run_whose_palette_is_too_large_writes_nothing(tiny_config, tmp_path):
     config = tiny_config("abstraction=pixel_tokens")
     config.abstraction = {"name": "palette", "num_colors": 256}
     # Eight images, which lack some of the 256 grays.
-    config.train.abstraction.update({"batch_size": 8, "data_fraction": 8 / 4000})
+    config.train.abstraction.update({"batch_size": 8, "data_fraction": 8 / 400})
     with pytest.raises(UserError, match=r"is 256, more than the \d+ colors of the"):
         train_run(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()

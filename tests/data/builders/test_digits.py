@@ -13,9 +13,9 @@ from regen_jax.errors import UserError
 
 
 @pytest.fixture(scope="module")
-def splits(digits_dir):
+def splits(all_digits_dir):
     names = ("train", "validation", "test")
-    return {name: open_images("digits", name, digits_dir) for name in names}
+    return {name: open_images("digits", name, all_digits_dir) for name in names}
 
 
 def arrays(source):
@@ -67,10 +67,10 @@ def test_held_out_digits_equal_recorded_ones(splits):
         assert hashlib.sha256(content).hexdigest().startswith(digest)
 
 
-def test_second_preparation_changes_nothing(digits_dir):
-    before = prepare("digits", digits_dir)
+def test_second_preparation_changes_nothing(all_digits_dir):
+    before = prepare("digits", all_digits_dir)
     files = {path: path.stat() for path in before.data_path.iterdir()}
-    after = prepare("digits", digits_dir)
+    after = prepare("digits", all_digits_dir)
     assert after.data_dir == before.data_dir
     assert {path: path.stat() for path in after.data_path.iterdir()} == files
 

@@ -81,14 +81,16 @@ def prepared(moving_digits_dir):
     }
 
 
-def test_clips_show_digits_of_their_own_split_moved_by_the_rules(prepared, digits_dir):
+def test_clips_show_digits_of_their_own_split_moved_by_the_rules(
+    prepared, moving_digits_dir, all_digits_dir
+):
     """Each clip is drawn again from digits of the prepared set `digits` of its split."""
     from regen_jax.data.readers.images import open_images
 
     for name, clips in prepared.items():
-        digits = open_images("digits", name, digits_dir)
+        digits = open_images("digits", name, all_digits_dir)
         known = {crop(digits[i]["y"][..., 0]).tobytes() for i in range(len(digits))}
-        large = open_captioned_clips("moving_digits", name, 16, 64, digits_dir)
+        large = open_captioned_clips("moving_digits", name, 16, 64, moving_digits_dir)
         for caption, clip in list(zip(large.captions, large.clips, strict=True))[:40]:
             (part, *others) = parse(caption)
             if others:
