@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import Commands
+from tests.commands import Commands, OneServer, served
 from tests.prepared import shared_folder
 
 ROOT = Path(__file__).parent.parent
@@ -61,6 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
     seconds = _cache / "test_seconds.json"
     config.pluginmanager.register(LongestFilesFirst(config, seconds))
     config.pluginmanager.register(prepared)
+    config.pluginmanager.register(OneServer())
 
 
 def pytest_sessionfinish() -> None:
@@ -251,10 +252,11 @@ def without_data(tmp_path: Path) -> Callable[[Path], Path]:
 
 
 @pytest.fixture(scope="session")
-def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+def command(pytestconfig: pytest.Config) -> Iterator[Commands]:
     """Runs `regen_jax.train` and the others, as (name, *flags, **environment)."""
-    with Commands(tmp_path_factory.mktemp("commands")) as commands:
-        yield commands
+    with contextlib.ExitStack() as exits:
+        given = getattr(pytestconfig, "workerinput", {})
+        yield Commands(given.get("python") or exits.enter_context(served()))
 
 
 @pytest.fixture
