@@ -1,7 +1,8 @@
 """Runs commands as forks of an interpreter that has imported what they need.
 
 `command_server.py descriptor python` serves `command_client.py` until its stdin ends.
-Commands start in milliseconds so, and each is still a process of its own.
+Commands start in milliseconds so, and each is still a process of its own. The command
+`tests.traces` alone runs in the server, so that later forks have what it traces.
 """
 
 import contextlib
@@ -24,7 +25,7 @@ import regen_jax.cli.sample_run
 import regen_jax.cli.train_run
 import regen_jax.data.tfds.prepare  # noqa: F401
 from regen_jax.config import options_table
-from tests import faster_jax
+from tests import faster_jax, traces
 
 
 def become(
@@ -53,6 +54,17 @@ def become(
         status = 1
     sys.stdout.flush()
     os._exit(status)
+
+
+def _trace(*arguments: str) -> int:
+    """Traces a run in this process, and returns the exit status."""
+    try:
+        traces.trace(*arguments)
+    except Exception:
+        traceback.print_exc()
+        return 1
+    gc.freeze()
+    return 0
 
 
 class Server:
@@ -98,6 +110,13 @@ class Server:
         _, files, _, _ = socket.recv_fds(client, 1, 3)
         with client.makefile() as lines:
             request = json.loads(lines.readline())
+        if request["module"] == traces.__name__:
+            with client:
+                status = _trace(*request["arguments"])
+                client.sendall(b"%d\n%d\n" % (os.getpid(), status))
+            for file in files:
+                os.close(file)
+            return
         pid = os.fork()
         if pid == 0:
             self._leave()

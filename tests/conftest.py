@@ -112,17 +112,20 @@ def tiny_run(tiny_config):
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory, tiny_flags: list[str]) -> Path:
+def trained(
+    tmp_path_factory: pytest.TempPathFactory, tiny_flags: list[str], command: Commands
+) -> Path:
     """The workdir of a run of those flags, for all workers: to be copied or read.
 
-    What `train` wrote on its outputs is in the file `output` of the folder above.
+    What `train` wrote on its outputs is in the file `output` of the folder above. Commands
+    on such runs find them traced.
     """
     with shared_folder(tmp_path_factory, "trained") as folder:
         output = folder / "output"
         if not output.exists():
-            command = [sys.executable, "-m", "regen_jax.train", *tiny_flags]
+            train = [sys.executable, "-m", "regen_jax.train", *tiny_flags]
             done = subprocess.run(
-                [*command, f"--workdir={folder}/run"],
+                [*train, f"--workdir={folder}/run"],
                 cwd=ROOT,
                 check=False,
                 stdout=subprocess.PIPE,
@@ -131,6 +134,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_flags: list[str]) -> 
             )
             assert done.returncode == 0, done.stdout
             output.write_text(done.stdout)
+        done = command.run("tests.traces", f"{folder}/run")
+        assert done.returncode == 0, done.stderr
     return folder / "run"
 
 
