@@ -11,13 +11,6 @@ from typing import Any
 
 import jax
 from jax._src import xla_bridge
-from jax.sharding import (
-    AbstractDevice,
-    AbstractMesh,
-    AxisType,
-    NamedSharding,
-    PartitionSpec,
-)
 
 from regen_jax.cli import stored_task
 from regen_jax.cli.load_run import blank_batch, read_config
@@ -26,13 +19,6 @@ from regen_jax.training.parallel.reductions import Reduction
 from regen_jax.training.step import create, train_step
 
 KEY = jax.eval_shape(lambda: jax.random.key(0))
-MESH = AbstractMesh(
-    (1, 1),
-    ("data", "fsdp"),
-    axis_types=(AxisType.Auto, AxisType.Auto),
-    abstract_device=AbstractDevice("cpu", None, "cpu"),
-)
-"""That of `ShardedStrategy` on one CPU: types of arrays say on what mesh they lie."""
 
 
 @functools.cache
@@ -53,12 +39,9 @@ def trace(workdir: str) -> None:
         for first_batch in (blank, batch):
             init = functools.partial(create, stage, options)
             state = jax.eval_shape(init, KEY, first_batch)
-        # `train` has a mesh, but counts FLOPs of batches of the host.
         jax.eval_shape(step, state, variables, batch, KEY)
-        jax.eval_shape(step, *map(_on_mesh, (state, variables, batch)), KEY)
         variables = {**variables, stage.name: state.averaged}
     _trace_samples(run, blank, variables)
-    _trace_samples(run, blank, _on_mesh(variables))
     if xla_bridge.backends_are_initialized():
         raise RuntimeError("tracing used a device: forks of this process would hang")
 
@@ -79,11 +62,4 @@ def _shapes(blank: Any, size: int) -> Any:
     """Returns the shapes of a batch of that size."""
     return jax.tree.map(
         lambda x: jax.ShapeDtypeStruct((size, *x.shape[1:]), x.dtype), blank
-    )
-
-
-def _on_mesh(tree: Any) -> Any:
-    sharding = NamedSharding(MESH, PartitionSpec())
-    return jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree
     )

@@ -8,7 +8,7 @@ import functools
 from collections.abc import Callable
 
 import jax
-from jax.sharding import NamedSharding
+from jax.sharding import Sharding
 
 from regen_jax.training.named_leaves import Tree
 
@@ -60,8 +60,8 @@ class MeshReduction(Reduction):
 
     def __init__(
         self,
-        examples: NamedSharding,
-        replicated: NamedSharding,
+        examples: Sharding,
+        replicated: Sharding,
         shardings: Callable[[Tree], Tree],
         split: bool,
     ):
@@ -114,7 +114,7 @@ class PmapReduction(Reduction):
         return jax.lax.all_gather(x, AXIS, tiled=True)
 
 
-def _constrain_grad(grad: jax.Array, sharding: NamedSharding) -> jax.Array:
+def _constrain_grad(grad: jax.Array, sharding: Sharding) -> jax.Array:
     # Integers have no gradient.
     if grad.dtype == jax.dtypes.float0:
         return grad

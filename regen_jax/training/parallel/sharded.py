@@ -5,13 +5,19 @@ from collections.abc import Callable
 
 import jax
 import numpy as np
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jax.sharding import (
+    AxisType,
+    NamedSharding,
+    PartitionSpec,
+    Sharding,
+    SingleDeviceSharding,
+)
 
 from regen_jax.errors import UserError
 from regen_jax.training.named_leaves import Tree, map_named
 from regen_jax.training.parallel import processes
 from regen_jax.training.parallel.options import MeshAxes, ParallelOptions
-from regen_jax.training.parallel.reductions import MeshReduction
+from regen_jax.training.parallel.reductions import MeshReduction, Reduction
 from regen_jax.training.parallel.split_axes import split_axis
 from regen_jax.training.parallel.strategy import Strategy, addressable_copy
 from regen_jax.training.stage import Batch
@@ -42,7 +48,7 @@ class ShardedStrategy(Strategy):
         self._replicate = jax.jit(lambda tree: tree, out_shardings=self._replicated)
 
     def shardings(self, tree: Tree) -> Tree:
-        def sharding(name: str, leaf: jax.Array) -> NamedSharding:
+        def sharding(name: str, leaf: jax.Array) -> Sharding:
             axis = split_axis(self._options, name, leaf.shape)
             if axis is None:
                 return self._replicated
@@ -61,10 +67,12 @@ class ShardedStrategy(Strategy):
         )
 
     def compile(self, step: Callable, shapes: Tree) -> jax.stages.Wrapped:
-        split = self._options.axes.fsdp > 1
-        reduction = MeshReduction(
-            self._examples, self._replicated, self.shardings, split
-        )
+        reduction = Reduction()
+        if self.num_devices > 1:
+            split = self._options.axes.fsdp > 1
+            reduction = MeshReduction(
+                self._examples, self._replicated, self.shardings, split
+            )
         return jax.jit(
             functools.partial(step, reduction),
             donate_argnums=0,
@@ -85,7 +93,11 @@ class ShardedStrategy(Strategy):
             return tree
         return jax.tree.map(addressable_copy, self._replicate(tree))
 
-    def _sharding(self, *spec) -> NamedSharding:
+    def _sharding(self, *spec) -> Sharding:
+        if self.num_devices == 1:
+            # Types of arrays say on what mesh they lie: without one, steps, reports and
+            # samples share what is traced.
+            return SingleDeviceSharding(self._mesh.devices.item())
         return NamedSharding(self._mesh, PartitionSpec(*spec))
 
 
