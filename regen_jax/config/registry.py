@@ -66,8 +66,11 @@ def resolve_class(base: type, name: str, where: str, others: Sequence[str] = ())
         if inspect.isabstract(cls):
             lacking = sorted(getattr(cls, "__abstractmethods__", ()))
             raise UserError(f"{where}: {name} does not define {', '.join(lacking)}")
-        if not dataclasses.is_dataclass(cls):
-            raise UserError(f"{where}: {name} is not a dataclass")
+        if not _is_dataclass(cls):
+            raise UserError(
+                f"{where}: {name} is not a dataclass: put "
+                "@dataclasses.dataclass(frozen=True) before it"
+            )
         return cls
     classes = _classes(base)
     if not isinstance(name, str) or name not in classes:
@@ -168,7 +171,8 @@ def _classes(base: Any) -> dict[str, type]:
     """Returns the classes in `base.registry` by the name of their module.
 
     Raises:
-      ImportError: two modules of one name define one.
+      ImportError: two modules of one name define one, a module defines two, or one is no
+        dataclass.
     """
     package = importlib.import_module(base.registry)
     classes: dict[str, type] = {}
@@ -186,17 +190,31 @@ def _classes(base: Any) -> dict[str, type]:
 
 
 def _class_in(path: str, base: type) -> type | None:
-    """Returns the subclass of `base` that a module defines, if it defines one."""
-    module = importlib.import_module(path)
-    for value in vars(module).values():
-        if (
-            inspect.isclass(value)
-            and issubclass(value, base)
-            and not inspect.isabstract(value)
-            and value.__module__ == path
-        ):
-            return value
-    return None
+    """Returns the subclass of `base` that a module defines, if it defines one.
+
+    Raises:
+      ImportError: it defines two, or one that is no dataclass.
+    """
+    found = [
+        value
+        for value in vars(importlib.import_module(path)).values()
+        if inspect.isclass(value)
+        and issubclass(value, base)
+        and not inspect.isabstract(value)
+        and value.__module__ == path
+    ]
+    if len(found) > 1:
+        names = ", ".join(cls.__name__ for cls in found)
+        raise ImportError(f"{path} defines {names}: give each a module of its own")
+    for cls in found:
+        if not _is_dataclass(cls):
+            raise ImportError(f"{path}: {cls.__name__} is not a dataclass")
+    return found[0] if found else None
+
+
+def _is_dataclass(cls: type) -> bool:
+    """Returns whether a class itself is one: else its fields would be no options."""
+    return "__dataclass_fields__" in vars(cls)
 
 
 def _value(kind: Any, value: Any, where: str) -> Any:

@@ -1,4 +1,6 @@
 import dataclasses
+import importlib
+import sys
 from pathlib import Path
 
 import ml_collections
@@ -91,6 +93,44 @@ def test_resolve_class_returns_the_class_of_a_module_or_path():
     assert outside.__module__ == "toy_parts" and issubclass(outside, Abstraction)
 
 
+DECORATED = "@dataclasses.dataclass\n"
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (
+            f"{DECORATED}class A(Part): ...\n{DECORATED}class B(Part): ...",
+            "defines A, B: give each a module of its own",
+        ),
+        ("class A(Part): ...", "A is not a dataclass"),
+        # Its fields would be no options: it has those of its base.
+        (
+            "from parts_of_test import Whole\nclass A(Whole): ...",
+            "A is not a dataclass",
+        ),
+    ],
+)
+def test_module_of_no_one_dataclass_raises_import_error(
+    tmp_path, monkeypatch, content, message
+):
+    folder = tmp_path / "parts_of_test"
+    folder.mkdir()
+    (folder / "__init__.py").write_text(
+        "import dataclasses\n\nclass Part:\n    registry = 'parts_of_test'\n\n"
+        f"{DECORATED}class Whole(Part): ..."
+    )
+    (folder / "one.py").write_text(
+        f"import dataclasses\nfrom parts_of_test import Part\n{content}"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("parts_of_test", "parts_of_test.one"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    base = importlib.import_module("parts_of_test").Part
+    with pytest.raises(ImportError, match=message):
+        registered_names(base)
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -119,7 +159,13 @@ def test_resolve_class_returns_the_class_of_a_module_or_path():
             "regen_jax.spaces:Array is not a subclass of Abstraction",
         ),
         ("toy_parts:Unfinished", "toy_parts:Unfinished does not define encode"),
-        ("toy_parts:Undecorated", "toy_parts:Undecorated is not a dataclass"),
+        (
+            "toy_parts:Undecorated",
+            (
+                "toy_parts:Undecorated is not a dataclass: put "
+                "@dataclasses.dataclass(frozen=True) before it"
+            ),
+        ),
     ],
 )
 def test_unknown_class_raises_user_error(name, message):
