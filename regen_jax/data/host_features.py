@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from tqdm import tqdm
 
@@ -20,6 +21,7 @@ from regen_jax.data.pipeline import Batch, stack
 from regen_jax.errors import UserError
 from regen_jax.interfaces import Example, HostFeature, Task
 from regen_jax.regeneration import Regeneration
+from regen_jax.spaces import check, to_dtype
 
 VALUES = ("x", "y", "x_prime", "y_prime")
 """The keys of an example that are batched; all others are metadata."""
@@ -59,13 +61,15 @@ def open_examples(
       Random access to dicts with those of the keys `VALUES` that exist.
 
     Raises:
-      UserError: there is no such split, or none of its examples fits the options.
+      UserError: there is no such split, none of its examples fits the options, or the
+        first is not of the spaces of the task.
     """
     examples = task.examples(split)
     if not len(examples):
         raise UserError(
             f"no example of the split {split!r} fits config.data: raise its limits"
         )
+    _check_spaces(task, examples[0], split)
     origin = getattr(examples, "origin", None)
     columns = {
         name: _make_column(examples, feature, name[0], origin)
@@ -117,6 +121,24 @@ def source_code(name: str) -> dict[str, str]:
                 inner = [f"{node.module}.{alias.name}" for alias in node.names]
                 queue += [node.module, *(set(inner) & set(sys.modules))]
     return code
+
+
+def _check_spaces(task: Task, example: Example, split: str) -> None:
+    """Raises a UserError where x or y of an example is not of the space of the task."""
+    for name, space in (("x", task.x), ("y", task.y)):
+        if name not in example:
+            continue
+        batch = stack([{name: example[name]}])[name]
+        try:
+            jax.eval_shape(lambda x, of=space: check(of, to_dtype(of, x), "it"), batch)
+        except (AssertionError, AttributeError, TypeError, KeyError) as error:
+            given = ", ".join(
+                f"{leaf.dtype}{list(leaf.shape[1:])}" for leaf in jax.tree.leaves(batch)
+            )
+            raise UserError(
+                f"examples of the split {split!r} have {name} of {given}, which is not of "
+                f"the space {space} of the task {type(task).__name__}"
+            ) from error
 
 
 def _host_features(regeneration: Regeneration) -> dict[str, HostFeature]:

@@ -15,10 +15,11 @@ from regen_jax.data.host_features import (
     open_examples,
     source_code,
 )
+from regen_jax.errors import UserError
 from regen_jax.generators.regression import Regression
 from regen_jax.interfaces import HostFeature, Task
 from regen_jax.regeneration import Regeneration
-from regen_jax.spaces import Array, Tokens
+from regen_jax.spaces import Array, Record, Tokens
 
 Y = Array((2, 1))
 CALLS = []
@@ -80,6 +81,25 @@ def test_host_feature_reads_metadata_that_examples_lose():
 def test_without_host_feature_examples_lose_metadata():
     plain = Regeneration(Identity(Y), Identity(Y), Regression(Y, Y))
     assert set(open_examples(Numbers(), plain, "train")[0]) == {"x", "y"}
+
+
+@pytest.mark.parametrize(
+    "space, message",
+    [
+        (Array((2,)), r"y of float32\[2, 1\], which is not of the space Array\(2\) of"),
+        (Array((2, 1), padded=True), "y of float32.* is not of the space"),
+        (Record((("a", Y),)), "y of float32.* is not of the space"),
+    ],
+    ids=["shape", "length", "fields"],
+)
+def test_example_of_another_space_raises_user_error(space, message):
+    @dataclasses.dataclass(frozen=True)
+    class Wrong(Numbers):
+        y = space
+
+    plain = Regeneration(Identity(Y), Identity(Y), Regression(Y, Y))
+    with pytest.raises(UserError, match=message):
+        open_examples(Wrong(), plain, "train")
 
 
 def test_host_feature_is_computed_once_and_kept_with_the_data(tmp_path):
