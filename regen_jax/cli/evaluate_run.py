@@ -84,8 +84,8 @@ def evaluate_run(
     drawn = metrics.get("samples/number", math.inf)
     if drawn < len(core.rows):
         logger.info(
-            "samples on %d of %d examples that the core list of the %s split has here: "
-            "config.evaluate.samples=0 takes all",
+            "drew %d samples, of %d examples in the core list of the %s split: "
+            "config.evaluate.samples=0 draws one for each",
             *(drawn, len(core.rows), split),
         )
     if core.too_long:

@@ -165,7 +165,10 @@ class Task(Checked, abc.ABC):
         Raises:
           UserError: the task takes no such thing, or not this one.
         """
-        raise UserError(f"this task generates from its own prompts, not from --{kind}")
+        raise UserError(
+            f"this task generates from its own prompts, not from --{kind}: --num says "
+            "from how many"
+        )
 
     def postprocess(self, y: Any) -> Any:
         """Converts values of the space of Y to the range and dtype of the data."""

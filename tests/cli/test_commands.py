@@ -161,7 +161,9 @@ def test_evaluate_writes_and_prints_every_metric(evaluated):
         assert math.isfinite(value)
         assert float(lines[name]) == pytest.approx(value, rel=1e-3)
     few, written = (evaluated.parent / "stderr").read_text().splitlines()
-    assert few.startswith("samples on 20 of 50 examples that the core list of the test")
+    assert few.startswith(
+        "drew 20 samples, of 50 examples in the core list of the test"
+    )
     assert written == f"test split, 50 examples: written to {evaluated}/metrics.json"
     assert set(metrics) >= {
         "test/too_long",
