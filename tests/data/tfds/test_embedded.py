@@ -158,7 +158,8 @@ def test_readme_of_an_embedded_set_describes_it(name):
     assert f"version {builder.VERSION} " in readme
     for heading in ("Source", "License", "Splits", "Prepare and read"):
         assert f"\n## {heading}\n" in readme
-    assert re.search(r"`[0-9a-f]{64}`", readme), "no SHA-256 of its source"
+    if "\nThis set is computed" not in readme:
+        assert re.search(r"`[0-9a-f]{64}`", readme), "no SHA-256 of its source"
     for block in re.findall(r"```bash\n(.*?)```", readme, re.DOTALL):
         for line in block.splitlines():
             words = shlex.split(line, comments=True)
