@@ -1,4 +1,4 @@
-"""What a call that is refused says."""
+"""Error messages of calls with invalid arguments."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Traces what commands on a run compute, so that forks of this process find it traced.
+"""Traces the steps and samples of a run, whose traces forks of this process share.
 
 JAX keeps the programs of functions by their code and the types of their arguments. To
 trace them takes no device, and may use none: forks of a process that did would hang.

@@ -39,7 +39,7 @@ class Scales(NamedTuple):
 
 
 class Noising(Checked, abc.ABC):
-    """How much of the data and of the noise there is in x_t, from time 0 to 1."""
+    """Coefficients of the data and of the noise in x_t, at times t from 0 to 1."""
 
     @abc.abstractmethod
     def scales(self, time: jax.Array) -> Scales:
@@ -51,7 +51,7 @@ class Noising(Checked, abc.ABC):
 
 
 class Process(Noising):
-    """How data become noise, and what the network predicts of it."""
+    """A forward process from data to noise, with the target of the network."""
 
     registry: ClassVar[str] = "regen_jax.generators.diffusion.processes"
 
