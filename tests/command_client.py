@@ -1,4 +1,4 @@
-"""`command_client.py socket python …` does what `python …` does, by a fork if it is `-m`.
+"""`command_client.py socket python …` does what `python …` does: a module or code by a fork.
 
 The fork writes to the outputs of this process, gets the signals that this one gets, and
 dies where this one is killed.
@@ -13,14 +13,15 @@ import sys
 
 def main(address: str, python: str, *arguments: str) -> None:
     """Has the server of `command_server.py` run the command, and ends as it does."""
-    if arguments[:1] != ("-m",):
+    if arguments[:1] not in (("-m",), ("-c",)):
         os.execv(python, [python, *arguments])
     with socket.socket(socket.AF_UNIX) as server:
         server.connect(address)
         numbers = {signal.SIGINT, signal.SIGTERM}
         signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
         request = {
-            "module": arguments[1],
+            "option": arguments[0],
+            "program": arguments[1],
             "arguments": arguments[2:],
             "environment": dict(os.environ),
             "folder": os.getcwd(),

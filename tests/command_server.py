@@ -29,21 +29,28 @@ from tests import faster_jax, traces
 
 
 def become(
-    module: str, arguments: list[str], environment: dict[str, str], folder: str
+    option: str,
+    program: str,
+    arguments: list[str],
+    environment: dict[str, str],
+    folder: str,
 ) -> None:
-    """`python -m module arguments` in this process, in that folder."""
+    """`python option program arguments` in this process and folder, by `-m` or `-c`."""
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
     if devices := environment.get("JAX_NUM_CPU_DEVICES"):
         # JAX has read its variables.
         jax.config.update("jax_num_cpu_devices", int(devices))
-    sys.argv = [module, *arguments]
+    sys.argv = [program if option == "-m" else option, *arguments]
     paths = environment.get("PYTHONPATH", "").split(os.pathsep)
     sys.path[:1] = [folder, *(os.path.abspath(path) for path in paths if path)]
     status = 0
     try:
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        if option == "-m":
+            runpy.run_module(program, run_name="__main__", alter_sys=True)
+        else:
+            exec(program, vars(sys.modules["__main__"]))
     except SystemExit as exit:
         status = exit.code or 0
         if isinstance(status, str):
@@ -110,7 +117,7 @@ class Server:
         _, files, _, _ = socket.recv_fds(client, 1, 3)
         with client.makefile() as lines:
             request = json.loads(lines.readline())
-        if request["module"] == traces.__name__:
+        if request["program"] == traces.__name__:
             with client:
                 status = _trace(*request["arguments"])
                 client.sendall(b"%d\n%d\n" % (os.getpid(), status))
@@ -142,6 +149,8 @@ class Server:
         """Makes a fork a process of its own."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        # What a shell runs in the background ignores SIGINT, and so would its forks.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         # Signals of a terminal reach the client, which passes them on.
         os.setsid()
         self._selector.close()

@@ -21,8 +21,8 @@ class Commands:
     """Runs `python -m` of a module, as (name, *flags, **environment).
 
     Attributes:
-      python: a program in place of `sys.executable`, whose `-m` starts so. Commands that
-        start others have it there too.
+      python: a program in place of `sys.executable`, whose `-m` and `-c` start so.
+        Commands that start others have it there too.
     """
 
     python: str

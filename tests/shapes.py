@@ -12,6 +12,12 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from regen_jax.abstractions.bottlenecks.interface import (
+    Bottleneck,
+    BottleneckOutput,
+    Mask,
+)
+from regen_jax.abstractions.bottlenecks.quantizer import Quantizer
 from regen_jax.interfaces import Abstraction, Generator, LossOutput
 from regen_jax.spaces import Space, Value, check
 
@@ -21,11 +27,14 @@ Method = Callable[..., Any]
 def install() -> None:
     """Checks the methods of every class that is defined from now on.
 
-    Of an Abstraction `encode`, `decode` and `loss`; of a Generator `loss`, `sample` and
-    `log_prob`.
+    Of an Abstraction `encode`, `decode` and `loss`; of a Bottleneck `apply`, `encode` and
+    `decode`; of a Generator `loss`, `sample` and `log_prob`.
     """
     _check_subclasses(
         Abstraction, {"encode": _encode, "decode": _decode, "loss": _self_loss}
+    )
+    _check_subclasses(
+        Bottleneck, {"apply": _apply, "encode": _codes, "decode": _values}
     )
     _check_subclasses(
         Generator, {"loss": _pair_loss, "sample": _sample, "log_prob": _log_prob}
@@ -90,6 +99,48 @@ def _self_loss(
     return lambda output: check_loss(output, len(keys), name)
 
 
+def _apply(
+    part: Bottleneck, name: str, keys: jax.Array, latents: jax.Array, *_: Any
+) -> Method:
+    def checked(output: BottleneckOutput) -> None:
+        _check_codes(part, output.codes, latents, f"codes of {name}")
+        values_shape = (*latents.shape[:-1], part.value_dim)
+        _check_float32(output.values, values_shape, f"values of {name}")
+        losses = {"loss": output.loss, **output.metrics}
+        for key, value in losses.items():
+            _check_float32(value, latents.shape[:1], f"{key} of {name}")
+        for key, value in output.per_example.items():
+            assert value.shape[:1] == latents.shape[:1], f"{key} of {name}"
+        counts = output.sums.keys() & {"code_counts"}
+        assert counts or not isinstance(part, Quantizer), f"{name}: no code_counts"
+
+    return checked
+
+
+def _codes(part: Bottleneck, name: str, latents: jax.Array, mask: Mask = None) -> Method:
+    return lambda codes: _check_codes(part, codes, latents, f"result of {name}")
+
+
+def _values(part: Bottleneck, name: str, codes: jax.Array) -> Method:
+    one_id = isinstance(part, Quantizer) and part.depth == 1
+    shape = codes.shape if one_id else codes.shape[:-1]
+    shape = (*shape, part.value_dim)
+    return lambda values: _check_float32(values, shape, f"result of {name}")
+
+
+def _check_codes(
+    part: Bottleneck, codes: jax.Array, latents: jax.Array, name: str
+) -> None:
+    """Checks that ids are integers for each latent, or else f32[..., dim]."""
+    shape = latents.shape[:-1]
+    if not isinstance(part, Quantizer):
+        _check_float32(codes, (*shape, codes.shape[-1]), name)
+        return
+    shape = shape if part.depth == 1 else (*shape, part.depth)
+    chex.assert_shape(codes, shape, custom_message=name)
+    assert codes.dtype == jnp.int32, f"{name}: {codes.dtype} is not int32"
+
+
 def _pair_loss(
     part: Generator, name: str, keys: jax.Array, a: Value, b: Value, *_: Any
 ) -> Method:
@@ -116,5 +167,10 @@ def _check_input(space: Space, value: Value, name: str) -> None:
 
 
 def _check_per_example(values: jax.Array, batch_size: int, name: str) -> None:
-    chex.assert_shape(values, (batch_size,), custom_message=name)
-    assert values.dtype == jnp.float32, f"{name}: {values.dtype} is not float32"
+    _check_float32(values, (batch_size,), name)
+
+
+def _check_float32(values: jax.Array, shape: tuple[int, ...], name: str) -> None:
+    chex.assert_shape(values, shape, custom_message=name)
+    dtype = jnp.result_type(values)  # NumPy arrays as JAX takes them.
+    assert dtype == jnp.float32, f"{name}: {dtype} is not float32"

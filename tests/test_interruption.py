@@ -8,7 +8,6 @@ import random
 import re
 import signal
 import subprocess
-import sys
 import time
 
 from experiments.equality import differences
@@ -17,13 +16,11 @@ from regen_jax.cli.exit_codes import REQUEUE
 STAGES = ("judge", "abstraction", "prior")
 
 
-def interrupt(flags, workdir, stage, step, delay, number):
+def interrupt(python, flags, workdir, stage, step, delay, number):
     """Starts a run, and sends it the signal a moment after that step was logged."""
     log = []
-    # What a shell runs in the background ignores SIGINT, and so would its children.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
-        [sys.executable, "-m", "regen_jax.train", *flags, f"--workdir={workdir}"],
+        [python, "-m", "regen_jax.train", *flags, f"--workdir={workdir}"],
         stderr=subprocess.PIPE,
         text=True,
         # In a group of its own, as only this one is meant.
@@ -50,7 +47,9 @@ def test_interrupted_run_ends_with_the_same_bits(
     for moment, number in zip(moments, codes, strict=True):
         stage, step, delay = STAGES[moment // 20], moment % 20 + 1, draw.random() / 10
         print(f"{number.name} {delay:.3f} s after step {step} of {stage}")
-        status, log = interrupt(tiny_flags, workdir, stage, step, delay, number)
+        status, log = interrupt(
+            command.python, tiny_flags, workdir, stage, step, delay, number
+        )
         assert status == codes[number], log
         assert log.endswith("the same command goes on from here\n")
         assert "Traceback" not in log

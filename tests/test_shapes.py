@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from regen_jax.abstractions.bottlenecks import fsq
+from regen_jax.abstractions.bottlenecks.interface import Bottleneck
 from regen_jax.abstractions.identity import Identity
 from regen_jax.config.registry import registered_names, resolve_class
 from regen_jax.interfaces import Abstraction, Generator, LossOutput
@@ -54,14 +56,15 @@ class Constant(Generator):
         return self.result
 
 
-@pytest.mark.parametrize("base", [Abstraction, Generator])
-def test_methods_of_every_registered_part_are_checked(base):
+@pytest.mark.parametrize(
+    "base, method",
+    [(Abstraction, "encode"), (Bottleneck, "apply"), (Generator, "sample")],
+)
+def test_methods_of_every_registered_part_are_checked(base, method):
     for name in registered_names(base):
         cls = resolve_class(base, name, "")
-        if getattr(cls, "runs_on_host", False):
-            continue
-        method = cls.encode if base is Abstraction else cls.sample
-        assert hasattr(method, "__wrapped__"), name
+        if not getattr(cls, "runs_on_host", False):
+            assert hasattr(getattr(cls, method), "__wrapped__"), name
 
 
 @pytest.mark.parametrize(
@@ -103,3 +106,47 @@ def test_generator_outside_its_target_space_is_caught():
     ):
         with pytest.raises(AssertionError, match="of Constant"):
             call()
+
+
+@dataclasses.dataclass(frozen=True)
+class Changed(fsq.FiniteScalarQuantizer):
+    """Returns what a function of the test makes of a quantizer's output, or values."""
+
+    levels: tuple[int, ...] = (5, 3)
+    change: object = None
+
+    def apply(self, state, keys, latents, mask, train):
+        output = super().apply(state, keys, latents, mask, train)
+        return output.replace(**self.change(output))
+
+    def decode(self, state, codes):
+        return self.change(super().decode(state, codes))
+
+
+LATENTS = jnp.zeros((2, 6, 2))
+
+
+@pytest.mark.parametrize(
+    "words, change",
+    [
+        ("codes", lambda out: {"codes": out.codes[:, :3]}),
+        ("float32 is not int32", lambda out: {"codes": out.codes.astype(jnp.float32)}),
+        ("values", lambda out: {"values": out.values[..., :1]}),
+        ("not float32", lambda out: {"values": out.values.astype(jnp.bfloat16)}),
+        ("loss", lambda out: {"loss": jnp.zeros(())}),
+        ("error", lambda out: {"metrics": {"error": jnp.zeros((2, 1))}}),
+        ("no code_counts", lambda out: {"sums": {}}),
+        ("kept of", lambda out: {"per_example": {"kept": jnp.zeros(3)}}),
+    ],
+)
+def test_bottleneck_output_outside_its_seam_is_caught(words, change):
+    bottleneck = Changed(change=change)
+    with pytest.raises(AssertionError, match=words):
+        bottleneck.apply({}, KEYS, LATENTS, None, True)
+    assert Changed(change=lambda out: {}).apply({}, KEYS, LATENTS, None, True)
+
+
+def test_values_of_other_channels_are_caught():
+    codes = jnp.zeros((2, 6), jnp.int32)
+    with pytest.raises(AssertionError, match=r"Changed\.decode"):
+        Changed(change=lambda values: values[..., :1]).decode({}, codes)

@@ -1,4 +1,4 @@
-"""One process of those that test_processes.py starts: `process_group.py folder`."""
+"""One process of those that test_processes.py starts: `python -m … folder`."""
 
 import contextlib
 import dataclasses

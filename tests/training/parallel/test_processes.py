@@ -5,7 +5,6 @@ import os
 import re
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,7 @@ import pytest
 from regen_jax.training.parallel.processes import initialize_arguments, slurm_devices
 from tests.training.parallel.process_group import STRATEGIES, run
 
-SCRIPT = Path(__file__).parent / "process_group.py"
-ROOT = SCRIPT.parents[3]
+ROOT = Path(__file__).parents[3]
 SHARED = re.compile("JAX_|XLA_|NPROC$|PATH$|PYTHON")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if SHARED.match(name)}
 ENVIRONMENT |= {"PYTHONPATH": str(ROOT)}
@@ -28,7 +26,7 @@ def free_port() -> int:
         return free.getsockname()[1]
 
 
-def start_pair(*arguments, indices=(0, 1)):
+def start_pair(python, *arguments, indices=(0, 1)):
     """Starts two processes of a Python command, with two devices each, or one of them."""
     address = f"127.0.0.1:{free_port()}"
     joined = {
@@ -39,7 +37,7 @@ def start_pair(*arguments, indices=(0, 1)):
     }
     return [
         subprocess.Popen(
-            [sys.executable, *map(str, arguments)],
+            [python, *map(str, arguments)],
             env={**ENVIRONMENT, **joined, "JAX_PROCESS_ID": str(index)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -57,10 +55,11 @@ def single(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory):
+def pair(command, tmp_path_factory):
     """The folder of two processes with two devices each, and the output of each."""
     folder = tmp_path_factory.mktemp("pair")
-    both = start_pair(SCRIPT, folder)
+    module = "tests.training.parallel.process_group"
+    both = start_pair(command.python, "-m", module, folder)
     outputs = [process.communicate(timeout=300)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], "\n".join(outputs)
     return folder, outputs
@@ -121,8 +120,8 @@ processes.start(fail)
 
 
 @pytest.mark.parametrize("present", [0, 1])
-def test_missing_process_is_reported_in_one_line(present):
-    (process,) = start_pair("-c", SILENT, indices=(present,))
+def test_missing_process_is_reported_in_one_line(command, present):
+    (process,) = start_pair(command.python, "-c", SILENT, indices=(present,))
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 2, output
     assert "did not all join within 1 s" in output and "127.0.0.1:" in output
@@ -152,8 +151,8 @@ commands.run(main)
 
 @pytest.mark.parametrize("who", ["first", "second"])
 @pytest.mark.parametrize("kind, status", [("bug", 1), ("user", 2)])
-def test_process_that_fails_ends_the_others(kind, status, who):
-    both = start_pair("-c", FAILING, kind, who)
+def test_process_that_fails_ends_the_others(command, kind, status, who):
+    both = start_pair(command.python, "-c", FAILING, kind, who)
     failing, other = both if who == "first" else both[::-1]
     output, _ = failing.communicate(timeout=60)
     other.communicate(timeout=60)
