@@ -198,7 +198,10 @@ def swept(
 
 @pytest.fixture(scope="session")
 def train_config(command: Commands) -> Callable[..., Path]:
-    """Runs `train` on a config (config, data_dir, workdir, *flags): the workdir."""
+    """Runs `train` on a config (config, data_dir, workdir, *flags): the workdir.
+
+    What it logged is in the file `log` of the folder above.
+    """
 
     def train(config: str, data_dir: str, workdir: Path, *flags: str) -> Path:
         done = command(
@@ -209,35 +212,41 @@ def train_config(command: Commands) -> Callable[..., Path]:
             *flags,
         )
         assert done.returncode == 0, done.stderr
+        (workdir.parent / "log").write_text(done.stderr)
         return workdir
 
     return train
 
 
 @pytest.fixture(scope="session")
-def speech_run(
-    speech_dir: str,
+def train_once(
     train_config: Callable[..., Path],
     shared: Callable[[str], contextlib.AbstractContextManager[Path]],
 ) -> Callable[..., Path]:
-    """Runs `train` on a config (config, *flags), once for all workers: the workdir."""
+    """As `train_config` (config, data_dir, *flags), once for all workers.
 
-    def train(config: str, *flags: str) -> Path:
+    Stages take four steps: what reads the run does not depend on how good it is.
+    """
+
+    def train(config: str, data_dir: str, *flags: str) -> Path:
+        name, _, choices = config.partition(":")
+        get_config = runpy.run_path(f"{ROOT}/configs/{name}")["get_config"]
+        steps = (
+            f"--config.train.{stage}.steps=4" for stage in get_config(choices).train
+        )
         with shared(re.sub(r"\W", "_", config)) as folder:
-            if not (folder / "done").exists():
-                train_config(config, speech_dir, folder / "run", *flags)
-                (folder / "done").touch()
+            if not (folder / "log").exists():
+                train_config(config, data_dir, folder / "run", *steps, *flags)
         return folder / "run"
 
     return train
 
 
 @pytest.fixture(scope="session")
-def synthesis(speech_run: Callable[..., Path]) -> Path:
+def synthesis(train_once: Callable[..., Path], speech_dir: str) -> Path:
     """The workdir of a tiny run of text → mel → wave."""
-    return speech_run(
-        "speech_synthesis.py:size=tiny", "--config.data.max_seconds=1.024"
-    )
+    seconds = "--config.data.max_seconds=1.024"
+    return train_once("speech_synthesis.py:size=tiny", speech_dir, seconds)
 
 
 @pytest.fixture

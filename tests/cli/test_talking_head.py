@@ -13,13 +13,10 @@ from regen_jax.modalities.audio import files
 
 
 @pytest.fixture(scope="module")
-def workdir(faces_dir, speech_run):
-    """The workdir of a tiny run; `speech_run` reads the same folder of data."""
-    return speech_run(
-        "talking_head.py:size=tiny",
-        "--config.data.max_seconds=1.2",
-        "--config.train.prior.steps=4",
-    )
+def workdir(faces_dir, train_once):
+    """The workdir of a tiny run."""
+    seconds = "--config.data.max_seconds=1.2"
+    return train_once("talking_head.py:size=tiny", faces_dir, seconds)
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,8 @@ RECOGNITION = "speech_recognition.py:size=tiny,data=spoken_bible"
 
 
 @pytest.fixture(scope="module")
-def recognition(speech_run):
-    return speech_run(RECOGNITION, "--config.data.max_seconds=1.024")
+def recognition(train_once, speech_dir):
+    return train_once(RECOGNITION, speech_dir, "--config.data.max_seconds=1.024")
 
 
 def assert_raises(message, workdir, **inputs):
@@ -138,8 +138,8 @@ def test_sample_hears_files_and_stored_prompts_without_prepared_data(
     assert len(sample_run(run, 2).y) == 2
 
 
-def test_digits_through_phonemes_are_evaluated_and_sampled(speech_run):
-    folder = speech_run("speech_recognition.py:size=tiny")
+def test_digits_through_phonemes_are_evaluated_and_sampled(train_once, speech_dir):
+    folder = train_once("speech_recognition.py:size=tiny", speech_dir)
     evaluate_run(folder)
     metrics = json.loads((folder / "metrics.json").read_text())
     assert {"samples/wer", "samples/cer", "samples/per", "decoder/wer"} <= set(metrics)

@@ -2,7 +2,6 @@
 
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,30 +17,15 @@ from regen_jax.modalities.music import events, midi, musicxml
 from regen_jax.modalities.music.score import Note, Score
 from regen_jax.tasks.harmony import Harmony
 
-ROOT = Path(__file__).parent.parent.parent
 LYRICS = "4/4 G: Wach auf, mein Herz, / und sin-ge"
 
 
 @pytest.fixture(scope="module")
-def trained_on(shared, command, text_dir, music_dir):
+def trained_on(train_once, text_dir, music_dir):
     """The workdir of a tiny run of a config, for all workers."""
-
-    def train(name: str) -> Path:
-        with shared(name) as folder:
-            if not (folder / "done").exists():
-                done = command(
-                    "train",
-                    f"--config={ROOT}/configs/{name}.py:size=tiny",
-                    f"--config.data.dir={music_dir}",
-                    # All in one batch, so that each program has one shape.
-                    "--config.evaluate.batch_size=64",
-                    f"--workdir={folder}/run",
-                )
-                assert done.returncode == 0, done.stderr
-                (folder / "done").write_text(done.stderr)
-        return folder / "run"
-
-    return train
+    # All in one batch, so that each program has one shape.
+    flags = "--config.evaluate.batch_size=64"
+    return lambda name: train_once(f"{name}.py:size=tiny", music_dir, flags)
 
 
 def drawn(workdir, out, num=2, **inputs) -> dict[str, np.ndarray]:
@@ -62,7 +46,7 @@ def assert_raises(message, workdir, **inputs):
 
 def reported(workdir) -> dict[str, float]:
     """Metrics of all stages on held-out data, as training logged them."""
-    lines = (workdir.parent / "done").read_text().splitlines()
+    lines = (workdir.parent / "log").read_text().splitlines()
     logged = ", ".join(
         line.split("held out: ")[1] for line in lines if "held out" in line
     )
