@@ -1,4 +1,4 @@
-"""`command_client.py socket python …` does what `python …` does: a module or code by a fork.
+"""`command_client.py socket python …` does what `python …` does, by a fork.
 
 The fork writes to the outputs of this process, gets the signals that this one gets, and
 dies where this one is killed.
@@ -13,6 +13,7 @@ import sys
 
 def main(address: str, python: str, *arguments: str) -> None:
     """Has the server of `command_server.py` run the command, and ends as it does."""
+    # A module or code; a script is run as it is.
     if arguments[:1] not in (("-m",), ("-c",)):
         os.execv(python, [python, *arguments])
     with socket.socket(socket.AF_UNIX) as server:

@@ -117,7 +117,9 @@ def _apply(
     return checked
 
 
-def _codes(part: Bottleneck, name: str, latents: jax.Array, mask: Mask = None) -> Method:
+def _codes(
+    part: Bottleneck, name: str, latents: jax.Array, mask: Mask = None
+) -> Method:
     return lambda codes: _check_codes(part, codes, latents, f"result of {name}")
 
 
