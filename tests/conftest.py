@@ -38,7 +38,9 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 if version("jaxlib").startswith("0.10."):
     # Its newer emitter of fusions takes two thirds of that work; later XLA has no other.
     emitter = "--xla_cpu_use_fusion_emitters=false"
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {emitter}".strip()
+    flags = os.environ.get("XLA_FLAGS", "").split()
+    # Once, in workers too: programs are stored by these flags, as they are written.
+    os.environ["XLA_FLAGS"] = " ".join(dict.fromkeys([*flags, emitter]))
 # As many threads as XLA takes a machine to have. With one to a core, those that wait for a
 # reduction over eight simulated devices hold them all, and the process aborts in time.
 os.environ.setdefault("NPROC", "32")

@@ -47,11 +47,16 @@ def test_exit_code_is_that_of_the_fork(command, tmp_path, end, code):
     assert done.stderr == ("it is so\n" if code == 1 else "")
 
 
-def test_program_without_a_module_is_python_itself(command):
-    shown = [
-        command.python,
-        "-c",
-        "import sys; print(sys.argv[1:], 'jax' in sys.modules)",
-    ]
-    done = subprocess.run([*shown, "a b"], capture_output=True, text=True, check=True)
+def test_code_runs_in_the_fork(command):
+    code = "import sys; print(sys.argv, 'jax' in sys.modules)"
+    shown = [command.python, "-c", code, "a b"]
+    done = subprocess.run(shown, capture_output=True, text=True, check=True)
+    assert done.stdout == "['-c', 'a b'] True\n"
+
+
+def test_script_is_run_by_python_itself(command, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("import sys; print(sys.argv[1:], 'jax' in sys.modules)")
+    shown = [command.python, script, "a b"]
+    done = subprocess.run(shown, capture_output=True, text=True, check=True)
     assert done.stdout == "['a b'] False\n"
