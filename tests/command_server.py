@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import traceback
+import types
 import warnings
 
 import jax
@@ -50,6 +51,8 @@ def become(
         if option == "-m":
             runpy.run_module(program, run_name="__main__", alter_sys=True)
         else:
+            # Without the names of this module, which would stand in for its imports.
+            sys.modules["__main__"] = types.ModuleType("__main__")
             exec(program, vars(sys.modules["__main__"]))
     except SystemExit as exit:
         status = exit.code or 0

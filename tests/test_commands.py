@@ -48,10 +48,10 @@ def test_exit_code_is_that_of_the_fork(command, tmp_path, end, code):
 
 
 def test_code_runs_in_the_fork(command):
-    code = "import sys; print(sys.argv, 'jax' in sys.modules)"
+    code = "import sys; print(sys.argv, 'jax' in sys.modules, 'os' in globals())"
     shown = [command.python, "-c", code, "a b"]
     done = subprocess.run(shown, capture_output=True, text=True, check=True)
-    assert done.stdout == "['-c', 'a b'] True\n"
+    assert done.stdout == "['-c', 'a b'] True False\n"
 
 
 def test_script_is_run_by_python_itself(command, tmp_path):
