@@ -1,5 +1,6 @@
 """Additive synthesis of scores."""
 
+import functools
 import math
 
 import numpy as np
@@ -42,6 +43,8 @@ def synthesize(
     return (wave * (_PEAK / peak if peak else 0)).astype(np.float32)
 
 
+# Scores have few tones: pitches of a voice, and durations of a rhythm.
+@functools.lru_cache(maxsize=256)
 def _tone(pitch: int, duration: float, sample_rate: int) -> np.ndarray:
     """Synthesizes a note of `duration` seconds and its release, f32[N]."""
     seconds = np.arange(int((duration + RELEASE) * sample_rate)) / sample_rate

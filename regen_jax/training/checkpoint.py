@@ -250,14 +250,19 @@ def fingerprint(tree: Tree) -> jax.Array:
     Orbax does not notice a flipped bit in an array file. Weights are odd, and so
     invertible modulo 2^32: no change of one value leaves the sum as it was.
     """
-    total = jnp.zeros((), jnp.uint32)
-    for leaf in jax.tree.leaves(tree):
+    leaves = jax.tree.leaves(tree)
+    summed: dict[tuple[int, ...], jax.Array] = {}
+    # Leaf i of n has 31^(n-1-i) as its factor, so that all of one shape are added before
+    # their values are: the program has a sum for each shape, not for each leaf.
+    for index, leaf in enumerate(leaves):
         unsigned = jnp.dtype(f"uint{8 * leaf.dtype.itemsize}")
-        bits = (
-            jax.lax.bitcast_convert_type(leaf, unsigned).astype(jnp.uint32).reshape(-1)
-        )
+        bits = jax.lax.bitcast_convert_type(leaf, unsigned).astype(jnp.uint32)
+        factor = jnp.uint32(pow(31, len(leaves) - 1 - index, 2**32))
+        summed[leaf.shape] = summed.get(leaf.shape, jnp.uint32(0)) + factor * bits
+    total = jnp.zeros((), jnp.uint32)
+    for bits in summed.values():
         weights = 2 * jnp.arange(bits.size, dtype=jnp.uint32) + 1
-        total = 31 * total + jnp.sum(bits * weights)
+        total += jnp.sum(bits.reshape(-1) * weights)
     return total
 
 

@@ -153,6 +153,25 @@ def test_fingerprint_changes_with_any_bit(leaf, place, bit):
     assert int(fingerprint({**arrays, leaf: changed})) != before
 
 
+def test_fingerprint_is_that_of_checkpoints_written_before():
+    """A polynomial in 31 of the weighted sums of leaves, in their order, modulo 2^32."""
+    rng = np.random.default_rng(0)
+    arrays = [
+        rng.standard_normal((3, 5)).astype(np.float32),
+        rng.integers(-9, 9, 7).astype(np.int32),
+        rng.standard_normal((3, 5)).astype(np.float32),
+        rng.standard_normal((5, 3)).astype(jnp.bfloat16),
+        rng.standard_normal((3, 5)).astype(jnp.bfloat16),
+        np.array(4, np.int32),
+    ]
+    total = 0
+    for array in arrays:
+        bits = array.reshape(-1).view(f"uint{8 * array.itemsize}").tolist()
+        weighted = sum(bit * (2 * place + 1) for place, bit in enumerate(bits))
+        total = (31 * total + weighted) % 2**32
+    assert int(fingerprint(arrays)) == total
+
+
 def test_fingerprint_changes_if_values_or_arrays_are_exchanged():
     a, b = np.arange(8, dtype=np.int32), np.arange(8, 16, dtype=np.int32)
     before = int(fingerprint({"a": a, "b": b}))
