@@ -44,8 +44,6 @@ if version("jaxlib").startswith("0.10."):
 # As many threads as XLA takes a machine to have. With one to a core, those that wait for a
 # reduction over eight simulated devices hold them all, and the process aborts in time.
 os.environ.setdefault("NPROC", "32")
-# Programs without the lines that they come from are lowered in a twentieth less time.
-os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
 
 
 def pytest_configure(config: pytest.Config) -> None:
