@@ -10,7 +10,8 @@ from jax._src.lib.mlir import ir
 def install() -> None:
     """Changes this process and its forks."""
     # Tracing makes many small objects: looking through them takes a tenth of the time.
-    gc.set_threshold(100_000)
+    # What is found is little: a process holds 34 MB more if it never looks.
+    gc.set_threshold(1_000_000)
     # Each program has a context of its own otherwise: a quarter of the time that it takes
     # to lower, and half of the memory of a process that keeps thousands of them.
     mlir.make_ir_context = functools.cache(mlir.make_ir_context)
