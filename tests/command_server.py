@@ -166,8 +166,8 @@ class Server:
 if __name__ == "__main__":
     server = Server(int(sys.argv[1]))
     sys.executable = sys.argv[2]
-    # JAX warns of forks; nothing of it has started here.
-    warnings.simplefilter("ignore", RuntimeWarning)
+    # JAX and Python warn of forks beside threads; none of JAX's has started here.
+    warnings.filterwarnings("ignore", r".*fork\(\)")
     options_table.parts()  # Imports them all.
     faster_jax.install()
     gc.freeze()

@@ -223,7 +223,7 @@ def train_once(
     train_config: Callable[..., Path],
     shared: Callable[[str], contextlib.AbstractContextManager[Path]],
 ) -> Callable[..., Path]:
-    """As `train_config` (config, data_dir, *flags), once for all workers.
+    """As `train_config` (config, data_dir, *flags), once for all workers and equal flags.
 
     Stages take four steps: what reads the run does not depend on how good it is.
     """
@@ -234,7 +234,7 @@ def train_once(
         steps = (
             f"--config.train.{stage}.steps=4" for stage in get_config(choices).train
         )
-        with shared(re.sub(r"\W", "_", config)) as folder:
+        with shared(re.sub(r"\W", "_", "".join([config, *flags]))) as folder:
             if not (folder / "log").exists():
                 train_config(config, data_dir, folder / "run", *steps, *flags)
         return folder / "run"

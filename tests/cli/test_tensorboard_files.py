@@ -2,9 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -13,7 +10,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from experiments.screenshot import browser, chromium, show_time_series, tensorboard
 from regen_jax.cli import workdir
 
-ROOT = Path(__file__).parents[2]
 NAMES = ["learning_rate=0.001", "learning_rate=0.002"]
 FIELD = "train.prior.schedule.learning_rate"
 
@@ -134,16 +130,10 @@ def test_audio_of_a_run_is_played(page, synthesis):
     assert 0.2 < seconds <= 1.024
 
 
-def test_screenshot_command_writes_an_image(sweep, tmp_path):
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "experiments.screenshot", f"--logdir={sweep}"),
-            *(f"--out={tmp_path}/new/a.png", "--tags=^prior/", "--width=800"),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
+def test_screenshot_command_writes_an_image(command, sweep, tmp_path):
+    done = command.run(
+        *("experiments.screenshot", f"--logdir={sweep}", f"--out={tmp_path}/new/a.png"),
+        *("--tags=^prior/", "--width=800"),
     )
     assert done.returncode == 0, done.stderr
     with Image.open(tmp_path / "new/a.png") as picture:

@@ -28,9 +28,8 @@ def test_loss_is_cross_entropy_of_presence_and_of_motion(variables, pairs):
     x, y = pairs
     keys = jax.random.split(jax.random.key(1), 3)
     output = jax.jit(JUDGE.loss, static_argnums=4)(variables, keys, x, y, False)
-    presence, motions, _ = JUDGE._network.apply(
-        variables, JUDGE.clip_space.normalize(y)
-    )
+    apply = jax.jit(JUDGE._network.apply)
+    presence, motions, _ = apply(variables, JUDGE.clip_space.normalize(y))
     for i, parts in enumerate(PARTS):
         is_present = np.isin(np.arange(10), [part.digit for part in parts])
         likelihood = np.where(is_present, expit(presence[i]), expit(-presence[i]))
@@ -58,7 +57,7 @@ def test_motion_is_read_from_the_track_whatever_the_digit(variables):
     kernel = params["params"]["evidence"]["kernel"]
     params["params"]["evidence"]["kernel"] = jnp.tile(kernel[:, :1], (1, 10))
     y = np.random.default_rng(1).uniform(-1, 1, (2, 4, 16, 16, 1))
-    _, motions, _ = JUDGE._network.apply(params, y)
+    _, motions, _ = jax.jit(JUDGE._network.apply)(params, y)
     np.testing.assert_allclose(motions, np.repeat(motions[:, :1], 10, 1), atol=1e-6)
 
 

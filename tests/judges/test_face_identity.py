@@ -25,8 +25,8 @@ def batch():
 
 def test_loss_is_the_symmetric_cross_entropy_of_cosines(batch):
     x, y, keys = batch
-    variables = JUDGE.init(jax.random.key(1), x, y)
-    output = JUDGE.loss(variables, keys, x, y, train=False)
+    variables = jax.jit(JUDGE.init)(jax.random.key(1), x, y)
+    output = jax.jit(JUDGE.loss, static_argnums=4)(variables, keys, x, y, False)
     vectors = JUDGE.embed(variables, x["picture"])
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=-1), 1, atol=1e-5)
     # Frames equal pictures, so that both directions are the same.

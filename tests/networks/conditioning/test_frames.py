@@ -164,9 +164,7 @@ def test_config_of_other_frames_per_target_raises_user_error():
 def test_regression_on_frames_starts_by_copying_the_last():
     network = UNetOptions(widths=(4,), width=4)
     generator = Regression(X, Y, network, FramesConditioning())
-    variables = generator.init(jax.random.key(0))
-    source = clip(2)
-    y = np.asarray(
-        generator.sample(variables, jax.random.split(jax.random.key(0), 2), source)
-    )
+    variables = jax.jit(generator.init)(jax.random.key(0))
+    source, keys = clip(2), jax.random.split(jax.random.key(0), 2)
+    y = np.asarray(jax.jit(generator.sample)(variables, keys, source))
     np.testing.assert_allclose(y, np.repeat(source[:, -1:], 5, axis=1), atol=1e-3)
