@@ -168,6 +168,8 @@ if __name__ == "__main__":
     sys.executable = sys.argv[2]
     # JAX and Python warn of forks beside threads; none of JAX's has started here.
     warnings.filterwarnings("ignore", r".*fork\(\)")
+    # Python warns where a command's module is imported already, as here some are.
+    warnings.filterwarnings("ignore", ".*found in sys.modules", RuntimeWarning)
     options_table.parts()  # Imports them all.
     faster_jax.install()
     gc.freeze()
