@@ -6,6 +6,7 @@ import pytest
 import scipy.fft
 
 from regen_jax.modalities.audio import mel
+from tests.modalities.audio import reference
 
 
 @pytest.mark.parametrize(
@@ -25,14 +26,12 @@ def test_mel_scale_equals_librosa_and_is_invertible():
 
 
 @pytest.mark.parametrize("level", [1.0, 1e-4, 0.0])
-def test_log_mel_equals_librosa(level):
+def test_log_mel_equals_scipy_and_librosa(level):
     rng = np.random.default_rng(0)
     wave = (level * rng.uniform(-1, 1, (2, 5 * 256))).astype(np.float32)
-    expected = librosa.feature.melspectrogram(
-        y=wave, sr=16000, n_mels=80, n_fft=1024, hop_length=256, power=1.0,
-        pad_mode="constant",
-    )  # fmt: skip
-    expected = np.log(np.maximum(expected, 1e-5)).mT[:, :5]
+    filters = librosa.filters.mel(sr=16000, n_fft=1024, n_mels=80)
+    magnitudes = np.abs(reference.stft(wave, 1024, 256))[:, :5]
+    expected = np.log(np.maximum(magnitudes @ filters.T, 1e-5))
     log_mel = mel.log_mel(wave, 16000, 1024, 256, 80)
     assert log_mel.shape == (2, 5, 80)
     np.testing.assert_allclose(log_mel, expected, atol=1e-4)
@@ -46,13 +45,11 @@ def test_gradients_of_silence_are_finite():
     assert np.isfinite(gradient(jnp.full((1, 64), 0.3))).all()
 
 
-def test_mfcc_equals_scipy_and_librosa():
+def test_mfcc_equals_scipy():
     values = np.random.default_rng(0).normal(size=(3, 7, 20)).astype(np.float32)
     coefficients = mel.mfcc(values, 13)
     expected = scipy.fft.dct(values, type=2, norm="ortho")[..., :13]
     np.testing.assert_allclose(coefficients, expected, atol=1e-5)
-    other = librosa.feature.mfcc(S=values[0].T, n_mfcc=13)
-    np.testing.assert_allclose(coefficients[0], other.T, atol=1e-5)
 
 
 def test_invalid_sizes_raise_value_error():
