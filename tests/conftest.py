@@ -24,12 +24,10 @@ ROOT = Path(__file__).parent.parent
 
 _cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "regen_jax"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_cache / "jax"))
-# Here and in processes that tests start: bytecode is kept, and none of it in the sources.
-# Each worker takes seconds to rewrite the assertions of all tests.
+# Here and in processes that tests start, bytecode is kept: each worker takes seconds to
+# rewrite the assertions of all tests. It lies beside the sources, as that of the installed
+# packages does: another place would have none of theirs, 10 s of work for each process.
 sys.dont_write_bytecode = False
-sys.pycache_prefix = os.environ.setdefault(
-    "PYTHONPYCACHEPREFIX", str(_cache / "bytecode")
-)
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # To compile even a tiny program takes ten times as long as to read it.
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")

@@ -90,7 +90,8 @@ def test_wrong_config_file_prints_an_error(command, tmp_path, source, words):
     before = snapshot(tmp_path)
     done = command("train", f"--config={config}", f"--workdir={tmp_path}/run")
     assert_user_error(done, *words)
-    assert snapshot(tmp_path).keys() - {tmp_path / "__pycache__"} <= before.keys()
+    written = snapshot(tmp_path).keys() - before.keys()
+    assert all("__pycache__" in path.parts for path in written)  # By Python itself.
 
 
 @pytest.mark.parametrize(
