@@ -201,7 +201,8 @@ def _prompts(
         batch = stored_task.read_prompts(run, directory, num_edited or number)
         if count(batch) < num_edited:
             raise
-        logger.info("%s: the prompts are %d of %s", error, count(batch), stored)
+        number = count(batch)
+        logger.info("the prompts are %d of %s, as %s", number, stored, error)
         return batch
     if not (pairs or num_edited) and len(examples) < number:
         logger.info("the task has %d prompts of its own, not %d", len(examples), number)
@@ -227,7 +228,7 @@ def fit_to_prompts(
             try:
                 larger = build(config, reports=False, info=run.task.info)
             except UserError as beyond:
-                raise UserError(f"{error}; {beyond}") from beyond
+                raise UserError(f"{error.prompt}: {beyond}") from beyond
             if _shapes(larger) != _shapes(run):
                 raise
             run = larger

@@ -11,6 +11,7 @@ import jax
 from regen_jax import paths
 from regen_jax.cli import workdir
 from regen_jax.cli.load_run import blank_batch
+from regen_jax.cli.own_parts import check_own_parts
 from regen_jax.config.build import Run
 from regen_jax.data.host_features import open_examples
 from regen_jax.data.pipeline import DataSource, check_batch_size, evaluation_batches
@@ -50,6 +51,7 @@ def check_training(
             sampling = getattr(part, "sampling", ())
             source = paths.storable(options.init_from, f"config.train.{name}.init_from")
             workdir.check_source(source, config, name, sampling, options.steps > 0)
+    check_own_parts(run, config)
     _check_states(run, directory)
     for stage in run.stages:
         options = run.train[stage.name]

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from regen_jax import ranges
-from regen_jax.errors import UserError
+from regen_jax.errors import UserError, described
 
 
 def to_plain_dict(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,6 +58,11 @@ def resolve_class(base: type, name: str, where: str, others: Sequence[str] = ())
             module = importlib.import_module(path)
         except (ImportError, TypeError, ValueError) as error:
             raise UserError(f"{where}: cannot import {path!r}: {error}") from error
+        # The user's own code, which may raise anything.
+        except Exception as error:
+            raise UserError(
+                f"{where}: cannot import {path!r}: {described(error)}"
+            ) from error
         cls: Any = getattr(module, class_name, None)
         if cls is None:
             raise UserError(f"{where}: {path} has no {class_name!r}")
@@ -140,6 +145,10 @@ def instantiate(
         return cls(**fields, **values)
     except ValueError as error:
         raise UserError(f"{where}: {error}") from error
+    except Exception as error:
+        if cls.__module__.partition(".")[0] == __name__.partition(".")[0]:
+            raise
+        raise UserError(f"{where}: {cls.__name__}: {described(error)}") from error
 
 
 def option(cls: type, section: Mapping[str, Any], name: str, where: str) -> Any:

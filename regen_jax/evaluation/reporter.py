@@ -5,13 +5,11 @@ import dataclasses
 import functools
 import logging
 import math
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
-from regen_jax.errors import UserError
+from regen_jax.errors import UserError, described
 from regen_jax.evaluation.evaluator import EvaluationData, Evaluator
 from regen_jax.evaluation.objective import Objective
 from regen_jax.interfaces import RunVariables, Variables
@@ -70,11 +68,8 @@ def attempt(evaluator: str, failed: list[str]) -> Iterator[None]:
             yield
     except Exception as error:
         failed.append(evaluator)
-        reason = " ".join(str(error).split())
-        if not isinstance(error, UserError):
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            place = f"{Path(frame.filename).name}:{frame.lineno}"
-            reason = f"{type(error).__name__} at {place}: {reason}"
+        is_said = isinstance(error, UserError)
+        reason = " ".join(str(error).split()) if is_said else described(error)
         # At this level only the first of several processes logs.
         logger.info("evaluator %s failed: %s", evaluator, reason)
 

@@ -129,8 +129,8 @@ def read_speech(path: str, num_frames: int, rate: int, sample_rate: int) -> Padd
     count = -(-len(wave) // size)
     if count > num_frames:
         raise LimitError(
-            f"{path} lasts {count / rate:.2f} s in whole frames: at most "
-            f"{num_frames / rate:.2f} s of speech fit; train with a larger "
+            f"{path} lasts {count / rate:.2f} s in whole frames",
+            f"at most {num_frames / rate:.2f} s of speech fit; train with a larger "
             "config.data.max_seconds, or with a prior that joins chunks",
             {"max_seconds": count / rate},
         )
