@@ -3,14 +3,17 @@
     python -m regen_jax.sample --workdir=… [--num=…]
 
 Where the task reads text, speech, notes or frames, `--text="…"`, `--audio=file.wav`,
-`--midi=file.mid` or `--video=file.mp4` gives what to generate from, and
-`--prompt=kind:value` where a task of your own reads another kind; each may be given
+`--midi=file.mid`, `--image=file.png` or `--video=file.mp4` gives what to generate from,
+and `--prompt=kind:value` where a task of your own reads another kind; each may be given
 several times. Without them the prompts are those of the test split. Where people can
 edit Y′, it is written beside the samples, and `--y_prime=file` generates Y from an
 edited one.
 """
 
 import logging
+import re
+from collections import Counter
+from collections.abc import Sequence
 
 from absl import flags
 
@@ -46,16 +49,13 @@ PROMPT = flags.DEFINE_multi_string(
 Y_PRIME = flags.DEFINE_multi_string("y_prime", [], "a file of Y′ to generate Y from")
 OUT = flags.DEFINE_string("out", None, "folder for the files; the workdir if not given")
 
-# So that a hundred sounds do not fill the terminal.
-_LISTED = 8
-
 logger = logging.getLogger("regen_jax")
 
 
 def main() -> None:
     """Writes samples.npz (x, y_prime, y, seed) and files a person can open."""
     directory = commands.workdir()
-    out = workdir.output_folder(OUT.value) if OUT.value else directory
+    out = directory if OUT.value is None else workdir.output_folder(OUT.value)
     workdir.check_output(out, directory=True, flag="--out=")
     options = {"guidance": GUIDANCE.value, "temperature": TEMPERATURE.value}
     flag_prompts = [
@@ -71,8 +71,20 @@ def main() -> None:
         options={k: value for k, value in options.items() if value is not None},
     )
     files = save_samples(samples, out, SEED.value)
-    listed = files if len(files) <= _LISTED else [*files[:_LISTED], "…"]
-    logger.info("%d samples in %s: %s", count(samples.y), out, ", ".join(listed))
+    number = count(samples.y)
+    plural = "s" * (number != 1)
+    logger.info("%d sample%s in %s: %s", number, plural, out, _listed(files))
+
+
+def _listed(files: Sequence[str]) -> str:
+    """Lists files by name, and those that differ in numbers alone by pattern."""
+    patterns = {name: re.sub(r"\d+", "*", name) for name in files}
+    counts = Counter(patterns.values())
+    names = {
+        pattern: name if counts[pattern] == 1 else f"{counts[pattern]} {pattern}"
+        for name, pattern in patterns.items()
+    }
+    return ", ".join(names.values())
 
 
 if __name__ == "__main__":

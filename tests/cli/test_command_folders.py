@@ -56,6 +56,13 @@ def test_sample_with_a_url_prints_an_error(command, trained, flag):
     assert_user_error(done, f"{flag}=gs://bucket/a is a URL")
 
 
+def test_sample_with_an_empty_folder_prints_an_error(command, workdir):
+    before = snapshot(workdir)
+    done = command("sample", f"--workdir={workdir}", "--out=")
+    assert_user_error(done, "--out")
+    assert snapshot(workdir) == before
+
+
 @pytest.mark.parametrize("name", ["train", "sample", "evaluate"])
 def test_run_of_an_earlier_version_prints_an_error(command, workdir, tiny_flags, name):
     config = json.loads((workdir / "config.json").read_text())

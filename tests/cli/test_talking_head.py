@@ -42,6 +42,9 @@ def test_speech_and_face_become_a_clip_with_sound(sample_speech, given, tmp_path
     done = sample_speech(f"--image={given}/face.png")
     assert done.returncode == 0, done.stderr
     assert "96 × 96 pixels; cropped and resized to 48 × 48" in done.stderr
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith(f"1 sample in {tmp_path}/out: samples.npz, ")
+    assert line.endswith(", sample_0.mp4") or ", sample_0.mp4, " in line
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"samples.npz", "sample_0.gif", "sample_0.mp4"} <= names
     with np.load(tmp_path / "out" / "samples.npz") as samples:
@@ -68,7 +71,7 @@ def test_speech_longer_than_in_training_is_generated_in_chunks(workdir, given):
 def test_speech_beyond_all_limits_raises_user_error(workdir, given):
     files.write(given / "hour.wav", np.zeros(61 * 8000, np.float32), 8000)
     prompts = [("audio", str(given / "hour.wav")), ("image", str(given / "face.png"))]
-    with pytest.raises(UserError, match=r"lasts 61.00 s .*; .*max_seconds.* 60"):
+    with pytest.raises(UserError, match="lasts 61.00 s .*: .*max_seconds .* 60]"):
         sample_run(workdir, prompts=prompts)
 
 
@@ -88,7 +91,7 @@ def test_run_gets_a_larger_limit_if_its_prior_joins_chunks(faces_dir, is_chunked
 
     def read(run):
         if run.task.max_seconds < 2:
-            raise LimitError("2 s do not fit", {"max_seconds": 2.0})
+            raise LimitError("2 s", "do not fit", {"max_seconds": 2.0})
         return "read"
 
     run = build(config, reports=False)
@@ -96,5 +99,5 @@ def test_run_gets_a_larger_limit_if_its_prior_joins_chunks(faces_dir, is_chunked
         larger, value = fit_to_prompts(run, config, read)
         assert larger.task.y.shape[0] == 50 and value == "read"
     else:
-        with pytest.raises(LimitError, match="2 s do not fit"):
+        with pytest.raises(LimitError, match="2 s: do not fit"):
             fit_to_prompts(run, config, read)
