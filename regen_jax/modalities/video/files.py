@@ -154,10 +154,11 @@ def _images(
         pixels = frame.reformat(width=width, format="rgb24").to_ndarray()
         signs = _display_signs(frame, label)
         is_unchanged = np.array_equal(signs, np.eye(2))
-        if is_first and not (is_unchanged and aspect == 1):
-            logger.info(
-                "%s: %s, pixels of %s made square", label, _in_words(signs), aspect
-            )
+        if is_first:
+            done = [_in_words(signs)] * (not is_unchanged)
+            done += [f"pixels of {aspect} made square"] * (aspect != 1)
+            if done:
+                logger.info("%s: %s", label, ", ".join(done))
         is_first = False
         if not is_unchanged:
             # Points (column, row) are rows, which `signs` multiplies from the right.

@@ -1,6 +1,8 @@
 """Picture files: what is read, converted and refused, and what is logged of it."""
 
 import logging
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -30,6 +32,41 @@ def test_picture_of_a_camera_on_its_side_is_upright(tmp_path):
     stored.save(tmp_path / "face.jpg", quality=95, exif=exif)
     picture = read_picture(str(tmp_path / "face.jpg"), 48)
     assert picture[:20].min() > 190 and picture[28:].max() < 10
+
+
+def test_what_is_lost_of_a_file_is_logged(tmp_path, caplog):
+    frames = [Image.new("RGB", (48, 48), color) for color in ("red", "blue")]
+    frames[0].save(tmp_path / "two.gif", save_all=True, append_images=frames[1:])
+    # Pillow writes no 16-bit colors: a PNG of one pixel, by hand.
+    header = struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0)
+    pixel = zlib.compress(b"\0" + struct.pack(">HHH", 0xC8FF, 0x6400, 0x0012))
+    chunks = ((b"IHDR", header), (b"IDAT", pixel), (b"IEND", b""))
+    (tmp_path / "deep.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + b"".join(
+            struct.pack(">I", len(data))
+            + kind
+            + data
+            + struct.pack(">I", zlib.crc32(kind + data))
+            for kind, data in chunks
+        )
+    )
+    with caplog.at_level(logging.INFO, "regen_jax"):
+        first = read_picture(str(tmp_path / "two.gif"), 48)
+        deep = read_picture(str(tmp_path / "deep.png"), 1)
+    assert first[0, 0].tolist() == [255, 0, 0]
+    assert deep[0, 0].tolist() == [0xC8, 0x64, 0]
+    assert "48 × 48 pixels; first of 2 pictures" in caplog.text
+    assert "1 × 1 pixels; upper 8 of 16 bits per channel" in caplog.text
+
+
+def test_unknown_orientation_turns_nothing(tmp_path, caplog):
+    exif = Image.Exif()
+    exif[274] = 99
+    Image.new("RGB", (48, 48)).save(tmp_path / "face.jpg", exif=exif)
+    with caplog.at_level(logging.INFO, "regen_jax"):
+        read_picture(str(tmp_path / "face.jpg"), 48)
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize(

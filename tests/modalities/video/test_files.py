@@ -191,9 +191,11 @@ def test_frames_are_resized_and_cropped(tmp_path):
     assert numbers(files.read(path, size=16)) == [0, 1, 2, 3, 4, 5]
 
 
-def test_pixels_become_square(tmp_path):
+def test_pixels_become_square(tmp_path, caplog):
     path = write(tmp_path / "clip.mp4", STEADY, aspect=Fraction(2))
-    assert files.read(path).frames.shape == (6, HEIGHT, 2 * WIDTH, 3)
+    with caplog.at_level(logging.INFO, "regen_jax"):
+        assert files.read(path).frames.shape == (6, HEIGHT, 2 * WIDTH, 3)
+    assert ": pixels of 2 made square\n" in caplog.text
 
 
 def test_odd_sizes_are_read(tmp_path):
