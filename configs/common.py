@@ -156,6 +156,7 @@ def shrink(
     samples: int,
     batch_size: int = 8,
     keep: Sequence[str] = (),
+    first: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """Returns a config at `size=tiny`, whose stages train in seconds.
 
@@ -164,6 +165,7 @@ def shrink(
       samples: examples of a report.
       batch_size: examples per step.
       keep: options that stay as they are, as `section.option`.
+      first: by split, how many examples are read, where to read all takes minutes.
     """
     schedule = {"name": "warmup_cosine", "learning_rate": 1e-3, "warmup": 0.25}
     stage = training(20, batch_size, learning_rate=1e-3) | {"schedule": schedule}
@@ -176,6 +178,9 @@ def shrink(
     if "evaluate.batch_size" not in keep:
         evaluate["batch_size"] = samples
     sections = {n: _shrink_options(section, n, keep) for n, section in config.items()}
+    if first:
+        splits = {name: f"{name}[:{number}]" for name, number in first.items()}
+        sections["data"] = sections["data"] | {"splits": splits}
     return sections | {
         "train": train,
         "checkpoint": config["checkpoint"] | {"every": 20},

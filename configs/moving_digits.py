@@ -73,7 +73,10 @@ def get_config(arg: str = "") -> ConfigDict:
     train = common.stages(stages, BASE if base else None)
     sections = common.sections(chosen, "video_generation", data, parts, train)
     report = {"every": 10_000, "samples": 0, "loop_samples": 60, "batch_size": 100}
-    return common.make_config(chosen["size"], sections, report, tiny={"samples": 12})
+    # To find the trajectories of all takes minutes.
+    first = {"train": 150, "validation": 30, "test": 36}
+    tiny = {"samples": 12, "first": first}
+    return common.make_config(chosen["size"], sections, report, tiny)
 
 
 def _autoencoder(bottleneck: Any, coarse: bool, base: bool) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import importlib
 import inspect
 import logging
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ from regen_jax.spaces import check, to_dtype
 
 VALUES = ("x", "y", "x_prime", "y_prime")
 """The keys of an example that are batched; all others are metadata."""
+
+_SECONDS_BETWEEN_LINES = 20
+"""On how many values are computed, where no terminal shows a bar."""
 
 logger = logging.getLogger("regen_jax")
 
@@ -197,10 +201,18 @@ def _make_column(
     ).hexdigest()[:16]
 
     def compute() -> np.ndarray:
-        logger.info("computing %s of %s examples, once", name, f"{len(examples):,}")
-        rows = tqdm(range(len(examples)), name, disable=None, leave=False)
-        every = map(examples.__getitem__, rows)
-        return np.stack([feature.extract(e[key], e) for e in every])
+        number = len(examples)
+        logger.info("computing %s of %s examples, once", name, f"{number:,}")
+        bar = tqdm(total=number, desc=name, disable=None, leave=False)
+        values, said = [], time.monotonic()
+        with bar:
+            for example in map(examples.__getitem__, range(number)):
+                values.append(feature.extract(example[key], example))
+                bar.update()
+                if bar.disable and time.monotonic() - said > _SECONDS_BETWEEN_LINES:
+                    logger.info("%s: %s of %s", name, f"{len(values):,}", f"{number:,}")
+                    said = time.monotonic()
+        return np.stack(values)
 
     values = load_or_compute(
         origin.folder / "annotations" / f"{name}-{digest}.npy",

@@ -62,7 +62,10 @@ class StepTimer:
 
 
 class Progress:
-    """A bar with the remaining time on a terminal, and lines elsewhere."""
+    """A bar with the remaining time on a terminal, and lines elsewhere.
+
+    The first step compiles, and a report takes a while: both are said before they begin.
+    """
 
     def __init__(self, stage: str, start: int, steps: int):
         self.stage, self.steps = stage, steps
@@ -75,6 +78,17 @@ class Progress:
             dynamic_ncols=True,
             disable=not sys.stderr.isatty(),
         )
+        if start < steps:
+            self._say(start, "compiling")
+
+    def reporting(self, step: int) -> None:
+        """Says that a report of this step is being made."""
+        self._say(step, "reporting")
+
+    def _say(self, step: int, what: str) -> None:
+        self._bar.set_postfix_str(what)
+        if self._bar.disable:
+            logger.info("%s %d/%d: %s", self.stage, step, self.steps, what)
 
     def show(self, step: int, scalars: dict[str, float]) -> None:
         """Moves on to `step`; `scalars` hold its `loss`."""

@@ -63,6 +63,7 @@ class Reports:
         Raises:
           Preempted: the run was asked to stop; the report stays pending.
         """
+        progress.reporting(step)
         stored = self._strategy.to_checkpoint_layout(state)
         variables = self._strategy.to_host_copy(stored.averaged)
         failure = None

@@ -1,6 +1,7 @@
 """Host features: extracted, cached, and batched without metadata."""
 
 import dataclasses
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from regen_jax.abstractions.identity import Identity
+from regen_jax.data import host_features
 from regen_jax.data.host_features import (
     Origin,
     add_host_features,
@@ -117,6 +119,17 @@ def test_host_feature_is_computed_once_and_kept_with_the_data(tmp_path):
     open_examples(Numbers(Origin(tmp_path, "some")), parts(), "train")
     assert len(CALLS) == 9
     assert len(list((tmp_path / "annotations").iterdir())) == 3
+
+
+def test_long_computation_logs_how_far_it_is(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(host_features, "_SECONDS_BETWEEN_LINES", 0)
+    with caplog.at_level(logging.INFO, "regen_jax"):
+        open_examples(Numbers(Origin(tmp_path, "all")), parts(), "train")
+    first, *lines = [record.getMessage() for record in caplog.records]
+    assert first.startswith("computing ") and first.endswith(" of 3 examples, once")
+    assert [line.partition(": ")[2] for line in lines] == [
+        f"{i} of 3" for i in (1, 2, 3)
+    ]
 
 
 @pytest.mark.parametrize("size", [0, 40, 129])
