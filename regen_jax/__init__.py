@@ -22,7 +22,7 @@ _MODULES = {
     ),
     "loss_output": ("LossOutput",),
     "regeneration": ("Regeneration",),
-    "spaces": ("Array", "Category", "Padded", "Space", "Tokens", "Value"),
+    "spaces": ("Array", "Category", "Padded", "Record", "Space", "Tokens", "Value"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
