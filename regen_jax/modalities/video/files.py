@@ -156,7 +156,8 @@ def _images(
         is_unchanged = np.array_equal(signs, np.eye(2))
         if is_first:
             done = [_in_words(signs)] * (not is_unchanged)
-            done += [f"pixels of {aspect} made square"] * (aspect != 1)
+            shape = f"{aspect.numerator}:{aspect.denominator}"
+            done += [f"pixels of {shape} made square"] * (aspect != 1)
             if done:
                 logger.info("%s: %s", label, ", ".join(done))
         is_first = False

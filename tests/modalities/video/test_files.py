@@ -195,7 +195,7 @@ def test_pixels_become_square(tmp_path, caplog):
     path = write(tmp_path / "clip.mp4", STEADY, aspect=Fraction(2))
     with caplog.at_level(logging.INFO, "regen_jax"):
         assert files.read(path).frames.shape == (6, HEIGHT, 2 * WIDTH, 3)
-    assert ": pixels of 2 made square\n" in caplog.text
+    assert ": pixels of 2:1 made square\n" in caplog.text
 
 
 def test_odd_sizes_are_read(tmp_path):
