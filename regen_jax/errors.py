@@ -26,7 +26,7 @@ class LimitError(UserError):
 
 _INSTALLED = re.compile(r"[/\\](site-packages|dist-packages|lib)[/\\]|^<")
 """Of files of Python and of what is installed."""
-LONGEST = 2000
+LONGEST = 1000
 """The most characters of an error message."""
 _LONGEST_QUOTE = 60
 
