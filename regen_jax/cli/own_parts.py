@@ -45,17 +45,17 @@ def check_own_parts(run: Run, config: Mapping[str, Any]) -> None:
     variables: dict[str, Variables] = {}
     for stage in run.stages:
         with _in_one_line(f"stage '{stage.name}' with {', '.join(own)}"):
-            made = jax.eval_shape(stage.init, key, batch)
+            initial = jax.eval_shape(stage.init, key, batch)
             if stage.parametric:
                 output = jax.eval_shape(
-                    lambda made, frozen, stage=stage: stage.loss(
-                        made, frozen, keys, batch, True
+                    lambda initial, frozen, stage=stage: stage.loss(
+                        initial, frozen, keys, batch, True
                     ),
-                    made,
+                    initial,
                     dict(variables),
                 )
                 _check_losses(output)
-            variables[stage.name] = made
+            variables[stage.name] = initial
             if stage.name == "abstraction":
                 _check_abstraction(run, variables, batch)
 
@@ -87,5 +87,5 @@ def _check_abstraction(
     abstraction = run.regeneration.abstraction
     y_prime = jax.eval_shape(run.regeneration.encode, variables, batch)
     check(abstraction.output_space, y_prime, "Y′")
-    decode = jax.eval_shape(abstraction.decode, variables["abstraction"], y_prime)
-    check(abstraction.input_space, decode, "Y of Y′")
+    y = jax.eval_shape(abstraction.decode, variables["abstraction"], y_prime)
+    check(abstraction.input_space, y, "Y of Y′")

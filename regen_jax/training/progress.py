@@ -85,10 +85,10 @@ class Progress:
         """Says that a report of this step is being made."""
         self._say(step, "reporting")
 
-    def _say(self, step: int, what: str) -> None:
-        self._bar.set_postfix_str(what)
+    def _say(self, step: int, activity: str) -> None:
+        self._bar.set_postfix_str(activity)
         if self._bar.disable:
-            logger.info("%s %d/%d: %s", self.stage, step, self.steps, what)
+            logger.info("%s %d/%d: %s", self.stage, step, self.steps, activity)
 
     def show(self, step: int, scalars: dict[str, float]) -> None:
         """Moves on to `step`; `scalars` hold its `loss`."""
